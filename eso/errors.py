@@ -1,0 +1,32 @@
+"""The one error base: a cause the user can act on, and whether trying again can help.
+
+Neighbours: everybody raises these; only `reconcile.*.report` turns one into a condition. No message may hold a secret value.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class EsoError(Exception):
+    """A failure with a text users see.
+
+    `retryable` says whether the same pass can succeed later without an edit; `fix` is a sentence that tells what to change.
+    Plain class, not a frozen dataclass: `contextlib` sets `__traceback__`.
+    """
+
+    retryable: ClassVar[bool] = True
+
+    def __init__(self, message: str, *, fix: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Terminal(EsoError):
+    """Nothing will change until the object, or something it refers to, is edited."""
+
+    retryable = False
