@@ -1,0 +1,95 @@
+"""Raw values → the data map: rewrite, convert, check, decode, in the order of the spec.
+
+Neighbours: gather.py brings the raw values, desired.py puts the map into a Secret. All or nothing: any error leaves the target alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from eso.errors import EsoError
+from eso.providers.contract import NotFound
+from eso.reconcile.externalsecret.readplan import Extract, FindAll, Generate, One, Read
+from eso.values.convert import check_keys, convert_keys
+from eso.values.decode import decode_map, decode_value, refuse_null_bytes
+from eso.values.rewrite import rewrite
+
+Raw = Mapping[str, bytes] | bytes | EsoError
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """The data map, and the entries whose secret the backend proved missing (event texts)."""
+
+    data: dict[str, bytes]
+    missing: tuple[str, ...] = ()
+
+
+class FetchFailed(EsoError):
+    """`could not get secret data from provider`; the text says which entry. Keeps the cause's `retryable`."""
+
+    def __init__(self, message: str, cause: EsoError) -> None:
+        super().__init__(message, fix=cause.fix)
+        self.retryable = cause.retryable  # type: ignore[misc]  # decided by the cause, not by the class
+
+
+def assemble(results: list[tuple[Read, Raw]], *, skip_missing: bool) -> Assembled:
+    """Merges the results in plan order. `skip_missing`: the deletion policy lets a proven not-found contribute nothing."""
+    data: dict[str, bytes] = {}
+    missing: list[str] = []
+    for read, raw in results:
+        try:
+            if isinstance(raw, EsoError):
+                raise raw
+            data |= shape(read, raw)
+        except EsoError as error:
+            if skip_missing and isinstance(root(error), NotFound):
+                missing.append(missing_text(read))
+                continue
+            raise FetchFailed(f"error processing {where(read)}, err: {error}", error) from error
+    return Assembled(data, tuple(missing))
+
+
+def shape(read: Read, raw: Mapping[str, bytes] | bytes) -> dict[str, bytes]:
+    match read:
+        case One(secret_key=key, spec=spec):
+            assert isinstance(raw, bytes)
+            value = decode_value(raw, spec.decoding_strategy)
+            refuse_null_bytes({key: value}, spec.null_byte_policy)
+            return {key: value}
+        case Generate(entry=entry):
+            assert isinstance(raw, Mapping)
+            return check_keys(rewrite(dict(raw), entry.rewrite))
+        case FindAll(entry=entry) | Extract(entry=entry):
+            assert isinstance(raw, Mapping)
+            source = entry.find or entry.extract
+            assert source is not None
+            renamed = rewrite(dict(raw), entry.rewrite) if entry.rewrite else convert_keys(dict(raw), source.conversion_strategy)
+            values = decode_map(check_keys(renamed), source.decoding_strategy)
+            refuse_null_bytes(values, source.null_byte_policy)
+            return values
+
+
+def where(read: Read) -> str:
+    match read:
+        case One(index=i, remote=ref):
+            return f"spec.data[{i}] (key: {ref.key})"
+        case Extract(index=i):
+            return f"spec.dataFrom[{i}].extract"
+        case FindAll(index=i):
+            return f"spec.dataFrom[{i}].find"
+        case Generate(index=i):
+            return f"spec.dataFrom[{i}].sourceRef.generatorRef"
+
+
+def missing_text(read: Read) -> str:
+    text = f"secret does not exist at provider using spec.dataFrom[{read.index}]"
+    return f"{text} (key={read.remote.key})" if isinstance(read, One) else text
+
+
+def root(error: BaseException) -> BaseException:
+    """The error at the end of the `from` chain."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error

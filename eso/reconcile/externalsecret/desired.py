@@ -1,0 +1,238 @@
+"""Live Secret + data map → what to send: creation policy, ownership, immutability, metadata.
+
+Neighbours: assemble.py made the map, `template.apply` renders it, targets.py sends the Change. Objects are plain JSON dicts; `data` values
+are bytes on the way in and base64 in a Change.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from eso.api import wellknown
+from eso.api.externalsecret import ExternalSecret
+from eso.api.hashing import data_hash, owner_hash
+from eso.api.validate import template_refusals
+from eso.errors import EsoError, Terminal
+from eso.template.apply import Sources, apply
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    body: Json = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A merge patch that carries the resourceVersion it was computed from. Key names only in the lists."""
+
+    name: str
+    body: Json = field(repr=False)
+    after: Json = field(repr=False)
+    added: tuple[str, ...] = ()
+    updated: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    emptied: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """The live Secret already is what it should be, or the policy writes none."""
+
+    verdict: str = "synced"  # synced, retained, missing
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """The backend proved that nothing is left and the deletion policy is Delete."""
+
+
+Change = Create | Patch | Nothing | Delete
+
+
+class TemplateFailed(EsoError):
+    """Rendering failed: `could not update secret`."""
+
+
+class Owned(Terminal):
+    """Another ExternalSecret controls the target."""
+
+
+class OwnershipRefused(Terminal):
+    """Another kind of controller owns the target."""
+
+
+class Immutable(Terminal):
+    """The live Secret is immutable and would have to change."""
+
+
+class CannotDelete(Terminal):
+    """Deletion policy Delete with a creation policy that owns nothing."""
+
+
+def desired(es: ExternalSecret, live: Json | None, data: Mapping[str, bytes], sources: Sources) -> Change:
+    """Sections 6.1-6.5 and 7. Raises the errors above; their texts are what the Event shows."""
+    policy, name = es.spec.target.creation_policy, es.target_name
+    if not data:
+        match es.spec.target.deletion_policy:
+            case "Retain":
+                return Nothing("retained")
+            case "Delete" if policy != "Owner":
+                raise CannotDelete(f"unable to delete secret {name}: creationPolicy={policy} is not Owner", fix="set creationPolicy: Owner")
+            case "Delete":
+                return Delete()
+    if policy == "None":
+        return Nothing()
+    if live is None:
+        if policy == "Merge":
+            return Nothing("missing")
+        blank: Json = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": es.metadata.namespace}}
+        return Create(mutate(es, blank, data, sources, fresh=True))
+    try:
+        wanted = mutate(es, live, data, sources, fresh=False)
+    except EsoError as error:
+        error.message = f"unable to mutate secret {name}: {error.message}"
+        raise
+    return difference(live, wanted)
+
+
+def mutate(es: ExternalSecret, live: Json, data: Mapping[str, bytes], sources: Sources, *, fresh: bool) -> Json:
+    """The whole object as it should be; `live` is not touched."""
+    meta: Json = dict(live["metadata"])
+    labels, annotations = dict(meta.get("labels") or {}), dict(meta.get("annotations") or {})
+    wanted: Json = {**live, "metadata": meta}
+    values = decoded(live)
+    if es.spec.target.immutable:
+        wanted["immutable"] = True
+    if fresh or not es.spec.target.immutable:
+        for key in owned_keys(meta, es.field_manager, "f:data"):
+            values.pop(key, None)
+        labels = without(labels, owned_keys(meta, es.field_manager, "f:metadata", "f:labels"))
+        annotations = without(annotations, owned_keys(meta, es.field_manager, "f:metadata", "f:annotations"))
+        if refusals := template_refusals(es.spec):
+            raise TemplateFailed("could not apply template: " + "\n".join(refusals), fix="change spec.target.template")
+        template = es.spec.target.template
+        if template is None:
+            labels |= es.metadata.labels
+            annotations |= es.metadata.annotations
+        else:
+            labels |= template.metadata.labels
+            annotations |= template.metadata.annotations
+            if not meta.get("deletionTimestamp"):
+                present = list(meta.get("finalizers") or [])
+                meta["finalizers"] = present + [f for f in template.metadata.finalizers if f not in present]
+        keep = es.spec.target.creation_policy in ("Merge", "CreateOrMerge")
+        try:
+            parts = apply(template, data, sources, values if keep else {}, labels=labels, annotations=annotations)
+        except EsoError as error:
+            raise TemplateFailed(f"could not apply template: {error}", fix=error.fix) from error
+        values, labels, annotations = parts.data, parts.labels, parts.annotations
+        if parts.type:
+            wanted["type"] = parts.type
+    meta["ownerReferences"] = owners(es, meta)
+    if es.spec.target.creation_policy == "Owner":
+        labels[wellknown.LABEL_CREATED_BY] = owner_hash(es.metadata.namespace, es.metadata.name)
+    else:
+        labels.pop(wellknown.LABEL_CREATED_BY, None)
+    labels[wellknown.LABEL_MANAGED] = "true"
+    annotations[wellknown.ANNOTATION_DATA_HASH] = data_hash(values)
+    meta["labels"], meta["annotations"] = labels, annotations
+    wanted["data"] = {key: base64.b64encode(value).decode() for key, value in values.items()}
+    if fresh:
+        meta.update({k: v for k, v in (("ownerReferences", meta["ownerReferences"]), ("finalizers", meta.get("finalizers"))) if v})
+        for empty in [k for k in ("ownerReferences", "finalizers") if not meta.get(k)]:
+            meta.pop(empty, None)
+    return wanted
+
+
+def owners(es: ExternalSecret, meta: Mapping[str, Any]) -> list[Json]:
+    """Section 6.5. Group, kind and name decide whose controller reference it is; version and uid do not."""
+    references = [dict(r) for r in meta.get("ownerReferences") or []]
+    controller = next((r for r in references if r.get("controller")), None)
+    ours = controller is not None and is_external_secret(controller) and controller["name"] == es.metadata.name
+    if controller is not None and is_external_secret(controller) and not ours:
+        raise Owned(f"secret is owned by another ExternalSecret: {controller['name']}", fix="give the two ExternalSecrets different spec.target.name")
+    if es.spec.target.creation_policy != "Owner":
+        return [r for r in references if not (ours and r is controller)]
+    if controller is not None and not ours:
+        where = f"{es.metadata.namespace}/{es.target_name}"
+        text = f"Object {where} is already owned by another {controller['kind']} controller {controller['name']}"
+        raise OwnershipRefused(f"could not set controller reference on secret: {text}", fix="use creationPolicy: Merge, or another spec.target.name")
+    mine: Json = {
+        "apiVersion": "external-secrets.io/v1",
+        "kind": "ExternalSecret",
+        "name": es.metadata.name,
+        "uid": es.metadata.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+    return [mine if r is controller else r for r in references] if ours else [*references, mine]
+
+
+def is_external_secret(reference: Mapping[str, Any]) -> bool:
+    return reference.get("kind") == "ExternalSecret" and str(reference.get("apiVersion", "")).split("/")[0] == "external-secrets.io"
+
+
+def controlled_by(live: Mapping[str, Any], es: ExternalSecret) -> bool:
+    """The controller reference carries this object's uid: the only proof that allows deleting the target with it."""
+    return any(r.get("controller") and r.get("uid") == es.metadata.uid for r in live["metadata"].get("ownerReferences") or [])
+
+
+def difference(live: Json, wanted: Json) -> Change:
+    """A merge patch from `live` to `wanted`, or Nothing. An immutable live Secret may change its metadata only."""
+    before, after = live["metadata"], wanted["metadata"]
+    meta: Json = {}
+    for part in ("labels", "annotations"):
+        if changes := merge(before.get(part) or {}, after.get(part) or {}):
+            meta[part] = changes
+    for part in ("ownerReferences", "finalizers"):
+        if (before.get(part) or []) != (after.get(part) or []):
+            meta[part] = after.get(part) or None
+    body: Json = {}
+    if data := merge(live.get("data") or {}, wanted.get("data") or {}):
+        body["data"] = data
+    body |= {k: wanted[k] for k in ("type", "immutable") if k in wanted and wanted[k] != live.get(k)}
+    if body and live.get("immutable"):
+        raise Immutable(f"unable to update secret {before['name']}: secret is immutable", fix="delete the Secret, or change spec.target.name")
+    if not body and not meta:
+        return Nothing()
+    changed = body.get("data", {})
+    old = live.get("data") or {}
+    return Patch(
+        before["name"],
+        body | {"metadata": meta | {"uid": before.get("uid"), "resourceVersion": before.get("resourceVersion")}},
+        wanted,
+        tuple(sorted(k for k, v in changed.items() if v is not None and k not in old)),
+        tuple(sorted(k for k, v in changed.items() if v is not None and k in old)),
+        tuple(sorted(k for k, v in changed.items() if v is None)),
+        tuple(sorted(k for k, v in changed.items() if v == "")),
+    )
+
+
+def merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> Json:
+    """The flat merge patch: changed or added members, None for removed ones."""
+    return {k: v for k, v in new.items() if old.get(k) != v} | {k: None for k in old if k not in new}
+
+
+def owned_keys(meta: Mapping[str, Any], manager: str, *path: str) -> Iterator[str]:
+    """Names below `path` that managedFields attribute to `manager`."""
+    for entry in meta.get("managedFields") or []:
+        if entry.get("manager") != manager or entry.get("subresource"):
+            continue
+        node = entry.get("fieldsV1") or {}
+        for step in path:
+            node = node.get(step) or {}
+        yield from (name[2:] for name in node if name.startswith("f:"))
+
+
+def without(values: dict[str, str], keys: Iterator[str]) -> dict[str, str]:
+    drop = set(keys)
+    return {k: v for k, v in values.items() if k not in drop}
+
+
+def decoded(live: Mapping[str, Any]) -> dict[str, bytes]:
+    return {key: base64.b64decode(value or "") for key, value in (live.get("data") or {}).items()}

@@ -1,0 +1,72 @@
+"""Runs the planned reads together; each result is a value or a typed error, never a half of the plan.
+
+Neighbours: readplan.py says what, `stores.reader` reads, assemble.py merges. A closed gate stops the whole pass: it is not a failed read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from datetime import datetime
+from typing import Protocol
+
+from eso.api.externalsecret import StoreRef
+from eso.errors import EsoError, Terminal
+from eso.providers.contract import Find, NotFound, RemoteRef
+from eso.reconcile.externalsecret.assemble import Raw
+from eso.reconcile.externalsecret.readplan import Extract, FindAll, Generate, One, Read
+from eso.secretbytes import SecretBytes
+from eso.stores.gate import GateClosed
+
+
+class Reads(Protocol):
+    """The front door of `stores`, as far as a pass needs it. The namespace is always the consumer's."""
+
+    async def read(self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None) -> SecretBytes: ...
+    async def read_map(self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None) -> dict[str, SecretBytes]: ...
+    async def find(self, namespace: str, store: StoreRef, find: Find, since: float | None = None) -> dict[str, SecretBytes]: ...
+
+
+async def gather(plan: tuple[Read, ...], reader: Reads, namespace: str, since: datetime | None) -> list[tuple[Read, Raw]]:
+    """All results in plan order. `since`: join only flights started after it (a trigger told us that older ones may be stale).
+
+    Raises GateClosed when any store may not be called now.
+    """
+    trigger = since.timestamp() if since else None
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(outcome(read_one(read, reader, namespace, trigger)), name=f"read-{read.index}") for read in plan]
+    results = [task.result() for task in tasks]
+    for result in results:
+        if isinstance(result, GateClosed):
+            raise result
+    return list(zip(plan, results, strict=True))
+
+
+async def outcome(reading: Awaitable[Raw]) -> Raw:
+    try:
+        return await reading
+    except EsoError as error:
+        return error
+
+
+async def read_one(read: Read, reader: Reads, namespace: str, since: float | None) -> Raw:
+    match read:
+        case One(store=store, remote=ref):
+            return (await reader.read(namespace, store, ref, since)).reveal()
+        case Extract(store=store, remote=ref):
+            return revealed(await reader.read_map(namespace, store, ref, since))
+        case FindAll(store=store, find=find):
+            try:
+                return revealed(await reader.find(namespace, store, find, since))
+            except GateClosed:
+                raise
+            except NotFound as error:
+                raise NotFound(f"error getting all secrets: {error}") from error
+            except EsoError as error:
+                raise EsoError(f"error getting all secrets: {error}", fix=error.fix) from error
+        case Generate(kind=kind):
+            raise Terminal(f"unable to get generator: terminal error: generatorRef has unknown kind {kind}", fix="this version has no generators yet")
+
+
+def revealed(values: dict[str, SecretBytes]) -> dict[str, bytes]:
+    return {key: value.reveal() for key, value in values.items()}

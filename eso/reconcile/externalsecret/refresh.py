@@ -1,0 +1,111 @@
+"""Due or not: refresh policy, interval, sync windows and phase.
+
+Neighbours: decide.py asks whether to read, reconcile.py when to come back. Time comes in as an argument.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from eso.api.externalsecret import ExternalSecret
+from eso.api.hashing import synced_resource_version
+from eso.gocompat import cron
+from eso.runtime.outcome import After, Done, Outcome, Wake
+from eso.runtime.phase import next_due
+
+DEFAULT_INTERVAL = 3600.0
+WINDOW_RECHECK_SECONDS = 60.0
+
+
+def interval_seconds(es: ExternalSecret) -> float:
+    """`spec.refreshInterval` in seconds, 1 h when absent; zero or less means "never poll"."""
+    parsed = es.spec.refresh_interval_seconds
+    return DEFAULT_INTERVAL if parsed is None else parsed
+
+
+@dataclass(frozen=True, slots=True)
+class Synced:
+    """The last success as this process knows it: status, overlaid by what was seen since (status is written at a heartbeat only).
+
+    `due` is the next periodic slot; None when nothing polls.
+    """
+
+    version: str
+    refreshed: datetime | None
+    due: datetime | None
+
+    @property
+    def never(self) -> bool:
+        return not self.version or self.refreshed is None
+
+
+def should_refresh(es: ExternalSecret, synced: Synced, wake: Wake, now: datetime) -> bool:
+    """Section 3.1 of the reconcile rules, with the phase slot in the place of `refreshTime + interval`."""
+    changed = synced.version != synced_resource_version(es.metadata)
+    match es.spec.refresh_policy:
+        case "CreatedOnce":
+            return synced.never
+        case "OnChange":
+            return synced.never or changed
+    if interval_seconds(es) <= 0 and synced.version:
+        return False
+    if changed or synced.refreshed is None or synced.refreshed > now:
+        return True
+    forced = wake.triggered is not None and forced_by_trigger(es) and wake.triggered > synced.refreshed
+    return (forced or synced.due is None or synced.due <= now) and window_open(es, now)
+
+
+def forced_by_trigger(es: ExternalSecret) -> bool:
+    """A store, credential or source that changed makes only these read early: others read by their own policy alone."""
+    return es.spec.refresh_policy in ("", "Periodic") and interval_seconds(es) > 0 and not es.spec.uses_generators
+
+
+def window_open(es: ExternalSecret, now: datetime) -> bool:
+    """Section 3.2: an allow window must be active, a deny window must not be."""
+    windows = es.spec.sync_windows
+    if windows is None or not windows.windows:
+        return True
+    active = any(cron.active(w.schedule, w.duration_seconds, now) for w in windows.windows)
+    match windows.kind:
+        case "allow":
+            return active
+        case "deny":
+            return not active
+        case _:
+            return True
+
+
+def first_due(es: ExternalSecret, phase: str, heartbeat_seconds: float, now: datetime) -> datetime | None:
+    """The slot of an object met for the first time, from its status alone.
+
+    Overdue only when even a refresh that no heartbeat told of would be: a restart must not read everything at once.
+    """
+    refreshed, interval = es.status.refresh_time, interval_seconds(es)
+    if refreshed is None or interval <= 0:
+        return None
+    if refreshed + timedelta(seconds=interval + heartbeat_seconds) < now:
+        return now
+    return slot(es, refreshed, phase, now)
+
+
+def slot(es: ExternalSecret, refreshed: datetime, phase: str, now: datetime) -> datetime | None:
+    """The next periodic read after a success at `refreshed`; None when the policy never polls.
+
+    Objects with generators keep exactly `refreshed + interval`; all others keep their fixed place inside the interval.
+    """
+    interval = interval_seconds(es)
+    if interval <= 0 or es.spec.refresh_policy in ("CreatedOnce", "OnChange"):
+        return None
+    if es.spec.uses_generators:
+        return refreshed + timedelta(seconds=interval)
+    return now + timedelta(seconds=max(0.0, next_due(now, interval, phase, refreshed)))
+
+
+def come_back(es: ExternalSecret, due: datetime | None, now: datetime) -> Outcome:
+    """When the next periodic pass is due. Blocked by a window: look again within a minute, without a read."""
+    if due is None:
+        return Done()
+    if due <= now:
+        return After(min(WINDOW_RECHECK_SECONDS, max(1.0, interval_seconds(es))))
+    return After((due - now).total_seconds())

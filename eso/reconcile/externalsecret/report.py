@@ -1,0 +1,172 @@
+"""What happened → status, condition, Events, Outcome: the only module that words a condition.
+
+Neighbours: reconcile.py publishes the Report. Condition messages are the reference's, to the letter; the cause goes into the Event.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from eso.api.conditions import set_condition
+from eso.api.externalsecret import ExternalSecret
+from eso.api.hashing import synced_resource_version
+from eso.api.meta import Condition, rfc3339
+from eso.errors import EsoError
+from eso.kube.rest import AlreadyExists, Conflict
+from eso.reconcile.externalsecret.assemble import FetchFailed
+from eso.reconcile.externalsecret.desired import CannotDelete, Change, Create, Delete, Immutable, Nothing, Owned, OwnershipRefused, Patch
+from eso.runtime.outcome import Done, Fatal, Outcome, Parked, Retry
+from eso.stores.gate import GateClosed
+
+SYNCED, FAILED, DELETED, MISSING = "SecretSynced", "SecretSyncedError", "SecretDeleted", "SecretMissing"
+FETCH_FAILED = "could not get secret data from provider"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    type: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What to publish. `condition` None leaves the status alone; `synced` moves refreshTime and the synced version."""
+
+    outcome: Outcome
+    condition: Condition | None = None
+    events: tuple[Event, ...] = ()
+    synced: bool = False
+    wrote: bool = False
+    binding: str = ""
+    error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the pass did before it ended, for Events: orphans removed, entries proven missing, whether the target was there to delete."""
+
+    orphans: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    existed: bool = False
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        orphans = tuple(Event("Normal", "Deleted", "secret deleted because it was orphaned") for _ in self.orphans)
+        return tuple(Event("Normal", "MissingProviderSecret", text) for text in self.missing) + orphans
+
+
+def succeeded(es: ExternalSecret, change: Change, told: Told, outcome: Outcome) -> Report:
+    reason, message, events, binding = SYNCED, "secret synced", told.events, ""
+    match change:
+        case Create():
+            events, binding = (*events, Event("Normal", "Created", "secret created")), es.target_name
+        case Patch():
+            events, binding = (*events, Event("Normal", "Updated", "secret updated")), es.target_name
+        case Delete():
+            reason, message = DELETED, "secret deleted due to DeletionPolicy=Delete"
+            events = (*events, Event("Normal", "Deleted", message)) if told.existed else events
+        case Nothing("retained"):
+            message = "secret retained due to DeletionPolicy=Retain"
+        case Nothing("missing"):
+            reason, message = MISSING, "secret will not be created due to CreationPolicy=Merge"
+        case Nothing() if es.spec.target.creation_policy != "None":
+            binding = es.target_name
+    wrote = isinstance(change, Create | Patch | Delete)
+    return Report(outcome, Condition("Ready", "True", reason, message), events, True, wrote, binding)
+
+
+def failed(es: ExternalSecret, error: EsoError, told: Told) -> Report:
+    """The condition for `error`; only a few say that nothing but an edit or an event can help."""
+    message, outcome = verdict(error)
+    if message is None:
+        return Report(outcome)
+    text = str(error) if not error.fix else f"{error} ({error.fix})"
+    writing = not isinstance(error, FetchFailed | CannotDelete | OrphanCleanupFailed)
+    binding = es.target_name if writing else ""
+    return Report(outcome, Condition("Ready", "False", FAILED, message), (*told.events, Event("Warning", "UpdateFailed", text)), binding=binding, error=True)
+
+
+class OrphanCleanupFailed(EsoError):
+    """Listing or deleting the targets of an earlier name failed."""
+
+
+class DeleteFailed(EsoError):
+    """The target of an emptied secret could not be deleted."""
+
+
+def verdict(error: EsoError) -> tuple[str | None, Outcome]:
+    """Condition message and queue outcome; None leaves the condition as it is."""
+    match error:
+        case FetchFailed():
+            return FETCH_FAILED, Retry(error) if error.retryable else Fatal(error)
+        case Conflict() | AlreadyExists():
+            return None, Retry()
+        case OwnershipRefused():
+            return "failed to take ownership of target secret", Done()
+        case Owned():
+            return "target is owned by another ExternalSecret", Done()
+        case Immutable():
+            return "could not update secret, target is immutable", Done()
+        case CannotDelete():
+            return "could not delete secret", Done()
+        case DeleteFailed():
+            return "could not delete secret", Retry(error)
+        case OrphanCleanupFailed():
+            return "could not delete orphaned secrets", Retry(error)
+        case _:
+            return "could not update secret", Retry(error)
+
+
+def parked(es: ExternalSecret, closed: GateClosed, slot_missed: bool) -> Report:
+    """The backend's limit. A never-synced object is told once; a synced one when its slot is missed, once per outage."""
+    outcome = Parked(closed.gate, closed.epoch)
+    ready = next((c for c in es.status.conditions if c.type == "Ready"), None)
+    if ready is not None and (ready.status == "False" or not slot_missed):
+        return Report(outcome, error=slot_missed)
+    event = Event("Warning", "UpdateFailed", str(closed))
+    return Report(outcome, Condition("Ready", "False", FAILED, FETCH_FAILED), (event,), error=True)
+
+
+def status_patch(es: ExternalSecret, report: Report, start: datetime, *, heartbeat_due: bool) -> dict[str, Any] | None:
+    """The merge patch for the status subresource, or None when nothing that users rely on would change."""
+    if report.condition is None:
+        return None
+    status = es.status
+    conditions = set_condition(status.conditions, replace_transition(report.condition, start))
+    version = synced_resource_version(es.metadata) if report.synced else status.synced_resource_version
+    binding = report.binding or (status.binding.name if status.binding else "")
+    same = (
+        tuple(conditions) == tuple(status.conditions)
+        and version == status.synced_resource_version
+        and status.binding is not None
+        and binding == status.binding.name
+        and es.metadata.generation == status.observed_generation
+    )
+    if same and not report.wrote and not (report.synced and heartbeat_due):
+        return None
+    refreshed = start if report.synced else status.refresh_time
+    patch: dict[str, Any] = {
+        "conditions": [condition_json(c) for c in conditions],
+        "refreshTime": rfc3339(refreshed) if refreshed else None,
+        "binding": {"name": binding},
+        "observedGeneration": es.metadata.generation,
+    }
+    return patch | ({"syncedResourceVersion": version} if version else {})
+
+
+def replace_transition(condition: Condition, now: datetime) -> Condition:
+    return Condition(condition.type, condition.status, condition.reason, condition.message, now.replace(microsecond=0))
+
+
+def condition_json(c: Condition) -> dict[str, Any]:
+    body = {"type": c.type, "status": c.status, "reason": c.reason, "message": c.message}
+    return body | ({"lastTransitionTime": rfc3339(c.last_transition_time)} if c.last_transition_time else {})
+
+
+def quiet(report: Report) -> Report:
+    """The same report without its Events: somebody was told already."""
+    return replace(report, events=())

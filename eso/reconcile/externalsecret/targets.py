@@ -1,0 +1,223 @@
+"""Reads and writes target Secrets; knows without a read whether one still is as we left it.
+
+Neighbours: reconcile.py calls it, desired.py computed the Change. Keeps no value: per target the resourceVersion we verified and a keyed
+digest of what went into it. A digest may prove "no write needed", never "absent".
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+import orjson
+
+from eso.api import wellknown
+from eso.api.externalsecret import ExternalSecret
+from eso.api.hashing import data_hash
+from eso.api.meta import CONFIG_MAPS, SECRETS
+from eso.errors import EsoError
+from eso.kube.rest import NotFound as ApiNotFound
+from eso.kube.rest import Rest
+from eso.reconcile.externalsecret.decide import Seen
+from eso.reconcile.externalsecret.desired import Change, Create, Delete, Json, Patch, controlled_by, decoded
+from eso.reconcile.externalsecret.readplan import sources_of
+
+Key = tuple[str, str]
+
+
+class TargetRecord(msgspec.Struct, frozen=True, gc=False):
+    """What is kept of a Secret: enough to see that it changed and whether it is ours."""
+
+    namespace: str
+    name: str
+    resource_version: str
+    managed: bool = False
+    created_by: str = ""
+
+
+class _Meta(msgspec.Struct):
+    name: str = ""
+    namespace: str = ""
+    resourceVersion: str = ""
+    labels: dict[str, str] | None = None
+
+
+class _Partial(msgspec.Struct):
+    metadata: _Meta
+
+
+_partial = msgspec.json.Decoder(_Partial)
+
+
+def target_record(raw: bytes | msgspec.Raw) -> TargetRecord:
+    """Metadata of one Secret → the record. Labels that are not ours are dropped at once."""
+    meta = _partial.decode(raw).metadata
+    labels = meta.labels or {}
+    managed = labels.get(wellknown.LABEL_MANAGED) == "true"
+    return TargetRecord(meta.namespace, meta.name, meta.resourceVersion, managed, labels.get(wellknown.LABEL_CREATED_BY, ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What is known of one target at one resourceVersion."""
+
+    resource_version: str
+    hash_matches: bool
+    inputs: bytes = b""
+
+
+class Targets:
+    """`cached(namespace, name)` and `orphans(namespace, created_by)` look into the Secret informer."""
+
+    def __init__(self, rest: Rest, cached: Callable[[str, str], TargetRecord | None], labelled: Callable[[str, str], list[TargetRecord]]) -> None:
+        self.rest, self.cached, self.labelled = rest, cached, labelled
+        self._verified: dict[Key, Verified] = {}
+        self._written: dict[Key, TargetRecord] = {}
+        self._digest_key = secrets.token_bytes(32)
+
+    def record(self, namespace: str, name: str) -> TargetRecord | None:
+        """The newest that is known: the informer's, or our own write that it has not shown yet."""
+        return self._written.get((namespace, name)) or self.cached(namespace, name)
+
+    def observed(self, old: TargetRecord | None, new: TargetRecord | None) -> bool:
+        """A watch event arrived; True when it is news and not the echo of our own write."""
+        record = new or old
+        assert record is not None
+        key = (record.namespace, record.name)
+        written = self._written.get(key)
+        if new is None:
+            self._written.pop(key, None)
+            self._verified.pop(key, None)
+            return True
+        if written is None:
+            return True
+        if int(new.resource_version) >= int(written.resource_version):
+            del self._written[key]
+        return int(new.resource_version) > int(written.resource_version)
+
+    async def look(self, es: ExternalSecret) -> Seen | None:
+        """What decide needs. Costs a read only for a resourceVersion that was not verified before."""
+        key = (es.metadata.namespace, es.target_name)
+        record = self.record(*key)
+        if record is None:
+            return None
+        known = self._verified.get(key)
+        if known is None or known.resource_version != record.resource_version:
+            live = await self.live(es)
+            if live is None:
+                return None
+            known = self._verified[key]
+            record = self.record(*key) or record
+        return Seen(record.managed, known.hash_matches)
+
+    async def live(self, es: ExternalSecret) -> Json | None:
+        key = (es.metadata.namespace, es.target_name)
+        raw = await self.rest.get(SECRETS, *key)
+        if raw is None:
+            self._verified.pop(key, None)
+            self._written.pop(key, None)
+            return None
+        live: Json = orjson.loads(raw)
+        self._verify(key, live)
+        return live
+
+    async def label(self, es: ExternalSecret) -> None:
+        body = {"metadata": {"labels": {wellknown.LABEL_MANAGED: "true"}}}
+        key = (es.metadata.namespace, es.target_name)
+        raw = await self.rest.patch(SECRETS, *key, body, field_manager=es.field_manager)
+        self._remember(key, raw)
+
+    def inputs(self, es: ExternalSecret, data: Mapping[str, bytes], sources: Mapping[tuple[str, str], Mapping[str, str]]) -> bytes:
+        """Keyed digest of all that decides the target's content, apart from the target itself."""
+        digest = hashlib.blake2b(key=self._digest_key, digest_size=16)
+        head = [es.metadata.uid, es.metadata.generation, es.metadata.labels, es.metadata.annotations]
+        digest.update(orjson.dumps(head, option=orjson.OPT_SORT_KEYS))
+        for name in sorted(data):
+            digest.update(b"%d:%b%d:%b" % (len(name.encode()), name.encode(), len(data[name]), data[name]))
+        for source in sorted(sources):
+            digest.update(orjson.dumps([source, dict(sources[source])], option=orjson.OPT_SORT_KEYS))
+        return digest.digest()
+
+    def unchanged(self, es: ExternalSecret, inputs: bytes) -> bool:
+        """The target still is the one that these very inputs led to: no read, no write."""
+        key = (es.metadata.namespace, es.target_name)
+        known, record = self._verified.get(key), self.record(*key)
+        if known is None or record is None or known.resource_version != record.resource_version:
+            return False
+        return known.hash_matches and known.inputs == inputs
+
+    async def apply(self, es: ExternalSecret, change: Change, live: Json | None, inputs: bytes) -> None:
+        """One write at most. Raises the API's errors."""
+        key = (es.metadata.namespace, es.target_name)
+        match change:
+            case Create(body):
+                raw = await self.rest.create(SECRETS, es.metadata.namespace, body, field_manager=es.field_manager)
+                self._remember(key, raw, inputs)
+            case Patch(body=body):
+                raw = await self.rest.patch(SECRETS, *key, body, field_manager=es.field_manager)
+                self._remember(key, raw, inputs)
+            case Delete() if live is not None:
+                await self.delete(key, live)
+            case _ if live is not None and (known := self._verified.get(key)):
+                self._verified[key] = Verified(known.resource_version, known.hash_matches, inputs)
+
+    async def delete(self, key: Key, live: Json) -> None:
+        meta = live["metadata"]
+        try:
+            await self.rest.delete(SECRETS, *key, uid=meta["uid"], resource_version=meta["resourceVersion"])
+        except ApiNotFound:
+            pass
+        self._written.pop(key, None)
+        self._verified.pop(key, None)
+
+    async def delete_owned(self, es: ExternalSecret) -> bool:
+        """Deletion of the ExternalSecret: removes the target only if its controller reference has our uid."""
+        live = await self.live(es)
+        if live is None or not controlled_by(live, es):
+            return False
+        await self.delete((es.metadata.namespace, es.target_name), live)
+        return True
+
+    async def delete_orphans(self, es: ExternalSecret, created_by: str) -> list[str]:
+        """Targets left behind by a rename: same `created-by` label, another name. Returns the deleted names."""
+        gone: list[str] = []
+        for record in self.labelled(es.metadata.namespace, created_by):
+            raw = None if record.name == es.target_name else await self.rest.get(SECRETS, record.namespace, record.name)
+            if raw is not None:
+                await self.delete((record.namespace, record.name), orjson.loads(raw))
+                gone.append(record.name)
+        return gone
+
+    async def sources(self, es: ExternalSecret) -> dict[tuple[str, str], dict[str, str]]:
+        """Contents of the ConfigMaps and Secrets that `templateFrom` names, read in the object's own namespace."""
+        found: dict[tuple[str, str], dict[str, str]] = {}
+        for kind, name in sources_of(es.spec):
+            resource = CONFIG_MAPS if kind == "ConfigMap" else SECRETS
+            raw = await self.rest.get(resource, es.metadata.namespace, name)
+            if raw is None:
+                raise SourceMissing(f'{resource.plural} "{name}" not found', fix=f"create the {kind} in namespace {es.metadata.namespace}")
+            data = orjson.loads(raw).get("data") or {}
+            found[kind, name] = data if kind == "ConfigMap" else {k: base64.b64decode(v).decode(errors="surrogateescape") for k, v in data.items()}
+        return found
+
+    def forget(self, namespace: str, name: str) -> None:
+        self._verified.pop((namespace, name), None)
+
+    def _remember(self, key: Key, raw: bytes, inputs: bytes = b"") -> None:
+        """Our own write updates what we know before the watch shows it."""
+        live: Json = orjson.loads(raw)
+        self._written[key] = target_record(raw)
+        self._verify(key, live, inputs)
+
+    def _verify(self, key: Key, live: Json, inputs: bytes = b"") -> None:
+        meta = live["metadata"]
+        matches = (meta.get("annotations") or {}).get(wellknown.ANNOTATION_DATA_HASH) == data_hash(decoded(live))
+        self._verified[key] = Verified(meta["resourceVersion"], matches, inputs)
+
+
+class SourceMissing(EsoError):
+    """A `templateFrom` ConfigMap or Secret is not there."""

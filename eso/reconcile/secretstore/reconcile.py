@@ -1,0 +1,102 @@
+"""A pass over one SecretStore or ClusterSecretStore: can we log in, and what may the store do?
+
+Neighbours: `stores.reader` validates behind the same gates as the reads; report.py words the condition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Protocol
+
+from eso.api import wellknown
+from eso.api.meta import Resource
+from eso.api.secretstore import SecretStore
+from eso.errors import EsoError
+from eso.gocompat.duration import DurationError
+from eso.kube.rest import NotFound, Rest
+from eso.providers.contract import Validation
+from eso.reconcile.secretstore.report import Event, Report, invalid, parked, status_patch, valid
+from eso.runtime.outcome import Done, Outcome, Retry, Wake
+from eso.stores.gate import GateClosed
+
+Key = tuple[str, str]
+
+
+class Validator(Protocol):
+    """The front door of `stores`, as far as a store's own pass needs it."""
+
+    async def validate(self, store: SecretStore) -> tuple[Validation, str]:
+        """(READY or UNKNOWN, capability). Raises ValidationFailed, or the error that kept the client from being built."""
+
+    def maintained(self, store: SecretStore) -> bool: ...
+
+
+class Meter(Protocol):
+    def passed(self, key: Key, seconds: float) -> None: ...
+    def ready(self, key: Key, status: str) -> None: ...
+    def gone(self, key: Key) -> None: ...
+
+
+class ReconcileStore:
+    """One instance per kind. `lookup(key)` reads the informer; `requeue_seconds` is the re-validation period of stores without their own."""
+
+    def __init__(
+        self,
+        resource: Resource,
+        lookup: Callable[[Key], SecretStore | None],
+        validator: Validator,
+        rest: Rest,
+        *,
+        controller_class: str,
+        requeue_seconds: float,
+        emit: Callable[[SecretStore, Event], None],
+        meter: Meter,
+        monotonic: Callable[[], float],
+        log: Any,
+    ) -> None:
+        self.resource, self.lookup, self.validator, self.rest = resource, lookup, validator, rest
+        self.controller_class, self.requeue_seconds = controller_class, requeue_seconds
+        self.emit, self.meter, self.monotonic, self.log = emit, meter, monotonic, log
+
+    async def reconcile(self, key: Key, wake: Wake, now: datetime) -> Outcome:
+        began = self.monotonic()
+        store = self.lookup(key)
+        if store is None:  # 1
+            self.meter.gone(key)
+            return Done()
+        if store.spec.controller and store.spec.controller != self.controller_class:  # 2
+            return Done()
+        try:
+            interval = store.spec.refresh_interval_seconds or self.requeue_seconds  # 4
+        except DurationError as error:
+            return Retry(EsoError(f"invalid refreshInterval: {error}", fix="write a Go duration such as 5m, or seconds"))
+        try:
+            result, capability = await self.validator.validate(store)  # 6
+        except GateClosed as closed:
+            report = parked(store, closed)
+        except EsoError as error:
+            report = invalid(error, interval)
+        else:
+            report = valid(result, capability, interval, maintained=self.validator.maintained(store) or self.silenced(store))  # 7, 8
+        await self.publish(store, report, now)  # 5
+        self.meter.passed(key, self.monotonic() - began)
+        return report.outcome
+
+    def silenced(self, store: SecretStore) -> bool:
+        return wellknown.ANNOTATION_IGNORE_MAINTENANCE in store.metadata.annotations
+
+    async def publish(self, store: SecretStore, report: Report, now: datetime) -> None:
+        meta = store.metadata
+        self.meter.ready((meta.namespace, meta.name), report.condition.status)
+        patch = status_patch(store, report, now)
+        if patch is None:
+            return  # told before: an Event per validation would only be noise
+        try:
+            await self.rest.patch(self.resource, meta.namespace, meta.name, {"metadata": {"uid": meta.uid}, "status": patch}, subresource="status")
+        except NotFound:
+            return
+        except EsoError as error:
+            self.log.error("could not write the store's status", store=meta.name, namespace=meta.namespace, error=str(error))
+        for event in report.events:
+            self.emit(store, event)

@@ -1,0 +1,73 @@
+"""What a validation showed → condition, Events, Outcome: the only module that words a store's condition.
+
+Neighbours: reconcile.py publishes the Report.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from eso.api.conditions import set_condition
+from eso.api.meta import Condition, rfc3339
+from eso.api.secretstore import SecretStore
+from eso.errors import EsoError
+from eso.providers.contract import Validation, ValidationFailed
+from eso.runtime.outcome import After, Outcome, Parked, Retry
+from eso.stores.gate import GateClosed
+
+UNMAINTAINED = "store isn't currently maintained. Please plan and prepare accordingly."
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    type: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    outcome: Outcome
+    condition: Condition
+    events: tuple[Event, ...] = ()
+    capability: str = ""
+
+
+def valid(result: Validation, capability: str, interval_seconds: float, *, maintained: bool) -> Report:
+    """No error means valid, whatever the result: a store whose credentials depend on the reader answers UNKNOWN."""
+    warnings = () if maintained else (Event("Warning", "StoreUnmaintained", UNMAINTAINED),)
+    events = (*warnings, Event("Normal", "Valid", "store validated"))
+    return Report(After(interval_seconds), Condition("Ready", "True", "Valid", "store validated"), events, capability)
+
+
+def invalid(error: EsoError, interval_seconds: float) -> Report:
+    text = f"{error} ({error.fix})" if error.fix else str(error)
+    if isinstance(error, ValidationFailed) and error.result is Validation.UNKNOWN:
+        condition = Condition("Ready", "True", "ValidationUnknown", "could not determine validation status")
+        return Report(After(interval_seconds), condition, (Event("Warning", "ValidationUnknown", text),))
+    message = "unable to validate store" if isinstance(error, ValidationFailed) else "unable to create client"
+    return Report(Retry(error), Condition("Ready", "False", "InvalidProviderConfig", message), (Event("Warning", "InvalidProviderConfig", text),))
+
+
+def parked(store: SecretStore, closed: GateClosed) -> Report:
+    """The gate's probe is the next validation: the store waits with everybody else."""
+    event = Event("Warning", "InvalidProviderConfig", str(closed))
+    return Report(Parked(closed.gate, closed.epoch), Condition("Ready", "False", "InvalidProviderConfig", "unable to validate store"), (event,))
+
+
+def status_patch(store: SecretStore, report: Report, now: datetime) -> dict[str, Any] | None:
+    """The merge patch for the status, None when it would change nothing. Capabilities survive later failures."""
+    wanted = Condition(report.condition.type, report.condition.status, report.condition.reason, report.condition.message, now.replace(microsecond=0))
+    conditions = set_condition(store.status.conditions, wanted)
+    capability = report.capability or store.status.capabilities
+    if tuple(conditions) == tuple(store.status.conditions) and capability == store.status.capabilities:
+        return None
+    body: dict[str, Any] = {"conditions": [condition_json(c) for c in conditions]}
+    return body | ({"capabilities": capability} if capability else {})
+
+
+def condition_json(c: Condition) -> dict[str, Any]:
+    body = {"type": c.type, "status": c.status, "reason": c.reason, "message": c.message}
+    return body | ({"lastTransitionTime": rfc3339(c.last_transition_time)} if c.last_transition_time else {})
