@@ -1,25 +1,33 @@
-# `make help` lists the targets.
+# `make help` lists the targets. On a new machine only Python >= 3.11, make and bash are assumed.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SUITES ?= tests
 
-.PHONY: help setup fmt lint types layers test
+.PHONY: help setup lock fmt lint types layers check test props controlplane manifests demo e2e bench image
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | sort
+	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | expand -t 14
 
-$(VENV)/.done: pyproject.toml
+$(VENV)/.done: pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q -e '.[dev]'
+	$(BIN)/pip install -q --require-hashes -r requirements.lock
+	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	touch $@
 
-setup: $(VENV)/.done ## make .venv with eso inside
+setup: $(VENV)/.done ## make .venv with bin/eso inside
+
+lock: ## pin every dependency again
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/pip install -q uv
+	build/lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --extra dev -o requirements.lock pyproject.toml
 
 fmt: setup ## format the code
 	$(BIN)/ruff format eso tests e2e
 	$(BIN)/ruff check --fix eso tests e2e
 
 lint: setup ## ruff
-	$(BIN)/ruff check eso tests
+	$(BIN)/ruff check eso tests e2e
+	$(BIN)/ruff format --check eso tests e2e
 
 types: setup ## mypy --strict
 	$(BIN)/mypy
@@ -27,5 +35,30 @@ types: setup ## mypy --strict
 layers: setup ## import directions
 	$(BIN)/lint-imports
 
-test: setup ## everything CI runs
-	$(BIN)/pytest
+check: lint types layers ## lint, types, layers and the desks: no network
+	$(BIN)/pytest tests/unit
+
+controlplane: ## build etcd, kube-apiserver, kube-controller-manager and kubectl once; the last line is their folder
+	@PYTHON=$(PYTHON) bash e2e/controlplane/build.sh
+
+manifests: setup ## write the CRDs
+	$(BIN)/python -m eso.api.crds manifests/crds
+
+test: setup lint types layers ## everything CI runs: unit tests, then the real control plane and backends
+	PYTHON=$(PYTHON) bash e2e/controlplane/build.sh
+	$(BIN)/pytest $(SUITES)
+
+props: setup ## the property tests, ten times longer
+	$(BIN)/pytest tests/unit --hypothesis-profile=long -k "propert or model or fuzz"
+
+demo: setup ## one secret, from OpenBao through a real API server into a Secret; KEEP=1 leaves it running
+	PYTHON=$(PYTHON) $(BIN)/python -m e2e.demo $(if $(KEEP),--keep)
+
+e2e: setup ## the same suite against kind where Docker runs, otherwise against the local control plane
+	PYTHON=$(PYTHON) $(BIN)/pytest e2e/suite
+
+bench: setup ## cold sync against a bare writer of the same writes; N=2000 objects
+	PYTHON=$(PYTHON) $(BIN)/python -m e2e.bench.cold $(if $(N),--objects $(N))
+
+image: ## the container image
+	docker build -t external-secrets:dev .
