@@ -1,0 +1,103 @@
+"""How much one rendering may cost, and who keeps count.
+
+Neighbours: evaluate.py and the functions spend from a Budget, world.py fills in the clocks. A template that spends too much fails with an
+ordinary execution error that names the limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from eso.errors import Terminal
+
+CHECK_CLOCK_EVERY = 1024
+"""Steps between two looks at the clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a template may learn from outside, as callables: wall clock (ns since 1970), a monotonic clock (s), and random bytes."""
+
+    wall_ns: Callable[[], int]
+    monotonic: Callable[[], float]
+    random: Callable[[int], bytes]
+    started: float = 0.0
+    """The monotonic clock when the process began: times from `now` print the seconds since then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of one rendering."""
+
+    steps: int = 1_000_000
+    output_bytes: int = 10 << 20
+    value_bytes: int = 64 << 20
+    """Bytes that all values made during one rendering may add up to, garbage included."""
+    template_depth: int = 1_000
+    seconds: float = 10.0
+
+
+class BoundsExceeded(Terminal):
+    """A limit was hit: `field` is its name in Limits, `limit` its value."""
+
+    def __init__(self, field: str, limit: float) -> None:
+        super().__init__(
+            f"template exceeds the limit of {limit:g} {TEXTS[field]}" if isinstance(limit, float) else f"template exceeds the limit of {limit} {TEXTS[field]}"
+        )
+        self.field = field
+        self.limit = limit
+
+
+TEXTS = {
+    "steps": "steps",
+    "output_bytes": "bytes of output",
+    "value_bytes": "bytes of values",
+    "template_depth": "nested templates",
+    "depth": "levels of nesting",
+    "seconds": "seconds",
+}
+
+MAX_DEPTH = 1_000
+"""Levels that printing, JSON, YAML, comparison and copying may descend into a value (cyclic dicts end here)."""
+
+
+class Budget:
+    """What is left of the limits of one rendering.
+
+    `spend(n)` before n units of work (one unit: about what one node of a template costs, below a microsecond); `check_size(n)` before a value of
+    n bytes is built (a list or map element counts 8). Both raise BoundsExceeded, which no function may catch.
+    """
+
+    __slots__ = ("deadline", "limits", "next_look", "size_left", "steps", "world")
+
+    def __init__(self, limits: Limits, world: World) -> None:
+        self.limits = limits
+        self.world = world
+        self.steps = 0
+        self.size_left = limits.value_bytes
+        self.next_look = CHECK_CLOCK_EVERY
+        self.deadline = world.monotonic() + limits.seconds
+
+    def spend(self, steps: int = 1) -> None:
+        self.steps += steps
+        if self.steps >= self.next_look:
+            self.look()
+
+    def look(self) -> None:
+        """The rare half of `spend`: the limits themselves."""
+        if self.steps > self.limits.steps:
+            raise BoundsExceeded("steps", self.limits.steps)
+        if self.world.monotonic() > self.deadline:
+            raise BoundsExceeded("seconds", self.limits.seconds)
+        self.next_look = min(self.steps + CHECK_CLOCK_EVERY, self.limits.steps + 1)
+
+    def check_size(self, size: int) -> None:
+        self.size_left -= size
+        if self.size_left < 0:
+            raise BoundsExceeded("value_bytes", self.limits.value_bytes)
+
+    def deeper(self, depth: int) -> None:
+        """Refuses to descend more than MAX_DEPTH levels into a value."""
+        if depth > MAX_DEPTH:
+            raise BoundsExceeded("depth", MAX_DEPTH)
