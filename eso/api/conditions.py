@@ -1,0 +1,30 @@
+"""How a condition replaces another.
+
+Neighbours: the `report` modules word conditions, this one keeps their transition times honest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from eso.api.meta import Condition
+
+
+def set_condition(conditions: Iterable[Condition], wanted: Condition) -> tuple[Condition, ...]:
+    """All conditions of other types, then `wanted`.
+
+    Nothing moves when status, reason and message are what they were. `last_transition_time` moves only with the status.
+    """
+    before = tuple(conditions)
+    old = condition(before, wanted.type)
+    if old is not None and (old.status, old.reason, old.message) == (wanted.status, wanted.reason, wanted.message):
+        return before
+    if old is not None and old.status == wanted.status:
+        wanted = msgspec.structs.replace(wanted, last_transition_time=old.last_transition_time)
+    return (*(c for c in before if c.type != wanted.type), wanted)
+
+
+def condition(conditions: Iterable[Condition], type: str) -> Condition | None:
+    return next((c for c in conditions if c.type == type), None)

@@ -1,0 +1,161 @@
+"""What every Kubernetes object has: where it lives, its metadata, its conditions.
+
+Neighbours: one module per kind builds on these; `kube.rest` turns a Resource into a URL. Records keep only what a pass needs: writes are
+patches, so a member that is not modelled here cannot get lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One kind as the API server serves it. `group` is "" for the core group."""
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        """The URL path. Without a namespace a namespaced kind means "in all namespaces"; for a cluster-wide kind it is ignored."""
+        parts = ["apis", self.group, self.version] if self.group else ["api", self.version]
+        if self.namespaced and namespace:
+            parts += ["namespaces", namespace]
+        parts.append(self.plural)
+        parts += [part for part in (name, subresource) if part]
+        return "/" + "/".join(quote(part, safe="") for part in parts)
+
+
+SECRETS: Final = Resource("", "v1", "secrets", "Secret")
+CONFIG_MAPS: Final = Resource("", "v1", "configmaps", "ConfigMap")
+NAMESPACES: Final = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
+SERVICE_ACCOUNTS: Final = Resource("", "v1", "serviceaccounts", "ServiceAccount")
+EVENTS: Final = Resource("", "v1", "events", "Event")
+LEASES: Final = Resource("coordination.k8s.io", "v1", "leases", "Lease")
+CRDS: Final = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False)
+VALIDATING_WEBHOOKS: Final = Resource(
+    "admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations", "ValidatingWebhookConfiguration", namespaced=False
+)
+
+
+class Record(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel", gc=False):
+    """Base of what is kept of an object: immutable, slim, camelCase on the wire, unknown members ignored.
+
+    `gc=False`: records refer to strings, tuples and string maps only, so no cycle can start here.
+    """
+
+
+class OwnerReference(Record, frozen=True):
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    controller: bool = False
+
+    @property
+    def group(self) -> str:
+        return self.api_version.rpartition("/")[0]
+
+
+class ObjectMeta(Record, frozen=True):
+    """Metadata without managedFields. `generation` is 0 for kinds that have none."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    labels: dict[str, str] = {}  # noqa: RUF012  # msgspec copies it per instance
+    annotations: dict[str, str] = {}  # noqa: RUF012  # as above
+    finalizers: tuple[str, ...] = ()
+    owner_references: tuple[OwnerReference, ...] = ()
+    deletion_timestamp: datetime | None = None
+
+    @property
+    def controller(self) -> OwnerReference | None:
+        """The one owner reference with `controller: true`."""
+        return next((r for r in self.owner_references if r.controller), None)
+
+
+class Condition(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel", gc=False):
+    """`last_transition_time`: aware UTC, whole seconds. Positional, unlike the other records: it is built often."""
+
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+    last_transition_time: datetime | None = None
+
+
+class Undecodable(msgspec.Struct, frozen=True):
+    """An object whose spec or status cannot be read; its metadata can, so that its deletion still finishes. `error` says where and why."""
+
+    metadata: ObjectMeta
+    error: str
+
+    @property
+    def namespace(self) -> str:
+        return self.metadata.namespace
+
+    @property
+    def name(self) -> str:
+        return self.metadata.name
+
+    @property
+    def resource_version(self) -> str:
+        return self.metadata.resource_version
+
+
+class _MetaOnly(Record, frozen=True):
+    metadata: ObjectMeta
+
+
+_T = TypeVar("_T")
+_meta_only: Final = msgspec.json.Decoder(_MetaOnly)
+
+
+def decode_or_metadata(decoder: msgspec.json.Decoder[_T], raw: bytes | msgspec.Raw) -> _T | Undecodable:
+    """One object; the metadata alone when the rest does not have the form it should have.
+
+    Raises msgspec.DecodeError for what is not JSON, msgspec.ValidationError when not even the metadata can be read.
+    """
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        try:
+            # A null member means the same as an absent one. The API server prunes most, so this costs nothing in the usual case.
+            return msgspec.convert(without_nulls(msgspec.json.decode(raw)), decoder.type)
+        except msgspec.ValidationError:
+            return Undecodable(_meta_only.decode(raw).metadata, str(error))
+
+
+def without_nulls(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: without_nulls(member) for key, member in value.items() if member is not None}
+    return [without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def rfc3339(time: datetime) -> str:
+    """UTC in whole seconds, as the API server writes times: `2024-05-01T12:00:00Z`. `time` must be aware."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_time(text: str) -> datetime:
+    """The inverse of `rfc3339`; accepts fractions and offsets. Raises ValueError."""
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(f"time without a zone: {text}")
+    return time.astimezone(UTC)

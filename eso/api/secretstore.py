@@ -1,0 +1,96 @@
+"""SecretStore and ClusterSecretStore: one record for both, they differ in scope only.
+
+Neighbours: stores.resolve turns one into the view a provider sees, reconcile.secretstore validates it, validate.py has the static rules. The
+provider block stays the JSON it is; only its provider knows the members.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from eso.api.labels import LabelSelector
+from eso.api.meta import Condition, ObjectMeta, Record, Resource, Undecodable, decode_or_metadata
+from eso.api.wellknown import GROUP
+from eso.gocompat.duration import DurationError, parse_duration
+
+SECRET_STORES: Final = Resource(GROUP, "v1", "secretstores", "SecretStore")
+CLUSTER_SECRET_STORES: Final = Resource(GROUP, "v1", "clustersecretstores", "ClusterSecretStore", namespaced=False)
+
+
+class StoreCondition(Record, frozen=True):
+    """Which namespaces may use a ClusterSecretStore: any part that matches is enough, no part matches nothing."""
+
+    namespace_selector: LabelSelector | None = None
+    namespaces: tuple[str, ...] = ()
+    namespace_regexes: tuple[str, ...] = ()
+
+
+class SecretStoreSpec(Record, frozen=True):
+    """`provider` should have exactly one member: provider key → its block."""
+
+    provider: dict[str, Any] = {}  # noqa: RUF012  # msgspec copies it per instance
+    controller: str = ""
+    refresh_interval: int | str | None = None
+    retry_settings: dict[str, Any] | None = None
+    conditions: tuple[StoreCondition, ...] = ()
+
+    @property
+    def refresh_interval_seconds(self) -> float | None:
+        """Integers are seconds, strings Go durations; None when absent. Raises DurationError for what is neither, or negative."""
+        match self.refresh_interval:
+            case None:
+                return None
+            case int(seconds):
+                if seconds < 0:
+                    raise DurationError(f"invalid refreshInterval {seconds}: must not be negative")
+                return float(seconds)
+            case text:
+                try:
+                    parsed = parse_duration(text)
+                except DurationError as error:
+                    raise DurationError(f'invalid refreshInterval "{text}": {error}') from error
+                if parsed < 0:
+                    raise DurationError(f'invalid refreshInterval "{text}": must not be negative')
+                return parsed
+
+
+class SecretStoreStatus(Record, frozen=True):
+    capabilities: str = ""
+    conditions: tuple[Condition, ...] = ()
+
+
+class SecretStore(Record, frozen=True):
+    metadata: ObjectMeta
+    spec: SecretStoreSpec = SecretStoreSpec()
+    status: SecretStoreStatus = SecretStoreStatus()
+
+    @property
+    def kind(self) -> str:
+        """Only a ClusterSecretStore has no namespace."""
+        return "SecretStore" if self.metadata.namespace else "ClusterSecretStore"
+
+    @property
+    def namespace(self) -> str:
+        return self.metadata.namespace
+
+    @property
+    def name(self) -> str:
+        return self.metadata.name
+
+    @property
+    def resource_version(self) -> str:
+        return self.metadata.resource_version
+
+    @property
+    def ready(self) -> bool:
+        return any(c.type == "Ready" and c.status == "True" for c in self.status.conditions)
+
+
+_decoder: Final = msgspec.json.Decoder(SecretStore)
+
+
+def decode_secret_store(raw: bytes | msgspec.Raw) -> SecretStore | Undecodable:
+    """One object of either kind; Undecodable when the spec or status has another form than the schema promises."""
+    return decode_or_metadata(_decoder, raw)
