@@ -1,0 +1,391 @@
+"""Requests to the API server: get, list, create, replace, patch, delete; raw JSON out.
+
+Neighbours: access.py says where and as whom, `net.http` carries it; watch.py streams through it. The namespace is always an argument.
+Errors carry the API server's own message. Requests the server did not accept (429, or 503 with Retry-After) are sent again a few times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final, Protocol
+
+import msgspec
+import orjson
+
+from eso.api.meta import Resource
+from eso.errors import EsoError
+from eso.net.http import Pool, Reply, Stream, Timeouts, TooLarge, TransportError
+
+MERGE_PATCH: Final = "application/merge-patch+json"
+JSON: Final = "application/json"
+PARTIAL: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+PARTIAL_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+
+PAGE: Final = 500
+MAX_OBJECT: Final = 16 * 1024 * 1024  # bytes; etcd takes 1.5 MB, decompressed replies stay far below
+MAX_PAGE: Final = 64 * 1024 * 1024
+MAX_MESSAGE: Final = 4096  # characters of a server's message that are kept
+TRIES: Final = 4
+LONGEST_WAIT: Final = 10.0  # seconds; a longer Retry-After is the queue's business, not a pass's
+
+
+class ApiError(EsoError):
+    """The API server refused, or could not be asked. `status` is the HTTP status, 0 without one; `reason` the Status object's.
+
+    `retry_after`: seconds the server asked for, None when it did not.
+    """
+
+    def __init__(self, message: str, *, status: int = 0, reason: str = "", retry_after: float | None = None, fix: str = "") -> None:
+        super().__init__(message, fix=fix)
+        self.status, self.reason, self.retry_after = status, reason, retry_after
+
+
+class NotFound(ApiError):
+    """The object is proven not to exist."""
+
+
+class UnknownResource(ApiError):
+    """404 that proves nothing about an object: the server does not serve this kind (CRD missing), or something else answered."""
+
+
+class AlreadyExists(ApiError):
+    """409 on create."""
+
+
+class Conflict(ApiError):
+    """409: the resourceVersion or uid is not the live one."""
+
+
+class Unauthorized(ApiError):
+    """401, also after the credentials were read again."""
+
+
+class Forbidden(ApiError):
+    """403."""
+
+
+class Gone(ApiError):
+    """410: the resourceVersion or the continue token left the server's window."""
+
+
+class Invalid(ApiError):
+    """400 or 422: the object cannot be stored as it is."""
+
+
+class TooMany(ApiError):
+    """429, still after the waits the server asked for."""
+
+
+class Unavailable(ApiError):
+    """5xx: the server is there and cannot answer."""
+
+
+class Unreachable(ApiError):
+    """No reply. `sent` False: the server cannot have seen the request; otherwise a write may have happened."""
+
+    def __init__(self, message: str, *, sent: bool = True, fix: str = "") -> None:
+        super().__init__(message, fix=fix)
+        self.sent = sent
+
+
+class NotLeading(ApiError):
+    """A write was held back because the lease may end before it would."""
+
+
+class Access(Protocol):
+    """Where the API server is and who we are; connections and tokens may change between two requests."""
+
+    @property
+    def server(self) -> str:
+        """`https://host:port`, no slash at the end."""
+
+    async def pool(self) -> Pool:
+        """The current connections."""
+
+    async def authorization(self) -> str:
+        """Value of the Authorization header, "" for none."""
+
+    async def refused(self, authorization: str) -> bool:
+        """The server answered 401 to `authorization`: read the credentials again; True when they are different now."""
+
+
+class _Details(msgspec.Struct):
+    name: str = ""
+    retryAfterSeconds: float | None = None
+
+
+class _Status(msgspec.Struct):
+    kind: str = ""
+    message: str = ""
+    reason: str = ""
+    code: int = 0
+    details: _Details | None = None
+
+
+class _ListMeta(msgspec.Struct):
+    resourceVersion: str = ""
+    continue_: str = msgspec.field(default="", name="continue")
+
+
+class _ListHead(msgspec.Struct):
+    metadata: _ListMeta = msgspec.field(default_factory=_ListMeta)
+
+
+_status = msgspec.json.Decoder(_Status)
+_head = msgspec.json.Decoder(_ListHead)
+
+
+def _always(_: float) -> bool:
+    return True
+
+
+class Rest:
+    """`timeout` seconds bound one request; `in_flight` how many run at once (waiting for a turn does not count against the timeout).
+
+    `may_write(seconds)` is asked before each write whether we still lead for as long as the write may take.
+    """
+
+    def __init__(
+        self,
+        access: Access,
+        *,
+        timeout: float = 30.0,
+        in_flight: int = 64,
+        may_write: Callable[[float], bool] = _always,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.access, self.timeout = access, timeout
+        self._turns = asyncio.Semaphore(in_flight)
+        self._may_write, self._sleep = may_write, sleep
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> bytes | None:
+        """The object's JSON; None only when the API server proved that it does not exist. Raises ApiError."""
+        try:
+            return await self._send("GET", path(resource, namespace, name))
+        except NotFound:
+            return None
+
+    async def list_pages(
+        self,
+        resource: Resource,
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        limit: int = PAGE,
+        metadata_only: bool = False,
+    ) -> AsyncIterator[bytes]:
+        """Raw pages of one consistent list. Raises Gone when it takes too long for that: what was read so far is void, start again."""
+        token = ""
+        accept = PARTIAL_LIST if metadata_only else JSON
+        while True:
+            query = {"limit": str(limit)} | _some(labelSelector=label_selector, fieldSelector=field_selector) | {"continue": token}
+            try:
+                page = await self._send("GET", path(resource, namespace), _some(**query), accept=accept, max_body=MAX_PAGE)
+            except _TooLarge:
+                if limit <= 1:
+                    raise
+                limit = max(1, limit // 5)
+                continue
+            token = _head.decode(page).metadata.continue_
+            yield page
+            if not token:
+                return
+
+    async def list_all(
+        self, resource: Resource, namespace: str = "", *, label_selector: str = "", field_selector: str = "", metadata_only: bool = False
+    ) -> list[bytes]:
+        """All pages at once, started again (a few times) when the list went stale while it was read."""
+        for attempt in range(TRIES):
+            try:
+                pages = self.list_pages(resource, namespace, label_selector=label_selector, field_selector=field_selector, metadata_only=metadata_only)
+                return [page async for page in pages]
+            except Gone:
+                if attempt == TRIES - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def read(self, url_path: str) -> bytes:
+        """GET of a path that is no object: discovery, `/version`. Raises ApiError."""
+        return await self._send("GET", url_path)
+
+    async def create(self, resource: Resource, namespace: str, body: Any, *, field_manager: str = "", subresource: str = "", name: str = "") -> bytes:
+        """POST. `name` and `subresource` for things like TokenRequest. Raises AlreadyExists, …"""
+        return await self._send("POST", path(resource, namespace, name, subresource), _some(fieldManager=field_manager), body=body)
+
+    async def patch(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        body: Any,
+        *,
+        field_manager: str = "",
+        subresource: str = "",
+        content_type: str = MERGE_PATCH,
+    ) -> bytes:
+        """A `metadata.resourceVersion` or `metadata.uid` in a merge patch is a precondition: Conflict when it is not the live one."""
+        return await self._send("PATCH", path(resource, namespace, name, subresource), _some(fieldManager=field_manager), body=body, content_type=content_type)
+
+    async def replace(self, resource: Resource, namespace: str, name: str, body: Any, *, field_manager: str = "", subresource: str = "") -> bytes:
+        """PUT; the resourceVersion inside `body` is a precondition. Raises Conflict, NotFound, …"""
+        return await self._send("PUT", path(resource, namespace, name, subresource), _some(fieldManager=field_manager), body=body)
+
+    async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", resource_version: str = "") -> None:
+        """Background deletion; `uid` and `resource_version` are preconditions. Raises NotFound, Conflict, …"""
+        preconditions = _some(uid=uid, resourceVersion=resource_version)
+        options: dict[str, Any] = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
+        await self._send("DELETE", path(resource, namespace, name), body=options | ({"preconditions": preconditions} if preconditions else {}))
+
+    @asynccontextmanager
+    async def watch(
+        self,
+        resource: Resource,
+        namespace: str,
+        resource_version: str,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        metadata_only: bool = False,
+        seconds: int = 300,
+        silence: float = 60.0,
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Chunks of one watch stream, as they arrive. The server ends it after `seconds`; silent for `silence` seconds more, it is broken.
+
+        Raises ApiError: Gone when `resource_version` is too old, Unreachable when the stream breaks.
+        """
+        query = {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(seconds), "resourceVersion": resource_version}
+        query |= _some(labelSelector=label_selector, fieldSelector=field_selector)
+        accept = PARTIAL if metadata_only else JSON
+        pool = await self.access.pool()
+        authorization = await self.access.authorization()
+        timeouts = Timeouts(total=self.timeout, idle=seconds + silence)
+        try:
+            async with pool.stream(
+                "GET", self.access.server + path(resource, namespace), params=query, headers=_headers(authorization, accept), timeouts=timeouts
+            ) as stream:
+                if stream.status != 200:
+                    raise await self._refusal(stream, authorization)
+                yield stream.chunks()
+        except TransportError as error:
+            raise Unreachable(str(error), sent=error.sent, fix=error.fix) from error
+
+    async def _refusal(self, stream: Stream, authorization: str) -> ApiError:
+        error = api_error(Reply(stream.status, stream.headers, await stream.read()))
+        if isinstance(error, Unauthorized):
+            await self.access.refused(authorization)
+        return error
+
+    async def _send(
+        self,
+        method: str,
+        url_path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        body: Any = None,
+        content_type: str = JSON,
+        accept: str = JSON,
+        max_body: int = MAX_OBJECT,
+    ) -> bytes:
+        data = None if body is None else body if isinstance(body, bytes) else orjson.dumps(body)
+        async with self._turns:
+            fresh = True
+            for attempt in range(TRIES):
+                if method != "GET" and not self._may_write(self.timeout):
+                    raise NotLeading("write held back: the lease may end before the request does")
+                authorization = await self.access.authorization()
+                headers = _headers(authorization, accept) | ({"Content-Type": content_type} if data is not None else {})
+                reply = await self._exchange(method, url_path, query, headers, data, max_body)
+                if reply.status < 300:
+                    return reply.body
+                error = api_error(reply)
+                if isinstance(error, Unauthorized) and fresh:
+                    fresh = False
+                    if await self.access.refused(authorization):
+                        continue
+                if attempt == TRIES - 1 or error.retry_after is None or error.retry_after > LONGEST_WAIT or error.status not in (429, 503):
+                    raise error
+                await self._sleep(error.retry_after)
+        raise AssertionError("unreachable")
+
+    async def _exchange(
+        self, method: str, url_path: str, query: Mapping[str, str] | None, headers: Mapping[str, str], data: bytes | None, max_body: int
+    ) -> Reply:
+        pool = await self.access.pool()
+        timeouts = Timeouts(total=self.timeout)
+        try:
+            return await pool.request(method, self.access.server + url_path, params=query, headers=headers, body=data, timeouts=timeouts, max_body=max_body)
+        except TooLarge as error:
+            raise _TooLarge(str(error)) from error
+        except TransportError as error:
+            raise Unreachable(str(error), sent=error.sent, fix=error.fix) from error
+
+
+class _TooLarge(Unreachable):
+    """A smaller page may fit."""
+
+
+def path(resource: Resource, namespace: str, name: str = "", subresource: str = "") -> str:
+    """URL path of one object or collection. Raises Invalid for a name that would leave its segment: names come from users."""
+    for segment in (namespace, name):
+        if segment in (".", "..") or "/" in segment or "%" in segment:
+            raise Invalid(f"invalid name {segment!r}: a name may not be '.' or '..' and may not contain '/' or '%'", status=400, reason="BadRequest")
+    return resource.path(namespace=namespace, name=name, subresource=subresource)
+
+
+def api_error(reply: Reply) -> ApiError:
+    """The typed error for a reply that is not 2xx. Only the Status object's own message is shown, never a body."""
+    try:
+        status = _status.decode(reply.body)
+    except msgspec.MsgspecError:
+        status = _Status()
+    genuine = status.kind == "Status"
+    message = status.message[:MAX_MESSAGE] if genuine and status.message else f"the API server answered with status {reply.status}"
+    return typed(reply.status, status.reason if genuine else "", message, status.details if genuine else None, _retry_after(reply.headers))
+
+
+def typed(code: int, reason: str, message: str, details: _Details | None = None, retry_after: float | None = None) -> ApiError:
+    """Status code and reason → the error class."""
+    retry = retry_after if retry_after is not None or details is None else details.retryAfterSeconds
+    kind: type[ApiError]
+    match code, reason:
+        case 404, "NotFound" if details is not None and details.name:
+            kind = NotFound
+        case 404, _:
+            kind = UnknownResource
+        case 409, "AlreadyExists":
+            kind = AlreadyExists
+        case 409, _:
+            kind = Conflict
+        case 401, _:
+            kind = Unauthorized
+        case 403, _:
+            kind = Forbidden
+        case 410, _:
+            kind = Gone
+        case ((400 | 422), _):
+            kind = Invalid
+        case 429, _:
+            kind, retry = TooMany, 1.0 if retry is None else retry
+        case _ if code >= 500:
+            kind = Unavailable
+        case _:
+            kind = ApiError
+    return kind(message, status=code, reason=reason, retry_after=retry)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds. The API server never sends the date form."""
+    text = headers.get("Retry-After", "")
+    return float(text) if text.isascii() and text.isdigit() else None
+
+
+def _headers(authorization: str, accept: str) -> dict[str, str]:
+    return {"Accept": accept} | ({"Authorization": authorization} if authorization else {})
+
+
+def _some(**query: str) -> dict[str, str]:
+    """The parameters that are set."""
+    return {name: value for name, value in query.items() if value}

@@ -1,0 +1,415 @@
+"""Pools, TLS, proxies, timeouts: the only importer of the HTTP client.
+
+Neighbours: `kube.rest` and the providers send through a `Pool`. One Pool per trust domain (who we trust and who we say we are), so that no
+credential travels on a connection opened for another. Nothing is retried, redirected, stored as a cookie or read from the environment here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from eso.errors import EsoError
+
+USER_AGENT: Final = "eso"
+MAX_BODY: Final = 16 * 1024 * 1024  # bytes, after decompression
+KEEP_ALIVE: Final = 50.0  # seconds; below the 60 s after which common load balancers drop an idle connection without telling
+PIPE_BYTES: Final = 60_000
+
+
+class TransportError(EsoError):
+    """No complete reply. `sent` is False only when the server cannot have seen the request.
+
+    The message names the server and the kind of failure, never a header, a query or a body.
+    """
+
+    def __init__(self, message: str, *, sent: bool = True, fix: str = "") -> None:
+        super().__init__(message, fix=fix)
+        self.sent = sent
+
+
+class Unreachable(TransportError):
+    """No connection, a refused certificate, or a connection that broke before the reply was complete."""
+
+
+class TimedOut(TransportError):
+    """No complete reply in time."""
+
+
+class TooLarge(TransportError):
+    """The reply is longer than the caller wants to keep in memory."""
+
+
+class TlsError(EsoError):
+    """A certificate or a key that cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds. `total` spans everything up to the last byte; `connect` one attempt to connect; `idle` the silence between two reads."""
+
+    total: float | None = 30.0
+    connect: float = 10.0
+    idle: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A complete answer, whatever its status. Header names compare without case; bodies never print."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Proxies:
+    """Which proxy a URL goes through, as HTTP_PROXY, HTTPS_PROXY and NO_PROXY (either case) say it. Parsed once."""
+
+    http: str = field(default="", repr=False)  # may carry a password
+    https: str = field(default="", repr=False)
+    direct: tuple[str, ...] = ()
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Proxies:
+        def value(name: str) -> str:
+            return environ.get(name) or environ.get(name.lower()) or ""
+
+        def url(text: str) -> str:
+            return text if not text or "://" in text else f"http://{text}"
+
+        direct = tuple(part.strip().lower() for part in value("NO_PROXY").split(",") if part.strip())
+        return cls(url(value("HTTP_PROXY")), url(value("HTTPS_PROXY")), direct)
+
+    def for_url(self, url: str) -> str | None:
+        """The proxy for `url`, None for a direct connection. The own machine is always reached directly."""
+        parts = urlsplit(url)
+        proxy = self.https if parts.scheme == "https" else self.http
+        host = (parts.hostname or "").rstrip(".")
+        if not proxy or host == "localhost" or self._direct(host, parts.port or (443 if parts.scheme == "https" else 80)):
+            return None
+        return proxy
+
+    def _direct(self, host: str, port: int) -> bool:
+        address = _address(host)
+        if address is not None and address.is_loopback:
+            return True
+        return any(_covers(rule, host, port, address) for rule in self.direct)
+
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def _address(text: str) -> _Address | None:
+    try:
+        return ipaddress.ip_address(text.strip("[]"))
+    except ValueError:
+        return None
+
+
+def _covers(rule: str, host: str, port: int, address: _Address | None) -> bool:
+    """One NO_PROXY entry: `*`, an address, a network, `.suffix`, `*.suffix` or a name that also covers what lies below; `:port` narrows it."""
+    if rule == "*":
+        return True
+    if "/" in rule:
+        try:
+            return address is not None and address in ipaddress.ip_network(rule, strict=False)
+        except ValueError:
+            return False
+    if _address(rule) is None and ":" in rule:
+        rule, _, wanted = rule.rpartition(":")
+        if wanted != str(port):
+            return False
+    if (fixed := _address(rule)) is not None:
+        return address == fixed
+    if rule.startswith("*."):
+        rule = rule[1:]
+    return host.endswith(rule) if rule.startswith(".") else host == rule or host.endswith(f".{rule}")
+
+
+def tls_context(
+    *,
+    ca_file: str | None = None,
+    ca_pem: bytes | None = None,
+    cert_file: str | None = None,
+    key_file: str | None = None,
+    cert_pem: bytes | None = None,
+    key_pem: bytes | None = None,
+    verify: bool = True,
+) -> ssl.SSLContext:
+    """A client context. A given CA replaces the system's; without one SSL_CERT_FILE and SSL_CERT_DIR apply as OpenSSL reads them.
+
+    Building one costs milliseconds (the system's CAs are parsed): keep it. Raises TlsError; its text never shows key material.
+    """
+    try:
+        context = ssl.create_default_context(cafile=ca_file, cadata=ca_pem.decode("ascii", "replace") if ca_pem else None)
+        # Private CAs often lack extensions that 3.13's default would insist on; Go clients accept them.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        if not verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+    except (OSError, ValueError) as error:
+        raise TlsError(f"cannot use the CA certificates: {_reason(error)}", fix="give PEM certificates") from None
+    try:
+        if cert_file:
+            context.load_cert_chain(cert_file, key_file or None, password=_no_prompt)
+        elif cert_pem and key_pem:
+            _load_chain(context, cert_pem, key_pem)
+    except (OSError, ValueError) as error:
+        raise TlsError(f"cannot use the client certificate: {_reason(error)}", fix="give a PEM certificate and its unencrypted PEM key") from None
+    return context
+
+
+def _no_prompt() -> str:
+    # OpenSSL would ask for the passphrase on the terminal and block the loop.
+    raise ValueError("the key is encrypted")
+
+
+def _load_chain(context: ssl.SSLContext, cert_pem: bytes, key_pem: bytes) -> None:
+    """The ssl module takes file names only; pipes keep the key off the disk."""
+    if max(len(cert_pem), len(key_pem)) > PIPE_BYTES:
+        raise ValueError("longer than a certificate can be")
+    readers: list[int] = []
+    try:
+        for pem in (cert_pem, key_pem):
+            reader, writer = os.pipe()
+            readers.append(reader)
+            try:
+                os.write(writer, pem)
+            finally:
+                os.close(writer)
+        context.load_cert_chain(f"/dev/fd/{readers[0]}", f"/dev/fd/{readers[1]}", password=_no_prompt)
+    finally:
+        for reader in readers:
+            os.close(reader)
+
+
+class Pool:
+    """Connections of one trust domain. Belongs to the loop it is first used on; `close()` ends it.
+
+    `connections` bounds how many are open at once, 0 = no bound (then the caller bounds its requests).
+    """
+
+    def __init__(
+        self, *, tls: ssl.SSLContext | None = None, proxies: Proxies | None = None, proxy: str = "", server_name: str = "", connections: int = 0
+    ) -> None:
+        self._tls, self._proxies, self._proxy, self._server_name = tls, proxies or Proxies(), proxy, server_name
+        self._connections = connections
+        self._session: aiohttp.ClientSession | None = None
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        timeouts: Timeouts = Timeouts(),
+        max_body: int = MAX_BODY,
+        redirects: int = 0,
+    ) -> Reply:
+        """One exchange, read to its end. `redirects`: how many to follow (0: a 3xx is the reply). Raises TransportError."""
+        server = origin(url)
+        try:
+            async with asyncio.timeout(timeouts.total):
+                response = await self._open(method, url, headers, params, body, timeouts, redirects)
+                try:
+                    return Reply(response.status, response.headers, await Stream(response, server, max_body).read())
+                finally:
+                    response.release()
+        except TimeoutError:
+            raise TimedOut(f"no reply from {server} within {timeouts.total or timeouts.idle or timeouts.connect:g} s") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise _transport(server, error) from None
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        timeouts: Timeouts = Timeouts(idle=60.0),
+        max_body: int = MAX_BODY,
+    ) -> AsyncIterator[Stream]:
+        """A reply that is read piece by piece; leaving the block closes its connection unless it was read to the end.
+
+        `timeouts.total` bounds the wait for the headers, `idle` each silence after them. Raises TransportError, here and while reading.
+        """
+        server = origin(url)
+        try:
+            async with asyncio.timeout(timeouts.total):
+                response = await self._open(method, url, headers, params, body, timeouts, 0)
+        except TimeoutError:
+            raise TimedOut(f"no reply from {server} within {timeouts.total or timeouts.idle or timeouts.connect:g} s") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise _transport(server, error) from None
+        try:
+            yield Stream(response, server, max_body)
+        finally:
+            response.release()  # an unread rest closes the connection
+
+    async def close(self) -> None:
+        """Closes every connection; requests in flight fail as Unreachable."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    def _open(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        params: Mapping[str, str] | None,
+        body: bytes | None,
+        timeouts: Timeouts,
+        redirects: int,
+    ) -> Awaitable[aiohttp.ClientResponse]:
+        if self._session is None:
+            self._session = self._start()
+        options: dict[str, Any] = {"server_hostname": self._server_name} if self._server_name and url.startswith("https") else {}
+        return self._session.request(
+            method,
+            url,
+            headers=headers,
+            params=params,
+            data=body,
+            proxy=self._proxy or self._proxies.for_url(url),
+            allow_redirects=redirects > 0,
+            max_redirects=max(redirects, 1),
+            # The total is asyncio.timeout's: a client-side total cannot tell our cancellation from its own.
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect, sock_read=timeouts.idle),
+            **options,
+        )
+
+    def _start(self) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            ssl=self._tls if self._tls is not None else True,
+            limit=self._connections,
+            keepalive_timeout=KEEP_ALIVE,
+            ttl_dns_cache=10,
+            socket_factory=_socket,
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": USER_AGENT},
+            trust_env=False,
+            read_bufsize=256 * 1024,
+            requote_redirect_url=True,
+        )
+
+
+class Stream:
+    """One open reply."""
+
+    def __init__(self, response: aiohttp.ClientResponse, server: str, max_body: int) -> None:
+        self._response, self._server, self._max_body = response, server, max_body
+
+    @property
+    def status(self) -> int:
+        return self._response.status
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self._response.headers
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Pieces as they arrive, of any length; ends when the server ends the reply. Raises TransportError."""
+        try:
+            async for part in self._response.content.iter_any():
+                yield part
+        except TimeoutError:
+            raise TimedOut(f"{self._server} went silent") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise _transport(self._server, error) from None
+
+    async def read(self) -> bytes:
+        """The whole rest, for error replies. Raises TransportError."""
+        parts: list[bytes] = []
+        length = 0
+        async for part in self.chunks():
+            length += len(part)
+            if length > self._max_body:
+                raise TooLarge(f"the reply of {self._server} is longer than {self._max_body} bytes")
+            parts.append(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _socket(info: tuple[Any, ...]) -> socket.socket:
+    """Keep-alive probes find a peer that vanished without a word within a minute, on idle pooled connections and silent watches alike."""
+    made = socket.socket(info[0], info[1], info[2])
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, seconds in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, option):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), seconds)
+    return made
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port: what may be shown of a URL. User info, path and query may hold secrets."""
+    try:
+        parts = urlsplit(url)
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "an unusable address"
+    return f"{parts.scheme}://{host}{port}"
+
+
+def _transport(server: str, error: Exception) -> TransportError:
+    """Replaces the client's error instead of chaining it: a parser's message quotes the bytes it failed on."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
+            inner = getattr(error, "os_error", None) or getattr(error, "certificate_error", None)
+            return Unreachable(f"cannot trust {server}: {_reason(inner)}", sent=False, fix="check the CA certificates and the name in the address")
+        case aiohttp.ClientProxyConnectionError():
+            return Unreachable(f"cannot reach the proxy for {server}: {_reason(error.os_error)}", sent=False)
+        case aiohttp.ClientConnectorDNSError():
+            return Unreachable(f"cannot reach {server}: no such host", sent=False)
+        case aiohttp.ClientConnectorError():
+            return Unreachable(f"cannot reach {server}: {_reason(error.os_error)}", sent=False)
+        case aiohttp.ClientHttpProxyError():
+            return Unreachable(f"the proxy refused the connection to {server} with status {error.status}", sent=False)
+        case aiohttp.InvalidURL():
+            return Unreachable(f"cannot use the address {server}", sent=False)
+        case aiohttp.TooManyRedirects():
+            return Unreachable(f"{server} redirects too often")
+        case aiohttp.ServerDisconnectedError():
+            return Unreachable(f"{server} closed the connection without a reply")
+        case aiohttp.ClientPayloadError():
+            return Unreachable(f"the reply of {server} broke off")
+        case aiohttp.ClientResponseError():
+            return Unreachable(f"{server} does not speak HTTP as expected")
+        case OSError():
+            return Unreachable(f"the connection to {server} broke: {_reason(error)}")
+        case ValueError():
+            return Unreachable(f"the request to {server} cannot be sent as it is", sent=False)
+    return Unreachable(f"the connection to {server} broke ({type(error).__name__})")
+
+
+def _reason(error: object) -> str:
+    """The operating system's or OpenSSL's own words, which hold neither header nor body."""
+    match error:
+        case ssl.SSLCertVerificationError() if error.verify_message:
+            return error.verify_message
+        case ssl.SSLError() if error.reason:
+            return error.reason.lower().replace("_", " ")
+        case OSError() if error.strerror:
+            return error.strerror.lower()
+        case ValueError() if str(error) in ("the key is encrypted", "longer than a certificate can be"):
+            return str(error)
+    return type(error).__name__
