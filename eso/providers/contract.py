@@ -7,10 +7,13 @@ on its own. Reading is split in two so that equal reads can be shared: `request`
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+import copy
+from collections.abc import Callable, Hashable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from eso.errors import EsoError
 
@@ -50,12 +53,41 @@ class Timeout(Unavailable):
     """No answer in time."""
 
 
+class NotYet(EsoError):
+    """The server that answered is behind the one that was written to: worth another try, closes no gate."""
+
+
 class Malformed(EsoError):
     """The backend answered, but not in the form it promises (or the value is not of the form asked for)."""
 
 
 class InvalidConfig(EsoError):
     """The store or the reference cannot work as written."""
+
+
+E = TypeVar("E", bound=EsoError)
+
+
+def prefixed(prefix: str, error: E) -> E:
+    """The same typed error with `prefix` before its text: what it means must survive being worded."""
+    worded = copy.copy(error)
+    worded.message = f"{prefix}{error.message}"
+    worded.args = (worded.message,)
+    worded.__cause__ = error
+    return worded
+
+
+Turn = Callable[[], AbstractAsyncContextManager[None]]
+TURN: ContextVar[Turn | None] = ContextVar("turn", default=None)
+
+
+def turn() -> AbstractAsyncContextManager[None]:
+    """`async with turn():` around every single request. The store's gate counts it there: its pace, its bound on requests in flight.
+
+    The wait happens inside; a provider itself knows nothing about pace. Outside a gate it is free.
+    """
+    current = TURN.get()
+    return current() if current is not None else nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +150,28 @@ class CredentialReader(Protocol):
     async def service_account_token(self, selector: Mapping[str, Any], *, audiences: tuple[str, ...] = (), expiration_seconds: int | None = 600) -> str:
         """TokenRequest. `audiences` are used exactly as given (callers merge in the selector's own)."""
 
+    async def legacy_service_account_token(self, selector: Mapping[str, Any]) -> str:
+        """The token of the first token Secret that the ServiceAccount lists (clusters before 1.24)."""
+
+    async def own_token(self) -> str:
+        """The controller's own mounted ServiceAccount token."""
+
     async def ca_bundle(self, spec: Mapping[str, Any]) -> bytes | None:
         """PEM from `caBundle` / `caProvider` of `spec`, None when neither is set."""
 
 
 class StoreClient(Protocol):
     """A logged-in session with one backend under one identity. Long-lived; shared by every read of that identity."""
+
+    @property
+    def lifetime(self) -> float | None:
+        """Seconds from login (or the last renewal) until the login ends; None = it does not end by itself."""
+
+    async def renew(self) -> bool:
+        """Extends the login. False: it cannot be extended, log in anew."""
+
+    def bind(self, store: StoreView) -> StoreClient:
+        """The same session seen through another store of the same identity (another mount, say). Costs nothing."""
 
     def request(self, ref: RemoteRef) -> Hashable:
         """The canonical call behind `ref`: equal requests are one call. Raises InvalidConfig for what can never work."""
@@ -158,12 +206,16 @@ class Provider(Protocol):
     name: ClassVar[str]
     capability: ClassVar[str]  # ReadOnly, WriteOnly, ReadWrite
     maintained: ClassVar[bool]
+    retries: ClassVar[tuple[int, float]]  # (how often, seconds between) the reader tries again where retrySettings are absent; ignored when it is (0, 0)
 
     def validate_store(self, store: StoreView) -> list[str]:
         """Static rules (no I/O): warnings, or InvalidConfig with the reference's text."""
 
     def endpoint(self, store: StoreView) -> str:
         """Where calls go (host, region): the unit of the endpoint gate."""
+
+    def identity(self, store: StoreView) -> Mapping[str, Any]:
+        """The part of `provider_spec` that makes the login: stores that agree in it, and in the credentials' content, share one session."""
 
     def referent(self, store: StoreView) -> bool:
         """True when the identity depends on the consumer's namespace."""

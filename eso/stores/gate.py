@@ -1,0 +1,303 @@
+"""May this backend be called now? Closed gates refuse, open ones pace, and parked keys come back at the gate's pace.
+
+Neighbours: breaker.py and budget.py decide, reader.py calls through a gate, the work queue asks `admit` and is told `release`.
+A gate is named by what it protects: `endpoint:…` (transport failures, 429) or `identity:…` (refused logins).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from eso.errors import EsoError
+from eso.providers.contract import TURN, AuthRejected, Denied, NotFound, NotYet, Throttled, Unavailable
+from eso.stores.breaker import Closed, Elapsed, Failed, HalfOpen, Held, Open, Passed, Rejected, Signal, State, advance
+from eso.stores.budget import Budget, backlog, declared, grown, ramped, take, throttled
+
+TICK = 0.1  # seconds between two looks at a gate that is not freely open
+PATIENCE = 1.0  # seconds in which an admitted key must make its call, or another one may probe
+QUEUE = 1.0  # seconds of reserved requests above which no further key is let in
+WAIT = 5.0  # seconds that a call in hand waits for its place; then its key parks
+ALL = 1_000_000
+
+
+class Clock(Protocol):
+    def monotonic(self) -> float: ...
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class GateClosed(EsoError):
+    """The gate `gate` refused at `epoch`; the text is the store's cause. Park, do not count a failure."""
+
+    def __init__(self, message: str, gate: str = "", epoch: int = 0, *, fix: str = "") -> None:
+        super().__init__(message, fix=fix)
+        self.gate = gate
+        self.epoch = epoch
+
+
+def endpoint_gate(provider: str, endpoint: str) -> str:
+    return f"endpoint:{provider}:{endpoint}"
+
+
+def identity_gate(digest: str) -> str:
+    return f"identity:{digest}"
+
+
+class Gate:
+    """One gate. Only `Gates` touches it."""
+
+    def __init__(self, name: str, epoch: int, budget: Budget, in_flight: int) -> None:
+        self.name, self.epoch, self.budget = name, epoch, budget
+        self.state: State = Open()
+        self.cause = ""
+        self.slots = asyncio.Semaphore(in_flight)
+        self.ticket_at: float | None = None  # when a probe was promised to an admitted key
+        self.probing = False
+        self.moved = asyncio.Event()  # replaced on every change of state
+        self.tended = False
+
+
+class Gates:
+    """All gates of this process. `release(gate, count)` lets parked keys out, by lane, and says how many it found.
+
+    `quotas`: declared requests per second by gate name. `in_flight`: requests at a time per endpoint.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        release: Callable[[str, int], int] = lambda gate, count: 0,
+        *,
+        in_flight: int = 64,
+        quotas: Mapping[str, float] | None = None,
+    ) -> None:
+        self.clock, self.release, self.in_flight, self.quotas = clock, release, in_flight, quotas or {}
+        self._gates: dict[str, Gate] = {}
+        self._epochs = itertools.count(1)
+        self._now_epoch = 0  # the newest one given out: what an unknown gate answers
+        self._untended: asyncio.Queue[Gate] = asyncio.Queue()
+
+    # what the work queue asks; nothing here waits
+
+    def epoch(self, name: str) -> int:
+        gate = self._gates.get(name)
+        return gate.epoch if gate else self._now_epoch
+
+    def admit(self, names: Iterable[str]) -> GateClosed | None:
+        """None: the key may run. In a half-open gate exactly one key gets that answer: the probe."""
+        now = self.clock.monotonic()
+        probes = []
+        for gate in [self._gates[name] for name in names if name in self._gates]:
+            if isinstance(gate.state, Closed):
+                return self._refusal(gate)
+            if isinstance(gate.state, HalfOpen):
+                if gate.probing or (gate.ticket_at is not None and now - gate.ticket_at < PATIENCE):
+                    return self._refusal(gate)
+                probes.append(gate)
+            elif backlog(gate.budget, now) > QUEUE:
+                self._tend(gate)
+                return self._refusal(gate)
+        for gate in probes:
+            gate.ticket_at = now
+        return None
+
+    def states(self) -> dict[str, str]:
+        """Gate name → open, paced, closed, half-open: for metrics and `why`."""
+        return {name: "paced" if isinstance(g.state, Open) and g.budget.paced else STATES[type(g.state)] for name, g in self._gates.items()}
+
+    def cause(self, name: str) -> str:
+        """Why the gate is not freely open, "" when it is."""
+        gate = self._gates.get(name)
+        return "" if gate is None or (isinstance(gate.state, Open) and not gate.budget.paced) else gate.cause
+
+    def forget(self, name: str) -> None:
+        """What the gate protects is gone (the credential was replaced): whoever waits for it looks again."""
+        gate = self._gates.pop(name, None)
+        if gate is not None:
+            gate.state = Open()
+            self._bump(gate)
+            gate.moved.set()
+            self.release(name, ALL)
+
+    # what the reader does
+
+    @asynccontextmanager
+    async def call(self, endpoint: str, identity: str | None = None) -> AsyncIterator[None]:
+        """Around one call (login, read, find, validation). Raises GateClosed instead of entering; learns from how the body ends.
+
+        In a half-open gate the first caller is the probe and the others wait for its outcome: a pass that reads five values is one probe.
+        """
+        gates = [self._gate(name) for name in (endpoint, identity) if name is not None]
+        mine = await self._enter(gates)
+        token = TURN.set(lambda: self._turn(gates[0]))
+        try:
+            yield
+        except EsoError as error:
+            self._learn(gates, mine, error)
+            raise
+        except BaseException:
+            self._learn(gates, mine, None, told=False)
+            raise
+        else:
+            self._learn(gates, mine, None)
+        finally:
+            TURN.reset(token)
+
+    async def run(self) -> None:
+        """Tends the gates that are not freely open, until cancelled."""
+        async with asyncio.TaskGroup() as tending:
+            while True:
+                gate = await self._untended.get()
+                tending.create_task(self._watch(gate), name=f"gate-{gate.name}")
+
+    # inside
+
+    def _gate(self, name: str) -> Gate:
+        gate = self._gates.get(name)
+        if gate is None:
+            quota = self.quotas.get(name)
+            budget = declared(quota) if quota else Budget()
+            gate = self._gates[name] = Gate(name, self._next_epoch(), budget, self.in_flight)
+        return gate
+
+    def _next_epoch(self) -> int:
+        self._now_epoch = next(self._epochs)
+        return self._now_epoch
+
+    def _bump(self, gate: Gate) -> None:
+        gate.epoch = self._next_epoch()
+
+    def _refusal(self, gate: Gate) -> GateClosed:
+        cause = gate.state.cause if isinstance(gate.state, Closed | HalfOpen) else gate.cause
+        return GateClosed(cause or "too many requests to this store", gate.name, gate.epoch)
+
+    async def _enter(self, gates: list[Gate]) -> list[Gate]:
+        """Waits for probes of others, refuses at closed gates. Returns the gates for which this call is the probe."""
+        while True:
+            for gate in gates:
+                if isinstance(gate.state, Closed):
+                    raise self._refusal(gate)
+            waiting = next((g for g in gates if isinstance(g.state, HalfOpen) and g.probing), None)
+            if waiting is None:
+                break
+            await waiting.moved.wait()
+        mine = [gate for gate in gates if isinstance(gate.state, HalfOpen)]
+        for gate in mine:
+            gate.probing = True
+        return mine
+
+    @asynccontextmanager
+    async def _turn(self, gate: Gate) -> AsyncIterator[None]:
+        """One request: a free slot, then its place in the budget. The slot is kept while waiting, else slots would burst."""
+        async with gate.slots:
+            if isinstance(gate.state, Closed):
+                raise self._refusal(gate)  # it closed while this request waited
+            now = self.clock.monotonic()
+            if backlog(gate.budget, now) > WAIT:
+                self._tend(gate)
+                raise self._refusal(gate)
+            gate.budget, seconds = take(gate.budget, now)
+            if seconds > 0:
+                await self.clock.sleep(seconds)
+            yield
+
+    def _learn(self, gates: list[Gate], mine: list[Gate], error: EsoError | None, *, told: bool = True) -> None:
+        endpoint, identity = verdict(error) if told else (None, None)
+        for gate, signal in zip(gates, (endpoint, identity), strict=False):
+            if gate in mine:
+                gate.probing = False
+                gate.ticket_at = None
+                if signal is None:
+                    self._wake(gate)  # nothing learnt: the next caller probes
+            if signal is not None:
+                self._signal(gate, signal)
+
+    def _signal(self, gate: Gate, signal: Signal) -> None:
+        now = self.clock.monotonic()
+        before, gate.state = gate.state, advance(gate.state, signal, now)
+        if isinstance(signal, Held):
+            gate.budget = throttled(gate.budget, now)
+        if isinstance(gate.state, Closed | HalfOpen):
+            gate.cause = gate.state.cause
+        if isinstance(signal, Passed) and isinstance(gate.state, Open):
+            if isinstance(before, HalfOpen):
+                gate.budget = ramped(gate.budget, now) if gate.name.startswith("endpoint:") else gate.budget
+                self._bump(gate)
+            gate.budget = grown(gate.budget, now)
+        if type(before) is not type(gate.state):
+            self._wake(gate)
+        if not isinstance(gate.state, Open):
+            self._tend(gate)
+
+    def _wake(self, gate: Gate) -> None:
+        gate.moved.set()
+        gate.moved = asyncio.Event()
+
+    def _tend(self, gate: Gate) -> None:
+        if not gate.tended:
+            gate.tended = True
+            self._untended.put_nowait(gate)
+
+    async def _watch(self, gate: Gate) -> None:
+        """From closed back to freely open: one probe per interval, then the rest at the gate's pace."""
+        owed = 0.0
+        while self._gates.get(gate.name) is gate:
+            now = self.clock.monotonic()
+            if isinstance(gate.state, Closed):
+                if gate.state.until > now:
+                    await self.clock.sleep(gate.state.until - now)
+                self._signal(gate, Elapsed())
+                continue
+            if isinstance(gate.state, HalfOpen):
+                if not gate.probing and (gate.ticket_at is None or now - gate.ticket_at >= PATIENCE):
+                    gate.ticket_at = None
+                    self.release(gate.name, 1)
+            elif not gate.budget.paced or (gate.budget.rate >= gate.budget.quota and backlog(gate.budget, now) <= 0):
+                self._bump(gate)
+                if not gate.budget.paced:
+                    self.release(gate.name, ALL)
+                    break
+                if self.release(gate.name, 1) == 0:
+                    break
+            else:
+                gate.budget = grown(gate.budget, now)
+                owed = min(owed + gate.budget.rate * TICK, max(1.0, gate.budget.rate))
+                if backlog(gate.budget, now) <= QUEUE and owed >= 1:
+                    owed = 0.0 if self.release(gate.name, int(owed)) == 0 else owed - int(owed)
+            await self.clock.sleep(TICK)
+        gate.tended = False
+
+
+STATES: dict[type[State], str] = {Open: "open", Closed: "closed", HalfOpen: "half-open"}
+
+
+def verdict(error: EsoError | None) -> tuple[Signal | None, Signal | None]:
+    """What the end of a call says about (endpoint, identity); None = nothing."""
+    match typed(error):
+        case None if error is None:
+            return Passed(), Passed()
+        case Throttled(retry_after=seconds) as cause:
+            return Held(str(cause), max(0.1, seconds if seconds is not None else 1.0)), None
+        case Unavailable() as cause:
+            return Failed(str(cause)), None
+        case AuthRejected() as cause:
+            return Passed(), Rejected(str(cause))
+        case NotFound() | Denied() | NotYet():
+            return Passed(), Passed()
+        case _:
+            return None, None  # our own refusal, a credential that is missing, an answer that nobody understands
+
+
+def typed(error: BaseException | None) -> BaseException | None:
+    """The backend's typed error behind `error`: itself, or the cause that a wrapper was raised from."""
+    while error is not None:
+        if isinstance(error, TYPED):
+            return error
+        error = error.__cause__
+    return None
+
+
+TYPED = (Throttled, Unavailable, AuthRejected, NotFound, Denied, NotYet)
