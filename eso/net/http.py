@@ -11,7 +11,7 @@ import ipaddress
 import os
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -206,6 +206,8 @@ class Pool:
         self._tls, self._proxies, self._proxy, self._server_name = tls, proxies or Proxies(), proxy, server_name
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
+        self._active = 0
+        self._retired = False
 
     async def request(
         self,
@@ -227,9 +229,9 @@ class Pool:
                 try:
                     return Reply(response.status, response.headers, await Stream(response, server, max_body).read())
                 finally:
-                    response.release()
-        except TimeoutError:
-            raise TimedOut(f"no reply from {server} within {timeouts.total or timeouts.idle or timeouts.connect:g} s") from None
+                    await self._release(response)
+        except TimeoutError as error:
+            raise _too_late(server, error, timeouts) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise _transport(server, error) from None
 
@@ -253,14 +255,14 @@ class Pool:
         try:
             async with asyncio.timeout(timeouts.total):
                 response = await self._open(method, url, headers, params, body, timeouts, 0)
-        except TimeoutError:
-            raise TimedOut(f"no reply from {server} within {timeouts.total or timeouts.idle or timeouts.connect:g} s") from None
+        except TimeoutError as error:
+            raise _too_late(server, error, timeouts) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise _transport(server, error) from None
         try:
             yield Stream(response, server, max_body)
         finally:
-            response.release()  # an unread rest closes the connection
+            await self._release(response)
 
     async def close(self) -> None:
         """Closes every connection; requests in flight fail as Unreachable."""
@@ -268,7 +270,21 @@ class Pool:
         if session is not None:
             await session.close()
 
-    def _open(
+    async def retire(self) -> None:
+        """Closes once the last request in flight has ended: whoever holds this Pool for a new request should ask for its successor."""
+        self._retired = True
+        await self._close_if_done()
+
+    async def _close_if_done(self) -> None:
+        if self._retired and not self._active:
+            await self.close()
+
+    async def _release(self, response: aiohttp.ClientResponse) -> None:
+        response.release()  # an unread rest closes the connection
+        self._active -= 1
+        await self._close_if_done()
+
+    async def _open(
         self,
         method: str,
         url: str,
@@ -277,23 +293,29 @@ class Pool:
         body: bytes | None,
         timeouts: Timeouts,
         redirects: int,
-    ) -> Awaitable[aiohttp.ClientResponse]:
+    ) -> aiohttp.ClientResponse:
         if self._session is None:
             self._session = self._start()
         options: dict[str, Any] = {"server_hostname": self._server_name} if self._server_name and url.startswith("https") else {}
-        return self._session.request(
-            method,
-            url,
-            headers=headers,
-            params=params,
-            data=body,
-            proxy=self._proxy or self._proxies.for_url(url),
-            allow_redirects=redirects > 0,
-            max_redirects=max(redirects, 1),
-            # The total is asyncio.timeout's: a client-side total cannot tell our cancellation from its own.
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect, sock_read=timeouts.idle),
-            **options,
-        )
+        self._active += 1
+        try:
+            return await self._session.request(
+                method,
+                url,
+                headers=headers,
+                params=params,
+                data=body,
+                proxy=self._proxy or self._proxies.for_url(url),
+                allow_redirects=redirects > 0,
+                max_redirects=max(redirects, 1),
+                # The total is asyncio.timeout's: it costs less, and does not end what reads the stream later.
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect, sock_read=timeouts.idle),
+                **options,
+            )
+        except BaseException:
+            self._active -= 1
+            await self._close_if_done()
+            raise
 
     def _start(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
@@ -368,6 +390,13 @@ def origin(url: str) -> str:
     except ValueError:
         return "an unusable address"
     return f"{parts.scheme}://{host}{port}"
+
+
+def _too_late(server: str, error: TimeoutError, timeouts: Timeouts) -> TimedOut:
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return TimedOut(f"cannot connect to {server} within {timeouts.connect:g} s", sent=False)
+    seconds = timeouts.idle if isinstance(error, aiohttp.SocketTimeoutError) else timeouts.total
+    return TimedOut(f"no reply from {server} within {seconds or 0:g} s")
 
 
 def _transport(server: str, error: Exception) -> TransportError:
