@@ -1,0 +1,246 @@
+"""Drives one list-and-watch for ever: list in pages, watch, resume, list again when the server says so.
+
+Neighbours: watchstate.py decides what comes next, rest.py makes the requests, informer.py is the Sink. Errors of the API server never end it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final, NoReturn, Protocol
+
+import msgspec
+
+from eso.api.meta import Resource
+from eso.kube.rest import ApiError, Rest, Unreachable, typed
+from eso.kube.rest import Gone as ApiGone
+from eso.kube.watchstate import Bookmark, Changed, Closed, Gone, Listed, Listing, Signal, State, Watching, advance
+
+Key = tuple[str, str]
+
+YIELD_EVERY: Final = 64  # events between two turns of the loop for others
+WATCH_SECONDS: Final = (240, 300)  # how long the server may keep one stream open; drawn anew each time, so that watches do not end together
+SILENCE: Final = 30.0  # seconds after that without a byte: the stream is broken
+HEALTHY: Final = 5.0  # seconds: a stream that lived so long, or brought an event, clears the failures
+BACKOFF_BASE, BACKOFF_CAP = 0.8, 30.0  # seconds
+RELIST_AFTER: Final = 5  # refusals in a row
+MAX_LINE: Final = 16 * 1024 * 1024  # bytes of one event
+
+
+class Sink(Protocol):
+    """Where the objects go. `raw` pins the whole page it came in: decode it, do not keep it."""
+
+    def list_began(self) -> None: ...
+
+    def listed(self, key: Key, version: str, raw: msgspec.Raw) -> None: ...
+
+    async def list_ended(self) -> None:
+        """All pages of one consistent list were seen; what was not among them is gone."""
+
+    def changed(self, key: Key, version: str, raw: msgspec.Raw) -> None: ...
+
+    def deleted(self, key: Key, raw: msgspec.Raw) -> None: ...
+
+
+class _Meta(msgspec.Struct, gc=False):
+    name: str = ""
+    namespace: str = ""
+    resourceVersion: str = ""
+
+
+class _Object(msgspec.Struct):
+    metadata: _Meta = msgspec.field(default_factory=_Meta)
+
+
+class _Failure(msgspec.Struct):
+    """The Status object of an ERROR event."""
+
+    message: str = ""
+    reason: str = ""
+    code: int = 0
+
+
+class _Page(msgspec.Struct):
+    metadata: _Meta
+    items: list[msgspec.Raw] | None = None
+
+
+class _Event(msgspec.Struct):
+    type: str
+    object: msgspec.Raw
+
+
+_object = msgspec.json.Decoder(_Object)
+_page = msgspec.json.Decoder(_Page)
+_event = msgspec.json.Decoder(_Event)
+_failure = msgspec.json.Decoder(_Failure)
+
+
+class Watch:
+    """One resource, in one namespace or all, narrowed by selectors.
+
+    `error` is the last answer while things go wrong, None while they go well; `age()` the seconds since the server was last heard.
+    """
+
+    def __init__(
+        self,
+        rest: Rest,
+        resource: Resource,
+        sink: Sink,
+        *,
+        namespace: str = "",
+        label_selector: str = "",
+        field_selector: str = "",
+        metadata_only: bool = False,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        jitter: Callable[[], float] = random.random,
+        log: Any = None,
+    ) -> None:
+        self._rest, self._resource, self._sink, self._namespace = rest, resource, sink, namespace
+        self._label_selector, self._field_selector, self._metadata_only = label_selector, field_selector, metadata_only
+        self._monotonic, self._sleep, self._jitter, self._log = monotonic, sleep, jitter, log
+        self._heard = monotonic()
+        self.state: State = Listing()
+        self.error: ApiError | None = None
+
+    def age(self) -> float:
+        return self._monotonic() - self._heard
+
+    async def run(self) -> NoReturn:
+        """Until cancelled."""
+        failures = refusals = 0
+        while True:
+            began, before = self._monotonic(), self.state
+            error: ApiError | None = None
+            try:
+                match self.state:
+                    case Listing():
+                        await self._list()
+                    case Watching(version):
+                        await self._watch(version)
+            except ApiError as failure:
+                error = failure
+                self._signal(Gone() if isinstance(failure, ApiGone) else Closed())
+            self._tell(error)
+            if isinstance(before, Listing):
+                if error is None:
+                    continue
+            elif not isinstance(error, ApiGone) and (self.state != before or self._monotonic() - began >= HEALTHY):
+                # A list alone clears nothing: list, 410, list, 410 must slow down too.
+                failures = refusals = 0
+                if error is None:
+                    continue
+            refusals += error is not None and error.status != 0
+            if refusals >= RELIST_AFTER:
+                # A version from before the cluster was restored from a backup is refused with a 5xx for ever, not with 410.
+                self._signal(Gone())
+                refusals = 0
+            await self._sleep(min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(failures, 16)) * (0.5 + self._jitter()))
+            failures += 1
+
+    async def _list(self) -> None:
+        self._sink.list_began()
+        version, seen = "", 0
+        pages = self._rest.list_pages(
+            self._resource,
+            self._namespace,
+            label_selector=self._label_selector,
+            field_selector=self._field_selector,
+            metadata_only=self._metadata_only,
+        )
+        async for raw_page in pages:
+            self._heard = self._monotonic()
+            try:
+                page = _page.decode(raw_page)
+            except msgspec.MsgspecError as error:
+                raise Unreachable(f"the list of {self._resource.plural} is not a list") from error
+            del raw_page  # the items keep the page's bytes alive; nothing else should
+            version = page.metadata.resourceVersion
+            for raw in page.items or ():
+                try:
+                    meta = _object.decode(raw).metadata
+                except msgspec.MsgspecError as error:
+                    raise Unreachable(f"the list of {self._resource.plural} holds something that is no object") from error
+                self._sink.listed((meta.namespace, meta.name), meta.resourceVersion, raw)
+                seen += 1
+                if seen % YIELD_EVERY == 0:
+                    await asyncio.sleep(0)
+        await self._sink.list_ended()
+        self._signal(Listed(version))
+
+    async def _watch(self, version: str) -> None:
+        low, high = WATCH_SECONDS
+        stream = self._rest.watch(
+            self._resource,
+            self._namespace,
+            version,
+            label_selector=self._label_selector,
+            field_selector=self._field_selector,
+            metadata_only=self._metadata_only,
+            seconds=int(low + (high - low) * self._jitter()),
+            silence=SILENCE,
+        )
+        seen = 0
+        async with stream as chunks:
+            self._heard = self._monotonic()
+            self._tell(None)
+            async for line in lines(chunks):
+                self._heard = self._monotonic()
+                self._take(line)
+                seen += 1
+                if seen % YIELD_EVERY == 0:
+                    await asyncio.sleep(0)
+
+    def _take(self, line: bytes) -> None:
+        try:
+            event = _event.decode(line)
+            if event.type == "ERROR":
+                failure = _failure.decode(event.object)
+                raise typed(failure.code, failure.reason, failure.message or "the API server ended the watch with an error")
+            meta = _object.decode(event.object).metadata
+        except msgspec.MsgspecError as error:
+            raise Unreachable(f"the watch of {self._resource.plural} sent something that is no event") from error
+        key, version = (meta.namespace, meta.name), meta.resourceVersion
+        match event.type:
+            case "ADDED" | "MODIFIED":
+                self._sink.changed(key, version, event.object)
+                self._signal(Changed(version))
+            case "DELETED":
+                self._sink.deleted(key, event.object)
+                self._signal(Changed(version))
+            case "BOOKMARK":
+                self._signal(Bookmark(version))
+            case _:
+                raise Unreachable(f"the watch of {self._resource.plural} sent an event of an unknown type")
+
+    def _signal(self, signal: Signal) -> None:
+        self.state = advance(self.state, signal)
+
+    def _tell(self, error: ApiError | None) -> None:
+        """Logs a cause once, not each time it is met again."""
+        if error is not None and self._log is not None and str(error) != str(self.error):
+            self._log.warning("watch interrupted", resource=self._resource.plural, namespace=self._namespace, error=str(error))
+        self.error = error
+
+
+async def lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Lines without their ends. A last line without an end is not complete: dropped. Raises Unreachable for one longer than MAX_LINE."""
+    parts: list[bytes] = []
+    length = 0
+    async for chunk in chunks:
+        *complete, tail = chunk.split(b"\n")
+        for line in complete:
+            if parts:
+                parts.append(line)
+                line = b"".join(parts)
+                parts, length = [], 0
+            if line:
+                yield line
+        if tail:
+            parts.append(tail)
+            length += len(tail)
+            if length > MAX_LINE:
+                raise Unreachable("the watch sent an event without an end")
