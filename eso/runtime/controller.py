@@ -1,0 +1,157 @@
+"""key → pass → outcome: runs passes side by side and brings each outcome back to the queue.
+
+Neighbours: workqueue.py says which key is next, the reconcile rooms are the pass, lifecycle.py starts and stops it. Never looks inside a pass.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any, Protocol
+
+from eso.errors import EsoError
+from eso.observe import redact
+from eso.runtime.clock import Clock
+from eso.runtime.outcome import After, Done, Fatal, Outcome, Parked, Retry, Wake
+from eso.runtime.workqueue import Key, QueueClosed, WorkQueue
+
+Reconcile = Callable[[Key, Wake, datetime], Awaitable[Outcome]]
+
+
+class Meter(Protocol):
+    def passed(self, result: str, seconds: float) -> None:
+        """`result`: success, requeue_after, requeue, error; or parked, which the reference does not know."""
+
+    def failed(self, *, terminal: bool = False, panic: bool = False) -> None: ...
+
+
+class NoMeter:
+    def passed(self, result: str, seconds: float) -> None: ...
+    def failed(self, *, terminal: bool = False, panic: bool = False) -> None: ...
+
+
+class Controller:
+    """At most `workers` passes are in flight. `kind` and `group` name the objects in log lines."""
+
+    def __init__(
+        self,
+        name: str,
+        queue: WorkQueue,
+        reconcile: Reconcile,
+        clock: Clock,
+        workers: int,
+        *,
+        log: Any,
+        meter: Meter | None = None,
+        kind: str = "",
+        group: str = "external-secrets.io",
+        grace_seconds: float = 20.0,
+    ) -> None:
+        self.name, self.queue, self.workers, self.grace_seconds = name, queue, workers, grace_seconds
+        self._reconcile, self._clock, self._log, self._meter = reconcile, clock, log, meter or NoMeter()
+        self._kind, self._group = kind or name, group
+        self._slots = asyncio.Semaphore(workers)
+        self._in_hand: set[asyncio.Task[None]] = set()
+
+    @property
+    def in_flight(self) -> int:
+        """Passes that run now."""
+        return len(self._in_hand)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set and the passes in hand have ended: by themselves within the grace, then by cancellation."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._dispatch(group), name=f"{self.name}-dispatch")
+            await stop.wait()
+            self.queue.close()  # no new keys; a pass in hand may finish, because half a write is worse than a late exit
+            cut = self._clock.call_later(self.grace_seconds, self._cut_off)
+        cut.cancel()
+
+    async def _dispatch(self, group: asyncio.TaskGroup) -> None:
+        while True:
+            await self._slots.acquire()  # first the slot, then the key: as long as it waits in the queue a better one can overtake
+            try:
+                key, wake = await self.queue.get()
+            except QueueClosed:
+                return
+            task = group.create_task(self._pass(key, wake), name=f"{self.name}-{key[0]}/{key[1]}")
+            self._in_hand.add(task)
+            task.add_done_callback(self._in_hand.discard)
+
+    async def _pass(self, key: Key, wake: Wake) -> None:
+        began = self._clock.monotonic()
+        outcome: Outcome = Retry()
+        try:
+            outcome = await self._outcome(key, wake)
+        finally:
+            self._slots.release()
+            self.queue.done(key, outcome)
+        self._meter.passed(result_of(outcome), self._clock.monotonic() - began)
+
+    async def _outcome(self, key: Key, wake: Wake) -> Outcome:
+        try:
+            outcome = await self._reconcile(key, wake, self._clock.now())
+        except EsoError as error:
+            outcome = Retry(error) if error.retryable else Fatal(error)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            return self._unexpected(key, error)  # something inside was cancelled, not this pass
+        except Exception as error:
+            return self._unexpected(key, error)
+        match outcome:
+            case Retry(error=None):
+                pass
+            case Retry(error=error):
+                self._meter.failed()
+                self._tell(key, error)
+            case Fatal(error=error):
+                self._meter.failed(terminal=True)
+                self._tell(key, error)
+        return outcome
+
+    def _tell(self, key: Key, error: Exception | None) -> None:
+        # Only our own errors are known to hold no value.
+        text = str(error) if isinstance(error, EsoError) else type(error).__name__
+        self._log.error("Reconciler error", **self._who(key), error=redact.scrub(text))
+
+    def _unexpected(self, key: Key, error: BaseException) -> Outcome:
+        """A bug: told with its type and the way there, without any value; tried again, because the object is not to blame."""
+        self._meter.failed(panic=True)
+        self._log.error("Observed a panic", **self._who(key), error=type(error).__name__, stacktrace=redact.stack(error))
+        return Retry(EsoError(f"unexpected {type(error).__name__}"))
+
+    def _who(self, key: Key) -> dict[str, Any]:
+        namespace, name = key
+        return {
+            "controller": self.name,
+            "controllerGroup": self._group,
+            "controllerKind": self._kind,
+            self._kind: {"name": name, "namespace": namespace},
+            "namespace": namespace,
+            "name": name,
+            "reconcileID": str(uuid.uuid4()),
+        }
+
+    def _cut_off(self) -> None:
+        if self._in_hand:
+            self._log.warning("passes still in hand after the grace period are cut off", controller=self.name, passes=len(self._in_hand))
+        for task in self._in_hand:
+            task.cancel()
+
+
+def result_of(outcome: Outcome) -> str:
+    match outcome:
+        case Done():
+            return "success"
+        case After():
+            return "requeue_after"
+        case Retry(error=None):
+            return "requeue"
+        case Parked():
+            return "parked"
+        case _:
+            return "error"

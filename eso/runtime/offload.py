@@ -1,0 +1,48 @@
+"""CPU-heavy work off the loop: RSA, PKCS#12, large templates, rendering.
+
+Neighbours: anybody who would hold the loop for more than a few milliseconds. The number of threads is small on purpose: they share one
+interpreter with the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Offload:
+    """At most `threads` calls run at a time; the others wait in order, on the loop."""
+
+    def __init__(self, threads: int = 2, name: str = "offload") -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._slots = asyncio.Semaphore(threads)
+
+    async def run(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """`fn(*args, **kwargs)` in a thread, with the caller's context variables. Raises what `fn` raises.
+
+        Cancelling the caller returns at once; the thread cannot be stopped, so its place stays taken until the call ends.
+        """
+        loop = asyncio.get_running_loop()
+        await self._slots.acquire()
+        try:
+            future = self._pool.submit(contextvars.copy_context().run, fn, *args, **kwargs)
+        except BaseException:
+            self._slots.release()
+            raise
+        future.add_done_callback(lambda _: self._give_back(loop))
+        return await asyncio.wrap_future(future)
+
+    def close(self) -> None:
+        """Take no more calls. Does not wait for those that run."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _give_back(self, loop: asyncio.AbstractEventLoop) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop closed first: nobody waits for the place any more
+            loop.call_soon_threadsafe(self._slots.release)
