@@ -124,7 +124,7 @@ class _MetaOnly(Record, frozen=True):
     metadata: ObjectMeta
 
 
-_T = TypeVar("_T")
+_T = TypeVar("_T", bound=msgspec.Struct)
 _meta_only: Final = msgspec.json.Decoder(_MetaOnly)
 
 

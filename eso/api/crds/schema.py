@@ -1,0 +1,162 @@
+"""The few words that the CRD schemas are written in.
+
+Neighbours: externalsecret.py, secretstore.py and providers.py say what the kinds look like, definition.py makes CustomResourceDefinitions of it.
+Every function gives a fresh dict, so that no schema can change another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Schema = dict[str, Any]
+
+NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+NAMESPACE_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+KEY_PATTERN = r"^[-._a-zA-Z0-9]+$"
+PRESERVE = "x-kubernetes-preserve-unknown-fields"
+RULES = "x-kubernetes-validations"
+
+
+class Exact(dict[str, Any]):
+    """A schema whose members are known for certain: `loose` leaves it alone."""
+
+
+def text(description: str = "", **more: Any) -> Schema:
+    return described(description, {"type": "string"} | more)
+
+
+def choice(description: str, *values: str, **more: Any) -> Schema:
+    return text(description, enum=list(values), **more)
+
+
+def boolean(description: str = "", **more: Any) -> Schema:
+    return described(description, {"type": "boolean"} | more)
+
+
+def integer(description: str = "", *, bits: int = 64, **more: Any) -> Schema:
+    return described(description, {"type": "integer", "format": f"int{bits}"} | more)
+
+
+def data(description: str = "") -> Schema:
+    """Bytes, base64 in the object."""
+    return text(description, format="byte")
+
+
+def time(description: str = "", **more: Any) -> Schema:
+    return text(description, format="date-time", **more)
+
+
+def array(description: str, items: Mapping[str, Any], **more: Any) -> Schema:
+    return described(description, {"type": "array", "items": items} | more)
+
+
+def strings(description: str = "", **more: Any) -> Schema:
+    return array(description, {"type": "string"}, **more)
+
+
+def string_map(description: str = "", **more: Any) -> Schema:
+    return described(description, {"type": "object", "additionalProperties": {"type": "string"}} | more)
+
+
+def obj(description: str = "", properties: Mapping[str, Any] | None = None, *, required: Iterable[str] = (), **more: Any) -> Schema:
+    body: Schema = {"type": "object"}
+    if properties:
+        body["properties"] = dict(properties)
+    if needed := list(required):
+        body["required"] = needed
+    return described(description, body | more)
+
+
+def one_of(description: str, properties: Mapping[str, Any], **more: Any) -> Schema:
+    """Exactly one of the members."""
+    return obj(description, properties, minProperties=1, maxProperties=1, **more)
+
+
+def rule(expression: str, message: str) -> Schema:
+    """A CEL rule, for `**{RULES: [rule(…)]}`."""
+    return {"rule": expression, "message": message}
+
+
+def ruled(schema: Schema, *rules: tuple[str, str]) -> Schema:
+    return schema | {RULES: [rule(*r) for r in rules]}
+
+
+def name(description: str = "") -> Schema:
+    return text(description, minLength=1, maxLength=253, pattern=NAME_PATTERN)
+
+
+def namespace(description: str = "") -> Schema:
+    return text(description, minLength=1, maxLength=63, pattern=NAMESPACE_PATTERN)
+
+
+def key(description: str = "") -> Schema:
+    return text(description, minLength=1, maxLength=253, pattern=KEY_PATTERN)
+
+
+def label_selector(description: str) -> Schema:
+    requirement = obj(
+        "",
+        {
+            "key": text("The label that is looked at."),
+            "operator": text("In, NotIn, Exists or DoesNotExist."),
+            "values": strings("For In and NotIn.", **{"x-kubernetes-list-type": "atomic"}),
+        },
+        required=("key", "operator"),
+    )
+    parts = {
+        "matchExpressions": array("Requirements that must all hold.", requirement, **{"x-kubernetes-list-type": "atomic"}),
+        "matchLabels": string_map("Labels that must all be there with these values."),
+    }
+    return obj(description, parts, **{"x-kubernetes-map-type": "atomic"})
+
+
+def secret_key(description: str = "A key of a Secret.") -> Schema:
+    """SecretKeySelector. `namespace` counts in a ClusterSecretStore only."""
+    return Exact(obj(description, {"key": key(), "name": name(), "namespace": namespace()}))
+
+
+def service_account(description: str = "A ServiceAccount whose token is requested.") -> Schema:
+    return Exact(obj(description, {"audiences": strings(), "name": name(), "namespace": namespace()}, required=("name",)))
+
+
+def ca_provider(description: str = "Where the certificate authorities come from.") -> Schema:
+    parts = {"key": key(), "name": name(), "namespace": namespace(), "type": {"type": "string", "enum": ["Secret", "ConfigMap"]}}
+    return Exact(obj(description, parts, required=("name", "type")))
+
+
+def ca_bundle() -> Schema:
+    return data("Certificate authorities in PEM; replaces those of the system.")
+
+
+def described(description: str, schema: Schema) -> Schema:
+    return {"description": description} | schema if description else schema
+
+
+def loose(schema: Mapping[str, Any]) -> Schema:
+    """The same schema, but members that it does not know are kept and none is required."""
+    if isinstance(schema, Exact) or schema.get("type") not in ("object", "array"):
+        return dict(schema)
+    out = {k: v for k, v in schema.items() if k != "required"}
+    if "items" in out:
+        out["items"] = loose(out["items"])
+    elif "additionalProperties" not in out:
+        out["properties"] = {k: loose(v) for k, v in out.get("properties", {}).items()}
+        out[PRESERVE] = True
+    return out
+
+
+def without_descriptions(schema: Mapping[str, Any]) -> Schema:
+    """`properties` may have a member of that name, hence the two levels."""
+    out: Schema = {}
+    for word, value in schema.items():
+        match word:
+            case "description":
+                continue
+            case "properties":
+                out[word] = {k: without_descriptions(v) for k, v in value.items()}
+            case "items" | "additionalProperties" if isinstance(value, Mapping):
+                out[word] = without_descriptions(value)
+            case _:
+                out[word] = value
+    return out

@@ -1,0 +1,48 @@
+"""The schema that SecretStore and ClusterSecretStore share.
+
+Neighbours: ../secretstore.py is the record for the same members; providers.py has the provider blocks; definition.py wraps the schema.
+"""
+
+from __future__ import annotations
+
+from eso.api.crds.providers import provider_schemas
+from eso.api.crds.schema import Schema, array, integer, label_selector, namespace, obj, one_of, strings, text, time
+
+
+def secret_store_spec() -> Schema:
+    condition = {
+        "namespaceRegexes": strings("RE2 expressions; each matches anywhere in the name."),
+        "namespaceSelector": label_selector("Namespaces by label."),
+        "namespaces": array("Namespaces by name.", namespace()),
+    }
+    retry = {"maxRetries": integer("How often.", bits=32), "retryInterval": text("Time between two tries, as a Go duration.")}
+    return obj(
+        "The backend and who may use it.",
+        {
+            "conditions": array("Namespaces that may use a ClusterSecretStore; any match is enough. All when absent.", obj("", condition)),
+            "controller": text("The controller class that this store belongs to; every controller's when empty."),
+            "provider": one_of("The backend; exactly one member.", provider_schemas()),
+            "refreshInterval": {
+                "description": "Time between two validations: seconds, or a Go duration.",
+                "x-kubernetes-int-or-string": True,
+                "anyOf": [{"type": "integer"}, {"type": "string"}],
+            },
+            "retrySettings": obj("How failed calls to the backend are retried.", retry),
+        },
+        required=("provider",),
+    )
+
+
+def secret_store_status() -> Schema:
+    condition = {
+        "lastTransitionTime": time("When `status` last changed."),
+        "message": text(),
+        "reason": text(),
+        "status": text("True, False or Unknown."),
+        "type": text(),
+    }
+    parts = {
+        "capabilities": text("ReadOnly, WriteOnly or ReadWrite."),
+        "conditions": array("Whether the store can be used.", obj("", condition, required=("status", "type"))),
+    }
+    return obj("What validation found.", parts)
