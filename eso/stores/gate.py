@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Protocol
 
 from eso.errors import EsoError
 from eso.providers.contract import TURN, AuthRejected, Denied, NotFound, NotYet, Throttled, Unavailable
+from eso.runtime.clock import Clock
 from eso.stores.breaker import Closed, Elapsed, Failed, HalfOpen, Held, Open, Passed, Rejected, Signal, State, advance
 from eso.stores.budget import Budget, backlog, declared, grown, ramped, take, throttled
 
@@ -22,11 +22,6 @@ PATIENCE = 1.0  # seconds in which an admitted key must make its call, or anothe
 QUEUE = 1.0  # seconds of reserved requests above which no further key is let in
 WAIT = 5.0  # seconds that a call in hand waits for its place; then its key parks
 ALL = 1_000_000
-
-
-class Clock(Protocol):
-    def monotonic(self) -> float: ...
-    async def sleep(self, seconds: float) -> None: ...
 
 
 class GateClosed(EsoError):
@@ -124,25 +119,34 @@ class Gates:
 
     # what the reader does
 
+    def check(self, *names: str | None) -> None:
+        """Raises GateClosed when one of them is closed: before work that only prepares a call."""
+        for name in names:
+            gate = self._gates.get(name) if name else None
+            if gate is not None and isinstance(gate.state, Closed):
+                raise self._refusal(gate)
+
     @asynccontextmanager
-    async def call(self, endpoint: str, identity: str | None = None) -> AsyncIterator[None]:
+    async def call(self, endpoint: str, identity: str, *, proof: bool = True) -> AsyncIterator[None]:
         """Around one call (login, read, find, validation). Raises GateClosed instead of entering; learns from how the body ends.
 
         In a half-open gate the first caller is the probe and the others wait for its outcome: a pass that reads five values is one probe.
+        `proof` False: success proves nothing unless a request was sent (a login with a ready-made token asks nobody).
         """
-        gates = [self._gate(name) for name in (endpoint, identity) if name is not None]
+        gates = [self._gate(endpoint), self._gate(identity)]
         mine = await self._enter(gates)
-        token = TURN.set(lambda: self._turn(gates[0]))
+        requests = itertools.count()
+        token = TURN.set(lambda: self._turn(gates[0], requests))
         try:
             yield
         except EsoError as error:
-            self._learn(gates, mine, error)
+            self._learn(gates, mine, verdict(error))
             raise
         except BaseException:
-            self._learn(gates, mine, None, told=False)
+            self._learn(gates, mine, (None, None))
             raise
         else:
-            self._learn(gates, mine, None)
+            self._learn(gates, mine, (Passed(), Passed()) if proof or next(requests) else (None, None))
         finally:
             TURN.reset(token)
 
@@ -190,7 +194,7 @@ class Gates:
         return mine
 
     @asynccontextmanager
-    async def _turn(self, gate: Gate) -> AsyncIterator[None]:
+    async def _turn(self, gate: Gate, requests: Iterator[int]) -> AsyncIterator[None]:
         """One request: a free slot, then its place in the budget. The slot is kept while waiting, else slots would burst."""
         async with gate.slots:
             if isinstance(gate.state, Closed):
@@ -202,11 +206,11 @@ class Gates:
             gate.budget, seconds = take(gate.budget, now)
             if seconds > 0:
                 await self.clock.sleep(seconds)
+            next(requests)
             yield
 
-    def _learn(self, gates: list[Gate], mine: list[Gate], error: EsoError | None, *, told: bool = True) -> None:
-        endpoint, identity = verdict(error) if told else (None, None)
-        for gate, signal in zip(gates, (endpoint, identity), strict=False):
+    def _learn(self, gates: list[Gate], mine: list[Gate], signals: tuple[Signal | None, Signal | None]) -> None:
+        for gate, signal in zip(gates, signals, strict=True):
             if gate in mine:
                 gate.probing = False
                 gate.ticket_at = None
@@ -274,11 +278,9 @@ class Gates:
 STATES: dict[type[State], str] = {Open: "open", Closed: "closed", HalfOpen: "half-open"}
 
 
-def verdict(error: EsoError | None) -> tuple[Signal | None, Signal | None]:
+def verdict(error: EsoError) -> tuple[Signal | None, Signal | None]:
     """What the end of a call says about (endpoint, identity); None = nothing."""
     match typed(error):
-        case None if error is None:
-            return Passed(), Passed()
         case Throttled(retry_after=seconds) as cause:
             return Held(str(cause), max(0.1, seconds if seconds is not None else 1.0)), None
         case Unavailable() as cause:

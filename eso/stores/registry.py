@@ -1,0 +1,42 @@
+"""Provider name → Provider: one explicit table, and each backend's code is loaded when a store of its kind appears.
+
+Neighbours: resolve.py looks up here. A key that the CRDs know and this table does not is reported, never guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Final
+
+from eso.errors import Terminal
+from eso.providers.contract import Provider
+
+# provider key → module, attribute. Loading is what costs (an SDK takes up to half a second), so the table holds names.
+PROVIDERS: Final[Mapping[str, tuple[str, str]]] = {
+    "fake": ("eso.providers.fake.provider", "FakeProvider"),
+    "openBao": ("eso.providers.vault.openbao", "OpenBaoProvider"),
+    "vault": ("eso.providers.vault.provider", "VaultProvider"),
+}
+
+
+class Unsupported(Terminal):
+    """No code for this provider key in this version."""
+
+
+class Registry:
+    """The providers of this process, each made once. `table`: as PROVIDERS; tests bring their own."""
+
+    def __init__(self, table: Mapping[str, tuple[str, str]] = PROVIDERS, ready: Mapping[str, Provider] | None = None) -> None:
+        self._table, self._made = table, dict(ready or {})
+
+    def provider(self, key: str, store_name: str) -> Provider:
+        """Raises Unsupported, with the reference's text."""
+        if key not in self._made:
+            if key not in self._table:
+                text = f"failed to find registered store backend for type: {key}, name: {store_name}"
+                raise Unsupported(text, fix=f"this version has no provider {key}")
+            module, attribute = self._table[key]
+            made: Provider = getattr(import_module(module), attribute)()
+            self._made[key] = made
+        return self._made[key]

@@ -1,0 +1,341 @@
+"""One login per identity: opened when first needed, renewed ahead of its end, replaced once when it ran out, closed when nobody is left.
+
+Neighbours: reader.py borrows a session for each call, credentials.py reads what a login needs, flight.py makes equal logins one.
+An identity is a provider, an endpoint, the login part of the store's spec and the content of its credentials.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import orjson
+
+from eso.errors import EsoError
+from eso.kube.rest import Rest
+from eso.providers.contract import AuthExpired, AuthRejected, Provider, StoreClient, StoreView
+from eso.runtime.clock import Clock
+from eso.stores.credentials import Credentials, namespace_of
+from eso.stores.flight import Flights
+from eso.stores.gate import Gates, endpoint_gate, identity_gate
+from eso.stores.resolve import Store
+
+SWEEP: Final = 1.0  # seconds between two looks at all sessions
+GRACE: Final = 30.0  # seconds that a session without a store is kept: an edited store usually logs in as before
+RENEW_AT: Final = 2 / 3  # of the lifetime
+LAST_WORDS: Final = 5.0  # seconds for all logouts when the process stops; tokens end by themselves later
+
+Holder = tuple[str, int, str]  # store uid, its generation, the consumer's namespace where the login depends on it
+Place = tuple[str, str, str]  # kind, namespace, name of a credential
+
+
+class Log(Protocol):
+    def warning(self, event: str, **fields: Any) -> Any: ...
+
+
+class Quiet:
+    def warning(self, event: str, **fields: Any) -> None: ...
+
+
+@dataclass(eq=False, slots=True)
+class Session:
+    """One login. `client` is replaced by renewals; `users` are calls in flight on the present client."""
+
+    digest: str
+    provider: Provider
+    view: StoreView
+    namespace: str
+    client: StoreClient
+    since: float
+    used: float
+    users: dict[int, int] = field(default_factory=dict)  # id(client) → calls in flight
+    retired: list[StoreClient] = field(default_factory=list)  # to be closed once their last call is back
+    orphaned: float | None = None  # when its last store went
+    renew_after: float = 0.0  # not before, after a renewal failed
+
+    @property
+    def ends(self) -> float | None:
+        return None if self.client.lifetime is None else self.since + self.client.lifetime
+
+    @property
+    def renews(self) -> float | None:
+        return None if self.client.lifetime is None else max(self.since + self.client.lifetime * RENEW_AT, self.renew_after)
+
+
+@dataclass(slots=True)
+class Binding:
+    """Which identity a store has for a consumer, and where its credentials lie."""
+
+    digest: str
+    store: tuple[str, str, str]  # kind, namespace, name
+    places: frozenset[Place]
+
+
+class Sessions:
+    """All logins of this process."""
+
+    def __init__(self, rest: Rest, gates: Gates, flights: Flights, clock: Clock, log: Log | None = None) -> None:
+        self.rest, self.gates, self.flights, self.clock, self.log = rest, gates, flights, clock, log or Quiet()
+        self._sessions: dict[str, Session] = {}
+        self._bindings: dict[Holder, Binding] = {}
+        self._by_place: dict[Place, set[Holder]] = {}  # every Secret of the cluster is announced here: no walk over all bindings
+        self._by_store: dict[tuple[str, str, str], set[Holder]] = {}
+        self._by_digest: dict[str, set[Holder]] = {}
+        self._changes = 0  # bumped whenever what a binding was computed from may have changed
+        self._group: asyncio.TaskGroup | None = None
+        self.logins = 0
+
+    # what the reader asks; nothing here waits
+
+    def identity(self, store: Store, namespace: str) -> str | None:
+        """Digest of the login behind `store` for a consumer in `namespace`, None before the first one."""
+        binding = self._bindings.get(holder(store, namespace))
+        return binding.digest if binding else None
+
+    def credential_changed(self, kind: str, namespace: str, name: str) -> None:
+        """Whoever logged in with it looks at it again before its next call."""
+        self._changes += 1
+        self._drop(list(self._by_place.get((kind, namespace, name), ())))
+
+    def store_changed(self, kind: str, namespace: str, name: str, current: tuple[str, int] | None) -> None:
+        """`current`: (uid, generation) of the store now, None when it is gone: its logins end unless another store shares them."""
+        self._changes += 1
+        stale = [key for key in self._by_store.get((kind, namespace, name), ()) if key[:2] != current]
+        orphans = self._drop(stale)
+        if current is None and self._group is not None:
+            for session in orphans:
+                self._group.create_task(self._end(session), name="logout")
+
+    def _drop(self, keys: list[Holder]) -> list[Session]:
+        dropped = []
+        orphans = []
+        for key in keys:
+            binding = self._bindings.pop(key)
+            dropped.append(binding)
+            for place in binding.places:
+                discard(self._by_place, place, key)
+            discard(self._by_store, binding.store, key)
+            discard(self._by_digest, binding.digest, key)
+        for digest in {binding.digest for binding in dropped} - self._by_digest.keys():
+            session = self._sessions.get(digest)
+            if session is None:
+                self.gates.forget(identity_gate(digest))
+            elif session.orphaned is None:
+                session.orphaned = self.clock.monotonic()
+                orphans.append(session)
+        return orphans
+
+    def _bind(self, key: Holder, binding: Binding) -> None:
+        self._drop([key] if key in self._bindings else [])
+        self._bindings[key] = binding
+        for place in binding.places:
+            self._by_place.setdefault(place, set()).add(key)
+        self._by_store.setdefault(binding.store, set()).add(key)
+        self._by_digest.setdefault(binding.digest, set()).add(key)
+
+    # logging in and using a login
+
+    @contextmanager
+    def using(self, session: Session) -> Iterator[StoreClient]:
+        """The session's client; it is not closed meanwhile."""
+        client = session.client
+        session.users[id(client)] = session.users.get(id(client), 0) + 1
+        session.used = self.clock.monotonic()
+        try:
+            yield client
+        finally:
+            session.users[id(client)] -= 1
+            if session.users[id(client)] == 0:
+                del session.users[id(client)]
+
+    async def session(self, store: Store, namespace: str) -> Session:
+        """The login behind `store` for a consumer in `namespace`. Raises GateClosed, AuthRejected, Unavailable, InvalidConfig, CredentialMissing."""
+        found = self._known(store, namespace)
+        if found is not None:
+            return found
+        return await self.flights.fly(("login", holder(store, namespace)), lambda: self._log_in(store, namespace))
+
+    def _known(self, store: Store, namespace: str) -> Session | None:
+        binding = self._bindings.get(holder(store, namespace))
+        session = self._sessions.get(binding.digest) if binding else None
+        if session is None or (session.ends is not None and self.clock.monotonic() >= session.ends):
+            return None
+        return session
+
+    async def _log_in(self, store: Store, namespace: str) -> Session:
+        """Which identity is it, and is somebody logged in as it already?"""
+        key = holder(store, namespace)
+        known = self._bindings.get(key)
+        self.gates.check(endpoint_of(store), identity_gate(known.digest) if known else None)
+        while True:
+            changes = self._changes
+            credentials = Credentials(self.rest, store.view, namespace)
+            digest = await identify(store, credentials)
+            if changes == self._changes:
+                break  # else something changed while we read: what we have may be the old one
+        if known is None or known.digest != digest or key not in self._bindings:
+            view = store.view
+            self._bind(key, Binding(digest, (view.kind, view.namespace, view.name), frozenset(places_of(store, namespace))))
+        session = self._sessions.get(digest)
+        if session is not None and (session.ends is None or self.clock.monotonic() < session.ends):
+            session.orphaned = None
+            return session
+        return await self.flights.fly(("open", digest), lambda: self._open(store, namespace, credentials, digest))
+
+    async def _open(self, store: Store, namespace: str, credentials: Credentials, digest: str) -> Session:
+        async with self.gates.call(endpoint_of(store), identity_gate(digest), proof=False):
+            client = await store.provider.open(store.view, credentials)
+        self.logins += 1
+        now = self.clock.monotonic()
+        old = self._sessions.get(digest)
+        if old is None:
+            session = self._sessions[digest] = Session(digest, store.provider, store.view, namespace, client, now, now)
+            return session
+        old.retired.append(old.client)
+        old.client, old.view, old.namespace = client, store.view, namespace  # the store that opened it last can open it again
+        old.since, old.renew_after, old.orphaned = now, 0.0, None
+        return old
+
+    async def log_in_again(self, store: Store, namespace: str, session: Session, expired: StoreClient) -> None:
+        """The backend says that the login ran out. Callers that hear it together log in once. Raises AuthRejected and the rest of `open`."""
+        if session.client is not expired:
+            return  # somebody did it meanwhile
+        credentials = Credentials(self.rest, store.view, namespace)
+        digest = await identify(store, credentials)
+        if digest != session.digest:
+            self._changes += 1  # the credential was edited and the watch has not told yet
+            self._drop([key for key in (holder(store, namespace),) if key in self._bindings])
+            return
+        if session.client is not expired:
+            return
+        await self.flights.fly(("open", digest), lambda: self._open(store, namespace, credentials, digest))
+
+    # in the background
+
+    async def run(self) -> None:
+        """Renews and closes, until cancelled; then logs everybody out."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                while True:
+                    await self.clock.sleep(SWEEP)
+                    self.sweep(group)
+        finally:
+            self._group = None
+            await self.close()
+
+    def sweep(self, group: asyncio.TaskGroup) -> None:
+        now = self.clock.monotonic()
+        for session in list(self._sessions.values()):
+            self._close_retired(session, group)
+            idle = not session.users
+            if session.orphaned is not None and now - session.orphaned >= GRACE and idle:
+                group.create_task(self._end(session), name="logout")
+            elif session.renews is not None and now >= session.renews:
+                if session.used >= session.since:
+                    session.renew_after = now + max(SWEEP, ((session.ends or now) - now) / 4)  # not twice at the same time
+                    group.create_task(self._renew(session), name="renew")
+                elif now >= (session.ends or now) and idle:
+                    group.create_task(self._end(session), name="logout")  # nobody read since: let it go
+
+    async def _renew(self, session: Session) -> None:
+        store = Store(None, session.view, session.provider)  # type: ignore[arg-type]  # the object is not needed to log in
+        client = session.client
+        try:
+            async with self.gates.call(endpoint_of(store), identity_gate(session.digest), proof=False):
+                renewed = await client.renew()
+            if session.client is not client:
+                return
+            if renewed:
+                session.since, session.renew_after = self.clock.monotonic(), 0.0
+                return
+        except AuthExpired:
+            pass
+        except EsoError as error:
+            self.log.warning("could not renew a login", store=session.view.name, namespace=session.view.namespace, error=str(error))
+            return
+        try:
+            await self.log_in_again(store, session.namespace, session, client)
+        except EsoError as error:
+            self.log.warning("could not log in again", store=session.view.name, namespace=session.view.namespace, error=str(error))
+
+    def _close_retired(self, session: Session, group: asyncio.TaskGroup) -> None:
+        for client in [c for c in session.retired if id(c) not in session.users]:
+            session.retired.remove(client)
+            group.create_task(self._log_out(client), name="logout")
+
+    async def _end(self, session: Session) -> None:
+        if session.users:
+            return  # the sweep comes back to it
+        if self._sessions.get(session.digest) is session:
+            del self._sessions[session.digest]
+        self._drop(list(self._by_digest.get(session.digest, ())))
+        self.gates.forget(identity_gate(session.digest))
+        for client in (*session.retired, session.client):
+            await self._log_out(client)
+
+    async def _log_out(self, client: StoreClient) -> None:
+        try:
+            await client.close()
+        except EsoError as error:
+            self.log.warning("could not log out", error=str(error))
+
+    async def close(self) -> None:
+        """Logs everybody out, for at most LAST_WORDS seconds: leaving a token behind is better than not stopping."""
+        clients = [client for session in self._sessions.values() for client in (*session.retired, session.client)]
+        self._sessions.clear()
+        self._drop(list(self._bindings))
+        try:
+            async with asyncio.timeout(LAST_WORDS), asyncio.TaskGroup() as group:
+                for client in clients:
+                    group.create_task(self._log_out(client), name="logout")
+        except TimeoutError:
+            self.log.warning("not every login could be closed in time")
+
+
+def discard(index: dict[Any, set[Holder]], key: Any, holder_key: Holder) -> None:
+    left = index[key]
+    left.discard(holder_key)
+    if not left:
+        del index[key]
+
+
+def endpoint_of(store: Store) -> str:
+    """The name of the gate that all calls for `store` go through."""
+    return endpoint_gate(store.view.provider, store.provider.endpoint(store.view))
+
+
+def holder(store: Store, namespace: str) -> Holder:
+    """Consumers of one store share a binding unless their namespace decides the credentials."""
+    return store.view.uid, store.view.generation, namespace if store.provider.referent(store.view) else store.view.namespace
+
+
+def places_of(store: Store, namespace: str) -> list[Place]:
+    """Every credential of the store, as it is resolved for a consumer in `namespace`."""
+    return [(kind, namespace_of(store.view, explicit, namespace), name) for kind, explicit, name in store.provider.references(store.view)]
+
+
+def public_identity(store: Store, namespace: str) -> str:
+    """A name for the login that is the same after a restart and shows no secret: where, as what, with which credential's names."""
+    parts = [store.view.provider, store.provider.endpoint(store.view), dict(store.provider.identity(store.view)), sorted(places_of(store, namespace))]
+    return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
+
+
+async def identify(store: Store, credentials: Credentials) -> str:
+    """Digest of everything that makes the login. Never raises for a credential that is missing: `open` words that."""
+    login = [store.view.provider, store.provider.endpoint(store.view), dict(store.provider.identity(store.view))]
+    bound = not (store.provider.referent(store.view) and not credentials.namespace)
+    content = await credentials.digest(store.provider.references(store.view)) if bound else b"unbound"
+    digest = hashlib.blake2b(orjson.dumps(login, option=orjson.OPT_SORT_KEYS), key=content, digest_size=16)
+    return digest.hexdigest()
+
+
+def rejected(error: EsoError) -> AuthRejected:
+    """A login that runs out as soon as it was made is refused in fact."""
+    refusal = AuthRejected(str(error), fix=error.fix)
+    refusal.__cause__ = error
+    return refusal
