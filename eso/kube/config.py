@@ -12,8 +12,7 @@ import importlib.util
 import os
 import ssl
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +20,7 @@ from typing import Any, Final, Protocol
 
 from eso.errors import EsoError
 from eso.net.http import Pool, Proxies, TlsError, tls_context
+from eso.runtime.clock import Clock, SystemClock
 
 READ_AGAIN: Final = 60.0  # seconds; a kubelet replaces a token at 80 % of its life, an hour by default
 FORCED: Final = 5.0  # seconds between two readings because of a 401: a plugin may be a slow program
@@ -115,8 +115,8 @@ class ClusterAccess:
     with the last request on them, so that watches survive a rotation. A reading that fails leaves the last good one in force.
     """
 
-    def __init__(self, source: Source, proxies: Proxies, *, monotonic: Callable[[], float] = time.monotonic, log: Any = None) -> None:
-        self._source, self._proxies, self._monotonic, self._log = source, proxies, monotonic, log
+    def __init__(self, source: Source, proxies: Proxies, *, clock: Clock | None = None, log: Any = None) -> None:
+        self._source, self._proxies, self._clock, self._log = source, proxies, clock or SystemClock(), log
         self._loaded = Loaded("")
         self._material = b""
         self._pool = Pool()
@@ -142,8 +142,8 @@ class ClusterAccess:
     async def refused(self, authorization: str) -> bool:
         # A lock and not a shared task: there is no group here to own one, and whoever waits needs the answer anyway.
         async with self._reading:
-            if self._loaded.authorization == authorization and self._monotonic() - self._forced_at >= FORCED:
-                self._forced_at = self._monotonic()
+            if self._loaded.authorization == authorization and self._clock.monotonic() - self._forced_at >= FORCED:
+                self._forced_at = self._clock.monotonic()
                 await self._try_to_read(refused=True)
             return self._loaded.authorization != authorization
 
@@ -151,8 +151,8 @@ class ClusterAccess:
         await self._pool.close()
 
     async def _keep_fresh(self) -> None:
-        if self._monotonic() - self._read_at >= READ_AGAIN:
-            self._read_at = self._monotonic()  # before the wait: others go on with what is there
+        if self._clock.monotonic() - self._read_at >= READ_AGAIN:
+            self._read_at = self._clock.monotonic()  # before the wait: others go on with what is there
             await self._try_to_read(refused=False)
 
     async def _try_to_read(self, *, refused: bool) -> None:
@@ -176,7 +176,7 @@ class ClusterAccess:
             pool, old = Pool(tls=_tls(loaded), proxies=self._proxies, proxy=loaded.proxy, server_name=loaded.server_name), self._pool
             self._pool, self._material = pool, material
             await old.retire()
-        self._loaded, self._read_at = loaded, self._monotonic()
+        self._loaded, self._read_at = loaded, self._clock.monotonic()
 
 
 def _material(loaded: Loaded) -> bytes:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
-from collections.abc import Awaitable, Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
 import msgspec
@@ -18,6 +17,7 @@ from eso.api.meta import Resource
 from eso.kube.cache import Cache, Key
 from eso.kube.rest import ApiError, Rest
 from eso.kube.watch import YIELD_EVERY, Watch
+from eso.runtime.clock import Clock
 
 
 class Versioned(Protocol):
@@ -48,8 +48,7 @@ class Informer(Generic[R]):
         metadata_only: bool = False,
         index: Callable[[R], Iterable[Hashable]] | None = None,
         keep: Callable[[R], bool] | None = None,
-        monotonic: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Clock | None = None,
         jitter: Callable[[], float] = random.random,
         log: Any = None,
     ) -> None:
@@ -66,8 +65,7 @@ class Informer(Generic[R]):
             label_selector=label_selector,
             field_selector=field_selector,
             metadata_only=metadata_only,
-            monotonic=monotonic,
-            sleep=sleep,
+            clock=clock,
             jitter=jitter,
             log=log,
         )

@@ -7,7 +7,8 @@ Errors carry the API server's own message. Requests the server did not accept (4
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import math
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, Protocol
 
@@ -17,6 +18,7 @@ import orjson
 from eso.api.meta import Resource
 from eso.errors import EsoError
 from eso.net.http import Pool, Reply, Stream, Timeouts, TooLarge, TransportError
+from eso.runtime.clock import Clock, SystemClock
 
 MERGE_PATCH: Final = "application/merge-patch+json"
 JSON: Final = "application/json"
@@ -142,9 +144,11 @@ def _always(_: float) -> bool:
 
 
 class Rest:
-    """`timeout` seconds bound one request; `in_flight` how many run at once (waiting for a turn does not count against the timeout).
+    """Seconds: `timeout` bounds one read, `write_timeout` one write, here and at the server. `in_flight` is how many requests run at once
+    (waiting for a turn does not count against the timeout).
 
-    `may_write(seconds)` is asked before each write whether we still lead for as long as the write may take.
+    `may_write(seconds)` is asked before each write whether we lead for as long as the write may take; with a Lease, `write_timeout` must be
+    shorter than its duration less one retry period, or no write is ever allowed.
     """
 
     def __init__(
@@ -152,13 +156,14 @@ class Rest:
         access: Access,
         *,
         timeout: float = 30.0,
+        write_timeout: float = 10.0,
         in_flight: int = 64,
         may_write: Callable[[float], bool] = _always,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Clock | None = None,
     ) -> None:
-        self.access, self.timeout = access, timeout
+        self.access, self.timeout, self.write_timeout = access, timeout, write_timeout
         self._turns = asyncio.Semaphore(in_flight)
-        self._may_write, self._sleep = may_write, sleep
+        self._may_write, self._clock = may_write, clock or SystemClock()
 
     async def get(self, resource: Resource, namespace: str, name: str) -> bytes | None:
         """The object's JSON; None only when the API server proved that it does not exist. Raises ApiError."""
@@ -290,14 +295,19 @@ class Rest:
         max_body: int = MAX_OBJECT,
     ) -> bytes:
         data = None if body is None else body if isinstance(body, bytes) else orjson.dumps(body)
+        writes = method != "GET"
+        timeout = self.write_timeout if writes else self.timeout
+        if writes:
+            # The server gives up when we do: a write that was left behind in its queue must not happen after the lease is somebody else's.
+            query = {**(query or {}), "timeout": f"{math.ceil(timeout)}s"}
         async with self._turns:
             fresh = True
             for attempt in range(TRIES):
-                if method != "GET" and not self._may_write(self.timeout):
+                if writes and not self._may_write(timeout):
                     raise NotLeading("write held back: the lease may end before the request does")
                 authorization = await self.access.authorization()
                 headers = _headers(authorization, accept) | ({"Content-Type": content_type} if data is not None else {})
-                reply = await self._exchange(method, url_path, query, headers, data, max_body)
+                reply = await self._exchange(method, url_path, query, headers, data, max_body, timeout)
                 if reply.status < 300:
                     return reply.body
                 error = api_error(reply)
@@ -307,14 +317,21 @@ class Rest:
                         continue
                 if attempt == TRIES - 1 or error.retry_after is None or error.retry_after > LONGEST_WAIT or error.status not in (429, 503):
                     raise error
-                await self._sleep(error.retry_after)
+                await self._clock.sleep(error.retry_after)
         raise AssertionError("unreachable")
 
     async def _exchange(
-        self, method: str, url_path: str, query: Mapping[str, str] | None, headers: Mapping[str, str], data: bytes | None, max_body: int
+        self,
+        method: str,
+        url_path: str,
+        query: Mapping[str, str] | None,
+        headers: Mapping[str, str],
+        data: bytes | None,
+        max_body: int,
+        seconds: float,
     ) -> Reply:
         pool = await self.access.pool()
-        timeouts = Timeouts(total=self.timeout)
+        timeouts = Timeouts(total=seconds)
         try:
             return await pool.request(method, self.access.server + url_path, params=query, headers=headers, body=data, timeouts=timeouts, max_body=max_body)
         except TooLarge as error:

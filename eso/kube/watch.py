@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, NoReturn, Protocol
 
 import msgspec
@@ -17,6 +16,7 @@ from eso.api.meta import Resource
 from eso.kube.rest import ApiError, Rest, Unreachable, typed
 from eso.kube.rest import Gone as ApiGone
 from eso.kube.watchstate import Bookmark, Changed, Closed, Gone, Listed, Listing, Signal, State, Watching, advance
+from eso.runtime.clock import Clock, SystemClock
 
 Key = tuple[str, str]
 
@@ -94,26 +94,25 @@ class Watch:
         label_selector: str = "",
         field_selector: str = "",
         metadata_only: bool = False,
-        monotonic: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Clock | None = None,
         jitter: Callable[[], float] = random.random,
         log: Any = None,
     ) -> None:
         self._rest, self._resource, self._sink, self._namespace = rest, resource, sink, namespace
         self._label_selector, self._field_selector, self._metadata_only = label_selector, field_selector, metadata_only
-        self._monotonic, self._sleep, self._jitter, self._log = monotonic, sleep, jitter, log
-        self._heard = monotonic()
+        self._clock, self._jitter, self._log = clock or SystemClock(), jitter, log
+        self._heard = self._clock.monotonic()
         self.state: State = Listing()
         self.error: ApiError | None = None
 
     def age(self) -> float:
-        return self._monotonic() - self._heard
+        return self._clock.monotonic() - self._heard
 
     async def run(self) -> NoReturn:
         """Until cancelled."""
         failures = refusals = 0
         while True:
-            began, before = self._monotonic(), self.state
+            began, before = self._clock.monotonic(), self.state
             error: ApiError | None = None
             try:
                 match self.state:
@@ -128,7 +127,7 @@ class Watch:
             if isinstance(before, Listing):
                 if error is None:
                     continue
-            elif not isinstance(error, ApiGone) and (self.state != before or self._monotonic() - began >= HEALTHY):
+            elif not isinstance(error, ApiGone) and (self.state != before or self._clock.monotonic() - began >= HEALTHY):
                 # A list alone clears nothing: list, 410, list, 410 must slow down too.
                 failures = refusals = 0
                 if error is None:
@@ -138,7 +137,7 @@ class Watch:
                 # A version from before the cluster was restored from a backup is refused with a 5xx for ever, not with 410.
                 self._signal(Gone())
                 refusals = 0
-            await self._sleep(min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(failures, 16)) * (0.5 + self._jitter()))
+            await self._clock.sleep(min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(failures, 16)) * (0.5 + self._jitter()))
             failures += 1
 
     async def _list(self) -> None:
@@ -152,7 +151,7 @@ class Watch:
             metadata_only=self._metadata_only,
         )
         async for raw_page in pages:
-            self._heard = self._monotonic()
+            self._heard = self._clock.monotonic()
             try:
                 page = _page.decode(raw_page)
             except msgspec.MsgspecError as error:
@@ -185,10 +184,10 @@ class Watch:
         )
         seen = 0
         async with stream as chunks:
-            self._heard = self._monotonic()
+            self._heard = self._clock.monotonic()
             self._tell(None)
             async for line in lines(chunks):
-                self._heard = self._monotonic()
+                self._heard = self._clock.monotonic()
                 self._take(line)
                 seen += 1
                 if seen % YIELD_EVERY == 0:

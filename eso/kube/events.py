@@ -1,0 +1,257 @@
+"""Events: told once, counted up when they repeat, never in anybody's way.
+
+Neighbours: reconcilers `emit`; `app.lifecycle` runs the writer and drains it at stop. Follows client-go's rules, so that `kubectl describe`
+reads the same: repeats within ten minutes bump a count, many different texts are combined, one noisy object is cut short.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Generic, NoReturn, TypeVar
+
+import msgspec
+
+from eso.api.meta import EVENTS, ObjectMeta, Resource, rfc3339
+from eso.kube.rest import ApiError, NotFound, Rest, TooMany, Unavailable, Unreachable
+from eso.runtime.clock import Clock, SystemClock
+
+WINDOW: Final = 600.0  # seconds after which a repeat is a new Event
+SIMILAR: Final = 10  # different texts within the window before they are combined
+BURST, REFILL = 25.0, 1.0 / 300.0  # Events of one object: at once, and per second
+REMEMBERED: Final = 4096  # of each kind of key
+WAITING: Final = 4096  # Events that may wait to be written
+TRIES: Final = 3
+PAUSE: Final = 5.0  # seconds, when the API server cannot take Events
+MAX_MESSAGE: Final = 4096  # characters
+COMBINED: Final = "(combined from similar events): "
+
+
+@dataclass(frozen=True, slots=True)
+class Similar:
+    """What makes Events similar: everything but the text."""
+
+    component: str
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    type: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Same:
+    similar: Similar
+    message: str  # "" for combined ones
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """An Event to write; `count` repeats joined it while it waited."""
+
+    similar: Similar
+    message: str
+    resource_version: str
+    first: datetime
+    last: datetime
+    count: int = 1
+    tries: int = 0
+
+
+@dataclass(slots=True)
+class _Written:
+    name: str
+    count: int
+    last: float
+
+
+@dataclass(slots=True)
+class _Texts:
+    began: float
+    seen: set[int] = field(default_factory=set)  # hashes: texts can be long
+
+
+@dataclass(slots=True)
+class _Bucket:
+    tokens: float
+    at: float
+
+
+V = TypeVar("V")
+
+
+class _Recent(Generic[V]):
+    """The most recently used entries, bounded."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._entries: OrderedDict[Any, V] = OrderedDict()
+
+    def get(self, key: Any) -> V | None:
+        found = self._entries.get(key)
+        if found is not None:
+            self._entries.move_to_end(key)
+        return found
+
+    def put(self, key: Any, value: V) -> V:
+        self._entries[key] = value
+        self._entries.move_to_end(key)
+        if len(self._entries) > self._most:
+            self._entries.popitem(last=False)
+        return value
+
+    def pop(self, key: Any) -> None:
+        self._entries.pop(key, None)
+
+
+class _Named(msgspec.Struct):
+    name: str
+
+
+class _Event(msgspec.Struct):
+    metadata: _Named
+
+
+_event = msgspec.json.Decoder(_Event)
+
+
+class Recorder:
+    """`emit` never waits and never raises; one task runs `run`. `dropped` counts what was too much."""
+
+    def __init__(self, rest: Rest, *, clock: Clock | None = None, log: Any = None) -> None:
+        self._rest, self._clock, self._log = rest, clock or SystemClock(), log
+        self._waiting: OrderedDict[_Same, _Waiting] = OrderedDict()
+        self._news = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._written: _Recent[_Written] = _Recent(REMEMBERED)
+        self._texts: _Recent[_Texts] = _Recent(REMEMBERED)
+        self._buckets: _Recent[_Bucket] = _Recent(REMEMBERED)
+        self.dropped = 0
+
+    def emit(self, component: str, resource: Resource, meta: ObjectMeta, type: str, reason: str, message: str) -> None:
+        """`component` is the source shown to users; `type` Normal or Warning."""
+        similar = Similar(component, resource.api_version, resource.kind, meta.namespace, meta.name, meta.uid, type, reason)
+        message, same = self._combined(similar, message[:MAX_MESSAGE])
+        now = self._clock.now()
+        waiting = self._waiting.get(same)
+        if waiting is not None:
+            waiting.count, waiting.last, waiting.message = waiting.count + 1, now, message
+            return
+        if len(self._waiting) >= WAITING or not self._affordable(similar):
+            self.dropped += 1
+            return
+        self._waiting[same] = _Waiting(similar, message, meta.resource_version, now, now)
+        self._idle.clear()
+        self._news.set()
+
+    async def run(self) -> NoReturn:
+        """Writes one Event after the other: Events never compete with the writes they tell about. Until cancelled."""
+        while True:
+            while self._waiting:
+                same, waiting = next(iter(self._waiting.items()))
+                del self._waiting[same]
+                if not await self._write(same, waiting):
+                    waiting.tries += 1
+                    if waiting.tries < TRIES:
+                        self._put_back(same, waiting)
+                    await self._clock.sleep(PAUSE)
+            self._news.clear()
+            self._idle.set()
+            await self._news.wait()
+
+    async def drain(self, seconds: float) -> None:
+        """Returns when nothing waits any more, or after `seconds`: at stop, with `run` still running."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            self._tell("events were left unwritten", None, count=len(self._waiting))
+
+    def _combined(self, similar: Similar, message: str) -> tuple[str, _Same]:
+        now = self._clock.monotonic()
+        texts = self._texts.get(similar)
+        if texts is None or now - texts.began > WINDOW:
+            texts = self._texts.put(similar, _Texts(now))
+        text = hash(message)
+        if text not in texts.seen and len(texts.seen) >= SIMILAR:
+            return COMBINED + message, _Same(similar, "")
+        texts.seen.add(text)
+        return message, _Same(similar, message)
+
+    def _affordable(self, similar: Similar) -> bool:
+        now = self._clock.monotonic()
+        key = (similar.component, similar.kind, similar.namespace, similar.name, similar.uid)
+        bucket = self._buckets.get(key) or self._buckets.put(key, _Bucket(BURST, now))
+        bucket.tokens, bucket.at = min(BURST, bucket.tokens + (now - bucket.at) * REFILL), now
+        if bucket.tokens < 1.0:
+            return False
+        bucket.tokens -= 1.0
+        return True
+
+    def _put_back(self, same: _Same, waiting: _Waiting) -> None:
+        newer = self._waiting.get(same)
+        if newer is not None:
+            waiting.count, waiting.last, waiting.message = waiting.count + newer.count, newer.last, newer.message
+        self._waiting[same] = waiting
+        self._waiting.move_to_end(same, last=False)
+
+    async def _write(self, same: _Same, waiting: _Waiting) -> bool:
+        """False when it is worth trying again."""
+        try:
+            written = self._written.get(same)
+            if written is None or self._clock.monotonic() - written.last > WINDOW or not await self._bump(written, waiting):
+                await self._create(same, waiting)
+        except (Unreachable, Unavailable, TooMany) as error:
+            self._tell("could not write an event", error, namespace=waiting.similar.namespace, name=waiting.similar.name)
+            return False
+        except ApiError as error:
+            self._tell("could not write an event", error, namespace=waiting.similar.namespace, name=waiting.similar.name)
+        return True
+
+    async def _bump(self, written: _Written, waiting: _Waiting) -> bool:
+        """False when the Event expired at the server."""
+        body = {"count": written.count + waiting.count, "lastTimestamp": rfc3339(waiting.last), "message": waiting.message}
+        try:
+            await self._rest.patch(EVENTS, _namespace(waiting.similar), written.name, body)
+        except NotFound:
+            return False
+        written.count, written.last = written.count + waiting.count, self._clock.monotonic()
+        return True
+
+    async def _create(self, same: _Same, waiting: _Waiting) -> None:
+        raw = await self._rest.create(EVENTS, _namespace(waiting.similar), _body(waiting))
+        self._written.put(same, _Written(_event.decode(raw).metadata.name, waiting.count, self._clock.monotonic()))
+
+    def _tell(self, text: str, error: Exception | None, **more: Any) -> None:
+        if self._log is not None:
+            self._log.warning(text, **more, **({} if error is None else {"error": str(error)}))
+
+
+def _namespace(similar: Similar) -> str:
+    return similar.namespace or "default"  # where Events of cluster-wide objects live
+
+
+def _body(waiting: _Waiting) -> dict[str, Any]:
+    about = waiting.similar
+    # Unique per object because two Events of one object are never created in the same microsecond by one writer.
+    suffix = f".{int(waiting.first.timestamp() * 1_000_000_000):x}"
+    involved = {"kind": about.kind, "namespace": about.namespace, "name": about.name, "uid": about.uid, "apiVersion": about.api_version}
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": about.name[: 253 - len(suffix)] + suffix, "namespace": _namespace(about)},
+        "involvedObject": {key: value for key, value in (involved | {"resourceVersion": waiting.resource_version}).items() if value},
+        "reason": about.reason,
+        "message": waiting.message,
+        "source": {"component": about.component},
+        "reportingComponent": about.component,
+        "type": about.type,
+        "firstTimestamp": rfc3339(waiting.first),
+        "lastTimestamp": rfc3339(waiting.last),
+        "count": waiting.count,
+    }

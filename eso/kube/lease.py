@@ -1,0 +1,236 @@
+"""Leader election on a Lease, as client-go does it: whoever renews in time leads.
+
+Neighbours: `app.lifecycle` acquires, lives inside `keep`, releases after the last write; `kube.rest` asks `holds_for` before each write.
+Needs a Rest of its own whose writes are not held back by this very lease.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, NoReturn
+
+import msgspec
+
+from eso.api.meta import LEASES
+from eso.errors import EsoError
+from eso.kube.rest import AlreadyExists, ApiError, Conflict, NotFound, Rest
+from eso.runtime.clock import Clock, SystemClock
+
+JITTER: Final = 1.2  # client-go's factor: candidates wait retry_period × (1 … 2.2)
+RELEASE: Final = 3.0  # seconds
+
+
+class LeaseLost(EsoError):
+    """We must not write any more: somebody else leads, or nobody knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTimes:
+    """Seconds. `renew_deadline` < `duration`, `retry_period` × 1.2 < `renew_deadline`."""
+
+    duration: float = 15.0
+    renew_deadline: float = 10.0
+    retry_period: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not self.duration > self.renew_deadline:
+            raise EsoError("the lease duration must be greater than the renew deadline", fix="raise --leader-election-lease-duration")
+        if not self.renew_deadline > JITTER * self.retry_period:
+            raise EsoError("the renew deadline must be greater than 1.2 times the retry period", fix="lower --leader-election-retry-period")
+
+
+class _Spec(msgspec.Struct, rename="camel"):
+    holder_identity: str | None = None
+    lease_duration_seconds: int | None = None
+    acquire_time: str | None = None
+    renew_time: str | None = None
+    lease_transitions: int | None = None
+
+
+class _Meta(msgspec.Struct, rename="camel"):
+    resource_version: str = ""
+    uid: str = ""
+
+
+class _Lease(msgspec.Struct):
+    metadata: _Meta
+    spec: _Spec = msgspec.field(default_factory=_Spec)
+
+
+_lease = msgspec.json.Decoder(_Lease)
+
+
+def new_identity() -> str:
+    """Host name and a random suffix: unique among restarts of one pod."""
+    return f"{socket.gethostname()}_{secrets.token_hex(8)}"
+
+
+class Lease:
+    """One candidate. `told(message)` gets the texts of the Events on the Lease."""
+
+    def __init__(
+        self,
+        rest: Rest,
+        namespace: str,
+        name: str,
+        identity: str,
+        times: LeaseTimes,
+        *,
+        clock: Clock | None = None,
+        jitter: Callable[[], float] = random.random,
+        told: Callable[[str], None] = lambda _: None,
+        log: Any = None,
+    ) -> None:
+        self._rest, self._namespace, self._name, self.identity, self._times = rest, namespace, name, identity, times
+        self._clock, self._jitter, self._told, self._log = clock or SystemClock(), jitter, told, log
+        self._seen: _Lease | None = None
+        self._seen_at = float("-inf")
+        self._renewed_at = float("-inf")  # when the last successful renewal was *sent*: others count from later than that
+        self._leading = False
+
+    @property
+    def leading(self) -> bool:
+        return self.holds_for(0.0)
+
+    @property
+    def holder(self) -> str:
+        """Who leads as far as we know, "" for nobody."""
+        return (self._seen.spec.holder_identity or "") if self._seen is not None else ""
+
+    @property
+    def uid(self) -> str:
+        """Of the Lease object, for its Events."""
+        return self._seen.metadata.uid if self._seen is not None else ""
+
+    def holds_for(self, seconds: float) -> bool:
+        """True when nobody else can lead for `seconds` from now, even if no further renewal succeeds."""
+        return self._leading and self._clock.monotonic() + seconds <= self._renewed_at + self._times.duration
+
+    async def acquire(self) -> None:
+        """Returns once we lead; tries for ever. Errors of the API server are logged and waited out."""
+        while not await self._try():
+            await self._clock.sleep(self._times.retry_period * (1.0 + JITTER * self._jitter()))
+        self._leading = True
+        self._told(f"{self.identity} became leader")
+
+    async def keep(self) -> NoReturn:
+        """Renews until cancelled. Raises LeaseLost when somebody else holds the lease, or it was not renewed within the deadline."""
+        while True:
+            await self._clock.sleep(self._times.retry_period)
+            if await self._try():
+                continue
+            taken = self.holder not in ("", self.identity)
+            if taken or self._clock.monotonic() - self._renewed_at >= self._times.renew_deadline:
+                self._leading = False
+                self._told(f"{self.identity} stopped leading")
+                raise LeaseLost(f"lease {self._namespace}/{self._name} lost" + (f" to {self.holder}" if taken else ": not renewed in time"))
+
+    async def release(self) -> None:
+        """Gives the lease away so that another need not wait for it to run out. Call after the last write. Never raises for the API server."""
+        if not self._leading or self._seen is None:
+            return
+        self._leading = False  # first: nothing may be written from here on, whether the release arrives or not
+        stamp = micro_time(self._clock.now())
+        spec = _Spec("", 1, stamp, stamp, self._seen.spec.lease_transitions)
+        try:
+            # Short and bounded: a process that is told to stop has seconds.
+            async with asyncio.timeout(RELEASE):
+                await self._write(spec)
+        except (ApiError, TimeoutError) as error:
+            self._warn("could not release the lease", error)
+        self._told(f"{self.identity} stopped leading")
+
+    async def _try(self) -> bool:
+        """One attempt to get or renew. True when the lease is ours from the moment the request was sent."""
+        sent = self._clock.monotonic()
+        try:
+            async with asyncio.timeout(self._patience(sent)):
+                ours = await self._attempt()
+        except (Conflict, AlreadyExists, NotFound):
+            await self._look_again()
+            return False
+        except (ApiError, TimeoutError) as error:
+            self._warn("could not get or renew the lease", error)
+            return False
+        if ours:
+            self._renewed_at = sent
+        return ours
+
+    def _patience(self, now: float) -> float:
+        """Seconds one attempt may take: a leader's must be over when its deadline is."""
+        return max(0.1, self._renewed_at + self._times.renew_deadline - now) if self._leading else self._times.renew_deadline
+
+    async def _look_again(self) -> None:
+        """Somebody else wrote or deleted it: read what is there, and leave the decision to the next attempt."""
+        try:
+            async with asyncio.timeout(self._times.retry_period):
+                await self._read()
+        except (ApiError, TimeoutError) as error:
+            self._warn("could not read the lease", error)
+
+    async def _attempt(self) -> bool:
+        stamp = micro_time(self._clock.now())
+        duration = max(1, round(self._times.duration))
+        ours = self._seen is not None and self._seen.spec.holder_identity == self.identity and self._leading
+        if not ours:
+            await self._read()
+        seen = self._seen
+        if seen is None:
+            await self._create(_Spec(self.identity, duration, stamp, stamp, 0))
+            return True
+        spec = seen.spec
+        if spec.holder_identity == self.identity:
+            await self._write(_Spec(self.identity, duration, spec.acquire_time or stamp, stamp, spec.lease_transitions or 0))
+            return True
+        valid_for = float(spec.lease_duration_seconds or self._times.duration)
+        if spec.holder_identity and self._clock.monotonic() < self._seen_at + valid_for:
+            return False
+        await self._write(_Spec(self.identity, duration, stamp, stamp, (spec.lease_transitions or 0) + 1))
+        return True
+
+    async def _read(self) -> None:
+        raw = await self._rest.get(LEASES, self._namespace, self._name)
+        if raw is None:
+            self._seen = None
+        else:
+            self._observe(raw)
+
+    def _observe(self, raw: bytes) -> None:
+        """The holder's clock is never compared with ours: what counts is when we last saw the record change."""
+        try:
+            seen = _lease.decode(raw)
+        except msgspec.MsgspecError as error:
+            raise ApiError(f"lease {self._namespace}/{self._name} is not a Lease") from error
+        if self._seen is None or seen.spec != self._seen.spec:
+            self._seen_at = self._clock.monotonic()
+        self._seen = seen
+
+    async def _create(self, spec: _Spec) -> None:
+        body = {"apiVersion": LEASES.api_version, "kind": LEASES.kind, "metadata": {"name": self._name, "namespace": self._namespace}, "spec": _json(spec)}
+        self._observe(await self._rest.create(LEASES, self._namespace, body))
+
+    async def _write(self, spec: _Spec) -> None:
+        """A merge patch, so that labels and members we do not know stay; the resourceVersion makes it fail if anybody was faster."""
+        assert self._seen is not None
+        body = {"metadata": {"resourceVersion": self._seen.metadata.resource_version}, "spec": _json(spec)}
+        self._observe(await self._rest.patch(LEASES, self._namespace, self._name, body))
+
+    def _warn(self, text: str, error: Exception) -> None:
+        if self._log is not None:
+            self._log.warning(text, lease=f"{self._namespace}/{self._name}", error=str(error) or "no answer in time")
+
+
+def micro_time(time: datetime) -> str:
+    """RFC 3339 with six decimals, the only form in which the API server takes a Lease's times."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _json(spec: _Spec) -> dict[str, Any]:
+    made: dict[str, Any] = msgspec.to_builtins(spec)
+    return made
