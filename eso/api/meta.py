@@ -94,8 +94,8 @@ class ObjectMeta(Record, frozen=True):
 class Condition(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel", gc=False):
     """`last_transition_time`: aware UTC, whole seconds. Positional, unlike the other records: it is built often."""
 
-    type: str
-    status: str
+    type: str = ""
+    status: str = ""
     reason: str = ""
     message: str = ""
     last_transition_time: datetime | None = None

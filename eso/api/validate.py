@@ -24,6 +24,17 @@ class InvalidStore(Terminal):
     """A store that cannot work as written."""
 
 
+def undecodable(spec: ExternalSecretSpec) -> str:
+    """Why the object would not decode in a typed client (its durations), "" when it would. The webhook answers 400 with this text."""
+    try:
+        _ = spec.refresh_interval_seconds
+        for window in spec.sync_windows.windows if spec.sync_windows else ():
+            _ = window.duration_seconds
+    except DurationError as error:
+        return str(error)
+    return ""
+
+
 def external_secret_refusals(spec: ExternalSecretSpec) -> list[str]:
     """Everything that is wrong, in the order in which it is shown; joined by a newline it is the webhook's answer. Empty: admitted."""
     return [
