@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from e2e.harness.audit import POLICY, AuditLog
 from e2e.harness.certs import Authority, write_key
-from e2e.harness.cluster import REPO, Api, Cluster, Credentials
+from e2e.harness.cluster import REPO, Cluster, Credentials
 from e2e.harness.process import Child, free_port
 from e2e.harness.say import Say, silent
 
@@ -192,6 +192,3 @@ class ControlPlane(Cluster):
             "--kube-api-qps=500",
             "--kube-api-burst=1000",
         ]
-
-
-__all__ = ["Api", "ControlPlane", "NoBinaries", "binaries"]

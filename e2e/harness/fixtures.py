@@ -1,0 +1,102 @@
+"""pytest fixtures on real parts: one cluster per session, a fresh namespace per test.
+
+Neighbours: tests/conftest.py and e2e/suite/conftest.py import what they use. What was started in a session is stopped at its end; after a
+failure its folder is kept and named.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from e2e.harness import kind
+from e2e.harness.cluster import Cluster
+from e2e.harness.controlplane import ControlPlane
+from e2e.harness.openbao import OpenBao
+from e2e.harness.operator import LocalOperator, Operator, PodOperator
+from e2e.harness.say import Say
+
+
+@pytest.fixture(scope="session")
+def say(request: pytest.FixtureRequest) -> Say:
+    """Progress on the terminal although pytest captures output: a first build takes minutes."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+
+    def tell(text: str) -> None:
+        if capture is None:
+            print(text, flush=True)
+            return
+        with capture.global_and_fixture_disabled():
+            print(text, flush=True)
+
+    return tell
+
+
+@pytest.fixture(scope="session")
+def controlplane(request: pytest.FixtureRequest, say: Say) -> Iterator[ControlPlane]:
+    """A local control plane with everything of manifests/ applied."""
+    plane = ControlPlane(say=say).start()
+    try:
+        plane.apply_manifests()
+        yield plane
+    finally:
+        plane.keep = request.session.testsfailed > 0
+        plane.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest, say: Say) -> Iterator[Cluster]:
+    """kind where Docker runs and kind is installed, otherwise the local control plane; manifests/ applied either way."""
+    if not kind.available():
+        yield request.getfixturevalue("controlplane")
+        return
+    made = kind.KindCluster(say=say).start()
+    try:
+        made.apply_manifests()
+        yield made
+    finally:
+        made.keep = request.session.testsfailed > 0
+        made.stop()
+
+
+@pytest.fixture(scope="session")
+def openbao(request: pytest.FixtureRequest, cluster: Cluster, say: Say) -> Iterator[OpenBao]:
+    """An OpenBao server with a KV v2 mount `secret` and the kubernetes auth method against the cluster."""
+    server = OpenBao(host=cluster.host_address, say=say).start()
+    try:
+        server.mount_kv("secret")
+        server.kubernetes_auth(cluster)
+        yield server
+    finally:
+        server.keep = request.session.testsfailed > 0
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def operator(cluster: Cluster) -> Iterator[Operator]:
+    """The operator from manifests/, ready, under its own ServiceAccount. Shared: a test that kills or configures it starts its own."""
+    if not isinstance(cluster, ControlPlane):
+        pod = PodOperator(cluster)
+        pod.wait_ready()
+        yield pod
+        return
+    with LocalOperator(cluster) as local:
+        yield local
+
+
+@pytest.fixture
+def namespace(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[str]:
+    """A fresh namespace, named after the test; its deletion is not waited for."""
+    word = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")[:40].strip("-")
+    name = cluster.create_namespace(f"{word}-{uuid.uuid4().hex[:5]}")
+    yield name
+    cluster.delete_namespace(name)
+
+
+@pytest.fixture
+def kubectl(cluster: Cluster) -> Callable[..., str]:
+    """`kubectl("get", "ns")` as cluster administrator; standard output back."""
+    return cluster.kubectl

@@ -1,0 +1,116 @@
+"""The ClusterRole is exactly enough: a life with everything in it is refused nothing, and leaves no rule unused."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator
+
+import pytest
+
+from e2e.harness.audit import Request
+from e2e.harness.cluster import ApiRefused, Cluster, Json
+from e2e.harness.controlplane import ControlPlane
+from e2e.harness.objects import allow_namespace, cluster_secret_store, external_secret, fake_provider, secret_store, thing, vault_provider
+from e2e.harness.openbao import OpenBao
+from e2e.harness.operator import LocalOperator
+from e2e.harness.waiting import eventually
+
+pytestmark = pytest.mark.real
+
+Right = tuple[str, str, str]  # API group, resource or resource/subresource, verb
+
+# asked by an admission plugin on our behalf, so it never is a request of ours; see the test below
+ASKED_BY_ADMISSION: Right = ("external-secrets.io", "externalsecrets/finalizers", "update")
+
+
+def granted(documents: Iterable[Json]) -> set[Right]:
+    """Every right that the operator's own roles give."""
+    rights: set[Right] = set()
+    for role in documents:
+        if role["kind"] in ("Role", "ClusterRole") and role["metadata"]["name"] in ("external-secrets-controller", "external-secrets-leaderelection"):
+            for rule in role["rules"]:
+                rights |= {(group, resource, verb) for group in rule["apiGroups"] for resource in rule["resources"] for verb in rule["verbs"]}
+    return rights
+
+
+def used(requests: Iterable[Request]) -> set[Right]:
+    return {(one.group, one.path, one.verb) for one in requests if one.resource}
+
+
+@pytest.fixture
+def lived(controlplane: ControlPlane, openbao: OpenBao, operator: LocalOperator, namespace: str) -> Iterator[str]:
+    """The operator's user, after one of everything happened in `namespace`."""
+    plane = controlplane
+    role = allow_namespace(plane, openbao, namespace)
+    openbao.put("secret", f"{namespace}/db", {"password": "one"})
+    provider = vault_provider(openbao, role=role, account="default")
+    everywhere = f"everywhere-{namespace}"
+    plane.api.create("configmaps", namespace, {"metadata": {"name": "parts"}, "data": {"url": "db://{{ .password }}"}})
+    templated = {"template": {"engineVersion": "v2", "templateFrom": [{"configMap": {"name": "parts", "items": [{"key": "url"}]}}]}}
+    plane.apply(
+        [
+            secret_store(namespace, provider),
+            cluster_secret_store(everywhere, fake_provider({"a": "1"}), conditions=[{"namespaces": [namespace]}]),
+            external_secret(namespace, "kept", {"password": (f"{namespace}/db", "password")}),
+            external_secret(namespace, "templated", {"password": (f"{namespace}/db", "password")}, target=templated),
+            external_secret(namespace, "removed", {"a": "a"}, store=everywhere, store_kind="ClusterSecretStore", target={"deletionPolicy": "Delete"}),
+            external_secret(namespace, "failing", {"a": "nowhere"}, store=everywhere, store_kind="ClusterSecretStore", interval="1s"),
+        ]
+    )
+    for name in ("kept", "templated", "removed"):
+        plane.wait_ready("externalsecrets", namespace, name)
+    plane.wait_ready("externalsecrets", namespace, "failing", status="False")
+    for value in ("spoilt", "spoilt again"):  # twice: the second Event like the first one is a PATCH of it
+        body = {"data": {"password": base64.b64encode(value.encode()).decode()}}
+        plane.api.patch("secrets", namespace, "kept", body)
+        eventually(lambda: plane.secret(namespace, "kept") == {"password": "one"}, 30, what="the Secret is put back")
+    plane.api.delete("externalsecrets", namespace, "removed")
+    eventually(lambda: plane.api.get("externalsecrets", namespace, "removed") is None, 30, what="the ExternalSecret is gone")
+    eventually(lambda: plane.secret(namespace, "removed") is None, 30, what="its Secret is gone")
+    yield operator.user
+    plane.api.delete("clustersecretstores", "", everywhere)
+
+
+def test_nothing_is_refused_and_no_rule_is_unused(controlplane: ControlPlane, lived: str) -> None:
+    rights = granted(controlplane.rendered()) - {ASKED_BY_ADMISSION}
+
+    def every_rule_used() -> bool:
+        unused = rights - used(controlplane.audit.requests(user=lived))
+        assert not unused, f"rules nothing used: {sorted(unused)}"
+        return True
+
+    eventually(every_rule_used, 30, every=1.0)
+    assert [f"{one.what} in {one.namespace or 'the cluster'}" for one in controlplane.audit.forbidden(user=lived)] == []
+
+
+def test_an_owner_reference_needs_the_right_to_set_the_owner_s_finalizers(controlplane: ControlPlane, cluster: Cluster, namespace: str) -> None:
+    """Why the ClusterRole names externalsecrets/finalizers although no request goes there."""
+    controlplane.apply([external_secret(namespace, "owner", {"a": "a"}, store="nowhere")])
+    owner = controlplane.api.get("externalsecrets", namespace, "owner")
+    assert owner is not None
+    account = thing("ServiceAccount", "writer", namespace, api="v1")
+    role = thing("Role", "writer", namespace, api="rbac.authorization.k8s.io/v1", rules=[{"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]}])
+    binding = thing(
+        "RoleBinding",
+        "writer",
+        namespace,
+        api="rbac.authorization.k8s.io/v1",
+        roleRef={"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "writer"},
+        subjects=[{"kind": "ServiceAccount", "name": "writer", "namespace": namespace}],
+    )
+    controlplane.apply([account, role, binding])
+    writer = controlplane.api_as(namespace, "writer")
+    reference = {
+        "apiVersion": owner["apiVersion"],
+        "kind": "ExternalSecret",
+        "name": "owner",
+        "uid": owner["metadata"]["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+    body = {"metadata": {"name": "owned", "ownerReferences": [reference]}}
+    with pytest.raises(ApiRefused, match="cannot set blockOwnerDeletion"):
+        writer.create("secrets", namespace, body)
+    role["rules"].append({"apiGroups": ["external-secrets.io"], "resources": ["externalsecrets/finalizers"], "verbs": ["update"]})
+    controlplane.apply([role])
+    eventually(lambda: writer.create("secrets", namespace, body), 10, what="the write is allowed")
