@@ -5,6 +5,7 @@ Neighbours: reconcile.externalsecret.refresh asks. A schedule that cannot be rea
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -54,18 +55,22 @@ class Schedule:
         """The first firing at or after `start`; None when there is none in the horizon."""
         start = _whole_minute(start, up=True)
         for day in self._days(start, 1):
-            for moment in self._moments(day):
-                if moment >= start:
-                    return moment
+            floor = (start.hour, start.minute) if day.date() == start.date() else (0, 0)
+            for hour in self.hours[bisect_left(self.hours, floor[0]) :]:
+                at = bisect_left(self.minutes, floor[1]) if hour == floor[0] else 0
+                if at < len(self.minutes):
+                    return day.replace(hour=hour, minute=self.minutes[at])
         return None
 
     def last_until(self, end: datetime) -> datetime | None:
         """The last firing at or before `end`; None when there is none in the horizon."""
         end = _whole_minute(end, up=False)
         for day in self._days(end, -1):
-            for moment in self._moments(day, backwards=True):
-                if moment <= end:
-                    return moment
+            ceiling = (end.hour, end.minute) if day.date() == end.date() else (23, 59)
+            for hour in reversed(self.hours[: bisect_right(self.hours, ceiling[0])]):
+                at = bisect_right(self.minutes, ceiling[1]) if hour == ceiling[0] else len(self.minutes)
+                if at:
+                    return day.replace(hour=hour, minute=self.minutes[at - 1])
         return None
 
     def _days(self, start: datetime, step: int) -> Iterator[datetime]:
@@ -88,12 +93,6 @@ class Schedule:
     def _matches(self, day: datetime) -> bool:
         in_month, in_week = day.day in self.days, day.isoweekday() % 7 in self.weekdays
         return in_month or in_week if self.either else in_month and in_week
-
-    def _moments(self, day: datetime, *, backwards: bool = False) -> Iterator[datetime]:
-        order = -1 if backwards else 1
-        for hour in self.hours[::order]:
-            for minute in self.minutes[::order]:
-                yield day.replace(hour=hour, minute=minute)
 
 
 def active(schedule: str, duration_seconds: float, now: datetime) -> bool:
@@ -190,7 +189,7 @@ def _number(text: str, names: dict[str, int]) -> int:
     if (named := names.get(text.lower())) is not None:
         return named
     digits = text.removeprefix("+")
-    if not (digits.isascii() and digits.isdigit()) or len(digits) > 18:
+    if not (digits.isascii() and digits.isdigit()) or len(digits.lstrip("0")) > 18:
         raise ValueError("not a number")
     return int(digits)
 

@@ -32,8 +32,21 @@ _TEXTS: Final = {
     "bad repetition operator": "invalid nested repetition operator",
     "invalid perl operator": "invalid or unsupported Perl syntax",
     "invalid named capture group": "invalid named capture",
-    "pattern too large": "expression too large",
 }
+_ALWAYS_WITH_PART: Final = ("trailing backslash at end of expression",)
+_TOKEN: Final = re.compile(
+    rb"\\Q.*?(?:\\E|\Z)|\\[pP]\{[^}]*\}|\\.|\[\^?\]?(?:\\.|\[:\^?\w*:\]|[^\]\\])*+\]|\(\?P?<|.",
+    re.DOTALL,
+)
+_CLASS_NAME: Final = re.compile(rb"\\[pP]\{[^}]*\}")
+_CATEGORY_NAMES: Final = """
+    L=letter Lu=uppercaseletter Ll=lowercaseletter Lt=titlecaseletter Lm=modifierletter Lo=otherletter
+    M=mark Mn=nonspacingmark Mc=spacingmark Me=enclosingmark N=number Nd=decimalnumber Nl=letternumber No=othernumber
+    P=punctuation Pc=connectorpunctuation Pd=dashpunctuation Ps=openpunctuation Pe=closepunctuation Pi=initialpunctuation
+    Pf=finalpunctuation Po=otherpunctuation S=symbol Sm=mathsymbol Sc=currencysymbol Sk=modifiersymbol So=othersymbol
+    Z=separator Zs=spaceseparator Zl=lineseparator Zp=paragraphseparator C=other Cc=control Cf=format Co=privateuse Cs=surrogate
+"""
+_CATEGORIES: Final = {name.encode(): short.encode() for short, _, name in (pair.partition("=") for pair in _CATEGORY_NAMES.split())}
 
 
 class RegexpError(Terminal, ValueError):
@@ -99,7 +112,8 @@ class Regexp:
             return []
         if self.pattern and not text:
             return [b""]
-        parts, begin, end = [], 0, 0
+        parts: list[bytes] = []
+        begin = end = 0
         for span in self.spans(text, limit, visit):
             if limit > 0 and len(parts) == limit - 1:
                 break
@@ -223,20 +237,66 @@ class _Subject:
 def _compiled(source: bytes, *, capturing: bool) -> Any:
     options = re2.Options()
     options.max_mem, options.log_errors, options.never_capture = MAX_MEMORY, False, not capturing
+    adapted, refusal = _adapted(source)
     try:
-        return re2.compile(source, options)
+        made = re2.compile(adapted, options)
     except re2.error as error:
-        raise RegexpError(_go_text(error.args[0]), source) from None
+        if refusal is None or not error.args[0].startswith(b"missing )"):  # an earlier error wins; an open group behind it is none
+            raise RegexpError(_go_text(error.args[0], source), source) from None
+    if refusal is not None:
+        raise RegexpError(refusal, source)
+    return made
 
 
-def _go_text(message: bytes | str) -> str:
-    text = message.decode("utf-8", "replace") if isinstance(message, bytes) else message
-    for theirs, ours in _TEXTS.items():
-        if text.startswith(theirs):
-            text = ours + text[len(theirs) :]
-            break
-    what, colon, part = text.partition(": ")
-    return f"{what}: `{part}`" if colon else what
+def _go_text(message: bytes, source: bytes) -> str:
+    what, colon, part = message.decode("utf-8", "replace").partition(": ")
+    if what.startswith("pattern too large"):
+        return "expression too large"
+    if what in ("missing )", "unexpected )"):
+        part = source.decode("utf-8", "replace")  # as written, not as adapted
+    elif what == "invalid repetition size":
+        part = part.removesuffix("?")
+    what = _TEXTS.get(what, what)
+    return f"{what}: `{part}`" if colon or what in _ALWAYS_WITH_PART else what
+
+
+def _adapted(source: bytes) -> tuple[bytes, str | None]:
+    """The expression in the engine's own dialect, which differs from Go's in a few places; up to what only Go refuses, and its text."""
+    out = []
+    for token in _TOKEN.finditer(source):
+        part = token[0]
+        match part[:2]:
+            case b"[":  # never closed: the engine says so
+                out.append(source[token.start() :])
+                break
+            case b"\\C":
+                return b"".join(out), "invalid escape sequence: `\\C`"
+            case b"(?":
+                rest = source[token.end() :]
+                name, closed, _ = rest.partition(b">")
+                if not closed or not re.fullmatch(rb"\w+", name):
+                    shown = part + (name + closed if closed else rest)
+                    return b"".join(out), f"invalid named capture: `{shown.decode('utf-8', 'replace')}`"
+            case b"\\p" | b"\\P" if part.endswith(b"}"):
+                part = _unicode_class(part, bare=True)
+            case _ if part.startswith(b"["):
+                part = _CLASS_NAME.sub(lambda found: _unicode_class(found[0], bare=False), part)
+        out.append(part)
+    return b"".join(out), None
+
+
+def _unicode_class(part: bytes, *, bare: bool) -> bytes:
+    """`\\p{Letter}` and the like by the names the engine knows; `bare`: not inside brackets."""
+    name = re.sub(rb"[\s_-]", b"", part[3:-1]).lower()
+    negated = (part[1:2] == b"P") != name.startswith(b"^")
+    name = name.removeprefix(b"^")
+    if name == b"ascii":
+        ranges = rb"\x{80}-\x{10FFFF}" if negated else rb"\x{0}-\x{7F}"
+        return b"[" + ranges + b"]" if bare else ranges
+    if name in (b"lc", b"casedletter") and (bare or not negated):
+        return (b"[^" if negated else b"[") * bare + rb"\p{Lu}\p{Ll}\p{Lt}" + b"]" * bare
+    known = _CATEGORIES.get(name) or (name.capitalize() if name == b"any" or name.capitalize() in _CATEGORIES.values() else None)
+    return (rb"\P{" if negated else rb"\p{") + known + b"}" if known else part
 
 
 def _template(template: bytes) -> list[bytes | str]:

@@ -6,10 +6,11 @@ Neighbours: template functions and printf, values for key rules and numbers, jso
 from __future__ import annotations
 
 import codecs
+import math
 import re
 import struct
 import unicodedata
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import lru_cache
 from typing import Final
 
@@ -86,12 +87,13 @@ def _escaped(char: str, delimiter: str, ascii_only: bool) -> str:
 
 def format_float(value: float, verb: str = "g", precision: int = -1, bits: int = 64) -> str:
     """`strconv.FormatFloat` for the verbs e E f F g G; `precision` -1 is the shortest text that reads back; `bits` 32 rounds to single first."""
+    value = value if bits == 64 else _single(value)
     if value != value:
         return "NaN"
     if value in (float("inf"), float("-inf")):
         return "+Inf" if value > 0 else "-Inf"
     kind = verb.lower()
-    sign, digits, exponent = _shortest(value, bits) if precision < 0 else _rounded(value, kind, precision, bits)
+    sign, digits, exponent = _shortest(value, bits) if precision < 0 else _rounded(value, kind, precision)
     if kind == "g":
         threshold = 6 if precision < 0 else max(precision, 1)
         if precision >= 0 and threshold > len(digits) and len(digits) >= exponent + 1:
@@ -111,7 +113,7 @@ def format_float(value: float, verb: str = "g", precision: int = -1, bits: int =
 
 
 def plain_number(value: bool | int | float) -> str:
-    """`%v` of a number or bool: `true`, `42`, `1e+06` (exponent form from 1e21? no: from six digits on, as `%g`)."""
+    """`%v` of a number or bool: `true`, `42`, `1.5`, `1e+06`."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value) if isinstance(value, int) else format_float(value)
@@ -134,22 +136,21 @@ def _shortest(value: float, bits: int) -> tuple[str, str, int]:
     """Sign, significant digits, decimal exponent of the first digit."""
     if bits == 64:
         return _taken_apart(Decimal(repr(value)))
-    single = _single(value)
-    for places in range(9):
-        text = f"{single:.{places}e}"
-        if _single(float(text)) == single:
-            break
-    return _taken_apart(Decimal(text))
+    exact = Decimal(value)
+    for places in range(1, 9):  # nine digits always tell two singles apart
+        unit = Decimal((0, (1,), exact.adjusted() - places + 1))
+        # Beside a power of two the nearer neighbour may lie outside the single's interval and the farther one inside.
+        near = [n for n in (exact.quantize(unit, ROUND_CEILING), exact.quantize(unit, ROUND_FLOOR)) if _single(float(n)) == value]
+        if near:
+            even = Decimal(0) if abs(math.frexp(value)[0]) == 0.5 else unit * 2  # half to even, but away from the narrow side
+            return _taken_apart(min(near, key=lambda n: (abs(n - exact), n % even != 0 if even else -abs(n))))
+    return _taken_apart(Decimal(f"{value:.8e}"))
 
 
-def _rounded(value: float, kind: str, precision: int, bits: int) -> tuple[str, str, int]:
+def _rounded(value: float, kind: str, precision: int) -> tuple[str, str, int]:
     """Rounded half to even on the exact binary value, which is how Python's own formatting rounds."""
-    exact = value if bits == 64 else _single(value)
-    if kind != "f":
-        sign, digits, exponent = _taken_apart(Decimal(f"{exact:.{precision if kind == 'e' else max(precision, 1) - 1}e}"))
-        return sign, digits, exponent
-    sign, digits, exponent = _taken_apart(Decimal(f"{exact:.{precision}f}"))
-    return sign, digits, exponent
+    places = max(precision, 1) - 1 if kind == "g" else precision
+    return _taken_apart(Decimal(f"{value:.{places}{'f' if kind == 'f' else 'e'}}"))
 
 
 def _taken_apart(number: Decimal) -> tuple[str, str, int]:
