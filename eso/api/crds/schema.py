@@ -141,7 +141,8 @@ def loose(schema: Mapping[str, Any]) -> Schema:
     if "items" in out:
         out["items"] = loose(out["items"])
     elif "additionalProperties" not in out:
-        out["properties"] = {k: loose(v) for k, v in out.get("properties", {}).items()}
+        if "properties" in out:  # the API server drops an empty one, and then a server-side apply conflicts with a client-side one
+            out["properties"] = {k: loose(v) for k, v in out["properties"].items()}
         out[PRESERVE] = True
     return out
 
