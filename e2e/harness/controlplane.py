@@ -24,6 +24,7 @@ from e2e.harness.say import Say, silent
 
 NEEDED = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")
 CONTROLLERS = (
+    "clusterrole-aggregation-controller",
     "garbage-collector-controller",
     "namespace-controller",
     "serviceaccount-controller",

@@ -57,7 +57,7 @@ def test_the_audit_log_counts_requests_and_keeps_the_bodies_of_writes(controlpla
     assert {verb: counts["admin", verb, "secrets"] for verb in ("create", "patch", "get")} == {"create": 1, "patch": 1, "get": 1}
     writes = [write for write in controlplane.audit.writes(user="admin", since=began) if write.namespace == namespace]
     assert [(write.verb, write.name) for write in writes] == [("create", "one"), ("patch", "one")]
-    assert writes[0].body["stringData"] == {"k": "v"}
+    assert writes[0].body["data"] == {"k": "dg=="}
     assert writes[1].body == {"metadata": {"labels": {"a": "b"}}}
 
 
@@ -137,7 +137,7 @@ def test_a_child_that_dies_early_is_reported_with_the_end_of_its_log(tmp_path: P
 
 
 def test_waiting_names_the_last_answer() -> None:
-    with pytest.raises(NeverHappened, match="two apples did not happen within 0 s; last answer: LookupError"):
+    with pytest.raises(NeverHappened, match="two apples did not happen within 0 s; last answer: KeyError"):
         eventually(lambda: {}["apples"], 0, what="two apples")  # type: ignore[index]
 
 
