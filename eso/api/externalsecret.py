@@ -152,7 +152,7 @@ class Manifest(Record, frozen=True):
 
 
 class Target(Record, frozen=True):
-    """`immediate`: apply the target as soon as a change is known (ours; the reference has no such member)."""
+    """`immediate`: what concerns this target goes before everything else (ours; the reference has no such member)."""
 
     name: str = ""
     creation_policy: str = "Owner"

@@ -185,7 +185,7 @@ def target() -> Schema:
             "Retain",
             default="Retain",
         ),
-        "immediate": boolean("Write the target as soon as the ExternalSecret is seen."),
+        "immediate": boolean("Whether changes that concern this target go before all others."),
         "immutable": boolean("Create the Secret immutable; its data is never written again."),
         "manifest": obj("Write an object of this kind in the place of a Secret.", manifest, required=("apiVersion", "kind")),
         "name": name("Name of the target; the name of the ExternalSecret when absent."),
