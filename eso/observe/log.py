@@ -5,6 +5,7 @@ Neighbours: wiring.py calls `configure` once; everybody else gets a bound logger
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import threading
@@ -30,7 +31,7 @@ LEVELS: Final = {
     "fatal": logging.CRITICAL,
 }
 _NAMES: Final = {"warning": "warn", "critical": "fatal", "exception": "error"}
-_OPTIONS: Final = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_SORT_KEYS & 0 | orjson.OPT_UTC_Z
+_OPTIONS: Final = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_UTC_Z
 _SECRET_FIELDS: Final = frozenset(
     ("password", "passphrase", "token", "secret_id", "secretid", "client_secret", "clientsecret", "private_key", "privatekey", "authorization", "jwt", "value")
 )
@@ -69,7 +70,7 @@ def configure(level: str = "info", time_encoding: str = "epoch", stream: Stream 
         processors=[structlog.contextvars.merge_contextvars, stamp, render],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         logger_factory=structlog.BytesLoggerFactory(file=_OUT),  # type: ignore[arg-type]  # it only writes and flushes
-        cache_logger_on_first_use=False,
+        cache_logger_on_first_use=True,
     )
     root = logging.getLogger()
     for handler in [h for h in root.handlers if isinstance(h, _Bridge)]:
@@ -83,7 +84,7 @@ def configure(level: str = "info", time_encoding: str = "epoch", stream: Stream 
 
 def get(name: str, **fields: Any) -> FilteringBoundLogger:
     """A logger called `name` (dotted, as in the reference: `controllers.ExternalSecret`, `provider.vault`)."""
-    logger: FilteringBoundLogger = structlog.get_logger(logger=name, **fields)
+    logger: FilteringBoundLogger = structlog.get_logger(logger_name=name, **fields)
     return logger
 
 
@@ -122,7 +123,7 @@ def _utc(nanos: int) -> str:
 
 def render(logger: Any, method: str, event: MutableMapping[str, Any]) -> bytes:
     """Event dict → one line of JSON, scrubbed. Last processor."""
-    name = event.pop("logger", None)
+    name = event.pop("logger_name", None)
     line: dict[str, Any] = {"level": _NAMES.get(method, method), "ts": event.pop("ts", None)}
     if name:
         line["logger"] = name
@@ -135,7 +136,14 @@ def render(logger: Any, method: str, event: MutableMapping[str, Any]) -> bytes:
         if error is not None:
             line.setdefault("error", _text(error))
             line["stacktrace"] = redact.stack(error)
-    return redact.scrub(orjson.dumps(line, default=_plain, option=_OPTIONS).decode()).encode()
+    return redact.scrub(_json(line)).encode()
+
+
+def _json(line: dict[str, Any]) -> str:
+    try:
+        return orjson.dumps(line, default=_plain, option=_OPTIONS).decode()
+    except TypeError:  # half a surrogate pair, an integer beyond 64 bits: rare, and a log call must not raise
+        return json.dumps(line, default=_plain, skipkeys=True)
 
 
 def _text(error: BaseException) -> str:
@@ -174,5 +182,8 @@ class _Bridge(logging.Handler):
 
 
 def _uncaught(error: BaseException | None) -> None:
+    """The crash report. Written without detours: a hook that fails would make the interpreter print the exception itself."""
     if error is not None:
-        get("setup").critical("uncaught exception", error=_text(error), stacktrace=redact.stack(error))
+        event = {"logger_name": "setup", "event": "uncaught exception", "ts": time_ns() / 1e9, "error": _text(error), "stacktrace": redact.stack(error)}
+        _OUT.write(render(None, "critical", event) + b"\n")
+        _OUT.flush()

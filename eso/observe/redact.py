@@ -14,43 +14,45 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import quote
 
+import re2  # type: ignore[import-untyped,unused-ignore]  # the package ships no type information
+
 from eso.secretbytes import SecretBytes
 
 MASK: Final = "***"
 
 # All patterns hold for plain text and for text inside a JSON string: a value ends before a quote, a backslash only comes with its pair.
-_TOKEN: Final = r"[A-Za-z0-9_.~+/=:-]"
+_QUOTE: Final = r"\\?[\"']"
+_NAMES: Final = (
+    r"x-[a-z0-9-]*(?:token|secret|key|signature|credential)|(?:access|auth|client|id|refresh|session|security)[_-]?token|client[_-]?(?:secret|key)"
+    r"|secret[_-]?(?:id|key|access[_-]?key)|access[_-]?key|api[_-]?key|private[_-]?key|passw(?:or)?d|passphrase|token|sig|signature|jwt|(?:set-)?cookie"
+)
 _PATTERNS: Final = tuple(
     (re.compile(pattern, re.IGNORECASE), replacement)
     for pattern, replacement in (
         # a private key, cut off or not
         (r"(-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----)(?:[^\"\\]|\\.)*?(-----END [A-Z0-9 ]*PRIVATE KEY-----|(?=\")|\Z)", rf"\1{MASK}\2"),
         # scheme://user:password@host
-        (r"([a-z][a-z0-9+.-]*://)[^\s/@\"\\?#]*@", rf"\1{MASK}@"),
-        # Authorization: Bearer …, also as a header map printed by Python or JSON
+        (r"([a-z][a-z0-9+.-]*://)[^\s/\"\\?#]*@", rf"\1{MASK}@"),
+        # Authorization: Bearer …, also in a header map as Python or JSON print it
         (
-            rf"((?:proxy-)?authorization\\?[\"']?\s*[:=]\s*\\?[\"']?(?:\[\\?[\"']?)?)(?:(basic|bearer|negotiate|token|digest|aws4-hmac-sha256)\s+)?(?!\s)[^\"'\\\r\n,;]+",
+            rf"(authorization(?:{_QUOTE})?\s*[:=]\s*\[?(?:{_QUOTE})?)(?:(?:basic|bearer|negotiate|token|digest)\s+|aws4-hmac-sha256\s[^\"\\\n]*)?[^\s\"'\\,;]*",
             rf"\1{MASK}",
         ),
-        (rf"\b(bearer|basic)\s+{_TOKEN}{{8,}}", rf"\1 {MASK}"),
-        # X-Vault-Token: …, client_secret=…, "password": "…"
-        (
-            r"(\b(?:x-[a-z0-9-]*(?:token|secret|key|signature|credential)|x-amz-security-token|(?:access|auth|client|id|refresh|session|security)[_-]?token"
-            r"|client[_-]?(?:secret|key)|secret[_-]?(?:id|key|access[_-]?key)|(?:secret)?access[_-]?key|api[_-]?key|private[_-]?key"
-            r"|passw(?:or)?d|passphrase|token|sig|signature|jwt|set-cookie|cookie)"
-            r"\\?[\"']?\s*[:=]\s*\\?[\"']?(?:\[\\?[\"']?)?)(?!\s)[^\s\"'\\,;&}\]]+",
-            rf"\1{MASK}",
-        ),
-        # tokens that say what they are: Vault and OpenBao, JWT, GitHub, GitLab, Slack, AWS access keys
+        (r"\b(bearer|basic)\s+(?=[A-Za-z_.~+/=-]*[0-9A-Z])[A-Za-z0-9_.~+/=-]{8,}", rf"\1 {MASK}"),
+        # client_secret=…, "password": "…", X-Vault-Token: …; in prose a colon proves little, so there the value must look like one
+        (rf"(\b(?:{_NAMES})(?:{_QUOTE}\s*[:=]|=)\s*\[?(?:{_QUOTE})?)[^\s\"'\\,;&}}\]]+", rf"\1{MASK}"),
+        (r"(\bx-[a-z0-9-]*(?:token|secret|key|signature|credential):\s*)[^\s\"'\\,;&}\]]+", rf"\1{MASK}"),
+        (rf"(\b(?:{_NAMES}):\s*)(?=[^\s\"'\\,;&}}\]]*[0-9])[^\s\"'\\,;&}}\]]{{6,}}", rf"\1{MASK}"),
+        # tokens that say what they are: Vault and OpenBao, JWT, GitHub, GitLab, Slack
         (r"\b(?:hv[sbr]|s|b)\.[A-Za-z0-9_-]{20,}", MASK),
         (r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)?", MASK),
         (r"\b(?:gh[pousr]_|github_pat_|glpat-|xox[abprs]-)[A-Za-z0-9_-]{10,}", MASK),
     )
 )
-# Nothing above can match without one of these: most lines are done after one look.
-_HINT: Final = re.compile(
-    r"private key|://|authorization|bearer|basic|token|secret|key|passw|passphrase|sig|jwt|cookie|x-[a-z]|hv[sbr]\.|\b[sb]\.|eyJ|gh[pousr]_|github_pat_|glpat-|xox",
-    re.IGNORECASE,
+# One linear pass that says whether any of the patterns could match: nearly all lines are done after it.
+_HINT: Final = re2.compile(
+    r"(?i)-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----|://[^\s/\"\\?#]*@|authorization(?:\\?[\"'])?\s*[:=]|\b(?:bearer|basic)\s|\bx-[a-z0-9-]+:"
+    rf"|\b(?:{_NAMES})(?:\\?[\"']\s*)?[:=]|\b(?:hv[sbr]|s|b)\.[A-Za-z0-9_-]{{20}}|\beyJ[A-Za-z0-9_-]{{5}}|\b(?:gh[pousr]_|github_pat_|glpat-|xox[abprs]-)"
 )
 
 Planted = str | bytes | SecretBytes
@@ -60,10 +62,17 @@ def scrub(text: str, values: Iterable[Planted] = ()) -> str:
     """`text` without credentials that can be recognised, and without `values` in any common spelling (base64, URL, JSON). Never raises."""
     for spelling in _spellings(values):
         text = text.replace(spelling, MASK)
-    if _HINT.search(text):
+    if _suspicious(text):
         for pattern, replacement in _PATTERNS:
             text = pattern.sub(replacement, text)
     return text
+
+
+def _suspicious(text: str) -> bool:
+    try:
+        return _HINT.search(text) is not None
+    except UnicodeEncodeError:  # half a surrogate pair: go the long way
+        return True
 
 
 def stack(error: BaseException) -> str:

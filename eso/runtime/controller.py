@@ -103,17 +103,15 @@ class Controller:
         except Exception as error:
             return self._unexpected(key, error)
         match outcome:
-            case Retry(error=None):
-                pass
-            case Retry(error=error):
+            case Retry(error=cause) if cause is not None:
                 self._meter.failed()
-                self._tell(key, error)
-            case Fatal(error=error):
+                self._tell(key, cause)
+            case Fatal(error=cause):
                 self._meter.failed(terminal=True)
-                self._tell(key, error)
+                self._tell(key, cause)
         return outcome
 
-    def _tell(self, key: Key, error: Exception | None) -> None:
+    def _tell(self, key: Key, error: Exception) -> None:
         # Only our own errors are known to hold no value.
         text = str(error) if isinstance(error, EsoError) else type(error).__name__
         self._log.error("Reconciler error", **self._who(key), error=redact.scrub(text))

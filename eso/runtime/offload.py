@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
@@ -32,7 +33,7 @@ class Offload:
         loop = asyncio.get_running_loop()
         await self._slots.acquire()
         try:
-            future = self._pool.submit(contextvars.copy_context().run, fn, *args, **kwargs)
+            future = self._pool.submit(contextvars.copy_context().run, functools.partial(fn, *args, **kwargs))
         except BaseException:
             self._slots.release()
             raise
