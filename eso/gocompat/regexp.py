@@ -73,7 +73,7 @@ class Regexp:
 
     def matches(self, text: bytes) -> bool:
         """Whether the expression matches anywhere in `text`."""
-        return self.bare.search(_Subject(text).valid) is not None
+        return _Subject(text).search(self.bare, 0) is not None
 
     def find(self, text: bytes) -> bytes | None:
         """The leftmost match."""
@@ -89,7 +89,7 @@ class Regexp:
         """Start and end of successive matches. None is empty directly behind the one before."""
         subject, position, previous = _Subject(text), 0, -1
         while limit and position <= len(subject.valid):
-            found = self.bare.search(subject.valid, position)
+            found = subject.search(self.bare, position)
             if found is None:
                 return
             if visit is not None:
@@ -150,7 +150,7 @@ class Regexp:
     def _replaced(self, text: bytes, replacement: Callable[[_Subject, Any], bytes], engine: Any, visit: Callable[[], None] | None) -> bytes:
         subject, position, last, out = _Subject(text), 0, 0, []
         while position <= len(subject.valid):
-            found = engine.search(subject.valid, position)
+            found = subject.search(engine, position)
             if found is None:
                 break
             if visit is not None:
@@ -177,9 +177,10 @@ def compile(pattern: bytes | str) -> Regexp:
     if (known := _cache.get(source)) is not None:
         _cache.move_to_end(source)
         return known
-    grouped, bare = _compiled(source, capturing=True), _compiled(source, capturing=False)
+    grouped = _compiled(source, capturing=True)
     if grouped.groups > MAX_GROUPS:
         raise RegexpError("expression too large", source)
+    bare = _compiled(source, capturing=False) if grouped.groups else grouped
     made = Regexp(source, bare, grouped, dict(grouped.groupindex))
     if grouped.programsize > CACHED_PROGRAM_SIZE:
         re2.purge()  # the library keeps 128 expressions of its own: none of them may be a large one
@@ -226,10 +227,19 @@ class _Subject:
     def original(self, offset: int) -> int:
         return offset if self._offsets is None else self._offsets[offset]
 
+    def search(self, engine: Any, position: int) -> Any:
+        """The leftmost match from `position` on."""
+        while (found := engine.search(self.valid, position)) is not None and self._inside(found.start()):
+            position = self.after(found.start())  # the engine sees `\\B` hold between the bytes of one character
+        return found
+
+    def _inside(self, position: int) -> bool:
+        return position < len(self.valid) and self.valid[position] & 0xC0 == 0x80
+
     def after(self, position: int) -> int:
         """Behind the character at `position`; one behind the end at the end."""
         position += 1
-        while position < len(self.valid) and self.valid[position] & 0xC0 == 0x80:
+        while self._inside(position):
             position += 1
         return position
 
