@@ -1,0 +1,62 @@
+"""Renders Go templates over secret data, within bounds.
+
+Neighbours: apply.py renders whole template blocks, values.rewrite single keys; lexer → parser → evaluate is the way of one text. See values.py for all that a
+template can reach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from eso.template.bounds import BoundsExceeded, Budget, Limits, World
+from eso.template.cache import Cache, compile_template
+from eso.template.errors import TemplateError
+from eso.template.values import StringMap, StringMapMap
+from eso.template.world import WORLD
+
+__all__ = ["LIMITS", "Limits", "TemplateError", "World", "render"]
+
+LIMITS = Limits()
+_CACHE = Cache()
+
+
+def render(
+    source: str | bytes,
+    data: Mapping[str, bytes] | Mapping[str, Mapping[str, bytes]],
+    *,
+    name: str = "t",
+    missing: Literal["error", "default"] = "error",
+    left: str = "{{",
+    right: str = "}}",
+    limits: Limits = LIMITS,
+    world: World = WORLD,
+    keep: bool = True,
+) -> bytes:
+    """The output of one template over `data` (a map of maps for webhooks).
+
+    `missing`: what a field that dot does not have is: an error, or nil that prints `<no value>`. `left`, `right`: delimiters, empty means
+    the default. `keep=False` for a text that itself holds secrets: it is compiled anew and not cached. Raises TemplateError and nothing else.
+    """
+    try:
+        text = (source.encode("utf-8", "surrogatepass") if isinstance(source, str) else source).decode("utf-8", "surrogateescape")
+        left, right = left or "{{", right or "}}"
+        program = _CACHE.get(name, text, left, right) if keep else compile_template(name, text, left, right)
+        return program.run(dot(data), Budget(limits, world), strict=missing == "error")
+    except BoundsExceeded as error:
+        raise TemplateError(f"template: {name}: {error.message}", phase="bounds") from None
+    except RecursionError:
+        raise TemplateError(f"template: {name}: template exceeds the limit of nesting", phase="bounds") from None
+    except MemoryError:
+        raise TemplateError(f"template: {name}: template exceeds the memory there is", phase="bounds") from None
+
+
+def dot(data: Mapping[str, bytes] | Mapping[str, Mapping[str, bytes]]) -> StringMap | StringMapMap:
+    """`map[string]string`, or a map of those, from plain mappings."""
+    if any(isinstance(value, Mapping) for value in data.values()):
+        return StringMapMap({encoded(key): StringMap({encoded(k): v for k, v in value.items()}) for key, value in data.items() if isinstance(value, Mapping)})
+    return StringMap({encoded(key): bytes(value) for key, value in data.items() if not isinstance(value, Mapping)})
+
+
+def encoded(key: str) -> bytes:
+    return key.encode("utf-8", "surrogateescape")

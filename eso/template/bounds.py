@@ -69,12 +69,13 @@ class Budget:
     n bytes is built (a list or map element counts 8). Both raise BoundsExceeded, which no function may catch.
     """
 
-    __slots__ = ("deadline", "limits", "next_look", "size_left", "steps", "world")
+    __slots__ = ("deadline", "limits", "next_look", "output_left", "size_left", "steps", "world")
 
     def __init__(self, limits: Limits, world: World) -> None:
         self.limits = limits
         self.world = world
         self.steps = 0
+        self.output_left = limits.output_bytes
         self.size_left = limits.value_bytes
         self.next_look = CHECK_CLOCK_EVERY
         self.deadline = world.monotonic() + limits.seconds
@@ -91,6 +92,12 @@ class Budget:
         if self.world.monotonic() > self.deadline:
             raise BoundsExceeded("seconds", self.limits.seconds)
         self.next_look = min(self.steps + CHECK_CLOCK_EVERY, self.limits.steps + 1)
+
+    def print(self, size: int) -> None:
+        """Counts `size` bytes of output."""
+        self.output_left -= size
+        if self.output_left < 0:
+            raise BoundsExceeded("output_bytes", self.limits.output_bytes)
 
     def check_size(self, size: int) -> None:
         self.size_left -= size

@@ -1,0 +1,93 @@
+"""Source text → compiled template, and the last ones of them kept.
+
+Neighbours: __init__.py renders what it gets from here. Bounded by count and by total source length; holds template text, never data.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from eso.template.bounds import Budget
+from eso.template.builtins import BUILTINS
+from eso.template.errors import TemplateError
+from eso.template.evaluate import Body, ExecError, compile_bodies, run
+from eso.template.functions import FUNCTIONS
+from eso.template.gofmt import quoted
+from eso.template.lexer import MAX_TOKENS, TooManyTokens
+from eso.template.parser import ParseError, Parser
+from eso.template.values import Function, Value
+
+ALL: Mapping[str, Function] = {**BUILTINS, **FUNCTIONS}
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One parsed and compiled template text."""
+
+    name: str
+    source: str = field(repr=False)
+    bodies: Mapping[bytes, Body] = field(repr=False)
+
+    def run(self, dot: Value, budget: Budget, *, strict: bool) -> bytes:
+        """Raises TemplateError and, without a position, BoundsExceeded and RecursionError."""
+        try:
+            return run(self.bodies, self.name.encode("utf-8", "surrogateescape"), dot, budget, strict=strict)
+        except ExecError as error:
+            raise TemplateError(self.located(error), phase="bounds" if error.bound else "execute") from None
+
+    def located(self, error: ExecError) -> str:
+        at = error.node.at
+        line = 1 + self.source.count("\n", 0, at)
+        start = self.source.rfind("\n", 0, at) + 1
+        column = len(self.source[start:at].encode("utf-8", "surrogateescape"))
+        where = f"template: {shown(self.name)}:{line}:{column}: executing {quoted(error.name).decode()} at <{shown(error.node.shown())}>: "
+        return where + error.text
+
+
+def shown(text: str) -> str:
+    """Source text for a message: bytes that are not UTF-8 become U+FFFD."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def compile_template(name: str, source: str, left: str, right: str) -> Program:
+    """Raises TemplateError of phase `parse`, or `bounds` for a text of too many tokens or levels."""
+    try:
+        trees = Parser(name, source, ALL, left, right).parse()
+    except ParseError as error:
+        raise TemplateError(f"template: {shown(name)}:{error.line}: {shown(error.text)}", phase="parse") from None
+    except TooManyTokens:
+        raise TemplateError(f"template: {shown(name)}: template exceeds the limit of {MAX_TOKENS} tokens", phase="bounds") from None
+    return Program(name, source, compile_bodies(trees, ALL))
+
+
+class Cache:
+    """The most recently used programs. Safe in threads; two threads may compile the same text at the same time, which is harmless."""
+
+    def __init__(self, count: int = 2_048, characters: int = 4 << 20) -> None:
+        self.count = count
+        self.characters = characters
+        self.used = 0
+        self.programs: OrderedDict[tuple[str, str, str, str], Program] = OrderedDict()
+        self.lock = threading.Lock()
+
+    def get(self, name: str, source: str, left: str, right: str) -> Program:
+        """Raises TemplateError; failures are not kept."""
+        key = (name, source, left, right)
+        with self.lock:
+            if (program := self.programs.get(key)) is not None:
+                self.programs.move_to_end(key)
+                return program
+        program = compile_template(name, source, left, right)
+        if len(source) > self.characters // 16:
+            return program
+        with self.lock:
+            if key not in self.programs:
+                self.programs[key] = program
+                self.used += len(source)
+            while len(self.programs) > self.count or self.used > self.characters:
+                dropped, _ = self.programs.popitem(last=False)
+                self.used -= len(dropped[1])
+        return program

@@ -1,0 +1,25 @@
+"""The one error of rendering.
+
+Neighbours: __init__.py raises it, apply.py puts the key in front. Internal errors of the room never leave it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from eso.errors import EsoError
+
+Phase = Literal["parse", "execute", "bounds"]
+
+
+class TemplateError(EsoError):
+    """`template: NAME:LINE…: TEXT`. `phase` says where it failed; `bounds`: a limit was hit while it executed."""
+
+    def __init__(self, message: str, *, phase: Phase, fix: str = "") -> None:
+        super().__init__(message, fix=fix)
+        self.phase: Phase = phase
+
+    @property
+    def verb(self) -> str:
+        """The word of `unable to … template`."""
+        return "parse" if self.phase == "parse" else "execute"
