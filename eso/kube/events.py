@@ -131,6 +131,7 @@ class Recorder:
         self._written: _Recent[_Written] = _Recent(REMEMBERED)
         self._texts: _Recent[_Texts] = _Recent(REMEMBERED)
         self._buckets: _Recent[_Bucket] = _Recent(REMEMBERED)
+        self._last_stamp = 0
         self.dropped = 0
 
     def emit(self, component: str, resource: Resource, meta: ObjectMeta, type: str, reason: str, message: str) -> None:
@@ -224,7 +225,9 @@ class Recorder:
         return True
 
     async def _create(self, same: _Same, waiting: _Waiting) -> None:
-        raw = await self._rest.create(EVENTS, _namespace(waiting.similar), _body(waiting))
+        # client-go's names: the nanosecond, in hex. Counted up, because two Events of one object can fall into one tick of the clock.
+        self._last_stamp = max(self._last_stamp + 1, int(waiting.first.timestamp() * 1_000_000_000))
+        raw = await self._rest.create(EVENTS, _namespace(waiting.similar), _body(waiting, f".{self._last_stamp:x}"))
         self._written.put(same, _Written(_event.decode(raw).metadata.name, waiting.count, self._clock.monotonic()))
 
     def _tell(self, text: str, error: Exception | None, **more: Any) -> None:
@@ -236,10 +239,8 @@ def _namespace(similar: Similar) -> str:
     return similar.namespace or "default"  # where Events of cluster-wide objects live
 
 
-def _body(waiting: _Waiting) -> dict[str, Any]:
+def _body(waiting: _Waiting, suffix: str) -> dict[str, Any]:
     about = waiting.similar
-    # Unique per object because two Events of one object are never created in the same microsecond by one writer.
-    suffix = f".{int(waiting.first.timestamp() * 1_000_000_000):x}"
     involved = {"kind": about.kind, "namespace": about.namespace, "name": about.name, "uid": about.uid, "apiVersion": about.api_version}
     return {
         "apiVersion": "v1",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, Protocol
 
@@ -181,7 +181,7 @@ class Rest:
         field_selector: str = "",
         limit: int = PAGE,
         metadata_only: bool = False,
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """Raw pages of one consistent list. Raises Gone when it takes too long for that: what was read so far is void, start again."""
         token = ""
         accept = PARTIAL_LIST if metadata_only else JSON
@@ -194,7 +194,10 @@ class Rest:
                     raise
                 limit = max(1, limit // 5)
                 continue
-            token = _head.decode(page).metadata.continue_
+            try:
+                token = _head.decode(page).metadata.continue_
+            except msgspec.MsgspecError as error:
+                raise Unreachable(f"the list of {resource.plural} is not a list") from error
             yield page
             if not token:
                 return

@@ -6,6 +6,7 @@ Neighbours: watchstate.py decides what comes next, rest.py makes the requests, i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, NoReturn, Protocol
@@ -192,6 +193,15 @@ class Watch:
                 seen += 1
                 if seen % YIELD_EVERY == 0:
                     await asyncio.sleep(0)
+        if self.state == Watching(version):
+            await self._check_place(version)
+
+    async def _check_place(self, version: str) -> None:
+        """A watch from a version that is yet to come is silent, not refused: after a restore from a backup it would stay silent for hours."""
+        async with contextlib.aclosing(self._rest.list_pages(self._resource, self._namespace, limit=1, metadata_only=True)) as pages:
+            newest = _page.decode(await anext(pages)).metadata.resourceVersion
+        if newest.isdigit() and version.isdigit() and int(newest) < int(version):
+            self._signal(Gone())
 
     def _take(self, line: bytes) -> None:
         try:

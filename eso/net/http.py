@@ -437,8 +437,10 @@ def _reason(error: object) -> str:
             return error.verify_message
         case ssl.SSLError() if error.reason:
             return error.reason.lower().replace("_", " ")
-        case OSError() if error.strerror:
-            return error.strerror.lower()
+        case socket.gaierror():
+            return "no such host"
+        case OSError() if error.errno:
+            return os.strerror(error.errno).lower()  # asyncio's own text lists addresses instead
         case ValueError() if str(error) in ("the key is encrypted", "longer than a certificate can be"):
             return str(error)
     return type(error).__name__
