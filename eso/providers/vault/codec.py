@@ -1,0 +1,121 @@
+"""A reply's JSON → values, numbers kept as the server wrote them.
+
+Neighbours: client.py and openbao.py hand in reply bodies; `values.jsonmap` has the rules that all providers share. Parse errors are replaced: a parser
+quotes what it failed on, and that is somebody's secret.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from eso.errors import EsoError
+from eso.providers.contract import Malformed, NotFound
+from eso.values import jsonmap
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Payload:
+    """What one path holds: the object, and its JSON text as the reference encodes it. `text` is empty for metadata that says nothing."""
+
+    data: dict[str, Any]
+    text: bytes
+
+    def value(self, property: str) -> bytes:
+        """The whole object, or one member of it: an exact name beats a path. Raises EsoError when it is not there."""
+        if not property or not self.text:
+            return self.text
+        if property in self.data:
+            return jsonmap.typed_value(self.data[property])
+        found = jsonmap.get_property(self.text, property)
+        if found is None:
+            raise EsoError(f'cannot find secret data for key: "{property}"', fix="the secret has no such property")
+        return found
+
+    def member(self, name: str) -> bytes:
+        """The whole object, or the member with exactly this name."""
+        if not name:
+            return self.text
+        if name not in self.data:
+            raise EsoError(f'cannot find secret data for key: "{name}"', fix="the secret has no such property")
+        return jsonmap.typed_value(self.data[name])
+
+
+def parse(body: bytes) -> Any:
+    """Raises Malformed, without the text it could not read."""
+    try:
+        return jsonmap.parse(body)
+    except EsoError:
+        raise Malformed("the server's reply is not JSON", fix="is the address really that of the server, and not of something before it?") from None
+
+
+def member(body: bytes, name: str) -> Any:
+    found = parse(body)
+    return found.get(name) if isinstance(found, dict) else None
+
+
+def has_data(body: bytes) -> bool:
+    """A 404 that says `data` or `warnings` is an answer, not an absence."""
+    try:
+        found = parse(body)
+    except Malformed:
+        return False
+    return isinstance(found, dict) and (found.get("data") is not None or found.get("warnings") is not None)
+
+
+def payload(body: bytes, *, v2: bool) -> Payload:
+    """Raises NotFound for a deleted or destroyed version, Malformed for what is no secret of this engine version."""
+    data = member(body, "data")
+    if v2:
+        if not isinstance(data, dict) or "data" not in data:
+            raise Malformed("failed to find data field", fix="is the mount of KV version 2?")
+        data = data["data"]
+        if data is None:
+            raise NotFound
+    if not isinstance(data, dict):
+        raise Malformed("failed to unmarshall JSON", fix="is the mount of the KV version that the store says?")
+    return Payload(data, jsonmap.to_json(data))
+
+
+def payload_or_null(body: bytes, *, v2: bool) -> Payload:
+    """As `payload`, but a deleted version is the JSON value null with no members."""
+    try:
+        return payload(body, v2=v2)
+    except NotFound:
+        return Payload({}, b"null")
+
+
+def metadata_payload(body: bytes) -> Payload:
+    """System members as text, overlaid with the custom ones."""
+    found = member(body, "data")
+    if not isinstance(found, dict):
+        raise Malformed("failed to unmarshall JSON")
+    metadata: dict[str, Any] = {}
+    for name in ("created_time", "current_version", "delete_version_after"):
+        if found.get(name) is not None:
+            metadata[name] = jsonmap.typed_value(found[name]).decode()
+    custom = found.get("custom_metadata")
+    metadata |= custom if isinstance(custom, dict) else {}
+    return Payload(metadata, jsonmap.to_json(metadata) if metadata else b"")
+
+
+def names(body: bytes) -> list[str]:
+    data = member(body, "data")
+    keys = data.get("keys") if isinstance(data, dict) else None
+    return [key for key in keys or () if isinstance(key, str)]
+
+
+def mapping(text: bytes) -> dict[str, bytes]:
+    """The members of a JSON object, each as a value. Raises Malformed for anything else."""
+    return jsonmap.to_map_typed(text)
+
+
+def check_token(token: Any) -> None:
+    """Raises Malformed for a lookup that misses what every token has."""
+    found = token if isinstance(token, dict) else {}
+    if found.get("type") is None:
+        raise Malformed("could not assert token type")
+    if found.get("ttl") is None:
+        raise Malformed("no TTL found in response")
+    if "expire_time" not in found:
+        raise Malformed("no expiration time found in response")

@@ -1,0 +1,223 @@
+"""The provider `openBao`: smaller than `vault`, reads keys literally, never proves a not-found.
+
+Neighbours: stores.registry offers it under its own name; the login and the Connection are those of `vault`. Texts are the reference's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+import hvac.exceptions
+
+from eso.errors import EsoError
+from eso.net.http import Proxies
+from eso.providers.contract import CredentialReader, Find, InvalidConfig, Malformed, RemoteRef, StoreClient, StoreView, Validation, ValidationFailed, prefixed
+from eso.providers.vault import codec, spec
+from eso.providers.vault.bridge import LoopSession
+from eso.providers.vault.client import Connection, compiled, every
+from eso.providers.vault.login import Login, blocking, with_app_role, with_password
+from eso.providers.vault.paths import url_path
+from eso.providers.vault.provider import RETRIES, host, open_pool, server_of
+
+INTEGER: Final = re.compile(r"[+-]?[0-9]+", re.ASCII)
+VALIDATION_SECONDS: Final = 5.0
+CA_FAILED: Final = "cannot set OpenBao CA certificate: "
+# Admission text, where the selector stands.
+SELECTORS: Final = (
+    ("Auth.AppRole.RoleRef", ("appRole", "roleRef")),
+    ("Auth.AppRole.SecretRef", ("appRole", "secretRef")),
+    ("Auth.TokenSecretRef", ("tokenSecretRef",)),
+    ("Auth.UserPass.SecretRef", ("userPass", "secretRef")),
+)
+
+
+class OpenBaoProvider:
+    name: ClassVar[str] = "openBao"
+    capability: ClassVar[str] = "ReadOnly"
+    maintained: ClassVar[bool] = True
+    retries: ClassVar[tuple[int, float]] = RETRIES
+
+    def __init__(self, proxies: Proxies | None = None) -> None:
+        self.proxies = proxies
+
+    def validate_store(self, store: StoreView) -> list[str]:
+        auth = spec.part(store.provider_spec, "auth")
+        for label, place in SELECTORS:
+            spec.refuse_foreign(store, spec.one(auth, label, "Secret", True, *place))
+        return []
+
+    def endpoint(self, store: StoreView) -> str:
+        return host(str(store.provider_spec.get("server") or ""))
+
+    def identity(self, store: StoreView) -> Mapping[str, Any]:
+        return spec.login(store)
+
+    def referent(self, store: StoreView) -> bool:
+        block = store.provider_spec
+        named = [spec.part(block, "auth", *place) for _, place in SELECTORS if spec.has(block, "auth", *place)]
+        named += [spec.part(block, "caProvider")] if spec.has(block, "caProvider") else []
+        return store.cluster_scoped and any(not selector.get("namespace") for selector in named)
+
+    def references(self, store: StoreView) -> list[tuple[str, str, str]]:
+        return spec.references(store)
+
+    async def open(self, store: StoreView, credentials: CredentialReader) -> StoreClient:
+        block = store.provider_spec
+        referent = self.referent(store)
+        if referent and not credentials.namespace:
+            return OpenBaoClient(store, None, referent=True)
+        server = server_of(block)
+        try:
+            ca = await credentials.ca_bundle(block)
+        except EsoError as error:
+            raise prefixed(CA_FAILED, error) from error
+        try:
+            pool = open_pool(server, ca, None, None, self.proxies)
+        except InvalidConfig as error:
+            raise InvalidConfig(f"{CA_FAILED}failed add certificate to CertPool", fix=error.fix) from error
+        try:
+            session = LoopSession(pool, {})
+            namespace = str(block.get("namespace") or "")
+            auth = spec.part(block, "auth")
+            given = auth.get("namespace")
+            login_namespace = namespace if given is None else str(given)  # an empty one is the root namespace
+            login = await log_in(server, login_namespace, auth, credentials, session) if spec.has(block, "auth") else Login()
+        except BaseException:
+            await pool.close()
+            raise
+        return OpenBaoClient(store, Connection(server, pool, session, namespace, login_namespace, login), referent=referent)
+
+
+async def log_in(server: str, namespace: str, auth: Mapping[str, Any], credentials: CredentialReader, session: LoopSession) -> Login:
+    client = blocking(server, session, namespace)
+    if spec.has(auth, "tokenSecretRef"):
+        return Login((await credentials.secret(spec.part(auth, "tokenSecretRef"))).decode("utf-8", "replace"))
+    if spec.has(auth, "userPass"):
+        block = spec.part(auth, "userPass")
+        return await with_password(client, block, credentials, str(block.get("username") or ""))
+    if spec.has(auth, "appRole"):
+        return await with_app_role(client, spec.part(auth, "appRole"), credentials)
+    raise InvalidConfig("unsupported auth method", fix="set tokenSecretRef, userPass or appRole")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    path: str
+    version: str
+    v2: bool
+
+
+class OpenBaoClient:
+    """A StoreClient. `connection` None: a referent ClusterSecretStore without a consumer."""
+
+    def __init__(self, store: StoreView, connection: Connection | None, *, referent: bool) -> None:
+        self.store, self.connection, self.referent = store, connection, referent
+        self.mount = str(store.provider_spec.get("path") or "kv")
+        self.v2 = store.provider_spec.get("version", "v2") != "v1"
+
+    @property
+    def lifetime(self) -> float | None:
+        return self.connection.login.lifetime if self.connection else None
+
+    async def renew(self) -> bool:
+        return await self.connection.renew() if self.connection else True
+
+    def bind(self, store: StoreView) -> OpenBaoClient:
+        return self if store is self.store else OpenBaoClient(store, self.connection, referent=self.referent)
+
+    async def close(self) -> None:
+        if self.connection:
+            await self.connection.close()
+
+    @property
+    def live(self) -> Connection:
+        if self.connection is None:
+            raise InvalidConfig("the store's credentials belong to a namespace: it cannot be read without one")
+        return self.connection
+
+    def request(self, ref: RemoteRef) -> Hashable:
+        version = ref.version
+        if version:
+            if not self.v2:
+                raise InvalidConfig("OpenBao KVv1 secrets do not support versioning (use KVv2)")
+            if not INTEGER.fullmatch(version):
+                raise InvalidConfig(f'invalid Ref.Version: strconv.Atoi: parsing "{version}": invalid syntax')
+            version = str(int(version))
+        path = f"{self.mount}/data/{ref.key}" if self.v2 else f"{self.mount}/{ref.key}"
+        url_path(path)
+        return Asked(path, version, self.v2)
+
+    async def fetch(self, request: Hashable) -> codec.Payload:
+        """A missing secret is an ordinary error here, never a proven not-found: deletion policies do not act on this provider."""
+        assert isinstance(request, Asked)
+        try:
+            body = await self.live.get(request.path, **({"version": request.version} if request.version else {}))
+        except EsoError as error:
+            if request.version:
+                raise
+            raise prefixed(f"error encountered while reading secret at {request.path}: ", error) from error
+        if body is None:
+            where = f"for version {request.version} at {request.path}" if request.version else f"at {request.path}"
+            raise EsoError(f"secret not found: {where}", fix="the key is used as it is written, below the mount")
+        return codec.payload_or_null(body, v2=request.v2)
+
+    def value(self, payload: codec.Payload, ref: RemoteRef) -> bytes:
+        """Only an exact member: `a.b` is a name here, not a path."""
+        return payload.member(ref.property)
+
+    def mapping(self, payload: codec.Payload, ref: RemoteRef) -> dict[str, bytes]:
+        return codec.mapping(payload.member(ref.property))
+
+    async def find(self, find: Find) -> dict[str, bytes]:
+        if find.tags is not None:
+            raise InvalidConfig("tag based search is not implemented")
+        if find.name_regexp is None:
+            raise InvalidConfig("find.name is required", fix="set find.name.regexp")
+        matcher = compiled(find.name_regexp)
+        folder = f"{find.path.strip('/')}/" if find.path else ""
+        path = (f"{self.mount}/metadata/{folder}" if self.v2 else f"{self.mount}/{folder}").rstrip("/")
+        try:
+            listed = await self.live.list(path)
+        except EsoError as error:
+            raise prefixed(f"error listing secrets at {path}: ", error) from error
+        names = [name for name in listed if not name.endswith("/") and matcher.matches(name.encode())]
+        return dict(zip(names, await every(names, lambda name: self._read(folder + name)), strict=True))
+
+    async def _read(self, key: str) -> bytes:
+        ref = RemoteRef(key)
+        return self.value(await self.fetch(self.request(ref)), ref)
+
+    async def validate(self) -> Validation:
+        if self.store.cluster_scoped and self.referent:
+            return Validation.UNKNOWN
+        failed = f'error while validating "{self.store.provider_spec.get("server")}": '
+        try:
+            async with asyncio.timeout(VALIDATION_SECONDS):
+                body = await self.live.get(f"sys/mounts/{self.mount}")
+        except TimeoutError:
+            raise ValidationFailed(f"{failed}context deadline exceeded") from None
+        except EsoError as error:
+            raise ValidationFailed(f"{failed}{error}", fix=error.fix or f"the policy needs read on sys/mounts/{self.mount}") from error
+        except hvac.exceptions.VaultError:
+            raise ValidationFailed(f"{failed}the server did not answer as expected") from None
+        check_mount(body, failed, "2" if self.v2 else "1")
+        return Validation.READY
+
+
+def check_mount(body: bytes | None, failed: str, wanted: str) -> None:
+    try:
+        mount = codec.member(body, "data") if body is not None else None
+    except Malformed as error:
+        raise ValidationFailed(f"{failed}{error}") from error
+    if not isinstance(mount, dict):
+        raise ValidationFailed(f"{failed}there is no such mount", fix="check spec.provider.openBao.path")
+    if mount.get("type") != "kv":
+        raise ValidationFailed(f'expected mount type "kv" found "{mount.get("type")}"')
+    options = mount.get("options")
+    version = str(options.get("version") or "") if isinstance(options, dict) else ""
+    if version != wanted:
+        raise ValidationFailed(f"expected kv engine version {wanted} found version {version}")

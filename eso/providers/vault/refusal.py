@@ -1,0 +1,87 @@
+"""What the server said when it said no → a typed error, without anything the server may have quoted.
+
+Neighbours: bridge.py makes one of every failed exchange, client.py and login.py put their words before it. Only messages known to be
+harmless are shown: an error body may repeat what was sent, and what was sent holds tokens.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import orjson
+
+from eso.errors import EsoError
+from eso.providers.contract import AuthExpired, Denied, InvalidConfig, Malformed, NotYet, Throttled, Unavailable
+
+HARMLESS: Final = re.compile(
+    r"permission denied|invalid token|bad token|missing client token|token (is )?expired|unsupported (path|operation)|internal error"
+    r"|(?:Vault|OpenBao) is sealed|invalid role or secret ID|invalid role[ _]ID|invalid secret[ _]id|failed to validate credentials"
+    r"|invalid username or password|invalid password|namespace not authorized|service account name not authorized|could not load configuration"
+    r"|error validating token|invalid audience|rate limit quota exceeded|namespace not found|request body too large"
+    r"|check-and-set parameter did not match the current version|wrapping token is not valid or does not exist|context deadline exceeded",
+    re.ASCII,
+)
+SHOWN = 5  # messages
+
+
+class NothingThere(EsoError):
+    """404 without data: the path does not exist, or the mount does not. Each caller decides what that proves."""
+
+
+def safe_messages(body: bytes) -> list[str]:
+    """The harmless parts of `errors`, in order; what is not known to be harmless is only counted."""
+    try:
+        parsed = orjson.loads(body)
+        errors = parsed.get("errors") if isinstance(parsed, Mapping) else None
+    except orjson.JSONDecodeError:
+        errors = None
+    if not isinstance(errors, list):
+        return []
+    shown: list[str] = []
+    withheld = 0
+    for error in errors:
+        known = HARMLESS.findall(str(error)) and [match.group() for match in HARMLESS.finditer(str(error))]
+        shown += known or []
+        withheld += not known
+    shown = list(dict.fromkeys(shown))[:SHOWN]
+    return shown + (["(message withheld: it may quote the request)"] if withheld else [])
+
+
+def text(method: str, url: str, namespace: str, status: int, messages: list[str]) -> str:
+    """The API error of the server's own client, in its layout."""
+    where = f"Namespace: {namespace}\n" if namespace else ""
+    told = "".join(f"* {message}\n" for message in messages).rstrip("\n")
+    return f"Error making API request.\n\n{where}URL: {method.upper()} {url}\nCode: {status}. Errors:\n\n{told}"
+
+
+def refusal(method: str, url: str, namespace: str, status: int, headers: Mapping[str, str], body: bytes, *, authenticated: bool) -> EsoError:
+    """The typed error for a reply that is no success. `authenticated`: a token went along."""
+    messages = safe_messages(body)
+    shown = text(method, url, namespace, status, messages)
+    match status:
+        case 404:
+            return NothingThere(shown)
+        case 401 | 403:
+            ended = authenticated and any(word in message for message in messages for word in ("invalid token", "bad token", "expired"))
+            return AuthExpired(shown) if ended else Denied(shown, fix="let the role's policy read this path")
+        case 412:
+            return NotYet(shown)
+        case 429:
+            return Throttled(shown, retry_after=seconds(headers.get("Retry-After", "")))
+        case 472 | 473:
+            return Unavailable(shown)
+        case _ if status >= 500:
+            return Unavailable(shown)
+        case _ if status >= 400:
+            return InvalidConfig(shown)
+    return Malformed(f"{shown}\nunexpected status {status}")
+
+
+def seconds(text: str) -> float | None:
+    """Retry-After as seconds; the date form is not used by this server."""
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        return None

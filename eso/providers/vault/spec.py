@@ -1,0 +1,141 @@
+"""The rules of a `vault` store: what admission refuses, whose credentials it needs, what makes its login.
+
+Neighbours: provider.py offers these as the Provider, login.py follows `method`; openbao.py has the few rules of its own block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from eso.providers.contract import InvalidConfig, StoreView
+
+Json = Mapping[str, Any]
+WRONG_NAMESPACE: Final = "namespace should either be empty or match the namespace of the SecretStore for a namespaced SecretStore"
+METHODS: Final = ("tokenSecretRef", "appRole", "kubernetes", "ldap", "userPass", "jwt", "cert", "iam", "gcp")
+# What a store may differ in and still be the same login.
+NOT_LOGIN: Final = frozenset({"path", "version", "checkAndSet"})
+
+
+def part(block: Json, *names: str) -> Json:
+    """The object at a path of members, {} where one is missing."""
+    found: Any = block
+    for name in names:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def has(block: Json, *names: str) -> bool:
+    """Whether the member is there, be it empty."""
+    found: Any = block
+    for name in names:
+        if not isinstance(found, Mapping) or found.get(name) is None:
+            return False
+        found = found[name]
+    return True
+
+
+def method(auth: Json) -> str:
+    """The first configured method in the fixed order, "" without one."""
+    return next((name for name in METHODS if has(auth, name)), "")
+
+
+Selector = tuple[str, Json, str, bool]  # admission prefix, the selector, its kind, does its missing namespace make the store referent
+
+
+def selectors(auth: Json) -> Iterator[Selector]:
+    """Every credential of every configured method, in the order of admission."""
+    yield from app_role_selectors(auth)
+    yield from cert_selectors(auth)
+    yield from jwt_selectors(auth)
+    yield from other_selectors(auth)
+
+
+def app_role_selectors(auth: Json) -> Iterator[Selector]:
+    yield from one(auth, "Auth.AppRole.SecretRef", "Secret", True, "appRole", "secretRef")
+    if not part(auth, "appRole").get("roleId"):
+        yield from one(auth, "Auth.AppRole.RoleRef", "Secret", False, "appRole", "roleRef")
+
+
+def cert_selectors(auth: Json) -> Iterator[Selector]:
+    yield from one(auth, "Auth.Cert.ClientCert", "Secret", False, "cert", "clientCert")
+    yield from one(auth, "Auth.Cert.SecretRef", "Secret", True, "cert", "secretRef")
+
+
+def jwt_selectors(auth: Json) -> Iterator[Selector]:
+    if has(auth, "jwt", "secretRef"):
+        yield from one(auth, "Auth.Jwt.SecretRef", "Secret", True, "jwt", "secretRef")
+    else:
+        label = "Auth.Jwt.KubernetesServiceAccountToken.ServiceAccountRef"
+        yield from one(auth, label, "ServiceAccount", True, "jwt", "kubernetesServiceAccountToken", "serviceAccountRef")
+
+
+def other_selectors(auth: Json) -> Iterator[Selector]:
+    yield from one(auth, "Auth.Kubernetes.ServiceAccountRef", "ServiceAccount", True, "kubernetes", "serviceAccountRef")
+    yield from one(auth, "Auth.Kubernetes.SecretRef", "Secret", True, "kubernetes", "secretRef")
+    yield from one(auth, "Auth.Ldap.SecretRef", "Secret", True, "ldap", "secretRef")
+    yield from one(auth, "Auth.UserPass.SecretRef", "Secret", True, "userPass", "secretRef")
+    yield from one(auth, "Auth.TokenSecretRef", "Secret", True, "tokenSecretRef")
+    yield from one(auth, "Auth.TokenSecretRef", "ServiceAccount", True, "iam", "jwt", "serviceAccountRef")
+    for name in ("accessKeyIDSecretRef", "secretAccessKeySecretRef", "sessionTokenSecretRef"):
+        yield from one(auth, "Auth.TokenSecretRef", "Secret", True, "iam", "secretRef", name)
+
+
+def one(auth: Json, label: str, kind: str, referent: bool, *names: str) -> Iterator[Selector]:
+    if has(auth, *names):
+        yield label, part(auth, *names), kind, referent
+
+
+def check(store: StoreView) -> list[str]:
+    """Admission: the first failure, as InvalidConfig. There are no warnings."""
+    spec = store.provider_spec
+    auth = part(spec, "auth")
+    refuse_foreign(store, app_role_selectors(auth))
+    if has(auth, "appRole") and not part(auth, "appRole").get("roleId") and not has(auth, "appRole", "roleRef"):
+        raise InvalidConfig("invalid Auth.AppRole: neither `roleId` nor `roleRef` was supplied")
+    refuse_foreign(store, cert_selectors(auth))
+    refuse_foreign(store, jwt_selectors(auth))
+    if has(auth, "jwt") and not has(auth, "jwt", "secretRef") and not has(auth, "jwt", "kubernetesServiceAccountToken"):
+        raise InvalidConfig("neither `secretRef` nor `kubernetesServiceAccountToken` was supplied as token source for jwt authentication")
+    refuse_foreign(store, other_selectors(auth))
+    cert, key = has(spec, "tls", "certSecretRef"), has(spec, "tls", "keySecretRef")
+    if cert and key:
+        refuse_foreign(store, one(spec, "ClientTLS.ClientCert", "Secret", False, "tls", "certSecretRef"))
+        refuse_foreign(store, one(spec, "ClientTLS.SecretRef", "Secret", False, "tls", "keySecretRef"))
+    elif cert or key:
+        raise InvalidConfig("when provided, both ClientTLS.ClientCert and ClientTLS.SecretRef should be provided")
+    if part(spec, "checkAndSet").get("required") and spec.get("version") == "v1":
+        raise InvalidConfig("checkAndSet is not supported with Vault KV version v1")
+    return []
+
+
+def refuse_foreign(store: StoreView, named: Iterable[Selector]) -> None:
+    """A SecretStore may not name another namespace; a ClusterSecretStore may leave it out."""
+    for label, selector, _, _ in named:
+        namespace = selector.get("namespace")
+        if not store.cluster_scoped and namespace and namespace != store.namespace:
+            raise InvalidConfig(f"invalid {label}: {WRONG_NAMESPACE}", fix="leave the namespace out")
+
+
+def referent(store: StoreView) -> bool:
+    """A ClusterSecretStore whose credential is looked up with each consumer."""
+    auth = part(store.provider_spec, "auth")
+    return store.cluster_scoped and any(counts and not selector.get("namespace") for _, selector, _, counts in selectors(auth))
+
+
+def references(store: StoreView) -> list[tuple[str, str, str]]:
+    """Every Secret, ConfigMap and ServiceAccount behind the login."""
+    spec = store.provider_spec
+    found = [(kind, str(s.get("namespace") or ""), str(s.get("name") or "")) for _, s, kind, _ in selectors(part(spec, "auth"))]
+    for name in ("certSecretRef", "keySecretRef"):
+        if has(spec, "tls", name):
+            found.append(("Secret", str(part(spec, "tls", name).get("namespace") or ""), str(part(spec, "tls", name).get("name") or "")))
+    ca = part(spec, "caProvider")
+    if ca and not spec.get("caBundle"):
+        found.append(("ConfigMap" if ca.get("type") == "ConfigMap" else "Secret", str(ca.get("namespace") or ""), str(ca.get("name") or "")))
+    return list(dict.fromkeys(found))
+
+
+def login(store: StoreView) -> dict[str, Any]:
+    """The members of the block that make the login: two mounts of one server share it."""
+    return {name: value for name, value in store.provider_spec.items() if name not in NOT_LOGIN}
