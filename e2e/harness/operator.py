@@ -30,8 +30,8 @@ class Operator(Protocol):
     user: str
 
     def wait_ready(self, within_seconds: float = 60.0) -> None: ...
-    def kill(self) -> object:
-        """The process ends without a chance to say goodbye."""
+    def restart(self) -> None:
+        """The process ends without a chance to say goodbye; returns when the next one is ready."""
 
     def logs(self) -> str: ...
     def metrics(self) -> Metrics: ...
@@ -143,6 +143,11 @@ class LocalOperator:
     def kill(self) -> int:
         return self.child.kill()
 
+    def restart(self) -> None:
+        self.kill()
+        self.start()
+        self.wait_ready()
+
     def probe(self, name: str) -> int:
         """HTTP status of /healthz or /readyz. Raises requests' errors while nobody listens."""
         return self._session.get(f"http://{self.live_address}/{name}", timeout=5).status_code
@@ -192,9 +197,15 @@ class PodOperator:
     def wait_ready(self, within_seconds: float = 120.0) -> None:
         self.cluster.kubectl("-n", self.namespace, "rollout", "status", f"deploy/{self.name}", f"--timeout={within_seconds:.0f}s", timeout=within_seconds + 30)
 
-    def kill(self) -> None:
-        self.cluster.kubectl("-n", self.namespace, "delete", "pod", "-l", "app.kubernetes.io/component=controller", "--grace-period=0", "--force")
-        eventually(lambda: self.cluster.kubectl("-n", self.namespace, "get", "pods", "-o", "name"), 30, what="a new pod")
+    def restart(self) -> None:
+        before = self._pods()
+        self.cluster.kubectl("-n", self.namespace, "delete", "pod", *before, "--grace-period=0", "--force")
+        eventually(lambda: set(self._pods()) - set(before), 30, what="a new pod")
+        self.wait_ready()
+
+    def _pods(self) -> list[str]:
+        template = "jsonpath={.items[*].metadata.name}"
+        return self.cluster.kubectl("-n", self.namespace, "get", "pods", "-l", "app.kubernetes.io/component=controller", "-o", template).split()
 
     def logs(self) -> str:
         return self.cluster.kubectl("-n", self.namespace, "logs", f"deploy/{self.name}", "--tail=-1")

@@ -1,0 +1,7 @@
+"""Fixtures of the end-to-end suite: `cluster` is kind where Docker runs, otherwise the local control plane."""
+
+from __future__ import annotations
+
+from e2e.harness.fixtures import cluster, controlplane, kubectl, namespace, openbao, operator, say
+
+__all__ = ["cluster", "controlplane", "kubectl", "namespace", "openbao", "operator", "say"]
