@@ -92,7 +92,11 @@ class Reader:
 
     async def validate(self, store: SecretStore) -> tuple[Validation, str]:
         """(READY or UNKNOWN, capability). Raises ValidationFailed, GateClosed, or the error that kept the client from being built."""
-        found = usable(store, self.rules.registry)
+        registry = self.rules.registry
+        if all(registry.loaded(key) for key in store.spec.provider):
+            found = usable(store, registry)
+        else:
+            found = await asyncio.to_thread(usable, store, registry)  # an SDK takes up to half a second to import
         result = await self._call(found, store.namespace, lambda client: client.validate())
         return result, found.provider.capability
 
@@ -184,7 +188,7 @@ class Reader:
                                 return await ask(client.bind(store.view))
                             except EsoError as error:
                                 if fresh and ran_out(error):
-                                    raise rejected(error) from error
+                                    raise rejected(error)  # noqa: B904  # it carries the cause that the gate reads
                                 raise
                     except EsoError as error:
                         if fresh or not ran_out(error):

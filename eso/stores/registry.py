@@ -30,6 +30,10 @@ class Registry:
     def __init__(self, table: Mapping[str, tuple[str, str]] = PROVIDERS, ready: Mapping[str, Provider] | None = None) -> None:
         self._table, self._made = table, dict(ready or {})
 
+    def loaded(self, key: str) -> bool:
+        """False where `provider` would import code first: worth a thread."""
+        return key in self._made or key not in self._table
+
     def provider(self, key: str, store_name: str) -> Provider:
         """Raises Unsupported, with the reference's text."""
         if key not in self._made:

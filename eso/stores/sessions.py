@@ -7,6 +7,7 @@ An identity is a provider, an endpoint, the login part of the store's spec and t
 from __future__ import annotations
 
 import asyncio
+import copy
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -334,8 +335,11 @@ async def identify(store: Store, credentials: Credentials) -> str:
     return digest.hexdigest()
 
 
-def rejected(error: EsoError) -> AuthRejected:
-    """A login that runs out as soon as it was made is refused in fact."""
+def rejected(error: EsoError) -> EsoError:
+    """A login that runs out as soon as it was made is refused in fact. A wrapper (a failed validation, say) keeps its own type and text."""
     refusal = AuthRejected(str(error), fix=error.fix)
-    refusal.__cause__ = error
-    return refusal
+    if isinstance(error, AuthExpired):
+        return refusal
+    worded = copy.copy(error)
+    worded.__cause__ = refusal
+    return worded

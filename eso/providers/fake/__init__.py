@@ -1,0 +1,1 @@
+"""The provider `fake`: values that stand in the store itself."""

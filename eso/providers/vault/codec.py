@@ -10,23 +10,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from eso.errors import EsoError
+from eso.gocompat import jsonenc
 from eso.providers.contract import Malformed, NotFound
 from eso.values import jsonmap
+
+Object = dict[bytes, Any]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Payload:
     """What one path holds: the object, and its JSON text as the reference encodes it. `text` is empty for metadata that says nothing."""
 
-    data: dict[str, Any]
+    data: Object
     text: bytes
 
     def value(self, property: str) -> bytes:
         """The whole object, or one member of it: an exact name beats a path. Raises EsoError when it is not there."""
         if not property or not self.text:
             return self.text
-        if property in self.data:
-            return jsonmap.typed_value(self.data[property])
+        if property.encode() in self.data:
+            return jsonmap.typed_value(self.data[property.encode()])
         found = jsonmap.get_property(self.text, property)
         if found is None:
             raise EsoError(f'cannot find secret data for key: "{property}"', fix="the secret has no such property")
@@ -36,22 +39,22 @@ class Payload:
         """The whole object, or the member with exactly this name."""
         if not name:
             return self.text
-        if name not in self.data:
+        if name.encode() not in self.data:
             raise EsoError(f'cannot find secret data for key: "{name}"', fix="the secret has no such property")
-        return jsonmap.typed_value(self.data[name])
+        return jsonmap.typed_value(self.data[name.encode()])
 
 
 def parse(body: bytes) -> Any:
     """Raises Malformed, without the text it could not read."""
     try:
-        return jsonmap.parse(body)
-    except EsoError:
+        return jsonenc.decode(body, keep_numbers=True)
+    except jsonenc.JsonError:
         raise Malformed("the server's reply is not JSON", fix="is the address really that of the server, and not of something before it?") from None
 
 
 def member(body: bytes, name: str) -> Any:
     found = parse(body)
-    return found.get(name) if isinstance(found, dict) else None
+    return found.get(name.encode()) if isinstance(found, dict) else None
 
 
 def has_data(body: bytes) -> bool:
@@ -60,21 +63,21 @@ def has_data(body: bytes) -> bool:
         found = parse(body)
     except Malformed:
         return False
-    return isinstance(found, dict) and (found.get("data") is not None or found.get("warnings") is not None)
+    return isinstance(found, dict) and (found.get(b"data") is not None or found.get(b"warnings") is not None)
 
 
 def payload(body: bytes, *, v2: bool) -> Payload:
     """Raises NotFound for a deleted or destroyed version, Malformed for what is no secret of this engine version."""
     data = member(body, "data")
     if v2:
-        if not isinstance(data, dict) or "data" not in data:
+        if not isinstance(data, dict) or b"data" not in data:
             raise Malformed("failed to find data field", fix="is the mount of KV version 2?")
-        data = data["data"]
+        data = data[b"data"]
         if data is None:
             raise NotFound
     if not isinstance(data, dict):
         raise Malformed("failed to unmarshall JSON", fix="is the mount of the KV version that the store says?")
-    return Payload(data, jsonmap.to_json(data))
+    return Payload(data, jsonenc.encode(data))
 
 
 def payload_or_null(body: bytes, *, v2: bool) -> Payload:
@@ -90,32 +93,32 @@ def metadata_payload(body: bytes) -> Payload:
     found = member(body, "data")
     if not isinstance(found, dict):
         raise Malformed("failed to unmarshall JSON")
-    metadata: dict[str, Any] = {}
-    for name in ("created_time", "current_version", "delete_version_after"):
+    metadata: Object = {}
+    for name in (b"created_time", b"current_version", b"delete_version_after"):
         if found.get(name) is not None:
-            metadata[name] = jsonmap.typed_value(found[name]).decode()
-    custom = found.get("custom_metadata")
+            metadata[name] = jsonmap.typed_value(found[name])
+    custom = found.get(b"custom_metadata")
     metadata |= custom if isinstance(custom, dict) else {}
-    return Payload(metadata, jsonmap.to_json(metadata) if metadata else b"")
+    return Payload(metadata, jsonenc.encode(metadata) if metadata else b"")
 
 
 def names(body: bytes) -> list[str]:
     data = member(body, "data")
-    keys = data.get("keys") if isinstance(data, dict) else None
-    return [key for key in keys or () if isinstance(key, str)]
+    keys = data.get(b"keys") if isinstance(data, dict) else None
+    return [key.decode("utf-8", "replace") for key in keys or () if isinstance(key, bytes)]
 
 
 def mapping(text: bytes) -> dict[str, bytes]:
-    """The members of a JSON object, each as a value. Raises Malformed for anything else."""
-    return jsonmap.to_map_typed(text)
+    """The members of a JSON object, each as a value. Raises NotAMap for anything else."""
+    return jsonmap.to_map(text, "typed")
 
 
 def check_token(token: Any) -> None:
     """Raises Malformed for a lookup that misses what every token has."""
     found = token if isinstance(token, dict) else {}
-    if found.get("type") is None:
+    if found.get(b"type") is None:
         raise Malformed("could not assert token type")
-    if found.get("ttl") is None:
+    if found.get(b"ttl") is None:
         raise Malformed("no TTL found in response")
-    if "expire_time" not in found:
+    if b"expire_time" not in found:
         raise Malformed("no expiration time found in response")

@@ -42,7 +42,13 @@ class Login:
 def blocking(server: str, session: LoopSession, namespace: str, token: str = "") -> Any:
     """A stock hvac client over `session`. Nothing is taken from the environment."""
     return hvac.Client(
-        url=server, token=token, verify=False, session=session, adapter=hvac.adapters.RawAdapter, namespace=namespace or None, allow_redirects=False
+        url=server,
+        token=token,
+        verify=False,
+        session=session,  # type: ignore[arg-type]  # it has all that hvac uses of one
+        adapter=hvac.adapters.RawAdapter,
+        namespace=namespace or None,
+        allow_redirects=False,
     )
 
 

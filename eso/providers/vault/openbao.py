@@ -22,6 +22,7 @@ from eso.providers.vault.client import Connection, compiled, every
 from eso.providers.vault.login import Login, blocking, with_app_role, with_password
 from eso.providers.vault.paths import url_path
 from eso.providers.vault.provider import RETRIES, host, open_pool, server_of
+from eso.values import jsonmap
 
 INTEGER: Final = re.compile(r"[+-]?[0-9]+", re.ASCII)
 VALIDATION_SECONDS: Final = 5.0
@@ -215,9 +216,10 @@ def check_mount(body: bytes | None, failed: str, wanted: str) -> None:
         raise ValidationFailed(f"{failed}{error}") from error
     if not isinstance(mount, dict):
         raise ValidationFailed(f"{failed}there is no such mount", fix="check spec.provider.openBao.path")
-    if mount.get("type") != "kv":
-        raise ValidationFailed(f'expected mount type "kv" found "{mount.get("type")}"')
-    options = mount.get("options")
-    version = str(options.get("version") or "") if isinstance(options, dict) else ""
+    kind = jsonmap.typed_value(mount.get(b"type")).decode("utf-8", "replace")
+    if kind != "kv":
+        raise ValidationFailed(f'expected mount type "kv" found "{kind}"')
+    options = mount.get(b"options")
+    version = jsonmap.typed_value(options.get(b"version")).decode("utf-8", "replace") if isinstance(options, dict) else ""
     if version != wanted:
         raise ValidationFailed(f"expected kv engine version {wanted} found version {version}")

@@ -1,0 +1,135 @@
+"""Static data for tests and demos: the values stand in the store's own spec.
+
+Neighbours: stores.registry offers it. Nothing is contacted; entries that were pushed live in this process, per store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from eso.errors import EsoError
+from eso.gocompat import regexp
+from eso.providers.contract import CredentialReader, Find, InvalidConfig, NotFound, RemoteRef, StoreView, Validation, ValidationFailed
+from eso.values.convert import convert_keys
+from eso.values.jsonmap import NotAMap, get_property, to_map
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`value` never prints."""
+
+    key: str
+    version: str
+    value: bytes = field(repr=False)
+
+
+class FakeProvider:
+    name: ClassVar[str] = "fake"
+    capability: ClassVar[str] = "ReadWrite"
+    maintained: ClassVar[bool] = False
+    retries: ClassVar[tuple[int, float]] = (0, 0.0)
+
+    def __init__(self) -> None:
+        # What was pushed, per store: the reference shares it between equally named stores of all namespaces.
+        self._pushed: dict[tuple[str, str, str], dict[str, Entry]] = {}
+
+    def validate_store(self, store: StoreView) -> list[str]:
+        for i, item in enumerate(store.provider_spec.get("data") or ()):
+            if not item.get("key"):
+                raise InvalidConfig(f"key must be set in data {i}")
+            if not item.get("value"):
+                raise InvalidConfig(f"at least one value must be set in data {i}")
+        return []
+
+    def endpoint(self, store: StoreView) -> str:
+        return f"{store.kind}/{store.namespace}/{store.name}"
+
+    def identity(self, store: StoreView) -> Mapping[str, Any]:
+        return store.provider_spec
+
+    def referent(self, store: StoreView) -> bool:
+        return False
+
+    def references(self, store: StoreView) -> list[tuple[str, str, str]]:
+        return []
+
+    async def open(self, store: StoreView, credentials: CredentialReader) -> FakeClient:
+        return self.client(store)
+
+    def client(self, store: StoreView) -> FakeClient:
+        return FakeClient(store, self._pushed.setdefault((store.kind, store.namespace, store.name), {}), self)
+
+
+class FakeClient:
+    """A StoreClient. An entry's identity is key and version run together, as in the reference."""
+
+    lifetime: float | None = None
+
+    def __init__(self, store: StoreView, pushed: dict[str, Entry], provider: FakeProvider) -> None:
+        self.store, self.provider, self.pushed = store, provider, pushed
+        self.own: dict[str, Entry] = {}
+        for item in store.provider_spec.get("data") or ():
+            entry = Entry(str(item.get("key") or ""), str(item.get("version") or ""), str(item.get("value") or "").encode())
+            self.own[entry.key + entry.version] = entry
+
+    async def renew(self) -> bool:
+        return True
+
+    def bind(self, store: StoreView) -> FakeClient:
+        return self if store is self.store else self.provider.client(store)
+
+    async def close(self) -> None:
+        """Nothing was opened."""
+
+    @property
+    def entries(self) -> dict[str, Entry]:
+        return self.pushed | self.own
+
+    def request(self, ref: RemoteRef) -> Hashable:
+        # The store is part of it: equal specs share a session, but not what was pushed.
+        return self.store.kind, self.store.namespace, self.store.name, ref.key, ref.version
+
+    async def fetch(self, request: Hashable) -> bytes:
+        assert isinstance(request, tuple)
+        *_, key, version = request
+        entry = self.entries.get(key + version)
+        if entry is None or entry.version != version:
+            raise NotFound
+        return entry.value
+
+    def value(self, payload: bytes, ref: RemoteRef) -> bytes:
+        """A missing property proves the absence here, unlike anywhere else."""
+        if not ref.property:
+            return payload
+        found = get_property(payload, ref.property)
+        if found is None:
+            raise NotFound
+        return found
+
+    def mapping(self, payload: bytes, ref: RemoteRef) -> dict[str, bytes]:
+        try:
+            return to_map(self.value(payload, ref), "raw")
+        except NotAMap as error:
+            raise EsoError(f"unable to unmarshal secret: {error}", fix="the value has to be a JSON object") from error
+
+    async def find(self, find: Find) -> dict[str, bytes]:
+        """Of several versions the greatest wins, compared as text: `v9` beats `v10`."""
+        if find.name_regexp is None:
+            raise InvalidConfig(f"unsupported find operator: path={find.path} tags={dict(find.tags or ())}", fix="set find.name.regexp")
+        try:
+            matcher = regexp.compile(find.name_regexp)
+        except regexp.RegexpError as error:
+            raise InvalidConfig(f"could not compile find.name.regexp [{find.name_regexp}]: {error}") from error
+        newest: dict[str, Entry] = {}
+        for entry in self.entries.values():
+            if matcher.matches(entry.key.encode()) and (entry.key not in newest or newest[entry.key].version < entry.version):
+                newest[entry.key] = entry
+        return convert_keys({key: entry.value for key, entry in newest.items()}, find.conversion_strategy)
+
+    async def validate(self) -> Validation:
+        result = Validation(int(self.store.provider_spec.get("validationResult") or 0))
+        if result is not Validation.READY:
+            raise ValidationFailed("unable to validate", result)
+        return result
