@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from eso.api.meta import ObjectMeta
 from eso.api.wellknown import FIELD_MANAGER_PREFIX
+from eso.gocompat.text import format_float
 
 FIELD_MANAGER_BYTES = 63
 
@@ -25,6 +26,28 @@ def data_hash(data: Mapping[str, bytes]) -> str:
     # `str(list(value))` is the decimal dump made in C; a generator over the bytes takes ten times as long.
     entries = (f"{key}:{str(list(data[key])).replace(',', '')}" for key in sorted(data))
     return sha3(f"map[{' '.join(entries)}]")
+
+
+def content_hash(content: object) -> str:
+    """The same annotation on a target of any other kind: over its `spec`, or its `data`, as plain JSON."""
+    return sha3(dumped(content))
+
+
+def dumped(value: object) -> str:
+    """JSON as Go prints it: `map[a:1 b:[x y]]`."""
+    match value:
+        case None:
+            return "<nil>"
+        case bool():
+            return "true" if value else "false"
+        case float():
+            return format_float(value)
+        case list():
+            return f"[{' '.join(map(dumped, value))}]"
+        case dict():
+            return f"map[{' '.join(f'{key}:{dumped(value[key])}' for key in sorted(value))}]"
+        case _:
+            return str(value)
 
 
 def owner_hash(namespace: str, name: str) -> str:

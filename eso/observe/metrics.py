@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, disable_created_metrics, generate_latest
 
@@ -38,7 +38,7 @@ class QueueState(Protocol):
     """What a work queue tells at a scrape."""
 
     @property
-    def ready(self) -> Mapping[_Lane, int]: ...
+    def ready(self) -> Mapping[Any, int]: ...
     @property
     def scheduled(self) -> int: ...
     @property

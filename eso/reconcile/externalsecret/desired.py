@@ -71,7 +71,19 @@ class Immutable(Terminal):
 
 
 class CannotDelete(Terminal):
-    """Deletion policy Delete with a creation policy that owns nothing."""
+    """Deletion policy Delete, but the target is not ours to delete."""
+
+
+class Raced(EsoError):
+    """Somebody wrote the object between our read and our write: look again."""
+
+
+class DeleteFailed(EsoError):
+    """The target of an emptied secret could not be deleted."""
+
+
+class OrphanCleanupFailed(EsoError):
+    """Listing or deleting the targets of an earlier name failed."""
 
 
 def desired(es: ExternalSecret, live: Json | None, data: Mapping[str, bytes], sources: Sources) -> Change:
@@ -83,6 +95,11 @@ def desired(es: ExternalSecret, live: Json | None, data: Mapping[str, bytes], so
                 return Nothing("retained")
             case "Delete" if policy != "Owner":
                 raise CannotDelete(f"unable to delete secret {name}: creationPolicy={policy} is not Owner", fix="set creationPolicy: Owner")
+            case "Delete" if live is not None and not bound_to(live, es):
+                # The reference deletes whatever has the name; a Secret that nobody gave us is not ours to lose.
+                raise CannotDelete(
+                    f"unable to delete secret {name}: it is not owned by this ExternalSecret", fix="delete it by hand, or change spec.target.name"
+                )
             case "Delete":
                 return Delete()
     if policy == "None":
@@ -143,7 +160,6 @@ def mutate(es: ExternalSecret, live: Json, data: Mapping[str, bytes], sources: S
     meta["labels"], meta["annotations"] = labels, annotations
     wanted["data"] = {key: base64.b64encode(value).decode() for key, value in values.items()}
     if fresh:
-        meta.update({k: v for k, v in (("ownerReferences", meta["ownerReferences"]), ("finalizers", meta.get("finalizers"))) if v})
         for empty in [k for k in ("ownerReferences", "finalizers") if not meta.get(k)]:
             meta.pop(empty, None)
     return wanted
@@ -175,6 +191,12 @@ def owners(es: ExternalSecret, meta: Mapping[str, Any]) -> list[Json]:
 
 def is_external_secret(reference: Mapping[str, Any]) -> bool:
     return reference.get("kind") == "ExternalSecret" and str(reference.get("apiVersion", "")).split("/")[0] == "external-secrets.io"
+
+
+def bound_to(live: Mapping[str, Any], es: ExternalSecret) -> bool:
+    """The controller reference names this ExternalSecret, whatever its uid: it may have been recreated."""
+    references = live["metadata"].get("ownerReferences") or []
+    return any(r.get("controller") and is_external_secret(r) and r.get("name") == es.metadata.name for r in references)
 
 
 def controlled_by(live: Mapping[str, Any], es: ExternalSecret) -> bool:

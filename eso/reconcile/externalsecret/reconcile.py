@@ -6,26 +6,30 @@ Neighbours: `runtime.controller` calls it, every other module of this room is on
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from eso.api import wellknown
 from eso.api.externalsecret import EXTERNAL_SECRETS, ExternalSecret, StoreRef
 from eso.api.hashing import owner_hash, synced_resource_version
+from eso.api.meta import Undecodable
 from eso.errors import EsoError
 from eso.kube.finalizers import add_finalizer, remove_finalizer
-from eso.kube.rest import NotFound, Rest
+from eso.kube.rest import AlreadyExists, ApiError, Conflict, NotFound, Rest
 from eso.reconcile.externalsecret.assemble import assemble
-from eso.reconcile.externalsecret.decide import Idle, LabelTarget, decide
-from eso.reconcile.externalsecret.desired import Change, Delete, Json, Nothing, TemplateFailed, desired
+from eso.reconcile.externalsecret.decide import Idle, LabelTarget, Seen, decide
+from eso.reconcile.externalsecret.desired import Change, Delete, DeleteFailed, Json, Nothing, OrphanCleanupFailed, Patch, Raced, TemplateFailed, desired
 from eso.reconcile.externalsecret.gather import Reads, gather
+from eso.reconcile.externalsecret.generic import GenericTargets
+from eso.reconcile.externalsecret.manifest import ManifestFailed, desired_manifest, refuse
 from eso.reconcile.externalsecret.readplan import primary_key, read_plan, stores_of
-from eso.reconcile.externalsecret.refresh import Synced, come_back, first_due, slot
-from eso.reconcile.externalsecret.report import DeleteFailed, Event, OrphanCleanupFailed, Report, Told, failed, parked, status_patch, succeeded
+from eso.reconcile.externalsecret.refresh import Synced, come_back, first_due, readable, slot
+from eso.reconcile.externalsecret.report import Event, Report, Told, failed, parked, status_patch, succeeded
 from eso.reconcile.externalsecret.targets import Key, Targets
 from eso.runtime.outcome import Done, Outcome, Retry, Wake
 from eso.stores.gate import GateClosed
+from eso.template.apply import Sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +38,14 @@ class PassSettings:
 
     controller_class: str = "default"
     cluster_stores: bool = True
+    generic_targets: bool = False
     heartbeat_seconds: float = 300.0
 
 
 class Cache(Protocol):
     """What the informers know."""
 
-    def external_secret(self, key: Key) -> ExternalSecret | None: ...
+    def external_secret(self, key: Key) -> ExternalSecret | Undecodable | None: ...
     def store_class(self, namespace: str, ref: StoreRef) -> str | None:
         """`spec.controller` of the store, None when there is no such store. Raises for an unsupported kind."""
 
@@ -63,6 +68,7 @@ class ReconcileExternalSecret:
         self,
         cache: Cache,
         targets: Targets,
+        generic: GenericTargets,
         reader: Reads,
         rest: Rest,
         settings: PassSettings,
@@ -73,7 +79,7 @@ class ReconcileExternalSecret:
         monotonic: Callable[[], float],
         log: Any,
     ) -> None:
-        self.cache, self.targets, self.reader, self.rest, self.settings = cache, targets, reader, rest, settings
+        self.cache, self.targets, self.generic, self.reader, self.rest, self.settings = cache, targets, generic, reader, rest, settings
         self.identity, self.emit, self.meter, self.monotonic, self.log = identity, emit, meter, monotonic, log
         self._synced: dict[Key, tuple[str, Synced]] = {}  # uid, what this process knows of the last success
         self._written: dict[Key, datetime] = {}  # last status write, for the heartbeat
@@ -83,6 +89,8 @@ class ReconcileExternalSecret:
         began = self.monotonic()
         try:
             return await self._pass(key, wake, now)
+        except Conflict:
+            return Retry()  # somebody was faster: nothing to tell
         except EsoError:
             self.meter.errored(key)
             raise
@@ -96,65 +104,98 @@ class ReconcileExternalSecret:
             return self.forget(key)
         if es.metadata.deletion_timestamp is not None:  # 3
             return await self.clean_up(es)
+        if isinstance(es, Undecodable):
+            raise EsoError(f"cannot read the object: {es.error}", fix="correct the named field")
         if not self.ours(es):  # 5, 6
             return Done()
         if es.spec.target.deletion_policy == "Delete":  # 4  only where deletion has work
             await add_finalizer(self.rest, EXTERNAL_SECRETS, es.metadata, wellknown.FINALIZER_EXTERNAL_SECRET)
-        synced = self.synced(es, now)
-        target = await self.targets.look(es)  # 7-9
-        match decide(es, target, synced, wake, now):  # 10-12
-            case LabelTarget():
-                await self.targets.label(es)
-                return Retry()
-            case Idle():
-                return come_back(es, synced.due, now)
-        orphans: tuple[str, ...] = ()
-        missing: tuple[str, ...] = ()
-        existed = False
+        told = Told()
         try:
+            readable(es)
+            synced = self.synced(es, now)
+            target = await self.look(es)  # 7-9
+            match decide(es, target, synced, wake, now):  # 10-12
+                case LabelTarget():
+                    await self.targets.label(es)
+                    return Retry()
+                case Idle():
+                    return come_back(es, synced.due, now)
             assembled = assemble(  # 14
                 await gather(read_plan(es), self.reader, es.metadata.namespace, wake.triggered),
                 skip_missing=es.spec.target.deletion_policy != "Retain",
             )
-            missing = assembled.missing
-            change, live, inputs = await self.shape(es, assembled.data)  # 15
-            existed = live is not None
-            if not isinstance(change, Nothing | Delete) and es.spec.target.creation_policy == "Owner":
-                orphans = await self.delete_orphans(es)
+            told = replace(told, missing=assembled.missing)
+            live, sources, inputs = await self.before(es, assembled.data)
+            told = replace(told, existed=live is not None)
+            change = self.shape(es, live, assembled.data, sources, inputs)  # 15
+            if not isinstance(change, Nothing | Delete) and es.spec.target.creation_policy == "Owner" and es.spec.target.manifest is None:
+                told = replace(told, orphans=await self.delete_orphans(es))
             await self.act(es, change, live, inputs)  # 16
         except GateClosed as closed:
             report = parked(es, closed, slot_missed=synced.due is not None and synced.due <= now)
         except EsoError as error:
-            report = failed(es, error, Told(orphans, missing, existed))
+            if isinstance(error, ApiError):
+                raise  # nothing was decided yet: no condition
+            report = failed(es, error, told)
         else:
             due = slot(es, now, self.phase(es), now)
             self._synced[key] = (es.metadata.uid, Synced(synced_resource_version(es.metadata), now.replace(microsecond=0), due))
-            report = succeeded(es, change, Told(orphans, missing, existed), come_back(es, due, now))  # 17
+            report = succeeded(es, change, told, come_back(es, due, now))  # 17
         await self.publish(es, report, now)  # 13  status and Events, only if different
         return report.outcome
 
-    async def shape(self, es: ExternalSecret, data: dict[str, bytes]) -> tuple[Change, Json | None, bytes]:
-        """The Change, the live object it was computed from, and the digest of what went in. No read when provably nothing changed."""
-        if es.spec.target.creation_policy == "None" or (not data and es.spec.target.deletion_policy == "Retain"):
-            return desired(es, None, data, {}), None, b""
+    async def look(self, es: ExternalSecret) -> Seen | None:
+        """What is known of the target; a Secret costs no read when nothing moved since we saw it last."""
+        if es.spec.target.manifest is None:
+            return await self.targets.look(es)
+        refuse(es, enabled=self.settings.generic_targets)
+        if es.spec.target.creation_policy == "None":
+            return None
+        return self.generic.seen(es, await self.generic.live(es))
+
+    async def before(self, es: ExternalSecret, data: dict[str, bytes]) -> tuple[Json | None, Sources, bytes]:
+        """What the Change is computed from: the live object, the template's sources, and a digest of what goes in."""
+        policy, retained = es.spec.target.creation_policy, not data and es.spec.target.deletion_policy == "Retain"
+        if policy == "None" or retained:
+            return None, {}, b""
+        generic = es.spec.target.manifest is not None
         try:
             sources = await self.targets.sources(es)
         except EsoError as error:
-            raise TemplateFailed(f"could not apply template: error fetching templateFrom data: {error}", fix=error.fix) from error
+            text = f"error fetching templateFrom data: {error}"
+            raise (ManifestFailed(text, fix=error.fix) if generic else TemplateFailed(f"could not apply template: {text}", fix=error.fix)) from error
+        if generic:
+            return await self.generic.live(es), sources, b""
         inputs = self.targets.inputs(es, data, sources)
         if data and self.targets.unchanged(es, inputs):
-            return Nothing(), None, inputs
+            return None, sources, inputs
+        # A Secret that nobody knows of answers the POST with a conflict, which costs no more than asking first.
         known = self.targets.record(es.metadata.namespace, es.target_name)
-        live = await self.targets.live(es) if known or not data else None  # an unknown Secret answers the POST with a conflict
-        return desired(es, live, data, sources), live, inputs
+        return (await self.targets.live(es) if known or not data else None), sources, inputs
+
+    def shape(self, es: ExternalSecret, live: Json | None, data: dict[str, bytes], sources: Sources, inputs: bytes) -> Change:
+        """The Change; nothing is computed when the target provably is what these inputs led to."""
+        if es.spec.target.manifest is not None:
+            return desired_manifest(es, live, data, sources)
+        if live is None and data and es.spec.target.creation_policy != "None" and self.targets.unchanged(es, inputs):
+            return Nothing()
+        return desired(es, live, data, sources)
 
     async def act(self, es: ExternalSecret, change: Change, live: Json | None, inputs: bytes) -> None:
         try:
-            await self.targets.apply(es, change, live, inputs)
+            if es.spec.target.manifest is None:
+                await self.targets.apply(es, change, live, inputs)
+            else:
+                await self.generic.apply(es, change, live)
+        except (Conflict, AlreadyExists) as error:
+            self.targets.lost(es)
+            raise Raced(str(error)) from error
         except EsoError as error:
             if isinstance(change, Delete):
                 raise DeleteFailed(str(error), fix=error.fix) from error
-            raise
+            prefix = f"unable to update secret {es.target_name}: " if isinstance(change, Patch) and es.spec.target.manifest is None else ""
+            raise EsoError(prefix + str(error), fix=error.fix) from error
 
     async def delete_orphans(self, es: ExternalSecret) -> tuple[str, ...]:
         try:
@@ -183,12 +224,21 @@ class ReconcileExternalSecret:
         for event in report.events:
             self.emit(es, event)
 
-    async def clean_up(self, es: ExternalSecret) -> Outcome:
-        """Section 4: never needs the backend."""
-        if es.spec.target.deletion_policy == "Delete" and es.spec.target.manifest is None and await self.targets.delete_owned(es):
-            self.log.debug("deleted managed secret", secret=es.target_name, namespace=es.metadata.namespace, reason="ExternalSecret deleted")
+    async def clean_up(self, es: ExternalSecret | Undecodable) -> Outcome:
+        """Section 4: never needs the backend. An object that cannot be read names no target: it just goes."""
+        if isinstance(es, ExternalSecret) and es.spec.target.deletion_policy == "Delete":
+            await self.delete_target(es)
+        self.generic.release((es.metadata.namespace, es.metadata.name))
         await remove_finalizer(self.rest, EXTERNAL_SECRETS, es.metadata, wellknown.FINALIZER_EXTERNAL_SECRET)
         return Done()
+
+    async def delete_target(self, es: ExternalSecret) -> None:
+        manifest = es.spec.target.manifest
+        if manifest is None:
+            if await self.targets.delete_owned(es):
+                self.log.debug("deleted managed secret", secret=es.target_name, namespace=es.metadata.namespace, reason="ExternalSecret deleted")
+        elif self.settings.generic_targets and await self.generic.delete_owned(es):
+            self.emit(es, Event("Normal", "Deleted", f"Deleted {manifest.kind} {es.target_name}"))
 
     def ours(self, es: ExternalSecret) -> bool:
         ref = es.spec.secret_store_ref
@@ -216,7 +266,6 @@ class ReconcileExternalSecret:
     def forget(self, key: Key) -> Outcome:
         self._synced.pop(key, None)
         self._written.pop(key, None)
+        self.generic.release(key)
         self.meter.gone(key)
         return Done()
-
-

@@ -10,12 +10,32 @@ from datetime import datetime, timedelta
 
 from eso.api.externalsecret import ExternalSecret
 from eso.api.hashing import synced_resource_version
+from eso.errors import Terminal
 from eso.gocompat import cron
-from eso.runtime.outcome import After, Done, Outcome, Wake
+from eso.gocompat.duration import DurationError
+from eso.runtime.outcome import After, Done, Lane, Outcome, Wake
 from eso.runtime.phase import next_due
 
 DEFAULT_INTERVAL = 3600.0
 WINDOW_RECHECK_SECONDS = 60.0
+
+
+class UnreadableSpec(Terminal):
+    """A member that the schema lets through has no meaning: only an edit can help."""
+
+
+def readable(es: ExternalSecret) -> None:
+    """Raises UnreadableSpec for a duration that is none: the schema takes any string."""
+    try:
+        interval_seconds(es)
+    except DurationError as error:
+        raise UnreadableSpec(f'invalid spec.refreshInterval "{es.spec.refresh_interval}": {error}', fix="write a Go duration such as 1h or 90s") from error
+    for i, window in enumerate(es.spec.sync_windows.windows if es.spec.sync_windows else ()):
+        try:
+            _ = window.duration_seconds
+        except DurationError as error:
+            field = f"spec.syncWindows.windows[{i}].duration"
+            raise UnreadableSpec(f'invalid {field} "{window.duration}": {error}', fix="write a Go duration such as 2h") from error
 
 
 def interval_seconds(es: ExternalSecret) -> float:
@@ -106,6 +126,7 @@ def come_back(es: ExternalSecret, due: datetime | None, now: datetime) -> Outcom
     """When the next periodic pass is due. Blocked by a window: look again within a minute, without a read."""
     if due is None:
         return Done()
+    lane = Lane.NEW if es.spec.target.immediate else Lane.PERIODIC
     if due <= now:
-        return After(min(WINDOW_RECHECK_SECONDS, max(1.0, interval_seconds(es))))
-    return After((due - now).total_seconds())
+        return After(min(WINDOW_RECHECK_SECONDS, max(1.0, interval_seconds(es))), lane)
+    return After((due - now).total_seconds(), lane)

@@ -5,7 +5,7 @@ Neighbours: reconcile.py publishes the Report. Condition messages are the refere
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,14 +14,56 @@ from eso.api.externalsecret import ExternalSecret
 from eso.api.hashing import synced_resource_version
 from eso.api.meta import Condition, rfc3339
 from eso.errors import EsoError
-from eso.kube.rest import AlreadyExists, Conflict
 from eso.reconcile.externalsecret.assemble import FetchFailed
-from eso.reconcile.externalsecret.desired import CannotDelete, Change, Create, Delete, Immutable, Nothing, Owned, OwnershipRefused, Patch
+from eso.reconcile.externalsecret.desired import (
+    CannotDelete,
+    Change,
+    Create,
+    Delete,
+    DeleteFailed,
+    Immutable,
+    Nothing,
+    OrphanCleanupFailed,
+    Owned,
+    OwnershipRefused,
+    Patch,
+    Raced,
+)
+from eso.reconcile.externalsecret.manifest import ManifestFailed, ManifestRefused, TargetUnreadable
+from eso.reconcile.externalsecret.refresh import UnreadableSpec
 from eso.runtime.outcome import Done, Fatal, Outcome, Parked, Retry
 from eso.stores.gate import GateClosed
 
-SYNCED, FAILED, DELETED, MISSING = "SecretSynced", "SecretSyncedError", "SecretDeleted", "SecretMissing"
 FETCH_FAILED = "could not get secret data from provider"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Reasons and messages that differ between a Secret and any other kind of target."""
+
+    synced: str
+    failed: str
+    deleted: str
+    missing: str
+    not_created: str
+    not_deleted: str
+
+
+SECRET = Words(
+    "SecretSynced", "SecretSyncedError", "SecretDeleted", "SecretMissing", "secret will not be created due to CreationPolicy=Merge", "could not delete secret"
+)
+RESOURCE = Words(
+    "ResourceSynced",
+    "ResourceSyncedError",
+    "ResourceDeleted",
+    "ResourceMissing",
+    "resource will not be created due to CreationPolicy=Merge",
+    "could not delete resource",
+)
+
+
+def words(es: ExternalSecret) -> Words:
+    return SECRET if es.spec.target.manifest is None else RESOURCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +93,6 @@ class Told:
     orphans: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     existed: bool = False
-    notes: tuple[str, ...] = field(default=())
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -60,50 +101,48 @@ class Told:
 
 
 def succeeded(es: ExternalSecret, change: Change, told: Told, outcome: Outcome) -> Report:
-    reason, message, events, binding = SYNCED, "secret synced", told.events, ""
+    say, message, binding = words(es), "secret synced", ""
+    reason, events = say.synced, told.events
+    manifest = es.spec.target.manifest
     match change:
         case Create():
-            events, binding = (*events, Event("Normal", "Created", "secret created")), es.target_name
+            events = (*events, Event("Normal", "Created", f"Created {manifest.kind} {es.target_name}" if manifest else "secret created"))
         case Patch():
-            events, binding = (*events, Event("Normal", "Updated", "secret updated")), es.target_name
+            events = (*events, Event("Normal", "Updated", f"Updated {manifest.kind} {es.target_name}" if manifest else "secret updated"))
         case Delete():
-            reason, message = DELETED, "secret deleted due to DeletionPolicy=Delete"
-            events = (*events, Event("Normal", "Deleted", message)) if told.existed else events
+            reason, message = say.deleted, "secret deleted due to DeletionPolicy=Delete"
+            text = f"Deleted {manifest.kind} {es.target_name}" if manifest else message
+            events = (*events, Event("Normal", "Deleted", text)) if told.existed else events
         case Nothing("retained"):
             message = "secret retained due to DeletionPolicy=Retain"
         case Nothing("missing"):
-            reason, message = MISSING, "secret will not be created due to CreationPolicy=Merge"
-        case Nothing() if es.spec.target.creation_policy != "None":
-            binding = es.target_name
+            reason, message = say.missing, say.not_created
+    if manifest is None and (isinstance(change, Create | Patch) or (change == Nothing() and es.spec.target.creation_policy != "None")):
+        binding = es.target_name
     wrote = isinstance(change, Create | Patch | Delete)
     return Report(outcome, Condition("Ready", "True", reason, message), events, True, wrote, binding)
 
 
 def failed(es: ExternalSecret, error: EsoError, told: Told) -> Report:
     """The condition for `error`; only a few say that nothing but an edit or an event can help."""
-    message, outcome = verdict(error)
+    message, outcome = verdict(es, error)
     if message is None:
         return Report(outcome)
     text = str(error) if not error.fix else f"{error} ({error.fix})"
-    writing = not isinstance(error, FetchFailed | CannotDelete | OrphanCleanupFailed)
-    binding = es.target_name if writing else ""
-    return Report(outcome, Condition("Ready", "False", FAILED, message), (*told.events, Event("Warning", "UpdateFailed", text)), binding=binding, error=True)
+    updating = told.existed and es.spec.target.manifest is None and not isinstance(error, FetchFailed | CannotDelete | DeleteFailed | OrphanCleanupFailed)
+    binding = es.target_name if updating else ""
+    reason = SECRET.failed if isinstance(error, ManifestRefused) else words(es).failed
+    return Report(outcome, Condition("Ready", "False", reason, message), (*told.events, Event("Warning", "UpdateFailed", text)), binding=binding, error=True)
 
 
-class OrphanCleanupFailed(EsoError):
-    """Listing or deleting the targets of an earlier name failed."""
-
-
-class DeleteFailed(EsoError):
-    """The target of an emptied secret could not be deleted."""
-
-
-def verdict(error: EsoError) -> tuple[str | None, Outcome]:
+def verdict(es: ExternalSecret, error: EsoError) -> tuple[str | None, Outcome]:
     """Condition message and queue outcome; None leaves the condition as it is."""
     match error:
         case FetchFailed():
             return FETCH_FAILED, Retry(error) if error.retryable else Fatal(error)
-        case Conflict() | AlreadyExists():
+        case UnreadableSpec():
+            return FETCH_FAILED, Fatal(error)
+        case Raced():
             return None, Retry()
         case OwnershipRefused():
             return "failed to take ownership of target secret", Done()
@@ -112,11 +151,17 @@ def verdict(error: EsoError) -> tuple[str | None, Outcome]:
         case Immutable():
             return "could not update secret, target is immutable", Done()
         case CannotDelete():
-            return "could not delete secret", Done()
+            return words(es).not_deleted, Done()
         case DeleteFailed():
-            return "could not delete secret", Retry(error)
+            return words(es).not_deleted, Retry(error)
         case OrphanCleanupFailed():
             return "could not delete orphaned secrets", Retry(error)
+        case ManifestRefused():
+            return "invalid generic target", Done()
+        case TargetUnreadable():
+            return "could not get target resource", Retry(error)
+        case ManifestFailed():
+            return "could not apply template to manifest", Retry(error)
         case _:
             return "could not update secret", Retry(error)
 
@@ -128,7 +173,7 @@ def parked(es: ExternalSecret, closed: GateClosed, slot_missed: bool) -> Report:
     if ready is not None and (ready.status == "False" or not slot_missed):
         return Report(outcome, error=slot_missed)
     event = Event("Warning", "UpdateFailed", str(closed))
-    return Report(outcome, Condition("Ready", "False", FAILED, FETCH_FAILED), (event,), error=True)
+    return Report(outcome, Condition("Ready", "False", words(es).failed, FETCH_FAILED), (event,), error=True)
 
 
 def status_patch(es: ExternalSecret, report: Report, start: datetime, *, heartbeat_due: bool) -> dict[str, Any] | None:
@@ -165,8 +210,3 @@ def replace_transition(condition: Condition, now: datetime) -> Condition:
 def condition_json(c: Condition) -> dict[str, Any]:
     body = {"type": c.type, "status": c.status, "reason": c.reason, "message": c.message}
     return body | ({"lastTransitionTime": rfc3339(c.last_transition_time)} if c.last_transition_time else {})
-
-
-def quiet(report: Report) -> Report:
-    """The same report without its Events: somebody was told already."""
-    return replace(report, events=())

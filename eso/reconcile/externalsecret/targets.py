@@ -7,6 +7,7 @@ digest of what went into it. A digest may prove "no write needed", never "absent
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import secrets
 from collections.abc import Callable, Mapping
@@ -23,7 +24,7 @@ from eso.errors import EsoError
 from eso.kube.rest import NotFound as ApiNotFound
 from eso.kube.rest import Rest
 from eso.reconcile.externalsecret.decide import Seen
-from eso.reconcile.externalsecret.desired import Change, Create, Delete, Json, Patch, controlled_by, decoded
+from eso.reconcile.externalsecret.desired import Change, Create, Delete, Json, Patch, bound_to, controlled_by, decoded
 from eso.reconcile.externalsecret.readplan import sources_of
 
 Key = tuple[str, str]
@@ -77,6 +78,7 @@ class Targets:
         self.rest, self.cached, self.labelled = rest, cached, labelled
         self._verified: dict[Key, Verified] = {}
         self._written: dict[Key, TargetRecord] = {}
+        self._doubtful: set[Key] = set()
         self._digest_key = secrets.token_bytes(32)
 
     def record(self, namespace: str, name: str) -> TargetRecord | None:
@@ -103,25 +105,27 @@ class Targets:
         """What decide needs. Costs a read only for a resourceVersion that was not verified before."""
         key = (es.metadata.namespace, es.target_name)
         record = self.record(*key)
-        if record is None:
+        if record is None and key not in self._doubtful:
             return None
         known = self._verified.get(key)
-        if known is None or known.resource_version != record.resource_version:
+        if record is None or known is None or known.resource_version != record.resource_version:
             live = await self.live(es)
             if live is None:
                 return None
-            known = self._verified[key]
-            record = self.record(*key) or record
-        return Seen(record.managed, known.hash_matches)
+            known, record = self._verified[key], self.record(*key) or record
+        return Seen(record is not None and record.managed, known.hash_matches)
 
     async def live(self, es: ExternalSecret) -> Json | None:
         key = (es.metadata.namespace, es.target_name)
         raw = await self.rest.get(SECRETS, *key)
+        self._doubtful.discard(key)
         if raw is None:
             self._verified.pop(key, None)
             self._written.pop(key, None)
             return None
         live: Json = orjson.loads(raw)
+        if (record := self.record(*key)) is None or int(record.resource_version) < int(live["metadata"]["resourceVersion"]):
+            self._written[key] = target_record(raw)
         self._verify(key, live)
         return live
 
@@ -167,10 +171,8 @@ class Targets:
 
     async def delete(self, key: Key, live: Json) -> None:
         meta = live["metadata"]
-        try:
+        with contextlib.suppress(ApiNotFound):
             await self.rest.delete(SECRETS, *key, uid=meta["uid"], resource_version=meta["resourceVersion"])
-        except ApiNotFound:
-            pass
         self._written.pop(key, None)
         self._verified.pop(key, None)
 
@@ -183,12 +185,15 @@ class Targets:
         return True
 
     async def delete_orphans(self, es: ExternalSecret, created_by: str) -> list[str]:
-        """Targets left behind by a rename: same `created-by` label, another name. Returns the deleted names."""
+        """Targets left behind by a rename: same `created-by` label, another name, still bound to us. Returns the deleted names.
+
+        The reference goes by the label alone, and so deletes the copy that somebody made of a Secret together with its labels.
+        """
         gone: list[str] = []
         for record in self.labelled(es.metadata.namespace, created_by):
             raw = None if record.name == es.target_name else await self.rest.get(SECRETS, record.namespace, record.name)
-            if raw is not None:
-                await self.delete((record.namespace, record.name), orjson.loads(raw))
+            if raw is not None and bound_to(live := orjson.loads(raw), es):
+                await self.delete((record.namespace, record.name), live)
                 gone.append(record.name)
         return gone
 
@@ -204,8 +209,11 @@ class Targets:
             found[kind, name] = data if kind == "ConfigMap" else {k: base64.b64decode(v).decode(errors="surrogateescape") for k, v in data.items()}
         return found
 
-    def forget(self, namespace: str, name: str) -> None:
-        self._verified.pop((namespace, name), None)
+    def lost(self, es: ExternalSecret) -> None:
+        """Our picture of the target proved wrong: read it before the next write."""
+        key = (es.metadata.namespace, es.target_name)
+        self._verified.pop(key, None)
+        self._doubtful.add(key)
 
     def _remember(self, key: Key, raw: bytes, inputs: bytes = b"") -> None:
         """Our own write updates what we know before the watch shows it."""

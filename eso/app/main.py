@@ -1,0 +1,69 @@
+"""The command line: which subcommand runs, and what its end means to the shell.
+
+Neighbours: flags.py parses, lifecycle.py runs the controller, `cli` prints. Exit codes: 0 done, 1 failed, 2 the arguments are off.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from eso.app.flags import UsageError, parse, usage
+from eso.errors import EsoError
+
+HELP = """usage: eso [controller] [--flag=value ...]
+       eso render -f EXTERNALSECRET.yaml --data DATA.yaml [...]
+
+  controller   reconcile ExternalSecrets and stores (also without the word: flags alone start it)
+  render       print the Secret that a manifest would give; `eso render --help`
+
+examples:
+  eso controller --loglevel=debug --namespace=shop
+  eso --enable-leader-election=true --concurrent=1
+  KUBECONFIG=~/.kube/config eso controller --live-addr=127.0.0.1:8082 --metrics-addr=0
+
+flags of controller:
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The entry point of `eso`; ends the process with the exit code."""
+    sys.exit(run(list(sys.argv[1:] if argv is None else argv)))
+
+
+def run(argv: list[str]) -> int:
+    command, rest = ("controller", argv) if not argv or argv[0].startswith("-") else (argv[0], argv[1:])
+    try:
+        match command:
+            case "render":
+                from eso.cli.render import main as render
+
+                return render(rest)
+            case "help":
+                print(HELP + usage())
+                return 0
+            case "controller" if {"--help", "-h"} & set(rest):
+                print(HELP + usage())
+                return 0
+            case "controller":
+                return controller(rest)
+            case _:
+                raise UsageError(f"unknown command: {command}", fix="see eso --help")
+    except UsageError as error:
+        print(f"eso: {error}" + (f" ({error.fix})" if error.fix else ""), file=sys.stderr)
+        return 2
+    except EsoError as error:
+        print(f"eso: {error}" + (f" ({error.fix})" if error.fix else ""), file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        return 141
+
+
+def controller(argv: list[str]) -> int:
+    settings = parse(argv)
+    from eso.app.lifecycle import serve  # the render command needs none of it
+
+    return serve(settings, dict(os.environ))

@@ -1,0 +1,107 @@
+"""The operator in a thread of the test, on a real API server under its own ServiceAccount, with a provider that the test scripts.
+
+Neighbours: tests/conformance builds its cases on it. Only the provider and the flags differ from the process that users run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any
+
+from e2e.harness.cluster import Cluster
+from eso.app.flags import parse
+from eso.app.lifecycle import run
+from eso.app.wiring import Operator
+from eso.kube.config import connect
+from eso.providers.contract import Provider
+from eso.runtime.clock import SystemClock
+from eso.stores.registry import PROVIDERS, Registry
+
+SYSTEM, ACCOUNT = "external-secrets-system", "external-secrets"
+
+
+class Log:
+    """Takes every line; `lines` are (level, text, fields)."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str, dict[str, Any]]] = []
+
+    def __getattr__(self, level: str) -> Callable[..., None]:
+        if level.startswith("_"):
+            raise AttributeError(level)
+        return lambda text, **fields: self.lines.append((level, text, fields))
+
+    def bind(self, **_: Any) -> Log:
+        return self
+
+
+class InProcess:
+    """`flags` by name, as on the command line; `providers` replace those of the same key. Use as a context manager."""
+
+    def __init__(self, cluster: Cluster, *, flags: Mapping[str, str] | None = None, providers: Mapping[str, Provider] | None = None) -> None:
+        # Named after the thread, so that operators side by side do not share a file that is being written.
+        self.environ = {"KUBECONFIG": str(cluster.kubeconfig_for_serviceaccount(SYSTEM, ACCOUNT))}
+        self.settings = parse([f"--{name}={value}" for name, value in ({"metrics-addr": "0", "live-addr": "0"} | dict(flags or {})).items()])
+        self.registry = Registry(PROVIDERS, dict(providers or {}))
+        self.log = Log()
+        self.operator: Operator | None = None
+        self.error: BaseException | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._up = threading.Event()
+        self._thread = threading.Thread(target=self._live, name="operator", daemon=True)
+
+    def __enter__(self) -> InProcess:
+        self._thread.start()
+        if not self._up.wait(30) or self.error is not None:
+            raise RuntimeError(f"the operator did not start: {self.error!r}")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+        if self.error is not None and error is None:
+            raise self.error
+
+    def stop(self) -> None:
+        """As SIGTERM does; returns when everything has ended."""
+        if self._loop is not None and self._stop is not None and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(30)
+        if self._thread.is_alive():
+            raise RuntimeError("the operator did not stop within 30 s")
+
+    def ask(self, question: Callable[[Operator], Any]) -> Any:
+        """`question(operator)`, answered on the operator's own loop."""
+        assert self._loop is not None and self.operator is not None
+        operator = self.operator
+
+        async def answer() -> Any:
+            return question(operator)
+
+        return asyncio.run_coroutine_threadsafe(answer(), self._loop).result(10)
+
+    def metrics(self) -> str:
+        """One scrape."""
+        assert self._loop is not None and self.operator is not None
+        return asyncio.run_coroutine_threadsafe(self.operator.metrics.scrape(), self._loop).result(10).decode()
+
+    def _live(self) -> None:
+        try:
+            asyncio.run(self._main())
+        except BaseException as error:
+            self.error = error
+        finally:
+            self._up.set()
+
+    async def _main(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        access = await connect(self.environ)
+        try:
+            self.operator = Operator(self.settings, access, SystemClock(), self.log, registry=self.registry)
+            self._loop.call_soon(self._up.set)
+            await run(self.operator, self._stop)
+        finally:
+            await access.close()
