@@ -1,0 +1,83 @@
+"""The library: every function a template can call besides the language's own.
+
+Neighbours: the evaluator looks names up in FUNCTIONS; each module here fills a TABLE of its own. `impure` is what World is for: only functions
+that take the budget can reach the clock and entropy, and only through it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from eso.template.bounds import Budget
+from eso.template.functions import (
+    dates,
+    dicts,
+    encoding,
+    flow,
+    jsons,
+    lists,
+    mathematics,
+    paths,
+    reflection,
+    regex,
+    semver,
+    strings,
+    urls,
+    yamls,
+)
+from eso.template.values import Function, Param, Value
+
+_MODULES = (
+    strings,
+    lists,
+    dicts,
+    mathematics,
+    flow,
+    reflection,
+    encoding,
+    paths,
+    regex,
+    dates,
+    jsons,
+    yamls,
+    semver,
+    urls,
+)
+_BYTES_PER_STEP = 256
+
+SLOW: frozenset[str] = frozenset()
+"""Functions that take milliseconds to seconds of pure computation: a template that names one should not be rendered on the event loop."""
+
+
+def _metered(function: Function) -> Function:
+    """A function that does not look at the budget pays a step per 256 bytes of the strings it is given, so that cheap calls on huge texts count."""
+    if function.budget or Param.STRING not in function.params:
+        return function
+    call = function.call
+
+    def metered(budget: Budget, *arguments: Value) -> Value:
+        size = 0
+        for argument in arguments:
+            if isinstance(argument, bytes):
+                size += len(argument)
+        if size >= _BYTES_PER_STEP:
+            budget.spend(size // _BYTES_PER_STEP)
+        return call(*arguments)
+
+    made: Callable[..., Value] = metered
+    return replace(function, call=made, budget=True)
+
+
+def _joined() -> dict[str, Function]:
+    joined: dict[str, Function] = {}
+    for module in _MODULES:
+        for name, function in module.TABLE.items():
+            if name in joined:
+                raise AssertionError(f"two functions are called {name}")
+            joined[name] = _metered(function)
+    return joined
+
+
+FUNCTIONS: dict[str, Function] = _joined()
+"""Name → function."""

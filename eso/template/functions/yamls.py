@@ -1,0 +1,447 @@
+"""YAML in and out, in the dialect of Go's yaml.v2 behind a JSON bridge: YAML 1.1 scalars, every key a string, lists not indented.
+
+Neighbours: jsons.py makes the tree that is written; apply.py parses rendered texts with `load`. Reading works on the parser's events with a stack of its
+own: nothing in a document can name a class, and aliases are copies paid from the budget.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from base64 import b64decode
+from binascii import Error as Base64DecodeError
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cmp_to_key
+
+import orjson
+import yaml
+from yaml.cyaml import CDumper, CParser
+from yaml.events import (
+    AliasEvent,
+    DocumentEndEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+    StreamStartEvent,
+)
+
+from eso.gocompat import text as gotext
+from eso.template.bounds import Budget
+from eso.template.functions import jsons, layouts
+from eso.template.functions.common import ELEMENT, afford
+from eso.template.functions.equality import deep_copy
+from eso.template.values import FunctionError, Param, Table, Value
+
+TABLE = Table()
+ANY, STRING = Param.ANY, Param.STRING
+
+Tree = bool | int | float | bytes | list["Tree"] | dict[bytes, "Tree"] | None
+
+_PREFIX = "tag:yaml.org,2002:"
+_WORDS: dict[str, tuple[str, bool | float | None]] = {}
+for _value, _spellings in (
+    (True, "y Y yes Yes YES true True TRUE on On ON"),
+    (False, "n N no No NO false False FALSE off Off OFF"),
+):
+    _WORDS |= {word: ("bool", _value) for word in _spellings.split()}
+_WORDS |= {word: ("null", None) for word in ("", "~", "null", "Null", "NULL")}
+_WORDS |= {word: ("float", float("nan")) for word in (".nan", ".NaN", ".NAN")}
+_WORDS |= {sign + word: ("float", float("inf")) for sign in ("", "+") for word in (".inf", ".Inf", ".INF")}
+_WORDS |= {"-" + word: ("float", float("-inf")) for word in (".inf", ".Inf", ".INF")}
+_INTEGER = re.compile(r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|([1-9][0-9]*|0))", re.ASCII)
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", re.ASCII)
+_BASE60 = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?", re.ASCII)
+_TIMESTAMPS = ("2006-1-2T15:4:5.999999999Z07:00", "2006-1-2t15:4:5.999999999Z07:00", "2006-1-2 15:4:5.999999999", "2006-1-2")
+_LONGEST_NUMBER = 400
+
+
+class YamlError(ValueError):
+    """Why a text is no YAML, in the words of Go's library, `yaml: ` included."""
+
+
+# --- scalars -----------------------------------------------------------------------------------------------------------------------------
+
+
+def resolve(text: str) -> tuple[str, bool | int | float | str | None]:
+    """Type (`null bool int float timestamp merge str`) and value of a plain scalar. A timestamp's value is its text."""
+    if (word := _WORDS.get(text)) is not None:
+        return word
+    if text == "<<":
+        return "merge", text
+    if text[0] in "+-0123456789":
+        if _is_timestamp(text):
+            return "timestamp", text
+        plain = text.replace("_", "")
+        if (integer := _integer(plain)) is not None:
+            return "int", integer
+        if (number := _float(plain)) is not None:
+            return "float", number
+    elif text[0] == "." and (number := _float(text)) is not None:
+        return "float", number
+    return "str", text
+
+
+def _integer(text: str) -> int | None:
+    found = _INTEGER.fullmatch(text) if len(text) < _LONGEST_NUMBER else None
+    if found is None:
+        return None
+    sign, *digits = found.groups()
+    number = next(int(part, base) for part, base in zip(digits, (16, 2, 8, 10), strict=True) if part is not None)
+    if sign == "-":
+        number = -number
+    # Without a sign Go tries an unsigned integer too.
+    return number if -(1 << 63) <= number < (1 << 63 if sign else 1 << 64) else None
+
+
+def _float(text: str) -> float | None:
+    if not _FLOAT.fullmatch(text):
+        return None
+    number = float(text)
+    return None if number in (float("inf"), float("-inf")) else number
+
+
+def _is_timestamp(text: str) -> bool:
+    if not re.match(r"[0-9]{4}-", text):
+        return False
+    for layout in _TIMESTAMPS:
+        try:
+            layouts.read(layout, text)
+            return True
+        except layouts.LayoutError:
+            continue
+    return False
+
+
+# --- in ----------------------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Open:
+    """A container whose events are still coming."""
+
+    value: list[Tree] | dict[bytes, Tree]
+    anchor: str | None
+    key: bytes | None = None
+    """Of a mapping: the key whose value comes next; None where a key comes next."""
+    merging: bool = False
+    """The next value is that of a `<<` key."""
+    merge_list: bool = field(default=False)
+    """A list of mappings to merge."""
+
+
+def load(budget: Budget, document: bytes) -> Tree:
+    """The first document as a JSON-like tree: integers stay integers, keys are text, nothing is None. Raises YamlError."""
+    budget.spend(len(document) // 16)
+    budget.check_size(len(document) + 5 * ELEMENT * sum(document.count(sign) for sign in (b",", b"[", b"{", b"\n", b":")))
+    try:
+        text = document.decode()
+    except UnicodeDecodeError:
+        raise YamlError("yaml: invalid leading UTF-8 octet") from None
+    return _Loading(budget).load(text)
+
+
+class _Loading:
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self.stack: list[_Open] = []
+        self.anchors: dict[str, Tree] = {}
+        self.result: Tree = None
+
+    def load(self, text: str) -> Tree:
+        try:
+            parser = CParser(io.StringIO(text))
+            try:
+                for event in _events(parser):
+                    self.budget.spend()
+                    if isinstance(event, DocumentEndEvent | StreamEndEvent):
+                        break
+                    self._take(event)
+            finally:
+                parser.dispose()
+        except yaml.MarkedYAMLError as error:
+            raise YamlError(_go_text(error)) from None
+        except yaml.YAMLError:
+            raise YamlError("yaml: control characters are not allowed") from None
+        return self.result
+
+    def _take(self, event: Event) -> None:
+        if isinstance(event, ScalarEvent):
+            self._scalar(event)
+        elif isinstance(event, MappingStartEvent):
+            self._open(event, {})
+        elif isinstance(event, SequenceStartEvent):
+            self._open(event, [])
+        elif isinstance(event, MappingEndEvent | SequenceEndEvent):
+            done = self.stack.pop()
+            if done.anchor is not None:
+                self.anchors[done.anchor] = done.value
+            self._add(done.value)
+        elif isinstance(event, AliasEvent):
+            self._alias(event.anchor)
+
+    def _open(self, event: MappingStartEvent | SequenceStartEvent, value: list[Tree] | dict[bytes, Tree]) -> None:
+        parent = self.stack[-1] if self.stack else None
+        if parent is not None and isinstance(parent.value, dict) and parent.key is None and not parent.merging:
+            raise YamlError("yaml: invalid map key")
+        self.budget.deeper(len(self.stack) + 1)
+        if event.anchor is not None:
+            self.anchors.pop(event.anchor, None)
+        self.stack.append(_Open(value, event.anchor))
+
+    def _alias(self, name: str) -> None:
+        if name not in self.anchors:
+            if any(part.anchor == name for part in self.stack):
+                raise YamlError(f"yaml: anchor '{name}' value contains itself")
+            raise YamlError(f"yaml: unknown anchor '{name}' referenced")
+        self._add(deep_copy(self.budget, self.anchors[name]), alias=True)
+
+    def _scalar(self, event: ScalarEvent) -> None:
+        kind, value = _typed(event)
+        parent = self.stack[-1] if self.stack else None
+        is_key = parent is not None and isinstance(parent.value, dict) and parent.key is None and not parent.merging
+        if is_key and kind == "merge":
+            assert parent is not None
+            parent.merging = True
+            return
+        tree = value.encode() if isinstance(value, str) else value
+        if event.anchor is not None:
+            self.anchors[event.anchor] = tree
+        self._add(tree)
+
+    def _add(self, value: Tree, *, alias: bool = False) -> None:
+        if not self.stack:
+            self.result = value
+            return
+        parent = self.stack[-1]
+        if isinstance(parent.value, list):
+            parent.value.append(value)
+        elif parent.merging:
+            parent.merging = False
+            _merge(parent.value, value)
+        elif parent.key is None:
+            parent.key = key_text(value)
+        else:
+            parent.value[parent.key] = value
+            parent.key = None
+
+
+def _events(parser: CParser) -> Iterator[Event]:
+    while True:
+        event = parser.get_event()
+        if event is None:
+            return
+        yield event
+
+
+def _typed(event: ScalarEvent) -> tuple[str, bool | int | float | str | bytes | None]:
+    """Type and value of a scalar event; explicit tags convert or fail as in Go."""
+    tag, text = event.tag, event.value
+    if not tag:
+        return resolve(text) if event.implicit[0] else ("str", text)
+    if not tag.startswith(_PREFIX):
+        return "str", text
+    wanted = tag.removeprefix(_PREFIX)
+    if wanted == "binary":
+        try:
+            return "str", b64decode(re.sub(r"\s", "", text), validate=True)
+        except (Base64DecodeError, ValueError):
+            raise YamlError("yaml: !!binary value contains invalid base64 data") from None
+    if wanted not in ("bool", "int", "float", "null", "timestamp", "merge"):
+        return "str", text
+    found, value = resolve(text)
+    if wanted == "float" and isinstance(value, int) and found == "int":
+        return "float", float(value)
+    if found != wanted:
+        raise YamlError(f"yaml: cannot decode !!{found} as a !!{wanted}")
+    return found, value
+
+
+def key_text(value: Tree) -> bytes:
+    """A mapping key as JSON has it: `yes` is true, 010 is 8, 1.10 is 1.1 (at single precision)."""
+    match value:
+        case bytes():
+            return value
+        case bool():
+            return b"true" if value else b"false"
+        case int():
+            return b"%d" % value
+        case float():
+            text = gotext.format_float(value, bits=32)
+            return {"+Inf": ".inf", "-Inf": "-.inf", "NaN": ".nan"}.get(text, text).encode()
+    raise YamlError("unsupported map key of type: <nil>" if value is None else "yaml: invalid map key")
+
+
+def _merge(target: dict[bytes, Tree], value: Tree) -> None:
+    """`<<`: in the order of the text, so it overwrites what stands before it; of a list the earlier mappings win."""
+    for source in reversed(value) if isinstance(value, list) else [value]:
+        if not isinstance(source, dict):
+            raise YamlError("yaml: map merge requires map or sequence of maps as the value")
+        target.update(source)
+
+
+def _go_text(error: yaml.MarkedYAMLError) -> str:
+    scanner = isinstance(error, yaml.scanner.ScannerError)
+    line = 0
+    if error.problem_mark is not None and error.problem_mark.line:
+        line = error.problem_mark.line + scanner
+    elif error.context_mark is not None and error.context_mark.line:
+        line = error.context_mark.line + scanner
+    return f"yaml: {f'line {line}: ' if line else ''}{error.problem or 'unknown problem parsing YAML content'}"
+
+
+@TABLE.function("fromYaml", params=(STRING,), budget=True)
+def from_yaml(budget: Budget, text: bytes) -> dict[bytes, Value]:
+    """The mapping in the text with every number a float64; for what is none, a dict with the key `Error`."""
+    try:
+        tree = load(budget, text)
+    except YamlError as error:
+        return {b"Error": f"error converting YAML to JSON: {error}".encode()}
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        kind = {list: "array", bytes: "string", bool: "bool"}.get(type(tree), "number")
+        found = f"cannot unmarshal {kind} into Go value of type map[string]interface {{}}"
+        return {b"Error": f"error unmarshaling JSON: while decoding JSON: json: {found}".encode()}
+    try:
+        return _with_floats(budget, tree)
+    except YamlError as error:
+        return {b"Error": f"error converting YAML to JSON: {error}".encode()}
+
+
+def _with_floats(budget: Budget, tree: dict[bytes, Tree]) -> dict[bytes, Value]:
+    pending: list[list[Tree] | dict[bytes, Tree]] = [tree]
+    while pending:
+        part = pending.pop()
+        budget.spend(len(part))
+        for key, value in part.items() if isinstance(part, dict) else enumerate(part):
+            if isinstance(value, dict | list):
+                pending.append(value)
+            elif isinstance(value, bytes) and not value.isascii():
+                part[key] = gotext.runes(value).encode()  # type: ignore[index]  # the key came from this part
+            elif isinstance(value, int | float) and not isinstance(value, bool):
+                number = float(value)
+                if number != number or number in (float("inf"), float("-inf")):
+                    raise YamlError(f"json: unsupported value: {gotext.format_float(number)}")
+                part[key] = number  # type: ignore[index]  # the key came from this part
+    return tree
+
+
+# --- out ---------------------------------------------------------------------------------------------------------------------------------
+
+
+class _Writer:
+    def __init__(self, budget: Budget, stream: io.StringIO) -> None:
+        self.budget = budget
+        self.emitter = CDumper(stream, allow_unicode=True, width=80, indent=2)
+
+    def document(self, tree: object) -> None:
+        try:
+            for event in (StreamStartEvent(), DocumentStartEvent(explicit=False)):
+                self.emitter.emit(event)
+            self._node(tree)
+            for event in (DocumentEndEvent(explicit=False), StreamEndEvent()):
+                self.emitter.emit(event)
+        finally:
+            self.emitter.dispose()
+
+    def _node(self, tree: object) -> None:
+        self.budget.spend()
+        if isinstance(tree, dict):
+            self.emitter.emit(MappingStartEvent(None, None, True, flow_style=False))
+            self.budget.spend(8 * len(tree))
+            for key in sorted(tree, key=_by_natural_order):
+                self._scalar(key)
+                self._node(tree[key])
+            self.emitter.emit(MappingEndEvent())
+        elif isinstance(tree, list):
+            self.emitter.emit(SequenceStartEvent(None, None, True, flow_style=False))
+            for value in tree:
+                self._node(value)
+            self.emitter.emit(SequenceEndEvent())
+        else:
+            self._scalar(tree)
+
+    def _scalar(self, value: object) -> None:
+        style = None
+        match value:
+            case None:
+                text = "null"
+            case bool():
+                text = "true" if value else "false"
+            case int():
+                text = str(value)
+            case float():
+                text = gotext.format_float(value)
+            case _:
+                text = str(value)
+                style = "|" if "\n" in text else '"' if resolve(text)[0] != "str" or _BASE60.fullmatch(text) else None
+        self.budget.check_size(ELEMENT)
+        self.emitter.emit(ScalarEvent(None, None, (True, True), text, style=style))
+
+
+def _natural_order(left: str, right: str) -> int:
+    """Letters by code point, behind everything else; runs of digits by their number."""
+    for at, (a, b) in enumerate(zip(left, right, strict=False)):
+        if a == b:
+            continue
+        letter_a, letter_b = gotext.is_letter(a), gotext.is_letter(b)
+        if letter_a and letter_b:
+            return -1 if a < b else 1
+        if letter_a or letter_b:
+            return -1 if letter_b else 1
+        lead = ""
+        if "0" in (a, b) and _has_number_before(left, at):
+            lead = "1"  # inside a number a zero counts as a digit of it
+        digits_a, digits_b = _digits(left, at), _digits(right, at)
+        number_a, number_b = int(lead + digits_a or "0"), int(lead + digits_b or "0")
+        keys = (number_a, len(digits_a), a), (number_b, len(digits_b), b)
+        return -1 if keys[0] < keys[1] else 1
+    return len(left) - len(right)
+
+
+def _has_number_before(text: str, at: int) -> bool:
+    while at > 0 and text[at - 1].isdecimal():
+        at -= 1
+        if text[at] != "0":
+            return True
+    return False
+
+
+def _digits(text: str, at: int) -> str:
+    end = at
+    while end < len(text) and end - at < _LONGEST_NUMBER and text[end].isdecimal():
+        end += 1
+    return text[at:end]
+
+
+_by_natural_order = cmp_to_key(_natural_order)
+
+
+def dump(budget: Budget, value: Value) -> bytes:
+    """YAML with its final newline. Raises FunctionError for what JSON cannot hold."""
+    document = jsons.encode(budget, value, html=False)
+    afford(budget, 4 * len(document))
+    stream = io.StringIO()
+    tree = orjson.loads(document)
+    _Writer(budget, stream).document(tree)
+    text = stream.getvalue()
+    if not isinstance(tree, dict | list):
+        text = text.removesuffix("...\n")  # the emitter ends a lone open scalar with a document marker
+    return text.encode()
+
+
+@TABLE.function("toYaml", params=(ANY,), budget=True)
+def to_yaml(budget: Budget, value: Value) -> bytes:
+    """Without the final newline; empty for what JSON cannot hold."""
+    try:
+        return dump(budget, value).removesuffix(b"\n")
+    except FunctionError:
+        return b""
+
+
