@@ -1,0 +1,465 @@
+"""What a GJSON path names in a JSON text, found without decoding it: results keep the source text of the document.
+
+Neighbours: jsonmap.py renders results, gjsonpath.py has the grammar, gjsonmodifiers.py the `@` functions. The text is scanned, not validated: on other text
+nothing is found. Of equal member names the first counts. Work is bounded, because a path comes from a user and can ask for doubling.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from eso.errors import Terminal
+from eso.gocompat import jsonenc, regexp
+from eso.gocompat import text as gotext
+from eso.values import gjsonpath
+from eso.values.gjsonpath import ElementStep, MemberStep, Query
+
+WORK_LIMIT: Final = 32 << 20
+"""Bytes that one look-up may read or produce."""
+
+
+class PathRefused(Terminal):
+    """The path asks for more work than a look-up may take; this is no "not found"."""
+
+
+class Kind(IntEnum):
+    NULL = 0
+    FALSE = 1
+    NUMBER = 2
+    STRING = 3
+    TRUE = 4
+    JSON = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A value: its source text and, for strings and numbers, what it means."""
+
+    kind: Kind
+    raw: bytes
+    string: bytes = b""
+    number: float = 0.0
+
+    @property
+    def exists(self) -> bool:
+        return self.kind != Kind.NULL or bool(self.raw)
+
+    def text(self) -> bytes:
+        """Text unescaped, digits as written, other numbers in plain decimal, null empty, objects and arrays as written."""
+        match self.kind:
+            case Kind.NULL:
+                return b""
+            case Kind.FALSE:
+                return b"false"
+            case Kind.TRUE:
+                return b"true"
+            case Kind.STRING:
+                return self.string
+            case Kind.JSON:
+                return self.raw
+        return self.raw if self.raw.removeprefix(b"-").isdigit() or self.raw == b"-" else gotext.decimal_number(self.number).encode()
+
+
+MISSING: Final = Found(Kind.NULL, b"")
+
+
+class Work:
+    """Counts what one look-up reads and produces."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, limit: int = WORK_LIMIT) -> None:
+        self.left = limit
+
+    def spend(self, size: int) -> None:
+        self.left -= size + 16
+        if self.left < 0:
+            raise PathRefused("property path asks for too much work", fix="name the value by a plain path")
+
+
+def get(document: bytes, path: bytes) -> Found | None:
+    """What `path` names; None when nothing. Raises PathRefused."""
+    try:
+        found = find(document, path, Work())
+    except RecursionError:
+        raise PathRefused("property path or document is nested too deeply") from None
+    return found if found.exists else None
+
+
+def find(document: bytes, path: bytes, work: Work) -> Found:
+    """`get` within the work that is left."""
+    while True:
+        work.spend(len(document) + len(path))
+        head = path[:1] if len(path) > 1 else b""
+        if head in (b"@", b"!") and (made := _made(document, path, work)) is not None:
+            document, path = made
+            if path[:1] not in (b"|", b"."):
+                return parse(document)
+        elif head in (b"[", b"{") and (selected := gjsonpath.selections(path)) is not None and selected[1][:1] in (b"", b"|", b"."):
+            document, path = _multipath(document, head, selected[0], work), selected[1]
+            if not path:
+                return Found(Kind.JSON, document)
+        else:
+            search = _Search(document, work)
+            search.run(path)
+            if search.pipe is None:
+                return search.value
+            document, path = search.value.raw, b"|" + search.pipe
+        path = path[1:]
+
+
+def parse(document: bytes) -> Found:
+    """The first value of the text; an object or array with all that follows it."""
+    start = _FIRST.match(document)
+    if start is None:
+        return MISSING
+    if document[start.end() - 1] in b"{[":
+        return Found(Kind.JSON, document[start.end() - 1 :])
+    found = value_at(document, start.end() - 1)
+    if found is not None:
+        return found[0]
+    inner = document[start.end() :]  # a string that is never closed
+    return Found(Kind.STRING, document[start.end() - 1 :], gjsonpath.unescape(inner) if b"\\" in inner else inner)
+
+
+def items(value: Found) -> Iterator[tuple[Found, Found]]:
+    """Key and value of each member, or MISSING and value of each element; a scalar is its own only element."""
+    if not value.exists:
+        return
+    if value.kind != Kind.JSON:
+        yield MISSING, value
+        return
+    document, at = value.raw, 1
+    is_object = document[:1] == b"{"
+    while True:
+        key = MISSING
+        if is_object:
+            quote = document.find(b'"', at)
+            read = value_at(document, quote) if quote >= 0 else None
+            if read is None:
+                return
+            key, at = read
+        start = _VALUE.search(document, at)
+        read = value_at(document, start.start()) if start else None
+        if read is None:
+            return
+        yield key, read[0]
+        at = read[1] + 1
+
+
+def value_at(document: bytes, at: int) -> tuple[Found, int] | None:
+    """The value that starts at `at`, and where it ends; None for a string that is never closed."""
+    first = document[at]
+    if first in b"{[":
+        end = gjsonpath.balanced(document, at)
+        return Found(Kind.JSON, document[at:end]), end
+    if first == 0x22:
+        closed = _STRING.match(document, at)
+        if closed is None:
+            return None
+        inner = closed[0][1:-1]
+        return Found(Kind.STRING, closed[0], gjsonpath.unescape(inner) if b"\\" in inner else inner), closed.end()
+    if first in b"tf" or (first == 0x6E and document[at + 1 : at + 2] in (b"u", b"")):
+        word = _WORD.match(document, at)
+        assert word is not None
+        kind = Kind.TRUE if first == 0x74 else Kind.FALSE if first == 0x66 else Kind.NULL
+        return Found(kind, word[0]), word.end()
+    number = _NUMBER.match(document, at)
+    assert number is not None
+    return Found(Kind.NUMBER, number[0], number=to_float(number[0])), number.end()
+
+
+def to_float(text: bytes) -> float:
+    """0 where the text is no number."""
+    if _DECIMAL.fullmatch(text):
+        return float(text)
+    name = text.lstrip(b"+-").lower()
+    if name in (b"inf", b"infinity"):
+        return float("-inf") if text.startswith(b"-") else float("inf")
+    return float("nan") if text.lower() == b"nan" else 0.0
+
+
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_WORD: Final = re.compile(rb".[a-z]*", re.DOTALL)
+_NUMBER: Final = re.compile(rb".[^\x00-\x20,\]}]*", re.DOTALL)
+_DECIMAL: Final = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_FIRST: Final = re.compile(rb'[\x00-\x20]*["{\[ntf+\-0-9iIN]')
+_CONTAINER: Final = re.compile(rb"[{\[]")
+_KEY: Final = re.compile(rb'["}]')
+_VALUE: Final = re.compile(rb'["{\[ntf+\-0-9iIN]')
+_ITEM: Final = re.compile(rb'["{\[\]ntf+\-0-9iIN]')
+
+
+class _Search:
+    """One walk down a document. `value` may be set without a hit: the result of a query for all, which a later member may still replace."""
+
+    def __init__(self, document: bytes, work: Work) -> None:
+        self.document, self.work = document, work
+        self.value = MISSING
+        self.pipe: bytes | None = None
+
+    def run(self, path: bytes) -> None:
+        if path.startswith(b".."):  # the text is JSON lines
+            self.array(0, path[2:])
+        elif (start := _CONTAINER.search(self.document)) is not None:
+            self.below(start.start(), path)
+
+    def below(self, at: int, path: bytes) -> bool:
+        return self.object(at + 1, path) if self.document[at] == 0x7B else self.array(at + 1, path)
+
+    def object(self, at: int, path: bytes) -> bool:
+        step, document = gjsonpath.member_step(path), self.document
+        names = _Names(step)
+        self.pipe = step.pipe if step.pipe is not None else self.pipe
+        while (key := _KEY.search(document, at)) is not None and key[0] == b'"':
+            name = _STRING.match(document, key.start())
+            start = _VALUE.search(document, name.end()) if name else None
+            if name is None or start is None:
+                return False
+            if names.match(name[0][1:-1]):
+                self.work.spend(0)
+                if step.rest is None:
+                    return self.hit(start.start())
+                if document[start.start()] in b"{[" and self.below(start.start(), step.rest):
+                    return True
+            end = self.end_of(start.start())
+            if end is None:
+                return False
+            at = end
+        return False
+
+    def array(self, at: int, path: bytes) -> bool:
+        step, document = gjsonpath.element_step(path), self.document
+        self.pipe = step.pipe if step.pipe is not None else self.pipe
+        chosen: list[bytes] | None = None
+        starts: list[int] = []
+        count = 0
+        while True:
+            starts.append(at)
+            item = _ITEM.search(document, at)
+            if item is None or item[0] == b"]":
+                return self.at_end(step, chosen, starts if step.each is not None else [], count)
+            if step.query is not None:
+                read = value_at(document, item.start())
+                if read is None:
+                    return False
+                chosen = chosen if chosen is not None else []
+                if self.accepts(step, step.query, read[0], chosen):
+                    return True
+                at = read[1]
+            else:
+                if step.index == count:
+                    if step.rest is None:
+                        return self.hit(item.start())
+                    if item[0] in (b"{", b"[") and self.below(item.start(), step.rest):
+                        return True
+                end = self.end_of(item.start())
+                if end is None:
+                    return False
+                at = end
+            count += 1
+
+    def hit(self, at: int) -> bool:
+        read = value_at(self.document, at)
+        if read is not None:
+            self.value = read[0]
+        return read is not None
+
+    def end_of(self, at: int) -> int | None:
+        first = self.document[at]
+        if first in b"{[":
+            return gjsonpath.balanced(self.document, at)
+        if first == 0x22:
+            closed = _STRING.match(self.document, at)
+            return closed.end() if closed else None
+        read = value_at(self.document, at)
+        assert read is not None
+        return read[1]
+
+    def accepts(self, step: ElementStep, query: Query, element: Found, chosen: list[bytes]) -> bool:
+        """Whether the search ends with this element: it holds the query, and the query is not for all."""
+        if element.kind == Kind.JSON:
+            tested = find(element.raw, query.path, self.work)
+        elif query.path:
+            return False
+        else:
+            tested = element
+        if not holds(query, tested):
+            return False
+        result = element
+        if step.rest is not None:
+            path, pipe = gjsonpath.split_pipe(step.rest)
+            self.pipe = pipe if pipe is not None else self.pipe
+            result = find(element.raw, path, self.work)
+        if not query.every:
+            self.value = result
+            return True
+        if raw := result.raw or result.text():
+            chosen.append(raw)
+        return False
+
+    def at_end(self, step: ElementStep, chosen: list[bytes] | None, starts: list[int], count: int) -> bool:
+        if step.counts and step.each is not None:
+            self.value = Found(Kind.JSON, b"[" + b",".join(self.from_each(step.each, starts)) + b"]")
+            return True
+        if step.counts:
+            self.value = Found(Kind.NUMBER, str(count).encode(), number=float(count))
+            return True
+        if not self.value.exists and step.query is not None and step.query.every:
+            self.value = Found(Kind.JSON, b"[" + b",".join(chosen or ()) + b"]")
+        return False
+
+    def from_each(self, path: bytes, starts: list[int]) -> Iterator[bytes]:
+        path, pipe = gjsonpath.split_pipe(path)
+        self.pipe = pipe if pipe is not None else self.pipe
+        for at in starts:
+            item = _ITEM.search(self.document, at)
+            read = value_at(self.document, item.start()) if item and item[0] != b"]" else None
+            if read is not None and (found := find(read[0].raw, path, self.work)).exists:
+                yield found.raw or found.text()
+
+
+class _Names:
+    """Compares member names with a step."""
+
+    __slots__ = ("_glob", "_name")
+
+    def __init__(self, step: MemberStep) -> None:
+        self._name, self._glob = step.name, glob(step.name) if step.wild else None
+
+    def match(self, inner: bytes) -> bool:
+        """`inner` as it stands in the document, between the quotes."""
+        name = gjsonpath.unescape(inner) if b"\\" in inner else inner
+        return self._name == name if self._glob is None else self._glob.matches(name)
+
+
+def glob(pattern: bytes) -> regexp.Regexp:
+    """`*` for any run of characters, `?` for one, a backslash before a literal one."""
+    parts = []
+    for found in re.finditer(rb"\\.|\*+|\?|[^\\*?]+|\\", pattern, re.DOTALL):
+        match found[0][:1]:
+            case b"*":
+                parts.append(b".*")
+            case b"?":
+                parts.append(b".")
+            case b"\\" if len(found[0]) == 1:
+                parts.append(rb"[^\x00-\x{10FFFF}]")  # a backslash at the end matches nothing
+            case b"\\":
+                parts.append(regexp.quote_meta(found[0][1:]))
+            case _:
+                parts.append(regexp.quote_meta(found[0]))
+    return regexp.compile(rb"(?s)\A" + gotext.runes(b"".join(parts)).encode() + rb"\z")
+
+
+def holds(query: Query, value: Found) -> bool:
+    wanted = query.value
+    if wanted.startswith(b"~"):
+        truth = _truths(value).get(wanted[1:])
+        wanted = b"true" if truth is not None else b""
+        value = MISSING if truth is None else Found(Kind.TRUE, b"true") if truth else Found(Kind.FALSE, b"false")
+    if not value.exists:
+        return False
+    if not query.operator:
+        return True
+    match value.kind:
+        case Kind.STRING:
+            if query.operator in (b"%", b"!%"):
+                return glob(wanted).matches(value.string) == (query.operator == b"%")
+            return _compares(query.operator, (value.string > wanted) - (value.string < wanted))
+        case Kind.NUMBER:
+            return _compares_numbers(query.operator, value.number, to_float(wanted))
+        case Kind.TRUE:
+            return {b"=": wanted == b"true", b"!=": wanted != b"true", b">": wanted == b"false", b">=": True}.get(query.operator, False)
+        case Kind.FALSE:
+            return {b"=": wanted == b"false", b"!=": wanted != b"false", b"<": wanted == b"true", b"<=": True}.get(query.operator, False)
+        case _:
+            return False
+
+
+def _compares(operator: bytes, order: int) -> bool:
+    return {b"=": order == 0, b"!=": order != 0, b"<": order < 0, b"<=": order <= 0, b">": order > 0, b">=": order >= 0}.get(operator, False)
+
+
+def _compares_numbers(operator: bytes, left: float, right: float) -> bool:
+    if left != left or right != right:  # NaN is unequal and in no order
+        return operator == b"!="
+    return _compares(operator, (left > right) - (left < right))
+
+
+def truth(value: Found) -> bool:
+    """True, a number other than 0, or a text that says so."""
+    match value.kind:
+        case Kind.STRING:
+            return value.string.lower() in (b"1", b"t", b"true")
+        case Kind.NUMBER:
+            return value.number != 0
+        case _:
+            return value.kind == Kind.TRUE
+
+
+def _truths(value: Found) -> dict[bytes, bool]:
+    falseish = (
+        value.kind in (Kind.NULL, Kind.FALSE)
+        or (value.kind == Kind.NUMBER and value.number == 0)
+        or (value.kind == Kind.STRING and value.string.lower() in (b"0", b"f", b"false"))
+    )
+    return {b"*": value.exists, b"null": value.kind == Kind.NULL, b"true": truth(value), b"false": falseish}
+
+
+def _made(document: bytes, path: bytes, work: Work) -> tuple[bytes, bytes] | None:
+    """The text that a modifier or a literal at the front of `path` makes, and the rest of the path."""
+    from eso.values import gjsonmodifiers  # it walks documents with `find`
+
+    if path.startswith(b"!"):
+        return _literal(path)
+    named = gjsonpath.modifier(path)
+    if named is None:
+        return None
+    name, argument, rest = named
+    made = gjsonmodifiers.apply(name, document, argument, work)
+    work.spend(len(made))
+    return made, rest
+
+
+def _literal(path: bytes) -> tuple[bytes, bytes] | None:
+    body = path[1:]
+    if body[:1] in (b"{", b"["):
+        end = gjsonpath.balanced(body, 0)
+        return body[:end], body[end:]
+    if (quoted := _QUOTED_OR_NUMBER.match(body)) is not None:
+        return quoted[0], body[quoted.end() :]
+    name = re.split(rb"[|.]", body, maxsplit=1)[0]
+    if name.lower() in (b"true", b"false", b"null", b"nan", b"inf"):
+        return name, body[len(name) :]
+    return None
+
+
+_QUOTED_OR_NUMBER: Final = re.compile(rb'["+\-0-9].*', re.DOTALL)
+
+
+def _multipath(document: bytes, kind: bytes, parts: list[gjsonpath.Selection], work: Work) -> bytes:
+    out = []
+    for part in parts:
+        found = find(document, part.path, work)
+        if not found.exists:
+            continue
+        raw = found.raw or found.text() or b"null"
+        if kind == b"{":
+            quoted = part.name[:1] == b'"' and valid(part.name)
+            raw = (part.name if quoted else jsonenc.encode_string(part.name or gjsonpath.last_name(part.path))) + b":" + raw
+        work.spend(len(raw))
+        out.append(raw)
+    return kind + b",".join(out) + (b"}" if kind == b"{" else b"]")
+
+
+def valid(text: bytes) -> bool:
+    """Whether the whole text is one JSON value."""
+    try:
+        jsonenc.decode(text, keep_numbers=True)
+    except jsonenc.JsonError:
+        return False
+    return True
