@@ -139,10 +139,11 @@ class Demo:
 
     def failure(self, error: BaseException) -> None:
         self.tell.head("It did not work")
-        self.tell.line(f"  {error}")
-        if self.operator:
-            self.tell.head("Last lines of the operator's log")
-            self.tell.line(self.operator.child.tail(20) or "  (empty)")
+        self.tell.line("  " + str(error).split("\n--- ")[0])  # the end of a log follows below
+        child = self.operator.child if self.operator else next((one for one in self.children if not one.alive), None)
+        if child is not None:
+            self.tell.head(f"Last lines of the log of {child.name}")
+            self.tell.line(child.tail(20) or "  (empty)")
         self.tell.line()
         self.tell.line(f"  logs: {self.folder} (operator: controlplane/operator/operator.log; API server: controlplane/logs, controlplane/audit.log)")
 

@@ -44,7 +44,7 @@ class Metrics:
         self.text = text
         self.samples = {(s.name, frozenset(s.labels.items())): s.value for family in text_string_to_metric_families(text) for s in family.samples}
 
-    def sum(self, name: str, **labels: str) -> float:
+    def sum(self, name: str, /, **labels: str) -> float:
         """Sum over all series of that name whose labels include the given ones; 0 when there are none."""
         wanted = set(labels.items())
         return sum(value for (one, have), value in self.samples.items() if one == name and wanted <= have)
