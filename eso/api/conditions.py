@@ -15,15 +15,19 @@ from eso.api.meta import Condition
 def set_condition(conditions: Iterable[Condition], wanted: Condition) -> tuple[Condition, ...]:
     """All conditions of other types, then `wanted`.
 
-    Nothing moves when status, reason and message are what they were. `last_transition_time` moves only with the status.
+    Nothing moves when status, reason, message and generation are what they were. `last_transition_time` moves only with the status.
     """
     before = tuple(conditions)
     old = condition(before, wanted.type)
-    if old is not None and (old.status, old.reason, old.message) == (wanted.status, wanted.reason, wanted.message):
+    if old is not None and said(old) == said(wanted):
         return before
     if old is not None and old.status == wanted.status:
         wanted = msgspec.structs.replace(wanted, last_transition_time=old.last_transition_time)
     return (*(c for c in before if c.type != wanted.type), wanted)
+
+
+def said(c: Condition) -> tuple[str, str, str, int]:
+    return c.status, c.reason, c.message, c.observed_generation
 
 
 def condition(conditions: Iterable[Condition], type: str) -> Condition | None:

@@ -99,6 +99,7 @@ class Condition(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel",
     reason: str = ""
     message: str = ""
     last_transition_time: datetime | None = None
+    observed_generation: int = 0  # 0 = not said
 
 
 class Undecodable(msgspec.Struct, frozen=True):

@@ -248,6 +248,7 @@ def external_secret_status() -> Schema:
     condition = {
         "lastTransitionTime": time("When `status` last changed."),
         "message": text(),
+        "observedGeneration": integer("The generation that this condition is about."),
         "reason": text(),
         "status": text("True, False or Unknown."),
         "type": choice("", "Ready", "Deleted"),

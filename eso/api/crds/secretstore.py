@@ -37,6 +37,7 @@ def secret_store_status() -> Schema:
     condition = {
         "lastTransitionTime": time("When `status` last changed."),
         "message": text(),
+        "observedGeneration": integer("The generation that this condition is about."),
         "reason": text(),
         "status": text("True, False or Unknown."),
         "type": text(),

@@ -25,7 +25,7 @@ from eso.reconcile.externalsecret.generic import GenericTargets
 from eso.reconcile.externalsecret.manifest import ManifestFailed, desired_manifest, refuse
 from eso.reconcile.externalsecret.readplan import primary_key, read_plan, stores_of
 from eso.reconcile.externalsecret.refresh import Synced, come_back, first_due, readable, slot
-from eso.reconcile.externalsecret.report import Event, Report, Told, failed, parked, status_patch, succeeded
+from eso.reconcile.externalsecret.report import Event, Report, Told, failed, parked, seen_patch, status_patch, succeeded
 from eso.reconcile.externalsecret.targets import Key, Targets
 from eso.runtime.outcome import Done, Outcome, Retry, Wake
 from eso.stores.gate import GateClosed
@@ -83,6 +83,7 @@ class ReconcileExternalSecret:
         self.identity, self.emit, self.meter, self.monotonic, self.log = identity, emit, meter, monotonic, log
         self._synced: dict[Key, tuple[str, Synced]] = {}  # uid, what this process knows of the last success
         self._written: dict[Key, datetime] = {}  # last status write, for the heartbeat
+        self._told: dict[Key, int] = {}  # the generation told last
 
     async def reconcile(self, key: Key, wake: Wake, now: datetime) -> Outcome:
         """One pass; counted and timed whatever happens."""
@@ -120,6 +121,7 @@ class ReconcileExternalSecret:
                     await self.targets.label(es)
                     return Retry()
                 case Idle():
+                    await self.say(es, seen_patch(es, self._told.get(key, 0)))
                     return come_back(es, synced.due, now)
             assembled = assemble(  # 14
                 await gather(read_plan(es), self.reader, es.metadata.namespace, wake.triggered),
@@ -214,15 +216,24 @@ class ReconcileExternalSecret:
             self.meter.ready(key, report.condition.status)
         last = self._written.get(key) or es.status.refresh_time
         heartbeat_due = last is None or now - last >= timedelta(seconds=self.settings.heartbeat_seconds)
-        patch = status_patch(es, report, now, heartbeat_due=heartbeat_due)
+        patch = status_patch(es, report, now, heartbeat_due=heartbeat_due, told_generation=self._told.get(key, 0))
+        if not await self.say(es, patch):
+            return
         if patch is not None:
-            try:
-                await self.rest.patch(EXTERNAL_SECRETS, *key, {"metadata": {"uid": es.metadata.uid}, "status": patch}, subresource="status")
-            except NotFound:
-                return  # deleted meanwhile: the watch tells
             self._written[key] = now
         for event in report.events:
             self.emit(es, event)
+
+    async def say(self, es: ExternalSecret, patch: dict[str, Any] | None) -> bool:
+        """Writes the status, if there is something to write. False when the object is gone: the watch will tell."""
+        key = (es.metadata.namespace, es.metadata.name)
+        if patch is not None:
+            try:
+                await self.rest.patch(EXTERNAL_SECRETS, *key, {"metadata": {"uid": es.metadata.uid}, "status": patch}, subresource="status")
+            except (NotFound, Conflict):
+                return False
+            self._told[key] = es.metadata.generation
+        return True
 
     async def clean_up(self, es: ExternalSecret | Undecodable) -> Outcome:
         """Section 4: never needs the backend. An object that cannot be read names no target: it just goes."""
@@ -266,6 +277,7 @@ class ReconcileExternalSecret:
     def forget(self, key: Key) -> Outcome:
         self._synced.pop(key, None)
         self._written.pop(key, None)
+        self._told.pop(key, None)
         self.generic.release(key)
         self.meter.gone(key)
         return Done()

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from eso.api.conditions import set_condition
 from eso.api.externalsecret import ExternalSecret
 from eso.api.hashing import synced_resource_version
@@ -176,12 +178,17 @@ def parked(es: ExternalSecret, closed: GateClosed, slot_missed: bool) -> Report:
     return Report(outcome, Condition("Ready", "False", words(es).failed, FETCH_FAILED), (event,), error=True)
 
 
-def status_patch(es: ExternalSecret, report: Report, start: datetime, *, heartbeat_due: bool) -> dict[str, Any] | None:
-    """The merge patch for the status subresource, or None when nothing that users rely on would change."""
+def status_patch(es: ExternalSecret, report: Report, start: datetime, *, heartbeat_due: bool, told_generation: int = 0) -> dict[str, Any] | None:
+    """The merge patch for the status subresource, or None when nothing that users rely on would change.
+
+    `told_generation`: what this process wrote last; the CRDs of the reference have no member for it and drop it, which is no reason to write again.
+    """
     if report.condition is None:
         return None
-    status = es.status
-    conditions = set_condition(status.conditions, replace_transition(report.condition, start))
+    status, generation = es.status, es.metadata.generation
+    pruned = told_generation == generation and status.observed_generation == 0
+    wanted = msgspec.structs.replace(report.condition, last_transition_time=start.replace(microsecond=0), observed_generation=0 if pruned else generation)
+    conditions = set_condition(status.conditions, wanted)
     version = synced_resource_version(es.metadata) if report.synced else status.synced_resource_version
     binding = report.binding or (status.binding.name if status.binding else "")
     same = (
@@ -189,7 +196,7 @@ def status_patch(es: ExternalSecret, report: Report, start: datetime, *, heartbe
         and version == status.synced_resource_version
         and status.binding is not None
         and binding == status.binding.name
-        and es.metadata.generation == status.observed_generation
+        and (pruned or generation == status.observed_generation)
     )
     if same and not report.wrote and not (report.synced and heartbeat_due):
         return None
@@ -198,15 +205,21 @@ def status_patch(es: ExternalSecret, report: Report, start: datetime, *, heartbe
         "conditions": [condition_json(c) for c in conditions],
         "refreshTime": rfc3339(refreshed) if refreshed else None,
         "binding": {"name": binding},
-        "observedGeneration": es.metadata.generation,
+        "observedGeneration": generation,
     }
     return patch | ({"syncedResourceVersion": version} if version else {})
 
 
-def replace_transition(condition: Condition, now: datetime) -> Condition:
-    return Condition(condition.type, condition.status, condition.reason, condition.message, now.replace(microsecond=0))
+def seen_patch(es: ExternalSecret, told_generation: int) -> dict[str, Any] | None:
+    """A pass that had nothing to do still has seen this generation: says so, once."""
+    generation = es.metadata.generation
+    if generation in (es.status.observed_generation, told_generation) or not es.status.conditions:
+        return None
+    conditions = [msgspec.structs.replace(c, observed_generation=generation) for c in es.status.conditions]
+    return {"conditions": [condition_json(c) for c in conditions], "observedGeneration": generation}
 
 
 def condition_json(c: Condition) -> dict[str, Any]:
-    body = {"type": c.type, "status": c.status, "reason": c.reason, "message": c.message}
-    return body | ({"lastTransitionTime": rfc3339(c.last_transition_time)} if c.last_transition_time else {})
+    body: dict[str, Any] = {"type": c.type, "status": c.status, "reason": c.reason, "message": c.message}
+    body |= {"lastTransitionTime": rfc3339(c.last_transition_time)} if c.last_transition_time else {}
+    return body | ({"observedGeneration": c.observed_generation} if c.observed_generation else {})
