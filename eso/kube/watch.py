@@ -103,6 +103,7 @@ class Watch:
         self._label_selector, self._field_selector, self._metadata_only = label_selector, field_selector, metadata_only
         self._clock, self._jitter, self._log = clock or SystemClock(), jitter, log
         self._heard = self._clock.monotonic()
+        self._opened = float("inf")  # when the present stream was
         self.state: State = Listing()
         self.error: ApiError | None = None
 
@@ -113,7 +114,7 @@ class Watch:
         """Until cancelled."""
         failures = refusals = 0
         while True:
-            began, before = self._clock.monotonic(), self.state
+            before, self._opened = self.state, float("inf")
             error: ApiError | None = None
             try:
                 match self.state:
@@ -128,7 +129,7 @@ class Watch:
             if isinstance(before, Listing):
                 if error is None:
                     continue
-            elif not isinstance(error, ApiGone) and (self.state != before or self._clock.monotonic() - began >= HEALTHY):
+            elif not isinstance(error, ApiGone) and (self.state != before or self._clock.monotonic() - self._opened >= HEALTHY):
                 # A list alone clears nothing: list, 410, list, 410 must slow down too.
                 failures = refusals = 0
                 if error is None:
@@ -185,7 +186,7 @@ class Watch:
         )
         seen = 0
         async with stream as chunks:
-            self._heard = self._clock.monotonic()
+            self._heard = self._opened = self._clock.monotonic()
             self._tell(None)
             async for line in lines(chunks):
                 self._heard = self._clock.monotonic()

@@ -12,6 +12,7 @@ import contextlib
 import copy
 import json
 import re
+import ssl
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -91,6 +92,7 @@ class Request:
     query: dict[str, str]
     body: Any
     headers: dict[str, str] = field(repr=False)
+    client: str = ""  # common name of the client's certificate
 
     @property
     def watch(self) -> bool:
@@ -129,8 +131,8 @@ class FakeApiServer:
     `unserved`: plurals whose CRD is missing. `forbidden`: (verb, plural) pairs that get 403.
     """
 
-    def __init__(self, *, now: Callable[[], datetime] = lambda: datetime(2024, 1, 1, tzinfo=UTC)) -> None:
-        self.now = now
+    def __init__(self, *, now: Callable[[], datetime] = lambda: datetime(2024, 1, 1, tzinfo=UTC), tls: ssl.SSLContext | None = None) -> None:
+        self.now, self._tls = now, tls
         self.requests: list[Request] = []
         self.tokens: set[str] | None = None
         self.unserved: set[str] = set()
@@ -162,10 +164,10 @@ class FakeApiServer:
         app.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self._port)
+        site = web.TCPSite(self._runner, "127.0.0.1", self._port, ssl_context=self._tls)
         await site.start()
         self._port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]  # port 0 has no public answer
-        self.url = f"http://127.0.0.1:{self._port}"
+        self.url = f"http{'s' if self._tls else ''}://127.0.0.1:{self._port}"
 
     async def stop(self) -> None:
         """Breaks every connection."""
@@ -274,7 +276,7 @@ class FakeApiServer:
         raw = await request.read()
         query = dict(request.query)
         body = json.loads(raw) if raw else None
-        self.requests.append(Request(request.method, request.path, query, body, dict(request.headers)))
+        self.requests.append(Request(request.method, request.path, query, body, dict(request.headers), _client(request)))
         fault = self._fault(request.method, request.path, "watch" in query)
         match fault:
             case Status():
@@ -613,6 +615,11 @@ def _refusal(status: Status) -> web.Response:
     if status.plain or not status.reason:
         return web.Response(status=status.code, text=status.message, headers=headers)
     return web.json_response(_status(status.code, status.reason, status.message, status.details), status=status.code, headers=headers)
+
+
+def _client(request: web.Request) -> str:
+    certificate = request.transport.get_extra_info("peercert") if request.transport is not None else None
+    return next((value for part in (certificate or {}).get("subject", ()) for name, value in part if name == "commonName"), "")
 
 
 def _stamp(time: datetime) -> str:

@@ -1,0 +1,540 @@
+"""The watch driver and the informer on top of it, against an API server with faults."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import pytest
+
+from eso.api.meta import SECRETS, ObjectMeta, Record
+from eso.kube import watch as w
+from eso.kube.informer import Informer
+from eso.kube.rest import Forbidden, Unreachable
+from tests.fakes.apiserver import FakeApiServer, Garbage, HalfReply, Reset, Status, secret
+from tests.fakes.cancel import every_await
+from tests.fakes.clock import VirtualClock, until
+
+
+class Kept(Record, frozen=True):
+    metadata: ObjectMeta
+
+    @property
+    def name(self) -> str:
+        return self.metadata.name
+
+    @property
+    def resource_version(self) -> str:
+        return self.metadata.resource_version
+
+
+decode = msgspec.json.Decoder(Kept).decode
+
+
+class Log:
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str, dict[str, Any]]] = []
+
+    def warning(self, text: str, **more: Any) -> None:
+        self.lines.append(("warning", text, more))
+
+    def error(self, text: str, **more: Any) -> None:
+        self.lines.append(("error", text, more))
+
+
+@pytest.fixture
+async def api():
+    async with FakeApiServer() as server:
+        yield server
+
+
+class Following:
+    """An informer that runs, and what it told."""
+
+    def __init__(self, api: FakeApiServer, **options: Any) -> None:
+        self.api, self.clock, self.log = api, VirtualClock(), Log()
+        self.told: list[tuple[str | None, str | None]] = []
+        self.rest = api.rest()
+        options = {"clock": self.clock, "log": self.log, "jitter": lambda: 0.5, "decode": decode, "on_change": self.on_change} | options
+        self.informer: Informer[Kept] = Informer(self.rest, SECRETS, **options)
+
+    def on_change(self, old: Kept | None, new: Kept | None) -> None:
+        known = self.informer.get(("a", (new or old).name))  # type: ignore[union-attr]  # never both None
+        assert known is new, "the cache moves before the callback"
+        self.told.append((old.name if old else None, new.name if new else None))
+
+    async def shows(self, *names: str) -> None:
+        """Until the cache holds these, over any number of back-offs."""
+        await self.ride(lambda: sorted(record.name for record in self.informer.values()) == sorted(names))
+
+    async def ride(self, predicate: Callable[[], bool]) -> None:
+        """Until `predicate`, over any number of back-offs."""
+        while True:
+            await until(lambda: predicate() or self.clock.timers > 0)
+            if predicate():
+                return
+            await self.clock.advance(60.0)
+
+    def lists(self) -> int:
+        return len([one for one in self.api.requests if one.query.get("limit") == "500"])
+
+    async def wait_out(self, seconds: float = 60.0) -> None:
+        """Until it backs off, then until the back-off is over."""
+        await until(lambda: self.clock.timers == 1)
+        await self.clock.advance(seconds)
+
+
+@asynccontextmanager
+async def following(api: FakeApiServer, *, synced: bool = True, **options: Any):
+    one = Following(api, **options)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(one.informer.run())
+        if synced:
+            await until(lambda: api.watching == 1)
+        yield one
+        task.cancel()
+    await one.rest.access.close()
+
+
+async def test_what_is_there_is_listed_and_told_before_it_counts_as_synced(api):
+    api.put(SECRETS, secret("a", "x"))
+    async with following(api) as it:
+        assert it.informer.has_synced.is_set()
+        assert it.told == [(None, "x")]
+        assert it.informer.keys() == [("a", "x")]
+
+
+async def test_an_empty_list_is_synced_too(api):
+    async with following(api) as it:
+        assert it.informer.has_synced.is_set()
+        assert len(it.informer) == 0
+
+
+async def test_nothing_counts_as_synced_before_the_last_page(api):
+    for n in range(3):
+        api.put(SECRETS, secret("a", f"x{n}"))
+    api.fail(Status(500, "InternalError", "etcd leader changed"), path="secrets")
+    async with following(api, synced=False) as it:
+        await until(lambda: it.informer.error is not None)
+        assert not it.informer.has_synced.is_set()
+        await it.wait_out()
+        await until(it.informer.has_synced.is_set)
+
+
+async def test_additions_changes_and_deletions_follow(api):
+    async with following(api) as it:
+        api.put(SECRETS, secret("a", "x"))
+        await it.shows("x")
+        api.edit(SECRETS, "a", "x", {"metadata": {"labels": {"l": "1"}}})
+        await until(lambda: it.informer.get(("a", "x")).metadata.labels == {"l": "1"})
+        api.remove(SECRETS, "a", "x")
+        await it.shows()
+        assert it.told == [(None, "x"), ("x", "x"), ("x", None)]
+
+
+async def test_after_the_servers_timeout_the_watch_resumes_without_a_list(api):
+    async with following(api) as it:
+        api.put(SECRETS, secret("a", "x"))
+        await it.shows("x")
+        api.close_watches()
+        api.put(SECRETS, secret("a", "y"))  # too late for the stream that ends
+        await it.shows("x", "y")
+        assert it.lists() == 1
+
+
+async def test_a_bookmark_moves_the_place_to_resume_from(api):
+    async with following(api) as it:
+        api.version += 50  # writes to other resources
+        api.bookmark()
+        await until(lambda: getattr(it.informer._watch.state, "version", "") == str(api.version))
+        api.close_watches()
+        await until(lambda: len([one for one in api.requests if one.watch]) == 2)
+        assert api.requests[-1].query["resourceVersion"] == str(api.version)
+        assert it.told == []
+
+
+async def test_watches_ask_for_bookmarks_and_an_end_and_never_for_version_0(api):
+    async with following(api):
+        [first, second] = api.requests
+        assert "resourceVersion" not in first.query
+        assert first.query["limit"] == "500"
+        assert second.query == {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": "270", "resourceVersion": "100"}
+
+
+@pytest.mark.parametrize("how", ["as the reply", "as an event"])
+async def test_a_version_too_old_leads_to_a_new_list_and_the_difference_is_told(api, how):
+    for name in ("stays", "goes", "changes"):
+        api.put(SECRETS, secret("a", name))
+    async with following(api) as it:
+        it.told.clear()
+        api.break_watches()
+        api.remove(SECRETS, "a", "goes")
+        api.edit(SECRETS, "a", "changes", {"metadata": {"labels": {"l": "1"}}})
+        api.put(SECRETS, secret("a", "comes"))
+        if how == "as the reply":
+            api.compact()
+            await it.wait_out()
+        else:
+            api.fail(Garbage(b'{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"too old"}}\n'), watch=True)
+            await it.wait_out()
+        await it.wait_out()
+        await it.shows("stays", "changes", "comes")
+        assert sorted(it.told, key=str) == [("changes", "changes"), ("goes", None), (None, "comes")]
+
+
+async def test_a_list_that_goes_stale_between_pages_starts_again_and_invents_no_deletion(api):
+    for n in range(3):
+        api.put(SECRETS, secret("a", f"x{n}"))
+    async with following(api) as it:
+        it.told.clear()
+        api.fail(Status(410, "Expired", "too old"), watch=True)
+        api.fail(Status(410, "Expired", "the continue token is too old"), watch=False)
+        api.break_watches()
+        for _ in range(3):
+            await it.wait_out()
+        await until(lambda: api.watching == 1)
+        assert it.told == []
+        assert len(it.informer) == 3
+
+
+async def test_list_410_list_410_slows_down(api):
+    api.fail(Status(410, "Expired", "too old"), watch=True, times=100)
+    async with following(api, synced=False) as it:
+        waits = []
+        for _ in range(6):
+            await until(lambda: it.clock.timers == 1)
+            before = it.clock.monotonic()
+            await it.clock.advance(it.clock._heap[0][0] - before)
+            waits.append(it.clock.monotonic() - before)
+        assert waits == pytest.approx([0.8, 1.6, 3.2, 6.4, 12.8, 25.6])
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Reset(), id="connection reset"),
+        pytest.param(Status(500, "InternalError", "etcd"), id="server error"),
+        pytest.param(Status(429, "TooManyRequests", "slow"), id="throttled"),
+        pytest.param(Status(502, plain=True), id="a proxy in between"),
+        pytest.param(Garbage(), id="a page to sign in"),
+        pytest.param(Garbage(b'{"type":"ADDED","object":{"metada'), id="half an event"),
+        pytest.param(Garbage(b'{"type":"ADDED","object":{"metadata":{"name":7}}}\n'), id="an object that is none"),
+        pytest.param(Garbage(b'{"type":"EXPLODED","object":{}}\n'), id="an unknown event"),
+        pytest.param(Status(401, "Unauthorized", "Unauthorized"), id="a refused token"),
+    ],
+)
+async def test_a_watch_that_fails_is_taken_up_again_where_it_was(api, fault):
+    api.put(SECRETS, secret("a", "x"))
+    async with following(api) as it:
+        api.fail(fault, watch=True)
+        api.close_watches()
+        api.put(SECRETS, secret("a", "y"))
+        await it.wait_out()
+        await it.shows("x", "y")
+        assert it.told == [(None, "x"), (None, "y")]
+
+
+@pytest.mark.parametrize("fault", [pytest.param(HalfReply(), id="half a list"), pytest.param(Garbage(), id="no list"), pytest.param(Reset(), id="reset")])
+async def test_a_list_that_fails_changes_nothing(api, fault):
+    api.put(SECRETS, secret("a", "x"))
+    async with following(api) as it:
+        api.send_error(410, "Expired", "too old")
+        api.fail(fault, watch=False, times=2)  # a read that was cut off is sent a second time at once
+        await it.ride(lambda: it.informer.error is not None and it.informer.error.status != 410)
+        assert len(it.informer) == 1
+        await it.ride(lambda: it.informer.error is None)
+        assert it.told == [(None, "x")]
+
+
+async def test_a_broken_connection_loses_nothing(api):
+    async with following(api) as it:
+        for n in range(5):
+            api.break_watches()
+            api.put(SECRETS, secret("a", f"x{n}"))
+            await it.wait_out()
+            await until(lambda: api.watching == 1)
+        await it.shows(*(f"x{n}" for n in range(5)))
+
+
+async def test_a_server_that_restarts_is_found_again(api):
+    async with following(api) as it:
+        await api.stop()
+        await until(lambda: it.informer.error is not None)
+        assert isinstance(it.informer.error, Unreachable)
+        await api.start()
+        api.put(SECRETS, secret("a", "x"))
+        await it.wait_out()
+        await it.shows("x")
+        assert it.informer.error is None
+
+
+async def test_a_silent_stream_is_left(api, monkeypatch):
+    monkeypatch.setattr(w, "SILENCE", -269.9)  # the server may keep it open for 270 s; a tenth of a second of real silence stands for the rest
+    async with following(api) as it:
+        await until(lambda: it.informer.error is not None)
+        assert "silent" in str(it.informer.error)
+        monkeypatch.setattr(w, "SILENCE", 30.0)
+        await it.wait_out()
+        await until(lambda: api.watching >= 1)
+        api.put(SECRETS, secret("a", "x"))
+        await it.shows("x")
+
+
+async def test_forbidden_is_told_once_and_ends_when_it_is_allowed(api):
+    api.forbidden.add(("watch", "secrets"))
+    async with following(api, synced=False) as it:
+        for _ in range(3):
+            await it.wait_out()
+        assert isinstance(it.informer.error, Forbidden)
+        assert [text for _, text, _ in it.log.lines] == ["watch interrupted"]
+        api.forbidden.clear()
+        await it.wait_out()
+        await until(lambda: api.watching == 1)
+        assert it.informer.error is None
+
+
+async def test_refusals_without_end_lead_to_a_new_list(api):
+    async with following(api) as it:
+        api.fail(Status(504, "Timeout", "Too large resource version: 100, current: 3"), watch=True, times=w.RELIST_AFTER)
+        api.close_watches()
+        await it.ride(lambda: it.lists() == 2)
+        await it.ride(lambda: it.informer.error is None and api.watching == 1)
+
+
+async def test_a_server_restored_from_a_backup_is_noticed(api):
+    api.put(SECRETS, secret("a", "x"))
+    async with following(api) as it:
+        api.remove(SECRETS, "a", "x")
+        await it.shows()
+        api.version, api._history = 3, []
+        api.put(SECRETS, secret("a", "x"))
+        await until(lambda: api.watching == 1)
+        api._watchers[0].queue = asyncio.Queue()  # what happened before the restore
+        api.close_watches()
+        await it.shows("x")
+
+
+async def test_an_unchanged_object_is_not_told_again(api):
+    api.put(SECRETS, secret("a", "x"))
+    async with following(api) as it:
+        api.send_raw(json.dumps({"type": "MODIFIED", "object": api.get(SECRETS, "a", "x")}).encode() + b"\n")
+        api.put(SECRETS, secret("a", "y"))
+        await it.shows("x", "y")
+        assert it.told == [(None, "x"), (None, "y")]
+
+
+async def test_events_may_arrive_in_any_pieces(api):
+    async with following(api) as it:
+        lines = b"".join(
+            json.dumps({"type": "ADDED", "object": secret("a", f"x{n}", resourceVersion=str(200 + n), uid=str(n))}).encode() + b"\n" for n in range(3)
+        )
+        for n in range(0, len(lines), 7):
+            api.send_raw(lines[n : n + 7])
+        await it.shows("x0", "x1", "x2")
+
+
+async def test_an_object_that_cannot_be_decoded_ends_neither_the_list_nor_the_watch(api):
+    def picky(raw: msgspec.Raw) -> Kept:
+        record = decode(raw)
+        if record.name.startswith("bad"):
+            raise ValueError("hunter2")
+        return record
+
+    api.put(SECRETS, secret("a", "bad1"))
+    api.put(SECRETS, secret("a", "x"))
+    async with following(api, decode=picky) as it:
+        api.put(SECRETS, secret("a", "bad2"))
+        api.put(SECRETS, secret("a", "y"))
+        await it.shows("x", "y")
+        assert [(more["name"], more["error"]) for level, _, more in it.log.lines if level == "error"] == [("bad1", "ValueError"), ("bad2", "ValueError")]
+
+
+async def test_an_object_that_turned_undecodable_is_not_taken_for_deleted(api):
+    def picky(raw: msgspec.Raw) -> Kept:
+        record = decode(raw)
+        if record.metadata.labels:
+            raise ValueError
+        return record
+
+    api.put(SECRETS, secret("a", "x"))
+    async with following(api, decode=picky) as it:
+        api.edit(SECRETS, "a", "x", {"metadata": {"labels": {"l": "1"}}})
+        await until(lambda: len(it.log.lines) == 1)
+        api.send_error(410, "Expired", "too old")
+        await it.wait_out()
+        await until(lambda: len(it.log.lines) == 3)
+        await it.shows("x")
+        assert it.told == [(None, "x")]
+        api.remove(SECRETS, "a", "x")
+        await it.shows()
+
+
+async def test_a_callback_that_fails_does_not_stop_the_news(api):
+    told: list[str] = []
+
+    def on_change(old: Kept | None, new: Kept | None) -> None:
+        assert new is not None
+        told.append(new.name)
+        if new.name == "bad":
+            raise RuntimeError
+
+    async with following(api, on_change=on_change) as it:
+        api.put(SECRETS, secret("a", "bad"))
+        api.put(SECRETS, secret("a", "x"))
+        await it.shows("bad", "x")
+        assert told == ["bad", "x"]
+        assert it.log.lines[0][1] == "a change was not taken in"
+
+
+async def test_metadata_only_asks_for_no_data_in_lists_and_watches(api):
+    raws: list[bytes] = []
+
+    def keep_raw(raw: msgspec.Raw) -> Kept:
+        raws.append(bytes(raw))
+        return decode(raw)
+
+    api.put(SECRETS, secret("a", "x", {"k": "c2VjcmV0"}))
+    async with following(api, metadata_only=True, decode=keep_raw) as it:
+        api.put(SECRETS, secret("a", "y", {"k": "c2VjcmV0"}))
+        await it.shows("x", "y")
+        assert len(raws) == 2
+        assert not any(b"c2VjcmV0" in raw for raw in raws)
+
+
+async def test_an_object_that_leaves_the_selector_is_gone(api):
+    api.put(SECRETS, secret("a", "x", labels={"ours": "true"}))
+    api.put(SECRETS, secret("a", "y"))
+    async with following(api, label_selector="ours=true") as it:
+        await it.shows("x")
+        api.edit(SECRETS, "a", "x", {"metadata": {"labels": {"ours": None}}})
+        await it.shows()
+        assert it.told == [(None, "x"), ("x", None)]
+
+
+async def test_what_is_not_kept_is_as_if_it_were_not_there(api):
+    api.put(SECRETS, secret("a", "x", labels={"ours": "true"}))
+    api.put(SECRETS, secret("a", "y"))
+    async with following(api, keep=lambda record: "ours" in record.metadata.labels) as it:
+        api.edit(SECRETS, "a", "y", {"metadata": {"labels": {"ours": "true"}}})
+        await it.shows("x", "y")
+        api.edit(SECRETS, "a", "x", {"metadata": {"labels": {"ours": None}}})
+        await it.shows("y")
+        assert it.told == [(None, "x"), (None, "y"), ("x", None)]
+
+
+async def test_the_index_follows_the_records(api):
+    api.put(SECRETS, secret("a", "x", labels={"store": "one"}))
+    async with following(api, index=lambda record: [record.metadata.labels.get("store")]) as it:
+
+        def found(store: str) -> list[str]:
+            return [record.name for record in it.informer.by(store)]
+
+        assert (found("one"), found("two")) == (["x"], [])
+        api.put(SECRETS, secret("a", "y", labels={"store": "one"}))
+        await it.shows("x", "y")
+        assert found("one") == ["x", "y"]
+        api.edit(SECRETS, "a", "x", {"metadata": {"labels": {"store": "two"}}})
+        await until(lambda: found("two") == ["x"])
+        api.remove(SECRETS, "a", "y")
+        await it.shows("x")
+        assert found("one") == []
+
+
+async def test_the_age_counts_from_what_was_last_heard(api):
+    async with following(api) as it:
+        it.clock.jump(40)
+        assert it.informer.age() == 40
+        api.bookmark()
+        await until(lambda: it.informer.age() == 0)
+
+
+async def test_others_get_their_turn_while_many_events_arrive(api):
+    for n in range(300):
+        api.put(SECRETS, secret("a", f"x{n}"))
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    seen: list[int] = []
+
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(other())
+        async with following(api, on_change=lambda old, new: seen.append(turns)):
+            pass
+        task.cancel()
+    assert len(seen) == 300
+    assert len(set(seen)) >= 300 // w.YIELD_EVERY
+
+
+class Enough(Exception):
+    pass
+
+
+class Hasty(VirtualClock):
+    """Every back-off is over at once; the third never ends well."""
+
+    naps = 0
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
+        self.naps += 1
+        if self.naps == 3:
+            raise Enough
+
+
+async def test_the_informer_can_be_cancelled_at_every_await(api):
+    for n in range(w.YIELD_EVERY + 1):
+        api.put(SECRETS, secret("a", f"x{n}"))
+    events = b"".join(json.dumps({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "100"}}}).encode() + b"\n" for _ in range(w.YIELD_EVERY))
+    api.fail(Garbage(events + b"?\n"), watch=True, times=10_000)
+    rest = api.rest(in_flight=1)
+
+    async def three_rounds() -> None:
+        with contextlib.suppress(Enough):
+            await Informer(rest, SECRETS, decode, lambda old, new: None, clock=Hasty(), jitter=lambda: 0.5).run()
+
+    count = 0
+    async for _ in every_await(three_rounds):
+        count += 1
+        assert await rest.get(SECRETS, "a", "gone") is None  # the only turn is free, the pool works
+    assert count >= 10
+    await rest.access.close()
+
+
+@pytest.mark.parametrize(
+    ("chunks", "expected"),
+    [
+        pytest.param([b"a\nb\n"], [b"a", b"b"], id="two lines in one piece"),
+        pytest.param([b"a", b"b", b"\n"], [b"ab"], id="one line in three pieces"),
+        pytest.param([b"a\nb", b"c\nd"], [b"a", b"bc"], id="what has no end is not a line"),
+        pytest.param([b"\n\n", b"\n"], [], id="empty lines are nothing"),
+        pytest.param([], [], id="nothing is nothing"),
+    ],
+)
+async def test_lines_are_put_together_from_pieces(chunks, expected):
+    async def pieces():
+        for chunk in chunks:
+            yield chunk
+
+    assert [line async for line in w.lines(pieces())] == expected
+
+
+async def test_a_line_without_end_is_not_collected_for_ever(monkeypatch):
+    monkeypatch.setattr(w, "MAX_LINE", 10)
+
+    async def endless():
+        while True:
+            yield b"xxxx"
+
+    with pytest.raises(Unreachable):
+        async for _ in w.lines(endless()):
+            pass
