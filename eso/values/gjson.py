@@ -1,84 +1,20 @@
 """What a GJSON path names in a JSON text, found without decoding it: results keep the source text of the document.
 
-Neighbours: jsonmap.py renders results, gjsonpath.py has the grammar, gjsonmodifiers.py the `@` functions. The text is scanned, not validated: on other text
-nothing is found. Of equal member names the first counts. Work is bounded, because a path comes from a user and can ask for doubling.
+Neighbours: jsonmap.py renders results, gjsonpath.py has the grammar, gjsonscan.py the values, gjsonmodifiers.py the `@` functions. On text that is no
+JSON nothing is found. Of equal member names the first counts.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import IntEnum
 from typing import Final
 
-from eso.errors import Terminal
 from eso.gocompat import jsonenc, regexp
 from eso.gocompat import text as gotext
-from eso.values import gjsonpath
+from eso.values import gjsonmodifiers, gjsonpath
 from eso.values.gjsonpath import ElementStep, MemberStep, Query
-
-WORK_LIMIT: Final = 32 << 20
-"""Bytes that one look-up may read or produce."""
-
-
-class PathRefused(Terminal):
-    """The path asks for more work than a look-up may take; this is no "not found"."""
-
-
-class Kind(IntEnum):
-    NULL = 0
-    FALSE = 1
-    NUMBER = 2
-    STRING = 3
-    TRUE = 4
-    JSON = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A value: its source text and, for strings and numbers, what it means."""
-
-    kind: Kind
-    raw: bytes
-    string: bytes = b""
-    number: float = 0.0
-
-    @property
-    def exists(self) -> bool:
-        return self.kind != Kind.NULL or bool(self.raw)
-
-    def text(self) -> bytes:
-        """Text unescaped, digits as written, other numbers in plain decimal, null empty, objects and arrays as written."""
-        match self.kind:
-            case Kind.NULL:
-                return b""
-            case Kind.FALSE:
-                return b"false"
-            case Kind.TRUE:
-                return b"true"
-            case Kind.STRING:
-                return self.string
-            case Kind.JSON:
-                return self.raw
-        return self.raw if self.raw.removeprefix(b"-").isdigit() or self.raw == b"-" else gotext.decimal_number(self.number).encode()
-
-
-MISSING: Final = Found(Kind.NULL, b"")
-
-
-class Work:
-    """Counts what one look-up reads and produces."""
-
-    __slots__ = ("left",)
-
-    def __init__(self, limit: int = WORK_LIMIT) -> None:
-        self.left = limit
-
-    def spend(self, size: int) -> None:
-        self.left -= size + 16
-        if self.left < 0:
-            raise PathRefused("property path asks for too much work", fix="name the value by a plain path")
+from eso.values.gjsonscan import MISSING, STRING, VALUE, Found, Kind, PathRefused, Work, parse, to_float, truth, valid, value_at
 
 
 def get(document: bytes, path: bytes) -> Found | None:
@@ -99,98 +35,26 @@ def find(document: bytes, path: bytes, work: Work) -> Found:
             document, path = made
             if path[:1] not in (b"|", b"."):
                 return parse(document)
-        elif head in (b"[", b"{") and (selected := gjsonpath.selections(path)) is not None and selected[1][:1] in (b"", b"|", b"."):
-            document, path = _multipath(document, head, selected[0], work), selected[1]
-            if not path:
-                return Found(Kind.JSON, document)
-        else:
-            search = _Search(document, work)
-            search.run(path)
-            if search.pipe is None:
-                return search.value
-            document, path = search.value.raw, b"|" + search.pipe
-        path = path[1:]
+            path = path[1:]
+            continue
+        if head in (b"[", b"{"):
+            selected = gjsonpath.selections(path)
+            path = selected[1] if selected is not None else b""
+            if selected is not None and path[:1] in (b"", b"|", b"."):
+                document = _multipath(document, head, selected[0], work)
+                if not path:
+                    return Found(Kind.JSON, document)
+                path = path[1:]
+                continue
+        search = _Search(document, work)
+        search.run(path)
+        if search.pipe is None:
+            return search.value
+        document, path = search.value.raw, search.pipe
 
 
-def parse(document: bytes) -> Found:
-    """The first value of the text; an object or array with all that follows it."""
-    start = _FIRST.match(document)
-    if start is None:
-        return MISSING
-    if document[start.end() - 1] in b"{[":
-        return Found(Kind.JSON, document[start.end() - 1 :])
-    found = value_at(document, start.end() - 1)
-    if found is not None:
-        return found[0]
-    inner = document[start.end() :]  # a string that is never closed
-    return Found(Kind.STRING, document[start.end() - 1 :], gjsonpath.unescape(inner) if b"\\" in inner else inner)
-
-
-def items(value: Found) -> Iterator[tuple[Found, Found]]:
-    """Key and value of each member, or MISSING and value of each element; a scalar is its own only element."""
-    if not value.exists:
-        return
-    if value.kind != Kind.JSON:
-        yield MISSING, value
-        return
-    document, at = value.raw, 1
-    is_object = document[:1] == b"{"
-    while True:
-        key = MISSING
-        if is_object:
-            quote = document.find(b'"', at)
-            read = value_at(document, quote) if quote >= 0 else None
-            if read is None:
-                return
-            key, at = read
-        start = _VALUE.search(document, at)
-        read = value_at(document, start.start()) if start else None
-        if read is None:
-            return
-        yield key, read[0]
-        at = read[1] + 1
-
-
-def value_at(document: bytes, at: int) -> tuple[Found, int] | None:
-    """The value that starts at `at`, and where it ends; None for a string that is never closed."""
-    first = document[at]
-    if first in b"{[":
-        end = gjsonpath.balanced(document, at)
-        return Found(Kind.JSON, document[at:end]), end
-    if first == 0x22:
-        closed = _STRING.match(document, at)
-        if closed is None:
-            return None
-        inner = closed[0][1:-1]
-        return Found(Kind.STRING, closed[0], gjsonpath.unescape(inner) if b"\\" in inner else inner), closed.end()
-    if first in b"tf" or (first == 0x6E and document[at + 1 : at + 2] in (b"u", b"")):
-        word = _WORD.match(document, at)
-        assert word is not None
-        kind = Kind.TRUE if first == 0x74 else Kind.FALSE if first == 0x66 else Kind.NULL
-        return Found(kind, word[0]), word.end()
-    number = _NUMBER.match(document, at)
-    assert number is not None
-    return Found(Kind.NUMBER, number[0], number=to_float(number[0])), number.end()
-
-
-def to_float(text: bytes) -> float:
-    """0 where the text is no number."""
-    if _DECIMAL.fullmatch(text):
-        return float(text)
-    name = text.lstrip(b"+-").lower()
-    if name in (b"inf", b"infinity"):
-        return float("-inf") if text.startswith(b"-") else float("inf")
-    return float("nan") if text.lower() == b"nan" else 0.0
-
-
-_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
-_WORD: Final = re.compile(rb".[a-z]*", re.DOTALL)
-_NUMBER: Final = re.compile(rb".[^\x00-\x20,\]}]*", re.DOTALL)
-_DECIMAL: Final = re.compile(rb"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_FIRST: Final = re.compile(rb'[\x00-\x20]*["{\[ntf+\-0-9iIN]')
 _CONTAINER: Final = re.compile(rb"[{\[]")
 _KEY: Final = re.compile(rb'["}]')
-_VALUE: Final = re.compile(rb'["{\[ntf+\-0-9iIN]')
 _ITEM: Final = re.compile(rb'["{\[\]ntf+\-0-9iIN]')
 
 
@@ -216,8 +80,8 @@ class _Search:
         names = _Names(step)
         self.pipe = step.pipe if step.pipe is not None else self.pipe
         while (key := _KEY.search(document, at)) is not None and key[0] == b'"':
-            name = _STRING.match(document, key.start())
-            start = _VALUE.search(document, name.end()) if name else None
+            name = STRING.match(document, key.start())
+            start = VALUE.search(document, name.end()) if name else None
             if name is None or start is None:
                 return False
             if names.match(name[0][1:-1]):
@@ -274,7 +138,7 @@ class _Search:
         if first in b"{[":
             return gjsonpath.balanced(self.document, at)
         if first == 0x22:
-            closed = _STRING.match(self.document, at)
+            closed = STRING.match(self.document, at)
             return closed.end() if closed else None
         read = value_at(self.document, at)
         assert read is not None
@@ -390,17 +254,6 @@ def _compares_numbers(operator: bytes, left: float, right: float) -> bool:
     return _compares(operator, (left > right) - (left < right))
 
 
-def truth(value: Found) -> bool:
-    """True, a number other than 0, or a text that says so."""
-    match value.kind:
-        case Kind.STRING:
-            return value.string.lower() in (b"1", b"t", b"true")
-        case Kind.NUMBER:
-            return value.number != 0
-        case _:
-            return value.kind == Kind.TRUE
-
-
 def _truths(value: Found) -> dict[bytes, bool]:
     falseish = (
         value.kind in (Kind.NULL, Kind.FALSE)
@@ -412,15 +265,13 @@ def _truths(value: Found) -> dict[bytes, bool]:
 
 def _made(document: bytes, path: bytes, work: Work) -> tuple[bytes, bytes] | None:
     """The text that a modifier or a literal at the front of `path` makes, and the rest of the path."""
-    from eso.values import gjsonmodifiers  # it walks documents with `find`
-
     if path.startswith(b"!"):
         return _literal(path)
     named = gjsonpath.modifier(path)
     if named is None:
         return None
     name, argument, rest = named
-    made = gjsonmodifiers.apply(name, document, argument, work)
+    made = gjsonmodifiers.apply(name, document, argument, work, find)
     work.spend(len(made))
     return made, rest
 
@@ -454,12 +305,3 @@ def _multipath(document: bytes, kind: bytes, parts: list[gjsonpath.Selection], w
         work.spend(len(raw))
         out.append(raw)
     return kind + b",".join(out) + (b"}" if kind == b"{" else b"]")
-
-
-def valid(text: bytes) -> bool:
-    """Whether the whole text is one JSON value."""
-    try:
-        jsonenc.decode(text, keep_numbers=True)
-    except jsonenc.JsonError:
-        return False
-    return True

@@ -1,6 +1,6 @@
 """The `@` functions of GJSON paths: text in, text out.
 
-Neighbours: gjson.py calls `apply` and lends its look-up for `@dig`. Everything keeps the source text of what it moves.
+Neighbours: gjson.py calls `apply` and lends its look-up to `@dig`. Everything keeps the source text of what it moves.
 """
 
 from __future__ import annotations
@@ -10,14 +10,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from eso.gocompat import jsonenc
-from eso.values import gjson, gjsonpath
-from eso.values.gjson import Found, Kind, Work
+from eso.values import gjsonpath, gjsonscan
+from eso.values.gjsonscan import Found, Kind, Work
 
 _BLANKS: Final = bytes(range(33))
 
 
-def apply(name: bytes, document: bytes, argument: bytes, work: Work) -> bytes:
-    """`name` is one of gjsonpath.MODIFIERS. Raises PathRefused."""
+Look = Callable[[bytes, bytes, Work], Found]
+
+
+def apply(name: bytes, document: bytes, argument: bytes, work: Work, look: Look) -> bytes:
+    """`name` is one of gjsonpath.MODIFIERS; `look` finds a path in a document. Raises PathRefused."""
+    if name == b"dig":
+        return _dig(document, argument, work, look)
     return _MODIFIERS[name](document, argument, work)
 
 
@@ -26,7 +31,7 @@ def _this(document: bytes, _argument: bytes, _work: Work) -> bytes:
 
 
 def _valid(document: bytes, _argument: bytes, _work: Work) -> bytes:
-    return document if gjson.valid(document) else b""
+    return document if gjsonscan.valid(document) else b""
 
 
 def _ugly(document: bytes, _argument: bytes, _work: Work) -> bytes:
@@ -44,22 +49,22 @@ def _ugly(document: bytes, _argument: bytes, _work: Work) -> bytes:
 
 
 def _reverse(document: bytes, _argument: bytes, _work: Work) -> bytes:
-    value = gjson.parse(document)
+    value = gjsonscan.parse(document)
     if _is(value, b"["):
-        return _array([item.raw for _, item in gjson.items(value)][::-1])
+        return _array([item.raw for _, item in gjsonscan.items(value)][::-1])
     if _is(value, b"{"):
-        return _object([(key.raw, item.raw) for key, item in gjson.items(value)][::-1])
+        return _object([(key.raw, item.raw) for key, item in gjsonscan.items(value)][::-1])
     return document
 
 
 def _flatten(document: bytes, argument: bytes, work: Work) -> bytes:
     """Arrays inside an array give their elements; with `{"deep":true}` at any depth."""
-    value = gjson.parse(document)
+    value = gjsonscan.parse(document)
     if not _is(value, b"["):
         return document
     deep = _option(argument, b"deep")
     out = []
-    for _, item in gjson.items(value):
+    for _, item in gjsonscan.items(value):
         raw = item.raw
         if _is(item, b"["):
             work.spend(len(raw))
@@ -71,29 +76,29 @@ def _flatten(document: bytes, argument: bytes, work: Work) -> bytes:
 
 def _join(document: bytes, argument: bytes, _work: Work) -> bytes:
     """An array of objects as one object; later members win, unless `{"preserve":true}` keeps all."""
-    value = gjson.parse(document)
+    value = gjsonscan.parse(document)
     if not _is(value, b"["):
         return document
-    objects = [item for _, item in gjson.items(value) if _is(item, b"{")]
+    objects = [item for _, item in gjsonscan.items(value) if _is(item, b"{")]
     if _option(argument, b"preserve"):
         return b"{" + b",".join(_unwrapped(item.raw) for item in objects) + b"}"
     members: dict[bytes, tuple[bytes, bytes]] = {}
     for item in objects:
-        for key, member in gjson.items(item):
+        for key, member in gjsonscan.items(item):
             first, _ = members.get(key.string, (key.raw, b""))
             members[key.string] = (first, member.raw)
     return _object(list(members.values()))
 
 
 def _keys(document: bytes, _argument: bytes, _work: Work) -> bytes:
-    value = gjson.parse(document)
+    value = gjsonscan.parse(document)
     named = _is(value, b"{")
-    return _array([key.raw if named else b"null" for key, _ in gjson.items(value)])
+    return _array([key.raw if named else b"null" for key, _ in gjsonscan.items(value)])
 
 
 def _values(document: bytes, _argument: bytes, _work: Work) -> bytes:
-    value = gjson.parse(document)
-    return document if _is(value, b"[") else _array([item.raw for _, item in gjson.items(value)])
+    value = gjsonscan.parse(document)
+    return document if _is(value, b"[") else _array([item.raw for _, item in gjsonscan.items(value)])
 
 
 def _to_string(document: bytes, _argument: bytes, _work: Work) -> bytes:
@@ -101,19 +106,19 @@ def _to_string(document: bytes, _argument: bytes, _work: Work) -> bytes:
 
 
 def _from_string(document: bytes, _argument: bytes, _work: Work) -> bytes:
-    return gjson.parse(document).text() if gjson.valid(document) else b""
+    return gjsonscan.parse(document).text() if gjsonscan.valid(document) else b""
 
 
 def _group(document: bytes, _argument: bytes, work: Work) -> bytes:
     """An object of arrays as an array of objects."""
-    value = gjson.parse(document)
+    value = gjsonscan.parse(document)
     if not _is(value, b"{"):
         return b""
     rows: list[list[tuple[bytes, bytes]]] = []
-    for key, column in gjson.items(value):
+    for key, column in gjsonscan.items(value):
         if not _is(column, b"["):
             continue
-        for index, (_, item) in enumerate(gjson.items(column)):
+        for index, (_, item) in enumerate(gjsonscan.items(column)):
             work.spend(len(key.raw))
             if index == len(rows):
                 rows.append([])
@@ -121,19 +126,19 @@ def _group(document: bytes, _argument: bytes, work: Work) -> bytes:
     return _array([_object(row) for row in rows])
 
 
-def _dig(document: bytes, argument: bytes, work: Work) -> bytes:
+def _dig(document: bytes, argument: bytes, work: Work, look: Look) -> bytes:
     """What the path in the argument names, in the value and in everything below it."""
     found: list[bytes] = []
 
     def descend(value: Found) -> None:
-        hit = gjson.find(value.raw, argument, work)
+        hit = look(value.raw, argument, work)
         if hit.exists:
             found.append(hit.raw)
         if value.kind == Kind.JSON:
-            for _, item in gjson.items(value):
+            for _, item in gjsonscan.items(value):
                 descend(item)
 
-    descend(gjson.parse(document))
+    descend(gjsonscan.parse(document))
     return _array(found)
 
 
@@ -147,7 +152,9 @@ class _Style:
 
 def _pretty(document: bytes, argument: bytes, work: Work) -> bytes:
     """One member a line; arrays without objects on one line where they fit."""
-    value = gjson.parse(document)
+    value = gjsonscan.parse(document)
+    if value.kind == Kind.JSON:
+        value = Found(Kind.JSON, value.raw[: gjsonpath.balanced(value.raw, 0)])  # without what follows it
     style = _style(argument)
     text = style.prefix + _laid_out(value, style, 0, len(style.prefix), work)
     return text + b"\n" if text else b""
@@ -156,7 +163,7 @@ def _pretty(document: bytes, argument: bytes, work: Work) -> bytes:
 def _laid_out(value: Found, style: _Style, depth: int, column: int, work: Work) -> bytes:
     if value.kind != Kind.JSON:
         return value.raw
-    members = list(gjson.items(value))
+    members = list(gjsonscan.items(value))
     opening, closing = (b"{", b"}") if _is(value, b"{") else (b"[", b"]")
     if not members:
         return opening + closing
@@ -176,7 +183,7 @@ def _laid_out(value: Found, style: _Style, depth: int, column: int, work: Work) 
 
 def _on_one_line(value: Found, room: int) -> bytes | None:
     parts, length = [], 2
-    for _, item in gjson.items(value):
+    for _, item in gjsonscan.items(value):
         if _is(item, b"{"):
             return None
         part = _on_one_line(item, room - length) if item.kind == Kind.JSON else item.raw
@@ -190,12 +197,12 @@ def _on_one_line(value: Found, room: int) -> bytes | None:
 
 
 def _style(argument: bytes) -> _Style:
-    options = {key.string: value for key, value in gjson.items(gjson.parse(argument))}
+    options = {key.string: value for key, value in gjsonscan.items(gjsonscan.parse(argument))}
     return _Style(
         width=int(options[b"width"].number) if b"width" in options else 80,
         prefix=_only_blanks(options.get(b"prefix"), b""),
         indent=_only_blanks(options.get(b"indent"), b"  "),
-        sort_keys=b"sortKeys" in options and gjson.truth(options[b"sortKeys"]),
+        sort_keys=b"sortKeys" in options and gjsonscan.truth(options[b"sortKeys"]),
     )
 
 
@@ -204,7 +211,7 @@ def _only_blanks(value: Found | None, otherwise: bytes) -> bytes:
 
 
 def _option(argument: bytes, name: bytes) -> bool:
-    return any(key.string == name and gjson.truth(value) for key, value in gjson.items(gjson.parse(argument)))
+    return any(key.string == name and gjsonscan.truth(value) for key, value in gjsonscan.items(gjsonscan.parse(argument)))
 
 
 def _is(value: Found, opening: bytes) -> bool:
@@ -237,5 +244,4 @@ _MODIFIERS: Final[dict[bytes, Callable[[bytes, bytes, Work], bytes]]] = {
     b"tostr": _to_string,
     b"fromstr": _from_string,
     b"group": _group,
-    b"dig": _dig,
 }
