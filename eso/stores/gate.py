@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 
@@ -50,6 +51,7 @@ class Gate:
         self.cause = ""
         self.slots = asyncio.Semaphore(in_flight)
         self.ticket_at: float | None = None  # when a probe was promised to an admitted key
+        self.offered_at = -math.inf  # when a parked key was let out to probe
         self.probing = False
         self.moved = asyncio.Event()  # replaced on every change of state
         self.tended = False
@@ -232,6 +234,7 @@ class Gates:
                 self._bump(gate)
             gate.budget = grown(gate.budget, now)
         if type(before) is not type(gate.state):
+            gate.offered_at = -math.inf
             self._wake(gate)
         if not isinstance(gate.state, Open):
             self._tend(gate)
@@ -256,9 +259,9 @@ class Gates:
                 self._signal(gate, Elapsed())
                 continue
             if isinstance(gate.state, HalfOpen):
-                if not gate.probing and (gate.ticket_at is None or now - gate.ticket_at >= PATIENCE):
+                if not gate.probing and now - max(gate.offered_at, gate.ticket_at or -math.inf) >= PATIENCE:
                     gate.ticket_at = None
-                    self.release(gate.name, 1)
+                    gate.offered_at = now if self.release(gate.name, 1) else -math.inf
             elif not gate.budget.paced or (gate.budget.rate >= gate.budget.quota and backlog(gate.budget, now) <= 0):
                 self._bump(gate)
                 if not gate.budget.paced:
@@ -268,6 +271,8 @@ class Gates:
                     break
             else:
                 gate.budget = grown(gate.budget, now)
+                if not gate.budget.paced:
+                    continue
                 owed = min(owed + gate.budget.rate * TICK, max(1.0, gate.budget.rate))
                 if backlog(gate.budget, now) <= QUEUE and owed >= 1:
                     owed = 0.0 if self.release(gate.name, int(owed)) == 0 else owed - int(owed)

@@ -1,0 +1,73 @@
+"""Credentials and an API server reduced to a dict, for tests of what logs in with them.
+
+Neighbours: implements `eso.providers.contract.CredentialReader` and the part of `eso.kube.rest.Rest` that reads credentials.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from eso.api.meta import Resource
+from eso.errors import EsoError
+
+
+class StaticCredentials:
+    """`secrets["name/key"]` → value. Missing ones fail as they do in a cluster."""
+
+    def __init__(self, secrets: Mapping[str, str], namespace: str = "team-a", tokens: Mapping[str, str] | None = None, ca: bytes | None = None) -> None:
+        self.secrets, self.namespace, self.tokens, self.ca = dict(secrets), namespace, dict(tokens or {}), ca
+        self.audiences: list[tuple[str, ...]] = []
+
+    async def secret(self, selector: Mapping[str, Any], *, default_key: str = "") -> bytes:
+        key = selector.get("key") or default_key
+        try:
+            return self.secrets[f"{selector.get('name')}/{key}"].encode()
+        except KeyError:
+            raise EsoError(f'cannot find secret data for key: "{key}"') from None
+
+    async def service_account_token(self, selector: Mapping[str, Any], *, audiences: tuple[str, ...] = (), expiration_seconds: int | None = 600) -> str:
+        self.audiences.append(audiences)
+        try:
+            return self.tokens[str(selector.get("name"))]
+        except KeyError:
+            raise EsoError(f'serviceaccounts "{selector.get("name")}" not found') from None
+
+    async def legacy_service_account_token(self, selector: Mapping[str, Any]) -> str:
+        raise EsoError(f'cannot find secrets bound to service account: "{selector.get("name")}"')
+
+    async def own_token(self) -> str:
+        return self.tokens["own"]
+
+    async def ca_bundle(self, spec: Mapping[str, Any]) -> bytes | None:
+        return self.ca
+
+
+class DictRest:
+    """`objects["secrets/namespace/name"]` → object. Counts what was read."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, dict[str, Any]] = {}
+        self.gets: list[str] = []
+        self.tokens: list[dict[str, Any]] = []
+        self.failure: EsoError | None = None
+
+    def secret(self, namespace: str, name: str, **data: str) -> None:
+        self.objects[f"secrets/{namespace}/{name}"] = {"data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}}
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> bytes | None:
+        place = f"{resource.plural}/{namespace}/{name}"
+        self.gets.append(place)
+        if self.failure is not None:
+            raise self.failure
+        found = self.objects.get(place)
+        return None if found is None else orjson.dumps(found)
+
+    async def create(self, resource: Resource, namespace: str, body: Any, *, field_manager: str = "", subresource: str = "", name: str = "") -> bytes:
+        self.tokens.append({"namespace": namespace, "name": name, **body["spec"]})
+        if self.failure is not None:
+            raise self.failure
+        return orjson.dumps({"status": {"token": f"token-of-{namespace}-{name}"}})

@@ -1,0 +1,214 @@
+"""A small Vault on loopback that remembers what it was asked and fails when told to.
+
+Neighbours: the contract tests run the same sentences against it and against a real server. `faults` are served instead of answers, first come
+first served, to the requests they match.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+ROOT = "root-token"
+
+
+@dataclass(slots=True)
+class Fault:
+    """`status` with `body` and `headers` instead of an answer; `hang` never answers; `drop` closes the connection. `times` requests are hit."""
+
+    status: int = 500
+    body: str = '{"errors":["internal error"]}'
+    headers: dict[str, str] = field(default_factory=dict)
+    path: str = ""  # regular expression, searched
+    times: int = 1
+    hang: bool = False
+    drop: bool = False
+    echo: bool = False  # answer with everything that was sent: what a careless proxy does
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: Any
+
+
+class FakeVault:
+    """`kv[mount]` is (version, {path: [versions]}); a version is a dict, or None when deleted."""
+
+    def __init__(self) -> None:
+        self.kv: dict[str, tuple[int, dict[str, list[dict[str, Any] | None]]]] = {"secret": (2, {}), "kv1": (1, {})}
+        self.metadata: dict[str, dict[str, str]] = {}
+        self.tokens: dict[str, dict[str, Any]] = {ROOT: {"ttl": 0, "expire_time": None, "type": "service"}}
+        self.approles: dict[str, str] = {}
+        self.users: dict[str, str] = {}
+        self.jwts: dict[str, str] = {}  # jwt → role
+        self.ttl = 3600
+        self.renewable = True
+        self.token_type = "service"
+        self.denied: set[str] = set()
+        self.sealed = False
+        self.faults: list[Fault] = []
+        self.asked: list[Asked] = []
+        self.waiting: Callable[[], Any] | None = None
+        self.address = ""
+        self.gate: asyncio.Event | None = None  # when set, every answer waits for it
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> FakeVault:
+        app = web.Application()
+        app.router.add_route("*", "/{tail:.*}", self._answer)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        server = site._server
+        assert server is not None
+        port = server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]  # an asyncio.Server has sockets
+        self.address = f"http://127.0.0.1:{port}"
+        return self
+
+    async def stop(self) -> None:
+        if self.gate is not None:
+            self.gate.set()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    # what a test arranges
+
+    def put(self, mount: str, path: str, *versions: dict[str, Any] | None) -> None:
+        self.kv[mount][1].setdefault(path, []).extend(versions)
+
+    def fail(self, fault: Fault) -> None:
+        self.faults.append(fault)
+
+    def count(self, pattern: str, method: str = "") -> int:
+        return sum(bool(re.search(pattern, a.path)) and method in ("", a.method) for a in self.asked)
+
+    # the server
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json() if request.can_read_body else None
+        asked = Asked(request.method, request.path, dict(request.query), dict(request.headers), body)
+        self.asked.append(asked)
+        if self.gate is not None:
+            await self.gate.wait()
+        for fault in self.faults:
+            if fault.times > 0 and re.search(fault.path, asked.path):
+                fault.times -= 1
+                return await self._fail(fault, asked, request)
+        if self.sealed:
+            return refused(503, "Vault is sealed")
+        path = asked.path.removeprefix("/v1/")
+        if "/login" in path and path.startswith("auth/"):
+            return self._login(path, asked)
+        token = asked.headers.get("X-Vault-Token", "")
+        if token not in self.tokens:
+            return refused(403, "permission denied", "invalid token") if token else refused(403, "missing client token")
+        if path.startswith("auth/token/"):
+            return self._token(path.removeprefix("auth/token/"), token)
+        if path in self.denied:
+            return refused(403, "1 error occurred:\n\t* permission denied\n\n")
+        if path.startswith("sys/mounts/"):
+            mount = path.removeprefix("sys/mounts/")
+            if mount not in self.kv:
+                return refused(400, f"No secret engine mount at {mount}/")
+            return answered({"type": "kv", "options": {"version": str(self.kv[mount][0])}})
+        return self._read(path, asked)
+
+    async def _fail(self, fault: Fault, asked: Asked, request: web.Request) -> web.StreamResponse:
+        if fault.hang:
+            await asyncio.Event().wait()
+        if fault.drop:
+            assert request.transport is not None
+            request.transport.close()
+            return web.Response()
+        body = fault.body
+        if fault.echo:
+            return web.json_response({"errors": [f"cannot understand {asked.headers} {asked.body}"]}, status=fault.status)
+        return web.Response(status=fault.status, text=body, headers=fault.headers, content_type="application/json")
+
+    def _login(self, path: str, asked: Asked) -> web.Response:
+        body = asked.body or {}
+        if path == "auth/approle/login":
+            allowed = self.approles.get(body.get("role_id")) == body.get("secret_id") and body.get("role_id") in self.approles
+            if not allowed:
+                return refused(400, "invalid role or secret ID")
+        elif match := re.fullmatch(r"auth/(?:userpass|ldap)/login/(.+)", path):
+            if self.users.get(match[1]) != body.get("password"):
+                return refused(400, "invalid username or password")
+        elif path in ("auth/jwt/login", "auth/kubernetes/login"):
+            if self.jwts.get(body.get("jwt")) != body.get("role"):
+                return refused(400, "error validating token: invalid audience (aud) claim")
+        else:
+            return refused(404, f"no handler for route {path!r}")
+        token = "s." + secrets.token_hex(8)
+        self.tokens[token] = {"ttl": self.ttl, "expire_time": "2030-01-01T00:00:00Z", "type": self.token_type}
+        auth = {"client_token": token, "lease_duration": self.ttl, "renewable": self.renewable, "token_type": self.token_type}
+        return web.json_response({"auth": auth})
+
+    def _token(self, action: str, token: str) -> web.Response:
+        match action:
+            case "lookup-self":
+                return answered(self.tokens[token])
+            case "renew-self":
+                return web.json_response({"auth": {"client_token": token, "lease_duration": self.ttl, "renewable": self.renewable}})
+            case "revoke-self":
+                del self.tokens[token]
+                return web.Response(status=204)
+        return refused(404)
+
+    def _read(self, path: str, asked: Asked) -> web.Response:
+        mount = max((m for m in self.kv if path == m or path.startswith(m + "/")), key=len, default="")
+        if not mount:
+            return refused(404, f'no handler for route "{path}". route entry not found.')
+        version, entries = self.kv[mount]
+        rest = path.removeprefix(mount).strip("/")
+        if version == 1:
+            if asked.query.get("list"):
+                return self._list(entries, rest)
+            found = entries.get(rest)
+            return answered(found[-1]) if found else refused(404)
+        kind, _, key = rest.partition("/")
+        if kind == "metadata" and asked.query.get("list"):
+            return self._list(entries, key)
+        versions = entries.get(key)
+        if not versions or kind not in ("data", "metadata"):
+            return refused(404)
+        if kind == "metadata":
+            custom = self.metadata.get(f"{mount}/{key}")
+            return answered({"created_time": "2024-01-01T00:00:00Z", "current_version": len(versions), "delete_version_after": "0s", "custom_metadata": custom})
+        asked_version = asked.query.get("version", "0")
+        if not asked_version.isdigit():
+            return refused(400, f'Failed to parse: strconv.ParseInt: parsing "{asked_version}": invalid syntax')
+        number = int(asked_version) or len(versions)
+        if number > len(versions):
+            return refused(404)
+        value = versions[number - 1]
+        payload = {"data": {"data": value, "metadata": {"version": number, "deletion_time": "" if value is not None else "2024-01-01T00:00:00Z"}}}
+        return web.json_response(payload, status=200 if value is not None else 404)
+
+    def _list(self, entries: dict[str, Any], folder: str) -> web.Response:
+        prefix = f"{folder}/" if folder else ""
+        names = set()
+        for path in entries:
+            if path.startswith(prefix):
+                first, slash, _ = path.removeprefix(prefix).partition("/")
+                names.add(first + slash)
+        return answered({"keys": sorted(names)}) if names else refused(404)
+
+
+def answered(data: Any) -> web.Response:
+    return web.json_response({"data": data})
+
+
+def refused(status: int, *errors: str) -> web.Response:
+    return web.json_response({"errors": list(errors)}, status=status)

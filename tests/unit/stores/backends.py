@@ -1,0 +1,180 @@
+"""A provider whose backend is a dict that can be told to fail, wait and forget logins."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, ClassVar
+
+from eso.api.meta import Condition, ObjectMeta
+from eso.api.secretstore import SecretStore, SecretStoreSpec, SecretStoreStatus
+from eso.errors import EsoError
+from eso.providers.contract import AuthExpired, CredentialReader, Find, NotFound, RemoteRef, StoreView, Validation, turn
+from eso.stores.gate import Gates
+from eso.stores.reader import Reader
+from eso.stores.registry import Registry
+from eso.stores.resolve import Rules
+from tests.fakes.clock import VirtualClock
+from tests.fakes.credentials import DictRest
+
+
+class Backend:
+    """What the scripted provider talks to."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, bytes] = {"db": b"hunter2"}
+        self.calls: list[str] = []
+        self.logins: list[str] = []
+        self.closed: list[str] = []
+        self.renewals = 0
+        self.renewable = True
+        self.lifetime: float | None = None
+        self.failures: list[EsoError] = []  # raised by the next calls, in order
+        self.login_failures: list[EsoError] = []
+        self.down: Callable[[], EsoError] | None = None
+        self.hold: asyncio.Event | None = None
+        self.sessions: set[int] = set()
+        self.in_flight = self.peak = 0
+
+
+class ScriptedClient:
+    def __init__(self, backend: Backend, store: StoreView, token: str, session: int) -> None:
+        self.backend, self.store, self.token, self.session = backend, store, token, session
+
+    @property
+    def lifetime(self) -> float | None:
+        return self.backend.lifetime
+
+    async def renew(self) -> bool:
+        self.backend.renewals += 1
+        await self.ask("renew")
+        return self.backend.renewable
+
+    def bind(self, store: StoreView) -> ScriptedClient:
+        return self if store is self.store else ScriptedClient(self.backend, store, self.token, self.session)
+
+    async def ask(self, what: str) -> None:
+        async with turn():
+            self.backend.calls.append(what)
+            self.backend.in_flight += 1
+            self.backend.peak = max(self.backend.peak, self.backend.in_flight)
+            try:
+                if self.backend.hold is not None:
+                    await self.backend.hold.wait()
+                if self.backend.down is not None:
+                    raise self.backend.down()
+                if self.backend.failures:
+                    raise self.backend.failures.pop(0)
+                if self.session not in self.backend.sessions:
+                    raise AuthExpired("the token has ended")
+            finally:
+                self.backend.in_flight -= 1
+
+    def request(self, ref: RemoteRef) -> Hashable:
+        return self.store.provider_spec.get("mount"), ref.key
+
+    async def fetch(self, request: Hashable) -> bytes:
+        assert isinstance(request, tuple)
+        await self.ask(f"read {request[1]}")
+        if request[1] not in self.backend.values:
+            raise NotFound
+        return self.backend.values[request[1]]
+
+    def value(self, payload: bytes, ref: RemoteRef) -> bytes:
+        return payload
+
+    def mapping(self, payload: bytes, ref: RemoteRef) -> dict[str, bytes]:
+        return {"value": payload}
+
+    async def find(self, find: Find) -> dict[str, bytes]:
+        await self.ask("find")
+        return dict(self.backend.values)
+
+    async def validate(self) -> Validation:
+        await self.ask("validate")
+        return Validation.READY
+
+    async def close(self) -> None:
+        self.backend.sessions.discard(self.session)
+        self.backend.closed.append(self.token)
+
+
+class ScriptedProvider:
+    name: ClassVar[str] = "scripted"
+    capability: ClassVar[str] = "ReadWrite"
+    maintained: ClassVar[bool] = True
+    retries: ClassVar[tuple[int, float]] = (0, 0.0)
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+
+    def validate_store(self, store: StoreView) -> list[str]:
+        return []
+
+    def endpoint(self, store: StoreView) -> str:
+        return str(store.provider_spec.get("server", "a:443"))
+
+    def identity(self, store: StoreView) -> Mapping[str, Any]:
+        return {key: value for key, value in store.provider_spec.items() if key != "mount"}
+
+    def referent(self, store: StoreView) -> bool:
+        return store.cluster_scoped and not store.provider_spec["token"].get("namespace")
+
+    def references(self, store: StoreView) -> list[tuple[str, str, str]]:
+        token = store.provider_spec["token"]
+        return [("Secret", token.get("namespace", ""), token["name"])]
+
+    async def open(self, store: StoreView, credentials: CredentialReader) -> ScriptedClient:
+        if self.referent(store) and not credentials.namespace:
+            return ScriptedClient(self.backend, store, "", -1)
+        token = (await credentials.secret(store.provider_spec["token"])).decode()
+        async with turn():
+            self.backend.logins.append(token)
+            if self.backend.hold is not None:
+                await self.backend.hold.wait()
+            if self.backend.login_failures:
+                raise self.backend.login_failures.pop(0)
+        session = len(self.backend.logins)
+        self.backend.sessions.add(session)
+        return ScriptedClient(self.backend, store, token, session)
+
+
+READY = Condition("Ready", "True", "Valid", "store validated")
+
+
+def store(name: str = "main", namespace: str = "team-a", *, generation: int = 1, uid: str = "", ready: bool = True, **spec: Any) -> SecretStore:
+    token = {"name": "token", "key": "token"}
+    provider = {"scripted": {"token": token, **spec.pop("block", {})}}
+    return SecretStore(
+        metadata=ObjectMeta(name=name, namespace=namespace, uid=uid or f"uid-{namespace}-{name}", generation=generation),
+        spec=SecretStoreSpec(**{"provider": provider, **spec}),
+        status=SecretStoreStatus(conditions=(READY,) if ready else ()),
+    )
+
+
+class World:
+    """A reader with everything below it; `stores` and `rest` are the cluster."""
+
+    def __init__(self, *, retries: tuple[int, float] = (0, 0.0), in_flight: int = 64, quotas: Mapping[str, float] | None = None) -> None:
+        self.clock, self.rest, self.backend = VirtualClock(), DictRest(), Backend()
+        self.stores: dict[tuple[str, str, str], SecretStore] = {}
+        self.namespaces: dict[str, dict[str, str]] = {}
+        self.released: list[tuple[str, int]] = []
+        self.parked: dict[str, int] = {}
+        provider = ScriptedProvider(self.backend)
+        provider.retries = retries  # type: ignore[misc]  # each world decides
+        self.rules = Rules(lambda *place: self.stores.get(place), self.namespaces.get, Registry({}, {"scripted": provider}))
+        self.gates = Gates(self.clock, self.release, in_flight=in_flight, quotas=quotas)
+        self.reader = Reader(self.rules, self.rest, self.gates, self.clock, jitter=lambda: 0.0)  # type: ignore[arg-type]  # it only reads
+        self.add(store())
+        self.rest.secret("team-a", "token", token="t-1")
+
+    def add(self, added: SecretStore) -> None:
+        self.stores[added.kind, added.namespace, added.name] = added
+        self.reader.store_changed(added.kind, added.namespace, added.name)
+
+    def release(self, gate: str, count: int) -> int:
+        freed = min(count, self.parked.get(gate, 0))
+        self.parked[gate] = self.parked.get(gate, 0) - freed
+        self.released.append((gate, freed))
+        return freed

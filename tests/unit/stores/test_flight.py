@@ -1,0 +1,164 @@
+"""Shared calls: who joins, who is told what, and who may give up."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from eso.errors import EsoError
+from eso.stores.flight import Flights
+from tests.fakes.cancel import every_await
+from tests.fakes.clock import settle
+
+
+class Far:
+    """A backend that answers when told."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.cancelled = 0
+        self.answer = asyncio.Event()
+        self.error: Exception | None = None
+
+    async def __call__(self) -> int:
+        self.calls += 1
+        number = self.calls
+        try:
+            await self.answer.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        if self.error is not None:
+            raise self.error
+        return number
+
+
+async def test_equal_reads_share_one_call() -> None:
+    far, flights = Far(), Flights(lambda: 10.0)
+    async with flights.open():
+        tasks = [asyncio.ensure_future(flights.fly("k", far)) for _ in range(50)]
+        await settle()
+        far.answer.set()
+        assert [await task for task in tasks] == [1] * 50
+    assert flights.shared == 49
+
+
+async def test_different_reads_do_not() -> None:
+    far, flights = Far(), Flights(lambda: 10.0)
+    far.answer.set()
+    async with flights.open():
+        assert await flights.fly("a", far) == 1
+        assert await flights.fly("b", far) == 2
+
+
+async def test_nothing_is_kept_once_the_answer_is_there() -> None:
+    far, flights = Far(), Flights(lambda: 10.0)
+    far.answer.set()
+    async with flights.open():
+        assert await flights.fly("k", far) == 1
+        assert await flights.fly("k", far) == 2
+
+
+@pytest.mark.parametrize(
+    ("since", "joined"),
+    [
+        pytest.param(None, True, id="a timer joins any flight"),
+        pytest.param(9.0, True, id="a trigger joins a flight that started after it"),
+        pytest.param(10.0, True, id="at the same moment counts as after"),
+        pytest.param(10.5, False, id="a flight older than the trigger may bring the old value"),
+    ],
+)
+async def test_a_trigger_joins_only_what_started_after_it(since: float | None, joined: bool) -> None:
+    far, now = Far(), [10.0]
+    flights = Flights(lambda: now[0])
+    async with flights.open():
+        first = asyncio.ensure_future(flights.fly("k", far))
+        await settle()
+        now[0] = 11.0
+        second = asyncio.ensure_future(flights.fly("k", far, since))
+        await settle()
+        far.answer.set()
+        assert await first == 1
+        assert await second == (1 if joined else 2)
+
+
+async def test_a_newer_flight_is_the_one_to_join() -> None:
+    far, now = Far(), [10.0]
+    flights = Flights(lambda: now[0])
+    async with flights.open():
+        old = asyncio.ensure_future(flights.fly("k", far))
+        await settle()
+        now[0] = 20.0
+        new = [asyncio.ensure_future(flights.fly("k", far, 15.0)) for _ in range(3)]
+        await settle()
+        far.answer.set()
+        assert [await old, *[await task for task in new]] == [1, 2, 2, 2]
+
+
+async def test_everybody_is_told_the_error() -> None:
+    far, flights = Far(), Flights(lambda: 10.0)
+    far.error = EsoError("backend says no")
+    async with flights.open():
+        tasks = [asyncio.ensure_future(flights.fly("k", far)) for _ in range(3)]
+        await settle()
+        far.answer.set()
+        await asyncio.wait(tasks)
+        assert [str(task.exception()) for task in tasks] == ["backend says no"] * 3
+
+
+async def test_one_who_gives_up_leaves_the_others_alone() -> None:
+    far, flights = Far(), Flights(lambda: 10.0)
+    async with flights.open():
+        first, second = (asyncio.ensure_future(flights.fly("k", far)) for _ in range(2))
+        await settle()
+        first.cancel()
+        await settle()
+        far.answer.set()
+        assert await second == 1
+        assert first.cancelled()
+        assert far.cancelled == 0
+
+
+async def test_the_last_one_who_gives_up_takes_the_call_along() -> None:
+    far, flights = Far(), Flights(lambda: 10.0)
+    async with flights.open():
+        tasks = [asyncio.ensure_future(flights.fly("k", far)) for _ in range(2)]
+        await settle()
+        for task in tasks:
+            task.cancel()
+        await settle()
+        assert far.cancelled == 1
+        far.answer.set()
+        assert await flights.fly("k", far) == 2
+
+
+async def test_without_an_owner_every_caller_makes_its_own_call() -> None:
+    far, flights = Far(), Flights(lambda: 10.0)
+    far.answer.set()
+    assert await flights.fly("k", far) == 1
+    assert flights.shared == 0
+
+
+async def test_when_the_owner_goes_calls_on_their_way_end() -> None:
+    far, flights = Far(), Flights(lambda: 10.0)
+    async with flights.open():
+        task = asyncio.ensure_future(flights.fly("k", far))
+        await settle()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert far.cancelled == 1
+
+
+async def test_every_await_may_be_cancelled() -> None:
+    far, flights = Far(), Flights(lambda: 10.0)
+    async with flights.open():
+
+        async def caller() -> int:
+            asyncio.get_running_loop().call_soon(far.answer.set)
+            return await flights.fly("k", far)
+
+        async for _ in every_await(caller):
+            await settle()
+            far.answer.clear()
+        assert far.calls - far.cancelled >= 1

@@ -1,0 +1,358 @@
+"""The gates: who may call, who probes, how parked keys come back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from eso.errors import EsoError
+from eso.providers.contract import AuthRejected, Denied, Malformed, NotFound, Throttled, Unavailable, turn
+from eso.stores.gate import ALL, GateClosed, Gates
+from tests.fakes.cancel import every_await
+from tests.fakes.clock import VirtualClock, settle
+
+ENDPOINT, IDENTITY = "endpoint:a", "identity:b"
+NAMES = (ENDPOINT, IDENTITY)
+
+
+class Queue:
+    """Parked keys by gate, as the work queue keeps them."""
+
+    def __init__(self) -> None:
+        self.parked: dict[str, int] = {}
+        self.freed: list[tuple[str, int]] = []
+
+    def release(self, gate: str, count: int) -> int:
+        freed = min(count, self.parked.get(gate, 0))
+        self.parked[gate] = self.parked.get(gate, 0) - freed
+        self.freed.append((gate, freed))
+        return freed
+
+
+@asynccontextmanager
+async def running(gates: Gates) -> AsyncIterator[None]:
+    task = asyncio.ensure_future(gates.run())
+    try:
+        yield
+    finally:
+        assert not task.done(), "a background task that dies ends the process"
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def call(gates: Gates, error: EsoError | None = None) -> None:
+    async with gates.call(*NAMES), turn():
+        if error is not None:
+            raise error
+
+
+async def failing(gates: Gates, error: EsoError, times: int = 1) -> None:
+    for _ in range(times):
+        with pytest.raises(type(error)):
+            await call(gates, error)
+
+
+@pytest.mark.parametrize(
+    ("error", "times", "closed"),
+    [
+        pytest.param(Unavailable("down"), 3, {ENDPOINT}, id="three lost connections close the endpoint"),
+        pytest.param(Unavailable("down"), 2, set(), id="two do not"),
+        pytest.param(Throttled("slow down", retry_after=9.0), 1, {ENDPOINT}, id="one 429 closes the endpoint"),
+        pytest.param(AuthRejected("no"), 1, {IDENTITY}, id="a refused login closes the identity only"),
+        pytest.param(Denied("no"), 9, set(), id="a path that may not be read closes nothing"),
+        pytest.param(NotFound(), 9, set(), id="a secret that is not there closes nothing"),
+        pytest.param(Malformed("what"), 9, set(), id="an answer that nobody understands closes nothing"),
+        pytest.param(EsoError("secret missing"), 9, set(), id="a missing credential closes nothing"),
+    ],
+)
+async def test_what_closes_which_gate(error: EsoError, times: int, closed: set[str]) -> None:
+    gates = Gates(VirtualClock())
+    await failing(gates, error, times)
+    assert {name for name in NAMES if gates.admit([name]) is not None} == closed
+
+
+async def test_the_refusal_names_the_gate_its_epoch_and_the_cause() -> None:
+    gates = Gates(VirtualClock())
+    await failing(gates, AuthRejected("invalid role or secret ID"))
+    refusal = gates.admit(NAMES)
+    assert refusal is not None
+    assert (refusal.gate, refusal.epoch, str(refusal)) == (IDENTITY, gates.epoch(IDENTITY), "invalid role or secret ID")
+    with pytest.raises(GateClosed, match="invalid role"):
+        await call(gates)
+    with pytest.raises(GateClosed, match="invalid role"):
+        gates.check(ENDPOINT, IDENTITY)
+
+
+async def test_an_outage_costs_one_probe_per_interval_and_everybody_comes_back_within_a_minute() -> None:
+    clock, queue = VirtualClock(), Queue()
+    gates = Gates(clock, queue.release)
+    queue.parked[ENDPOINT] = 10_000
+    async with running(gates):
+        await failing(gates, Unavailable("down"), 3)
+        probes = 0
+        for _ in range(600):
+            before = queue.parked[ENDPOINT]
+            await clock.advance(1.0)
+            if queue.parked[ENDPOINT] < before and gates.admit(NAMES) is None:
+                probes += 1
+                await failing(gates, Unavailable("still down"))
+                queue.parked[ENDPOINT] += 1
+        assert 15 <= probes <= 25  # 1, 2, 4, 8, 16, 30, 30, …
+        assert gates.states()[ENDPOINT] in ("closed", "half-open")
+        await clock.advance(31.0)
+        await call(gates)
+        assert gates.states()[ENDPOINT] == "paced"
+        await clock.advance(60.0)
+    assert queue.parked[ENDPOINT] == 0
+    assert gates.states()[ENDPOINT] == "open"
+    assert gates.cause(ENDPOINT) == ""
+
+
+async def test_recovery_starts_slowly() -> None:
+    clock, queue = VirtualClock(), Queue()
+    gates = Gates(clock, queue.release)
+    queue.parked[ENDPOINT] = 1000
+    async with running(gates):
+        await failing(gates, Unavailable("down"), 3)
+        await clock.advance(1.0)
+        await call(gates)
+        before = queue.parked[ENDPOINT]
+        await clock.advance(1.0)
+        assert 10 <= before - queue.parked[ENDPOINT] <= 50
+
+
+async def test_half_open_admits_one_key_and_refuses_the_rest() -> None:
+    clock = VirtualClock()
+    gates = Gates(clock)
+    async with running(gates):
+        await failing(gates, Unavailable("down"), 3)
+        await clock.advance(1.0)
+        assert gates.admit(NAMES) is None
+        assert isinstance(gates.admit(NAMES), GateClosed)
+
+
+async def test_a_probe_that_never_calls_gives_its_place_to_the_next_key() -> None:
+    clock, queue = VirtualClock(), Queue()
+    gates = Gates(clock, queue.release)
+    async with running(gates):
+        await failing(gates, Unavailable("down"), 3)
+        await clock.advance(1.0)
+        assert gates.admit(NAMES) is None
+        queue.parked[ENDPOINT] = 5
+        await clock.advance(2.0)
+        assert queue.parked[ENDPOINT] in (3, 4)
+        assert gates.admit(NAMES) is None
+
+
+async def test_all_reads_of_the_probing_pass_are_one_probe() -> None:
+    clock = VirtualClock()
+    gates = Gates(clock)
+    async with running(gates):
+        await failing(gates, Unavailable("down"), 3)
+        await clock.advance(1.0)
+        answer = asyncio.Event()
+        started: list[int] = []
+
+        async def read(number: int) -> None:
+            async with gates.call(*NAMES), turn():
+                started.append(number)
+                await answer.wait()
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(5):
+                group.create_task(read(number))
+            await settle()
+            assert started == [0]
+            answer.set()
+            await clock.advance(1.0)
+        assert sorted(started) == [0, 1, 2, 3, 4]
+
+
+async def test_when_the_probe_fails_those_who_waited_park() -> None:
+    clock = VirtualClock()
+    gates = Gates(clock)
+    async with running(gates):
+        await failing(gates, Unavailable("down"), 3)
+        await clock.advance(1.0)
+        answer = asyncio.Event()
+
+        async def probe() -> None:
+            async with gates.call(*NAMES):
+                await answer.wait()
+                raise Unavailable("still down")
+
+        first, second = asyncio.ensure_future(probe()), asyncio.ensure_future(call(gates))
+        await settle()
+        answer.set()
+        await asyncio.wait([first, second])
+        assert isinstance(first.exception(), Unavailable)
+        assert isinstance(second.exception(), GateClosed)
+
+
+async def test_a_cancelled_probe_leaves_the_place_to_the_next() -> None:
+    clock = VirtualClock()
+    gates = Gates(clock)
+    async with running(gates):
+        await failing(gates, Unavailable("down"), 3)
+        await clock.advance(1.0)
+
+        async def probe() -> None:
+            async with gates.call(*NAMES):
+                await asyncio.Event().wait()
+
+        first = asyncio.ensure_future(probe())
+        await settle()
+        second = asyncio.ensure_future(call(gates))
+        await settle()
+        first.cancel()
+        await asyncio.wait([first, second])
+        assert second.exception() is None
+
+
+async def test_the_epoch_moves_when_the_gate_opens_so_that_nobody_parks_too_late() -> None:
+    clock = VirtualClock()
+    gates = Gates(clock)
+    async with running(gates):
+        await failing(gates, Unavailable("down"), 3)
+        refusal = gates.admit(NAMES)
+        assert refusal is not None
+        await clock.advance(1.0)
+        assert gates.epoch(ENDPOINT) == refusal.epoch
+        await call(gates)
+        assert gates.epoch(ENDPOINT) > refusal.epoch
+
+
+async def test_a_forgotten_gate_frees_whoever_waits_for_it() -> None:
+    queue = Queue()
+    gates = Gates(VirtualClock(), queue.release)
+    await failing(gates, AuthRejected("no"))
+    refusal = gates.admit(NAMES)
+    assert refusal is not None
+    queue.parked[IDENTITY] = 7
+    gates.forget(IDENTITY)
+    assert queue.parked[IDENTITY] == 0
+    assert gates.epoch(IDENTITY) != refusal.epoch
+    assert gates.admit(NAMES) is None
+
+
+async def test_a_login_that_asks_nobody_is_no_proof() -> None:
+    clock = VirtualClock()
+    gates = Gates(clock)
+    async with running(gates):
+        await failing(gates, Unavailable("down"), 3)
+        await clock.advance(1.0)
+        async with gates.call(*NAMES, proof=False):
+            pass
+        assert gates.states()[ENDPOINT] == "half-open"
+        async with gates.call(*NAMES, proof=False), turn():
+            pass
+        assert gates.states()[ENDPOINT] == "paced"
+
+
+async def test_requests_in_flight_are_bounded_per_endpoint() -> None:
+    clock = VirtualClock()
+    gates = Gates(clock, in_flight=3)
+    answer = asyncio.Event()
+    inside = 0
+    peak = 0
+
+    async def read() -> None:
+        nonlocal inside, peak
+        async with gates.call(*NAMES), turn():
+            inside += 1
+            peak = max(peak, inside)
+            await answer.wait()
+            inside -= 1
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(10):
+            group.create_task(read())
+        await settle()
+        answer.set()
+    assert peak == 3
+
+
+async def test_a_declared_quota_holds_and_too_long_a_wait_parks() -> None:
+    clock = VirtualClock()
+    gates = Gates(clock, quotas={ENDPOINT: 1.0})
+    sent: list[float] = []
+
+    async def read() -> None:
+        async with gates.call(*NAMES), turn():
+            sent.append(clock.monotonic())
+
+    tasks = [asyncio.ensure_future(read()) for _ in range(10)]
+    await clock.advance(20.0)
+    await asyncio.wait(tasks)
+    assert sum(isinstance(task.exception(), GateClosed) for task in tasks) == 10 - len(sent)
+    assert [b - a for a, b in zip(sent, sent[1:], strict=False)] == [1.0] * (len(sent) - 1)
+    assert len(sent) == 6
+
+
+async def test_keys_behind_a_full_budget_are_not_dispatched_and_come_back_at_its_pace() -> None:
+    clock, queue = VirtualClock(), Queue()
+    gates = Gates(clock, queue.release, quotas={ENDPOINT: 2.0})
+    async with running(gates):
+        tasks = [asyncio.ensure_future(call(gates)) for _ in range(6)]
+        await settle()
+        assert isinstance(gates.admit(NAMES), GateClosed)
+        queue.parked[ENDPOINT] = 3
+        await clock.advance(3.0)
+        await asyncio.wait(tasks)
+        assert gates.admit(NAMES) is None
+        await clock.advance(5.0)
+        assert queue.parked[ENDPOINT] == 0
+
+
+async def test_a_429_halves_the_pace_for_what_follows() -> None:
+    clock = VirtualClock()
+    gates = Gates(clock)
+    async with running(gates):
+        for _ in range(40):
+            await call(gates)
+        await failing(gates, Throttled("slow down", retry_after=2.0))
+        await clock.advance(1.9)
+        assert isinstance(gates.admit(NAMES), GateClosed)
+        await clock.advance(0.2)
+        await call(gates)
+        assert gates.states()[ENDPOINT] == "paced"
+
+
+async def test_every_await_of_a_call_may_be_cancelled() -> None:
+    clock = VirtualClock()
+    gates = Gates(clock, in_flight=1)
+    answer = asyncio.Event()
+
+    async def holder() -> None:
+        async with gates.call(*NAMES), turn():
+            await answer.wait()
+
+    async def waiter() -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_soon(lambda: loop.call_soon(answer.set))
+        await call(gates)
+
+    async for _ in every_await(waiter):
+        answer.clear()
+        held = asyncio.ensure_future(holder())
+        await settle()
+        answer.set()
+        await held
+    await call(gates)
+    assert gates.states() == {ENDPOINT: "open", IDENTITY: "open"}
+
+
+async def test_release_is_asked_for_everybody_once_the_gate_is_freely_open() -> None:
+    clock, queue = VirtualClock(), Queue()
+    gates = Gates(clock, queue.release)
+    async with running(gates):
+        await failing(gates, AuthRejected("no"))
+        queue.parked[IDENTITY] = 123
+        await clock.advance(5.0)
+        await call(gates)
+        await clock.advance(0.5)
+    assert queue.parked[IDENTITY] == 0
+    assert ALL > 123
