@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from eso.errors import EsoError
-from eso.providers.contract import NotFound
+from eso.providers.contract import AuthExpired, AuthRejected, Denied, InvalidConfig, Malformed, NotFound, NotYet, Throttled, Unavailable
 from eso.reconcile.externalsecret.readplan import Extract, FindAll, Generate, One, Read
 from eso.values.convert import check_keys, convert_keys
 from eso.values.decode import decode_map, decode_value, refuse_null_bytes
@@ -44,7 +44,7 @@ def assemble(results: list[tuple[Read, Raw]], *, skip_missing: bool) -> Assemble
                 raise raw
             data |= shape(read, raw)
         except EsoError as error:
-            if skip_missing and isinstance(root(error), NotFound):
+            if skip_missing and proven_missing(error):
                 missing.append(missing_text(read))
                 continue
             raise FetchFailed(f"error processing {where(read)}, err: {error}", error) from error
@@ -88,8 +88,13 @@ def missing_text(read: Read) -> str:
     return f"{text} (key={read.remote.key})" if isinstance(read, One) else text
 
 
-def root(error: BaseException) -> BaseException:
-    """The error at the end of the `from` chain."""
-    while error.__cause__ is not None:
+def proven_missing(error: BaseException | None) -> bool:
+    """Did the backend say not-found? The outermost error with a meaning of its own decides: a refusal after a not-found is a refusal."""
+    while error is not None:
+        if isinstance(error, MEANINGFUL):
+            return isinstance(error, NotFound)
         error = error.__cause__
-    return error
+    return False
+
+
+MEANINGFUL = (NotFound, AuthExpired, AuthRejected, Denied, Throttled, Unavailable, NotYet, Malformed, InvalidConfig)
