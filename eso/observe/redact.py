@@ -21,9 +21,10 @@ from eso.secretbytes import SecretBytes
 MASK: Final = "***"
 
 # All patterns hold for plain text and for text inside a JSON string: a value ends before a quote, a backslash only comes with its pair.
-_QUOTE: Final = r"\\?[\"']"
+# What may repeat in front of the decisive part is bounded: otherwise a long text from outside could cost the square of its length.
+_QUOTE: Final = r"\\*[\"']"  # at any depth of JSON in JSON
 _NAMES: Final = (
-    r"x-[a-z0-9-]*(?:token|secret|key|signature|credential)|(?:access|auth|client|id|refresh|session|security)[_-]?token|client[_-]?(?:secret|key)"
+    r"x-[a-z0-9-]{0,60}(?:token|secret|key|signature|credential)|(?:access|auth|client|id|refresh|session|security)[_-]?token|client[_-]?(?:secret|key)"
     r"|secret[_-]?(?:id|key|access[_-]?key)|access[_-]?key|api[_-]?key|private[_-]?key|passw(?:or)?d|passphrase|token|sig|signature|jwt|(?:set-)?cookie"
 )
 _PATTERNS: Final = tuple(
@@ -32,27 +33,27 @@ _PATTERNS: Final = tuple(
         # a private key, cut off or not
         (r"(-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----)(?:[^\"\\]|\\.)*?(-----END [A-Z0-9 ]*PRIVATE KEY-----|(?=\")|\Z)", rf"\1{MASK}\2"),
         # scheme://user:password@host
-        (r"([a-z][a-z0-9+.-]*://)[^\s/\"\\?#]*@", rf"\1{MASK}@"),
+        (r"([a-z][a-z0-9+.-]{0,30}://)[^\s/\"\\?#]*@", rf"\1{MASK}@"),
         # Authorization: Bearer …, also in a header map as Python or JSON print it
         (
             rf"(authorization(?:{_QUOTE})?\s*[:=]\s*\[?(?:{_QUOTE})?)(?:(?:basic|bearer|negotiate|token|digest)\s+|aws4-hmac-sha256\s[^\"\\\n]*)?[^\s\"'\\,;]*",
             rf"\1{MASK}",
         ),
-        (r"\b(bearer|basic)\s+(?=[A-Za-z_.~+/=-]*[0-9A-Z])[A-Za-z0-9_.~+/=-]{8,}", rf"\1 {MASK}"),
+        (r"\b(bearer|basic)\s+(?=[A-Za-z_.~+/-]{0,100}(?:[0-9=]|(?-i:[a-z][A-Z])))[A-Za-z0-9_.~+/=-]{8,}", rf"\1 {MASK}"),
         # client_secret=…, "password": "…", X-Vault-Token: …; in prose a colon proves little, so there the value must look like one
         (rf"(\b(?:{_NAMES})(?:{_QUOTE}\s*[:=]|=)\s*\[?(?:{_QUOTE})?)[^\s\"'\\,;&}}\]]+", rf"\1{MASK}"),
-        (r"(\bx-[a-z0-9-]*(?:token|secret|key|signature|credential):\s*)[^\s\"'\\,;&}\]]+", rf"\1{MASK}"),
-        (rf"(\b(?:{_NAMES}):\s*)(?=[^\s\"'\\,;&}}\]]*[0-9])[^\s\"'\\,;&}}\]]{{6,}}", rf"\1{MASK}"),
+        (r"(\bx-[a-z0-9-]{0,60}(?:token|secret|key|signature|credential):\s*)[^\s\"'\\,;&}\]]+", rf"\1{MASK}"),
+        (rf"(\b(?:{_NAMES}):\s*)(?=[^\s\"'\\,;&}}\]]{0, 100}[0-9])[^\s\"'\\,;&}}\]]{{6,}}", rf"\1{MASK}"),
         # tokens that say what they are: Vault and OpenBao, JWT, GitHub, GitLab, Slack
         (r"\b(?:hv[sbr]|s|b)\.[A-Za-z0-9_-]{20,}", MASK),
-        (r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)?", MASK),
+        (r"\beyJ[A-Za-z0-9_-]{5,1000}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)?", MASK),
         (r"\b(?:gh[pousr]_|github_pat_|glpat-|xox[abprs]-)[A-Za-z0-9_-]{10,}", MASK),
     )
 )
 # One linear pass that says whether any of the patterns could match: nearly all lines are done after it.
 _HINT: Final = re2.compile(
-    r"(?i)-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----|://[^\s/\"\\?#]*@|authorization(?:\\?[\"'])?\s*[:=]|\b(?:bearer|basic)\s|\bx-[a-z0-9-]+:"
-    rf"|\b(?:{_NAMES})(?:\\?[\"']\s*)?[:=]|\b(?:hv[sbr]|s|b)\.[A-Za-z0-9_-]{{20}}|\beyJ[A-Za-z0-9_-]{{5}}|\b(?:gh[pousr]_|github_pat_|glpat-|xox[abprs]-)"
+    r"(?i)-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----|://[^\s/\"\\?#]*@|authorization(?:\\*[\"'])?\s*[:=]|\b(?:bearer|basic)\s|\bx-[a-z0-9-]+:"
+    rf"|\b(?:{_NAMES})(?:\\*[\"']\s*)?[:=]|\b(?:hv[sbr]|s|b)\.[A-Za-z0-9_-]{{20}}|\beyJ[A-Za-z0-9_-]{{5}}|\b(?:gh[pousr]_|github_pat_|glpat-|xox[abprs]-)"
 )
 
 Planted = str | bytes | SecretBytes

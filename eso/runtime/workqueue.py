@@ -195,6 +195,8 @@ class WorkQueue:
         again, lane_again = entry.due, entry.lane
         wake, entry.wake = entry.wake, Wake()
         entry.state, entry.due = _State.IDLE, None
+        if again is not None:
+            self._schedule(key, entry, again, lane_again)
         match outcome:
             case Done() | Fatal():
                 entry.failures = 0
@@ -212,8 +214,6 @@ class WorkQueue:
                     self._park(key, entry, gate, entry.ran_lane)
                 else:  # the gate moved between its answer and now: whoever it let out, this key was not among them
                     self._schedule(key, entry, now, entry.ran_lane)
-        if again is not None:
-            self._schedule(key, entry, again, lane_again)
         if entry.state is _State.IDLE:
             del self._entries[key]
 
@@ -274,7 +274,6 @@ class WorkQueue:
         match entry.state:
             case _State.RUNNING:
                 if entry.due is None:
-                    self._meter.added()
                     entry.due, entry.lane = due, lane
                 else:
                     entry.due, entry.lane = min(entry.due, due), min(entry.lane, lane)

@@ -1,0 +1,263 @@
+"""The controller: passes side by side, outcomes back to the queue, an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+
+import orjson
+import pytest
+
+from eso.errors import EsoError, Terminal
+from eso.observe import log
+from eso.runtime.controller import Controller, result_of
+from eso.runtime.outcome import After, Done, Fatal, Lane, Parked, Retry, Wake
+from eso.runtime.workqueue import WorkQueue
+from tests.fakes.clock import VirtualClock, settle
+
+A, B = ("shop", "a"), ("shop", "b")
+VALUE = "Planted-7f3a-value"
+
+
+class Counting:
+    def __init__(self):
+        self.results, self.failures = [], []
+
+    def passed(self, result, seconds):
+        self.results.append((result, seconds))
+
+    def failed(self, *, terminal=False, panic=False):
+        self.failures.append((terminal, panic))
+
+
+class Bench:
+    def __init__(self, workers=10):
+        self.clock, self.meter, self.stop = VirtualClock(), Counting(), asyncio.Event()
+        self.out = io.BytesIO()
+        log.configure("debug", stream=self.out)
+        self.queue = WorkQueue(self.clock, gate_epoch=lambda gate: 0)
+        self.passes = []  # (key, wake, now)
+        self.answer = lambda key: Done()
+        named = {"log": log.get("controllers.ExternalSecret"), "meter": self.meter, "kind": "ExternalSecret"}
+        self.controller = Controller("externalsecret", self.queue, self.reconcile, self.clock, workers, grace_seconds=20, **named)
+
+    async def reconcile(self, key, wake, now):
+        self.passes.append((key, wake, now))
+        answer = self.answer(key)
+        if isinstance(answer, BaseException):
+            raise answer
+        return await answer if asyncio.isfuture(answer) or asyncio.iscoroutine(answer) else answer
+
+    async def __aenter__(self):
+        self.running = asyncio.ensure_future(self.controller.run(self.stop))
+        await settle()
+        return self
+
+    async def __aexit__(self, *exc):
+        self.stop.set()
+        await self.clock.advance(60)
+        await self.running
+
+    def lines(self):
+        return [orjson.loads(line) for line in self.out.getvalue().splitlines()]
+
+
+async def test_a_pass_gets_the_key_why_it_woke_and_the_time():
+    async with Bench() as bench:
+        bench.queue.add(A, Lane.NEW, "edited")
+        await bench.clock.advance(0)
+        assert bench.passes == [(A, Wake(frozenset({"edited"})), bench.clock.now())]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "result", "failures"),
+    [
+        pytest.param(Done(), "success", [], id="done is a success"),
+        pytest.param(After(30), "requeue_after", [], id="after is a timed requeue"),
+        pytest.param(Retry(), "requeue", [], id="a plain retry is a requeue"),
+        pytest.param(Retry(EsoError("no")), "error", [(False, False)], id="a retry with an error is an error"),
+        pytest.param(Parked("vault", 0), "parked", [], id="parking is no error"),
+        pytest.param(Fatal(EsoError("no")), "error", [(True, False)], id="fatal is a terminal error"),
+        pytest.param(EsoError("no"), "error", [(False, False)], id="a raised error that can pass is retried"),
+        pytest.param(Terminal("no"), "error", [(True, False)], id="a raised error that cannot pass is terminal"),
+        pytest.param(KeyError("no"), "error", [(False, True)], id="anything else is a bug"),
+    ],
+)
+async def test_every_end_of_a_pass_is_counted(outcome, result, failures):
+    async with Bench() as bench:
+        bench.answer = lambda key: outcome
+        bench.queue.add(A, Lane.NEW)
+        await bench.clock.advance(0)
+        assert [each for each, _ in bench.meter.results] == [result]
+        assert bench.meter.failures == failures
+
+
+@pytest.mark.parametrize(
+    ("outcome", "passes"),
+    [
+        pytest.param(EsoError("no"), 3, id="errors come back after 1 and 2 seconds"),
+        pytest.param(KeyError("no"), 3, id="so do bugs"),
+        pytest.param(Terminal("no"), 1, id="terminal errors do not come back"),
+    ],
+)
+async def test_failures_back_off(outcome, passes):
+    async with Bench() as bench:
+        bench.answer = lambda key: outcome
+        bench.queue.add(A, Lane.NEW)
+        await bench.clock.advance(3)
+        assert len(bench.passes) == passes
+
+
+async def test_no_more_passes_are_in_flight_than_allowed_and_the_best_key_gets_the_free_place():
+    async with Bench(workers=2) as bench:
+        gates = {}
+        bench.answer = lambda key: gates.setdefault(key, asyncio.get_running_loop().create_future())
+        for n in range(4):
+            bench.queue.add(("shop", str(n)), Lane.PERIODIC)
+        await settle()
+        assert bench.controller.in_flight == 2
+        bench.queue.add(A, Lane.NEW)
+        gates["shop", "0"].set_result(Done())
+        await settle()
+        assert [key for key, _, _ in bench.passes] == [("shop", "0"), ("shop", "1"), A]
+        bench.answer = lambda key: Done()
+        gates["shop", "1"].set_result(Done())
+        gates[A].set_result(Done())
+        await settle()
+        assert len(bench.passes) == 5
+
+
+async def test_a_pass_is_timed():
+    async with Bench() as bench:
+        bench.answer = lambda key: slow(bench)
+        bench.queue.add(A, Lane.NEW)
+        await bench.clock.advance(10)
+        assert bench.meter.results == [("success", 3)]
+
+
+async def slow(bench, seconds=3):
+    await bench.clock.sleep(seconds)
+    return Done()
+
+
+async def test_stopping_lets_the_pass_in_hand_finish_and_starts_no_other():
+    async with Bench(workers=1) as bench:
+        bench.answer = lambda key: slow(bench, 19)
+        bench.queue.add(A, Lane.NEW)
+        bench.queue.add(B, Lane.NEW)
+        await settle()
+        bench.stop.set()
+        await bench.clock.advance(18.9)
+        assert not bench.running.done()
+        await bench.clock.advance(0.1)
+        assert bench.running.done()
+        assert [result for result, _ in bench.meter.results] == ["success"]
+        assert len(bench.passes) == 1
+
+
+async def test_a_pass_that_outlives_the_grace_is_cut_off():
+    async with Bench() as bench:
+        bench.answer = lambda key: slow(bench, 1000)
+        bench.queue.add(A, Lane.NEW)
+        await settle()
+        bench.stop.set()
+        await bench.clock.advance(19.9)
+        assert not bench.running.done()
+        await bench.clock.advance(0.1)
+        assert bench.running.done()
+        assert bench.running.exception() is None
+        assert bench.clock.timers == 0
+
+
+async def test_an_idle_controller_stops_at_once():
+    async with Bench() as bench:
+        bench.stop.set()
+        await settle()
+        assert bench.running.done()
+
+
+async def test_cancelling_the_controller_cancels_its_passes():
+    bench = Bench()
+    async with bench:
+        ended = []
+
+        async def watched():
+            try:
+                await bench.clock.sleep(1000)
+            finally:
+                ended.append(True)
+
+        bench.answer = lambda key: watched()
+        bench.queue.add(A, Lane.NEW)
+        await settle()
+        bench.running.cancel()
+        await settle()
+        assert ended == [True]
+        assert bench.running.cancelled()
+        bench.running = asyncio.ensure_future(asyncio.sleep(0))
+
+
+async def test_a_cancellation_from_inside_does_not_lose_the_key():
+    async with Bench() as bench:
+        bench.answer = lambda key: asyncio.CancelledError()
+        bench.queue.add(A, Lane.NEW)
+        await bench.clock.advance(1)
+        assert len(bench.passes) == 2
+        assert bench.meter.failures == [(False, True)] * 2
+
+
+async def test_a_failed_pass_is_told_with_everything_that_names_it():
+    async with Bench() as bench:
+        bench.answer = lambda key: EsoError("cannot read kv/data/a: permission denied")
+        bench.queue.add(A, Lane.NEW)
+        await settle()
+        (line,) = bench.lines()
+        assert line.pop("ts") > 0
+        assert len(line.pop("reconcileID")) == 36
+        assert line == {
+            "level": "error",
+            "logger": "controllers.ExternalSecret",
+            "msg": "Reconciler error",
+            "controller": "externalsecret",
+            "controllerGroup": "external-secrets.io",
+            "controllerKind": "ExternalSecret",
+            "ExternalSecret": {"name": "a", "namespace": "shop"},
+            "namespace": "shop",
+            "name": "a",
+            "error": "cannot read kv/data/a: permission denied",
+        }
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda: KeyError(VALUE), id="a bug"),
+        pytest.param(lambda: Retry(ValueError(VALUE)), id="a foreign error handed back"),
+        pytest.param(lambda: Fatal(ValueError(VALUE)), id="a foreign error that ends it"),
+        pytest.param(lambda: EsoError(f"cannot log in at https://user:{VALUE}@vault"), id="a credential in our own text"),
+    ],
+)
+async def test_no_value_gets_into_the_log(make):
+    async with Bench() as bench:
+        bench.answer = lambda key: make()
+        bench.queue.add(A, Lane.NEW)
+        await settle()
+        assert len(bench.lines()) == 1
+        assert VALUE.encode() not in bench.out.getvalue()
+
+
+async def test_a_bug_is_told_with_the_way_there():
+    async with Bench() as bench:
+        bench.answer = lambda key: ZeroDivisionError(VALUE)
+        bench.queue.add(A, Lane.NEW)
+        await settle()
+        (line,) = bench.lines()
+        assert line["error"] == "ZeroDivisionError"
+        assert "test_controller.py" in line["stacktrace"]
+        assert "reconcile" in line["stacktrace"]
+
+
+def test_every_outcome_has_a_result():
+    assert {result_of(o) for o in (Done(), After(1), Retry(), Retry(EsoError("x")), Parked("g", 0), Fatal(EsoError("x")))} == {
+        *("success", "requeue_after", "requeue", "error", "parked")
+    }

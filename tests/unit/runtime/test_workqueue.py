@@ -1,0 +1,504 @@
+"""The work queue, sentence by sentence; test_workqueue_model.py compares it with a naive model."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from eso.errors import EsoError
+from eso.runtime.outcome import After, Done, Fatal, Lane, Parked, Retry, Wake
+from eso.runtime.workqueue import AGEING_SECONDS, AGEING_TURN, QueueClosed, WorkQueue
+from tests.fakes.clock import VirtualClock, settle, until
+
+A, B, C = ("shop", "a"), ("shop", "b"), ("shop", "c")
+NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
+
+
+class Bench:
+    """A queue, its clock and one gate."""
+
+    def __init__(self, **options):
+        self.clock = VirtualClock()
+        self.epochs = {}
+        self.closed = {}  # key -> gate
+        self.asked = []
+        self.queue = WorkQueue(self.clock, gate_epoch=lambda gate: self.epochs.get(gate, 0), admit=self.admit, **options)
+
+    def admit(self, key):
+        self.asked.append(key)
+        gate = self.closed.get(key)
+        return Parked(gate, self.epochs.get(gate, 0)) if gate else None
+
+    async def now(self):
+        """The key that can be had at this moment, with its wake; None when there is none."""
+        getting = asyncio.ensure_future(self.queue.get())
+        await settle()
+        if getting.done():
+            return getting.result()
+        getting.cancel()
+        await settle()
+        return None
+
+    async def key(self):
+        taken = await self.now()
+        return taken and taken[0]
+
+    async def drain(self, outcome=None):
+        keys = []
+        while (key := await self.key()) is not None:
+            keys.append(key)
+            self.queue.done(key, outcome or Done())
+        return keys
+
+
+@pytest.fixture
+def bench():
+    return Bench()
+
+
+async def test_a_key_that_is_added_twice_runs_once(bench):
+    bench.queue.add(A, Lane.NEW)
+    bench.queue.add(A, Lane.NEW)
+    assert await bench.drain() == [A]
+
+
+async def test_reasons_merge_and_the_newest_trigger_wins(bench):
+    bench.queue.add(A, Lane.EVENT, "store", NOON)
+    bench.queue.add(A, Lane.EVENT, "credential", NOON + timedelta(seconds=5))
+    bench.queue.add(A, Lane.EVENT, "store", NOON + timedelta(seconds=1))
+    assert await bench.now() == (A, Wake(frozenset({"store", "credential"}), NOON + timedelta(seconds=5)))
+
+
+async def test_a_timer_alone_wakes_without_a_reason(bench):
+    bench.queue.add_after(A, 5, Lane.PERIODIC)
+    await bench.clock.advance(5)
+    assert await bench.now() == (A, Wake())
+
+
+async def test_a_running_key_is_in_no_other_worker(bench):
+    bench.queue.add(A, Lane.NEW)
+    assert await bench.key() == A
+    bench.queue.add(A, Lane.NEW)
+    assert await bench.key() is None
+
+
+async def test_a_key_added_while_it_runs_runs_again_with_only_the_new_reason(bench):
+    bench.queue.add(A, Lane.NEW, "first")
+    await bench.now()
+    bench.queue.add(A, Lane.EVENT, "second", NOON)
+    bench.queue.done(A, Done())
+    assert await bench.now() == (A, Wake(frozenset({"second"}), NOON))
+
+
+async def test_better_lanes_go_first_and_within_a_lane_the_oldest(bench):
+    for lane in reversed(Lane):
+        bench.queue.add((lane.name, "first"), lane)
+        bench.queue.add((lane.name, "second"), lane)
+    assert await bench.drain() == [(lane.name, name) for lane in Lane for name in ("first", "second")]
+
+
+async def test_a_better_lane_lifts_a_key_that_waits_already(bench):
+    bench.queue.add(A, Lane.PERIODIC)
+    bench.queue.add(B, Lane.PERIODIC)
+    bench.queue.add(B, Lane.NEW)
+    assert await bench.drain() == [B, A]
+
+
+async def test_a_worse_lane_does_not_lower_a_key(bench):
+    bench.queue.add(B, Lane.EVENT)
+    bench.queue.add(A, Lane.NEW)
+    bench.queue.add(A, Lane.PERIODIC)
+    assert await bench.drain() == [A, B]
+
+
+async def test_no_lane_starves_however_many_new_keys_come(bench):
+    bench.queue.add(A, Lane.PERIODIC)
+    bench.clock.jump(AGEING_SECONDS)
+    ran = []
+    for n in range(AGEING_TURN):
+        bench.queue.add(("flood", str(n)), Lane.NEW)
+        bench.queue.add(("flood", f"{n}'"), Lane.NEW)
+        ran.append(await bench.key())
+        bench.queue.done(ran[-1], Done())
+    assert A in ran
+
+
+async def test_a_new_object_passes_ten_thousand_overdue_refreshes(bench):
+    for n in range(10_000):
+        bench.queue.add(("old", str(n)), Lane.PERIODIC)
+    bench.clock.jump(10 * AGEING_SECONDS)
+    bench.queue.add(A, Lane.NEW)
+    first, second = await bench.key(), await bench.key()
+    assert A in (first, second)
+
+
+async def test_the_earliest_due_time_wins(bench):
+    bench.queue.add_after(A, 10, Lane.PERIODIC)
+    bench.queue.add_after(A, 60, Lane.PERIODIC)
+    bench.queue.add_after(A, 3, Lane.PERIODIC)
+    await bench.clock.advance(2.9)
+    assert await bench.key() is None
+    await bench.clock.advance(0.1)
+    assert await bench.drain() == [A]
+    await bench.clock.advance(100)
+    assert await bench.drain() == [], "the later times were absorbed"
+
+
+async def test_an_event_takes_the_place_of_the_timer(bench):
+    bench.queue.add_after(A, 60, Lane.PERIODIC)
+    bench.queue.add(A, Lane.EVENT)
+    assert await bench.drain() == [A]
+    await bench.clock.advance(60)
+    assert await bench.drain() == []
+
+
+async def test_keys_that_fall_due_while_nobody_waits_come_in_order_of_their_time(bench):
+    bench.queue.add_after(B, 2, Lane.PERIODIC)
+    bench.queue.add_after(A, 1, Lane.PERIODIC)
+    bench.clock.jump(5)
+    bench.queue.add(C, Lane.PERIODIC)
+    assert await bench.drain() == [A, B, C]
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "seconds"),
+    [
+        pytest.param([Retry()], 1, id="the first failure waits one second"),
+        pytest.param([Retry(EsoError("no"))] * 3, 4, id="it doubles"),
+        pytest.param([Retry()] * 20, 420, id="up to seven minutes"),
+        pytest.param([Retry(), Retry(), After(9), Retry()], 1, id="after forgets the failures"),
+        pytest.param([Retry(), Retry(), After(9)], 9, id="after is exact"),
+        pytest.param([Retry(), Retry(), After(0), Retry()], 1, id="after nothing runs at once"),
+    ],
+)
+async def test_an_outcome_decides_when_the_key_comes_back(bench, outcomes, seconds):
+    bench.queue.add(A, Lane.NEW)
+    for outcome in outcomes:
+        await bench.clock.advance(1000)
+        assert await bench.key() == A
+        bench.queue.done(A, outcome)
+    await bench.clock.advance(seconds - 0.001)
+    assert await bench.key() is None
+    await bench.clock.advance(0.001)
+    assert await bench.key() == A
+
+
+@pytest.mark.parametrize("outcome", [Done(), Fatal(EsoError("no"))], ids=["done", "fatal"])
+async def test_after_done_or_fatal_only_an_event_brings_the_key_back(bench, outcome):
+    bench.queue.add(A, Lane.NEW)
+    bench.queue.done(await bench.key(), Retry())
+    await bench.clock.advance(1)
+    bench.queue.done(await bench.key(), outcome)
+    await bench.clock.advance(100_000)
+    assert await bench.key() is None
+    assert len(bench.queue) == 0, "nothing is remembered"
+    bench.queue.add(A, Lane.NEW)
+    assert await bench.key() == A
+    assert bench.queue.failures(A) == 0
+
+
+@pytest.mark.parametrize("outcome", [Retry(), Parked("vault", 0)], ids=["retry", "parked"])
+async def test_what_a_key_was_woken_for_is_kept_until_it_is_done(bench, outcome):
+    bench.queue.add(A, Lane.EVENT, "credential", NOON)
+    bench.queue.done((await bench.now())[0], outcome)
+    await bench.clock.advance(1)
+    bench.queue.release("vault", 1)
+    assert await bench.now() == (A, Wake(frozenset({"credential"}), NOON))
+    bench.queue.done(A, After(1))
+    await bench.clock.advance(1)
+    assert await bench.now() == (A, Wake())
+
+
+async def test_the_lane_after_a_pause_is_the_outcomes(bench):
+    bench.queue.add(A, Lane.NEW)
+    bench.queue.done(await bench.key(), After(5, Lane.LEASE))
+    bench.queue.add_after(B, 4, Lane.PERIODIC)
+    bench.clock.jump(5)
+    assert await bench.drain() == [A, B]
+
+
+async def test_an_outcome_of_a_key_nobody_holds_is_refused(bench):
+    bench.queue.add(A, Lane.NEW)
+    with pytest.raises(LookupError):
+        bench.queue.done(A, Done())
+
+
+class TestParked:
+    async def park(self, bench, *keys, lane=Lane.PERIODIC, gate="vault"):
+        for key in keys:
+            bench.queue.add(key, lane)
+            assert await bench.key() == key
+            bench.queue.done(key, Parked(gate, bench.epochs.get(gate, 0)))
+
+    async def test_a_parked_key_has_no_timer_and_no_failure(self, bench):
+        await self.park(bench, A)
+        await bench.clock.advance(100_000)
+        assert await bench.key() is None
+        assert (bench.queue.failures(A), bench.queue.parked("vault"), bench.clock.timers) == (0, 1, 0)
+
+    async def test_the_gate_lets_out_as_many_as_it_says_by_lane_then_the_longest_parked(self, bench):
+        await self.park(bench, A, B)
+        await self.park(bench, C, lane=Lane.NEW)
+        assert bench.queue.release("vault", 2) == 2
+        assert await bench.drain() == [C, A]
+        assert bench.queue.release("vault", 5) == 1
+        assert await bench.drain() == [B]
+        assert bench.queue.release("vault", 5) == 0
+
+    async def test_another_gate_lets_nobody_out(self, bench):
+        await self.park(bench, A)
+        assert bench.queue.release("aws", 5) == 0
+        assert await bench.key() is None
+
+    async def test_a_gate_that_moved_meanwhile_requeues_at_once(self, bench):
+        bench.queue.add(A, Lane.PERIODIC)
+        await bench.now()
+        bench.epochs["vault"] = 1
+        bench.queue.done(A, Parked("vault", 0))
+        assert await bench.key() == A
+
+    async def test_a_gate_that_moved_before_admission_parks_nobody(self, bench):
+        bench.queue = WorkQueue(bench.clock, gate_epoch=lambda gate: 2, admit=lambda key: Parked("vault", 1))
+        bench.queue.add(A, Lane.PERIODIC)
+        assert await bench.key() == A
+
+    async def test_an_edit_during_the_pass_runs_the_key_again_instead_of_parking_it(self, bench):
+        bench.queue.add(A, Lane.PERIODIC)
+        await bench.now()
+        bench.closed[A] = "vault"
+        bench.queue.add(A, Lane.NEW, "edited")
+        bench.queue.done(A, Parked("vault", 0))
+        assert await bench.key() == A
+
+    async def test_an_edit_runs_a_parked_key_though_its_gate_is_closed(self, bench):
+        await self.park(bench, A)
+        bench.closed[A] = "vault"
+        bench.queue.add(A, Lane.NEW, "edited")
+        assert await bench.now() == (A, Wake(frozenset({"edited"})))
+        assert bench.queue.parked("vault") == 0
+
+    async def test_the_right_of_an_edit_ends_with_its_pass(self, bench):
+        bench.closed[A] = "vault"
+        bench.queue.add(A, Lane.NEW, "edited")
+        assert await bench.key() == A
+        bench.queue.done(A, Retry())
+        await bench.clock.advance(1)
+        assert await bench.key() is None
+        assert bench.queue.parked("vault") == 1
+
+    async def test_any_other_event_asks_the_gate_again(self, bench):
+        await self.park(bench, A)
+        bench.closed[A] = "vault"
+        bench.queue.add(A, Lane.EVENT, "store")
+        assert await bench.key() is None
+        bench.closed[A] = "another"
+        bench.queue.add(A, Lane.EVENT, "store")
+        assert await bench.key() is None
+        assert (bench.queue.parked("vault"), bench.queue.parked("another")) == (0, 1)
+        del bench.closed[A]
+        bench.queue.add(A, Lane.EVENT, "store")
+        assert await bench.key() == A
+
+    async def test_a_timer_does_not_unpark(self, bench):
+        await self.park(bench, A)
+        bench.queue.add_after(A, 1, Lane.PERIODIC)
+        await bench.clock.advance(10)
+        assert await bench.key() is None
+
+    async def test_no_worker_is_taken_by_a_key_whose_gate_is_closed(self, bench):
+        bench.closed[A] = "vault"
+        bench.queue.add(A, Lane.PERIODIC)
+        bench.queue.add(B, Lane.PERIODIC)
+        assert await bench.drain() == [B]
+        assert bench.asked == [A, B]
+        assert bench.queue.parked_by_lane("vault") == {Lane.PERIODIC: 1}
+
+    async def test_a_key_let_out_and_refused_again_keeps_its_place(self, bench):
+        await self.park(bench, A, B)
+        bench.closed[A] = "vault"
+        bench.queue.release("vault", 1)
+        assert await bench.key() is None
+        bench.closed.clear()
+        bench.queue.release("vault", 1)
+        assert await bench.key() == A
+
+    async def test_a_crowd_at_a_closed_gate_leaves_the_loop_its_turns(self, bench):
+        for n in range(1000):
+            bench.closed[("crowd", str(n))] = "vault"
+            bench.queue.add(("crowd", str(n)), Lane.PERIODIC)
+        turns = 0
+
+        async def count():
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        counting = asyncio.ensure_future(count())
+        getting = asyncio.ensure_future(bench.queue.get())
+        await until(lambda: bench.queue.parked("vault") == 1000)
+        counting.cancel()
+        getting.cancel()
+        assert turns >= 10
+
+
+class TestWaiting:
+    @pytest.mark.parametrize(
+        "wake",
+        [
+            pytest.param(lambda b: b.queue.add(A, Lane.NEW), id="an event"),
+            pytest.param(lambda b: b.queue.add_after(C, 0, Lane.NEW), id="a time that has come already"),
+            pytest.param(lambda b: b.queue.release("vault", 1), id="a gate that opens"),
+            pytest.param(lambda b: b.queue.done(B, Retry()), id="an outcome, after its back-off"),
+            pytest.param(lambda b: b.queue.done(B, After(1)), id="a scheduled key"),
+        ],
+    )
+    async def test_a_waiting_worker_is_woken_by(self, bench, wake):
+        bench.queue.add(A, Lane.NEW)
+        bench.queue.done(await bench.key(), Parked("vault", 0))
+        bench.queue.add(B, Lane.NEW)
+        await bench.now()
+        getting = asyncio.ensure_future(bench.queue.get())
+        await settle()
+        assert not getting.done()
+        wake(bench)
+        await bench.clock.advance(1)
+        assert getting.done()
+
+    async def test_one_timer_serves_all_keys_and_only_while_somebody_waits(self, bench):
+        for n in range(100):
+            bench.queue.add_after(("many", str(n)), 50 + n, Lane.PERIODIC)
+        assert bench.clock.timers == 0
+        getting = asyncio.ensure_future(bench.queue.get())
+        await settle()
+        assert bench.clock.timers == 1
+        bench.queue.add_after(A, 10, Lane.PERIODIC)
+        assert bench.clock.timers == 1
+        await bench.clock.advance(10)
+        assert getting.result()[0] == A
+
+    async def test_several_waiting_workers_get_one_key_each(self, bench):
+        workers = [asyncio.ensure_future(bench.queue.get()) for _ in range(3)]
+        await settle()
+        for key in (A, B, C):
+            bench.queue.add_after(key, 1, Lane.PERIODIC)
+        await bench.clock.advance(1)
+        assert {worker.result()[0] for worker in workers} == {A, B, C}
+
+    async def test_a_worker_cancelled_as_it_is_woken_passes_the_key_on(self, bench):
+        first, second = asyncio.ensure_future(bench.queue.get()), asyncio.ensure_future(bench.queue.get())
+        await settle()
+        bench.queue.add(A, Lane.NEW)
+        first.cancel()
+        await settle()
+        assert second.result()[0] == A
+        assert first.cancelled()
+
+    async def test_a_cancelled_worker_leaves_nothing_behind(self, bench):
+        getting = asyncio.ensure_future(bench.queue.get())
+        await settle()
+        getting.cancel()
+        await settle()
+        bench.queue.add(A, Lane.NEW)
+        assert await bench.key() == A
+
+    async def test_a_closed_queue_hands_out_nothing_more(self, bench):
+        waiting = asyncio.ensure_future(bench.queue.get())
+        await settle()
+        bench.queue.close()
+        bench.queue.add(A, Lane.NEW)
+        with pytest.raises(QueueClosed):
+            await waiting
+        with pytest.raises(QueueClosed):
+            await bench.queue.get()
+
+    async def test_an_outcome_is_taken_after_the_queue_closed(self, bench):
+        bench.queue.add(A, Lane.NEW)
+        await bench.now()
+        bench.queue.close()
+        bench.queue.done(A, Done())
+        assert len(bench.queue) == 0
+
+
+class TestSnapshot:
+    async def test_it_counts_by_lane_and_place(self, bench):
+        bench.queue.add(C, Lane.NEW)
+        bench.queue.done(await bench.key(), Parked("vault", 0))
+        bench.queue.add(("shop", "running"), Lane.NEW)
+        await bench.now()
+        bench.queue.add(A, Lane.EVENT)
+        bench.queue.add_after(B, 5, Lane.PERIODIC)
+        seen = bench.queue.snapshot()
+        assert (seen.ready[Lane.EVENT], seen.depth, seen.scheduled, seen.running, seen.parked) == (1, 1, 1, 1, {"vault": 1})
+
+    async def test_the_oldest_overdue_key_counts_from_its_due_time_though_nobody_looked(self, bench):
+        bench.queue.add_after(A, 5, Lane.PERIODIC)
+        bench.clock.jump(12)
+        bench.queue.add(B, Lane.NEW)
+        seen = bench.queue.snapshot()
+        assert (seen.oldest_overdue_key, seen.oldest_overdue_seconds) == (A, 7)
+
+    async def test_parked_and_scheduled_keys_are_never_overdue(self, bench):
+        bench.queue.add(A, Lane.NEW)
+        bench.queue.done(await bench.key(), Parked("vault", 0))
+        bench.queue.add_after(B, 1000, Lane.PERIODIC)
+        bench.clock.jump(900)
+        seen = bench.queue.snapshot()
+        assert (seen.oldest_overdue_key, seen.oldest_overdue_seconds, seen.stalled_seconds) == (None, 0, 0)
+
+    async def test_running_passes_are_timed(self, bench):
+        bench.queue.add(A, Lane.NEW)
+        await bench.now()
+        bench.clock.jump(3)
+        bench.queue.add(B, Lane.NEW)
+        await bench.now()
+        bench.clock.jump(2)
+        seen = bench.queue.snapshot()
+        assert (seen.longest_running_key, seen.longest_running_seconds, seen.unfinished_seconds) == (A, 5, 7)
+
+    async def test_a_queue_that_hands_out_keys_is_late_but_not_stalled(self, bench):
+        bench.queue.add(A, Lane.PERIODIC)
+        bench.queue.add(B, Lane.NEW)
+        bench.clock.jump(60)
+        assert bench.queue.snapshot().stalled_seconds == 60
+        await bench.now()
+        bench.clock.jump(1)
+        seen = bench.queue.snapshot()
+        assert (seen.oldest_overdue_seconds, seen.stalled_seconds) == (61, 1)
+
+    async def test_woken_keys_do_not_pile_up_stale_timers(self, bench):
+        for _ in range(5000):
+            bench.queue.add_after(A, 3600, Lane.PERIODIC)
+            bench.queue.add(A, Lane.EVENT)
+            bench.queue.done(await bench.queue.get() and A, Done())
+        assert len(bench.queue._timers) < 1100
+
+
+async def test_what_happens_is_counted():
+    class Meter:
+        def __init__(self):
+            self.told = []
+
+        def added(self):
+            self.told.append("added")
+
+        def retried(self):
+            self.told.append("retried")
+
+        def started(self, waited_seconds):
+            self.told.append(("started", waited_seconds))
+
+        def finished(self, seconds):
+            self.told.append(("finished", seconds))
+
+    meter = Meter()
+    bench = Bench(meter=meter)
+    bench.queue.add(A, Lane.PERIODIC)
+    bench.queue.add(A, Lane.NEW)
+    bench.clock.jump(2)
+    await bench.now()
+    bench.clock.jump(3)
+    bench.queue.done(A, Retry())
+    assert meter.told == ["added", ("started", 2), ("finished", 3), "retried"]
