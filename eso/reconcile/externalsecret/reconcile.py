@@ -122,7 +122,7 @@ class ReconcileExternalSecret:
                     return Retry()
                 case Idle():
                     await self.say(es, seen_patch(es, self._told.get(key, 0)))
-                    return come_back(es, synced.due, now)
+                    return come_back(es, synced.due, now, self.phase(es))
             assembled = assemble(  # 14
                 await gather(read_plan(es), self.reader, es.metadata.namespace, wake.triggered),
                 skip_missing=es.spec.target.deletion_policy != "Retain",
@@ -143,7 +143,7 @@ class ReconcileExternalSecret:
         else:
             due = slot(es, now, self.phase(es), now)
             self._synced[key] = (es.metadata.uid, Synced(synced_resource_version(es.metadata), now.replace(microsecond=0), due))
-            report = succeeded(es, change, told, come_back(es, due, now))  # 17
+            report = succeeded(es, change, told, come_back(es, due, now, self.phase(es)))  # 17
         await self.publish(es, report, now)  # 13  status and Events, only if different
         return report.outcome
 

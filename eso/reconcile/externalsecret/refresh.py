@@ -14,10 +14,11 @@ from eso.errors import Terminal
 from eso.gocompat import cron
 from eso.gocompat.duration import DurationError
 from eso.runtime.outcome import After, Done, Lane, Outcome, Wake
-from eso.runtime.phase import next_due
+from eso.runtime.phase import next_due, offset
 
 DEFAULT_INTERVAL = 3600.0
-WINDOW_RECHECK_SECONDS = 60.0
+SPREAD_SECONDS = 300.0
+STEPS = 64
 
 
 class UnreadableSpec(Terminal):
@@ -122,11 +123,37 @@ def slot(es: ExternalSecret, refreshed: datetime, phase: str, now: datetime) -> 
     return now + timedelta(seconds=max(0.0, next_due(now, interval, phase, refreshed)))
 
 
-def come_back(es: ExternalSecret, due: datetime | None, now: datetime) -> Outcome:
-    """When the next periodic pass is due. Blocked by a window: look again within a minute, without a read."""
+def come_back(es: ExternalSecret, due: datetime | None, now: datetime, phase: str) -> Outcome:
+    """When the next periodic pass is due. Blocked by a window: when it opens, spread a little, because all who waited for it come then."""
+    lane = Lane.NEW if es.spec.target.immediate else Lane.PERIODIC
     if due is None:
         return Done()
-    lane = Lane.NEW if es.spec.target.immediate else Lane.PERIODIC
-    if due <= now:
-        return After(min(WINDOW_RECHECK_SECONDS, max(1.0, interval_seconds(es))), lane)
-    return After((due - now).total_seconds(), lane)
+    if due > now:
+        return After((due - now).total_seconds(), lane)
+    opens = opening(es, now)
+    if opens is None:
+        return Done()
+    return After(max(1.0, (opens - now).total_seconds() + offset(phase, spread_seconds(es))), lane)
+
+
+def opening(es: ExternalSecret, now: datetime) -> datetime | None:
+    """The next moment at which the windows let a refresh through; None when none is in sight."""
+    windows = es.spec.sync_windows
+    if windows is None or window_open(es, now):
+        return now
+    if windows.kind == "allow":
+        return min((o for w in windows.windows if (o := cron.next_opening(w.schedule, w.duration_seconds, now)) is not None), default=None)
+    at: datetime | None = now
+    for _ in range(STEPS):  # one window may close into another
+        if at is None or window_open(es, at):
+            return at
+        active = [w for w in windows.windows if cron.active(w.schedule, w.duration_seconds, at)]
+        ends = [cron.next_closing(w.schedule, w.duration_seconds, at) for w in active]
+        at = max((e for e in ends if e is not None), default=None) if None not in ends else None
+    return None
+
+
+def spread_seconds(es: ExternalSecret) -> float:
+    """How far behind its opening the last of those who wait may come: never past the end of a short window."""
+    durations = [w.duration_seconds for w in es.spec.sync_windows.windows] if es.spec.sync_windows else []
+    return max(1.0, min([SPREAD_SECONDS, interval_seconds(es), *(d / 2 for d in durations)]))
