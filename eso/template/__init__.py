@@ -33,13 +33,13 @@ def render(
     world: World = WORLD,
     keep: bool = True,
 ) -> bytes:
-    """The output of one template over `data` (a map of maps for webhooks).
+    """The output of one template over `data` (a map of maps for webhooks); in a `str`, bytes that are not UTF-8 are surrogates.
 
     `missing`: what a field that dot does not have is: an error, or nil that prints `<no value>`. `left`, `right`: delimiters, empty means
     the default. `keep=False` for a text that itself holds secrets: it is compiled anew and not cached. Raises TemplateError and nothing else.
     """
     try:
-        text = (source.encode("utf-8", "surrogatepass") if isinstance(source, str) else source).decode("utf-8", "surrogateescape")
+        text = source if isinstance(source, str) else source.decode("utf-8", "surrogateescape")
         left, right = left or "{{", right or "}}"
         program = _CACHE.get(name, text, left, right) if keep else compile_template(name, text, left, right)
         return program.run(dot(data), Budget(limits, world), strict=missing == "error")

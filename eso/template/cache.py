@@ -55,6 +55,11 @@ def shown(text: str) -> str:
 def compile_template(name: str, source: str, left: str, right: str) -> Program:
     """Raises TemplateError of phase `parse`, or `bounds` for a text of too many tokens or levels."""
     try:
+        source.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        # A lone surrogate that stands for no byte: Go would never have let it into a string.
+        source = source.encode("utf-8", "replace").decode()
+    try:
         trees = Parser(name, source, ALL, left, right).parse()
     except ParseError as error:
         raise TemplateError(f"template: {shown(name)}:{error.line}: {shown(error.text)}", phase="parse") from None

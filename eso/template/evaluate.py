@@ -363,10 +363,10 @@ class _Compiler:
             return self.call(first, node, rest)
         if isinstance(first, Field | Chain) or (isinstance(first, Variable) and first.names):
             return self.fields(first, rest) if rest else self.value(first)
-        if isinstance(first, parser.Nil):
-            return lambda state, dot: fail(state, first, "nil is not a command")
         if rest:
             return lambda state, dot: fail(state, first, f"can't give argument to non-function {first.shown()}")
+        if isinstance(first, parser.Nil):
+            return lambda state, dot: fail(state, first, "nil is not a command")
         return self.value(first)
 
     def piped(self, node: Command, where: Node) -> Piped:

@@ -1,0 +1,238 @@
+"""A template block + the data map → the parts of a Secret: `templateFrom`, `data`, labels, annotations, type.
+
+Neighbours: reconcile.externalsecret.desired puts the parts into the live object; manifest.py does the same for other kinds with the pieces at the
+end of this module. Merging is decided here, ownership is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from eso import template as engine_v2
+from eso.api.externalsecret import Template, TemplateFrom, TemplateItem
+from eso.errors import EsoError
+from eso.gocompat import base64
+from eso.gocompat.text import format_float, runes
+from eso.template import LIMITS, TemplateError
+from eso.template.bounds import BoundsExceeded, Budget
+from eso.template.functions.yamls import Tree, YamlError, load
+from eso.template.world import WORLD
+
+Sources = Mapping[tuple[str, str], Mapping[str, str]]
+"""("ConfigMap" or "Secret", name) → its data as text; bytes that are not UTF-8 are surrogates (`surrogateescape`)."""
+
+
+class Engine(Protocol):
+    """Renders one text over the data map. Raises TemplateError. `keep`: the text holds no secret, so its compiled form may stay in memory."""
+
+    def __call__(self, source: str, data: Mapping[str, bytes], *, name: str, left: str, right: str, keep: bool) -> bytes: ...
+
+
+ENGINES: dict[str, Engine] = {"v2": engine_v2.render}
+"""`engineVersion` → who renders."""
+
+
+class ApplyFailed(EsoError):
+    """Rendering, decoding or merging failed; the text is what follows `could not apply template: `."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delimiters:
+    """Of every template of the process; empty means the default."""
+
+    left: str = "{{"
+    right: str = "}}"
+
+
+DEFAULT_DELIMITERS = Delimiters()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the Secret should hold. `type` empty: leave it as it is."""
+
+    data: dict[str, bytes] = field(repr=False)
+    labels: dict[str, str] = field(repr=False)
+    annotations: dict[str, str] = field(repr=False)
+    type: str = ""
+
+
+def apply(
+    template: Template | None,
+    data: Mapping[str, bytes],
+    sources: Sources,
+    values: Mapping[str, bytes],
+    *,
+    labels: Mapping[str, str],
+    annotations: Mapping[str, str],
+    delimiters: Delimiters = DEFAULT_DELIMITERS,
+) -> Parts:
+    """Renders `template` over `data`; results go on top of `values`, `labels` and `annotations`, none of which is touched.
+
+    Without a template the data itself goes on top of `values`. Maps are walked in sorted order, so that the reported error is stable.
+    Raises ApplyFailed; never a partial result.
+    """
+    parts = Parts(dict(values), dict(labels), dict(annotations), template.type if template else "")
+    if template is None:
+        parts.data.update(data)
+        return parts
+    block = Block(template, data, delimiters)
+    if template.merge_policy == "Merge" or not (template.data or template.template_from):
+        parts.data.update(data)
+    try:
+        for entry in template.template_from:
+            for key, value in block.entry(entry, sources):
+                store(parts, entry.target, key, value)
+    except EsoError as error:
+        raise ApplyFailed(f"error fetching templateFrom data: {error}", fix=error.fix) from error
+    try:
+        for target, texts in (("Data", template.data), ("Labels", template.metadata.labels), ("Annotations", template.metadata.annotations)):
+            for key in sorted(texts):
+                store(parts, target, key, block.value(key, texts[key]))
+    except EsoError as error:
+        raise ApplyFailed(f"could not execute template: could not execute template: {error}", fix=error.fix) from error
+    return parts
+
+
+def store(parts: Parts, target: str, key: str, value: bytes) -> None:
+    """Letter case of `target` does not matter. A path has no place in a Secret: its results are dropped."""
+    match target.casefold():
+        case "data" | "":
+            parts.data[key] = value
+        case "labels":
+            parts.labels[key] = runes(value)
+        case "annotations":
+            parts.annotations[key] = runes(value)
+
+
+# --- pieces, shared with manifest.py ------------------------------------------------------------------------------------------------------
+
+
+class Block:
+    """One template block over one data map: picks the engine, words the errors. Raises ApplyFailed when there is no such engine."""
+
+    def __init__(self, template: Template, data: Mapping[str, bytes], delimiters: Delimiters = DEFAULT_DELIMITERS) -> None:
+        engine = ENGINES.get(template.engine_version)
+        if engine is None:
+            raise ApplyFailed(
+                f"unsupported template engine version: {template.engine_version}", fix=f"set engineVersion to one of {', '.join(sorted(ENGINES))}"
+            )
+        self.engine = engine
+        self.data = data
+        self.delimiters = delimiters
+
+    def value(self, key: str, text: str, *, secret: bool = False) -> bytes:
+        """One value template; `secret`: its text is not to be remembered. Raises ApplyFailed."""
+        try:
+            return self.engine(text, self.data, name=key, left=self.delimiters.left, right=self.delimiters.right, keep=not secret)
+        except TemplateError as error:
+            raise ApplyFailed(f"unable to execute template at key {key}: unable to {error.verb} template at key {key}: {error}", fix=error.fix) from error
+
+    def text(self, text: str, *, label: str = "", secret: bool = False) -> bytes:
+        """A text of scope KeysAndValues, rendered once. It is its own name, unless a `label` stands in for it."""
+        return self.value(label or text, text, secret=secret)
+
+    def entry(self, entry: TemplateFrom, sources: Sources) -> Iterator[tuple[str, bytes]]:
+        """(key, decoded value) of everything one `templateFrom` entry gives, in order: configMap, secret, literal. Raises ApplyFailed."""
+        strategy = entry.values_decoding_strategy
+        for item, text, secret in items(entry, sources):
+            match item.template_as:
+                case "Values":
+                    yield item.key, decoded(item.key, self.value(item.key, text, secret=secret), strategy)
+                case "KeysAndValues":
+                    # A Secret's text must not show up in a message, so its key names it.
+                    yield from pairs(self.text(text, label=item.key if secret else "", secret=secret), strategy)
+                case unknown:
+                    raise ApplyFailed(f"unknown scope '{unknown}': expected 'Values' or 'KeysAndValues'")
+        if entry.literal is not None:
+            yield from pairs(self.text(entry.literal), strategy)
+
+
+def items(entry: TemplateFrom, sources: Sources) -> Iterator[tuple[TemplateItem, str, bool]]:
+    """(item, its text, whether it comes from a Secret) of the objects that an entry names. Raises ApplyFailed for what is missing."""
+    for kind, plural, source in (("ConfigMap", "configmaps", entry.config_map), ("Secret", "secrets", entry.secret)):
+        if source is None:
+            continue
+        content = sources.get((kind, source.name))
+        if content is None:
+            raise ApplyFailed(f'{plural} "{source.name}" not found', fix=f"create the {kind}")
+        for item in source.items:
+            if item.key not in content:
+                raise ApplyFailed(f"error in {kind.lower()} {source.name}: missing key {item.key}", fix=f"add the key to the {kind}")
+            yield item, content[item.key], kind == "Secret"
+
+
+def pairs(rendered: bytes, strategy: str) -> Iterator[tuple[str, bytes]]:
+    """The key-value pairs of a text in YAML, each value as text, decoded. Raises ApplyFailed."""
+    prefix = "could not unmarshal template to 'map[string][]byte': "
+    unmarshal = prefix + "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal"
+    try:
+        tree = load(Budget(LIMITS, WORLD), rendered)
+    except (YamlError, BoundsExceeded) as error:
+        raise ApplyFailed(f"{prefix}error converting YAML to JSON: {error}") from error
+    if tree is None:
+        return
+    if not isinstance(tree, dict):
+        raise ApplyFailed(f"{unmarshal} {json_kind(tree)} into Go value of type map[string]string")
+    for key in sorted(tree):
+        if isinstance(tree[key], dict | list):
+            raise ApplyFailed(f"{unmarshal} {json_kind(tree[key])} into Go value of type string")
+    for key in sorted(tree):
+        name = runes(key)
+        yield name, decoded(name, scalar_text(tree[key]), strategy)
+
+
+def json_kind(tree: Tree) -> str:
+    match tree:
+        case dict():
+            return "object"
+        case list():
+            return "array"
+        case bytes():
+            return "string"
+        case bool():
+            return "bool"
+    return "number"
+
+
+def scalar_text(value: Tree) -> bytes:
+    """A YAML scalar where a string is wanted: integers in decimal, floats at single precision, null as nothing."""
+    match value:
+        case None:
+            return b""
+        case bytes():
+            return runes(value).encode()
+        case bool():
+            return b"true" if value else b"false"
+        case int():
+            return b"%d" % value
+        case float():
+            return format_float(value, bits=32).encode()
+    raise AssertionError("not a scalar")
+
+
+def decoded(key: str, value: bytes, strategy: str) -> bytes:
+    """`valuesDecodingStrategy`. Raises ApplyFailed."""
+    try:
+        match strategy:
+            case "" | "None":
+                return value
+            case "Base64" | "Base64URL":
+                return base64.decode(value, url=strategy == "Base64URL")
+            case "Auto":
+                return guessed(value)
+    except base64.Base64Error as error:
+        raise ApplyFailed(f"failed to decode rendered template value for key {key}: {error}", fix="set valuesDecodingStrategy: None, or Auto") from error
+    raise ApplyFailed(f"failed to decode rendered template value for key {key}: decoding strategy {strategy} is not supported")
+
+
+def guessed(value: bytes) -> bytes:
+    """The first base 64 alphabet that fits; else the value as it is."""
+    for url in (False, True):
+        try:
+            return base64.decode(value, url=url)
+        except base64.Base64Error:
+            continue
+    return value
