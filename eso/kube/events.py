@@ -131,7 +131,7 @@ class Recorder:
         self._written: _Recent[_Written] = _Recent(REMEMBERED)
         self._texts: _Recent[_Texts] = _Recent(REMEMBERED)
         self._buckets: _Recent[_Bucket] = _Recent(REMEMBERED)
-        self._last_stamp = 0
+        self._in_hand = self._last_stamp = 0
         self.dropped = 0
 
     def emit(self, component: str, resource: Resource, meta: ObjectMeta, type: str, reason: str, message: str) -> None:
@@ -156,7 +156,10 @@ class Recorder:
             while self._waiting:
                 same, waiting = next(iter(self._waiting.items()))
                 del self._waiting[same]
-                if not await self._write(same, waiting):
+                self._in_hand = 1
+                done = await self._write(same, waiting)
+                self._in_hand = 0
+                if not done:
                     waiting.tries += 1
                     if waiting.tries < TRIES:
                         self._put_back(same, waiting)
@@ -171,7 +174,7 @@ class Recorder:
             async with asyncio.timeout(seconds):
                 await self._idle.wait()
         except TimeoutError:
-            self._tell("events were left unwritten", None, count=len(self._waiting))
+            self._tell("events were left unwritten", None, count=len(self._waiting) + self._in_hand)
 
     def _combined(self, similar: Similar, message: str) -> tuple[str, _Same]:
         now = self._clock.monotonic()

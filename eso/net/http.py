@@ -24,7 +24,8 @@ from eso.errors import EsoError
 USER_AGENT: Final = "eso"
 MAX_BODY: Final = 16 * 1024 * 1024  # bytes, after decompression
 KEEP_ALIVE: Final = 50.0  # seconds; below the 60 s after which common load balancers drop an idle connection without telling
-PIPE_BYTES: Final = 60_000
+PEM_BYTES: Final = 60_000
+ENCRYPTED, TOO_LONG = "the key is encrypted", "longer than a certificate can be"
 
 
 class TransportError(EsoError):
@@ -172,26 +173,33 @@ def tls_context(
 
 def _no_prompt() -> str:
     # OpenSSL would ask for the passphrase on the terminal and block the loop.
-    raise ValueError("the key is encrypted")
+    raise ValueError(ENCRYPTED)
 
 
 def _load_chain(context: ssl.SSLContext, cert_pem: bytes, key_pem: bytes) -> None:
-    """The ssl module takes file names only; pipes keep the key off the disk."""
-    if max(len(cert_pem), len(key_pem)) > PIPE_BYTES:
-        raise ValueError("longer than a certificate can be")
+    """The ssl module takes file names only; files that exist in memory alone keep the key off the disk."""
+    if max(len(cert_pem), len(key_pem)) > PEM_BYTES:
+        raise ValueError(TOO_LONG)
     readers: list[int] = []
     try:
         for pem in (cert_pem, key_pem):
-            reader, writer = os.pipe()
-            readers.append(reader)
-            try:
-                os.write(writer, pem)
-            finally:
-                os.close(writer)
+            readers.append(_in_memory(pem))
         context.load_cert_chain(f"/dev/fd/{readers[0]}", f"/dev/fd/{readers[1]}", password=_no_prompt)
     finally:
         for reader in readers:
             os.close(reader)
+
+
+def _in_memory(content: bytes) -> int:
+    """A descriptor to read `content` from, once. At most PEM_BYTES: a pipe takes no more without a reader."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("pem")
+        os.write(descriptor, content)
+        return descriptor
+    reader, writer = os.pipe()
+    os.write(writer, content)
+    os.close(writer)
+    return reader
 
 
 class Pool:
@@ -441,6 +449,6 @@ def _reason(error: object) -> str:
             return "no such host"
         case OSError() if error.errno:
             return os.strerror(error.errno).lower()  # asyncio's own text lists addresses instead
-        case ValueError() if str(error) in ("the key is encrypted", "longer than a certificate can be"):
+        case ValueError() if str(error) in (ENCRYPTED, TOO_LONG):
             return str(error)
     return type(error).__name__

@@ -1,0 +1,490 @@
+from __future__ import annotations
+
+import asyncio
+import ssl
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from e2e.harness.certs import Authority
+from eso.net.http import Pool, Proxies, TimedOut, Timeouts, TlsError, TooLarge, TransportError, Unreachable, origin, tls_context
+from tests.fakes.cancel import every_await
+from tests.fakes.clock import until
+
+CANARY = "hunter2"
+
+
+@asynccontextmanager
+async def serving(handler, tls: ssl.SSLContext | None = None):
+    server = web.Server(handler)
+    runner = web.ServerRunner(server, access_log=None, shutdown_timeout=0.01)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
+    await site.start()
+    try:
+        yield f"http{'s' if tls else ''}://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"  # type: ignore[union-attr]  # port 0 has no public answer
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def raw_server(reply: bytes):
+    """Sends `reply` to whatever comes, and hangs up."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(reply)
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@pytest.fixture
+async def pool():
+    pool = Pool()
+    yield pool
+    await pool.close()
+
+
+async def echo(request: web.BaseRequest) -> web.StreamResponse:
+    return web.Response(text=f"{request.method} {request.path_qs} {await request.text()}", headers={"X-Seen": request.headers.get("X-Sent", "")})
+
+
+async def test_a_reply_is_its_status_headers_and_body_whatever_the_status(pool):
+    async def teapot(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(status=418, text=f"{request.method} {request.path_qs} {await request.text()}", headers={"X-Seen": request.headers["X-Sent"]})
+
+    async with serving(teapot) as url:
+        reply = await pool.request("PUT", f"{url}/p", params={"q": "a b"}, headers={"X-Sent": "yes"}, body=b"body")
+    assert (reply.status, reply.headers["x-seen"], reply.body) == (418, "yes", b"PUT /p?q=a+b body")
+
+
+async def test_the_body_and_the_headers_of_a_reply_do_not_print(pool):
+    async def secret(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(text=CANARY, headers={"Set-Cookie": CANARY})
+
+    async with serving(secret) as url:
+        assert CANARY not in repr(await pool.request("GET", url))
+
+
+async def test_neither_cookies_nor_redirects_are_followed_unasked(pool):
+    seen: list[str] = []
+
+    async def redirect(request: web.BaseRequest) -> web.StreamResponse:
+        seen.append(request.headers.get("Cookie", ""))
+        return web.Response(status=302, headers={"Location": "/elsewhere", "Set-Cookie": "session=1"})
+
+    async with serving(redirect) as url:
+        assert (await pool.request("GET", url)).status == 302
+        assert (await pool.request("GET", url)).status == 302
+        with pytest.raises(Unreachable, match="redirects too often"):
+            await pool.request("GET", url, redirects=3)
+    assert not any(seen)
+
+
+async def test_the_environment_is_not_read(pool, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    async with serving(echo) as url:
+        assert (await pool.request("GET", url)).status == 200
+
+
+async def test_a_reply_longer_than_wanted_is_not_read_to_its_end(pool):
+    async def endless(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b"x" * 10_000)
+
+    async with serving(endless) as url:
+        with pytest.raises(TooLarge, match="longer than 50000 bytes"):
+            await pool.request("GET", url, max_body=50_000)
+
+
+async def test_the_limit_counts_what_was_unpacked(pool):
+    async def bomb(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.Response(body=b"\0" * 1_000_000)
+        response.enable_compression(web.ContentCoding.gzip)
+        return response
+
+    async with serving(bomb) as url:
+        with pytest.raises(TooLarge):
+            await pool.request("GET", url, max_body=50_000)
+
+
+@pytest.mark.parametrize(
+    ("reply", "text"),
+    [
+        pytest.param(b"", "closed the connection without a reply", id="nothing at all"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhunter2", "broke off", id="half a body"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nhunter2\r\n", "broke off", id="half of the chunks"),
+        pytest.param(b"hunter2 is not HTTP\r\n\r\n", "does not speak HTTP", id="another protocol"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nhunter2\r\n\r\n", "does not speak HTTP", id="a broken header"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 7\r\n\r\nhunter2", "", id="not what it is said to be packed as"),
+    ],
+)
+async def test_a_reply_that_is_none_is_an_error_that_does_not_quote_it(pool, reply, text):
+    async with raw_server(reply) as url:
+        with pytest.raises(Unreachable, match=text) as caught:
+            await pool.request("POST", f"{url}/{CANARY}?token={CANARY}", headers={"Authorization": CANARY}, body=CANARY.encode())
+    error = caught.value
+    assert error.sent
+    assert CANARY not in f"{error} {error!r} {error.fix}"
+    assert error.__cause__ is None, "the client's own error is not chained: its text quotes what it could not read"
+    assert error.__suppress_context__
+
+
+async def test_no_server_no_host_no_address(pool):
+    for url, text in (
+        ("http://127.0.0.1:1/x", "cannot reach http://127.0.0.1:1: connection refused"),
+        ("http://does-not-exist.invalid/x", "cannot reach http://does-not-exist.invalid: no such host"),
+        ("http://[::1/x", "the request to an unusable address cannot be sent"),
+    ):
+        with pytest.raises(Unreachable) as caught:
+            await pool.request("GET", url)
+        assert str(caught.value).startswith(text)
+        assert not caught.value.sent
+
+
+async def test_a_header_that_would_smuggle_another_is_not_sent(pool):
+    async with serving(echo) as url:
+        with pytest.raises(Unreachable, match="cannot be sent as it is") as caught:
+            await pool.request("GET", url, headers={"Authorization": f"{CANARY}\r\nX-Evil: 1"})
+        assert CANARY not in str(caught.value)
+
+
+async def never(request: web.BaseRequest) -> web.StreamResponse:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def test_no_reply_in_time(pool):
+    async with serving(never) as url:
+        with pytest.raises(TimedOut, match=r"no reply from http://127\.0\.0\.1:\d+ within 0\.05 s") as caught:
+            await pool.request("GET", url, timeouts=Timeouts(total=0.05))
+        assert caught.value.sent
+        with pytest.raises(TimedOut, match=r"within 0\.05 s"):
+            await pool.request("GET", url, timeouts=Timeouts(total=None, idle=0.05))
+
+
+async def test_our_own_cancellation_is_not_taken_for_a_timeout(pool):
+    async with serving(never) as url:
+        task = asyncio.ensure_future(pool.request("GET", url, timeouts=Timeouts(total=30)))
+        await until(lambda: pool._active == 1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert pool._active == 0
+
+
+# Streams.
+
+
+async def trickle(request: web.BaseRequest) -> web.StreamResponse:
+    response = web.StreamResponse(status=int(request.query.get("status", "200")))
+    await response.prepare(request)
+    for piece in (b"one", b"two"):
+        await response.write(piece)
+        await asyncio.sleep(0)
+    if request.query.get("then") == "silence":
+        await asyncio.Event().wait()
+    if request.query.get("then") == "cut":
+        assert request.transport is not None
+        request.transport.abort()
+    return response
+
+
+async def test_a_stream_arrives_as_it_is_sent(pool):
+    async with serving(trickle) as url, pool.stream("GET", f"{url}?status=201") as stream:
+        assert stream.status == 201
+        assert b"".join([chunk async for chunk in stream.chunks()]) == b"onetwo"
+
+
+async def test_a_silent_stream_times_out(pool):
+    async with serving(trickle) as url:
+        got = b""
+        with pytest.raises(TimedOut, match="went silent"):
+            async with pool.stream("GET", f"{url}?then=silence", timeouts=Timeouts(idle=0.05)) as stream:
+                async for chunk in stream.chunks():
+                    got += chunk
+        assert got == b"onetwo"
+
+
+async def test_a_stream_that_is_cut_says_so(pool):
+    async with serving(trickle) as url:
+        with pytest.raises(Unreachable):
+            async with pool.stream("GET", f"{url}?then=cut") as stream:
+                async for _ in stream.chunks():
+                    pass
+
+
+async def test_an_error_of_the_reader_stays_what_it_is(pool):
+    async with serving(trickle) as url:
+        with pytest.raises(TimeoutError, match="mine"):
+            async with pool.stream("GET", url):
+                raise TimeoutError("mine")
+        assert pool._active == 0
+
+
+async def test_a_stream_left_early_gives_its_connection_up(pool):
+    async with serving(trickle) as url:
+        async with pool.stream("GET", f"{url}?then=silence") as stream:
+            assert await anext(stream.chunks())
+        assert (await pool.request("GET", url)).body == b"onetwo"
+
+
+# Life of a pool.
+
+
+async def test_a_retired_pool_serves_whom_it_serves_and_closes_then(pool):
+    release = asyncio.Event()
+
+    async def slow(request: web.BaseRequest) -> web.StreamResponse:
+        await release.wait()
+        return web.Response(text="done")
+
+    async with serving(slow) as url:
+        task = asyncio.ensure_future(pool.request("GET", url))
+        await until(lambda: pool._active == 1)
+        await pool.retire()
+        assert pool._session is not None
+        release.set()
+        assert (await task).body == b"done"
+        assert pool._session is None
+
+
+async def test_a_pool_that_does_nothing_retires_at_once(pool):
+    async with serving(echo) as url:
+        await pool.request("GET", url)
+        await pool.retire()
+        assert pool._session is None
+
+
+async def test_closing_fails_what_is_in_flight(pool):
+    async with serving(never) as url:
+        task = asyncio.ensure_future(pool.request("GET", url))
+        await until(lambda: pool._active == 1)
+        await asyncio.sleep(0)
+        await pool.close()
+        with pytest.raises(TransportError):
+            await task
+
+
+@pytest.mark.parametrize("kind", ["request", "stream"])
+async def test_an_exchange_can_be_cancelled_at_every_await(kind):
+    pool = Pool(connections=1)
+    async with serving(trickle) as url:
+
+        async def exchange() -> None:
+            if kind == "request":
+                await pool.request("GET", url)
+            else:
+                async with pool.stream("GET", url) as stream:
+                    async for _ in stream.chunks():
+                        pass
+
+        count = 0
+        async for _ in every_await(exchange):
+            count += 1
+            assert (await pool.request("GET", url)).body == b"onetwo"  # the only connection is free
+            assert pool._active == 0
+        assert count > 0
+    await pool.close()
+
+
+# Trust.
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("pki"))
+
+
+@pytest.fixture(scope="module")
+def server_tls(authority: Authority) -> ssl.SSLContext:
+    pair = authority.server("server")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(authority.cert))
+    context.load_cert_chain(pair.cert, pair.key)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    return context
+
+
+async def whoami(request: web.BaseRequest) -> web.StreamResponse:
+    assert request.transport is not None
+    certificate = request.transport.get_extra_info("peercert") or {}
+    return web.Response(text=str([value for part in certificate.get("subject", ()) for _, value in part]))
+
+
+async def test_a_server_we_have_no_ca_for_is_not_talked_to(server_tls):
+    pool = Pool(tls=tls_context())
+    async with serving(whoami, server_tls) as url:
+        with pytest.raises(Unreachable, match="cannot trust https://") as caught:
+            await pool.request("GET", url)
+    assert not caught.value.sent
+    await pool.close()
+
+
+@pytest.mark.parametrize("how", ["file", "pem"])
+async def test_a_given_ca_is_trusted_and_a_client_certificate_is_shown(authority, server_tls, how):
+    pair = authority.client("client", "us")
+    if how == "file":
+        context = tls_context(ca_file=str(authority.cert), cert_file=str(pair.cert), key_file=str(pair.key))
+    else:
+        context = tls_context(ca_pem=authority.cert.read_bytes(), cert_pem=pair.cert.read_bytes(), key_pem=pair.key.read_bytes())
+    pool = Pool(tls=context)
+    async with serving(whoami, server_tls) as url:
+        assert (await pool.request("GET", url)).body == b"['us']"
+    await pool.close()
+
+
+async def test_the_name_in_the_certificate_counts(authority, server_tls):
+    context = tls_context(ca_file=str(authority.cert))
+    wrong, right = Pool(tls=context, server_name="elsewhere.example"), Pool(tls=context, server_name="localhost")
+    async with serving(whoami, server_tls) as url:
+        with pytest.raises(Unreachable, match="cannot trust"):
+            await wrong.request("GET", url)
+        assert (await right.request("GET", url)).status == 200
+    await wrong.close()
+    await right.close()
+
+
+async def test_trust_can_be_switched_off(server_tls):
+    pool = Pool(tls=tls_context(verify=False))
+    async with serving(whoami, server_tls) as url:
+        assert (await pool.request("GET", url)).status == 200
+    await pool.close()
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        pytest.param({"ca_pem": b"hunter2"}, "cannot use the CA certificates", id="a CA that is none"),
+        pytest.param({"ca_file": "/does/not/exist"}, "no such file or directory", id="a CA file that is not there"),
+        pytest.param({"cert_pem": b"hunter2", "key_pem": b"hunter2"}, "cannot use the client certificate", id="a certificate that is none"),
+        pytest.param({"cert_pem": b"x" * 70_000, "key_pem": b"hunter2"}, "longer than a certificate can be", id="a certificate that would block a pipe"),
+        pytest.param({"cert_file": "/does/not/exist"}, "no such file or directory", id="a certificate file that is not there"),
+    ],
+)
+def test_certificates_that_cannot_be_used_say_so_without_their_content(options, text):
+    with pytest.raises(TlsError, match=text) as caught:
+        tls_context(**options)
+    assert CANARY not in f"{caught.value} {caught.value.fix}"
+
+
+def test_an_encrypted_key_does_not_ask_for_a_passphrase(authority: Authority, tmp_path: Path):
+    from cryptography.hazmat.primitives import serialization
+
+    pair = authority.client("locked", "us")
+    key = serialization.load_pem_private_key(pair.key.read_bytes(), None)
+    locked = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"hunter2"))
+    with pytest.raises(TlsError, match="the key is encrypted"):
+        tls_context(cert_pem=pair.cert.read_bytes(), key_pem=locked)
+
+
+def test_a_key_that_belongs_to_another_certificate_is_refused(authority: Authority):
+    one, other = authority.client("one", "us"), authority.client("other", "them")
+    with pytest.raises(TlsError, match="key values mismatch"):
+        tls_context(cert_pem=one.cert.read_bytes(), key_pem=other.key.read_bytes())
+
+
+# Proxies.
+
+ENVIRON = {
+    "HTTPS_PROXY": "http://proxy:3128",
+    "http_proxy": "plain:8080",
+    "NO_PROXY": "example.com, .corp.net,*.wild.org,10.0.0.0/8,192.168.1.5,fd00::/8,other.io:8443, ,bad/cidr",
+}
+
+
+@pytest.mark.parametrize(
+    ("url", "proxy"),
+    [
+        ("https://vault.internal/v1", "http://proxy:3128"),
+        ("http://vault.internal/v1", "http://plain:8080"),
+        ("https://example.com", None),
+        ("https://EXAMPLE.com", None),
+        ("https://a.b.example.com", None),
+        ("https://notexample.com", "http://proxy:3128"),
+        ("https://corp.net", "http://proxy:3128"),
+        ("https://x.corp.net", None),
+        ("https://x.wild.org", None),
+        ("https://10.96.0.1:443", None),
+        ("https://11.0.0.1", "http://proxy:3128"),
+        ("https://192.168.1.5:8200", None),
+        ("https://192.168.1.50", "http://proxy:3128"),
+        ("https://[fd00::1]:6443", None),
+        ("https://other.io:8443", None),
+        ("https://other.io", "http://proxy:3128"),
+        ("https://localhost:8200", None),
+        ("https://127.0.0.1:6443", None),
+        ("https://[::1]:6443", None),
+    ],
+)
+def test_the_proxy_of_an_address(url, proxy):
+    assert Proxies.from_environ(ENVIRON).for_url(url) == proxy
+
+
+def test_a_star_means_no_proxy_at_all():
+    assert Proxies.from_environ(ENVIRON | {"NO_PROXY": "*"}).for_url("https://vault.internal") is None
+
+
+def test_no_variables_mean_no_proxy():
+    assert Proxies.from_environ({}).for_url("https://vault.internal") is None
+
+
+def test_a_proxys_password_does_not_print():
+    assert CANARY not in repr(Proxies.from_environ({"HTTPS_PROXY": f"http://me:{CANARY}@proxy"}))
+
+
+@given(st.text(max_size=30), st.integers(1, 65535), st.text(max_size=30))
+def test_no_text_in_the_environment_breaks_the_choice(rule, port, host):
+    proxies = Proxies.from_environ({"HTTPS_PROXY": "http://p", "NO_PROXY": rule})
+    assert proxies.for_url(f"https://h{port}.example:{port}") in (None, "http://p")
+    assert "hunter2" not in origin(f"https://user:hunter2@{host}/hunter2?hunter2")
+
+
+async def test_requests_go_through_the_proxy_that_was_given():
+    seen: list[str] = []
+
+    async def proxy(request: web.BaseRequest) -> web.StreamResponse:
+        seen.append(str(request.url))
+        return web.Response(text="from the proxy")
+
+    async with serving(proxy) as url:
+        pool = Pool(proxies=Proxies(http=url))
+        assert (await pool.request("GET", "http://vault.internal/v1")).body == b"from the proxy"
+        await pool.close()
+    assert seen == ["http://vault.internal/v1"]
+
+
+async def test_a_proxy_that_refuses_is_named_as_such():
+    async def proxy(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(status=407, text=CANARY)
+
+    async with serving(proxy) as url:
+        pool = Pool(proxies=Proxies(https=url))
+        with pytest.raises(Unreachable, match=r"the proxy refused the connection to https://vault.internal with status 407"):
+            await pool.request("GET", "https://vault.internal/v1")
+        await pool.close()
+    pool = Pool(proxies=Proxies(https="http://127.0.0.1:1"))
+    with pytest.raises(Unreachable, match=r"cannot reach the proxy for https://vault.internal: connection refused"):
+        await pool.request("GET", "https://vault.internal/v1")
+    await pool.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://user:hunter2@h:8200/v1/hunter2?token=hunter2#hunter2", "https://h:8200"),
+        ("http://[fd00::1]:80/x", "http://[fd00::1]:80"),
+        ("http://h:notaport/", "an unusable address"),
+    ],
+)
+def test_only_scheme_host_and_port_of_an_address_are_shown(url, shown):
+    assert origin(url) == shown
