@@ -91,6 +91,8 @@ class ScriptedClient:
         return dict(self.backend.values)
 
     async def validate(self) -> Validation:
+        if self.session == -1:
+            return Validation.READY
         await self.ask("validate")
         return Validation.READY
 

@@ -1,0 +1,468 @@
+"""The front door: one login, one call, retries, gates, and what happens when things change."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from eso.api.externalsecret import StoreRef
+from eso.errors import EsoError
+from eso.providers.contract import (
+    AuthExpired,
+    AuthRejected,
+    Denied,
+    Find,
+    InvalidConfig,
+    NotFound,
+    NotYet,
+    RemoteRef,
+    Throttled,
+    Unavailable,
+    Validation,
+    ValidationFailed,
+)
+from eso.secretbytes import SecretBytes
+from eso.stores.gate import GateClosed
+from eso.stores.sessions import GRACE
+from tests.fakes.cancel import every_await
+from tests.fakes.clock import settle
+from tests.unit.stores.backends import World, store
+
+MAIN, CLUSTER = StoreRef(name="main"), StoreRef(name="main", kind="ClusterSecretStore")
+DB = RemoteRef("db")
+
+
+@asynccontextmanager
+async def running(world: World) -> AsyncIterator[World]:
+    task = asyncio.ensure_future(world.reader.run())
+    await settle()
+    try:
+        yield world
+    finally:
+        assert not task.done(), "a background task that dies ends the process"
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def read(world: World, namespace: str = "team-a", ref: StoreRef = MAIN, key: str = "db") -> bytes:
+    return (await world.reader.read(namespace, ref, RemoteRef(key))).reveal()
+
+
+# reading
+
+
+async def test_a_value_comes_back_hidden() -> None:
+    async with running(World()) as world:
+        value = await world.reader.read("team-a", MAIN, DB)
+        assert value == SecretBytes(b"hunter2")
+        assert "hunter2" not in repr(await world.reader.read_map("team-a", MAIN, DB))
+        assert (await world.reader.find("team-a", MAIN, Find(name_regexp=".*")))["db"].reveal() == b"hunter2"
+
+
+async def test_many_reads_are_one_login_one_look_at_the_credential_and_one_call() -> None:
+    async with running(World()) as world:
+        world.backend.hold = asyncio.Event()
+        tasks = [asyncio.ensure_future(read(world)) for _ in range(100)]
+        await settle()
+        world.backend.hold.set()
+        assert [await task for task in tasks] == [b"hunter2"] * 100
+        assert (world.backend.logins, world.backend.calls) == (["t-1"], ["read db"])
+        assert await read(world) == b"hunter2"
+        assert world.rest.gets == ["secrets/team-a/token"]
+
+
+async def test_a_proven_not_found_stays_one() -> None:
+    async with running(World()) as world:
+        with pytest.raises(NotFound):
+            await read(world, key="gone")
+
+
+@pytest.mark.parametrize(
+    ("block", "sessions"),
+    [
+        pytest.param({"mount": "other"}, 1, id="another mount of the same server is the same login"),
+        pytest.param({"server": "b:443"}, 2, id="another server is another login"),
+        pytest.param({"role": "admin"}, 2, id="another role is another login"),
+    ],
+)
+async def test_what_makes_a_login(block: dict[str, str], sessions: int) -> None:
+    async with running(World()) as world:
+        world.add(store("second", block=block))
+        await read(world)
+        await read(world, ref=StoreRef(name="second"))
+        assert len(world.backend.logins) == sessions
+
+
+async def test_stores_of_two_namespaces_with_one_credential_share_its_login() -> None:
+    async with running(World()) as world:
+        world.add(store(namespace="team-b"))
+        world.rest.secret("team-b", "token", token="t-1")
+        await read(world)
+        await read(world, "team-b")
+        assert world.backend.logins == ["t-1"]
+
+
+async def test_stores_with_different_credentials_never_share_anything() -> None:
+    async with running(World()) as world:
+        world.add(store(namespace="team-b"))
+        world.rest.secret("team-b", "token", token="t-2")
+        world.backend.hold = asyncio.Event()
+        tasks = [asyncio.ensure_future(read(world, namespace)) for namespace in ("team-a", "team-b")]
+        await settle()
+        world.backend.hold.set()
+        await asyncio.wait(tasks)
+        assert sorted(world.backend.logins) == ["t-1", "t-2"]
+        assert world.backend.calls == ["read db", "read db"]
+
+
+async def test_a_referent_store_logs_in_once_per_namespace_and_not_at_all_for_itself() -> None:
+    async with running(World()) as world:
+        cluster = store(namespace="")
+        world.add(cluster)
+        world.rest.secret("team-b", "token", token="t-2")
+        await read(world, "team-a", CLUSTER)
+        await read(world, "team-b", CLUSTER)
+        assert world.backend.logins == ["t-1", "t-2"]
+        world.backend.sessions.clear()  # would fail a call
+        assert (await world.reader.validate(cluster))[0] is Validation.READY
+        assert world.backend.logins == ["t-1", "t-2"]
+
+
+async def test_a_missing_credential_is_worded_and_closes_nothing() -> None:
+    async with running(World()) as world:
+        del world.rest.objects["secrets/team-a/token"]
+        for _ in range(5):
+            with pytest.raises(EsoError, match='cannot get Kubernetes secret "token" from namespace "team-a"'):
+                await read(world)
+        world.rest.secret("team-a", "token", token="t-1")
+        world.reader.credential_changed("Secret", "team-a", "token")
+        assert await read(world) == b"hunter2"
+
+
+# time
+
+
+@pytest.mark.parametrize(
+    ("retries", "settings", "failures", "waited"),
+    [
+        pytest.param((2, 1.0), None, [Unavailable("x"), NotYet("x")], 2.0, id="the provider's default"),
+        pytest.param((2, 1.0), {"maxRetries": 3, "retryInterval": "5s"}, [NotYet("x")] * 3, 15.0, id="the store's own settings"),
+    ],
+)
+async def test_what_may_pass_by_itself_is_tried_again(
+    retries: tuple[int, float], settings: dict[str, object] | None, failures: list[EsoError], waited: float
+) -> None:
+    async with running(World(retries=retries)) as world:
+        world.add(store(generation=2, retry_settings=settings))
+        await read(world)
+        world.backend.failures = list(failures)
+        began = world.clock.monotonic()
+        task = asyncio.ensure_future(read(world))
+        while not task.done():
+            await world.clock.advance(1.0)
+        assert task.result() == b"hunter2"
+        assert world.clock.monotonic() - began in (waited, waited + 1.0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "failures", "error"),
+    [
+        pytest.param({"maxRetries": 0}, [NotYet("behind")], NotYet, id="settings without retries"),
+        pytest.param({}, [NotYet("behind")], NotYet, id="settings that say nothing mean no retries"),
+        pytest.param(None, [Denied("no")], Denied, id="a refusal"),
+        pytest.param({"retryInterval": "soon"}, [], InvalidConfig, id="settings that cannot be read"),
+    ],
+)
+async def test_what_is_not_tried_again(settings: dict[str, object] | None, failures: list[EsoError], error: type[EsoError]) -> None:
+    async with running(World(retries=(2, 1.0))) as world:
+        world.add(store(generation=2, retry_settings=settings))
+        if failures:
+            await read(world)
+        world.backend.failures = list(failures)
+        before = len(world.backend.calls)
+        with pytest.raises(error):
+            await read(world)
+        assert len(world.backend.calls) - before == len(failures)
+
+
+async def test_an_outage_parks_the_caller_as_soon_as_the_gate_closes() -> None:
+    async with running(World(retries=(9, 1.0))) as world:
+        await read(world)
+        world.backend.down = lambda: Unavailable("connection refused")
+        task = asyncio.ensure_future(read(world))
+        await world.clock.advance(5.0)
+        error = task.exception()
+        assert isinstance(error, GateClosed)
+        assert str(error) == "connection refused"
+        assert world.backend.calls.count("read db") == 4
+        assert error.gate in world.reader.gates_of("team-a", MAIN)
+
+
+async def test_a_throttled_backend_parks_at_once_and_is_left_alone_for_as_long_as_it_says() -> None:
+    async with running(World(retries=(9, 1.0))) as world:
+        await read(world)
+        world.backend.failures = [Throttled("slow down", retry_after=20.0)]
+        with pytest.raises(GateClosed, match="slow down"):
+            await read(world)
+        await world.clock.advance(19.0)
+        with pytest.raises(GateClosed):
+            await read(world)
+        assert len(world.backend.calls) == 2
+        await world.clock.advance(2.0)
+        assert await read(world) == b"hunter2"
+
+
+async def test_validation_goes_through_the_same_gates() -> None:
+    async with running(World()) as world:
+        await read(world)
+        world.backend.failures = [Throttled("slow down")]
+        with pytest.raises(GateClosed):
+            await read(world)
+        with pytest.raises(GateClosed):
+            await world.reader.validate(store())
+        assert world.reader.gates_of_store(store()) == world.reader.gates_of("team-a", MAIN)
+
+
+# logins
+
+
+async def test_a_login_that_ran_out_is_replaced_once_for_all_who_hear_it() -> None:
+    async with running(World()) as world:
+        await read(world)
+        world.backend.sessions.clear()
+        world.backend.values |= {str(i): b"v" for i in range(20)}
+        await asyncio.gather(*(read(world, key=str(i)) for i in range(20)))
+        assert world.backend.logins == ["t-1", "t-1"]
+
+
+async def test_a_login_that_runs_out_at_once_is_refused_in_fact() -> None:
+    async with running(World()) as world:
+        await read(world)
+        world.backend.failures = [AuthExpired("token ended"), AuthExpired("token ended")]
+        with pytest.raises(AuthRejected, match="token ended"):
+            await read(world)
+        with pytest.raises(GateClosed, match="token ended"):
+            await read(world)
+
+
+async def test_a_validation_that_fails_because_the_login_is_refused_keeps_its_own_words() -> None:
+    async with running(World()) as world:
+
+        def ended() -> EsoError:
+            error = ValidationFailed("invalid credentials: token ended")
+            error.__cause__ = AuthExpired("token ended")
+            return error
+
+        world.backend.down = ended
+        with pytest.raises(ValidationFailed, match="invalid credentials: token ended"):
+            await world.reader.validate(store())
+        with pytest.raises(GateClosed):
+            await read(world)
+
+
+async def test_a_refused_login_closes_only_its_identity_and_a_new_credential_is_tried_at_once() -> None:
+    async with running(World()) as world:
+        world.add(store(namespace="team-b"))
+        world.rest.secret("team-b", "token", token="t-2")
+        world.backend.login_failures = [AuthRejected("invalid secret id")]
+        with pytest.raises(AuthRejected):
+            await read(world)
+        with pytest.raises(GateClosed, match="invalid secret id") as closed:
+            await read(world)
+        assert await read(world, "team-b") == b"hunter2"
+        world.parked[closed.value.gate] = 3
+        world.rest.secret("team-a", "token", token="t-3")
+        world.reader.credential_changed("Secret", "team-a", "token")
+        assert world.parked[closed.value.gate] == 0
+        assert await read(world) == b"hunter2"
+        assert world.backend.logins == ["t-1", "t-2", "t-3"]
+
+
+async def test_an_edited_credential_ends_the_old_login_and_a_touched_one_does_not() -> None:
+    async with running(World()) as world:
+        await read(world)
+        world.reader.credential_changed("Secret", "team-a", "token")
+        await read(world)
+        assert world.backend.logins == ["t-1"]
+        world.rest.secret("team-a", "token", token="t-2")
+        world.reader.credential_changed("Secret", "team-a", "token")
+        await read(world)
+        assert world.backend.logins == ["t-1", "t-2"]
+        await world.clock.advance(GRACE + 2)
+        assert world.backend.closed == ["t-1"]
+
+
+async def test_a_secret_of_somebody_else_costs_nothing() -> None:
+    async with running(World()) as world:
+        await read(world)
+        world.reader.credential_changed("Secret", "team-a", "unrelated")
+        world.reader.credential_changed("Secret", "team-b", "token")
+        await read(world)
+        assert world.rest.gets == ["secrets/team-a/token"]
+
+
+async def test_a_login_is_renewed_ahead_of_its_end_while_it_is_used() -> None:
+    world = World()
+    world.backend.lifetime = 60.0
+    async with running(world):
+        await read(world)
+        for _ in range(20):
+            await world.clock.advance(15.0)
+            assert await read(world) == b"hunter2"
+        assert world.backend.logins == ["t-1"]
+        assert 6 <= world.backend.renewals <= 8
+
+
+async def test_a_login_that_cannot_be_renewed_is_replaced_in_the_background() -> None:
+    world = World()
+    world.backend.lifetime, world.backend.renewable = 60.0, False
+    async with running(world):
+        await read(world)
+        await world.clock.advance(45.0)
+        assert world.backend.logins == ["t-1", "t-1"]
+        await world.clock.advance(2.0)
+        assert world.backend.closed == ["t-1"]
+
+
+async def test_a_login_that_nobody_uses_is_let_go() -> None:
+    world = World()
+    world.backend.lifetime = 60.0
+    async with running(world):
+        await read(world)
+        await world.clock.advance(300.0)
+        assert (world.backend.renewals, world.backend.closed) == (1, ["t-1"])
+        assert await read(world) == b"hunter2"
+
+
+async def test_a_failing_renewal_is_tried_again_and_never_harms_reads() -> None:
+    world = World()
+    world.backend.lifetime = 60.0
+    async with running(world):
+        await read(world)
+        world.backend.failures = [Unavailable("x"), Unavailable("x")]
+        await world.clock.advance(50.0)
+        assert await read(world) == b"hunter2"
+        assert world.backend.logins == ["t-1"]
+
+
+async def test_a_login_past_its_end_is_never_used() -> None:
+    world = World()
+    world.backend.lifetime = 60.0
+    async with running(world):
+        await read(world)
+        world.clock.jump(100.0)
+        await read(world)
+        assert len(world.backend.logins) == 2
+
+
+async def test_logins_end_with_the_process() -> None:
+    async with running(World()) as world:
+        await read(world)
+    assert world.backend.closed == ["t-1"]
+
+
+async def test_logins_end_with_their_last_store() -> None:
+    async with running(World()) as world:
+        world.add(store("second", block={"mount": "x"}))
+        await read(world)
+        await read(world, ref=StoreRef(name="second"))
+        for name, closed in (("main", []), ("second", ["t-1"])):
+            del world.stores["SecretStore", "team-a", name]
+            world.reader.store_changed("SecretStore", "team-a", name)
+            await settle()
+            assert world.backend.closed == closed
+
+
+async def test_an_edited_store_keeps_its_login_where_the_login_is_the_same() -> None:
+    async with running(World()) as world:
+        await read(world)
+        world.add(store(generation=2, block={"mount": "other"}))
+        await read(world)
+        await world.clock.advance(GRACE + 2)
+        assert (world.backend.logins, world.backend.closed) == (["t-1"], [])
+        world.add(store(generation=3, block={"role": "admin"}))
+        await read(world)
+        await world.clock.advance(GRACE + 2)
+        assert world.backend.closed == ["t-1"]
+        assert len(world.backend.logins) == 2
+
+
+async def test_a_status_written_to_a_store_changes_nothing() -> None:
+    async with running(World()) as world:
+        await read(world)
+        world.add(store())
+        await read(world)
+        assert world.rest.gets == ["secrets/team-a/token"]
+
+
+async def test_a_login_in_use_is_closed_only_afterwards() -> None:
+    async with running(World()) as world:
+        await read(world)
+        world.backend.hold = asyncio.Event()
+        task = asyncio.ensure_future(read(world))
+        await settle()
+        del world.stores["SecretStore", "team-a", "main"]
+        world.reader.store_changed("SecretStore", "team-a", "main")
+        await world.clock.advance(GRACE + 2)
+        assert world.backend.closed == []
+        world.backend.hold.set()
+        assert await task == b"hunter2"
+        await world.clock.advance(2.0)
+        assert world.backend.closed == ["t-1"]
+
+
+# names
+
+
+async def test_the_public_name_of_a_login_needs_no_login_and_survives_restarts_and_readiness() -> None:
+    first, second = World(), World()
+    second.add(store(ready=False))
+    assert first.reader.identity("team-a", MAIN) == second.reader.identity("team-a", MAIN) is not None
+    assert first.reader.identity("team-a", StoreRef(name="gone")) is None
+    first.add(store(generation=2, block={"role": "admin"}))
+    assert first.reader.identity("team-a", MAIN) != second.reader.identity("team-a", MAIN)
+
+
+async def test_the_gates_of_a_store() -> None:
+    async with running(World()) as world:
+        assert world.reader.gates_of("team-a", MAIN) == ("endpoint:scripted:a:443",)
+        await read(world)
+        endpoint, identity = world.reader.gates_of("team-a", MAIN)
+        assert identity.startswith("identity:") and endpoint == "endpoint:scripted:a:443"
+        assert world.reader.gates_of("team-a", StoreRef(name="gone")) == ()
+        assert world.reader.gates_of_store(store(provider={"chef": {}})) == ()
+
+
+def test_references_and_maintenance_of_a_store() -> None:
+    world = World()
+    assert world.reader.references(store()) == [("Secret", "team-a", "token")]
+    assert world.reader.references(store(namespace="")) == [("Secret", "", "token")]
+    assert world.reader.references(store(provider={"chef": {}})) == []
+    assert world.reader.maintained(store())
+    assert world.reader.maintained(store(provider={"chef": {}}))
+
+
+async def test_every_await_of_a_read_may_be_cancelled_and_nothing_is_left_behind() -> None:
+    async with running(World(retries=(1, 1e-9))) as world:
+        world.add(store(generation=2, retry_settings={"maxRetries": 1, "retryInterval": "0s"}))
+
+        async def fresh() -> bytes:
+            world.backend.failures = [NotYet("behind")]
+            return await read(world)
+
+        async for _ in every_await(fresh):
+            world.backend.failures = []
+            await settle()
+            assert world.backend.in_flight == 0
+            assert await read(world) == b"hunter2"
+        assert all(not session.users for session in world.reader.sessions._sessions.values())
+
+
+async def test_without_run_a_reader_still_reads_and_closes() -> None:
+    world = World()
+    assert await read(world) == b"hunter2"
+    await world.reader.close()
+    assert world.backend.closed == ["t-1"]
