@@ -39,6 +39,7 @@ from eso.stores.gate import Gates
 from eso.stores.reader import Reader
 from eso.stores.registry import Registry
 from eso.stores.resolve import Rules
+from eso.template.apply import Delimiters
 
 STORE_KINDS = {"SecretStore": SECRET_STORES, "ClusterSecretStore": CLUSTER_SECRET_STORES}
 STORE_COMPONENTS = {"SecretStore": "secret-store", "ClusterSecretStore": "cluster-secret-store"}
@@ -228,6 +229,7 @@ class Operator:
                 cluster_stores=flags["enable-cluster-store-reconciler"],
                 generic_targets=flags["unsafe-allow-generic-targets"],
                 heartbeat_seconds=flags["status-heartbeat"],
+                delimiters=Delimiters(flags["template-left-delimiter"], flags["template-right-delimiter"]),
             ),
             identity=self.reader.identity,
             emit=self._emit,

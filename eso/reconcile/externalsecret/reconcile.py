@@ -29,7 +29,7 @@ from eso.reconcile.externalsecret.report import Event, Report, Told, failed, par
 from eso.reconcile.externalsecret.targets import Key, Targets
 from eso.runtime.outcome import Done, Outcome, Retry, Wake
 from eso.stores.gate import GateClosed
-from eso.template.apply import Sources
+from eso.template.apply import DEFAULT_DELIMITERS, Delimiters, Sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ class PassSettings:
     cluster_stores: bool = True
     generic_targets: bool = False
     heartbeat_seconds: float = 300.0
+    delimiters: Delimiters = DEFAULT_DELIMITERS
 
 
 class Cache(Protocol):
@@ -179,10 +180,10 @@ class ReconcileExternalSecret:
     def shape(self, es: ExternalSecret, live: Json | None, data: dict[str, bytes], sources: Sources, inputs: bytes) -> Change:
         """The Change; nothing is computed when the target provably is what these inputs led to."""
         if es.spec.target.manifest is not None:
-            return desired_manifest(es, live, data, sources)
+            return desired_manifest(es, live, data, sources, self.settings.delimiters)
         if live is None and data and es.spec.target.creation_policy != "None" and self.targets.unchanged(es, inputs):
             return Nothing()
-        return desired(es, live, data, sources)
+        return desired(es, live, data, sources, self.settings.delimiters)
 
     async def act(self, es: ExternalSecret, change: Change, live: Json | None, inputs: bytes) -> None:
         try:

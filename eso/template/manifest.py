@@ -1,0 +1,89 @@
+"""A template block + the data map → a whole object without a schema: the counterpart of apply.py for `spec.target.manifest`.
+
+Neighbours: reconcile.externalsecret.manifest brings the object and adds ownership; place.py knows paths. Each text is rendered once: what a
+secret holds never becomes a template.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from eso.api.externalsecret import Template, TemplateFrom
+from eso.errors import EsoError
+from eso.gocompat.text import runes
+from eso.template import LIMITS
+from eso.template.apply import DEFAULT_DELIMITERS, ApplyFailed, Block, Delimiters, Sources, decoded, items, pairs
+from eso.template.bounds import BoundsExceeded, Budget
+from eso.template.functions.yamls import Tree, YamlError, load
+from eso.template.place import Json, member, place
+from eso.template.world import WORLD
+
+METADATA = ("labels", "annotations")
+
+
+def render_manifest(template: Template, data: Mapping[str, bytes], sources: Sources, obj: Json, delimiters: Delimiters = DEFAULT_DELIMITERS) -> None:
+    """Renders into `obj`, in place: `templateFrom` in order, then `data`. Raises EsoError; `obj` is then half done and worth nothing."""
+    block = Block(template, data, delimiters)
+    for entry in template.template_from:
+        if entry.literal is not None:
+            try:
+                whole(block, entry, entry.literal, obj)
+            except EsoError as error:
+                raise ApplyFailed(f"failed to execute literal template: {error}", fix=error.fix) from error
+        source = "configmap" if entry.config_map else "secret"
+        try:
+            for item, text, secret in items(entry, sources):
+                if item.template_as == "KeysAndValues":
+                    whole(block, entry, text, obj, label=item.key if secret else "", secret=secret)
+                else:
+                    one(entry.target, item.key, decoded(item.key, block.value(item.key, text, secret=secret), entry.values_decoding_strategy), obj)
+        except EsoError as error:
+            raise ApplyFailed(f"failed to merge {source} template: {error}", fix=error.fix) from error
+    for key in sorted(template.data):
+        try:
+            one("Data", key, block.value(key, template.data[key]), obj)
+        except EsoError as error:
+            raise ApplyFailed(f"failed to execute template.data: {error}", fix=error.fix) from error
+
+
+def whole(block: Block, entry: TemplateFrom, text: str, obj: Json, *, label: str = "", secret: bool = False) -> None:
+    """Scope KeysAndValues: pairs for labels, annotations and data; any YAML for everything else."""
+    rendered = block.text(text, label=label, secret=secret)
+    target = entry.target or "Data"
+    if target.casefold() in ("data", *METADATA):
+        for key, value in pairs(rendered, entry.values_decoding_strategy):
+            one(target, key, value, obj)
+        return
+    try:
+        tree = load(Budget(LIMITS, WORLD), rendered)
+    except (YamlError, BoundsExceeded) as error:
+        raise ApplyFailed(f"could not unmarshal template YAML: {error}") from error
+    place(obj, "spec" if target.casefold() == "spec" else target, plain(tree), merge=True)
+
+
+def one(target: str, key: str, value: bytes, obj: Json) -> None:
+    """Scope Values: text under its key for what has keys; at a path the key does not count, and the text is YAML if it can be."""
+    match (target or "Data").casefold():
+        case "labels" | "annotations" as part:
+            member(obj["metadata"], part)[key] = runes(value)
+        case "data" | "spec" as part:
+            member(obj, part)[key] = runes(value)
+        case _:
+            try:
+                parsed = plain(load(Budget(LIMITS, WORLD), value))
+            except (YamlError, BoundsExceeded):
+                parsed = runes(value)
+            place(obj, target, parsed, merge=False)
+
+
+def plain(tree: Tree) -> Any:
+    """The tree as JSON with text instead of bytes."""
+    match tree:
+        case bytes():
+            return runes(tree)
+        case dict():
+            return {runes(key): plain(value) for key, value in tree.items()}
+        case list():
+            return [plain(value) for value in tree]
+    return tree

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import pytest
+
+from eso.app.main import run
+
+
+@pytest.mark.parametrize("argv", [["help"], ["--help"], ["controller", "--help"]], ids=" ".join)
+def test_help_has_examples_and_flags_and_succeeds(argv, capsys):
+    assert run(argv) == 0
+    out = capsys.readouterr().out
+    assert "examples:" in out and "--enable-leader-election" in out
+
+
+@pytest.mark.parametrize("argv", [["nonsense"], ["--nonsense"], ["controller", "--concurrent=many"]], ids=" ".join)
+def test_bad_arguments_exit_with_2_and_say_what_to_do(argv, capsys):
+    assert run(argv) == 2
+    assert "(" in capsys.readouterr().err
+
+
+def test_a_missing_cluster_exits_with_1_and_names_the_fix(monkeypatch, capfd, tmp_path):
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    assert run(["controller", "--metrics-addr=0", "--live-addr=0"]) == 1
+    assert "KUBECONFIG" in capfd.readouterr().err
