@@ -43,7 +43,7 @@ _PATTERNS: Final = tuple(
         # client_secret=…, "password": "…", X-Vault-Token: …; in prose a colon proves little, so there the value must look like one
         (rf"(\b(?:{_NAMES})(?:{_QUOTE}\s*[:=]|=)\s*\[?(?:{_QUOTE})?)[^\s\"'\\,;&}}\]]+", rf"\1{MASK}"),
         (r"(\bx-[a-z0-9-]{0,60}(?:token|secret|key|signature|credential):\s*)[^\s\"'\\,;&}\]]+", rf"\1{MASK}"),
-        (rf"(\b(?:{_NAMES}):\s*)(?=[^\s\"'\\,;&}}\]]{0, 100}[0-9])[^\s\"'\\,;&}}\]]{{6,}}", rf"\1{MASK}"),
+        (rf"(\b(?:{_NAMES}):\s*)(?=[^\s\"'\\,;&}}\]]{{0,100}}[0-9])[^\s\"'\\,;&}}\]]{{6,}}", rf"\1{MASK}"),
         # tokens that say what they are: Vault and OpenBao, JWT, GitHub, GitLab, Slack
         (r"\b(?:hv[sbr]|s|b)\.[A-Za-z0-9_-]{20,}", MASK),
         (r"\beyJ[A-Za-z0-9_-]{5,1000}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)?", MASK),
