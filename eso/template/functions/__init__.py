@@ -11,19 +11,27 @@ from dataclasses import replace
 
 from eso.template.bounds import Budget
 from eso.template.functions import (
+    certificates,
+    ciphers,
     dates,
     dicts,
     encoding,
     flow,
     jsons,
+    jwk,
+    keys,
     lists,
     mathematics,
+    passwords,
     paths,
+    pem,
+    pkcs12,
     reflection,
     regex,
     semver,
     strings,
     urls,
+    x509,
     yamls,
 )
 from eso.template.values import Function, Param, Value
@@ -43,10 +51,18 @@ _MODULES = (
     yamls,
     semver,
     urls,
+    passwords,
+    ciphers,
+    keys,
+    certificates,
+    pem,
+    x509,
+    jwk,
+    pkcs12,
 )
 _BYTES_PER_STEP = 256
 
-SLOW: frozenset[str] = frozenset()
+SLOW = frozenset(name for module in (passwords, certificates, keys, pkcs12) for name in module.SLOW)
 """Functions that take milliseconds to seconds of pure computation: a template that names one should not be rendered on the event loop."""
 
 

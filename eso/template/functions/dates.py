@@ -131,8 +131,10 @@ class Time(Opaque):
         return self.format(JSON_LAYOUT)
 
     def same(self, other: Opaque) -> bool:
-        return isinstance(other, Time) and (self.seconds, self.nanosecond, self.running) == (other.seconds, other.nanosecond, other.running) and (
-            self.location is other.location
+        return (
+            isinstance(other, Time)
+            and (self.seconds, self.nanosecond, self.running) == (other.seconds, other.nanosecond, other.running)
+            and (self.location is other.location)
         )
 
     def nanoseconds(self) -> int:

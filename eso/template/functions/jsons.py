@@ -52,7 +52,7 @@ def encode(budget: Budget, value: Value, *, html: bool = True, indent: bytes = b
     return b"".join(out)
 
 
-_END = object()
+_END: Value = object()
 
 
 def _write(budget: Budget, out: list[bytes], value: Value, open_containers: list[tuple[Iterator[Value], dict[bytes, Value] | None]], html: bool) -> None:

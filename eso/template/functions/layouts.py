@@ -403,7 +403,7 @@ class _Reading:
         found = re.match(shape.replace("([-+])", "(.)"), self.rest, re.DOTALL)
         if not found or not all(part.isascii() and part.isdigit() for part in found.groups()[1:]):
             raise _Bad
-        hours, minutes, seconds = (list(map(int, found.groups()[1:])) + [0, 0])[:3]
+        hours, minutes, seconds = [*map(int, found.groups()[1:]), 0, 0][:3]
         self.rest = self.rest[found.end() :]
         if hours > 24:
             raise _Bad("time zone offset hour")

@@ -42,11 +42,7 @@ class Version(Opaque):
     unexported = frozenset({"major", "minor", "patch", "pre", "metadata", "original"})
 
     def __str__(self) -> str:
-        return (
-            f"{self.major}.{self.minor}.{self.patch}"
-            + (f"-{self.prerelease}" if self.prerelease else "")
-            + (f"+{self.metadata}" if self.metadata else "")
-        )
+        return f"{self.major}.{self.minor}.{self.patch}" + (f"-{self.prerelease}" if self.prerelease else "") + (f"+{self.metadata}" if self.metadata else "")
 
     def text(self) -> bytes:
         return str(self).encode()
@@ -81,7 +77,8 @@ def parse(text: str) -> Version:
     prerelease = found[5] or ""
     if any(part.isdigit() and len(part) > 1 and part.startswith("0") for part in prerelease.split(".")):
         raise FunctionError("version segment starts with 0")
-    return Version(*numbers, prerelease, found[8] or "", text)
+    major, minor, patch = numbers
+    return Version(major, minor, patch, prerelease, found[8] or "", text)
 
 
 # --- constraints -------------------------------------------------------------------------------------------------------------------------
@@ -170,8 +167,9 @@ def _constraint(found: re.Match[str], whole: str) -> Constraint:
     padded = parts + [0] * (3 - len(parts))
     if max(padded) >= _NUMBER_LIMIT:
         raise FunctionError(f"improper constraint: {whole}")
-    kept = (prerelease or "").removeprefix("-")
-    return Constraint(operator, Version(*padded, kept, (metadata or "").removeprefix("+")), len(parts))
+    major, minor, patch = padded
+    version = Version(major, minor, patch, (prerelease or "").removeprefix("-"), (metadata or "").removeprefix("+"))
+    return Constraint(operator, version, len(parts))
 
 
 def satisfies(version: Version, alternatives: list[list[Constraint]]) -> bool:
@@ -220,16 +218,15 @@ def _struct(version: Version) -> Version:
     return replace(version, go_type="semver.Version", kind="struct")
 
 
-def _raised(version: Version, **parts: int) -> Version:
+def _raised(version: Version, major: int, minor: int, patch: int) -> Version:
     lead = "v" if version.original.startswith("v") else ""
-    raised = replace(version, prerelease="", metadata="", **parts)
+    raised = Version(major, minor, patch)
     return _struct(replace(raised, original=lead + str(raised)))
 
 
 def _inc_patch(version: Version) -> Version:
-    if version.prerelease:
-        return _raised(version)  # 1.2.3-rc.1 grows to its own release first
-    return _raised(version, patch=(version.patch + 1) % _NUMBER_LIMIT)
+    grown = version.patch if version.prerelease else (version.patch + 1) % _NUMBER_LIMIT  # 1.2.3-rc.1 grows to its own release first
+    return _raised(version, version.major, version.minor, grown)
 
 
 def _with_prerelease(version: Version, text: bytes) -> Version:
@@ -259,8 +256,8 @@ _member("Prerelease", lambda version: version.prerelease.encode())
 _member("Metadata", lambda version: version.metadata.encode())
 _member("Original", lambda version: version.original.encode())
 _member("String", lambda version: version.text())
-_member("IncMajor", lambda version: _raised(version, major=(version.major + 1) % _NUMBER_LIMIT, minor=0, patch=0))
-_member("IncMinor", lambda version: _raised(version, minor=(version.minor + 1) % _NUMBER_LIMIT, patch=0))
+_member("IncMajor", lambda version: _raised(version, (version.major + 1) % _NUMBER_LIMIT, 0, 0))
+_member("IncMinor", lambda version: _raised(version, version.major, (version.minor + 1) % _NUMBER_LIMIT, 0))
 _member("IncPatch", _inc_patch)
 _member("SetPrerelease", _with_prerelease, (STRING,))
 _member("SetMetadata", _with_metadata, (STRING,))

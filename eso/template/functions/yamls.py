@@ -16,7 +16,7 @@ from functools import cmp_to_key
 
 import orjson
 import yaml
-from yaml.cyaml import CDumper, CParser
+from yaml.cyaml import CDumper, CLoader
 from yaml.events import (
     AliasEvent,
     DocumentEndEvent,
@@ -155,7 +155,7 @@ class _Loading:
 
     def load(self, text: str) -> Tree:
         try:
-            parser = CParser(io.StringIO(text))
+            parser = CLoader(io.StringIO(text))
             try:
                 for event in _events(parser):
                     self.budget.spend()
@@ -183,7 +183,7 @@ class _Loading:
                 self.anchors[done.anchor] = done.value
             self._add(done.value)
         elif isinstance(event, AliasEvent):
-            self._alias(event.anchor)
+            self._alias(event.anchor or "")
 
     def _open(self, event: MappingStartEvent | SequenceStartEvent, value: list[Tree] | dict[bytes, Tree]) -> None:
         parent = self.stack[-1] if self.stack else None
@@ -231,7 +231,7 @@ class _Loading:
             parent.key = None
 
 
-def _events(parser: CParser) -> Iterator[Event]:
+def _events(parser: CLoader) -> Iterator[Event]:
     while True:
         event = parser.get_event()
         if event is None:
@@ -342,11 +342,11 @@ class _Writer:
 
     def document(self, tree: object) -> None:
         try:
-            for event in (StreamStartEvent(), DocumentStartEvent(explicit=False)):
-                self.emitter.emit(event)
+            self.emitter.emit(StreamStartEvent())
+            self.emitter.emit(DocumentStartEvent(explicit=False))
             self._node(tree)
-            for event in (DocumentEndEvent(explicit=False), StreamEndEvent()):
-                self.emitter.emit(event)
+            self.emitter.emit(DocumentEndEvent(explicit=False))
+            self.emitter.emit(StreamEndEvent())
         finally:
             self.emitter.dispose()
 
@@ -443,5 +443,3 @@ def to_yaml(budget: Budget, value: Value) -> bytes:
         return dump(budget, value).removesuffix(b"\n")
     except FunctionError:
         return b""
-
-
