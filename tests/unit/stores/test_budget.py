@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -76,7 +77,7 @@ def test_no_second_holds_more_requests_than_the_quota(quota: float, pauses: list
         now += pause
         budget, wait = take(budget, now)
         sent.append(now + wait)
-    gaps = [b - a for a, b in zip(sent, sent[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(sent)]
     assert min(gaps) >= 1 / quota - 1e-9
 
 

@@ -175,7 +175,8 @@ def ca(**provider: str) -> dict[str, Any]:
         pytest.param(
             SECRET_STORE,
             ca(type="Secret", name="ca", key="k"),
-            'failed to get cert from secret: failed to resolve secret key ref: cannot get Kubernetes secret "ca" from namespace "team-a": secrets "ca" not found',
+            "failed to get cert from secret: failed to resolve secret key ref: "
+            'cannot get Kubernetes secret "ca" from namespace "team-a": secrets "ca" not found',
             id="no secret",
         ),
         pytest.param(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -288,7 +289,7 @@ async def test_a_declared_quota_holds_and_too_long_a_wait_parks() -> None:
     await clock.advance(20.0)
     await asyncio.wait(tasks)
     assert sum(isinstance(task.exception(), GateClosed) for task in tasks) == 10 - len(sent)
-    assert [b - a for a, b in zip(sent, sent[1:], strict=False)] == [1.0] * (len(sent) - 1)
+    assert [b - a for a, b in itertools.pairwise(sent)] == [1.0] * (len(sent) - 1)
     assert len(sent) == 6
 
 
