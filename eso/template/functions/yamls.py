@@ -16,7 +16,7 @@ from functools import cmp_to_key
 
 import orjson
 import yaml
-from yaml.cyaml import CDumper, CLoader
+from yaml.cyaml import CSafeDumper, CSafeLoader
 from yaml.events import (
     AliasEvent,
     DocumentEndEvent,
@@ -155,7 +155,7 @@ class _Loading:
 
     def load(self, text: str) -> Tree:
         try:
-            parser = CLoader(io.StringIO(text))
+            parser = CSafeLoader(io.StringIO(text))
             try:
                 for event in _events(parser):
                     self.budget.spend()
@@ -231,7 +231,7 @@ class _Loading:
             parent.key = None
 
 
-def _events(parser: CLoader) -> Iterator[Event]:
+def _events(parser: CSafeLoader) -> Iterator[Event]:
     while True:
         event = parser.get_event()
         if event is None:
@@ -338,7 +338,7 @@ def _with_floats(budget: Budget, tree: dict[bytes, Tree]) -> dict[bytes, Value]:
 class _Writer:
     def __init__(self, budget: Budget, stream: io.StringIO) -> None:
         self.budget = budget
-        self.emitter = CDumper(stream, allow_unicode=True, width=80, indent=2)
+        self.emitter = CSafeDumper(stream, allow_unicode=True, width=80, indent=2)
 
     def document(self, tree: object) -> None:
         try:
