@@ -51,7 +51,9 @@ class Case:
             return self.api.create(plural, "", body)
         return self.api.create(plural, self.namespace, body)
 
-    def external_secret(self, name: str = "test-es", *, labels: Mapping[str, str] | None = None, annotations: Mapping[str, str] | None = None, **spec: Any) -> Json:
+    def external_secret(
+        self, name: str = "test-es", *, labels: Mapping[str, str] | None = None, annotations: Mapping[str, str] | None = None, **spec: Any
+    ) -> Json:
         """The default ExternalSecret; members of `spec` replace the default's. `target` is merged into `{name: test-secret}`; None leaves a member out."""
         target = {"name": "test-secret"} | (spec.pop("target", None) or {})
         default = {
