@@ -39,11 +39,17 @@ class Connection:
     login_namespace: str
     login: Login
     mounts: dict[str, str] = field(default_factory=dict)  # configured mount → the one that has the data
-    looked_up: bool = False  # a token that could be looked up once and cannot any more has ended
+    proved: bool = False  # the token was good once
 
     async def get(self, path: str, **params: str) -> bytes | None:
         """The body of a reply with data, None when there is nothing at `path`. Raises the typed refusals."""
-        reply = await self.call(lambda client: client.adapter.get(url_path(path), params=params or None, raise_exception=False))
+        try:
+            reply = await self.call(lambda client: client.adapter.get(url_path(path), params=params or None, raise_exception=False))
+        except Denied as error:
+            if await self._ended():
+                raise AuthExpired(str(error)) from error
+            raise
+        self.proved = True
         return reply.content if reply.status_code < 400 or codec.has_data(reply.content) else None
 
     async def list(self, path: str) -> list[str]:
@@ -60,11 +66,23 @@ class Connection:
         try:
             reply = await self.call(lambda client: client.auth.token.lookup_self())
         except Denied as error:
-            if self.looked_up:
+            if self.proved:
                 raise AuthExpired(str(error)) from error
             raise
-        self.looked_up = True
+        self.proved = True
         return codec.member(reply.content, "data")
+
+    async def _ended(self) -> bool:
+        """Servers answer a path that may not be read and a token that has ended alike. A good token can always look itself up."""
+        if not self.proved:
+            return False
+        try:
+            await self.look_up()
+        except AuthExpired:
+            return True
+        except EsoError:
+            return False
+        return False
 
     async def renew(self) -> bool:
         if not (self.login.owned and self.login.renewable):
