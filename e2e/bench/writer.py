@@ -1,0 +1,61 @@
+"""The bare writer: sends a recorded list of writes, object by object, and does nothing else.
+
+Neighbours: cold.py records the list and runs this as a process of its own, because its CPU time is a measure too. Prints one JSON object.
+
+    python -m e2e.bench.writer PLAN.json
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import ssl
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import orjson
+
+IN_FLIGHT = 48
+METHODS = {"create": ("POST", "application/json"), "patch": ("PATCH", "application/merge-patch+json"), "update": ("PUT", "application/json")}
+
+
+async def send(plan: dict[str, Any]) -> int:
+    """Every write of one object after the other, `IN_FLIGHT` objects at a time. Returns how many were refused."""
+    refused = 0
+    objects: Iterator[list[tuple[str, str, bytes]]] = iter(
+        [[(verb, plan["server"] + uri, orjson.dumps(body)) for verb, uri, body in writes] for writes in plan["objects"]]
+    )
+    connector = aiohttp.TCPConnector(ssl=ssl.create_default_context(cadata=plan["ca"]), limit=0)
+    headers = {"Authorization": f"Bearer {plan['token']}", "Accept": "application/json", "User-Agent": "bare-writer"}
+    async with aiohttp.ClientSession(connector=connector, headers=headers, trust_env=False, cookie_jar=aiohttp.DummyCookieJar()) as session:
+
+        async def work() -> None:
+            nonlocal refused
+            for writes in objects:  # one iterator, shared: each object is taken once
+                for verb, url, data in writes:
+                    method, content_type = METHODS[verb]
+                    async with session.request(method, url, data=data, headers={"Content-Type": content_type}) as reply:
+                        await reply.read()
+                        refused += reply.status >= 300
+
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(IN_FLIGHT):
+                workers.create_task(work())
+    return refused
+
+
+def main() -> None:
+    plan = json.loads(Path(sys.argv[1]).read_text())
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    refused = asyncio.run(send(plan))
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(json.dumps({"refused": refused, "cpu_seconds": cpu}))
+
+
+if __name__ == "__main__":
+    main()
