@@ -13,7 +13,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import msgspec
 
@@ -93,6 +93,7 @@ class Lease:
         self._seen_at = float("-inf")
         self._renewed_at = float("-inf")  # when the last successful renewal was *sent*: others count from later than that
         self._leading = False
+        self._turn = asyncio.Lock()  # a renewal in flight must not overtake the release and take the lease back
 
     @property
     def leading(self) -> bool:
@@ -119,11 +120,14 @@ class Lease:
         self._leading = True
         self._told(f"{self.identity} became leader")
 
-    async def keep(self) -> NoReturn:
-        """Renews until cancelled. Raises LeaseLost when somebody else holds the lease, or it was not renewed within the deadline."""
+    async def keep(self) -> None:
+        """Renews until released. Raises LeaseLost when somebody else holds the lease, or it was not renewed within the deadline."""
         while True:
             await self._clock.sleep(self._times.retry_period)
-            if await self._try():
+            renewed = self._leading and await self._try()
+            if not self._leading:
+                return
+            if renewed:
                 continue
             taken = self.holder not in ("", self.identity)
             if taken or self._clock.monotonic() - self._renewed_at >= self._times.renew_deadline:
@@ -136,12 +140,11 @@ class Lease:
         if not self._leading or self._seen is None:
             return
         self._leading = False  # first: nothing may be written from here on, whether the release arrives or not
-        stamp = micro_time(self._clock.now())
-        spec = _Spec("", 1, stamp, stamp, self._seen.spec.lease_transitions)
         try:
             # Short and bounded: a process that is told to stop has seconds.
-            async with asyncio.timeout(RELEASE):
-                await self._write(spec)
+            async with asyncio.timeout(RELEASE), self._turn:
+                stamp = micro_time(self._clock.now())
+                await self._write(_Spec("", 1, stamp, stamp, self._seen.spec.lease_transitions))
         except (ApiError, TimeoutError) as error:
             self._warn("could not release the lease", error)
         self._told(f"{self.identity} stopped leading")
@@ -150,7 +153,7 @@ class Lease:
         """One attempt to get or renew. True when the lease is ours from the moment the request was sent."""
         sent = self._clock.monotonic()
         try:
-            async with asyncio.timeout(self._patience(sent)):
+            async with asyncio.timeout(self._patience(sent)), self._turn:
                 ours = await self._attempt()
         except (Conflict, AlreadyExists, NotFound):
             await self._look_again()

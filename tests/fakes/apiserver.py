@@ -65,13 +65,18 @@ class Hang:
 
 
 @dataclass(frozen=True)
+class Late:
+    """The request is looked at when the test calls `release`, and answered as usual then."""
+
+
+@dataclass(frozen=True)
 class Garbage:
     """200 and a body that is not what was asked for."""
 
     body: bytes = b"<html>sign in</html>"
 
 
-Fault = Status | HalfReply | Reset | Hang | Garbage
+Fault = Status | HalfReply | Reset | Hang | Late | Garbage
 
 
 @dataclass
@@ -190,7 +195,7 @@ class FakeApiServer:
         self._rules.append(_Rule(fault, method, re.compile(path), times, watch))
 
     def release(self) -> None:
-        """Requests that hang are cut off."""
+        """Requests that hang are cut off, late ones are answered."""
         for held in self._held:
             held.set()
 
@@ -286,7 +291,10 @@ class FakeApiServer:
             case Reset(happened=False):
                 return self._cut(request)
             case Hang(happened=False):
-                return await self._hold(request)
+                await self._hold()
+                return self._cut(request)
+            case Late():
+                await self._hold()
         try:
             self._authenticate(request)
             collection, namespace, name, subresource = self._parse(request.path)
@@ -300,7 +308,8 @@ class FakeApiServer:
             case Reset():
                 return self._cut(request)
             case Hang():
-                return await self._hold(request)
+                await self._hold()
+                return self._cut(request)
             case HalfReply():
                 return await self._half(request, reply)
         return web.json_response(reply, status=201 if request.method == "POST" else 200)
@@ -317,14 +326,13 @@ class FakeApiServer:
             request.transport.abort()
         return web.Response()
 
-    async def _hold(self, request: web.Request) -> web.Response:
+    async def _hold(self) -> None:
         held = asyncio.Event()
         self._held.add(held)
         try:
             await held.wait()
         finally:
             self._held.discard(held)
-        return self._cut(request)
 
     async def _half(self, request: web.Request, reply: Json) -> web.StreamResponse:
         data = json.dumps(reply).encode()

@@ -9,7 +9,7 @@ from eso.api.meta import LEASES
 from eso.errors import EsoError
 from eso.kube.lease import Lease, LeaseLost, LeaseTimes, new_identity
 from eso.kube.rest import Rest
-from tests.fakes.apiserver import FakeApiServer, Hang, Reset, Status
+from tests.fakes.apiserver import FakeApiServer, Hang, Late, Reset, Status
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import VirtualClock, until
 
@@ -139,6 +139,35 @@ async def test_releasing_lets_the_next_one_in_at_once(api, candidate, clock, tol
     assert (spec(api)["holderIdentity"], spec(api)["leaseDurationSeconds"], first.leading) == ("", 1, False)
     await second.acquire()
     assert (spec(api)["holderIdentity"], told) == ("b", ["a became leader", "a stopped leading", "b became leader"])
+
+
+async def test_a_renewal_in_flight_does_not_take_back_what_is_released(api, candidate, clock):
+    lease = candidate("a")
+    await lease.acquire()
+    keeping = asyncio.ensure_future(lease.keep())
+    await until(lambda: clock.timers > 0)
+    api.fail(Late(), method="PATCH")
+    await clock.advance(2.0)
+    await until(lambda: len(api.sent("PATCH")) == 1)
+    releasing = asyncio.ensure_future(lease.release())
+    await asyncio.sleep(0)
+    assert not lease.holds_for(0.0)
+    api.release()
+    await releasing
+    await keeping
+    assert spec(api)["holderIdentity"] == ""
+    assert spec(api)["holderIdentity"] == ""
+
+
+async def test_keeping_ends_with_the_release(api, candidate, clock):
+    lease = candidate("a")
+    await lease.acquire()
+    keeping = asyncio.ensure_future(lease.keep())
+    await until(lambda: clock.timers > 0)
+    await lease.release()
+    await clock.advance(2.0)
+    await keeping
+    assert spec(api)["holderIdentity"] == ""
 
 
 async def test_releasing_what_one_does_not_hold_writes_nothing(api, candidate):
