@@ -76,8 +76,8 @@ def openbao(request: pytest.FixtureRequest, cluster: Cluster, say: Say) -> Itera
 
 
 @pytest.fixture(scope="session")
-def operator(cluster: Cluster) -> Iterator[Operator]:
-    """The operator from manifests/, ready, under its own ServiceAccount. Shared: a test that kills or configures it starts its own."""
+def shared_operator(cluster: Cluster) -> Iterator[Operator]:
+    """One operator per session; tests take `operator`."""
     if not isinstance(cluster, ControlPlane):
         pod = PodOperator(cluster)
         pod.wait_ready()
@@ -85,6 +85,19 @@ def operator(cluster: Cluster) -> Iterator[Operator]:
         return
     with LocalOperator(cluster) as local:
         yield local
+
+
+@pytest.fixture
+def operator(shared_operator: Operator) -> Iterator[Operator]:
+    """The operator from manifests/, ready, under its own ServiceAccount. Shared: a test that kills or configures it starts its own.
+
+    A test during which it ends fails; the next test finds it started again, as the kubelet would do it.
+    """
+    if shared_operator.ended():
+        shared_operator.restart()
+    yield shared_operator
+    if reason := shared_operator.ended():
+        pytest.fail(reason)
 
 
 @pytest.fixture

@@ -33,6 +33,9 @@ class Operator(Protocol):
     def restart(self) -> None:
         """The process ends without a chance to say goodbye; returns when the next one is ready."""
 
+    def ended(self) -> str:
+        """Why it does not run, with the end of its log; "" while it runs."""
+
     def logs(self) -> str: ...
     def metrics(self) -> Metrics: ...
 
@@ -148,6 +151,12 @@ class LocalOperator:
         self.start()
         self.wait_ready()
 
+    def ended(self) -> str:
+        if self.child.alive:
+            return ""
+        code = self.child.popen.returncode if self.child.popen else "none"
+        return f"the operator ended with exit code {code}\n--- end of {self.child.log}\n{self.child.tail()}"
+
     def probe(self, name: str) -> int:
         """HTTP status of /healthz or /readyz. Raises requests' errors while nobody listens."""
         return self._session.get(f"http://{self.live_address}/{name}", timeout=5).status_code
@@ -202,6 +211,9 @@ class PodOperator:
         self.cluster.kubectl("-n", self.namespace, "delete", "pod", *before, "--grace-period=0", "--force")
         eventually(lambda: set(self._pods()) - set(before), 30, what="a new pod")
         self.wait_ready()
+
+    def ended(self) -> str:
+        return ""  # the kubelet starts it again
 
     def _pods(self) -> list[str]:
         template = "jsonpath={.items[*].metadata.name}"
