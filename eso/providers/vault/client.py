@@ -22,6 +22,7 @@ from eso.providers.vault import codec
 from eso.providers.vault.bridge import LoopSession, drive
 from eso.providers.vault.login import Login, blocking
 from eso.providers.vault.paths import data_path, metadata_path, url_path, without_data
+from eso.providers.vault.refusal import safe_messages, text
 
 T = TypeVar("T")
 AT_ONCE: Final = 8  # requests of one search
@@ -42,7 +43,7 @@ class Connection:
     proved: bool = False  # the token was good once
 
     async def get(self, path: str, **params: str) -> bytes | None:
-        """The body of a reply with data, None when there is nothing at `path`. Raises the typed refusals."""
+        """The body of a reply with data, None when the engine proved that nothing is at `path`. Raises the typed refusals."""
         try:
             reply = await self.call(lambda client: client.adapter.get(url_path(path), params=params or None, raise_exception=False))
         except Denied as error:
@@ -50,7 +51,13 @@ class Connection:
                 raise AuthExpired(str(error)) from error
             raise
         self.proved = True
-        return reply.content if reply.status_code < 400 or codec.has_data(reply.content) else None
+        if reply.status_code < 400 or codec.has_data(reply.content):
+            return reply.content
+        if told := safe_messages(reply.content):
+            # The mount is not there (any more): that proves nothing about the secret, and what is proven absent may be deleted.
+            shown = text("get", reply.url, self.namespace, reply.status_code, told)
+            raise InvalidConfig(shown, fix="check the path of the mount, and the namespace")
+        return None
 
     async def list(self, path: str) -> list[str]:
         """Names below `path`, folders end in a slash; empty when there is nothing."""

@@ -58,12 +58,11 @@ def member(body: bytes, name: str) -> Any:
 
 
 def has_data(body: bytes) -> bool:
-    """A 404 that says `data` or `warnings` is an answer, not an absence."""
-    try:
-        found = parse(body)
-    except Malformed:
-        return False
-    return isinstance(found, dict) and (found.get(b"data") is not None or found.get(b"warnings") is not None)
+    """Whether a 404 is an answer (it says `data` or `warnings`) or the server's own "nothing here". Raises Malformed when something else answered."""
+    found = parse(body)
+    if not isinstance(found, dict) or not found.keys() & {b"data", b"warnings", b"errors"}:
+        raise Malformed("a 404 that is not the server's own", fix="is the address really that of the server, and not of something before it?")
+    return found.get(b"data") is not None or found.get(b"warnings") is not None
 
 
 def payload(body: bytes, *, v2: bool) -> Payload:

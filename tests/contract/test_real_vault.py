@@ -1,0 +1,187 @@
+"""What only a real server can show: its logins, namespaces, certificates and dead tokens."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+from e2e.harness.openbao import OpenBao
+from eso.providers.contract import AuthExpired, AuthRejected, Denied, Find, NotFound, RemoteRef, StoreView, Unavailable
+from eso.providers.vault.client import VaultClient
+from eso.providers.vault.provider import VaultProvider
+from tests.contract.conftest import RealServer
+from tests.fakes.credentials import StaticCredentials
+
+pytestmark = pytest.mark.real
+READ = {"secret/data/*": ["read"], "secret/metadata/*": ["read", "list"]}
+
+
+async def opened(address: str, auth: dict[str, Any], secrets: dict[str, str], ca: bytes | None = None, **block: Any) -> VaultClient:
+    view = StoreView("SecretStore", "store", "team-a", "vault", {"server": address, "path": "secret", "auth": auth} | block)
+    client = await VaultProvider().open(view, StaticCredentials(secrets, ca=ca))
+    assert isinstance(client, VaultClient)
+    return client
+
+
+async def read(client: VaultClient, key: str = "app", property: str = "user") -> bytes:
+    ref = RemoteRef(key, property)
+    return client.value(await client.fetch(client.request(ref)), ref)
+
+
+@pytest.fixture
+def bao(real: RealServer) -> Iterator[OpenBao]:
+    server = real.bao
+    server.policy("reader", READ)
+    server.put("secret", "app", {"user": "me"})
+    yield server
+    for mount in server.request("GET", "sys/auth")["data"]:
+        if mount.rstrip("/") in ("approle", "userpass", "jwt"):
+            server.request("DELETE", f"sys/auth/{mount.rstrip('/')}")
+
+
+def app_role(bao: OpenBao, **role: Any) -> tuple[dict[str, Any], dict[str, str]]:
+    bao.enable_auth("approle")
+    role_id, secret_id = bao.approle("reader", ["reader"])
+    if role:
+        bao.request("POST", "auth/approle/role/reader", {"token_policies": ["reader"], **role})
+    return {"appRole": {"path": "approle", "roleId": role_id, "secretRef": {"name": "s", "key": "id"}}}, {"s/id": secret_id}
+
+
+async def test_an_app_role_logs_in_reads_is_renewed_and_leaves_no_token(bao: OpenBao) -> None:
+    auth, secrets = app_role(bao)
+    client = await opened(bao.address, auth, secrets)
+    assert await read(client) == b"me"
+    assert client.lifetime is not None
+    assert await client.renew() is True
+    token = client.live.login.token
+    await client.close()
+    again = await opened(bao.address, {"tokenSecretRef": {"name": "t", "key": "k"}}, {"t/k": token})
+    with pytest.raises(Denied):
+        await read(again)
+    await again.close()
+
+
+async def test_a_wrong_secret_id_is_refused_without_showing_it(bao: OpenBao) -> None:
+    auth, _ = app_role(bao)
+    with pytest.raises(AuthRejected, match="unable to log in with app role auth: ") as refused:
+        await opened(bao.address, auth, {"s/id": "planted-secret-id"})
+    assert "planted" not in str(refused.value)
+
+
+async def test_a_revoked_login_is_told_from_a_path_that_may_not_be_read(bao: OpenBao) -> None:
+    auth, secrets = app_role(bao)
+    client = await opened(bao.address, auth, secrets)
+    await read(client)
+    with pytest.raises(Denied):
+        await client.live.get("kv1/private")
+    bao.request("POST", "auth/token/revoke", {"token": client.live.login.token})
+    with pytest.raises(AuthExpired):
+        await read(client)
+    await client.close()
+
+
+async def test_a_user_logs_in_with_a_password(bao: OpenBao) -> None:
+    bao.enable_auth("userpass")
+    bao.request("POST", "auth/userpass/users/me", {"password": "pw", "token_policies": ["reader"]})
+    auth = {"userPass": {"path": "userpass", "username": "me", "secretRef": {"name": "s", "key": "pw"}}}
+    client = await opened(bao.address, auth, {"s/pw": "pw"})
+    assert await read(client) == b"me"
+    await client.close()
+    with pytest.raises(AuthRejected):
+        await opened(bao.address, auth, {"s/pw": "wrong"})
+
+
+def signed(key: ec.EllipticCurvePrivateKey) -> str:
+    def part(data: bytes) -> bytes:
+        return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+    now = int(time.time())
+    claims = f'{{"iss":"us","aud":"vault","sub":"app","iat":{now - 30},"nbf":{now - 30},"exp":{now + 300}}}'
+    head = part(b'{"alg":"ES256","typ":"JWT"}') + b"." + part(claims.encode())
+    r, s = decode_dss_signature(key.sign(head, ec.ECDSA(hashes.SHA256())))
+    return (head + b"." + part(r.to_bytes(32, "big") + s.to_bytes(32, "big"))).decode()
+
+
+async def test_a_signed_token_logs_in(bao: OpenBao) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+    bao.enable_auth("jwt")
+    bao.request("POST", "auth/jwt/config", {"jwt_validation_pubkeys": [public]})
+    role = {"role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"], "token_policies": ["reader"]}
+    bao.request("POST", "auth/jwt/role/reader", role)
+    auth = {"jwt": {"path": "jwt", "role": "reader", "secretRef": {"name": "s", "key": "jwt"}}}
+    client = await opened(bao.address, auth, {"s/jwt": signed(key)})
+    assert await read(client) == b"me"
+    await client.close()
+    with pytest.raises(AuthRejected) as refused:
+        await opened(bao.address, auth, {"s/jwt": signed(ec.generate_private_key(ec.SECP256R1()))})
+    assert "eyJ" not in str(refused.value)
+
+
+ROOT_AUTH = {"tokenSecretRef": {"name": "t", "key": "k"}}
+
+
+async def test_namespaces_hold_their_own_secrets(bao: OpenBao) -> None:
+    bao.request("POST", "sys/namespaces/team")
+    try:
+        bao.request("POST", "team/sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
+        bao.request("POST", "team/secret/data/app", {"data": {"user": "inner"}})
+        inner = await opened(bao.address, ROOT_AUTH, {"t/k": bao.root_token}, namespace="team")
+        outer = await opened(bao.address, ROOT_AUTH, {"t/k": bao.root_token})
+        assert (await read(inner), await read(outer)) == (b"inner", b"me")
+        await inner.close()
+        await outer.close()
+    finally:
+        bao.request("DELETE", "sys/namespaces/team")
+
+
+async def test_versions_deletions_and_searches(bao: OpenBao) -> None:
+    client = await opened(bao.address, ROOT_AUTH, {"t/k": bao.root_token})
+    bao.put("secret", "dir/deep/x", {"n": 1})
+    bao.put("secret", "app", {"user": "you"})
+    ref = RemoteRef("app", version="1")
+    assert client.value(await client.fetch(client.request(ref)), ref) == b'{"user":"me"}'
+    assert sorted(await client.find(Find())) == ["app", "dir/deep/x"]
+    bao.delete("secret", "app")
+    with pytest.raises(NotFound):
+        await read(client)
+    assert await client.find(Find(name_regexp="app")) == {}
+    await client.close()
+
+
+async def test_a_mount_that_is_not_there_proves_nothing(bao: OpenBao) -> None:
+    client = await opened(bao.address, ROOT_AUTH, {"t/k": bao.root_token}, path="nowhere")
+    with pytest.raises(Exception, match="cannot read secret data from Vault: ") as failed:
+        await read(client)
+    assert not isinstance(failed.value, NotFound)
+    await client.close()
+
+
+async def test_a_path_copied_with_data_is_understood(bao: OpenBao) -> None:
+    client = await opened(bao.address, ROOT_AUTH, {"t/k": bao.root_token}, path="secret/data")
+    assert await read(client) == b"me"
+    with pytest.raises(NotFound):
+        await read(client, "gone")
+    await client.close()
+
+
+async def test_only_the_given_ca_is_trusted(tmp_path: Path) -> None:
+    with OpenBao(tls=True, folder=tmp_path / "bao") as bao:
+        bao.mount_kv("secret")
+        bao.put("secret", "app", {"user": "me"})
+        assert bao.ca is not None
+        trusting = await opened(bao.address, ROOT_AUTH, {"t/k": bao.root_token}, ca=bao.ca.read_bytes())
+        assert await read(trusting) == b"me"
+        await trusting.close()
+        doubting = await opened(bao.address, ROOT_AUTH, {"t/k": bao.root_token})
+        with pytest.raises(Unavailable, match="cannot trust"):
+            await read(doubting)
+        await doubting.close()

@@ -1,0 +1,98 @@
+"""The static provider: versions, searches, isolation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from eso.errors import EsoError
+from eso.providers.contract import Find, InvalidConfig, NotFound, RemoteRef, StoreView, Validation, ValidationFailed
+from eso.providers.fake.provider import Entry, FakeProvider
+from tests.fakes.credentials import StaticCredentials
+
+
+def view(*data: dict[str, str], namespace: str = "team-a", **block: Any) -> StoreView:
+    return StoreView("SecretStore", "store", namespace, "fake", {"data": list(data), **block})
+
+
+async def read(provider: FakeProvider, store: StoreView, ref: RemoteRef) -> bytes:
+    client = await provider.open(store, StaticCredentials({}))
+    return client.value(await client.fetch(client.request(ref)), ref)
+
+
+VERSIONS = view({"key": "a", "value": "old", "version": "v9"}, {"key": "a", "value": "new", "version": "v10"}, {"key": "j", "value": '{"x":1.50}'})
+
+
+@pytest.mark.parametrize(
+    ("ref", "value"),
+    [
+        pytest.param(RemoteRef("a", version="v9"), b"old", id="a version"),
+        pytest.param(RemoteRef("j"), b'{"x":1.50}', id="the text as it stands"),
+        pytest.param(RemoteRef("j", "x"), b"1.5", id="a property is rendered"),
+    ],
+)
+async def test_reading(ref: RemoteRef, value: bytes) -> None:
+    assert await read(FakeProvider(), VERSIONS, ref) == value
+
+
+@pytest.mark.parametrize(
+    "ref",
+    [
+        pytest.param(RemoteRef("a"), id="only versions exist"),
+        pytest.param(RemoteRef("av9"), id="run together it is another version"),
+        pytest.param(RemoteRef("j", "y"), id="a missing property is proven too"),
+    ],
+)
+async def test_absence(ref: RemoteRef) -> None:
+    with pytest.raises(NotFound, match="Secret does not exist"):
+        await read(FakeProvider(), VERSIONS, ref)
+
+
+async def test_a_map_keeps_the_source_text_and_hides_what_it_cannot_read() -> None:
+    client = await FakeProvider().open(view({"key": "j", "value": '{"x": 1.50, "o": {"b":1, "a":2}}'}, {"key": "t", "value": "planted"}), StaticCredentials({}))
+    ref = RemoteRef("j")
+    assert client.mapping(await client.fetch(client.request(ref)), ref) == {"x": b"1.50", "o": b'{"b":1, "a":2}'}
+    with pytest.raises(EsoError, match="unable to unmarshal secret: ") as failed:
+        client.mapping(await client.fetch(client.request(RemoteRef("t"))), RemoteRef("t"))
+    assert "planted" not in str(failed.value)
+
+
+async def test_a_search_takes_the_greatest_version_as_text_and_converts_names() -> None:
+    client = await FakeProvider().open(
+        view({"key": "/a", "value": "nine", "version": "v9"}, {"key": "/a", "value": "ten", "version": "v10"}), StaticCredentials({})
+    )
+    assert await client.find(Find(name_regexp="a")) == {"_a": b"nine"}
+    assert await client.find(Find(name_regexp="a", conversion_strategy="Unicode")) == {"_U002f_a": b"nine"}
+    with pytest.raises(InvalidConfig, match="unsupported find operator"):
+        await client.find(Find(tags=(("a", "b"),)))
+
+
+@pytest.mark.parametrize(
+    ("store", "text"),
+    [
+        (view({"key": "", "value": "x"}), "key must be set in data 0"),
+        (view({"key": "a", "value": "x"}, {"key": "b"}), "at least one value must be set in data 1"),
+    ],
+)
+def test_admission(store: StoreView, text: str) -> None:
+    with pytest.raises(InvalidConfig, match=text):
+        FakeProvider().validate_store(store)
+
+
+@pytest.mark.parametrize("result", [Validation.UNKNOWN, Validation.ERROR])
+async def test_the_configured_validation(result: Validation) -> None:
+    client = await FakeProvider().open(view(validationResult=int(result)), StaticCredentials({}))
+    with pytest.raises(ValidationFailed, match="unable to validate") as failed:
+        await client.validate()
+    assert failed.value.result is result
+
+
+async def test_what_was_pushed_stays_in_its_namespace() -> None:
+    provider = FakeProvider()
+    client = await provider.open(view(), StaticCredentials({}))
+    client.pushed["p"] = Entry("p", "", b"pushed")
+    assert await read(provider, view(), RemoteRef("p")) == b"pushed"
+    with pytest.raises(NotFound):
+        await read(provider, view(namespace="team-b"), RemoteRef("p"))
+    assert "pushed" not in repr(client.pushed["p"])

@@ -1,0 +1,105 @@
+"""Static rules of a `vault` store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from eso.errors import EsoError
+from eso.providers.contract import StoreView
+from eso.providers.vault import spec
+
+FOREIGN = {"name": "s", "namespace": "other"}
+WRONG = "namespace should either be empty or match the namespace of the SecretStore for a namespaced SecretStore"
+
+
+def view(auth: dict[str, Any] | None = None, *, cluster: bool = False, **block: Any) -> StoreView:
+    kind, namespace = ("ClusterSecretStore", "") if cluster else ("SecretStore", "team-a")
+    return StoreView(kind, "s", namespace, "vault", block | ({"auth": auth} if auth is not None else {}))
+
+
+@pytest.mark.parametrize(
+    ("store", "text"),
+    [
+        pytest.param(view({"appRole": {"roleId": "r", "secretRef": FOREIGN}}), f"invalid Auth.AppRole.SecretRef: {WRONG}", id="app role secret"),
+        pytest.param(view({"appRole": {"secretRef": {"name": "s"}, "roleRef": FOREIGN}}), f"invalid Auth.AppRole.RoleRef: {WRONG}", id="app role ref"),
+        pytest.param(
+            view({"appRole": {"secretRef": {"name": "s"}}}), "invalid Auth.AppRole: neither `roleId` nor `roleRef` was supplied", id="app role without role"
+        ),
+        pytest.param(view({"cert": {"clientCert": FOREIGN}}), f"invalid Auth.Cert.ClientCert: {WRONG}", id="client certificate"),
+        pytest.param(view({"cert": {"secretRef": FOREIGN}}), f"invalid Auth.Cert.SecretRef: {WRONG}", id="client key"),
+        pytest.param(view({"jwt": {"secretRef": FOREIGN}}), f"invalid Auth.Jwt.SecretRef: {WRONG}", id="jwt secret"),
+        pytest.param(
+            view({"jwt": {"kubernetesServiceAccountToken": {"serviceAccountRef": FOREIGN}}}),
+            f"invalid Auth.Jwt.KubernetesServiceAccountToken.ServiceAccountRef: {WRONG}",
+            id="jwt account",
+        ),
+        pytest.param(
+            view({"jwt": {}}),
+            "neither `secretRef` nor `kubernetesServiceAccountToken` was supplied as token source for jwt authentication",
+            id="jwt without a source",
+        ),
+        pytest.param(view({"kubernetes": {"serviceAccountRef": FOREIGN}}), f"invalid Auth.Kubernetes.ServiceAccountRef: {WRONG}", id="kubernetes account"),
+        pytest.param(view({"kubernetes": {"secretRef": FOREIGN}}), f"invalid Auth.Kubernetes.SecretRef: {WRONG}", id="kubernetes secret"),
+        pytest.param(view({"ldap": {"secretRef": FOREIGN}}), f"invalid Auth.Ldap.SecretRef: {WRONG}", id="ldap"),
+        pytest.param(view({"userPass": {"secretRef": FOREIGN}}), f"invalid Auth.UserPass.SecretRef: {WRONG}", id="user and password"),
+        pytest.param(view({"tokenSecretRef": FOREIGN}), f"invalid Auth.TokenSecretRef: {WRONG}", id="token"),
+        pytest.param(view({"iam": {"secretRef": {"accessKeyIDSecretRef": FOREIGN}}}), f"invalid Auth.TokenSecretRef: {WRONG}", id="iam keys"),
+        pytest.param(
+            view(tls={"certSecretRef": {"name": "s"}}),
+            "when provided, both ClientTLS.ClientCert and ClientTLS.SecretRef should be provided",
+            id="half a key pair",
+        ),
+        pytest.param(view(tls={"certSecretRef": FOREIGN, "keySecretRef": {"name": "s"}}), f"invalid ClientTLS.ClientCert: {WRONG}", id="a foreign certificate"),
+        pytest.param(view(version="v1", checkAndSet={"required": True}), "checkAndSet is not supported with Vault KV version v1", id="cas with v1"),
+        pytest.param(
+            view({"tokenSecretRef": FOREIGN, "appRole": {"secretRef": {"name": "s"}}}),
+            "invalid Auth.AppRole: neither `roleId` nor `roleRef` was supplied",
+            id="the first failure wins",
+        ),
+    ],
+)
+def test_admission(store: StoreView, text: str) -> None:
+    with pytest.raises(EsoError) as refused:
+        spec.check(store)
+    assert str(refused.value) == text
+
+
+def test_a_cluster_store_may_leave_namespaces_out_or_name_any() -> None:
+    assert spec.check(view({"tokenSecretRef": {"name": "s"}}, cluster=True)) == []
+    assert spec.check(view({"tokenSecretRef": FOREIGN}, cluster=True)) == []
+
+
+@pytest.mark.parametrize(
+    ("auth", "referent"),
+    [
+        pytest.param({"tokenSecretRef": {"name": "s"}}, True, id="a token of each consumer"),
+        pytest.param({"tokenSecretRef": FOREIGN}, False, id="a token of its own"),
+        pytest.param({"appRole": {"roleRef": {"name": "s"}, "secretRef": FOREIGN}}, False, id="a role reference does not count"),
+        pytest.param({"kubernetes": {"serviceAccountRef": {"name": "s"}}}, True, id="an account of each consumer"),
+        pytest.param({"cert": {"clientCert": {"name": "s"}, "secretRef": FOREIGN}}, False, id="a client certificate does not count"),
+        pytest.param({"kubernetes": {}}, False, id="our own account"),
+    ],
+)
+def test_referent(auth: dict[str, Any], referent: bool) -> None:
+    assert spec.referent(view(auth, cluster=True)) is referent
+    assert spec.referent(view(auth)) is False
+
+
+def test_references_are_everything_the_login_reads_each_once() -> None:
+    store = view(
+        {"appRole": {"roleRef": {"name": "a"}, "secretRef": {"name": "a"}}, "kubernetes": {"serviceAccountRef": {"name": "sa", "namespace": "n"}}},
+        tls={"certSecretRef": {"name": "tls"}, "keySecretRef": {"name": "tls"}},
+        caProvider={"type": "ConfigMap", "name": "roots"},
+    )
+    assert spec.references(store) == [("Secret", "", "a"), ("ServiceAccount", "n", "sa"), ("Secret", "", "tls"), ("ConfigMap", "", "roots")]
+
+
+def test_mounts_and_versions_are_no_part_of_the_login() -> None:
+    assert spec.login(view(server="s", path="a", version="v1", headers={"x": "y"})) == {"server": "s", "headers": {"x": "y"}}
+
+
+@pytest.mark.parametrize(("auth", "name"), [({"jwt": {}, "appRole": {}}, "appRole"), ({"gcp": {}, "tokenSecretRef": {}}, "tokenSecretRef"), ({}, "")])
+def test_the_first_method_in_the_fixed_order_is_used(auth: dict[str, Any], name: str) -> None:
+    assert spec.method(auth) == name
