@@ -25,7 +25,7 @@ YIELD_EVERY: Final = 64  # events between two turns of the loop for others
 WATCH_SECONDS: Final = (240, 300)  # how long the server may keep one stream open; drawn anew each time, so that watches do not end together
 SILENCE: Final = 30.0  # seconds after that without a byte: the stream is broken
 HEALTHY: Final = 5.0  # seconds: a stream that lived so long, or brought an event, clears the failures
-BACKOFF_BASE, BACKOFF_CAP = 0.8, 30.0  # seconds
+BACKOFF_BASE, BACKOFF_CAP = 0.8, 15.0  # seconds
 RELIST_AFTER: Final = 5  # refusals in a row
 MAX_LINE: Final = 16 * 1024 * 1024  # bytes of one event
 
@@ -112,7 +112,7 @@ class Watch:
 
     async def run(self) -> NoReturn:
         """Until cancelled."""
-        failures = refusals = 0
+        failures = refusals = gone = 0
         while True:
             before, self._opened = self.state, float("inf")
             error: ApiError | None = None
@@ -131,7 +131,7 @@ class Watch:
                     continue
             elif not isinstance(error, ApiGone) and (self.state != before or self._clock.monotonic() - self._opened >= HEALTHY):
                 # A list alone clears nothing: list, 410, list, 410 must slow down too.
-                failures = refusals = 0
+                failures = refusals = gone = 0
                 if error is None:
                     continue
             refusals += error is not None and error.status != 0
@@ -139,8 +139,13 @@ class Watch:
                 # A version from before the cluster was restored from a backup is refused with a 5xx for ever, not with 410.
                 self._signal(Gone())
                 refusals = 0
-            await self._clock.sleep(min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(failures, 16)) * (0.5 + self._jitter()))
-            failures += 1
+            # Counted apart: after an outage the version is too old, and the new list should not wait as long as the outage made us wait.
+            count = gone if isinstance(error, ApiGone) else failures
+            await self._clock.sleep(min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(count, 16)) * (0.5 + self._jitter()))
+            if isinstance(error, ApiGone):
+                gone += 1
+            else:
+                failures += 1
 
     async def _list(self) -> None:
         self._sink.list_began()
