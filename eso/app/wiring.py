@@ -106,7 +106,7 @@ class World:
         return found.spec.controller if found else None
 
     def namespace_labels(self, namespace: str) -> Mapping[str, str] | None:
-        record = self.namespaces.get(("", namespace)) if self.namespaces else None
+        record = self.namespaces.get(("", namespace)) if self.namespaces is not None else None
         return record.labels if record else None
 
     def secret(self, namespace: str, name: str) -> TargetRecord | None:
@@ -118,7 +118,7 @@ class World:
     @property
     def informers(self) -> list[Informer[Any]]:
         """In the order in which their first lists are wanted: what Secrets mean is known only once everybody who refers to them is."""
-        namespaces = [self.namespaces] if self.namespaces else []
+        namespaces = [self.namespaces] if self.namespaces is not None else []
         return [*self.stores.values(), *namespaces, self.external_secrets, self.secrets, self.config_maps]
 
 
