@@ -42,7 +42,7 @@ class Reader:
     ) -> None:
         self.rules, self.gates, self.clock, self.jitter = rules, gates, clock, jitter
         self.flights = Flights(lambda: clock.now().timestamp())
-        self.sessions = Sessions(rest, gates, self.flights, clock, log)
+        self.sessions = Sessions(rest, gates, self.flights, clock, self._current, log)
         self._public: dict[tuple[str, str, str], dict[Holder, str]] = {}
 
     async def run(self) -> None:
@@ -158,11 +158,14 @@ class Reader:
 
     def store_changed(self, kind: str, namespace: str, name: str) -> None:
         """The informer's cache has moved: logins of an older generation, or of a store that is gone, are let go."""
-        store = self.rules.store(kind, namespace, name)
-        current = (store.metadata.uid, store.metadata.generation) if store is not None else None
+        current = self._current(kind, namespace, name)
         if any(key[:2] != current for key in self._public.get((kind, namespace, name), ())):
             del self._public[kind, namespace, name]
         self.sessions.store_changed(kind, namespace, name, current)
+
+    def _current(self, kind: str, namespace: str, name: str) -> tuple[str, int] | None:
+        store = self.rules.store(kind, namespace, name)
+        return (store.metadata.uid, store.metadata.generation) if store is not None else None
 
     def credential_changed(self, kind: str, namespace: str, name: str) -> None:
         """A Secret, ConfigMap or ServiceAccount was written or deleted: whoever logged in with it looks again."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -31,6 +31,7 @@ RENEW_AT: Final = 2 / 3  # of the lifetime
 LAST_WORDS: Final = 5.0  # seconds for all logouts when the process stops; tokens end by themselves later
 
 Holder = tuple[str, int, str]  # store uid, its generation, the consumer's namespace where the login depends on it
+Current = Callable[[str, str, str], tuple[str, int] | None]
 Place = tuple[str, str, str]  # kind, namespace, name of a credential
 
 
@@ -76,17 +77,27 @@ class Binding:
     places: frozenset[Place]
 
 
-class Sessions:
-    """All logins of this process."""
+@dataclass(eq=False, slots=True)
+class Attempt:
+    """A login being made: did its credentials change meanwhile?"""
 
-    def __init__(self, rest: Rest, gates: Gates, flights: Flights, clock: Clock, log: Log | None = None) -> None:
-        self.rest, self.gates, self.flights, self.clock, self.log = rest, gates, flights, clock, log or Quiet()
+    key: Holder
+    store: tuple[str, str, str]
+    places: frozenset[Place]
+    stale: bool = False
+
+
+class Sessions:
+    """All logins of this process. `current(kind, namespace, name)`: (uid, generation) of the store now, None when it is gone."""
+
+    def __init__(self, rest: Rest, gates: Gates, flights: Flights, clock: Clock, current: Current, log: Log | None = None) -> None:
+        self.rest, self.gates, self.flights, self.clock, self.current, self.log = rest, gates, flights, clock, current, log or Quiet()
         self._sessions: dict[str, Session] = {}
         self._bindings: dict[Holder, Binding] = {}
         self._by_place: dict[Place, set[Holder]] = {}  # every Secret of the cluster is announced here: no walk over all bindings
         self._by_store: dict[tuple[str, str, str], set[Holder]] = {}
         self._by_digest: dict[str, set[Holder]] = {}
-        self._changes = 0  # bumped whenever what a binding was computed from may have changed
+        self._attempts: set[Attempt] = set()
         self._group: asyncio.TaskGroup | None = None
         self.logins = 0
 
@@ -99,12 +110,13 @@ class Sessions:
 
     def credential_changed(self, kind: str, namespace: str, name: str) -> None:
         """Whoever logged in with it looks at it again before its next call."""
-        self._changes += 1
-        self._drop(list(self._by_place.get((kind, namespace, name), ())))
+        place = (kind, namespace, name)
+        for attempt in self._attempts:
+            attempt.stale |= place in attempt.places
+        self._drop(list(self._by_place.get(place, ())))
 
     def store_changed(self, kind: str, namespace: str, name: str, current: tuple[str, int] | None) -> None:
         """`current`: (uid, generation) of the store now, None when it is gone: its logins end unless another store shares them."""
-        self._changes += 1
         stale = [key for key in self._by_store.get((kind, namespace, name), ()) if key[:2] != current]
         orphans = self._drop(stale)
         if current is None and self._group is not None:
@@ -169,18 +181,28 @@ class Sessions:
 
     async def _log_in(self, store: Store, namespace: str) -> Session:
         """Which identity is it, and is somebody logged in as it already?"""
-        key = holder(store, namespace)
-        known = self._bindings.get(key)
+        view = store.view
+        places = frozenset(places_of(store, namespace))
+        attempt = Attempt(holder(store, namespace), (view.kind, view.namespace, view.name), places)
+        self._attempts.add(attempt)
+        try:
+            return await self._attempt(store, namespace, attempt)
+        finally:
+            self._attempts.discard(attempt)
+            if self.current(*attempt.store) != attempt.key[:2] and attempt.key in self._bindings:
+                self._drop([attempt.key])  # the store went or was edited meanwhile, and nobody will tell again
+
+    async def _attempt(self, store: Store, namespace: str, attempt: Attempt) -> Session:
+        known = self._bindings.get(attempt.key)
         self.gates.check(endpoint_of(store), identity_gate(known.digest) if known else None)
         while True:
-            changes = self._changes
+            attempt.stale = False
             credentials = Credentials(self.rest, store.view, namespace)
             digest = await identify(store, credentials)
-            if changes == self._changes:
-                break  # else something changed while we read: what we have may be the old one
-        if known is None or known.digest != digest or key not in self._bindings:
-            view = store.view
-            self._bind(key, Binding(digest, (view.kind, view.namespace, view.name), frozenset(places_of(store, namespace))))
+            if not attempt.stale:
+                break  # else it changed while we read: what we have may be the old one
+        if known is None or known.digest != digest or attempt.key not in self._bindings:
+            self._bind(attempt.key, Binding(digest, attempt.store, attempt.places))
         session = self._sessions.get(digest)
         if session is not None and (session.ends is None or self.clock.monotonic() < session.ends):
             session.orphaned = None
@@ -208,7 +230,7 @@ class Sessions:
         credentials = Credentials(self.rest, store.view, namespace)
         digest = await identify(store, credentials)
         if digest != session.digest:
-            self._changes += 1  # the credential was edited and the watch has not told yet
+            # the credential was edited and the watch has not told yet
             self._drop([key for key in (holder(store, namespace),) if key in self._bindings])
             return
         if session.client is not expired:

@@ -139,14 +139,14 @@ class FakeVault:
     def _login(self, path: str, asked: Asked) -> web.Response:
         body = asked.body or {}
         if path == "auth/approle/login":
-            allowed = self.approles.get(body.get("role_id")) == body.get("secret_id") and body.get("role_id") in self.approles
+            allowed = self.approles.get(str(body.get("role_id"))) == body.get("secret_id") and body.get("role_id") in self.approles
             if not allowed:
                 return refused(400, "invalid role or secret ID")
         elif match := re.fullmatch(r"auth/(?:userpass|ldap)/login/(.+)", path):
-            if self.users.get(match[1]) != body.get("password"):
+            if self.users.get(match[1]) != str(body.get("password")):
                 return refused(400, "invalid username or password")
         elif path in ("auth/jwt/login", "auth/kubernetes/login"):
-            if self.jwts.get(body.get("jwt")) != body.get("role"):
+            if self.jwts.get(str(body.get("jwt"))) != body.get("role"):
                 return refused(400, "error validating token: invalid audience (aud) claim")
         else:
             return refused(404, f"no handler for route {path!r}")

@@ -414,6 +414,35 @@ async def test_a_login_in_use_is_closed_only_afterwards() -> None:
         assert world.backend.closed == ["t-1"]
 
 
+async def test_a_credential_that_changes_while_it_is_read_is_read_again() -> None:
+    async with running(World()) as world:
+        first = world.rest.get
+
+        async def get(*place: object) -> bytes | None:
+            found = await first(*place)  # type: ignore[arg-type]  # handed through
+            world.rest.get = first  # type: ignore[method-assign]  # only the first read is disturbed
+            world.rest.secret("team-a", "token", token="t-2")
+            world.reader.credential_changed("Secret", "team-a", "token")
+            return found
+
+        world.rest.get = get  # type: ignore[method-assign,assignment]  # see above
+        await read(world)
+        assert world.backend.logins == ["t-2"]
+
+
+async def test_a_store_that_goes_while_it_logs_in_leaves_no_login() -> None:
+    async with running(World()) as world:
+        world.backend.hold = asyncio.Event()
+        task = asyncio.ensure_future(read(world))
+        await settle()
+        del world.stores["SecretStore", "team-a", "main"]
+        world.reader.store_changed("SecretStore", "team-a", "main")
+        world.backend.hold.set()
+        await asyncio.wait([task])
+        await world.clock.advance(GRACE + 2)
+        assert world.backend.closed == ["t-1"]
+
+
 # names
 
 

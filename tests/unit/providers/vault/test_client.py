@@ -549,7 +549,7 @@ async def opened_bao(vault: FakeVault, auth: dict[str, Any] | None = TOKEN, **bl
         pytest.param({"path": "kv1", "version": "v1"}, "app", "1", "OpenBao KVv1 secrets do not support versioning (use KVv2)", id="a version of version 1"),
     ],
 )
-async def test_openbao_never_proves_an_absence(vault: FakeVault, block: dict[str, str], key: str, version: str, text: str) -> None:
+async def test_openbao_never_proves_an_absence(vault: FakeVault, block: dict[str, Any], key: str, version: str, text: str) -> None:
     vault.put("secret", "app", {"n": "one"})
     client = await opened_bao(vault, **block)
     with pytest.raises(EsoError) as failed:
@@ -597,7 +597,7 @@ async def test_openbao_searches_one_level_with_bare_names(vault: FakeVault) -> N
         pytest.param({"path": "nope"}, "error while validating ", id="no such mount"),
     ],
 )
-async def test_openbao_validates_its_mount(vault: FakeVault, block: dict[str, str], text: str) -> None:
+async def test_openbao_validates_its_mount(vault: FakeVault, block: dict[str, Any], text: str) -> None:
     client = await opened_bao(vault)
     assert await client.validate() is Validation.READY
     other = await opened_bao(vault, **block)
