@@ -183,7 +183,10 @@ class _Bridge(logging.Handler):
 
 def _uncaught(error: BaseException | None) -> None:
     """The crash report. Written without detours: a hook that fails would make the interpreter print the exception itself."""
-    if error is not None:
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:  # the group's own stack only shows who waited
+            _uncaught(one)
+    elif error is not None:
         event = {"logger_name": "setup", "event": "uncaught exception", "ts": time_ns() / 1e9, "error": _text(error), "stacktrace": redact.stack(error)}
         _OUT.write(render(None, "critical", event) + b"\n")
         _OUT.flush()

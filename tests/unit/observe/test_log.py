@@ -312,3 +312,25 @@ def test_a_crash_report_holds_no_value():
     assert CANARY not in (done.stdout + done.stderr).decode()
     lines = [orjson.loads(line) for line in done.stderr.splitlines()]
     assert [(line["level"], line["msg"], line["error"]) for line in lines] == [("fatal", "uncaught exception", "KeyError")] * 3
+
+
+GROUP = """
+import asyncio
+from eso.observe import log
+log.configure()
+async def crash(error):
+    raise error
+async def main():
+    async with asyncio.TaskGroup() as outer:
+        async with asyncio.TaskGroup() as inner:
+            inner.create_task(crash(KeyError("a")))
+            outer.create_task(crash(OSError("b")))
+asyncio.run(main())
+"""
+
+
+def test_the_crash_of_a_task_group_names_what_crashed_in_it():
+    done = subprocess.run([sys.executable, "-c", GROUP], capture_output=True, check=False)
+    lines = [orjson.loads(line) for line in done.stderr.splitlines()]
+    assert sorted(line["error"] for line in lines) == ["KeyError", "OSError"]
+    assert all("crash" in line["stacktrace"] for line in lines)
