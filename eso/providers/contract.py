@@ -77,17 +77,18 @@ def prefixed(prefix: str, error: E) -> E:
     return worded
 
 
-Turn = Callable[[], AbstractAsyncContextManager[None]]
+Turn = Callable[[str, str], AbstractAsyncContextManager[None]]
 TURN: ContextVar[Turn | None] = ContextVar("turn", default=None)
 
 
-def turn() -> AbstractAsyncContextManager[None]:
-    """`async with turn():` around every single request. The store's gate counts it there: its pace, its bound on requests in flight.
+def turn(provider: str = "", call: str = "") -> AbstractAsyncContextManager[None]:
+    """`async with turn(provider, call):` around every single request; the names are the metric's labels, an error that leaves it is counted as one.
 
-    The wait happens inside; a provider itself knows nothing about pace. Outside a gate it is free.
+    The store's gate counts it there: its pace, its bound on requests in flight. The wait happens inside; a provider itself knows nothing about
+    pace. Outside a gate it is free.
     """
     current = TURN.get()
-    return current() if current is not None else nullcontext()
+    return current(provider, call) if current is not None else nullcontext()
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,14 +43,16 @@ class Flights:
                 for flight in self._flights.values():
                     flight.task.cancel()
 
-    async def fly(self, key: Hashable, call: Callable[[], Awaitable[T]], since: float | None = None) -> T:
+    async def fly(self, key: Hashable, call: Callable[[], Awaitable[T]], since: float | None = None, joined: Callable[[], None] = lambda: None) -> T:
         """The answer of `call`, or of an equal one that started at or after `since` (seconds since the epoch) and is still on its way.
 
-        One caller's cancellation leaves the others alone; the last one takes the call with it. Raises what the call raised.
+        `joined` is told when the answer is somebody else's. One caller's cancellation leaves the others alone; the last one takes the call with
+        it. Raises what the call raised.
         """
         flight = self._flights.get(key)
         if flight is not None and (since is None or flight.started >= since):
             self.shared += 1
+            joined()
         elif self._group is None:
             return await call()
         else:

@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Protocol
 
 from eso.errors import EsoError
 from eso.providers.contract import TURN, AuthRejected, Denied, NotFound, NotYet, Throttled, Unavailable
@@ -23,6 +24,10 @@ PATIENCE = 1.0  # seconds in which an admitted key must make its call, or anothe
 QUEUE = 1.0  # seconds of reserved requests above which no further key is let in
 WAIT = 5.0  # seconds that a call in hand waits for its place; then its key parks
 ALL = 1_000_000
+
+
+class CallMeter(Protocol):
+    def provider_call(self, provider: str, call: str, status: str, seconds: float | None = None) -> None: ...
 
 
 class GateClosed(EsoError):
@@ -70,7 +75,9 @@ class Gates:
         *,
         in_flight: int = 64,
         quotas: Mapping[str, float] | None = None,
+        meter: CallMeter | None = None,
     ) -> None:
+        self.meter = meter
         self.clock, self.release, self.in_flight, self.quotas = clock, release, in_flight, quotas or {}
         self._gates: dict[str, Gate] = {}
         self._epochs = itertools.count(1)
@@ -138,7 +145,7 @@ class Gates:
         gates = [self._gate(endpoint), self._gate(identity)]
         mine = await self._enter(gates)
         requests = itertools.count()
-        token = TURN.set(lambda: self._turn(gates[0], requests))
+        token = TURN.set(lambda provider, name: self._turn(gates[0], requests, provider, name))
         try:
             yield
         except EsoError as error:
@@ -196,7 +203,7 @@ class Gates:
         return mine
 
     @asynccontextmanager
-    async def _turn(self, gate: Gate, requests: Iterator[int]) -> AsyncIterator[None]:
+    async def _turn(self, gate: Gate, requests: Iterator[int], provider: str, name: str) -> AsyncIterator[None]:
         """One request: a free slot, then its place in the budget. The slot is kept while waiting, else slots would burst."""
         async with gate.slots:
             if isinstance(gate.state, Closed):
@@ -209,7 +216,13 @@ class Gates:
             if seconds > 0:
                 await self.clock.sleep(seconds)
             next(requests)
-            yield
+            began, status = self.clock.monotonic(), "error"
+            try:
+                yield
+                status = "success"
+            finally:
+                if provider and self.meter is not None:
+                    self.meter.provider_call(provider, name, status, self.clock.monotonic() - began)
 
     def _learn(self, gates: list[Gate], mine: list[Gate], signals: tuple[Signal | None, Signal | None]) -> None:
         for gate, signal in zip(gates, signals, strict=True):

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from typing import Any, Protocol, TypeVar
 
 from eso.api.externalsecret import StoreRef
 from eso.api.secretstore import SecretStore
 from eso.errors import EsoError
 from eso.gocompat.duration import DurationError, parse_duration
 from eso.kube.rest import Rest
-from eso.providers.contract import AuthExpired, Find, InvalidConfig, NotYet, RemoteRef, StoreClient, Throttled, Unavailable, Validation
+from eso.providers.contract import AuthExpired, AuthRejected, Find, InvalidConfig, NotYet, RemoteRef, StoreClient, Throttled, Unavailable, Validation
 from eso.runtime.clock import Clock
 from eso.secretbytes import SecretBytes
 from eso.stores.flight import Flights
@@ -25,6 +25,16 @@ from eso.stores.resolve import Rules, Store, resolve, usable
 from eso.stores.sessions import Holder, Log, Session, Sessions, endpoint_of, holder, places_of, public_identity, rejected
 
 T = TypeVar("T")
+
+
+class Meter(Protocol):
+    def read(self, provider: str, origin: str) -> None: ...
+    def auth_failure(self, store: str, namespace: str, kind: str) -> None: ...
+
+
+class Unmetered:
+    def read(self, provider: str, origin: str) -> None: ...
+    def auth_failure(self, store: str, namespace: str, kind: str) -> None: ...
 
 
 class Reader:
@@ -38,9 +48,11 @@ class Reader:
         clock: Clock,
         *,
         log: Log | None = None,
+        meter: Meter | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.rules, self.gates, self.clock, self.jitter = rules, gates, clock, jitter
+        self.meter: Meter = meter or Unmetered()
         self.flights = Flights(lambda: clock.now().timestamp())
         self.sessions = Sessions(rest, gates, self.flights, clock, self._current, log)
         self._public: dict[tuple[str, str, str], dict[Holder, str]] = {}
@@ -78,15 +90,24 @@ class Reader:
         session = await self._session(found, namespace)
         # Two stores of one identity may look at different mounts: a search is shared within its store only.
         key = (session.digest, found.view.uid, found.view.generation, find)
-        return hidden(await self.flights.fly(key, lambda: self._call(found, namespace, lambda client: client.find(find)), since))
+        return hidden(await self._fly(found, namespace, key, lambda client: client.find(find), since))
 
     async def _fetch(self, namespace: str, ref: StoreRef, remote: RemoteRef, since: float | None) -> tuple[StoreClient, Any]:
         store = resolve(ref, namespace, self.rules)
         session = await self._session(store, namespace)
         client = session.client.bind(store.view)
         request = client.request(remote)
-        payload = await self.flights.fly((session.digest, request), lambda: self._call(store, namespace, lambda bound: bound.fetch(request)), since)
-        return client, payload
+        return client, await self._fly(store, namespace, (session.digest, request), lambda bound: bound.fetch(request), since)
+
+    async def _fly(self, store: Store, namespace: str, key: Hashable, ask: Callable[[StoreClient], Awaitable[T]], since: float | None) -> T:
+        """One shared read, counted by where its answer came from."""
+        provider = store.view.provider
+
+        async def call() -> T:
+            self.meter.read(provider, "call")
+            return await self._call(store, namespace, ask)
+
+        return await self.flights.fly(key, call, since, lambda: self.meter.read(provider, "flight"))
 
     # what a store's own pass asks
 
@@ -211,6 +232,8 @@ class Reader:
                 raise
             except EsoError as error:
                 cause = typed(error)
+                if isinstance(cause, AuthRejected):
+                    self.meter.auth_failure(store.view.name, store.view.namespace, store.view.kind)
                 if not isinstance(cause, Unavailable | Throttled | NotYet):
                     raise
                 try:

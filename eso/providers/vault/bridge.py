@@ -22,6 +22,7 @@ from eso.providers.vault.refusal import refusal
 T = TypeVar("T")
 TIMEOUTS: Final = Timeouts(total=60.0)
 INDEX, INCONSISTENT = "X-Vault-Index", "X-Vault-Inconsistent"
+TOKEN_CALLS: Final = {"lookup-self": "LookupSelf", "renew-self": "RenewSelf", "revoke-self": "RevokeSelf"}
 INDEXES: Final = 8  # newest index headers that are remembered; one per cluster that answers would do
 
 
@@ -59,7 +60,8 @@ class LoopSession:
     cert = None
     proxies = None
 
-    def __init__(self, pool: Pool, headers: Mapping[str, str], *, sticky: bool = False, forward: bool = False) -> None:
+    def __init__(self, pool: Pool, headers: Mapping[str, str], *, label: str = "HashiCorp/Vault", sticky: bool = False, forward: bool = False) -> None:
+        self.label = label
         self.pool, self.headers, self.sticky, self.forward = pool, dict(headers), sticky, forward
         self._indexes: list[str] = []
 
@@ -85,10 +87,6 @@ class LoopSession:
         reply = switch(self._exchange(method.upper(), url, sent, query, body))
         if self.sticky and (index := reply.headers.get(INDEX)) and index not in self._indexes:
             self._indexes = [*self._indexes, index][-INDEXES:]
-        if reply.status >= 400 and reply.status != 404:
-            shown = f"{url}?{'&'.join(f'{name}={value}' for name, value in query.items())}" if query else url
-            namespace = sent.get("X-Vault-Namespace", "")
-            raise refusal(method, shown, namespace, reply.status, reply.headers, reply.body, authenticated="X-Vault-Token" in sent)
         response = requests.Response()
         response.status_code, response.url, response._content = reply.status, url, reply.body
         response.headers = CaseInsensitiveDict(reply.headers)
@@ -118,5 +116,20 @@ class LoopSession:
         return reply
 
     async def _once(self, method: str, url: str, headers: Mapping[str, str], query: Mapping[str, str], body: bytes | None) -> Reply:
-        async with turn():
-            return await self.pool.request(method, url, headers=headers, params=query or None, body=body, timeouts=TIMEOUTS)
+        async with turn(self.label, call_name(method, url, query)):
+            reply = await self.pool.request(method, url, headers=headers, params=query or None, body=body, timeouts=TIMEOUTS)
+            if reply.status >= 400 and reply.status != 404:
+                shown = f"{url}?{'&'.join(f'{name}={value}' for name, value in query.items())}" if query else url
+                namespace = headers.get("X-Vault-Namespace", "")
+                raise refusal(method, shown, namespace, reply.status, reply.headers, reply.body, authenticated="X-Vault-Token" in headers)
+            return reply
+
+
+def call_name(method: str, url: str, query: Mapping[str, str]) -> str:
+    """The metric's name of a request."""
+    last = url.rsplit("/", 1)[-1]
+    if last in TOKEN_CALLS:
+        return TOKEN_CALLS[last]
+    if method == "POST":
+        return "Login"
+    return "ListSecrets" if "list" in query else "ReadSecretData"

@@ -126,7 +126,7 @@ async def with_certificate(server: str, namespace: str, block: Json, credentials
         raise InvalidConfig(f'error from Client TLS Auth: "{error}"', fix=error.fix) from error
     pool = Pool(tls=tls)
     try:
-        client = blocking(server, LoopSession(pool, session.headers), namespace)
+        client = blocking(server, LoopSession(pool, session.headers, label=session.label), namespace)
         role = str(block.get("vaultRole") or "")
         url = f"/v1/auth/{mount_of(block, 'cert')}/login"
         return await attempt(

@@ -81,7 +81,7 @@ class OpenBaoProvider:
         except InvalidConfig as error:
             raise InvalidConfig(f"{CA_FAILED}failed add certificate to CertPool", fix=error.fix) from error
         try:
-            session = LoopSession(pool, {})
+            session = LoopSession(pool, {}, label="OpenBao")
             namespace = str(block.get("namespace") or "")
             auth = spec.part(block, "auth")
             given = auth.get("namespace")

@@ -23,9 +23,10 @@ from eso.providers.contract import (
     Unavailable,
     Validation,
     ValidationFailed,
+    turn,
 )
 from eso.secretbytes import SecretBytes
-from eso.stores.gate import GateClosed
+from eso.stores.gate import GateClosed, Gates
 from eso.stores.sessions import GRACE
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import settle
@@ -441,6 +442,52 @@ async def test_a_store_that_goes_while_it_logs_in_leaves_no_login() -> None:
         await asyncio.wait([task])
         await world.clock.advance(GRACE + 2)
         assert world.backend.closed == ["t-1"]
+
+
+# figures
+
+
+class Figures:
+    def __init__(self) -> None:
+        self.told: list[tuple[str, ...]] = []
+
+    def read(self, provider: str, origin: str) -> None:
+        self.told.append((provider, origin))
+
+    def auth_failure(self, store: str, namespace: str, kind: str) -> None:
+        self.told.append((kind, namespace, store))
+
+    def provider_call(self, provider: str, call: str, status: str, seconds: float | None = None) -> None:
+        self.told.append((provider, call, status))
+
+
+async def test_reads_are_counted_by_where_the_answer_came_from_and_refused_logins_by_store() -> None:
+    world, figures = World(), Figures()
+    world.reader.meter = figures
+    async with running(world):
+        await read(world)
+        world.backend.hold = asyncio.Event()
+        tasks = [asyncio.ensure_future(read(world)) for _ in range(2)]
+        await settle()
+        world.backend.hold.set()
+        await asyncio.wait(tasks)
+        assert sorted(figures.told) == [("scripted", "call"), ("scripted", "call"), ("scripted", "flight")]
+        world.add(store("second", block={"role": "x"}))
+        world.backend.login_failures = [AuthRejected("no")]
+        with pytest.raises(AuthRejected):
+            await read(world, ref=StoreRef(name="second"))
+        assert figures.told[-1] == ("SecretStore", "team-a", "second")
+
+
+async def test_requests_are_counted_with_their_outcome() -> None:
+    figures = Figures()
+    gates = Gates(World().clock, meter=figures)
+    async with gates.call("endpoint:a", "identity:b"), turn("Far", "Read"):
+        pass
+    with pytest.raises(Denied):
+        async with gates.call("endpoint:a", "identity:b"), turn("Far", "Read"):
+            raise Denied("no")
+    assert figures.told == [("Far", "Read", "success"), ("Far", "Read", "error")]
 
 
 # names

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from eso.providers.vault.bridge import drive, switch
+from eso.providers.vault.bridge import call_name, drive, switch
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import settle
 
@@ -91,3 +91,17 @@ async def test_every_await_may_be_cancelled() -> None:
     async for _ in every_await(lambda: drive(lambda: switch(slowly(1)) + switch(slowly(2)))):
         count += 1
     assert count == 2
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query", "name"),
+    [
+        ("POST", "auth/approle/login", {}, "Login"),
+        ("POST", "auth/token/revoke-self", {}, "RevokeSelf"),
+        ("GET", "auth/token/lookup-self", {}, "LookupSelf"),
+        ("GET", "secret/metadata/x", {"list": "true"}, "ListSecrets"),
+        ("GET", "secret/data/x", {"version": "1"}, "ReadSecretData"),
+    ],
+)
+def test_requests_are_counted_under_the_names_of_the_reference(method: str, path: str, query: dict[str, str], name: str) -> None:
+    assert call_name(method, f"http://v/v1/{path}", query) == name
