@@ -38,9 +38,10 @@ class Connection:
     session: LoopSession
     namespace: str
     login_namespace: str
-    login: Login
+    login: Login = field(repr=False)
     mounts: dict[str, str] = field(default_factory=dict)  # configured mount → the one that has the data
     proved: bool = False  # the token was good once
+    clients: dict[str, Any] = field(default_factory=dict, repr=False)  # hvac's, by namespace
 
     async def get(self, path: str, **params: str) -> bytes | None:
         """The body of a reply with data, None when the engine proved that nothing is at `path`. Raises the typed refusals."""
@@ -65,7 +66,10 @@ class Connection:
         return codec.names(body) if body is not None else []
 
     async def call(self, function: Callable[[Any], requests.Response], *, namespace: str | None = None) -> requests.Response:
-        client = blocking(self.server, self.session, self.namespace if namespace is None else namespace, self.login.token)
+        where = self.namespace if namespace is None else namespace
+        client = self.clients.get(where)
+        if client is None:  # kept: building one costs more than a request through it
+            client = self.clients[where] = blocking(self.server, self.session, where, self.login.token)
         return await drive(lambda: function(client))
 
     async def look_up(self) -> Any:
