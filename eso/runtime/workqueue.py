@@ -178,8 +178,6 @@ class WorkQueue:
         while not self._closed:
             taken = self._take(self._clock.monotonic())
             if taken is not None:
-                if self._getters and sum(self._ready):
-                    self._wake_getter()
                 return taken
             if sum(self._ready):
                 await asyncio.sleep(0)  # a crowd was parked; others want the loop too

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import io
 import logging
 import subprocess
 import sys
@@ -18,32 +17,16 @@ from eso.errors import EsoError
 from eso.observe import log
 from eso.runtime.outcome import Lane
 from eso.secretbytes import SecretBytes
+from tests.fakes.logs import Captured, restored
 
 CANARY = "Pl4nted0Canary7f3aQwErTy"
 NANOS = 1_704_110_400_123_456_000  # 2024-01-01T12:00:00.123456Z
 
 
-class Captured:
-    def __init__(self, level="info", encoding="epoch"):
-        self.out = io.BytesIO()
-        log.configure(level, encoding, self.out)
-
-    def lines(self):
-        return [orjson.loads(line) for line in self.out.getvalue().splitlines()]
-
-
 @pytest.fixture(autouse=True)
-def hooks(monkeypatch):
-    """`configure` replaces them; a test run wants its own back."""
-    import threading
-
-    for owner, name in ((sys, "excepthook"), (sys, "unraisablehook"), (threading, "excepthook")):
-        monkeypatch.setattr(owner, name, getattr(owner, name))
-    root = logging.getLogger()
-    level, handlers = root.level, list(root.handlers)
-    yield
-    root.setLevel(level)
-    root.handlers[:] = handlers
+def hooks():
+    with restored():
+        yield
 
 
 def test_a_line_has_the_known_keys_first_and_nested_references():

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import io
 
-import orjson
 import pytest
 
 from eso.errors import EsoError, Terminal
@@ -14,9 +12,16 @@ from eso.runtime.controller import Controller, result_of
 from eso.runtime.outcome import After, Done, Fatal, Lane, Parked, Retry, Wake
 from eso.runtime.workqueue import WorkQueue
 from tests.fakes.clock import VirtualClock, settle
+from tests.fakes.logs import Captured, restored
 
 A, B = ("shop", "a"), ("shop", "b")
 VALUE = "Planted-7f3a-value"
+
+
+@pytest.fixture(autouse=True)
+def hooks():
+    with restored():
+        yield
 
 
 class Counting:
@@ -33,8 +38,7 @@ class Counting:
 class Bench:
     def __init__(self, workers=10):
         self.clock, self.meter, self.stop = VirtualClock(), Counting(), asyncio.Event()
-        self.out = io.BytesIO()
-        log.configure("debug", stream=self.out)
+        self.log = Captured("debug")
         self.queue = WorkQueue(self.clock, gate_epoch=lambda gate: 0)
         self.passes = []  # (key, wake, now)
         self.answer = lambda key: Done()
@@ -57,9 +61,6 @@ class Bench:
         self.stop.set()
         await self.clock.advance(60)
         await self.running
-
-    def lines(self):
-        return [orjson.loads(line) for line in self.out.getvalue().splitlines()]
 
 
 async def test_a_pass_gets_the_key_why_it_woke_and_the_time():
@@ -211,7 +212,7 @@ async def test_a_failed_pass_is_told_with_everything_that_names_it():
         bench.answer = lambda key: EsoError("cannot read kv/data/a: permission denied")
         bench.queue.add(A, Lane.NEW)
         await settle()
-        (line,) = bench.lines()
+        (line,) = bench.log.lines()
         assert line.pop("ts") > 0
         assert len(line.pop("reconcileID")) == 36
         assert line == {
@@ -242,8 +243,8 @@ async def test_no_value_gets_into_the_log(make):
         bench.answer = lambda key: make()
         bench.queue.add(A, Lane.NEW)
         await settle()
-        assert len(bench.lines()) == 1
-        assert VALUE.encode() not in bench.out.getvalue()
+        assert len(bench.log.lines()) == 1
+        assert VALUE not in bench.log
 
 
 async def test_a_bug_is_told_with_the_way_there():
@@ -251,7 +252,7 @@ async def test_a_bug_is_told_with_the_way_there():
         bench.answer = lambda key: ZeroDivisionError(VALUE)
         bench.queue.add(A, Lane.NEW)
         await settle()
-        (line,) = bench.lines()
+        (line,) = bench.log.lines()
         assert line["error"] == "ZeroDivisionError"
         assert "test_controller.py" in line["stacktrace"]
         assert "reconcile" in line["stacktrace"]

@@ -154,6 +154,27 @@ async def test_an_event_takes_the_place_of_the_timer(bench):
     assert await bench.drain() == []
 
 
+async def test_a_time_that_was_absorbed_does_not_cut_the_next_one_short(bench):
+    bench.queue.add_after(B, 50, Lane.PERIODIC)
+    bench.queue.add_after(A, 60, Lane.PERIODIC)
+    bench.queue.add(A, Lane.EVENT)
+    bench.queue.done(await bench.key(), After(100))
+    await bench.clock.advance(99)
+    assert await bench.drain() == [B]
+    await bench.clock.advance(1)
+    assert await bench.drain() == [A]
+
+
+async def test_a_success_forgets_the_failures_though_the_key_runs_again(bench):
+    bench.queue.add(A, Lane.NEW)
+    bench.queue.done(await bench.key(), Retry())
+    await bench.clock.advance(1)
+    await bench.now()
+    bench.queue.add(A, Lane.NEW)
+    bench.queue.done(A, Done())
+    assert bench.queue.failures(A) == 0
+
+
 async def test_keys_that_fall_due_while_nobody_waits_come_in_order_of_their_time(bench):
     bench.queue.add_after(B, 2, Lane.PERIODIC)
     bench.queue.add_after(A, 1, Lane.PERIODIC)
@@ -401,6 +422,7 @@ class TestWaiting:
         await settle()
         getting.cancel()
         await settle()
+        assert not bench.queue._getters
         bench.queue.add(A, Lane.NEW)
         assert await bench.key() == A
 
@@ -469,6 +491,7 @@ class TestSnapshot:
         assert (seen.oldest_overdue_seconds, seen.stalled_seconds) == (61, 1)
 
     async def test_woken_keys_do_not_pile_up_stale_timers(self, bench):
+        bench.queue.add_after(B, 1800, Lane.PERIODIC)
         for _ in range(5000):
             bench.queue.add_after(A, 3600, Lane.PERIODIC)
             bench.queue.add(A, Lane.EVENT)

@@ -17,7 +17,7 @@ from eso.runtime.outcome import After, Done, Fatal, Lane, Parked, Retry, Wake
 from eso.runtime.workqueue import AGEING_SECONDS, AGEING_TURN, WorkQueue
 from tests.fakes.clock import VirtualClock
 
-KEYS = [("ns", name) for name in "abcdef"]
+KEYS = [("ns", name) for name in "abcd"]
 GATES = ["vault", "aws"]
 keys, gates, lanes = st.sampled_from(KEYS), st.sampled_from(GATES), st.sampled_from(list(Lane))
 seconds = st.sampled_from([0, 0.5, 1, 2, 5, 30, 600])
