@@ -53,10 +53,13 @@ def render(
 
 def dot(data: Mapping[str, bytes] | Mapping[str, Mapping[str, bytes]]) -> StringMap | StringMapMap:
     """`map[string]string`, or a map of those, from plain mappings."""
-    if any(isinstance(value, Mapping) for value in data.values()):
-        return StringMapMap({encoded(key): StringMap({encoded(k): v for k, v in value.items()}) for key, value in data.items() if isinstance(value, Mapping)})
-    return StringMap({encoded(key): bytes(value) for key, value in data.items() if not isinstance(value, Mapping)})
-
-
-def encoded(key: str) -> bytes:
-    return key.encode("utf-8", "surrogateescape")
+    flat, nested = StringMap(), StringMapMap()
+    for key, value in data.items():
+        name = key.encode("utf-8", "surrogateescape")
+        if type(value) is bytes:
+            flat[name] = value
+        elif isinstance(value, Mapping):
+            nested[name] = StringMap({k.encode("utf-8", "surrogateescape"): v for k, v in value.items()})
+        else:
+            flat[name] = bytes(value)
+    return nested or flat

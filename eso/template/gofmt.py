@@ -7,6 +7,7 @@ only a Budget ends a print that would be too large or too deep.
 from __future__ import annotations
 
 import math
+import re
 import struct
 import unicodedata
 from dataclasses import dataclass, replace
@@ -87,8 +88,13 @@ def _escaped(char: str, quote: str, ascii_only: bool) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+_NEEDS_CARE = re.compile(rb"[^ !#-\[\]-~]")
+
+
 def quoted(text: bytes, *, ascii_only: bool = False) -> bytes:
     """A double-quoted Go string constant (`%q`). Bytes that are not UTF-8 become \\xNN."""
+    if not _NEEDS_CARE.search(text):
+        return b'"' + text + b'"'
     body = "".join(_escaped(char, '"', ascii_only) for char in text.decode("utf-8", "surrogateescape"))
     return b'"' + body.encode("utf-8") + b'"'
 
@@ -455,6 +461,9 @@ def sprintf(budget: Budget, form: bytes, values: tuple[Value, ...]) -> bytes:
     return _Directives(budget, form, values).run()
 
 
+_COMMON_VERBS = frozenset("sdvq")
+
+
 class _Directives:
     """One pass over a format string: position, and which argument is next."""
 
@@ -492,6 +501,11 @@ class _Directives:
     def _directive(self) -> bool:
         """One directive after its `%`; False when the text ends inside it."""
         self.budget.spend()
+        if self.form[self.at : self.at + 1] in _COMMON_VERBS and self.next < len(self.values):
+            self.out.append(self.printer.value(self.values[self.next], self.form[self.at], PLAIN))
+            self.at += 1
+            self.next += 1
+            return True
         self.good = True
         flags = self.at
         while self.at < len(self.form) and self.form[self.at] in "#0+- ":
