@@ -94,6 +94,9 @@ class World:
     def external_secret(self, key: Key) -> ExternalSecret | Undecodable | None:
         return self.external_secrets.get(key)
 
+    def learned(self, raw: bytes) -> None:
+        self.external_secrets.learned(raw)
+
     def store(self, kind: str, namespace: str, name: str) -> SecretStore | None:
         informer = self.stores.get(kind)
         record = informer.get((namespace, name)) if informer else None
@@ -129,9 +132,10 @@ class Operator:
         self.settings, self.clock, self.log = settings, clock, log
         self.metrics = Metrics(extended_labels=settings["enable-extended-metric-labels"])
         self.lease: Lease | None = None
-        self.rest = Rest(access, may_write=self._may_write)
-        self.lease_rest = Rest(access)  # the one writer that need not hold the lease
-        self.recorder = Recorder(self.rest, clock=clock, log=log)
+        # A write must be over before the lease can be: half of it leaves room for a few renewals that fail.
+        self.rest = Rest(access, write_timeout=min(10.0, settings["leader-election-lease-duration"] / 2), may_write=self._may_write)
+        self.unfenced = Rest(access)  # for the Lease itself and for Events, which may tell that it was lost
+        self.recorder = Recorder(self.unfenced, clock=clock, log=log)
         if settings["enable-leader-election"]:
             self.lease = self._lease()
         self.world = World()
@@ -189,7 +193,7 @@ class Operator:
             meta = ObjectMeta(name=name, namespace=namespace, uid=self.lease.uid)
             self.recorder.emit(self.lease.identity, LEASES, meta, "Normal", "LeaderElection", message)
 
-        return Lease(self.lease_rest, namespace, name, new_identity(), times, clock=self.clock, told=told, log=self.log)
+        return Lease(self.unfenced, namespace, name, new_identity(), times, clock=self.clock, told=told, log=self.log)
 
     def _inform(self) -> None:
         one, world = self.settings["namespace"], self.world

@@ -22,6 +22,10 @@ from eso.runtime.clock import Clock
 
 class Versioned(Protocol):
     @property
+    def namespace(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
     def resource_version(self) -> str: ...
 
 
@@ -57,6 +61,7 @@ class Informer(Generic[R]):
         self._decode, self._on_change, self._keep, self._log = decode, on_change, keep, log
         self._cache: Cache[R] = Cache(index)
         self._next: dict[Key, R] = {}  # the list that is being read
+        self._ahead: dict[Key, str] = {}  # versions that `learned` knew before the watch
         self._watch = Watch(
             rest,
             resource,
@@ -99,6 +104,15 @@ class Informer(Generic[R]):
     def __len__(self) -> int:
         return len(self._cache)
 
+    def learned(self, raw: bytes) -> None:
+        """Our own write, from its reply: the cache moves before the watch shows it, and nobody is told. Ignored when it is old news already."""
+        record = self._decode(msgspec.Raw(raw))
+        key = (record.namespace, record.name)
+        known = self._cache.get(key)
+        if known is not None and newer(record.resource_version, known.resource_version):
+            self._cache.put(key, record)
+            self._ahead[key] = record.resource_version
+
     # The Sink of watch.py.
 
     def list_began(self) -> None:
@@ -114,6 +128,7 @@ class Informer(Generic[R]):
     async def list_ended(self) -> None:
         """The cache becomes the list, whole; then the differences are told."""
         listed, self._next = self._next, {}
+        self._ahead.clear()
         changes: list[tuple[R | None, R | None]] = []
         for key in [key for key in self._cache if key not in listed]:
             changes.append((self._cache.pop(key), None))
@@ -128,6 +143,11 @@ class Informer(Generic[R]):
 
     def changed(self, key: Key, version: str, raw: msgspec.Raw) -> None:
         known = self._cache.get(key)
+        ahead = self._ahead.get(key)
+        if ahead is not None:
+            if newer(ahead, version):
+                return  # a state from before our own write
+            del self._ahead[key]
         if known is not None and known.resource_version == version:
             return
         record = self._read(key, raw)
@@ -142,6 +162,7 @@ class Informer(Generic[R]):
         self._forget(key)
 
     def _forget(self, key: Key) -> None:
+        self._ahead.pop(key, None)
         old = self._cache.pop(key)
         if old is not None:
             self._tell(old, None)
@@ -168,3 +189,8 @@ class Informer(Generic[R]):
     def _log_error(self, text: str, key: Key, error: str, **more: Any) -> None:
         if self._log is not None:
             self._log.error(text, resource=self.resource.plural, namespace=key[0], name=key[1], error=error, **more)
+
+
+def newer(version: str, than: str) -> bool:
+    """Versions of one object in one etcd are numbers that grow."""
+    return version.isdigit() and than.isdigit() and int(version) > int(than)

@@ -21,6 +21,7 @@ from eso.net.http import Pool, Reply, Stream, Timeouts, TooLarge, TransportError
 from eso.runtime.clock import Clock, SystemClock
 
 MERGE_PATCH: Final = "application/merge-patch+json"
+JSON_PATCH: Final = "application/json-patch+json"
 JSON: Final = "application/json"
 PARTIAL: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 PARTIAL_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"

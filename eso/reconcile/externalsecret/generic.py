@@ -6,10 +6,9 @@ condition: a 403 or a missing CRD concerns nobody else.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -18,6 +17,7 @@ from eso.api.externalsecret import ExternalSecret
 from eso.api.meta import Resource
 from eso.errors import EsoError
 from eso.kube.informer import Informer
+from eso.kube.inuse import InformersInUse
 from eso.kube.rest import ApiError, Rest
 from eso.kube.rest import NotFound as ApiNotFound
 from eso.reconcile.externalsecret.decide import Seen
@@ -26,33 +26,21 @@ from eso.reconcile.externalsecret.manifest import TargetUnreadable, intact
 from eso.reconcile.externalsecret.targets import Key, TargetRecord, target_record
 
 
-@dataclass(slots=True)
-class Watching:
-    """One kind: who uses it, and the task that follows it."""
-
-    users: set[Key]
-    stop: asyncio.Event
-
-
 class GenericTargets:
-    """`changed(api_version, kind, namespace, name)` is told when a managed object of a watched kind was written by somebody or deleted."""
+    """`changed(api_version, kind, namespace, name)` is told when a managed object of a watched kind was written by somebody else or deleted."""
 
-    def __init__(self, rest: Rest, changed: Callable[[str, str, str, str], None], *, namespace: str, log: object) -> None:
+    def __init__(self, rest: Rest, changed: Callable[[str, str, str, str], None], *, namespace: str, log: Any) -> None:
         self.rest, self.changed, self.namespace, self.log = rest, changed, namespace, log
-        self._plurals: dict[tuple[str, str], Resource] = {}
-        self._watching: dict[tuple[str, str], Watching] = {}
+        self._resources: dict[tuple[str, str], Resource] = {}
+        self._informers: InformersInUse[TargetRecord] = InformersInUse(self._informer)
         self._written: dict[tuple[str, str, str, str], str] = {}
-        self._wanted: asyncio.Queue[tuple[Resource, Watching]] = asyncio.Queue()
 
     async def run(self) -> None:
         """The informers of the kinds in use live here, until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            while True:
-                resource, watching = await self._wanted.get()
-                group.create_task(self._follow(resource, watching), name=f"watch-{resource.plural}")
+        await self._informers.run()
 
-    async def _follow(self, resource: Resource, watching: Watching) -> None:
-        informer: Informer[TargetRecord] = Informer(
+    def _informer(self, resource: Resource) -> Informer[TargetRecord]:
+        return Informer(
             self.rest,
             resource,
             target_record,
@@ -62,10 +50,6 @@ class GenericTargets:
             metadata_only=True,
             log=self.log,
         )
-        async with asyncio.TaskGroup() as group:
-            following = group.create_task(informer.run(), name=f"informer-{resource.plural}")
-            await watching.stop.wait()
-            following.cancel()
 
     def _moved(self, resource: Resource, old: TargetRecord | None, new: TargetRecord | None) -> None:
         record = new or old
@@ -78,7 +62,7 @@ class GenericTargets:
 
     async def resource(self, api_version: str, kind: str) -> Resource:
         """Asks the API server how the kind is called in URLs. Raises TargetUnreadable."""
-        known = self._plurals.get((api_version, kind))
+        known = self._resources.get((api_version, kind))
         if known is not None:
             return known
         group, _, version = api_version.rpartition("/")
@@ -91,7 +75,7 @@ class GenericTargets:
                 found = Resource(group, version, entry["name"], kind, bool(entry.get("namespaced")))
                 if not found.namespaced:
                     raise TargetUnreadable(f"failed to get target resource: {kind} is cluster-scoped", fix="only kinds that live in a namespace can be targets")
-                self._plurals[api_version, kind] = found
+                self._resources[api_version, kind] = found
                 return found
         raise TargetUnreadable(f'failed to get target resource: no matches for kind "{kind}" in version "{api_version}"', fix="check target.manifest")
 
@@ -126,7 +110,7 @@ class GenericTargets:
             error.message = f"failed to {verb} target resource: {error.message}"
             raise
         if es.spec.target.creation_policy != "None":
-            self._use(resource, (es.metadata.namespace, es.metadata.name))
+            self._informers.use(resource, (es.metadata.namespace, es.metadata.name))
 
     async def delete_owned(self, es: ExternalSecret) -> bool:
         """Deletion of the ExternalSecret: the object goes only if it is bound to us. A kind that is gone has nothing to delete."""
@@ -142,16 +126,13 @@ class GenericTargets:
         return True
 
     def release(self, key: Key) -> None:
-        """The ExternalSecret is gone: kinds that nobody uses any more are not watched any longer."""
-        for kind, watching in list(self._watching.items()):
-            watching.users.discard(key)
-            if not watching.users:
-                watching.stop.set()
-                del self._watching[kind]
+        """The ExternalSecret is gone: a kind that nobody uses any more is not watched any longer."""
+        for resource in self._informers.resources():
+            self._informers.release(resource, key)
 
-    def watched(self) -> tuple[tuple[str, str], ...]:
-        """(apiVersion, kind) of every kind that is followed."""
-        return tuple(self._watching)
+    def watched(self) -> list[Resource]:
+        """Every kind that is followed."""
+        return self._informers.resources()
 
     async def _resource_of(self, es: ExternalSecret) -> Resource:
         manifest = es.spec.target.manifest
@@ -167,11 +148,3 @@ class GenericTargets:
     def _remember(self, resource: Resource, raw: bytes) -> None:
         record = target_record(raw)
         self._written[resource.api_version, resource.kind, record.namespace, record.name] = record.resource_version
-
-    def _use(self, resource: Resource, key: Key) -> None:
-        kind = (resource.api_version, resource.kind)
-        watching = self._watching.get(kind)
-        if watching is None:
-            watching = self._watching[kind] = Watching(set(), asyncio.Event())
-            self._wanted.put_nowait((resource, watching))
-        watching.users.add(key)

@@ -16,7 +16,7 @@ from eso.api.hashing import owner_hash, synced_resource_version
 from eso.api.meta import Undecodable
 from eso.errors import EsoError
 from eso.kube.finalizers import add_finalizer, remove_finalizer
-from eso.kube.rest import AlreadyExists, ApiError, Conflict, NotFound, Rest
+from eso.kube.rest import JSON_PATCH, AlreadyExists, ApiError, Conflict, Invalid, NotFound, Rest
 from eso.reconcile.externalsecret.assemble import assemble
 from eso.reconcile.externalsecret.decide import Idle, LabelTarget, Seen, decide
 from eso.reconcile.externalsecret.desired import Change, Delete, DeleteFailed, Json, Nothing, OrphanCleanupFailed, Patch, Raced, TemplateFailed, desired
@@ -25,7 +25,7 @@ from eso.reconcile.externalsecret.generic import GenericTargets
 from eso.reconcile.externalsecret.manifest import ManifestFailed, desired_manifest, refuse
 from eso.reconcile.externalsecret.readplan import primary_key, read_plan, stores_of
 from eso.reconcile.externalsecret.refresh import Synced, come_back, first_due, readable, slot
-from eso.reconcile.externalsecret.report import Event, Report, Told, failed, parked, seen_patch, status_patch, succeeded
+from eso.reconcile.externalsecret.report import Event, Report, Told, failed, new_status, parked, seen_status, succeeded
 from eso.reconcile.externalsecret.targets import Key, Targets
 from eso.runtime.outcome import Done, Outcome, Retry, Wake
 from eso.stores.gate import GateClosed
@@ -47,6 +47,9 @@ class Cache(Protocol):
     """What the informers know."""
 
     def external_secret(self, key: Key) -> ExternalSecret | Undecodable | None: ...
+    def learned(self, raw: bytes) -> None:
+        """Our own write of an ExternalSecret, from its reply."""
+
     def store_class(self, namespace: str, ref: StoreRef) -> str | None:
         """`spec.controller` of the store, None when there is no such store. Raises for an unsupported kind."""
 
@@ -122,7 +125,7 @@ class ReconcileExternalSecret:
                     await self.targets.label(es)
                     return Retry()
                 case Idle():
-                    await self.say(es, seen_patch(es, self._told.get(key, 0)))
+                    await self.say(es, seen_status(es, self._told.get(key, 0)))
                     return come_back(es, synced.due, now, self.phase(es))
             assembled = assemble(  # 14
                 await gather(read_plan(es), self.reader, es.metadata.namespace, wake.triggered),
@@ -217,23 +220,26 @@ class ReconcileExternalSecret:
             self.meter.ready(key, report.condition.status)
         last = self._written.get(key) or es.status.refresh_time
         heartbeat_due = last is None or now - last >= timedelta(seconds=self.settings.heartbeat_seconds)
-        patch = status_patch(es, report, now, heartbeat_due=heartbeat_due, told_generation=self._told.get(key, 0))
-        if not await self.say(es, patch):
+        status = new_status(es, report, now, heartbeat_due=heartbeat_due, told_generation=self._told.get(key, 0))
+        if not await self.say(es, status):
             return
-        if patch is not None:
+        if status is not None:
             self._written[key] = now
         for event in report.events:
             self.emit(es, event)
 
-    async def say(self, es: ExternalSecret, patch: dict[str, Any] | None) -> bool:
+    async def say(self, es: ExternalSecret, status: dict[str, Any] | None) -> bool:
         """Writes the status, if there is something to write. False when the object is gone: the watch will tell."""
         key = (es.metadata.namespace, es.metadata.name)
-        if patch is not None:
+        if status is not None:
+            # A merge patch of a custom resource's status does not look at metadata.uid; the test does, and so spares a recreated object.
+            body = [{"op": "test", "path": "/metadata/uid", "value": es.metadata.uid}, {"op": "add", "path": "/status", "value": status}]
             try:
-                await self.rest.patch(EXTERNAL_SECRETS, *key, {"metadata": {"uid": es.metadata.uid}, "status": patch}, subresource="status")
-            except (NotFound, Conflict):
+                raw = await self.rest.patch(EXTERNAL_SECRETS, *key, body, subresource="status", content_type=JSON_PATCH)
+            except (NotFound, Invalid):
                 return False
             self._told[key] = es.metadata.generation
+            self.cache.learned(raw)
         return True
 
     async def clean_up(self, es: ExternalSecret | Undecodable) -> Outcome:

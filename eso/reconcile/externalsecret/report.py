@@ -5,6 +5,7 @@ Neighbours: reconcile.py publishes the Report. Condition messages are the refere
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import msgspec
 
 from eso.api.conditions import set_condition
-from eso.api.externalsecret import ExternalSecret
+from eso.api.externalsecret import ExternalSecret, ExternalSecretStatus
 from eso.api.hashing import synced_resource_version
 from eso.api.meta import Condition, rfc3339
 from eso.errors import EsoError
@@ -178,8 +179,8 @@ def parked(es: ExternalSecret, closed: GateClosed, slot_missed: bool) -> Report:
     return Report(outcome, Condition("Ready", "False", words(es).failed, FETCH_FAILED), (event,), error=True)
 
 
-def status_patch(es: ExternalSecret, report: Report, start: datetime, *, heartbeat_due: bool, told_generation: int = 0) -> dict[str, Any] | None:
-    """The merge patch for the status subresource, or None when nothing that users rely on would change.
+def new_status(es: ExternalSecret, report: Report, start: datetime, *, heartbeat_due: bool, told_generation: int = 0) -> dict[str, Any] | None:
+    """The whole new status, or None when nothing that users rely on would change.
 
     `told_generation`: what this process wrote last; the CRDs of the reference have no member for it and drop it, which is no reason to write again.
     """
@@ -201,22 +202,26 @@ def status_patch(es: ExternalSecret, report: Report, start: datetime, *, heartbe
     if same and not report.wrote and not (report.synced and heartbeat_due):
         return None
     refreshed = start if report.synced else status.refresh_time
-    patch: dict[str, Any] = {
+    return status_json(msgspec.structs.replace(status, synced_resource_version=version), conditions, refreshed, binding, generation)
+
+
+def status_json(status: ExternalSecretStatus, conditions: Iterable[Condition], refreshed: datetime | None, binding: str, generation: int) -> dict[str, Any]:
+    body: dict[str, Any] = {
         "conditions": [condition_json(c) for c in conditions],
         "refreshTime": rfc3339(refreshed) if refreshed else None,
         "binding": {"name": binding},
         "observedGeneration": generation,
     }
-    return patch | ({"syncedResourceVersion": version} if version else {})
+    return body | ({"syncedResourceVersion": status.synced_resource_version} if status.synced_resource_version else {})
 
 
-def seen_patch(es: ExternalSecret, told_generation: int) -> dict[str, Any] | None:
+def seen_status(es: ExternalSecret, told_generation: int) -> dict[str, Any] | None:
     """A pass that had nothing to do still has seen this generation: says so, once."""
     generation = es.metadata.generation
     if generation in (es.status.observed_generation, told_generation) or not es.status.conditions:
         return None
     conditions = [msgspec.structs.replace(c, observed_generation=generation) for c in es.status.conditions]
-    return {"conditions": [condition_json(c) for c in conditions], "observedGeneration": generation}
+    return status_json(es.status, conditions, es.status.refresh_time, es.status.binding.name if es.status.binding else "", generation)
 
 
 def condition_json(c: Condition) -> dict[str, Any]:
