@@ -57,9 +57,9 @@ class _Issuer:
     key: SigningKey
 
 
-def _signing_key(text: bytes) -> SigningKey:
+def _signing_key(budget: Budget, text: bytes) -> SigningKey:
     try:
-        return _usable(keys.from_pem(text))
+        return _usable(keys.from_pem(budget, text))
     except KeyFormatError as error:
         raise FunctionError(f"parsing private key: {error}") from None
 
@@ -149,7 +149,7 @@ def _key_identifier(key: SigningKey) -> bytes:
     return hashlib.sha256(bits).digest()[:20]
 
 
-def _issuer(pair: Pair) -> _Issuer:
+def _issuer(budget: Budget, pair: Pair) -> _Issuer:
     found = pem.decode(pair.cert)
     if found is None:
         raise FunctionError("unable to decode certificate")
@@ -158,7 +158,7 @@ def _issuer(pair: Pair) -> _Issuer:
     except ValueError as error:
         raise FunctionError(f"error parsing certificate: {error}") from None
     try:
-        key = _usable(keys.from_pem(pair.key))
+        key = _usable(keys.from_pem(budget, pair.key))
     except KeyFormatError as error:
         raise FunctionError(f"error parsing private key: {error}") from None
     theirs, ours = certificate.public_key(), key.public_key()
@@ -174,7 +174,7 @@ def gen_ca(budget: Budget, name: bytes, days: int) -> Pair:
 
 @TABLE.function("genCAWithKey", params=(STRING, INT, STRING), budget=True)
 def gen_ca_with_key(budget: Budget, name: bytes, days: int, key: bytes) -> Pair:
-    return _certificate(budget, name, days, _signing_key(key), (None, None), authority=True, issuer=None)
+    return _certificate(budget, name, days, _signing_key(budget, key), (None, None), authority=True, issuer=None)
 
 
 @TABLE.function("genSelfSignedCert", params=(STRING, LIST, LIST, INT), budget=True)
@@ -185,23 +185,23 @@ def gen_self_signed(budget: Budget, name: bytes, addresses: Value, domains: Valu
 
 @TABLE.function("genSelfSignedCertWithKey", params=(STRING, LIST, LIST, INT, STRING), budget=True)
 def gen_self_signed_with_key(budget: Budget, name: bytes, addresses: Value, domains: Value, days: int, key: bytes) -> Pair:
-    return _certificate(budget, name, days, _signing_key(key), (addresses, domains), authority=False, issuer=None)
+    return _certificate(budget, name, days, _signing_key(budget, key), (addresses, domains), authority=False, issuer=None)
 
 
 @TABLE.function("genSignedCert", params=(STRING, LIST, LIST, INT, CERTIFICATE), budget=True)
 def gen_signed(budget: Budget, name: bytes, addresses: Value, domains: Value, days: int, ca: Pair) -> Pair:
     _alternative_names(budget, (addresses, domains))
-    issuer = _issuer(ca)
+    issuer = _issuer(budget, ca)
     return _certificate(budget, name, days, keys.new_rsa(budget, 2048), (addresses, domains), authority=False, issuer=issuer)
 
 
 @TABLE.function("genSignedCertWithKey", params=(STRING, LIST, LIST, INT, CERTIFICATE, STRING), budget=True)
 def gen_signed_with_key(budget: Budget, name: bytes, addresses: Value, domains: Value, days: int, ca: Pair, key: bytes) -> Pair:
-    return _certificate(budget, name, days, _signing_key(key), (addresses, domains), authority=False, issuer=_issuer(ca))
+    return _certificate(budget, name, days, _signing_key(budget, key), (addresses, domains), authority=False, issuer=_issuer(budget, ca))
 
 
-@TABLE.function("buildCustomCert", params=(STRING, STRING))
-def build_custom_cert(certificate: bytes, key: bytes) -> Pair:
+@TABLE.function("buildCustomCert", params=(STRING, STRING), budget=True)
+def build_custom_cert(budget: Budget, certificate: bytes, key: bytes) -> Pair:
     """Checks and wraps PEM texts, given in base 64."""
     try:
         cert_pem = base64.decode(certificate)
@@ -219,7 +219,7 @@ def build_custom_cert(certificate: bytes, key: bytes) -> Pair:
     except ValueError as error:
         raise FunctionError(f"error parsing certificate: {error}") from None
     try:
-        keys.from_pem(key_pem)
+        keys.from_pem(budget, key_pem)
     except KeyFormatError as error:
         raise FunctionError(f"error parsing private key: {error}") from None
     return Pair(cert_pem, key_pem)

@@ -216,7 +216,7 @@ def html_date_in_zone(budget: Budget, value: Value, name: bytes) -> bytes:
 
 @TABLE.function("mustToDate", params=(STRING, STRING), budget=True)
 def must_to_date(budget: Budget, layout: bytes, text: bytes) -> Time:
-    budget.spend(1 + (len(layout) + len(text)) // 4)
+    budget.spend(1 + (len(layout) + len(text)) // 4 + len(layout) * len(text) // 2048)  # each element cuts the text anew
     try:
         civil = layouts.read(_str(layout), _str(text))
     except LayoutError as error:

@@ -20,6 +20,7 @@ def deep_equal(budget: Budget, left: Value, right: Value) -> bool:
             return False
         if isinstance(a, dict):
             budget.deeper(depth)
+            budget.spend(len(a) // 16)
             if a.keys() != b.keys():
                 return False
             pending.extend((value, b[key], depth + 1) for key, value in a.items())

@@ -19,6 +19,8 @@ from eso.template.values import ByteList, FunctionError, Opaque, Param, Table, V
 
 TABLE = Table()
 ANY, STRING = Param.ANY, Param.STRING
+_PLAIN = bytes(byte for byte in range(0x20, 0x7F) if byte not in b'"\\<>&')
+"""Bytes that stand for themselves in every JSON string; others may take six."""
 
 
 # --- out ---------------------------------------------------------------------------------------------------------------------------------
@@ -107,10 +109,10 @@ def _number(value: float) -> bytes:
 
 
 def _text(budget: Budget, text: bytes, html: bool) -> bytes:
-    budget.spend(len(text) // 256)
-    made = jsonenc.encode_string(text, escape_html=html)
-    budget.check_size(len(made))
-    return made
+    special = len(text) if not text.isascii() else len(text.translate(None, _PLAIN))
+    budget.spend(len(text) // 256 + special // 2)
+    budget.check_size(len(text) + 5 * special)
+    return jsonenc.encode_string(text, escape_html=html)
 
 
 @TABLE.function("mustToJson", params=(ANY,), budget=True)

@@ -21,6 +21,8 @@ from eso.template.values import FunctionError, Param, Table, Value
 TABLE = Table()
 STRING = Param.STRING
 _STEPS = 500
+_LONGEST = 3072
+"""Characters of a number: 16384 bits and some. The arithmetic on larger ones would take long."""
 
 _CURVES: dict[bytes, type[ec.EllipticCurve]] = {b"P-256": ec.SECP256R1, b"P-384": ec.SECP384R1, b"P-521": ec.SECP521R1}
 
@@ -65,6 +67,8 @@ def _octets(document: dict[bytes, Value], name: bytes) -> bytes:
     text = document.get(name)
     if not isinstance(text, bytes) or not text:
         raise FunctionError(f"required field {name.decode()} is missing")
+    if len(text) > _LONGEST:
+        raise FunctionError(f"field {name.decode()} is too long")
     plain = text.translate(bytes.maketrans(b"+/", b"-_")).rstrip(b"=")
     try:
         return urlsafe_b64decode(plain + b"=" * (-len(plain) % 4))

@@ -29,8 +29,14 @@ class KeyFormatError(ValueError):
     """The bytes are no private key of a known form; the text is fixed."""
 
 
-def parse(der: bytes) -> PrivateKeyTypes:
+def _pay_for(budget: Budget, der: bytes) -> None:
+    """Reading an RSA key proves its primes: the work grows with the cube of its size."""
+    budget.spend(CURVE_STEPS + (len(der) // 100) ** 3)
+
+
+def parse(budget: Budget, der: bytes) -> PrivateKeyTypes:
     """PKCS#1, PKCS#8 or SEC 1, whatever the label said. Raises KeyFormatError."""
+    _pay_for(budget, der)
     try:
         key = serialization.load_der_private_key(der, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -53,7 +59,7 @@ def as_pem(key: PrivateKeyTypes) -> bytes:
     return pem.encode(b"PRIVATE KEY", pkcs8(key))
 
 
-def from_pem(text: bytes) -> PrivateKeyTypes:
+def from_pem(budget: Budget, text: bytes) -> PrivateKeyTypes:
     """The key in the first block of `text`, read as its label says. Raises KeyFormatError."""
     found = pem.decode(text)
     if found is None:
@@ -65,6 +71,7 @@ def from_pem(text: bytes) -> PrivateKeyTypes:
     names = {"PRIVATE KEY": "PKCS#8", "EC PRIVATE KEY": "EC private key", "RSA PRIVATE KEY": "RSA private key", "DSA PRIVATE KEY": "DSA private key"}
     if label not in names:
         raise KeyFormatError(f"unknown private key type {label}")
+    _pay_for(budget, block.data)
     try:
         return serialization.load_der_private_key(block.data, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -102,9 +109,8 @@ def rsa_decrypt(budget: Budget, scheme: bytes, hash_name: bytes, ciphertext: byt
     found = pem.decode(key_pem)
     if found is None:
         raise FunctionError("failed to decode PEM block")
-    budget.spend(CURVE_STEPS)
     try:
-        key = parse(found[0].data)
+        key = parse(budget, found[0].data)
     except KeyFormatError as error:
         raise FunctionError(f"could not parse private key: {error}") from None
     if not isinstance(key, rsa.RSAPrivateKey):

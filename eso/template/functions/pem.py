@@ -5,7 +5,6 @@ Neighbours: x509.py reads the certificates inside, keys.py the private keys. Dam
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -16,7 +15,7 @@ TABLE = Table()
 STRING = Param.STRING
 
 _BEGIN, _END, _DASHES = b"-----BEGIN ", b"-----END ", b"-----"
-_END_LINE = re.compile(rb"(?:\A|\n)-----END ")
+_END_LINE = b"\n" + _END
 _WHITE = b" \t"
 COLUMNS = 64
 
@@ -31,12 +30,14 @@ class Block:
 
 def decode(text: bytes, start: int = 0) -> tuple[Block, int] | None:
     """The first whole block at or behind `start` and the offset behind it; None when there is none."""
-    for end in _END_LINE.finditer(text, start):
-        begin = text.rfind(_BEGIN, start, end.end() - len(_END))
-        if begin > start and text[begin - 1] != 0x0A:
-            begin = -1
-        if begin >= 0 and (block := _block(text, begin, end.end())) is not None:
-            return block
+    while (end := text.find(_END_LINE, start)) >= 0:
+        begin = text.rfind(_BEGIN, start, end)
+        behind = end + len(_END_LINE)
+        if begin == start or (begin > start and text[begin - 1] == 0x0A):
+            block = _block(text, begin, behind)
+            if block is not None:
+                return block
+        start = behind  # never look in front of an END twice: the search stays linear whatever the text
     return None
 
 

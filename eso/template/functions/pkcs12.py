@@ -293,7 +293,7 @@ def _key(budget: Budget, value: der.Node, password: Password, *, shrouded: bool)
         algorithm, data = der.single(info, der.SEQUENCE).children(der.SEQUENCE, der.OCTETS)[:2]
         info = _decrypt(budget, algorithm, data.content, password)
     try:
-        return keys.parse(info)
+        return keys.parse(budget, info)
     except KeyFormatError:
         raise Pkcs12Error("pkcs12: error parsing PKCS#8 private key: malformed key") from None
 
@@ -409,11 +409,12 @@ def write_truststore(budget: Budget, certificates: list[library.Certificate], pa
     return _file(budget, [_encrypted_safe(budget, bags, secret)], secret)
 
 
-def _certificates_in(text: bytes, *, many: bool) -> list[library.Certificate]:
+def _certificates_in(budget: Budget, text: bytes, *, many: bool) -> list[library.Certificate]:
     """The certificates of a PEM text: the first block, or all, and then nothing may follow them."""
     found: list[library.Certificate] = []
     at = 0
     while (many or not found) and (block := pem.decode(text, at)) is not None:
+        budget.spend(x509.PARSE_STEPS)
         try:
             found.append(x509.parse(block[0].data))
         except ValueError as error:
@@ -425,14 +426,14 @@ def _certificates_in(text: bytes, *, many: bool) -> list[library.Certificate]:
 
 
 def _pair_written(budget: Budget, certificate_pem: bytes, key_pem: bytes, password: bytes, *, many: bool) -> bytes:
-    certificates = _certificates_in(certificate_pem, many=many)
+    certificates = _certificates_in(budget, certificate_pem, many=many)
     if not certificates:
         raise FunctionError("failed to decode PEM block containing a certificate")
     block = pem.decode(key_pem)
     if block is None:
         raise FunctionError("failed to decode PEM block containing a private key")
     try:
-        return write(budget, certificates, keys.parse(block[0].data), password)
+        return write(budget, certificates, keys.parse(budget, block[0].data), password)
     except (KeyFormatError, Pkcs12Error) as error:
         raise FunctionError(str(error)) from None
 
@@ -459,7 +460,7 @@ def full_pem_to_pkcs12(budget: Budget, certificates: bytes, key: bytes) -> bytes
 
 @TABLE.function("pemTruststoreToPKCS12Pass", params=(STRING, STRING), budget=True)
 def truststore_pass(budget: Budget, certificates: bytes, password: bytes) -> bytes:
-    found = _certificates_in(certificates, many=True)
+    found = _certificates_in(budget, certificates, many=True)
     try:
         return write_truststore(budget, found, password)
     except Pkcs12Error as error:

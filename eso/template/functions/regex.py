@@ -28,6 +28,16 @@ def _compiled(budget: Budget, pattern: bytes, *, must: bool) -> Regexp:
         raise FunctionError(str(error) if must else error.as_panic()) from None
 
 
+def _pay_for(budget: Budget, text: bytes) -> None:
+    budget.spend(len(text) // 64)
+    if not text.isascii():
+        try:
+            text.decode()
+        except UnicodeDecodeError:
+            budget.spend(len(text) // 2)
+            budget.check_size(64 * len(text))  # the map of its offsets
+
+
 def _each_match(budget: Budget, size: int) -> Callable[[], None]:
     def visit() -> None:
         budget.spend(_MATCH_COST)
@@ -44,7 +54,7 @@ def _pair(name: str, *params: Param) -> Callable[[Callable[..., Value]], Callabl
 
             def call(budget: Budget, pattern: bytes, text: bytes, *rest: Value, must: bool = must) -> Value:
                 expression = _compiled(budget, pattern, must=must)
-                budget.spend(len(text) // 64)
+                _pay_for(budget, text)
                 return work(budget, expression, text, *rest)
 
             TABLE.function(label, params=(STRING, STRING, *params), budget=True)(call)
@@ -65,7 +75,7 @@ def matches(budget: Budget, pattern: bytes, text: bytes) -> bool:
 @TABLE.function("mustRegexMatch", params=(STRING, STRING), budget=True)
 def must_match(budget: Budget, pattern: bytes, text: bytes) -> bool:
     expression = _compiled(budget, pattern, must=True)
-    budget.spend(len(text) // 64)
+    _pay_for(budget, text)
     return expression.matches(text)
 
 

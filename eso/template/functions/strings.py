@@ -16,10 +16,12 @@ TABLE = Table()
 ANY, INT, STRING = Param.ANY, Param.INT, Param.STRING
 
 _BYTE_SPACES = bytes(byte for byte in range(256) if gotext.is_space(chr(byte)))
+_UNQUOTED = bytes(byte for byte in range(0x20, 0x7F) if byte not in b'"\\')
+"""Bytes that stand for themselves between quotes."""
 _DIGITS = b"0123456789"
 _LETTERS = bytes(range(ord("A"), ord("Z") + 1)) + bytes(range(ord("a"), ord("z") + 1))
-_PER_STEP = 8
-"""Characters that one step pays for where Python, not C, looks at each."""
+_SLOW, _SLOWEST = 32, 256
+"""256ths of a step for each byte, where Python and not C looks at each character: once, or several times."""
 
 
 def pieces(text: bytes, limit: int = -1) -> list[bytes]:
@@ -47,25 +49,25 @@ def split_text(budget: Budget, separator: bytes, text: bytes, limit: int = -1) -
 
 @TABLE.function("upper", params=(STRING,), budget=True)
 def upper(budget: Budget, text: bytes) -> bytes:
-    _pay(budget, text, 1 if text.isascii() else _PER_STEP)
+    _pay(budget, text, 1 if text.isascii() else _SLOW)
     return gotext.upper(text)
 
 
 @TABLE.function("lower", params=(STRING,), budget=True)
 def lower(budget: Budget, text: bytes) -> bytes:
-    _pay(budget, text, 1 if text.isascii() else _PER_STEP)
+    _pay(budget, text, 1 if text.isascii() else _SLOW)
     return gotext.lower(text)
 
 
 @TABLE.function("title", params=(STRING,), budget=True)
 def title(budget: Budget, text: bytes) -> bytes:
-    _pay(budget, text, _PER_STEP)
+    _pay(budget, text, _SLOW)
     return gotext.title(text)
 
 
 @TABLE.function("untitle", params=(STRING,), budget=True)
 def untitle(budget: Budget, text: bytes) -> bytes:
-    _pay(budget, text, _PER_STEP)
+    _pay(budget, text, _SLOW)
     first, out = True, []
     for char in gotext.runes(text):
         out.append(gotext.lower_rune(char) if first else char)
@@ -75,7 +77,7 @@ def untitle(budget: Budget, text: bytes) -> bytes:
 
 @TABLE.function("swapcase", params=(STRING,), budget=True)
 def swapcase(budget: Budget, text: bytes) -> bytes:
-    _pay(budget, text, _PER_STEP)
+    _pay(budget, text, _SLOW)
     first, out = True, []
     for char in gotext.runes(text):
         if gotext.is_upper(char) or gotext.is_title(char):
@@ -90,24 +92,24 @@ def swapcase(budget: Budget, text: bytes) -> bytes:
 
 @TABLE.function("snakecase", params=(STRING,), budget=True)
 def snakecase(budget: Budget, text: bytes) -> bytes:
-    _pay(budget, text, _PER_STEP, growth=2)
+    _pay(budget, text, _SLOWEST, growth=2)
     return casing.joined_words(text, "_")
 
 
 @TABLE.function("kebabcase", params=(STRING,), budget=True)
 def kebabcase(budget: Budget, text: bytes) -> bytes:
-    _pay(budget, text, _PER_STEP, growth=2)
+    _pay(budget, text, _SLOWEST, growth=2)
     return casing.joined_words(text, "-")
 
 
 @TABLE.function("camelcase", params=(STRING,), budget=True)
 def camelcase(budget: Budget, text: bytes) -> bytes:
-    _pay(budget, text, _PER_STEP)
+    _pay(budget, text, _SLOWEST)
     return casing.pascal(text)
 
 
 def _pay(budget: Budget, text: bytes, per_character: int, growth: int = 1) -> None:
-    budget.spend(len(text) // 8 if per_character > 1 else len(text) // 256)
+    budget.spend(len(text) * per_character // 256)
     common.afford(budget, len(text) * growth)
 
 
@@ -235,10 +237,17 @@ def quote(budget: Budget, *values: Value) -> bytes:
     for value in values:
         if value is not None:
             plain = common.text(budget, value)
-            budget.spend(len(plain) // 64)
-            common.afford(budget, 4 * len(plain))
-            parts.append(gofmt.quoted(plain))
+            parts.append(_quoted(budget, plain))
     return common.joined(budget, b" ", parts)
+
+
+def _quoted(budget: Budget, text: bytes) -> bytes:
+    special = len(text) if not text.isascii() else len(text.translate(None, _UNQUOTED))
+    if not special:
+        return b'"' + text + b'"'
+    budget.spend(len(text) // 4)
+    common.afford(budget, len(text) + 3 * special)
+    return gofmt.quoted(text)
 
 
 @TABLE.function("squote", variadic=True, params=(ANY,), budget=True)

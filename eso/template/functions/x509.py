@@ -11,12 +11,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from eso.template.bounds import Budget
 from eso.template.functions import pem
 from eso.template.values import FunctionError, Param, StringList, Table
 
 TABLE = Table()
 STRING = Param.STRING
 CERTIFICATE = b"CERTIFICATE"
+PARSE_STEPS = 100
+"""What reading one certificate costs."""
 
 _NAMES = {
     NameOID.COUNTRY_NAME: "C",
@@ -75,7 +78,7 @@ def in_order(certificates: Sequence[x509.Certificate]) -> list[x509.Certificate]
     parents: list[int | None] = []
     for index, certificate in enumerate(certificates):
         parents.append(next((other for other in first_with.get(authority_key(certificate), [])[:2] if other != index), None))
-    leaves = [index for index in range(len(certificates)) if index not in set(parents)]
+    leaves = sorted(set(range(len(certificates))).difference(parents))
     if len(leaves) > 1:
         raise ValueError("found multiple leaf or disjunct certificates")
     if not leaves:
@@ -90,10 +93,14 @@ def in_order(certificates: Sequence[x509.Certificate]) -> list[x509.Certificate]
     return chain
 
 
-@TABLE.function("filterCertChain", params=(STRING, STRING))
-def filter_cert_chain(kind: bytes, text: bytes) -> bytes:
+@TABLE.function("filterCertChain", params=(STRING, STRING), budget=True)
+def filter_cert_chain(budget: Budget, kind: bytes, text: bytes) -> bytes:
+    certificates = []
     try:
-        chain = in_order([parse(block.data) for block in pem.blocks(text)])
+        for block in pem.blocks(text):
+            budget.spend(PARSE_STEPS)
+            certificates.append(parse(block.data))
+        chain = in_order(certificates)
     except ValueError as error:
         raise FunctionError(str(error)) from None
     match kind:

@@ -107,7 +107,7 @@ def _float(text: str) -> float | None:
 
 
 def _is_timestamp(text: str) -> bool:
-    if not re.match(r"[0-9]{4}-", text):
+    if len(text) > _LONGEST_NUMBER or not re.match(r"[0-9]{4}-", text):
         return False
     for layout in _TIMESTAMPS:
         try:
@@ -387,30 +387,38 @@ class _Writer:
 
 def _natural_order(left: str, right: str) -> int:
     """Letters by code point, behind everything else; runs of digits by their number."""
-    for at, (a, b) in enumerate(zip(left, right, strict=False)):
-        if a == b:
-            continue
-        letter_a, letter_b = gotext.is_letter(a), gotext.is_letter(b)
-        if letter_a and letter_b:
-            return -1 if a < b else 1
-        if letter_a or letter_b:
-            return -1 if letter_b else 1
-        lead = ""
-        if "0" in (a, b) and _has_number_before(left, at):
-            lead = "1"  # inside a number a zero counts as a digit of it
-        digits_a, digits_b = _digits(left, at), _digits(right, at)
-        number_a, number_b = int(lead + digits_a or "0"), int(lead + digits_b or "0")
-        keys = (number_a, len(digits_a), a), (number_b, len(digits_b), b)
-        return -1 if keys[0] < keys[1] else 1
-    return len(left) - len(right)
+    at = _common_length(left, right)
+    if at == min(len(left), len(right)):
+        return len(left) - len(right)
+    a, b = left[at], right[at]
+    letter_a, letter_b = gotext.is_letter(a), gotext.is_letter(b)
+    if letter_a and letter_b:
+        return -1 if a < b else 1
+    if letter_a or letter_b:
+        return -1 if letter_b else 1
+    # Inside a number a zero counts as a digit of it.
+    lead = "1" if "0" in (a, b) and _has_number_before(left, at) else ""
+    digits_a, digits_b = _digits(left, at), _digits(right, at)
+    number_a, number_b = int(lead + digits_a or "0"), int(lead + digits_b or "0")
+    return -1 if (number_a, len(digits_a), a) < (number_b, len(digits_b), b) else 1
+
+
+def _common_length(left: str, right: str) -> int:
+    """How many characters the two share at the start; by halving, so that long keys are compared in C."""
+    low, high = 0, min(len(left), len(right))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if left[low:middle] == right[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def _has_number_before(text: str, at: int) -> bool:
-    while at > 0 and text[at - 1].isdecimal():
-        at -= 1
-        if text[at] != "0":
-            return True
-    return False
+    before = text[max(at - _LONGEST_NUMBER, 0) : at]
+    digits = before[len(before.rstrip("0123456789")) :]
+    return digits.strip("0") != ""
 
 
 def _digits(text: str, at: int) -> str:
