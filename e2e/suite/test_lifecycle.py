@@ -202,7 +202,7 @@ def test_a_restarted_operator_carries_on_and_rewrites_nothing(cluster: Cluster, 
 def test_no_secret_value_is_in_a_log_an_event_a_status_or_a_metric(cluster: Cluster, operator: Operator, openbao: OpenBao, namespace: str, db: str) -> None:
     canary = "canary-7f3a91c2e5"
     openbao.put("secret", db, {"password": canary, "number": "5"})
-    broken = {"template": {"engineVersion": "v2", "data": {"x": "{{ .password | b64dec }}"}}}
+    broken = {"template": {"engineVersion": "v2", "data": {"x": "{{ mustFromJson .password }}"}}}
     cluster.apply(
         [
             external_secret(namespace, "app", {"password": (db, "password")}),
