@@ -114,7 +114,10 @@ def next_opening(schedule: str, duration_seconds: float, now: datetime) -> datet
         return now
     match parse(schedule):
         case Schedule() as fields if duration_seconds >= 0:
-            return fields.first_from(now.astimezone(UTC))
+            try:
+                return fields.first_from(now.astimezone(UTC))
+            except OverflowError:  # the end of the calendar
+                return None
         case _:
             return None
 
@@ -128,9 +131,13 @@ def next_closing(schedule: str, duration_seconds: float, now: datetime) -> datet
         return None
     for _ in range(CLOSING_STEPS):
         latest = fields.last_until(edge)
-        if latest is None or latest + timedelta(seconds=duration_seconds) < edge:
-            return edge
-        edge = _whole_second(latest + timedelta(seconds=duration_seconds)) + _SECOND
+        try:
+            end = edge if latest is None else latest + timedelta(seconds=duration_seconds)
+            if latest is None or end < edge:
+                return edge
+            edge = _whole_second(end) + _SECOND
+        except OverflowError:  # the end of the calendar
+            return None
     return None
 
 

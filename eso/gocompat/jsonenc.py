@@ -41,13 +41,27 @@ class JsonError(Terminal, ValueError):
 def decode(document: bytes, *, keep_numbers: bool = False) -> Value:
     """One JSON value. Numbers are floats, or `Number` where `keep_numbers`; of equal keys the last wins. Raises JsonError."""
     try:
-        if keep_numbers:
+        if too_deep(document):
+            pass  # the stock decoders would recurse
+        elif keep_numbers:
             return _own(json.loads(document.decode(), parse_float=Number, parse_int=Number, parse_constant=_no_constant), MAX_DEPTH)
-        if not _NEGATIVE_ZERO.search(document):
+        elif not _NEGATIVE_ZERO.search(document):
             return _own(orjson.loads(document), MAX_DEPTH)
     except (ValueError, RecursionError):
         pass
     return _Reader(document, keep_numbers).whole()
+
+
+def too_deep(document: bytes) -> bool:
+    """Whether objects and arrays are nested deeper than is read here."""
+    if document.count(b"[") + document.count(b"{") <= MAX_DEPTH:
+        return False
+    depth = 0
+    for token in _NESTING.finditer(document):
+        depth += _STEPS.get(token[0], 0)
+        if depth > MAX_DEPTH:
+            return True
+    return False
 
 
 def members(document: bytes) -> dict[bytes, bytes]:
@@ -89,6 +103,8 @@ def encode_float(value: float) -> str:
 # --- reading -----------------------------------------------------------------------------------------------------------------------------
 
 _NEGATIVE_ZERO: Final = re.compile(rb"(?:^|[\[,:\s])-0(?![.\deE])")  # the fast decoder reads it as the integer 0 and drops the sign
+_NESTING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
+_STEPS: Final = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
 _SPACE: Final = re.compile(rb"[ \t\r\n]*")
 _NUMBER: Final = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _RUN: Final = re.compile(rb'[^"\\\x00-\x1f]*')

@@ -20,7 +20,7 @@ from eso.values.gjsonscan import MISSING, STRING, VALUE, Found, Kind, PathRefuse
 def get(document: bytes, path: bytes) -> Found | None:
     """What `path` names; None when nothing. Raises PathRefused."""
     try:
-        found = find(document, path, Work())
+        found = find(document, path, Work(document))
     except RecursionError:
         raise PathRefused("property path or document is nested too deeply") from None
     return found if found.exists else None
@@ -134,9 +134,12 @@ class _Search:
         return read is not None
 
     def end_of(self, at: int) -> int | None:
+        """Behind the value that starts here; None for a string that is never closed."""
         first = self.document[at]
         if first in b"{[":
-            return gjsonpath.balanced(self.document, at)
+            end = gjsonpath.balanced(self.document, at)
+            self.work.spend(end - at)  # once more where the search came back from below
+            return end
         if first == 0x22:
             closed = STRING.match(self.document, at)
             return closed.end() if closed else None

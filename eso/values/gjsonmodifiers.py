@@ -48,12 +48,12 @@ def _ugly(document: bytes, _argument: bytes, _work: Work) -> bytes:
     return b"".join(out)
 
 
-def _reverse(document: bytes, _argument: bytes, _work: Work) -> bytes:
+def _reverse(document: bytes, _argument: bytes, work: Work) -> bytes:
     value = gjsonscan.parse(document)
     if _is(value, b"["):
-        return _array([item.raw for _, item in gjsonscan.items(value)][::-1])
+        return _array([item.raw for _, item in gjsonscan.items(value, work)][::-1])
     if _is(value, b"{"):
-        return _object([(key.raw, item.raw) for key, item in gjsonscan.items(value)][::-1])
+        return _object([(key.raw, item.raw) for key, item in gjsonscan.items(value, work)][::-1])
     return document
 
 
@@ -62,9 +62,9 @@ def _flatten(document: bytes, argument: bytes, work: Work) -> bytes:
     value = gjsonscan.parse(document)
     if not _is(value, b"["):
         return document
-    deep = _option(argument, b"deep")
+    deep = _option(argument, b"deep", work)
     out = []
-    for _, item in gjsonscan.items(value):
+    for _, item in gjsonscan.items(value, work):
         raw = item.raw
         if _is(item, b"["):
             work.spend(len(raw))
@@ -74,31 +74,31 @@ def _flatten(document: bytes, argument: bytes, work: Work) -> bytes:
     return _array(out)
 
 
-def _join(document: bytes, argument: bytes, _work: Work) -> bytes:
+def _join(document: bytes, argument: bytes, work: Work) -> bytes:
     """An array of objects as one object; later members win, unless `{"preserve":true}` keeps all."""
     value = gjsonscan.parse(document)
     if not _is(value, b"["):
         return document
-    objects = [item for _, item in gjsonscan.items(value) if _is(item, b"{")]
-    if _option(argument, b"preserve"):
+    objects = [item for _, item in gjsonscan.items(value, work) if _is(item, b"{")]
+    if _option(argument, b"preserve", work):
         return b"{" + b",".join(_unwrapped(item.raw) for item in objects) + b"}"
     members: dict[bytes, tuple[bytes, bytes]] = {}
     for item in objects:
-        for key, member in gjsonscan.items(item):
+        for key, member in gjsonscan.items(item, work):
             first, _ = members.get(key.string, (key.raw, b""))
             members[key.string] = (first, member.raw)
     return _object(list(members.values()))
 
 
-def _keys(document: bytes, _argument: bytes, _work: Work) -> bytes:
+def _keys(document: bytes, _argument: bytes, work: Work) -> bytes:
     value = gjsonscan.parse(document)
     named = _is(value, b"{")
-    return _array([key.raw if named else b"null" for key, _ in gjsonscan.items(value)])
+    return _array([key.raw if named else b"null" for key, _ in gjsonscan.items(value, work)])
 
 
-def _values(document: bytes, _argument: bytes, _work: Work) -> bytes:
+def _values(document: bytes, _argument: bytes, work: Work) -> bytes:
     value = gjsonscan.parse(document)
-    return document if _is(value, b"[") else _array([item.raw for _, item in gjsonscan.items(value)])
+    return document if _is(value, b"[") else _array([item.raw for _, item in gjsonscan.items(value, work)])
 
 
 def _to_string(document: bytes, _argument: bytes, _work: Work) -> bytes:
@@ -115,10 +115,10 @@ def _group(document: bytes, _argument: bytes, work: Work) -> bytes:
     if not _is(value, b"{"):
         return b""
     rows: list[list[tuple[bytes, bytes]]] = []
-    for key, column in gjsonscan.items(value):
+    for key, column in gjsonscan.items(value, work):
         if not _is(column, b"["):
             continue
-        for index, (_, item) in enumerate(gjsonscan.items(column)):
+        for index, (_, item) in enumerate(gjsonscan.items(column, work)):
             work.spend(len(key.raw))
             if index == len(rows):
                 rows.append([])
@@ -135,7 +135,7 @@ def _dig(document: bytes, argument: bytes, work: Work, look: Look) -> bytes:
         if hit.exists:
             found.append(hit.raw)
         if value.kind == Kind.JSON:
-            for _, item in gjsonscan.items(value):
+            for _, item in gjsonscan.items(value, work):
                 descend(item)
 
     descend(gjsonscan.parse(document))
@@ -155,7 +155,7 @@ def _pretty(document: bytes, argument: bytes, work: Work) -> bytes:
     value = gjsonscan.parse(document)
     if value.kind == Kind.JSON:
         value = Found(Kind.JSON, value.raw[: gjsonpath.balanced(value.raw, 0)])  # without what follows it
-    style = _style(argument)
+    style = _style(argument, work)
     text = style.prefix + _laid_out(value, style, 0, len(style.prefix), work)
     return text + b"\n" if text else b""
 
@@ -163,12 +163,12 @@ def _pretty(document: bytes, argument: bytes, work: Work) -> bytes:
 def _laid_out(value: Found, style: _Style, depth: int, column: int, work: Work) -> bytes:
     if value.kind != Kind.JSON:
         return value.raw
-    members = list(gjsonscan.items(value))
+    members = list(gjsonscan.items(value, work))
     opening, closing = (b"{", b"}") if _is(value, b"{") else (b"[", b"]")
     if not members:
         return opening + closing
     room = style.width - column
-    if opening == b"[" and style.width > 0 and room > 3 and (line := _on_one_line(value, room)) is not None:
+    if opening == b"[" and style.width > 0 and room > 3 and (line := _on_one_line(value, room, work)) is not None:
         return line
     if opening == b"{" and style.sort_keys:
         members.sort(key=lambda member: member[0].string)
@@ -181,12 +181,14 @@ def _laid_out(value: Found, style: _Style, depth: int, column: int, work: Work) 
     return opening + b",".join(out) + b"\n" + style.prefix + style.indent * depth + closing
 
 
-def _on_one_line(value: Found, room: int) -> bytes | None:
+def _on_one_line(value: Found, room: int, work: Work) -> bytes | None:
     parts, length = [], 2
-    for _, item in gjsonscan.items(value):
+    if length > room:
+        return None
+    for _, item in gjsonscan.items(value, work):
         if _is(item, b"{"):
             return None
-        part = _on_one_line(item, room - length) if item.kind == Kind.JSON else item.raw
+        part = _on_one_line(item, room - length, work) if item.kind == Kind.JSON else item.raw
         if part is None:
             return None
         parts.append(part)
@@ -196,8 +198,8 @@ def _on_one_line(value: Found, room: int) -> bytes | None:
     return b"[" + b", ".join(parts) + b"]"
 
 
-def _style(argument: bytes) -> _Style:
-    options = {key.string: value for key, value in gjsonscan.items(gjsonscan.parse(argument))}
+def _style(argument: bytes, work: Work) -> _Style:
+    options = {key.string: value for key, value in gjsonscan.items(gjsonscan.parse(argument), work)}
     return _Style(
         width=int(options[b"width"].number) if b"width" in options else 80,
         prefix=_only_blanks(options.get(b"prefix"), b""),
@@ -210,8 +212,8 @@ def _only_blanks(value: Found | None, otherwise: bytes) -> bytes:
     return otherwise if value is None else bytes(byte for byte in value.text() if byte in b" \t\n\r")
 
 
-def _option(argument: bytes, name: bytes) -> bool:
-    return any(key.string == name and gjsonscan.truth(value) for key, value in gjsonscan.items(gjsonscan.parse(argument)))
+def _option(argument: bytes, name: bytes, work: Work) -> bool:
+    return any(key.string == name and gjsonscan.truth(value) for key, value in gjsonscan.items(gjsonscan.parse(argument), work))
 
 
 def _is(value: Found, opening: bytes) -> bool:

@@ -16,8 +16,8 @@ from eso.gocompat import jsonenc
 from eso.gocompat import text as gotext
 from eso.values import gjsonpath
 
-WORK_LIMIT: Final = 32 << 20
-"""Bytes that one look-up may read or produce."""
+WORK_LIMIT: Final = 1 << 20
+"""Bytes that one look-up may read or produce, beside eight times the document."""
 
 
 class PathRefused(Terminal):
@@ -70,11 +70,11 @@ class Work:
 
     __slots__ = ("left",)
 
-    def __init__(self, limit: int = WORK_LIMIT) -> None:
-        self.left = limit
+    def __init__(self, document: bytes) -> None:
+        self.left = WORK_LIMIT + 8 * len(document)
 
     def spend(self, size: int) -> None:
-        self.left -= size + 16
+        self.left -= size + 64  # a look at one value costs about as much as reading 64 bytes
         if self.left < 0:
             raise PathRefused("property path asks for too much work", fix="name the value by a plain path")
 
@@ -93,13 +93,14 @@ def parse(document: bytes) -> Found:
     return Found(Kind.STRING, document[start.end() - 1 :], gjsonpath.unescape(inner) if b"\\" in inner else inner)
 
 
-def items(value: Found) -> Iterator[tuple[Found, Found]]:
+def items(value: Found, work: Work) -> Iterator[tuple[Found, Found]]:
     """Key and value of each member, or MISSING and value of each element; a scalar is its own only element."""
     if not value.exists:
         return
     if value.kind != Kind.JSON:
         yield MISSING, value
         return
+    work.spend(len(value.raw))
     document, at = value.raw, 1
     is_object = document[:1] == b"{"
     while True:

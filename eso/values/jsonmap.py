@@ -81,7 +81,8 @@ def get_property_with_dots(document: bytes, path: str) -> bytes | None:
 def _sources(document: bytes) -> dict[str, bytes]:
     """The members with the source text of their values."""
     try:
-        return {key: bytes(source) for key, source in _RAW.decode(document).items()}
+        if not jsonenc.too_deep(document):
+            return {key: bytes(source) for key, source in _RAW.decode(document).items()}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass  # read it again, by Go's rules
     try:
@@ -101,4 +102,5 @@ def _member(source: bytes, variant: Variant) -> bytes:
         return b""
     if variant == "raw":
         return source
-    raise NotAMap(str(jsonenc.mismatch(jsonenc.decode(source, keep_numbers=True), "string")))
+    examples: dict[bytes, jsonenc.Value] = {b"{": {}, b"[": [], b"t": True, b"f": False}
+    raise NotAMap(str(jsonenc.mismatch(examples.get(source[:1], 0.0), "string")))
