@@ -17,7 +17,6 @@ from eso.app.wiring import Operator
 from eso.errors import EsoError
 from eso.kube.config import connect
 from eso.kube.informer import Informer
-from eso.kube.lease import Lease
 from eso.observe import log as logging
 from eso.observe.health import serving
 from eso.runtime.clock import SystemClock
@@ -67,7 +66,7 @@ async def run(operator: Operator, stop: asyncio.Event) -> None:
             log.info("caches synced", externalsecrets=len(world.external_secrets), secrets=len(world.secrets))
             if operator.lease is not None and not await before(stop, operator.lease.acquire()):
                 return
-            async with leading(operator.lease):
+            async with leading(operator):
                 log.info("reconciling")
                 async with background(operator.reader.run(), operator.generic.run()), asyncio.TaskGroup() as controllers:
                     for controller in operator.controllers:
@@ -96,14 +95,19 @@ async def following(informers: Sequence[Informer[Any]], stop: asyncio.Event) -> 
 
 
 @asynccontextmanager
-async def leading(lease: Lease | None) -> AsyncIterator[None]:
+async def leading(operator: Operator) -> AsyncIterator[None]:
     """Keeps the lease; gives it away after the last write, so that a standby need not wait for it to run out."""
+    lease, name = operator.lease, operator.settings["leader-election-id"]
     if lease is None:
         yield
         return
-    async with background(lease.keep()):
-        yield
-        await lease.release()
+    operator.metrics.leading(name, True)
+    try:
+        async with background(lease.keep()):
+            yield
+            await lease.release()
+    finally:
+        operator.metrics.leading(name, False)
 
 
 async def before(stop: asyncio.Event, *wanted: Awaitable[Any]) -> bool:

@@ -133,14 +133,16 @@ class Operator:
         self.metrics = Metrics(extended_labels=settings["enable-extended-metric-labels"])
         self.lease: Lease | None = None
         # A write must be over before the lease can be: half of it leaves room for a few renewals that fail.
-        self.rest = Rest(access, write_timeout=min(10.0, settings["leader-election-lease-duration"] / 2), may_write=self._may_write)
-        self.unfenced = Rest(access)  # for the Lease itself and for Events, which may tell that it was lost
+        self.rest = Rest(
+            access, write_timeout=min(10.0, settings["leader-election-lease-duration"] / 2), may_write=self._may_write, counted=self.metrics.api_request
+        )
+        self.unfenced = Rest(access, counted=self.metrics.api_request)  # for the Lease itself and for Events, which may tell that it was lost
         self.recorder = Recorder(self.unfenced, clock=clock, log=log)
         if settings["enable-leader-election"]:
             self.lease = self._lease()
         self.world = World()
-        self.gates = Gates(clock, self._release)
-        self.reader = Reader(self._rules(registry or Registry()), self.rest, self.gates, clock, log=log)
+        self.gates = Gates(clock, self._release, meter=self.metrics)
+        self.reader = Reader(self._rules(registry or Registry()), self.rest, self.gates, clock, log=log, meter=self.metrics)
         self.targets = Targets(self.rest, self.world.secret, self.world.labelled)
         self.index, self.store_index = ReverseIndex(), ReverseIndex()
         self._meters = {name: self.metrics.controller(name, workers) for name, workers in self._workers().items()}

@@ -149,7 +149,7 @@ class Rest:
     (waiting for a turn does not count against the timeout).
 
     `may_write(seconds)` is asked before each write whether we lead for as long as the write may take; with a Lease, `write_timeout` must be
-    shorter than its duration less one retry period, or no write is ever allowed.
+    shorter than its duration less one retry period, or no write is ever allowed. `counted(status or "<error>", method, host)` is told of each request.
     """
 
     def __init__(
@@ -161,9 +161,11 @@ class Rest:
         in_flight: int = 64,
         may_write: Callable[[float], bool] = _always,
         clock: Clock | None = None,
+        counted: Callable[[int | str, str, str], None] = lambda code, method, host: None,
     ) -> None:
         self.access, self.timeout, self.write_timeout = access, timeout, write_timeout
         self._turns = asyncio.Semaphore(in_flight)
+        self._counted = counted
         self._may_write, self._clock = may_write, clock or SystemClock()
 
     async def get(self, resource: Resource, namespace: str, name: str) -> bytes | None:
@@ -337,10 +339,14 @@ class Rest:
         pool = await self.access.pool()
         timeouts = Timeouts(total=seconds)
         try:
-            return await pool.request(method, self.access.server + url_path, params=query, headers=headers, body=data, timeouts=timeouts, max_body=max_body)
+            url = self.access.server + url_path
+            reply = await pool.request(method, url, params=query, headers=headers, body=data, timeouts=timeouts, max_body=max_body)
+            self._counted(reply.status, method, self.access.server.partition("://")[2])
+            return reply
         except TooLarge as error:
             raise _TooLarge(str(error)) from error
         except TransportError as error:
+            self._counted("<error>", method, self.access.server.partition("://")[2])
             raise Unreachable(str(error), sent=error.sent, fix=error.fix) from error
 
 

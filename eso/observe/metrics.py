@@ -439,6 +439,7 @@ class ExternalSecretMeter(ObjectMeter):
         self, metrics: Metrics, store_of: Callable[[Key], str] | None = None, labels_of: Callable[[Key], Mapping[str, str] | None] | None = None
     ) -> None:
         super().__init__(metrics, "externalsecret", labels_of)
+        self._metrics = metrics
         self._store_of = store_of or (lambda key: "")
         self._deleted: OrderedDict[Key, None] = OrderedDict()
         self._seconds = metrics._histogram(
@@ -455,6 +456,16 @@ class ExternalSecretMeter(ObjectMeter):
             self._seconds.observe((self._store_of(key), status), seconds)
         record.failed = False
         super().passed(key, seconds)
+
+    def drifted(self, key: Key, manager: str) -> None:
+        """The target was found changed by `manager`."""
+        self._metrics.drift(key, manager)
+
+    def missed(self, key: Key, slots: int) -> None:
+        """Slots that passed while the key was parked: each is a refresh that did not happen."""
+        record = self._record(key)
+        record.calls += slots
+        record.errors += slots
 
     def errored(self, key: Key) -> None:
         """The pass that runs now has failed; counted once per pass."""

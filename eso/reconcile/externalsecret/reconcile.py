@@ -18,15 +18,16 @@ from eso.errors import EsoError
 from eso.kube.finalizers import add_finalizer, remove_finalizer
 from eso.kube.rest import JSON_PATCH, AlreadyExists, ApiError, Conflict, Invalid, NotFound, Rest
 from eso.reconcile.externalsecret.assemble import assemble
-from eso.reconcile.externalsecret.decide import Idle, LabelTarget, Seen, decide
+from eso.reconcile.externalsecret.decide import Idle, LabelTarget, Seen, Sync, decide
 from eso.reconcile.externalsecret.desired import Change, Delete, DeleteFailed, Json, Nothing, OrphanCleanupFailed, Patch, Raced, TemplateFailed, desired
 from eso.reconcile.externalsecret.gather import Reads, gather
 from eso.reconcile.externalsecret.generic import GenericTargets
 from eso.reconcile.externalsecret.manifest import ManifestFailed, desired_manifest, refuse
 from eso.reconcile.externalsecret.readplan import primary_key, read_plan, stores_of
-from eso.reconcile.externalsecret.refresh import Synced, come_back, first_due, readable, slot
+from eso.reconcile.externalsecret.refresh import Synced, come_back, first_due, interval_seconds, readable, slot
 from eso.reconcile.externalsecret.report import Event, Report, Told, failed, new_status, parked, seen_status, succeeded
 from eso.reconcile.externalsecret.targets import Key, Targets
+from eso.reconcile.externalsecret.triggers import TARGET_CHANGED
 from eso.runtime.outcome import Done, Outcome, Retry, Wake
 from eso.stores.gate import GateClosed
 from eso.template.apply import DEFAULT_DELIMITERS, Delimiters, Sources
@@ -57,6 +58,8 @@ class Cache(Protocol):
 class Meter(Protocol):
     def passed(self, key: Key, seconds: float) -> None: ...
     def errored(self, key: Key) -> None: ...
+    def missed(self, key: Key, slots: int) -> None: ...
+    def drifted(self, key: Key, manager: str) -> None: ...
     def ready(self, key: Key, status: str) -> None: ...
     def gone(self, key: Key) -> None: ...
 
@@ -88,6 +91,7 @@ class ReconcileExternalSecret:
         self._synced: dict[Key, tuple[str, Synced]] = {}  # uid, what this process knows of the last success
         self._written: dict[Key, datetime] = {}  # last status write, for the heartbeat
         self._told: dict[Key, int] = {}  # the generation told last
+        self._parked: set[Key] = set()  # keys whose last pass met a closed gate
 
     async def reconcile(self, key: Key, wake: Wake, now: datetime) -> Outcome:
         """One pass; counted and timed whatever happens."""
@@ -119,6 +123,7 @@ class ReconcileExternalSecret:
         try:
             readable(es)
             synced = self.synced(es, now)
+            self.count_missed(es, synced, now)
             target = await self.look(es)  # 7-9
             match decide(es, target, synced, wake, now):  # 10-12
                 case LabelTarget():
@@ -127,6 +132,8 @@ class ReconcileExternalSecret:
                 case Idle():
                     await self.say(es, seen_status(es, self._told.get(key, 0)))
                     return come_back(es, synced.due, now, self.phase(es))
+                case Sync(drift=True) if TARGET_CHANGED in wake.reasons:
+                    self.meter.drifted(key, target.changed_by if target else "deleted")
             assembled = assemble(  # 14
                 await gather(read_plan(es), self.reader, es.metadata.namespace, wake.triggered),
                 skip_missing=es.spec.target.deletion_policy != "Retain",
@@ -139,6 +146,7 @@ class ReconcileExternalSecret:
                 told = replace(told, orphans=await self.delete_orphans(es))
             await self.act(es, change, live, inputs)  # 16
         except GateClosed as closed:
+            self._parked.add(key)
             report = parked(es, closed, slot_missed=synced.due is not None and synced.due <= now)
         except EsoError as error:
             if isinstance(error, ApiError):
@@ -150,6 +158,14 @@ class ReconcileExternalSecret:
             report = succeeded(es, change, told, come_back(es, due, now, self.phase(es)))  # 17
         await self.publish(es, report, now)  # 13  status and Events, only if different
         return report.outcome
+
+    def count_missed(self, es: ExternalSecret, synced: Synced, now: datetime) -> None:
+        """A parked key has no timer: the slots that it missed are counted when it comes back."""
+        key = (es.metadata.namespace, es.metadata.name)
+        if key in self._parked:
+            self._parked.discard(key)
+            if synced.due is not None and (slots := int((now - synced.due).total_seconds() // interval_seconds(es))) > 0:
+                self.meter.missed(key, slots)
 
     async def look(self, es: ExternalSecret) -> Seen | None:
         """What is known of the target; a Secret costs no read when nothing moved since we saw it last."""
@@ -285,6 +301,7 @@ class ReconcileExternalSecret:
         self._synced.pop(key, None)
         self._written.pop(key, None)
         self._told.pop(key, None)
+        self._parked.discard(key)
         self.generic.release(key)
         self.meter.gone(key)
         return Done()

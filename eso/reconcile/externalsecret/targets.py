@@ -69,6 +69,7 @@ class Verified:
     resource_version: str
     hash_matches: bool
     inputs: bytes = b""
+    changed_by: str = ""
 
 
 class Targets:
@@ -113,7 +114,7 @@ class Targets:
             if live is None:
                 return None
             known, record = self._verified[key], self.record(*key) or record
-        return Seen(record is not None and record.managed, known.hash_matches)
+        return Seen(record is not None and record.managed, known.hash_matches, known.changed_by)
 
     async def live(self, es: ExternalSecret) -> Json | None:
         key = (es.metadata.namespace, es.target_name)
@@ -224,7 +225,14 @@ class Targets:
     def _verify(self, key: Key, live: Json, inputs: bytes = b"") -> None:
         meta = live["metadata"]
         matches = (meta.get("annotations") or {}).get(wellknown.ANNOTATION_DATA_HASH) == data_hash(decoded(live))
-        self._verified[key] = Verified(meta["resourceVersion"], matches, inputs)
+        self._verified[key] = Verified(meta["resourceVersion"], matches, inputs, "" if matches else last_manager(meta))
+
+
+def last_manager(meta: Json) -> str:
+    """Who wrote the object last, as managedFields have it."""
+    entries: list[Json] = [e for e in meta.get("managedFields") or [] if not e.get("subresource")]
+    entries.sort(key=lambda e: e.get("time") or "")
+    return str(entries[-1].get("manager", "")) if entries else ""
 
 
 class SourceMissing(EsoError):

@@ -20,6 +20,7 @@ Key = tuple[str, str]
 Token = tuple[str, str, str]  # kind, namespace, name of something an ExternalSecret depends on
 Add = Callable[[Key, Lane, str, datetime | None], None]
 Record = ExternalSecret | Undecodable
+TARGET_CHANGED = "target changed"
 
 
 def lane_of(old: Record | None, new: Record) -> Lane | None:
@@ -111,7 +112,7 @@ class Triggers:
     def target(self, namespace: str, name: str, kind: str = "Target") -> None:
         """A managed target was written by somebody else, or is gone."""
         for key in self.index.keys((kind, namespace, name)):
-            self._add(key, self._lane(key, Lane.DRIFT), "target changed", None)
+            self._add(key, self._lane(key, Lane.DRIFT), TARGET_CHANGED, None)
 
     def depended(self, kind: str, namespace: str, name: str, reason: str) -> None:
         """Something that is read changed: whoever depends on it reads again, newer than this moment."""

@@ -54,7 +54,8 @@ def invalid(error: EsoError, interval_seconds: float) -> Report:
 def parked(store: SecretStore, closed: GateClosed) -> Report:
     """The gate's probe is the next validation: the store waits with everybody else."""
     event = Event("Warning", "InvalidProviderConfig", str(closed))
-    return Report(Parked(closed.gate, closed.epoch), Condition("Ready", "False", "InvalidProviderConfig", "unable to validate store"), (event,))
+    message = "unable to create client" if closed.gate.startswith("identity:") else "unable to validate store"
+    return Report(Parked(closed.gate, closed.epoch), Condition("Ready", "False", "InvalidProviderConfig", message), (event,))
 
 
 def status_patch(store: SecretStore, report: Report, now: datetime) -> dict[str, Any] | None:

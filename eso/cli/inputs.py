@@ -1,0 +1,286 @@
+"""What a person hands in: manifests and data files, or a cluster to read from.
+
+Neighbours: render.py asks. Every error names the file and the member; no message shows a value.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import binascii
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+
+from eso.api.externalsecret import ExternalSecret, StoreRef, Template, decode_external_secret
+from eso.api.meta import CONFIG_MAPS, NAMESPACES, SECRETS, Undecodable
+from eso.api.secretstore import CLUSTER_SECRET_STORES, SECRET_STORES, SecretStore, decode_secret_store
+from eso.errors import EsoError
+from eso.gocompat import regexp
+from eso.kube.config import connect
+from eso.kube.rest import Rest
+from eso.providers.contract import Find, Malformed, NotFound, RemoteRef
+from eso.reconcile.externalsecret.assemble import assemble
+from eso.reconcile.externalsecret.gather import Reads, gather
+from eso.reconcile.externalsecret.readplan import read_plan, sources_of, stores_of
+from eso.runtime.clock import SystemClock
+from eso.secretbytes import SecretBytes
+from eso.stores.gate import Gates
+from eso.stores.reader import Reader
+from eso.stores.registry import Registry
+from eso.stores.resolve import Rules
+from eso.template.apply import Sources
+from eso.values import jsonmap
+
+Json = dict[str, Any]
+
+
+class BadInput(EsoError):
+    """A file or an argument is not what it should be: exit code 2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """All that a Change is computed from."""
+
+    es: ExternalSecret
+    data: dict[str, bytes] = field(repr=False)
+    sources: Sources = field(repr=False)
+    live: Json | None = field(default=None, repr=False)
+
+
+class _Loader(yaml.SafeLoader):
+    """Dates stay text, as they do in a cluster."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def documents(path: str) -> list[Any]:
+    """All YAML documents of a file, `-` is standard input. Raises BadInput; the text never shows a line of the file."""
+    try:
+        text = sys.stdin.read() if path == "-" else Path(path).read_text()
+        return [document for document in yaml.load_all(text, Loader=_Loader) if document is not None]
+    except OSError as error:
+        raise BadInput(f"cannot read {path}: {error.strerror}", fix="give an existing file") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
+        raise BadInput(f"{path} is not YAML{where}: {getattr(error, 'problem', None) or 'not UTF-8 text'}") from None
+
+
+def mapping(path: str) -> Json:
+    """The one document of a file, a map. Raises BadInput."""
+    found = documents(path)
+    if len(found) != 1 or not isinstance(found[0], dict):
+        raise BadInput(f"{path} must hold one YAML map, key: value", fix="see eso render --help")
+    return {str(key): value for key, value in found[0].items()}
+
+
+def scalar(path: str, key: str, value: Any) -> bytes:
+    """A value of a data file as the bytes that a backend would give. Raises BadInput for a list or a map."""
+    match value:
+        case str():
+            return value.encode()
+        case bytes():
+            return value
+        case None:
+            return b""
+        case bool():
+            return b"true" if value else b"false"
+        case int() | float():
+            return orjson.dumps(value)
+    raise BadInput(f"{path}: the value of {key!r} is a {type(value).__name__}, not text", fix="write JSON in quotes, or use --remote")
+
+
+def manifests(paths: list[str], name: str) -> tuple[ExternalSecret, list[Json]]:
+    """(the ExternalSecret, all documents). Raises BadInput."""
+    found = [document for path in paths for document in documents(path)]
+    if not all(isinstance(document, dict) for document in found):
+        raise BadInput("a manifest must be a YAML map with apiVersion, kind and metadata")
+    wanted = [d for d in found if d.get("kind") == "ExternalSecret" and name in ("", (d.get("metadata") or {}).get("name"))]
+    if len(wanted) != 1:
+        what = f"named {name!r}" if name else "in the manifests"
+        raise BadInput(f"{len(wanted)} ExternalSecrets {what}, exactly one is needed", fix="choose one with --name")
+    meta = {"namespace": "default", **(wanted[0].get("metadata") or {})}
+    try:
+        es = decode_external_secret(orjson.dumps({**wanted[0], "metadata": meta}, default=str))
+    except Exception as error:
+        raise BadInput(f"the ExternalSecret has no readable metadata: {error}") from error
+    if isinstance(es, Undecodable):
+        raise BadInput(f"the ExternalSecret is not valid: {es.error}", fix="correct the named member")
+    return es, found
+
+
+def sources_in(es: ExternalSecret, found: list[Json]) -> dict[tuple[str, str], dict[str, str]]:
+    """ConfigMaps and Secrets among the documents, as far as templateFrom names them."""
+    sources: dict[tuple[str, str], dict[str, str]] = {}
+    for kind, name in sources_of(es.spec):
+        for document in found:
+            if document.get("kind") == kind and (document.get("metadata") or {}).get("name") == name:
+                sources[kind, name] = content(document)
+    return sources
+
+
+def content(document: Json) -> dict[str, str]:
+    """Keys and texts of a ConfigMap or Secret. Raises BadInput."""
+    data = {str(k): str(v) for k, v in (document.get("data") or {}).items()}
+    if document.get("kind") != "Secret":
+        return data
+    try:
+        decoded = {key: base64.b64decode(value, validate=True).decode(errors="surrogateescape") for key, value in data.items()}
+    except (binascii.Error, ValueError) as error:
+        raise BadInput(f"a Secret's data is not base64: {(document.get('metadata') or {}).get('name')}") from error
+    return decoded | {str(k): str(v) for k, v in (document.get("stringData") or {}).items()}
+
+
+def live_file(path: str | None) -> Json | None:
+    if not path:
+        return None
+    found = mapping(path)
+    if found.get("kind") != "Secret":
+        raise BadInput(f"{path} holds no Secret", fix="kubectl get secret NAME -o yaml > FILE")
+    return found
+
+
+def given(arguments: argparse.Namespace) -> Given:
+    """From files alone. Raises BadInput, or what a pass would raise."""
+    es, found = manifests(arguments.filename, arguments.name)
+    return Given(es, file_data(arguments, es), sources_in(es, found), live_file(arguments.live))
+
+
+def file_data(arguments: argparse.Namespace, es: ExternalSecret) -> dict[str, bytes]:
+    if arguments.data:
+        return {key: scalar(arguments.data, key, value) for key, value in mapping(arguments.data).items()}
+    return asyncio.run(fetched(es, FileReads(mapping(arguments.remote), arguments.remote)))
+
+
+async def fetched(es: ExternalSecret, reads: Reads) -> dict[str, bytes]:
+    results = await gather(read_plan(es), reads, es.metadata.namespace, None)
+    return assemble(results, skip_missing=es.spec.target.deletion_policy != "Retain").data
+
+
+class FileReads:
+    """A backend in a file: remote key → text, or a map that is read like a JSON object."""
+
+    def __init__(self, remote: Json, path: str) -> None:
+        self.remote, self.path = remote, path
+
+    async def read(self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None) -> SecretBytes:
+        document = self._document(ref.key)
+        if not ref.property:
+            return SecretBytes(document)
+        value = jsonmap.get_property(document, ref.property)
+        if value is None:
+            raise Malformed(f"cannot find property {ref.property} in remote key {ref.key}", fix=f"add it to {self.path}")
+        return SecretBytes(value)
+
+    async def read_map(self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None) -> dict[str, SecretBytes]:
+        document = (await self.read(namespace, store, ref, since)).reveal()
+        return {key: SecretBytes(value) for key, value in jsonmap.to_map(document).items()}
+
+    async def find(self, namespace: str, store: StoreRef, find: Find, since: float | None = None) -> dict[str, SecretBytes]:
+        pattern = regexp.compile(find.name_regexp) if find.name_regexp else None
+        keys = [k for k in sorted(self.remote) if k.startswith(find.path or "") and (pattern is None or pattern.matches(k.encode()))]
+        return {key: SecretBytes(self._document(key)) for key in keys}
+
+    def _document(self, key: str) -> bytes:
+        if key not in self.remote:
+            raise NotFound(fix=f"add {key} to {self.path}")
+        value = self.remote[key]
+        return orjson.dumps(value) if isinstance(value, dict | list) else scalar(self.path, key, value)
+
+
+def from_cluster(arguments: argparse.Namespace, environ: Mapping[str, str], live_wanted: bool) -> Given:
+    """The same with a cluster for what the files do not say: stores and values (--from-store), template sources, the live Secret."""
+    es, found = manifests(arguments.filename, arguments.name)
+    return asyncio.run(_from_cluster(arguments, environ, es, found, live_wanted))
+
+
+async def _from_cluster(arguments: argparse.Namespace, environ: Mapping[str, str], es: ExternalSecret, found: list[Json], live_wanted: bool) -> Given:
+    access = await connect(environ)
+    try:
+        rest, namespace = Rest(access), es.metadata.namespace
+        sources: dict[tuple[str, str], dict[str, str]] = sources_in(es, found)
+        for kind, name in sources_of(es.spec):
+            raw = await rest.get(CONFIG_MAPS if kind == "ConfigMap" else SECRETS, namespace, name) if (kind, name) not in sources else None
+            if raw is not None:
+                sources[kind, name] = content({"kind": kind, **orjson.loads(raw)})
+        live = live_file(arguments.live)
+        if live_wanted:
+            raw = await rest.get(SECRETS, namespace, es.target_name)
+            live = orjson.loads(raw) if raw is not None else None
+        if not arguments.from_store:
+            # asyncio.run cannot nest: the files are read by the loop that is there.
+            remote = FileReads(mapping(arguments.remote), arguments.remote) if arguments.remote else None
+            data = await fetched(es, remote) if remote else file_data(arguments, es)
+            return Given(es, data, sources, live)
+        reader = Reader(await rules(rest, es), rest, Gates(SystemClock()), SystemClock())
+        try:
+            return Given(es, await fetched(es, reader), sources, live)
+        finally:
+            await reader.close()
+    finally:
+        await access.close()
+
+
+async def rules(rest: Rest, es: ExternalSecret) -> Rules:
+    """The stores that the ExternalSecret names, read once; whether they are Ready does not matter to a person who asks."""
+    namespace = es.metadata.namespace
+    stores: dict[tuple[str, str, str], SecretStore] = {}
+    for ref in stores_of(es.spec):
+        resource, where = (CLUSTER_SECRET_STORES, "") if ref.cluster_scoped else (SECRET_STORES, namespace)
+        raw = await rest.get(resource, where, ref.name)
+        store = decode_secret_store(raw) if raw is not None else None
+        if isinstance(store, SecretStore):
+            stores[resource.kind, where, ref.name] = store
+    raw = await rest.get(NAMESPACES, "", namespace) if any(s.spec.conditions for s in stores.values()) else None
+    labels: Mapping[str, str] | None = orjson.loads(raw)["metadata"].get("labels") or {} if raw is not None else None
+    return Rules(lambda kind, where, name: stores.get((kind, where, name)), lambda _: labels, Registry(), flood_gate=False)
+
+
+def templated(arguments: argparse.Namespace) -> tuple[Template, dict[str, bytes], Sources]:
+    """The files of the reference's template command, with its texts. Raises BadInput."""
+    objects = read_for("could not read template file", arguments.source_templated_object)
+    kind = objects.get("kind")
+    if kind not in ("ExternalSecret", "PushSecret"):
+        raise BadInput(f"unsupported template kind {kind}", fix="use an ExternalSecret or a PushSecret")
+    spec = objects.get("spec") or {}
+    block = (spec.get("target") or {}).get("template") if kind == "ExternalSecret" else spec.get("template")
+    if block is None:
+        raise BadInput(f"the {kind} has no template", fix="add spec.target.template" if kind == "ExternalSecret" else "add spec.template")
+    shell = {"metadata": {"name": "t", "namespace": "default"}, "spec": {"target": {"template": block}}}
+    es = decode_external_secret(orjson.dumps(shell, default=str))
+    if isinstance(es, Undecodable) or es.spec.target.template is None:
+        raise BadInput(f"could not unmarshal template: {es.error if isinstance(es, Undecodable) else 'it is empty'}")
+    if not arguments.source_secret_data_file:
+        raise BadInput("--source-secret-data-file is needed", fix="a YAML map, values in base64")
+    data: dict[str, bytes] = {}
+    for key, value in read_for("could not read source secret file", arguments.source_secret_data_file).items():
+        try:
+            data[str(key)] = base64.b64decode(str(value), validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise BadInput(f"could not unmarshal secret: the value of {key!r} is not base64") from error
+    sources: dict[tuple[str, str], dict[str, str]] = {}
+    for wanted, path in (("ConfigMap", arguments.template_from_config_map), ("Secret", arguments.template_from_secret)):
+        document = read_for("could not setup from secret", path) if path else None
+        for source_kind, name in sources_of(es.spec):
+            if source_kind == wanted and document is not None:
+                sources[source_kind, name] = content({**document, "kind": wanted})
+    return es.spec.target.template, data, sources
+
+
+def read_for(prefix: str, path: str) -> Json:
+    try:
+        return mapping(path)
+    except BadInput as error:
+        raise BadInput(f"{prefix}: {error}", fix=error.fix) from error

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+import yaml
+
+from eso.app.main import run
+
+CANARY = "hunter2-canary"
+MANIFEST = """
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {name: database, namespace: shop, labels: {app: shop}}
+spec:
+  secretStoreRef: {name: vault}
+  %s
+  data:
+  - {secretKey: user, remoteRef: {key: shop/db, property: user}}
+  - {secretKey: password, remoteRef: {key: shop/db, property: password}}
+"""
+TEMPLATE = """target:
+    template:
+      metadata: {annotations: {owner: "{{ .user }}", plain: text}}
+      data: {url: "postgres://{{ .user }}:{{ .password }}@db"}"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def make(name: str, text: str) -> str:
+        path = tmp_path / name
+        path.write_text(text)
+        return str(path)
+
+    return make
+
+
+@pytest.fixture
+def files(write):
+    """(manifest without a template, with one, data, remote)."""
+    data = f"user: admin\npassword: {CANARY}\n"
+    remote = f"shop/db: {{user: admin, password: {CANARY}}}\n"
+    return write("plain.yaml", MANIFEST % ""), write("es.yaml", MANIFEST % TEMPLATE), write("data.yaml", data), write("remote.yaml", remote)
+
+
+def rendered(capsys, *argv: str) -> tuple[int, str, str]:
+    code = run(["render", *argv])
+    out = capsys.readouterr()
+    return code, out.out, out.err
+
+
+def decoded(secret: dict) -> dict[str, str]:
+    return {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
+
+
+@pytest.mark.parametrize("source", ["--data", "--remote"])
+def test_the_secret_is_what_the_operator_would_write(files, capsys, source):
+    plain, _, data, remote = files
+    code, out, _ = rendered(capsys, "-f", plain, source, data if source == "--data" else remote, "--show-values")
+    secret = yaml.safe_load(out)
+    assert code == 0
+    assert decoded(secret) == {"user": "admin", "password": CANARY}
+    assert secret["metadata"]["labels"]["app"] == "shop"
+    assert secret["metadata"]["ownerReferences"][0]["name"] == "database"
+
+
+def test_a_template_runs_and_json_is_json(files, capsys):
+    _, es, data, _ = files
+    code, out, _ = rendered(capsys, "-f", es, "--data", data, "-o", "json", "--show-values")
+    assert code == 0 and decoded(json.loads(out)) == {"url": f"postgres://admin:{CANARY}@db"}
+
+
+@pytest.mark.parametrize("form", ["yaml", "json"])
+def test_values_are_masked_unless_asked_for(files, capsys, form):
+    _, es, data, _ = files
+    _, out, _ = rendered(capsys, "-f", es, "--data", data, "-o", form)
+    assert CANARY not in out and base64.b64encode(CANARY.encode()).decode() not in out
+    assert "***" in out and "plain" in out and "text" in out
+    assert "admin" not in out, "a rendered annotation may hold a value"
+
+
+def test_a_diff_shows_what_changes_and_exits_with_1(files, write, capsys):
+    plain, _, data, _ = files
+    live = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "database", "namespace": "shop"}, "data": {"user": "YWRtaW4=", "old": "eA=="}}
+    path = write("live.yaml", yaml.safe_dump(live))
+    code, out, _ = rendered(capsys, "-f", plain, "--data", data, "--live", path, "-o", "diff")
+    assert code == 1
+    assert "+ data.password: ***" in out and "- data.old: ***" in out and "data.user" not in out
+    assert CANARY not in out
+
+
+def test_a_diff_without_a_difference_exits_with_0(files, write, capsys):
+    plain, _, data, _ = files
+    _, out, _ = rendered(capsys, "-f", plain, "--data", data, "--show-values")
+    path = write("live.yaml", out)
+    assert rendered(capsys, "-f", plain, "--data", data, "--live", path, "-o", "diff")[:2] == (0, "Secret shop/database: no difference\n")
+
+
+def test_template_sources_may_stand_beside_the_manifest(write, capsys):
+    target = "target: {template: {templateFrom: [{configMap: {name: texts, items: [{key: conf}]}}]}}"
+    manifest = MANIFEST % target + "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: texts}\ndata: {conf: 'user={{ .user }}'}\n"
+    code, out, _ = rendered(capsys, "-f", write("es.yaml", manifest), "--data", write("d.yaml", "user: u\npassword: p\n"), "--show-values")
+    assert code == 0 and decoded(yaml.safe_load(out)) == {"conf": "user=u"}
+
+
+@pytest.mark.parametrize(
+    ("target", "live", "text"),
+    [
+        pytest.param("target: {creationPolicy: None}", False, "creationPolicy is None", id="policy None"),
+        pytest.param("target: {creationPolicy: Merge}", False, "no Secret to merge into", id="Merge without a Secret"),
+    ],
+)
+def test_what_would_not_be_written_is_explained(write, capsys, target, live, text):
+    code, out, _ = rendered(capsys, "-f", write("es.yaml", MANIFEST % target), "--data", write("d.yaml", "user: u\npassword: p\n"))
+    assert code == 0 and out.startswith("# nothing would be written") and text in out
+
+
+@pytest.mark.parametrize(
+    ("argv", "text"),
+    [
+        pytest.param([], "exactly one of --data", id="nothing at all"),
+        pytest.param(["-f", "ES", "--data", "DATA", "--remote", "REMOTE"], "exactly one of --data", id="two sources of data"),
+        pytest.param(["-f", "/nonexistent", "--data", "DATA"], "cannot read /nonexistent", id="a missing file"),
+        pytest.param(["-f", "BROKEN", "--data", "DATA"], "is not YAML at line", id="no YAML"),
+        pytest.param(["-f", "ES", "--data", "NESTED"], "is a dict, not text", id="a nested value"),
+        pytest.param(["-f", "ES", "--name", "other", "--data", "DATA"], "0 ExternalSecrets named 'other'", id="another name"),
+        pytest.param(["-f", "TYPED", "--data", "DATA"], "$.spec.data", id="a member of the wrong kind"),
+    ],
+)
+def test_bad_input_names_the_file_or_the_member_and_exits_with_2(files, write, capsys, argv, text):
+    _, es, data, remote = files
+    known = {"ES": es, "DATA": data, "REMOTE": remote, "NESTED": write("nested.yaml", f"user: {{password: {CANARY}}}\n")}
+    known |= {
+        "BROKEN": write("broken.yaml", f"a: [{CANARY}\n"),
+        "TYPED": write("typed.yaml", "kind: ExternalSecret\nmetadata: {name: a}\nspec: {data: text}\n"),
+    }
+    code, _, err = rendered(capsys, *(known.get(word, word) for word in argv))
+    assert code == 2 and text in err and CANARY not in err
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        pytest.param("{{ .nope }}", 'map has no entry for key "nope"', id="an unknown key"),
+        pytest.param("{{ .user ", "unclosed action", id="a template that does not parse"),
+        pytest.param("{{ repeat 999999999 .user }}", "limit", id="a poison template"),
+    ],
+)
+def test_a_template_that_fails_exits_with_1_and_says_why(write, capsys, template, text):
+    manifest = MANIFEST % f"target: {{template: {{data: {{key: '{template}'}}}}}}"
+    code, _, err = rendered(capsys, "-f", write("es.yaml", manifest), "--data", write("d.yaml", f"user: {CANARY}\npassword: p\n"))
+    assert code == 1 and text in err and CANARY not in err
+
+
+def test_a_missing_remote_key_is_named(files, write, capsys):
+    plain = files[0]
+    code, _, err = rendered(capsys, "-f", plain, "--remote", write("r.yaml", "other: x\n"))
+    assert code == 1 and "Secret does not exist" in err and "shop/db" in err
+
+
+def test_the_arguments_of_the_references_template_command_work(write, capsys):
+    es = write("es.yaml", MANIFEST % TEMPLATE)
+    data = write("data.yaml", "user: YWRtaW4=\npassword: cA==\n")
+    code, out, _ = rendered(capsys, "--source-templated-object", es, "--source-secret-data-file", data)
+    assert code == 0
+    assert out == "data:\n  url: cG9zdGdyZXM6Ly9hZG1pbjpwQGRi\nmetadata:\n  annotations:\n    owner: admin\n    plain: text\n\n"
+
+
+def test_the_references_template_command_writes_a_file_and_refuses_other_kinds(write, tmp_path, capsys):
+    es, data = write("es.yaml", MANIFEST % TEMPLATE), write("data.yaml", "user: YWRtaW4=\npassword: cA==\n")
+    target = tmp_path / "out.yaml"
+    assert rendered(capsys, "--source-templated-object", es, "--source-secret-data-file", data, "--output", str(target))[:2] == (0, "")
+    assert target.read_text().startswith("data:\n  url: ")
+    code, _, err = rendered(capsys, "--source-templated-object", write("cm.yaml", "kind: ConfigMap\n"), "--source-secret-data-file", data)
+    assert code == 2 and "unsupported template kind ConfigMap" in err
