@@ -15,6 +15,7 @@ from eso.api.externalsecret import Template, TemplateFrom, TemplateItem
 from eso.errors import EsoError
 from eso.gocompat import base64
 from eso.gocompat.text import format_float, runes
+from eso.observe.redact import without
 from eso.template import LIMITS, TemplateError
 from eso.template.bounds import BoundsExceeded, Budget
 from eso.template.functions.yamls import Tree, YamlError, load
@@ -32,6 +33,8 @@ class Engine(Protocol):
 
 ENGINES: dict[str, Engine] = {"v2": engine_v2.render}
 """`engineVersion` → who renders."""
+
+TELLING = 6  # bytes from which on a value is looked for in messages
 
 
 class ApplyFailed(EsoError):
@@ -128,7 +131,9 @@ class Block:
         try:
             return self.engine(text, self.data, name=key, left=self.delimiters.left, right=self.delimiters.right, keep=not secret)
         except TemplateError as error:
-            raise ApplyFailed(f"unable to execute template at key {key}: unable to {error.verb} template at key {key}: {error}", fix=error.fix) from error
+            # Some functions quote their argument when they fail: a value has no place in an Event. Shorter ones could be words of the message.
+            told = without(str(error), [value for value in self.data.values() if len(value) >= TELLING])
+            raise ApplyFailed(f"unable to execute template at key {key}: unable to {error.verb} template at key {key}: {told}", fix=error.fix) from None
 
     def text(self, text: str, *, label: str = "", secret: bool = False) -> bytes:
         """A text of scope KeysAndValues, rendered once. It is its own name, unless a `label` stands in for it."""

@@ -254,3 +254,10 @@ def test_what_is_no_yaml_map_is_said_to_be_none(text: bytes) -> None:
 
 def test_a_block_never_shows_its_values() -> None:
     assert "s3cr3t" not in repr(applied(None))
+
+
+def test_a_function_that_quotes_its_argument_does_not_show_a_value() -> None:
+    for text in ('{{ mustToDate "2006-01-02" .password }}', "{{ .password | b64enc | fail }}"):
+        with pytest.raises(ApplyFailed, match=r"\*\*\*") as failed:
+            applied(template(data={"t": text}))
+        assert "s3cr3t" not in str(failed.value) and "czNjcjN0" not in str(failed.value)
