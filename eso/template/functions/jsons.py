@@ -10,6 +10,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 
 from eso.gocompat import jsonenc
+from eso.gocompat import text as gotext
 from eso.gocompat.jsonenc import JsonError
 from eso.template.bounds import Budget
 from eso.template.functions.common import ELEMENT
@@ -19,8 +20,8 @@ from eso.template.values import ByteList, FunctionError, Opaque, Param, Table, V
 
 TABLE = Table()
 ANY, STRING = Param.ANY, Param.STRING
-_PLAIN = bytes(byte for byte in range(0x20, 0x7F) if byte not in b'"\\<>&')
-"""Bytes that stand for themselves in every JSON string; others may take six."""
+_PLAIN = bytes(byte for byte in range(0x20, 0x100) if byte not in b'"\\<>&\x7f')
+"""Bytes that stand for themselves in a JSON string of valid text; others may take six."""
 
 
 # --- out ---------------------------------------------------------------------------------------------------------------------------------
@@ -109,8 +110,10 @@ def _number(value: float) -> bytes:
 
 
 def _text(budget: Budget, text: bytes, html: bool) -> bytes:
-    special = len(text) if not text.isascii() else len(text.translate(None, _PLAIN))
-    budget.spend(len(text) // 256 + special // 2)
+    special = len(text.translate(None, _PLAIN))
+    budget.spend(len(text) // (64 if text.isascii() else 8) + special // 2)
+    if not text.isascii() and gotext.runes(text).count("\ufffd"):
+        special = len(text)  # each invalid byte becomes six
     budget.check_size(len(text) + 5 * special)
     return jsonenc.encode_string(text, escape_html=html)
 
