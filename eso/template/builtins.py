@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from urllib.parse import quote_from_bytes
 
+from eso.gocompat.text import is_print
 from eso.template import gofmt
 from eso.template.bounds import Budget
-from eso.template.gofmt import printable
 from eso.template.values import (
     FunctionError,
     GoInt,
@@ -218,7 +218,7 @@ def _js_character(match: re.Match[str]) -> str:
     char = match[0]
     if char in _JS:
         return _JS[char]
-    if "\udc80" <= char <= "\udcff" or (char > "\x7f" and printable(char)):
+    if "\udc80" <= char <= "\udcff" or (char > "\x7f" and is_print(char)):
         return char
     return f"\\u{ord(char):04X}"
 

@@ -10,12 +10,12 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from eso.gocompat.text import quote
 from eso.template.bounds import Budget
 from eso.template.builtins import BUILTINS
 from eso.template.errors import TemplateError
 from eso.template.evaluate import Body, ExecError, compile_bodies, run
 from eso.template.functions import FUNCTIONS
-from eso.template.gofmt import quoted
 from eso.template.lexer import MAX_TOKENS, TooManyTokens
 from eso.template.parser import ParseError, Parser
 from eso.template.values import Function, Value
@@ -43,7 +43,7 @@ class Program:
         line = 1 + self.source.count("\n", 0, at)
         start = self.source.rfind("\n", 0, at) + 1
         column = len(self.source[start:at].encode("utf-8", "surrogateescape"))
-        where = f"template: {shown(self.name)}:{line}:{column}: executing {quoted(error.name).decode()} at <{shown(error.node.shown())}>: "
+        where = f"template: {shown(self.name)}:{line}:{column}: executing {quote(error.name)} at <{shown(error.node.shown())}>: "
         return where + error.text
 
 

@@ -11,9 +11,10 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
+from eso.gocompat.text import quote
 from eso.template import parser
 from eso.template.bounds import BoundsExceeded, Budget
-from eso.template.gofmt import plain, quoted
+from eso.template.gofmt import plain
 from eso.template.parser import Action, Branch, Call, Chain, Command, Field, Identifier, Jump, Node, Num, Pipe, String, Text, Variable
 from eso.template.values import (
     Function,
@@ -276,7 +277,7 @@ class _Compiler:
         def template(state: State, dot: Value) -> None:
             body = state.bodies.get(name)
             if body is None:
-                fail(state, node, f"template {quoted(name).decode()} not defined")
+                fail(state, node, f"template {quote(name)} not defined")
             budget = state.budget
             if state.depth >= budget.limits.template_depth:
                 text = f"exceeded maximum template depth ({budget.limits.template_depth})"
@@ -622,7 +623,7 @@ def field_of(state: State, node: Node, value: Value, boxed: bool, key: bytes) ->
         if key in value:
             return value[key], type(value) is dict
         if state.strict:
-            fail(state, node, f"map has no entry for key {quoted(key).decode()}")
+            fail(state, node, f"map has no entry for key {quote(key)}")
         return None, False
     return method_of(state, None, node, node, value, boxed, key, [], UNSET), False
 
@@ -634,7 +635,7 @@ def method_of(state: State, dot: Value, node: Node, whole: Node, value: Value, b
         if boxed:
             fail(state, node, f"nil pointer evaluating interface {{}}.{shown_name(name)}")
         if state.strict:
-            fail(state, node, f"nil data; no entry for key {quoted(key).decode()}")
+            fail(state, node, f"nil data; no entry for key {quote(key)}")
         return None
     if isinstance(value, dict):
         if arguments or final is not UNSET:

@@ -7,19 +7,15 @@ only a Budget ends a print that would be too large or too deep.
 from __future__ import annotations
 
 import math
-import re
 import struct
-import unicodedata
 from dataclasses import dataclass, replace
 
+from eso.gocompat import text as gotext
 from eso.template.bounds import Budget
 from eso.template.values import ByteList, GoInt, NilList, NilStringList, Opaque, Value, text_of, type_name
 
 NIL = b"<nil>"
-FIRST_SIGNIFICANT = -4  # below this decimal exponent the shortest form of a float switches to d.ddde-XX
-SHORTEST_LIMIT = 6  # … and from this one on, however many digits the float has
 MAX_STAR = 1_000_000
-LOWER, UPPER = b"0123456789abcdef", b"0123456789ABCDEF"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,88 +61,24 @@ def first_characters(text: bytes, count: int) -> bytes:
     return text.decode("utf-8", "surrogateescape")[:count].encode("utf-8", "surrogateescape")
 
 
-def printable(char: str) -> bool:
-    """Letters, marks, numbers, punctuation, symbols and the ASCII blank."""
-    return char == " " or unicodedata.category(char)[0] in "LMNPS"
-
-
-_ESCAPES = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", "\\": "\\\\"}
-
-
-def _escaped(char: str, quote: str, ascii_only: bool) -> str:
-    code = ord(char)
-    if 0xDC80 <= code <= 0xDCFF:
-        return f"\\x{code - 0xDC00:02x}"
-    if char == quote:
-        return "\\" + char
-    if char in _ESCAPES:
-        return _ESCAPES[char]
-    if printable(char) and (code < 0x7F or not ascii_only):
-        return char
-    if code < 0x20 or code == 0x7F:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
-_NEEDS_CARE = re.compile(rb"[^ !#-\[\]-~]")
+printable = gotext.is_print
 
 
 def quoted(text: bytes, *, ascii_only: bool = False) -> bytes:
     """A double-quoted Go string constant (`%q`). Bytes that are not UTF-8 become \\xNN."""
-    if not _NEEDS_CARE.search(text):
-        return b'"' + text + b'"'
-    body = "".join(_escaped(char, '"', ascii_only) for char in text.decode("utf-8", "surrogateescape"))
-    return b'"' + body.encode("utf-8") + b'"'
+    return gotext.quote(text, ascii_only=ascii_only).encode()
 
 
 def quoted_character(code: int, *, ascii_only: bool = False) -> bytes:
     """A single-quoted Go character constant."""
-    return b"'" + _escaped(_character(code), "'", ascii_only).encode("utf-8") + b"'"
+    return gotext.quote_rune(_character(code), ascii_only=ascii_only).encode()
 
 
 def _character(code: int) -> str:
     return chr(code) if 0 <= code <= 0x10FFFF and not 0xD800 <= code <= 0xDFFF else "\ufffd"
 
 
-def can_backquote(text: bytes) -> bool:
-    """Valid UTF-8 without byte order mark, back quote or control characters except tab."""
-    try:
-        decoded = text.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return not any((ord(c) < 0x20 and c != "\t") or c in "`\x7f\ufeff" for c in decoded)
-
-
 # --- floats -------------------------------------------------------------------------------------------------------------------------------
-
-
-def _digits(number: float, precision: int | None) -> tuple[str, int]:
-    """Significant decimal digits without trailing zeros, and the position of the point before them; `precision` None = shortest."""
-    if number == 0:
-        return "", 0
-    text = repr(abs(number)) if precision is None else f"{abs(number):.{precision - 1}e}"
-    mantissa, _, exponent = text.partition("e")
-    whole, _, fraction = mantissa.partition(".")
-    digits = (whole + fraction).lstrip("0")
-    point = len(whole) + int(exponent or 0)
-    if whole.strip("0") == "":
-        point = int(exponent or 0) - (len(fraction) - len(fraction.lstrip("0")))
-    return digits.rstrip("0"), point
-
-
-def _exponent_form(digits: str, point: int, decimals: int, letter: str) -> str:
-    digits = (digits or "0").ljust(decimals + 1, "0")
-    exponent = point - 1 if digits.strip("0") else 0
-    fraction = "." + digits[1 : decimals + 1] if decimals > 0 else ""
-    return f"{digits[0]}{fraction}{letter}{'-' if exponent < 0 else '+'}{abs(exponent):02d}"
-
-
-def _decimal_form(digits: str, point: int, decimals: int) -> str:
-    whole = digits[:point].ljust(point, "0") if point > 0 else "0"
-    if decimals <= 0:
-        return whole
-    fraction = ("0" * max(-point, 0) + digits[max(point, 0) :]).ljust(decimals, "0")
-    return f"{whole}.{fraction[:decimals]}"
 
 
 def float_digits(number: float, verb: str, precision: int | None) -> str:
@@ -159,26 +91,7 @@ def float_digits(number: float, verb: str, precision: int | None) -> str:
         return _binary_form(number)
     if verb in "xX":
         return _hex_form(number, verb, precision)
-    if verb in "eE":
-        if precision is None:
-            digits, point = _digits(number, None)
-            return _exponent_form(digits, point, max(len(digits) - 1, 0), verb)
-        return f"{abs(number):.{precision}{verb}}"
-    if verb == "f":
-        if precision is None:
-            digits, point = _digits(number, None)
-            return _decimal_form(digits, point, max(len(digits) - point, 0))
-        return f"{abs(number):.{precision}f}"
-    if precision is not None:
-        precision = max(precision, 1)
-    digits, point = _digits(number, precision)
-    limit = SHORTEST_LIMIT
-    if precision is not None:
-        limit = len(digits) if precision > len(digits) >= point else precision
-    exponent = point - 1
-    if exponent < FIRST_SIGNIFICANT or exponent >= limit:
-        return _exponent_form(digits, point, max(len(digits) - 1, 0), "E" if verb == "G" else "e")
-    return _decimal_form(digits, point, max(len(digits) - point, 0))
+    return gotext.format_float(abs(number), verb, -1 if precision is None else precision)
 
 
 def _parts(number: float) -> tuple[int, int]:
@@ -214,11 +127,6 @@ def _hex_form(number: float, verb: str, precision: int | None) -> str:
     fraction = fraction.rstrip("0") if precision is None else fraction[:precision].ljust(precision, "0")
     text = f"0x{mantissa >> 52:x}{'.' if fraction else ''}{fraction}p{'-' if exponent < 0 else '+'}{abs(exponent):02d}"
     return text.upper() if verb == "X" else text
-
-
-def float_text(number: float) -> bytes:
-    """A float as actions, `print` and `%v` show it."""
-    return (("-" if _negative(number) else "+" if number == float("inf") else "") + float_digits(number, "g", None)).encode()
 
 
 def _negative(number: float) -> bool:
@@ -287,7 +195,7 @@ def _integer(number: int, verb: str, spec: Spec) -> bytes:
     if verb == "U":
         code = number if number >= 0 else number + (1 << 64)
         text = f"U+{code:0{max(4, spec.precision or 0)}X}"
-        if spec.sharp and code <= 0x10FFFF and printable(chr(code)):
+        if spec.sharp and code <= 0x10FFFF and gotext.is_print(chr(code)):
             text += f" '{chr(code)}'"
         return replace(spec, zero=False).pad(text.encode("utf-8"))
     if spec.precision == 0 and number == 0:
@@ -330,7 +238,7 @@ def _string(text: bytes, verb: str, spec: Spec) -> bytes | None:
     if verb in "qv":
         if spec.precision is not None:
             text = first_characters(text, spec.precision)
-        if spec.sharp and can_backquote(text):
+        if spec.sharp and gotext.can_backquote(text):
             return spec.pad(b"`" + text + b"`")
         return spec.pad(quoted(text, ascii_only=spec.plus))
     return None

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from typing import Final, NamedTuple
 
-from eso.template.gofmt import printable, quoted
+from eso.gocompat.text import is_print, quote
 
 TEXT, LEFT, RIGHT, SPACE, EOF, ERROR = "text", "left", "right", "space", "EOF", "error"
 IDENTIFIER, FIELD, VARIABLE, NUMBER, COMPLEX = "identifier", "field", "variable", "number", "complex"
@@ -47,22 +47,18 @@ class Token(NamedTuple):
         if self.kind in KEYWORDS or self.kind == DOT:
             return f"<{self.text}>"
         short = self.text if len(self.text) <= 10 and _bytes_in(self.text) <= 10 else None
-        return _quote(self.text) if short is not None else _quote(self.text[:10]) + "..."
+        return quote(self.text) if short is not None else quote(self.text[:10]) + "..."
 
 
 def _bytes_in(text: str) -> int:
     return len(text.encode("utf-8", "surrogateescape"))
 
 
-def _quote(text: str) -> str:
-    return quoted(text.encode("utf-8", "surrogateescape")).decode("utf-8")
-
-
 def code_point(char: str) -> str:
     """`U+002D '-'`; without the character when it does not print."""
     if "\udc80" <= char <= "\udcff":
         char = "\ufffd"
-    return f"U+{ord(char):04X} '{char}'" if printable(char) else f"U+{ord(char):04X}"
+    return f"U+{ord(char):04X} '{char}'" if is_print(char) else f"U+{ord(char):04X}"
 
 
 def is_word(char: str) -> bool:
@@ -246,9 +242,9 @@ class Lexer:
             assert match is not None
             at = match.end()
             if at < len(source) and is_word(source[at]):
-                return self._error(f"bad number syntax: {_quote(source[start : at + 1])}", start)
+                return self._error(f"bad number syntax: {quote(source[start : at + 1])}", start)
             if part == 2 and source[at - 1] != "i":
-                return self._error(f"bad number syntax: {_quote(source[start:at])}", start)
+                return self._error(f"bad number syntax: {quote(source[start:at])}", start)
             if source[at : at + 1] not in ("+", "-"):
                 return self._take(NUMBER if part == 1 else COMPLEX, at)
         return self._take(COMPLEX, at)

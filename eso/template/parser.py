@@ -10,9 +10,9 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import NoReturn
 
+from eso.gocompat.text import quote
 from eso.template import constants
 from eso.template.constants import LiteralError, Number
-from eso.template.gofmt import quoted
 from eso.template.lexer import (
     ASSIGN,
     BOOL,
@@ -199,7 +199,7 @@ class Call(Node):
     pipe: Pipe | None
 
     def shown(self) -> str:
-        return "{{template " + quoted(self.name).decode() + (f" {self.pipe.shown()}" if self.pipe else "") + "}}"
+        return "{{template " + quote(self.name) + (f" {self.pipe.shown()}" if self.pipe else "") + "}}"
 
 
 @dataclass(slots=True)
@@ -318,7 +318,7 @@ class Parser:
         if name not in self.trees or is_blank(self.trees[name]):
             self.trees[name] = nodes
         elif not is_blank(nodes):
-            self.fail(f"template: multiple definition of template {quoted(name).decode()}")
+            self.fail(f"template: multiple definition of template {quote(name)}")
 
     def definition(self) -> None:
         context = "define clause"
@@ -511,7 +511,7 @@ class Parser:
                 return Variable(at, node.name, node.names + names)
             case Pipe() | Identifier():
                 return Chain(at, node, names)
-        self.fail(f"unexpected . after term {quoted(node.shown().encode('utf-8', 'surrogateescape')).decode()}")
+        self.fail(f"unexpected . after term {quote(node.shown())}")
 
     def term(self) -> Node | None:
         token = self.take_non_space()
