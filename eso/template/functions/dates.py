@@ -224,22 +224,25 @@ def must_to_date(budget: Budget, layout: bytes, text: bytes) -> Time:
     seconds = civil.seconds()
     if civil.offset is not None:
         seconds -= civil.offset
-    return Time(seconds, civil.nanosecond, *_read_location(civil, seconds))
+    return Time(seconds, civil.nanosecond, _read_location(civil))
 
 
-def _read_location(civil: Civil, seconds: int) -> tuple[Location]:
+def _read_location(civil: Civil) -> Location:
     """Without a zone in the text: Local. An offset that Local has too is Local; an unknown abbreviation is a name with offset 0."""
     if civil.zone is None and civil.offset is None:
-        return (LOCAL,)
+        return LOCAL
     if civil.offset is None:
-        return (Location(civil.zone or "", abbreviation=civil.zone or "", offset=0),)
+        name = civil.zone or ""
+        # Go gives GMT+3 its hours without moving the moment: the clock shown is not the one that was read.
+        hours = int(name[3:]) if name.startswith("GMT") and len(name) > 3 else 0
+        return Location(name, abbreviation=name, offset=hours * 3600)
     if civil.zone == "UTC" and civil.offset == 0:
-        return (UTC_ZONE,)
+        return UTC_ZONE
     if civil.offset == LOCAL.offset and civil.zone is None:
-        return (LOCAL,)
+        return LOCAL
     if civil.zone is None and civil.offset in _WHOLE_HOURS:
-        return (_WHOLE_HOURS[civil.offset],)
-    return (Location(civil.zone or "", abbreviation=civil.zone or "", offset=civil.offset),)
+        return _WHOLE_HOURS[civil.offset]
+    return Location(civil.zone or "", abbreviation=civil.zone or "", offset=civil.offset)
 
 
 @TABLE.function("toDate", params=(STRING, STRING), budget=True)

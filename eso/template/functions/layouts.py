@@ -102,6 +102,10 @@ class Civil:
         return (days_to(self.year, self.month, self.day) + 4) % 7
 
 
+Elements = tuple[tuple[str, Element | None, str], ...]
+_LONGEST_REMEMBERED = 64
+
+
 def days_to(year: int, month: int, day: int) -> int:
     """Days from 1970-01-01 to a date of the Gregorian calendar; month and day may lie outside their range."""
     year, month = year + (month - 1) // 12, (month - 1) % 12 + 1
@@ -125,9 +129,17 @@ def days_in(month: int, year: int) -> int:
     return days_to(year, month + 1, 1) - days_to(year, month, 1)
 
 
-@lru_cache(maxsize=256)
-def _elements(layout: str) -> tuple[tuple[str, Element | None, str], ...]:
+def _elements(layout: str) -> Elements:
     """(literal text before, element, its text in the layout); the last one has no element."""
+    return _remembered(layout) if len(layout) <= _LONGEST_REMEMBERED else _cut(layout)
+
+
+@lru_cache(maxsize=64)
+def _remembered(layout: str) -> Elements:
+    return _cut(layout)
+
+
+def _cut(layout: str) -> Elements:
     found: list[tuple[str, Element | None, str]] = []
     at = 0
     for match in _ELEMENT.finditer(layout):
