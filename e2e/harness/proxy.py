@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import ssl
 import threading
 from collections.abc import Callable
@@ -46,9 +47,10 @@ class Seen:
 
     @property
     def what(self) -> str:
-        """For messages: `PATCH externalsecrets/app/status`."""
+        """`PATCH externalsecrets/app/status`; Events without their names, which are new each time."""
         parts = self.path.split("/")
-        return f"{self.method} {'/'.join(parts[parts.index('namespaces') + 2 :] if 'namespaces' in parts else parts[-2:])}"
+        named = parts[parts.index("namespaces") + 2 :] if "namespaces" in parts else parts[-2:]
+        return f"{self.method} {'/'.join(named[:1] if named[:1] == ['events'] else named)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ class Proxy:
         self.replied: Callable[[Seen, int], None] = lambda seen, status: None
         self.requests: list[Seen] = []
         self._writes = 0
-        self._watching: set[web.Request] = set()
+        self._watching: dict[int, web.Request] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._up: Future[None] = Future()
@@ -147,7 +149,7 @@ class Proxy:
         """Breaks every open watch; returns how many there were."""
 
         async def cut() -> int:
-            open_ones = list(self._watching)
+            open_ones = list(self._watching.values())
             for request in open_ones:
                 _reset(request)
             return len(open_ones)
@@ -165,7 +167,7 @@ class Proxy:
             # auto_decompress off: bodies travel as they are
             async with aiohttp.ClientSession(connector=connector, trust_env=False, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()) as session:
                 app = web.Application(client_max_size=64 << 20)
-                app.router.add_route("*", "/{path:.*}", lambda request: self._handle(session, request))
+                app.router.add_route("*", "/{path:.*}", functools.partial(self._handle, session))
                 # a watch whose reader is gone must end here too, or the API server keeps it
                 runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.5)
                 await runner.setup()
@@ -217,7 +219,7 @@ class Proxy:
         async with session.request(request.method, url, data=body or None, headers=headers, timeout=timeout, allow_redirects=False) as upstream:
             kept = {name: value for name, value in upstream.headers.items() if name.lower() not in HOP_BY_HOP}
             if seen.watch and upstream.status == 200:
-                return await self._stream(request, upstream, kept)
+                return await self._stream(request, upstream, kept, seen)
             payload = await upstream.read()
             self.replied(seen, upstream.status)
             match fate:
@@ -230,17 +232,17 @@ class Proxy:
                     return _reset(request, response)
             return web.Response(status=upstream.status, body=payload, headers=kept)
 
-    async def _stream(self, request: web.Request, upstream: aiohttp.ClientResponse, headers: dict[str, str]) -> web.StreamResponse:
+    async def _stream(self, request: web.Request, upstream: aiohttp.ClientResponse, headers: dict[str, str], seen: Seen) -> web.StreamResponse:
         response = web.StreamResponse(status=200, headers={name: value for name, value in headers.items() if name.lower() != "content-length"})
         response.enable_chunked_encoding()
         await response.prepare(request)
-        self._watching.add(request)
+        self._watching[seen.number] = request
         try:
             async for chunk in upstream.content.iter_any():
                 await response.write(chunk)
             await response.write_eof()
         finally:
-            self._watching.discard(request)
+            self._watching.pop(seen.number, None)
         return response
 
 
