@@ -18,6 +18,7 @@ from eso.template.evaluate import Body, ExecError, compile_bodies, run
 from eso.template.functions import FUNCTIONS
 from eso.template.lexer import MAX_TOKENS, TooManyTokens
 from eso.template.parser import ParseError, Parser
+from eso.template.redact import redacted
 from eso.template.values import Function, Value
 
 ALL: Mapping[str, Function] = {**BUILTINS, **FUNCTIONS}
@@ -36,15 +37,16 @@ class Program:
         try:
             return run(self.bodies, self.name.encode("utf-8", "surrogateescape"), dot, budget, strict=strict)
         except ExecError as error:
-            raise TemplateError(self.located(error), phase="bounds" if error.bound else "execute") from None
+            where = self.located(error)
+            text = redacted(error.text, error.values, self.source)
+            raise TemplateError(where + text, phase="bounds" if error.bound else "execute", full=where + error.text) from None
 
     def located(self, error: ExecError) -> str:
         at = error.node.at
         line = 1 + self.source.count("\n", 0, at)
         start = self.source.rfind("\n", 0, at) + 1
         column = len(self.source[start:at].encode("utf-8", "surrogateescape"))
-        where = f"template: {shown(self.name)}:{line}:{column}: executing {quote(error.name)} at <{shown(error.node.shown())}>: "
-        return where + error.text
+        return f"template: {shown(self.name)}:{line}:{column}: executing {quote(error.name)} at <{shown(error.node.shown())}>: "
 
 
 def shown(text: str) -> str:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from eso.gocompat.text import quote
+from eso.gocompat.text import quote, runes
 from eso.template import parser
 from eso.template.bounds import BoundsExceeded, Budget
 from eso.template.gofmt import plain
@@ -46,14 +46,15 @@ Piped = Callable[["State", Value, Value], Value]
 
 
 class ExecError(Exception):
-    """`text` at `node` while template `name` ran; `bound`: a limit did it."""
+    """`text` at `node` while template `name` ran; `bound`: a limit did it. `values` are what the text may quote."""
 
-    def __init__(self, node: Node, name: bytes, text: str, bound: bool = False) -> None:
+    def __init__(self, node: Node, name: bytes, text: str, bound: bool = False, values: tuple[Value, ...] = ()) -> None:
         super().__init__(text)
         self.node = node
         self.name = name
         self.text = text
         self.bound = bound
+        self.values = values
 
 
 class Body:
@@ -85,8 +86,8 @@ class State:
         self.depth = depth
 
 
-def fail(state: State, node: Node, text: str) -> NoReturn:
-    raise ExecError(node, state.name, text)
+def fail(state: State, node: Node, text: str, values: tuple[Value, ...] = ()) -> NoReturn:
+    raise ExecError(node, state.name, text, values=values)
 
 
 def run(bodies: Mapping[bytes, Body], name: bytes, dot: Value, budget: Budget, *, strict: bool) -> bytes:
@@ -595,8 +596,8 @@ def iteration(state: State, source: Value, names: int, where: Node) -> tuple[Any
             fail(state, where, f"can't use {int(source)} to iterate over more than one variable")
         kind = type(source)
         return ((None, i if kind is int else kind(i)) for i in range(source)), False
-    shown = plain(state.budget, source).decode("utf-8", "replace")
-    fail(state, where, f"range can't iterate over {shown}")
+    shown = plain(state.budget, source)
+    fail(state, where, f"range can't iterate over {runes(shown)}", (shown,))
 
 
 def deciding(arguments: list[Get], wanted: bool, default: Value = None) -> Get:
@@ -699,7 +700,7 @@ def invoker(function: Function, node: Node) -> Callable[..., Value]:
         try:
             result = call(budget, *arguments) if takes_budget else call(*arguments)
         except FunctionError as error:
-            fail(state, node, f"error calling {function.name}: {error.message.decode('utf-8', 'replace')}")
+            fail(state, node, f"error calling {function.name}: {runes(error.message)}", arguments)
         except (BoundsExceeded, ExecError):
             raise
         except RecursionError:

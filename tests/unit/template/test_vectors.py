@@ -21,7 +21,7 @@ def test_a_template_gives_what_users_know(case: dict[str, Any]) -> None:
         return
     with pytest.raises(TemplateError) as failure:
         render(case["template"], data)
-    assert case["error"] in f"unable to {failure.value.verb} template at key t: {failure.value}"
+    assert case["error"] in f"unable to {failure.value.verb} template at key t: {failure.value.full}"
 
 
 def test_no_case_is_lost() -> None:
