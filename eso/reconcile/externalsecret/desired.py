@@ -16,7 +16,7 @@ from eso.api.externalsecret import ExternalSecret
 from eso.api.hashing import data_hash, owner_hash
 from eso.api.validate import template_refusals
 from eso.errors import EsoError, Terminal
-from eso.template.apply import DEFAULT_DELIMITERS, Delimiters, Sources, apply
+from eso.template.apply import DEFAULT_TERMS, Sources, Terms, apply
 
 Json = dict[str, Any]
 
@@ -86,7 +86,7 @@ class OrphanCleanupFailed(EsoError):
     """Listing or deleting the targets of an earlier name failed."""
 
 
-def desired(es: ExternalSecret, live: Json | None, data: Mapping[str, bytes], sources: Sources, delimiters: Delimiters = DEFAULT_DELIMITERS) -> Change:
+def desired(es: ExternalSecret, live: Json | None, data: Mapping[str, bytes], sources: Sources, terms: Terms = DEFAULT_TERMS) -> Change:
     """Sections 6.1-6.5 and 7. Raises the errors above; their texts are what the Event shows."""
     policy, name = es.spec.target.creation_policy, es.target_name
     if not data:
@@ -108,16 +108,16 @@ def desired(es: ExternalSecret, live: Json | None, data: Mapping[str, bytes], so
         if policy == "Merge":
             return Nothing("missing")
         blank: Json = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": es.metadata.namespace}}
-        return Create(mutate(es, blank, data, sources, delimiters, fresh=True))
+        return Create(mutate(es, blank, data, sources, terms, fresh=True))
     try:
-        wanted = mutate(es, live, data, sources, delimiters, fresh=False)
+        wanted = mutate(es, live, data, sources, terms, fresh=False)
     except EsoError as error:
         error.message = f"unable to mutate secret {name}: {error.message}"
         raise
     return difference(live, wanted)
 
 
-def mutate(es: ExternalSecret, live: Json, data: Mapping[str, bytes], sources: Sources, delimiters: Delimiters, *, fresh: bool) -> Json:
+def mutate(es: ExternalSecret, live: Json, data: Mapping[str, bytes], sources: Sources, terms: Terms, *, fresh: bool) -> Json:
     """The whole object as it should be; `live` is not touched."""
     meta: Json = dict(live["metadata"])
     labels, annotations = dict(meta.get("labels") or {}), dict(meta.get("annotations") or {})
@@ -141,10 +141,10 @@ def mutate(es: ExternalSecret, live: Json, data: Mapping[str, bytes], sources: S
             annotations |= template.metadata.annotations
             if not meta.get("deletionTimestamp"):
                 present = list(meta.get("finalizers") or [])
-                meta["finalizers"] = present + [f for f in template.metadata.finalizers if f not in present]
+                meta["finalizers"] = list(dict.fromkeys([*present, *template.metadata.finalizers]))
         keep = es.spec.target.creation_policy in ("Merge", "CreateOrMerge")
         try:
-            parts = apply(template, data, sources, values if keep else {}, labels=labels, annotations=annotations, delimiters=delimiters)
+            parts = apply(template, data, sources, values if keep else {}, labels=labels, annotations=annotations, terms=terms)
         except EsoError as error:
             raise TemplateFailed(f"could not apply template: {error}", fix=error.fix) from error
         values, labels, annotations = parts.data, parts.labels, parts.annotations
@@ -186,7 +186,8 @@ def owners(es: ExternalSecret, meta: Mapping[str, Any]) -> list[Json]:
         "controller": True,
         "blockOwnerDeletion": True,
     }
-    return [mine if r is controller else r for r in references] if ours else [*references, mine]
+    same = [r for r in references if is_external_secret(r) and r.get("name") == es.metadata.name]
+    return [mine if r is same[0] else r for r in references if r is same[0] or r not in same] if same else [*references, mine]
 
 
 def is_external_secret(reference: Mapping[str, Any]) -> bool:
