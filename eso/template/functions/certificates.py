@@ -96,13 +96,13 @@ def _alternative_names(budget: Budget, names: Names) -> list[library.GeneralName
 def _certificate(budget: Budget, name: bytes, days: int, key: SigningKey, names: Names, *, authority: bool, issuer: _Issuer | None) -> Pair:
     budget.spend(_SIGNING_STEPS)
     common_name = name.decode("utf-8", "replace")
-    subject = library.Name([library.NameAttribute(NameOID.COMMON_NAME, common_name)] if common_name else [])
+    subject = _subject(common_name)
     alternatives = _alternative_names(budget, names)
-    start = datetime.fromtimestamp(budget.world.wall_ns() // 10**9, UTC)
+    start, end = _validity(budget, days)
     public = key.public_key()
     issuer_name = issuer.certificate.subject if issuer else subject
     builder = library.CertificateBuilder(issuer_name, subject, public, int.from_bytes(budget.world.random(16), "big") or 1)
-    builder = builder.not_valid_before(start).not_valid_after(start + timedelta(days=days))
+    builder = builder.not_valid_before(start).not_valid_after(end)
     usage = library.KeyUsage(
         digital_signature=True,
         key_encipherment=True,
@@ -126,6 +126,24 @@ def _certificate(budget: Budget, name: bytes, days: int, key: SigningKey, names:
     signer = issuer.key if issuer else key
     made = builder.sign(signer, _digest(signer))
     return Pair(x509.encode(made), keys.as_pem(key))
+
+
+def _subject(common_name: str) -> library.Name:
+    if not common_name:
+        return library.Name([])
+    # X.520 ends a common name at 64 characters; Go does not, and host names grow longer.
+    return library.Name([library.NameAttribute(NameOID.COMMON_NAME, common_name, _validate=len(common_name) <= 64)])
+
+
+def _validity(budget: Budget, days: int) -> tuple[datetime, datetime]:
+    start = datetime.fromtimestamp(budget.world.wall_ns() // 10**9, UTC)
+    try:
+        end = start + timedelta(days=days)
+    except OverflowError:
+        raise FunctionError("error creating certificate: x509: cannot represent time as GeneralizedTime") from None
+    if end < start:
+        raise FunctionError("error creating certificate: the certificate would end before it starts")
+    return start, end
 
 
 def _digest(key: SigningKey) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None:

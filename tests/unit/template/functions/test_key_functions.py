@@ -212,6 +212,17 @@ def test_new_keys_have_the_form_of_their_type(kind: str, label: bytes) -> None:
     assert serialization.load_pem_private_key(text, None)
 
 
+@pytest.mark.parametrize("days", ["-1", "9223372036854775807"])
+def test_a_validity_that_cannot_be_is_refused(days: str) -> None:
+    assert "error calling genCAWithKey: error creating certificate: " in failure("{{ genCAWithKey `x` " + days + " .k }}", k=EC_KEY)
+
+
+@pytest.mark.filterwarnings("ignore:Attribute's length")
+def test_a_common_name_may_be_longer_than_x520_allows() -> None:
+    certificate = library.load_pem_x509_certificate(shown("{{ (genCAWithKey (repeat 20 `name.`) 1 .k).Cert }}", k=EC_KEY))
+    assert certificate.subject.rfc4514_string() == "CN=" + "name." * 20
+
+
 # --- JWK ---------------------------------------------------------------------------------------------------------------------------------
 
 
