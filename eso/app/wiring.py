@@ -32,6 +32,7 @@ from eso.reconcile.secretstore.reconcile import ReconcileStore
 from eso.reconcile.secretstore.report import Event as StoreEvent
 from eso.runtime.clock import Clock
 from eso.runtime.controller import Controller
+from eso.runtime.offload import Offload
 from eso.runtime.outcome import Lane, Parked
 from eso.runtime.watchdog import Limit, Reading, Watchdog
 from eso.runtime.workqueue import WorkQueue
@@ -39,7 +40,7 @@ from eso.stores.gate import Gates
 from eso.stores.reader import Reader
 from eso.stores.registry import Registry
 from eso.stores.resolve import Rules
-from eso.template.apply import Delimiters
+from eso.template.apply import Terms
 
 STORE_KINDS = {"SecretStore": SECRET_STORES, "ClusterSecretStore": CLUSTER_SECRET_STORES}
 STORE_COMPONENTS = {"SecretStore": "secret-store", "ClusterSecretStore": "cluster-secret-store"}
@@ -140,6 +141,7 @@ class Operator:
         self.recorder = Recorder(self.unfenced, clock=clock, log=log)
         if settings["enable-leader-election"]:
             self.lease = self._lease()
+        self.offload = Offload()
         self.world = World()
         self.gates = Gates(clock, self._release, meter=self.metrics)
         self.reader = Reader(self._rules(registry or Registry()), self.rest, self.gates, clock, log=log, meter=self.metrics)
@@ -235,10 +237,11 @@ class Operator:
                 cluster_stores=flags["enable-cluster-store-reconciler"],
                 generic_targets=flags["unsafe-allow-generic-targets"],
                 heartbeat_seconds=flags["status-heartbeat"],
-                delimiters=Delimiters(flags["template-left-delimiter"], flags["template-right-delimiter"]),
+                terms=Terms(flags["template-left-delimiter"], flags["template-right-delimiter"]),
             ),
             identity=self.reader.identity,
             emit=self._emit,
+            offload=self.offload.run,
             meter=self.metrics.external_secrets(store_of=self._store_of, labels_of=self._labels_of),
             monotonic=self.clock.monotonic,
             log=self.log,

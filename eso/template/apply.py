@@ -6,6 +6,7 @@ end of this module. Merging is decided here, ownership is not.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -16,8 +17,9 @@ from eso.errors import EsoError
 from eso.gocompat import base64
 from eso.gocompat.text import format_float, runes
 from eso.observe.redact import without
-from eso.template import LIMITS, TemplateError
+from eso.template import LIMITS, Limits, TemplateError
 from eso.template.bounds import BoundsExceeded, Budget
+from eso.template.functions import SLOW
 from eso.template.functions.yamls import Tree, YamlError, load
 from eso.template.world import WORLD
 
@@ -28,7 +30,7 @@ Sources = Mapping[tuple[str, str], Mapping[str, str]]
 class Engine(Protocol):
     """Renders one text over the data map. Raises TemplateError. `keep`: the text holds no secret, so its compiled form may stay in memory."""
 
-    def __call__(self, source: str, data: Mapping[str, bytes], *, name: str, left: str, right: str, keep: bool) -> bytes: ...
+    def __call__(self, source: str, data: Mapping[str, bytes], *, name: str, left: str, right: str, keep: bool, limits: Limits) -> bytes: ...
 
 
 ENGINES: dict[str, Engine] = {"v2": engine_v2.render}
@@ -42,14 +44,15 @@ class ApplyFailed(EsoError):
 
 
 @dataclass(frozen=True, slots=True)
-class Delimiters:
-    """Of every template of the process; empty means the default."""
+class Terms:
+    """How every template of the process is rendered: delimiters (empty means the default) and what one rendering may cost."""
 
     left: str = "{{"
     right: str = "}}"
+    limits: Limits = LIMITS
 
 
-DEFAULT_DELIMITERS = Delimiters()
+DEFAULT_TERMS = Terms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ def apply(
     *,
     labels: Mapping[str, str],
     annotations: Mapping[str, str],
-    delimiters: Delimiters = DEFAULT_DELIMITERS,
+    terms: Terms = DEFAULT_TERMS,
 ) -> Parts:
     """Renders `template` over `data`; results go on top of `values`, `labels` and `annotations`, none of which is touched.
 
@@ -81,7 +84,7 @@ def apply(
     if template is None:
         parts.data.update(data)
         return parts
-    block = Block(template, data, delimiters)
+    block = Block(template, data, terms)
     if template.merge_policy == "Merge" or not (template.data or template.template_from):
         parts.data.update(data)
     try:
@@ -116,7 +119,7 @@ def store(parts: Parts, target: str, key: str, value: bytes) -> None:
 class Block:
     """One template block over one data map: picks the engine, words the errors. Raises ApplyFailed when there is no such engine."""
 
-    def __init__(self, template: Template, data: Mapping[str, bytes], delimiters: Delimiters = DEFAULT_DELIMITERS) -> None:
+    def __init__(self, template: Template, data: Mapping[str, bytes], terms: Terms = DEFAULT_TERMS) -> None:
         engine = ENGINES.get(template.engine_version)
         if engine is None:
             raise ApplyFailed(
@@ -124,12 +127,13 @@ class Block:
             )
         self.engine = engine
         self.data = data
-        self.delimiters = delimiters
+        self.terms = terms
 
     def value(self, key: str, text: str, *, secret: bool = False) -> bytes:
         """One value template; `secret`: its text is not to be remembered. Raises ApplyFailed."""
         try:
-            return self.engine(text, self.data, name=key, left=self.delimiters.left, right=self.delimiters.right, keep=not secret)
+            terms = self.terms
+            return self.engine(text, self.data, name=key, left=terms.left, right=terms.right, keep=not secret, limits=terms.limits)
         except TemplateError as error:
             # Some functions quote their argument when they fail: a value has no place in an Event. Shorter ones could be words of the message.
             told = without(str(error), [value for value in self.data.values() if len(value) >= TELLING])
@@ -148,11 +152,11 @@ class Block:
                     yield item.key, decoded(item.key, self.value(item.key, text, secret=secret), strategy)
                 case "KeysAndValues":
                     # A Secret's text must not show up in a message, so its key names it.
-                    yield from pairs(self.text(text, label=item.key if secret else "", secret=secret), strategy)
+                    yield from pairs(self.text(text, label=item.key if secret else "", secret=secret), strategy, self.terms.limits)
                 case unknown:
                     raise ApplyFailed(f"unknown scope '{unknown}': expected 'Values' or 'KeysAndValues'")
         if entry.literal is not None:
-            yield from pairs(self.text(entry.literal), strategy)
+            yield from pairs(self.text(entry.literal), strategy, self.terms.limits)
 
 
 def items(entry: TemplateFrom, sources: Sources) -> Iterator[tuple[TemplateItem, str, bool]]:
@@ -169,12 +173,12 @@ def items(entry: TemplateFrom, sources: Sources) -> Iterator[tuple[TemplateItem,
             yield item, content[item.key], kind == "Secret"
 
 
-def pairs(rendered: bytes, strategy: str) -> Iterator[tuple[str, bytes]]:
+def pairs(rendered: bytes, strategy: str, limits: Limits = LIMITS) -> Iterator[tuple[str, bytes]]:
     """The key-value pairs of a text in YAML, each value as text, decoded. Raises ApplyFailed."""
     prefix = "could not unmarshal template to 'map[string][]byte': "
     unmarshal = prefix + "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal"
     try:
-        tree = load(Budget(LIMITS, WORLD), rendered)
+        tree = load(Budget(limits, WORLD), rendered)
     except (YamlError, BoundsExceeded) as error:
         raise ApplyFailed(f"{prefix}error converting YAML to JSON: {error}") from error
     if tree is None:
@@ -241,3 +245,30 @@ def guessed(value: bytes) -> bytes:
         except base64.Base64Error:
             continue
     return value
+
+
+# --- what it costs, for who must not wait for it --------------------------------------------------------------------------------------------
+
+CHEAP = Limits(steps=5_000, output_bytes=256 << 10, value_bytes=1 << 20, seconds=0.02)
+"""What may be rendered between two events of a loop: a few milliseconds."""
+LARGE = 64 << 10  # bytes of template text: parsing alone takes a while
+_SLOW = re.compile(rf"\b(?:{'|'.join(sorted(SLOW))})\b")
+
+
+def costly(template: Template | None, sources: Sources) -> bool:
+    """True when the text alone tells that rendering takes longer than CHEAP allows: another engine, key generation, sheer size."""
+    if template is None:
+        return False
+    texts = [*template.data.values(), *template.metadata.labels.values(), *template.metadata.annotations.values()]
+    texts += [entry.literal or "" for entry in template.template_from]
+    texts += [text for content in sources.values() for text in content.values()]
+    return template.engine_version != "v2" or sum(map(len, texts)) > LARGE or any(_SLOW.search(text) for text in texts)
+
+
+def out_of_bounds(error: BaseException | None) -> bool:
+    """Did a limit end it? With CHEAP that only means: not here."""
+    while error is not None:
+        if isinstance(error, BoundsExceeded) or (isinstance(error, TemplateError) and error.phase == "bounds"):
+            return True
+        error = error.__cause__
+    return False

@@ -12,9 +12,8 @@ from typing import Any
 from eso.api.externalsecret import Template, TemplateFrom
 from eso.errors import EsoError
 from eso.gocompat.text import runes
-from eso.template import LIMITS
-from eso.template.apply import DEFAULT_DELIMITERS, ApplyFailed, Block, Delimiters, Sources, decoded, items, pairs
-from eso.template.bounds import BoundsExceeded, Budget
+from eso.template.apply import DEFAULT_TERMS, ApplyFailed, Block, Sources, Terms, decoded, items, pairs
+from eso.template.bounds import BoundsExceeded, Budget, Limits
 from eso.template.functions.yamls import Tree, YamlError, load
 from eso.template.place import Json, member, place
 from eso.template.world import WORLD
@@ -22,9 +21,9 @@ from eso.template.world import WORLD
 METADATA = ("labels", "annotations")
 
 
-def render_manifest(template: Template, data: Mapping[str, bytes], sources: Sources, obj: Json, delimiters: Delimiters = DEFAULT_DELIMITERS) -> None:
+def render_manifest(template: Template, data: Mapping[str, bytes], sources: Sources, obj: Json, terms: Terms = DEFAULT_TERMS) -> None:
     """Renders into `obj`, in place: `templateFrom` in order, then `data`. Raises EsoError; `obj` is then half done and worth nothing."""
-    block = Block(template, data, delimiters)
+    block = Block(template, data, terms)
     for entry in template.template_from:
         if entry.literal is not None:
             try:
@@ -37,12 +36,14 @@ def render_manifest(template: Template, data: Mapping[str, bytes], sources: Sour
                 if item.template_as == "KeysAndValues":
                     whole(block, entry, text, obj, label=item.key if secret else "", secret=secret)
                 else:
-                    one(entry.target, item.key, decoded(item.key, block.value(item.key, text, secret=secret), entry.values_decoding_strategy), obj)
+                    one(
+                        entry.target, item.key, decoded(item.key, block.value(item.key, text, secret=secret), entry.values_decoding_strategy), obj, terms.limits
+                    )
         except EsoError as error:
             raise ApplyFailed(f"failed to merge {source} template: {error}", fix=error.fix) from error
     for key in sorted(template.data):
         try:
-            one("Data", key, block.value(key, template.data[key]), obj)
+            one("Data", key, block.value(key, template.data[key]), obj, terms.limits)
         except EsoError as error:
             raise ApplyFailed(f"failed to execute template.data: {error}", fix=error.fix) from error
 
@@ -52,17 +53,17 @@ def whole(block: Block, entry: TemplateFrom, text: str, obj: Json, *, label: str
     rendered = block.text(text, label=label, secret=secret)
     target = entry.target or "Data"
     if target.casefold() in ("data", *METADATA):
-        for key, value in pairs(rendered, entry.values_decoding_strategy):
-            one(target, key, value, obj)
+        for key, value in pairs(rendered, entry.values_decoding_strategy, block.terms.limits):
+            one(target, key, value, obj, block.terms.limits)
         return
     try:
-        tree = load(Budget(LIMITS, WORLD), rendered)
+        tree = load(Budget(block.terms.limits, WORLD), rendered)
     except (YamlError, BoundsExceeded) as error:
         raise ApplyFailed(f"could not unmarshal template YAML: {error}") from error
     place(obj, "spec" if target.casefold() == "spec" else target, plain(tree), merge=True)
 
 
-def one(target: str, key: str, value: bytes, obj: Json) -> None:
+def one(target: str, key: str, value: bytes, obj: Json, limits: Limits) -> None:
     """Scope Values: text under its key for what has keys; at a path the key does not count, and the text is YAML if it can be."""
     match (target or "Data").casefold():
         case "labels" | "annotations" as part:
@@ -71,7 +72,7 @@ def one(target: str, key: str, value: bytes, obj: Json) -> None:
             member(obj, part)[key] = runes(value)
         case _:
             try:
-                parsed = plain(load(Budget(LIMITS, WORLD), value))
+                parsed = plain(load(Budget(limits, WORLD), value))
             except (YamlError, BoundsExceeded):
                 parsed = runes(value)
             place(obj, target, parsed, merge=False)

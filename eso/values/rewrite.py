@@ -12,6 +12,7 @@ from eso.api.externalsecret import Rewrite, RewriteMerge, RewriteRegexp, Rewrite
 from eso.errors import EsoError, Terminal
 from eso.gocompat import jsonenc, regexp
 from eso.gocompat.text import quote, shown
+from eso.template import LIMITS, Limits
 from eso.values import jsonmap
 
 
@@ -19,25 +20,28 @@ class RewriteError(Terminal):
     """An operation cannot be applied; the message tells its place in the list."""
 
 
-def rewrite(data: Mapping[str, bytes], operations: Sequence[Rewrite]) -> dict[str, bytes]:
-    """The map after all operations in their order. Where two keys become one, the greater old key (bytewise) wins. Raises RewriteError."""
+def rewrite(data: Mapping[str, bytes], operations: Sequence[Rewrite], limits: Limits = LIMITS) -> dict[str, bytes]:
+    """The map after all operations in their order; `limits` bound each transform template.
+
+    Where two keys become one, the greater old key (bytewise) wins. Raises RewriteError.
+    """
     out = dict(data)
     for index, operation in enumerate(operations):
         try:
-            out = apply(out, operation)
+            out = apply(out, operation, limits)
         except EsoError as error:
             raise RewriteError(f"error applying rewrite to keys: failed rewrite operation[{index}]: {error}", fix=error.fix) from error
     return out
 
 
-def apply(data: dict[str, bytes], operation: Rewrite) -> dict[str, bytes]:
+def apply(data: dict[str, bytes], operation: Rewrite, limits: Limits = LIMITS) -> dict[str, bytes]:
     """One operation. An item without any leaves the map alone."""
     if operation.regexp is not None:
         return _substitute(data, operation.regexp)
     if operation.merge is not None:
         return _merge(data, operation.merge)
     if operation.transform is not None:
-        return _transform(data, operation.transform)
+        return _transform(data, operation.transform, limits)
     return data
 
 
@@ -50,10 +54,10 @@ def _substitute(data: dict[str, bytes], operation: RewriteRegexp) -> dict[str, b
     return _renamed(data, lambda key: expression.replace_all(key, target))
 
 
-def _transform(data: dict[str, bytes], operation: RewriteTransform) -> dict[str, bytes]:
+def _transform(data: dict[str, bytes], operation: RewriteTransform, limits: Limits) -> dict[str, bytes]:
     def name(key: bytes) -> bytes:
         try:
-            return template.render(operation.template, {"value": key}, name="transform", missing="default")
+            return template.render(operation.template, {"value": key}, name="transform", missing="default", limits=limits)
         except template.TemplateError as error:
             step = "parse template" if error.phase == "parse" else f"execute template for key {quote(key)}"
             raise RewriteError(f"transform failed with failed to {step}: {error}") from error

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from eso.errors import EsoError
 from eso.providers.contract import AuthExpired, AuthRejected, Denied, InvalidConfig, Malformed, NotFound, NotYet, Throttled, Unavailable
 from eso.reconcile.externalsecret.readplan import Extract, FindAll, Generate, One, Read
+from eso.template import LIMITS, Limits
 from eso.values.convert import check_keys, convert_keys
 from eso.values.decode import decode_map, decode_value, refuse_null_bytes
 from eso.values.rewrite import rewrite
@@ -34,15 +35,18 @@ class FetchFailed(EsoError):
         self.retryable = cause.retryable  # type: ignore[misc]  # decided by the cause, not by the class
 
 
-def assemble(results: list[tuple[Read, Raw]], *, skip_missing: bool) -> Assembled:
-    """Merges the results in plan order. `skip_missing`: the deletion policy lets a proven not-found contribute nothing."""
+def assemble(results: list[tuple[Read, Raw]], *, skip_missing: bool, limits: Limits = LIMITS) -> Assembled:
+    """Merges the results in plan order. `limits` bound each transform template.
+
+    `skip_missing`: the deletion policy lets a proven not-found contribute nothing.
+    """
     data: dict[str, bytes] = {}
     missing: list[str] = []
     for read, raw in results:
         try:
             if isinstance(raw, EsoError):
                 raise raw
-            data |= shape(read, raw)
+            data |= shape(read, raw, limits)
         except EsoError as error:
             if skip_missing and proven_missing(error):
                 missing.append(missing_text(read))
@@ -51,7 +55,7 @@ def assemble(results: list[tuple[Read, Raw]], *, skip_missing: bool) -> Assemble
     return Assembled(data, tuple(missing))
 
 
-def shape(read: Read, raw: Mapping[str, bytes] | bytes) -> dict[str, bytes]:
+def shape(read: Read, raw: Mapping[str, bytes] | bytes, limits: Limits) -> dict[str, bytes]:
     match read:
         case One(secret_key=key, spec=spec):
             assert isinstance(raw, bytes)
@@ -60,12 +64,12 @@ def shape(read: Read, raw: Mapping[str, bytes] | bytes) -> dict[str, bytes]:
             return {key: value}
         case Generate(entry=entry):
             assert isinstance(raw, Mapping)
-            return check_keys(rewrite(dict(raw), entry.rewrite))
+            return check_keys(rewrite(dict(raw), entry.rewrite, limits))
         case FindAll(entry=entry) | Extract(entry=entry):
             assert isinstance(raw, Mapping)
             source = entry.find or entry.extract
             assert source is not None
-            renamed = rewrite(dict(raw), entry.rewrite) if entry.rewrite else convert_keys(dict(raw), source.conversion_strategy)
+            renamed = rewrite(dict(raw), entry.rewrite, limits) if entry.rewrite else convert_keys(dict(raw), source.conversion_strategy)
             values = decode_map(check_keys(renamed), source.decoding_strategy)
             refuse_null_bytes(values, source.null_byte_policy)
             return values

@@ -13,7 +13,7 @@ from eso.api.externalsecret import ExternalSecret
 from eso.api.hashing import content_hash, owner_hash
 from eso.errors import EsoError, Terminal
 from eso.reconcile.externalsecret.desired import CannotDelete, Change, Create, Delete, Json, Nothing, Patch, bound_to, owners
-from eso.template.apply import DEFAULT_DELIMITERS, Delimiters, Sources
+from eso.template.apply import DEFAULT_TERMS, Sources, Terms
 from eso.template.manifest import render_manifest
 from eso.template.place import member
 
@@ -55,7 +55,7 @@ def hashed(obj: Json) -> str:
     return content_hash(content)
 
 
-def desired_manifest(es: ExternalSecret, live: Json | None, data: Mapping[str, bytes], sources: Sources, delimiters: Delimiters = DEFAULT_DELIMITERS) -> Change:
+def desired_manifest(es: ExternalSecret, live: Json | None, data: Mapping[str, bytes], sources: Sources, terms: Terms = DEFAULT_TERMS) -> Change:
     """Raises ManifestFailed or CannotDelete."""
     policy = es.spec.target.creation_policy
     if not data:
@@ -71,7 +71,7 @@ def desired_manifest(es: ExternalSecret, live: Json | None, data: Mapping[str, b
     if policy == "None":
         return Nothing()
     try:
-        wanted = rendered(es, live, data, sources, delimiters)
+        wanted = rendered(es, live, data, sources, terms)
     except EsoError as error:
         raise ManifestFailed(str(error), fix=error.fix) from error
     if live is None:
@@ -84,7 +84,7 @@ def desired_manifest(es: ExternalSecret, live: Json | None, data: Mapping[str, b
     return Patch(es.target_name, changes, wanted)
 
 
-def rendered(es: ExternalSecret, live: Json | None, data: Mapping[str, bytes], sources: Sources, delimiters: Delimiters) -> Json:
+def rendered(es: ExternalSecret, live: Json | None, data: Mapping[str, bytes], sources: Sources, terms: Terms) -> Json:
     """The whole object as it should be; `live` is not touched. Foreign metadata stays, whatever the policy."""
     manifest, template = es.spec.target.manifest, es.spec.target.template
     assert manifest is not None
@@ -107,7 +107,7 @@ def rendered(es: ExternalSecret, live: Json | None, data: Mapping[str, bytes], s
         else:
             member(obj, "spec")["data"] = text
     else:
-        render_manifest(template, data, sources, obj, delimiters)
+        render_manifest(template, data, sources, obj, terms)
     labels, annotations = meta["labels"], meta["annotations"]
     labels[wellknown.LABEL_MANAGED] = "true"
     annotations[wellknown.ANNOTATION_DATA_HASH] = hashed(obj)

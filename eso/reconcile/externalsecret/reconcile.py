@@ -5,10 +5,10 @@ Neighbours: `runtime.controller` calls it, every other module of this room is on
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from eso.api import wellknown
 from eso.api.externalsecret import EXTERNAL_SECRETS, ExternalSecret, StoreRef
@@ -30,7 +30,10 @@ from eso.reconcile.externalsecret.targets import Key, Targets
 from eso.reconcile.externalsecret.triggers import TARGET_CHANGED
 from eso.runtime.outcome import Done, Outcome, Retry, Wake
 from eso.stores.gate import GateClosed
-from eso.template.apply import DEFAULT_DELIMITERS, Delimiters, Sources
+from eso.template import Limits
+from eso.template.apply import CHEAP, DEFAULT_TERMS, Sources, Terms, costly, out_of_bounds
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class PassSettings:
     cluster_stores: bool = True
     generic_targets: bool = False
     heartbeat_seconds: float = 300.0
-    delimiters: Delimiters = DEFAULT_DELIMITERS
+    terms: Terms = DEFAULT_TERMS
 
 
 class Cache(Protocol):
@@ -53,6 +56,12 @@ class Cache(Protocol):
 
     def store_class(self, namespace: str, ref: StoreRef) -> str | None:
         """`spec.controller` of the store, None when there is no such store. Raises for an unsupported kind."""
+
+
+class Offload(Protocol):
+    """Runs a desk in a thread, a few at a time."""
+
+    def __call__(self, desk: Callable[[Limits], T], limits: Limits, /) -> Awaitable[T]: ...
 
 
 class Meter(Protocol):
@@ -83,9 +92,11 @@ class ReconcileExternalSecret:
         identity: Callable[[str, StoreRef], str | None],
         emit: Callable[[ExternalSecret, Event], None],
         meter: Meter,
+        offload: Offload,
         monotonic: Callable[[], float],
         log: Any,
     ) -> None:
+        self.offload = offload
         self.cache, self.targets, self.generic, self.reader, self.rest, self.settings = cache, targets, generic, reader, rest, settings
         self.identity, self.emit, self.meter, self.monotonic, self.log = identity, emit, meter, monotonic, log
         self._synced: dict[Key, tuple[str, Synced]] = {}  # uid, what this process knows of the last success
@@ -134,14 +145,14 @@ class ReconcileExternalSecret:
                     return come_back(es, synced.due, now, self.phase(es))
                 case Sync(drift=True) if TARGET_CHANGED in wake.reasons:
                     self.meter.drifted(key, target.changed_by if target else "deleted")
-            assembled = assemble(  # 14
-                await gather(read_plan(es), self.reader, es.metadata.namespace, wake.triggered),
-                skip_missing=es.spec.target.deletion_policy != "Retain",
-            )
+            results = await gather(read_plan(es), self.reader, es.metadata.namespace, wake.triggered)  # 14
+            skip_missing = es.spec.target.deletion_policy != "Retain"
+            assembled = await self.compute(lambda limits: assemble(results, skip_missing=skip_missing, limits=limits))
             told = replace(told, missing=assembled.missing)
             live, sources, inputs = await self.before(es, assembled.data)
             told = replace(told, existed=live is not None)
-            change = self.shape(es, live, assembled.data, sources, inputs)  # 15
+            heavy = costly(es.spec.target.template, sources)
+            change = await self.compute(lambda limits: self.shape(es, live, assembled.data, sources, inputs, limits), heavy=heavy)  # 15
             if not isinstance(change, Nothing | Delete) and es.spec.target.creation_policy == "Owner" and es.spec.target.manifest is None:
                 told = replace(told, orphans=await self.delete_orphans(es))
             await self.act(es, change, live, inputs)  # 16
@@ -196,13 +207,24 @@ class ReconcileExternalSecret:
         known = self.targets.record(es.metadata.namespace, es.target_name)
         return (await self.targets.live(es) if known or not data else None), sources, inputs
 
-    def shape(self, es: ExternalSecret, live: Json | None, data: dict[str, bytes], sources: Sources, inputs: bytes) -> Change:
+    async def compute(self, desk: Callable[[Limits], T], *, heavy: bool = False) -> T:
+        """On the loop while it is cheap; what turns out not to be is computed again in a thread, so that nobody else waits for it."""
+        if not heavy:
+            try:
+                return desk(CHEAP)
+            except EsoError as error:
+                if not out_of_bounds(error):
+                    raise
+        return await self.offload(desk, self.settings.terms.limits)
+
+    def shape(self, es: ExternalSecret, live: Json | None, data: dict[str, bytes], sources: Sources, inputs: bytes, limits: Limits) -> Change:
         """The Change; nothing is computed when the target provably is what these inputs led to."""
+        terms = replace(self.settings.terms, limits=limits)
         if es.spec.target.manifest is not None:
-            return desired_manifest(es, live, data, sources, self.settings.delimiters)
+            return desired_manifest(es, live, data, sources, terms)
         if live is None and data and es.spec.target.creation_policy != "None" and self.targets.unchanged(es, inputs):
             return Nothing()
-        return desired(es, live, data, sources, self.settings.delimiters)
+        return desired(es, live, data, sources, terms)
 
     async def act(self, es: ExternalSecret, change: Change, live: Json | None, inputs: bytes) -> None:
         try:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from eso.api.externalsecret import Template
-from eso.template.apply import ApplyFailed, Delimiters, Parts, apply
+from eso.template.apply import ApplyFailed, Terms, Parts, apply
 from eso.template.apply import pairs as parsed
 
 DATA = {"user": b"alice", "password": b"s3cr3t", "bin": b"\xff\x00"}
@@ -147,7 +147,7 @@ def test_the_type_comes_from_the_template() -> None:
 
 def test_delimiters_of_the_process_apply_to_every_part() -> None:
     block = template(data={"a": "[[ .user ]]{{"}, templateFrom=[{"literal": "b: '[[ .user ]]'"}], metadata={"labels": {"l": "[[ .user ]]"}})
-    parts = applied(block, delimiters=Delimiters("[[", "]]"))
+    parts = applied(block, terms=Terms("[[", "]]"))
     assert (parts.data, parts.labels) == ({"a": b"alice{{", "b": b"alice"}, {"l": "alice"})
 
 
