@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
+from eso.api import wellknown
 from eso.api.conditions import condition
 from eso.api.externalsecret import ExternalSecret
 from eso.api.meta import Undecodable
@@ -29,12 +30,14 @@ def lane_of(old: Record | None, new: Record) -> Lane | None:
         synced = isinstance(new, ExternalSecret) and new.status.synced_resource_version and new.metadata.deletion_timestamp is None
         return Lane.PERIODIC if synced else Lane.NEW
     a, b = old.metadata, new.metadata
+    # Our own finalizer comes from a pass that goes on without it: no news.
+    finalizers = tuple(f for f in b.finalizers if f != wellknown.FINALIZER_EXTERNAL_SECRET or f in a.finalizers)
     same = (a.uid, a.generation, a.labels, a.annotations, a.finalizers, a.deletion_timestamp) == (
         b.uid,
         b.generation,
         b.labels,
         b.annotations,
-        b.finalizers,
+        finalizers,
         b.deletion_timestamp,
     )
     return None if same else Lane.NEW

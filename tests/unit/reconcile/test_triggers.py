@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import pytest
+
+from eso.api import wellknown
+from eso.api.externalsecret import ExternalSecret
+from eso.api.meta import ObjectMeta, Undecodable
+from eso.api.secretstore import decode_secret_store
+from eso.reconcile.externalsecret.triggers import ReverseIndex, Triggers, lane_of, tokens_of
+from eso.runtime.outcome import Lane
+from tests.unit.reconcile.objects import NOW, es, target
+
+OURS = wellknown.FINALIZER_EXTERNAL_SECRET
+
+
+def with_meta(one: ExternalSecret, **changes: Any) -> ExternalSecret:
+    return msgspec.structs.replace(one, metadata=msgspec.structs.replace(one.metadata, **changes))
+
+
+SYNCED = {"syncedResourceVersion": "1-x", "refreshTime": "2026-05-01T11:00:00Z", "conditions": [{"type": "Ready", "status": "True"}]}
+
+
+@pytest.mark.parametrize(
+    ("new", "lane"),
+    [
+        pytest.param(es(), Lane.NEW, id="never synced goes first"),
+        pytest.param(es(status=SYNCED), Lane.PERIODIC, id="synced by whoever was here before can wait"),
+        pytest.param(with_meta(es(status=SYNCED), deletion_timestamp=NOW), Lane.NEW, id="a deletion does not wait"),
+        pytest.param(Undecodable(ObjectMeta(name="test-es", namespace="ns"), "why"), Lane.NEW, id="what cannot be read is told soon"),
+    ],
+)
+def test_the_lane_of_an_object_that_is_met(new: ExternalSecret | Undecodable, lane: Lane):
+    assert lane_of(None, new) is lane
+
+
+@pytest.mark.parametrize(
+    ("changes", "lane"),
+    [
+        pytest.param({}, None, id="a status alone"),
+        pytest.param({"resource_version": "2"}, None, id="a version alone"),
+        pytest.param({"generation": 2}, Lane.NEW, id="the spec"),
+        pytest.param({"labels": {"a": "b"}}, Lane.NEW, id="a label"),
+        pytest.param({"annotations": {"a": "b"}}, Lane.NEW, id="an annotation"),
+        pytest.param({"finalizers": ("theirs", "more")}, Lane.NEW, id="a finalizer of others"),
+        pytest.param({"finalizers": ()}, Lane.NEW, id="a finalizer taken off"),
+        pytest.param({"finalizers": ("theirs", OURS)}, None, id="our own finalizer put on"),
+        pytest.param({"finalizers": ("theirs", OURS), "deletion_timestamp": NOW}, Lane.NEW, id="our own finalizer put on, then deleted"),
+        pytest.param({"deletion_timestamp": NOW}, Lane.NEW, id="deleted"),
+        pytest.param({"uid": "another"}, Lane.NEW, id="recreated"),
+    ],
+)
+def test_only_what_a_pass_could_react_to_wakes_an_object(changes: dict[str, Any], lane: Lane | None):
+    before = with_meta(es(status=SYNCED), finalizers=("theirs",))
+    assert lane_of(before, with_meta(before, **changes)) is lane
+
+
+def test_our_finalizer_taken_off_by_somebody_wakes_the_object():
+    before = with_meta(es(), finalizers=(OURS,))
+    assert lane_of(before, with_meta(before, finalizers=())) is Lane.NEW
+
+
+def store(kind: str = "SecretStore", ready: str = "True", generation: int = 1, uid: str = "u") -> Any:
+    meta = {"name": "s", "namespace": "ns" if kind == "SecretStore" else "", "uid": uid, "generation": generation}
+    status = {"conditions": [{"type": "Ready", "status": ready}]} if ready else {}
+    return decode_secret_store(msgspec.json.encode({"kind": kind, "metadata": meta, "spec": {"provider": {"fake": {}}}, "status": status}))
+
+
+STORE_REF = {"name": "s", "kind": "SecretStore"}
+
+
+def test_an_object_depends_on_its_target_its_stores_and_its_sources():
+    one = es(
+        secretStoreRef=STORE_REF,
+        target=target(template={"templateFrom": [{"configMap": {"name": "c", "items": []}}, {"secret": {"name": "t", "items": []}}]}),
+        data=[{"secretKey": "k", "remoteRef": {"key": "r"}, "sourceRef": {"storeRef": {"name": "g", "kind": "ClusterSecretStore"}}}],
+    )
+    assert tokens_of(one) == {
+        ("Target", "ns", "test-secret"),
+        ("SecretStore", "ns", "s"),
+        ("ClusterSecretStore", "", "g"),
+        ("Namespace", "", "ns"),
+        ("ConfigMap", "ns", "c"),
+        ("Secret", "ns", "t"),
+    }
+
+
+def test_a_target_of_another_kind_is_found_by_its_kind():
+    one = es(target={"name": "m", "manifest": {"apiVersion": "v1", "kind": "ConfigMap"}})
+    assert tokens_of(one) == {("v1/ConfigMap", "ns", "m")}
+
+
+def test_the_reverse_index_follows_what_an_object_depends_on():
+    index = ReverseIndex()
+    a, b = ("SecretStore", "ns", "a"), ("SecretStore", "ns", "b")
+    index.put(("ns", "two"), [a])
+    index.put(("ns", "one"), [a, b, a])
+    assert index.keys(a) == (("ns", "one"), ("ns", "two")) and index.keys(b) == (("ns", "one"),)
+    index.put(("ns", "one"), [b])
+    assert index.keys(a) == (("ns", "two"),)
+    index.drop(("ns", "two"))
+    index.drop(("ns", "never"))
+    assert a not in index and b in index
+
+
+class Watched:
+    """Objects by key, and what was put on the queue."""
+
+    def __init__(self, *objects: ExternalSecret) -> None:
+        self.added: list[tuple[tuple[str, str], Lane, str, datetime | None]] = []
+        self.objects = {(o.namespace, o.name): o for o in objects}
+        self.triggers = Triggers(ReverseIndex(), lambda *args: self.added.append(args), self.objects.get, lambda: NOW)
+        for one in objects:
+            self.triggers.external_secret(None, one)
+        self.added.clear()
+
+    @property
+    def woken(self) -> list[str]:
+        return [key[1] for key, *_ in self.added]
+
+
+def reader_of_s(name: str, ready: str, **spec: Any) -> ExternalSecret:
+    status = {"conditions": [{"type": "Ready", "status": ready}]} if ready else {}
+    return es(name=name, secretStoreRef=STORE_REF, status=status, **spec)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "woken"),
+    [
+        pytest.param(store(ready=""), store(), ["failed", "fresh"], id="turned Ready: only those that wait for it"),
+        pytest.param(None, store(), ["failed", "fresh"], id="met as Ready: only those that wait for it"),
+        pytest.param(store(), store(), [], id="still Ready: nobody"),
+        pytest.param(store(), store(ready="False"), [], id="no longer Ready: nobody, nothing can be read"),
+        pytest.param(store(), store(generation=2), ["failed", "fine", "fresh"], id="edited: everybody"),
+        pytest.param(store(), store(uid="other", ready=""), ["failed", "fine", "fresh"], id="recreated: everybody"),
+    ],
+)
+def test_a_store_wakes_its_readers(old: Any, new: Any, woken: list[str]):
+    world = Watched(reader_of_s("fine", "True"), reader_of_s("failed", "False"), reader_of_s("fresh", ""), es(name="stranger"))
+    world.triggers.store(old, new)
+    assert sorted(world.woken) == woken
+    assert {(lane, at) for _, lane, _, at in world.added} <= {(Lane.EVENT, NOW)}
+
+
+def test_a_changed_target_wakes_its_objects_as_drift_and_asks_for_no_new_read():
+    world = Watched(es(name="one", target=target()), es(name="two", target=target()), es(name="other"))
+    world.triggers.target("ns", "test-secret")
+    assert world.added == [(("ns", name), Lane.DRIFT, "target changed", None) for name in ("one", "two")]
+
+
+def test_an_immediate_target_goes_before_everything_else():
+    world = Watched(es(name="now", target=target(immediate=True)), es(name="then", target=target()))
+    world.triggers.target("ns", "test-secret")
+    assert [(key[1], lane) for key, lane, *_ in world.added] == [("now", Lane.NEW), ("then", Lane.DRIFT)]
+
+
+@pytest.mark.parametrize(("new", "woken"), [({"team": "b"}, ["one"]), ({"team": "a"}, [])], ids=["changed labels", "the same labels"])
+def test_labels_of_a_namespace_wake_those_that_read_cluster_stores(new: dict[str, str], woken: list[str]):
+    world = Watched(es(name="one", secretStoreRef={"name": "g", "kind": "ClusterSecretStore"}), es(name="two", secretStoreRef=STORE_REF))
+    world.triggers.namespace("ns", {"team": "a"}, new)
+    assert world.woken == woken
+
+
+def test_an_object_that_is_gone_runs_once_more_and_depends_on_nothing():
+    one = es(name="one", target=target())
+    world = Watched(one)
+    world.triggers.external_secret(one, None)
+    assert world.added == [(("ns", "one"), Lane.NEW, "deleted", None)]
+    world.added.clear()
+    world.triggers.target("ns", "test-secret")
+    assert world.added == []
+
+
+def test_an_object_that_can_no_longer_be_read_depends_on_nothing():
+    one = es(name="one", target=target())
+    world = Watched(one)
+    world.triggers.external_secret(one, Undecodable(msgspec.structs.replace(one.metadata, generation=2), "why"))
+    assert world.woken == ["one"]
+    assert not list(world.triggers.index.keys(("Target", "ns", "test-secret")))
