@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from eso.api.externalsecret import Template
-from eso.template.apply import ApplyFailed, Terms, Parts, apply
+from eso.template.apply import ApplyFailed, Parts, Terms, apply
 from eso.template.apply import pairs as parsed
 
 DATA = {"user": b"alice", "password": b"s3cr3t", "bin": b"\xff\x00"}
