@@ -40,7 +40,11 @@ TELLING = 6  # bytes from which on a value is looked for in messages
 
 
 class ApplyFailed(EsoError):
-    """Rendering, decoding or merging failed; the text is what follows `could not apply template: `."""
+    """Rendering, decoding or merging failed; the text is what follows `could not apply template: `. `bounds`: a limit ended it."""
+
+    def __init__(self, message: str, *, fix: str = "", bounds: bool = False) -> None:
+        super().__init__(message, fix=fix)
+        self.bounds = bounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +141,8 @@ class Block:
         except TemplateError as error:
             # Some functions quote their argument when they fail: a value has no place in an Event. Shorter ones could be words of the message.
             told = without(str(error), [value for value in self.data.values() if len(value) >= TELLING])
-            raise ApplyFailed(f"unable to execute template at key {key}: unable to {error.verb} template at key {key}: {told}", fix=error.fix) from None
+            text = f"unable to execute template at key {key}: unable to {error.verb} template at key {key}: {told}"
+            raise ApplyFailed(text, fix=error.fix, bounds=error.phase == "bounds") from None
 
     def text(self, text: str, *, label: str = "", secret: bool = False) -> bytes:
         """A text of scope KeysAndValues, rendered once. It is its own name, unless a `label` stands in for it."""
@@ -268,7 +273,7 @@ def costly(template: Template | None, sources: Sources) -> bool:
 def out_of_bounds(error: BaseException | None) -> bool:
     """Did a limit end it? With CHEAP that only means: not here."""
     while error is not None:
-        if isinstance(error, BoundsExceeded) or (isinstance(error, TemplateError) and error.phase == "bounds"):
+        if isinstance(error, BoundsExceeded) or (isinstance(error, ApplyFailed) and error.bounds):
             return True
         error = error.__cause__
     return False

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from eso.api.externalsecret import Template
-from eso.template.apply import ApplyFailed, Parts, Terms, apply
+from eso.template.apply import CHEAP, ApplyFailed, Parts, Terms, apply, out_of_bounds
 from eso.template.apply import pairs as parsed
 
 DATA = {"user": b"alice", "password": b"s3cr3t", "bin": b"\xff\x00"}
@@ -261,3 +261,18 @@ def test_a_function_that_quotes_its_argument_does_not_show_a_value() -> None:
         with pytest.raises(ApplyFailed, match=r"\*\*\*") as failed:
             applied(template(data={"t": text}))
         assert "s3cr3t" not in str(failed.value) and "czNjcjN0" not in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("block", "limit"),
+    [
+        pytest.param({"data": {"a": "{{ range 1000000 }}{{ end }}"}}, True, id="too many steps in data"),
+        pytest.param({"templateFrom": [{"literal": "{{ range 1000000 }}{{ end }}"}]}, True, id="too many steps in a literal"),
+        pytest.param({"templateFrom": [{"literal": 'a: [{{ repeat 200000 "x," }}]'}]}, True, id="too much YAML"),
+        pytest.param({"data": {"a": "{{ .nope }}"}}, False, id="a plain mistake"),
+    ],
+)
+def test_who_must_not_wait_can_tell_a_limit_from_a_mistake(block: dict[str, Any], limit: bool) -> None:
+    with pytest.raises(ApplyFailed) as failure:
+        applied(template(**block), terms=Terms(limits=CHEAP))
+    assert out_of_bounds(failure.value) is limit
