@@ -12,12 +12,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from eso.app.version import VERSION
 from eso.cli.inputs import BadInput, Given, from_cluster, given, templated
 from eso.cli.output import diff_text, json_text, secret_yaml, yaml_text
 from eso.errors import EsoError
 from eso.reconcile.externalsecret.desired import Create, Delete, Nothing, Patch, desired
 from eso.template.apply import apply
+from eso.version import VERSION
 
 EXAMPLES = """examples:
   eso render -f externalsecret.yaml --data data.yaml

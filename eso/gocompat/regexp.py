@@ -6,6 +6,7 @@ Neighbours: values.rewrite, template functions, providers for `find.name.regexp`
 from __future__ import annotations
 
 import re
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -174,9 +175,10 @@ class Regexp:
 def compile(pattern: bytes | str) -> Regexp:
     """Raises RegexpError."""
     source = pattern.encode("utf-8", "surrogatepass") if isinstance(pattern, str) else pattern
-    if (known := _cache.get(source)) is not None:
-        _cache.move_to_end(source)
-        return known
+    with _lock:  # templates are rendered in threads too
+        if (known := _cache.get(source)) is not None:
+            _cache.move_to_end(source)
+            return known
     grouped = _compiled(source, capturing=True)
     if grouped.groups > MAX_GROUPS:
         raise RegexpError("expression too large", source)
@@ -185,9 +187,10 @@ def compile(pattern: bytes | str) -> Regexp:
     if grouped.programsize > CACHED_PROGRAM_SIZE:
         re2.purge()  # the library keeps 128 expressions of its own: none of them may be a large one
         return made
-    _cache[source] = made
-    if len(_cache) > CACHED:
-        _cache.popitem(last=False)
+    with _lock:
+        _cache[source] = made
+        if len(_cache) > CACHED:
+            _cache.popitem(last=False)
     return made
 
 
@@ -197,6 +200,7 @@ def quote_meta(text: bytes) -> bytes:
 
 
 _cache: OrderedDict[bytes, Regexp] = OrderedDict()
+_lock = threading.Lock()
 
 
 class _Subject:

@@ -17,7 +17,7 @@ from eso.errors import EsoError
 from eso.gocompat import base64
 from eso.gocompat.text import format_float, runes
 from eso.observe.redact import without
-from eso.template import LIMITS, Limits, TemplateError
+from eso.template import LIMITS, Limits, TemplateError, jinja
 from eso.template.bounds import BoundsExceeded, Budget
 from eso.template.functions import SLOW
 from eso.template.functions.yamls import Tree, YamlError, load
@@ -33,7 +33,7 @@ class Engine(Protocol):
     def __call__(self, source: str, data: Mapping[str, bytes], *, name: str, left: str, right: str, keep: bool, limits: Limits) -> bytes: ...
 
 
-ENGINES: dict[str, Engine] = {"v2": engine_v2.render}
+ENGINES: dict[str, Engine] = {"v2": engine_v2.render, "jinja2": jinja.render}
 """`engineVersion` → who renders."""
 
 TELLING = 6  # bytes from which on a value is looked for in messages
