@@ -78,7 +78,8 @@ def flat(es: ExternalSecret, secret: Json) -> dict[str, str]:
     meta = secret["metadata"]
     found = {f"data.{k}": v for k, v in (secret.get("data") or {}).items()}
     for part in ("labels", "annotations"):
-        found |= {f"metadata.{part}.{k}": v for k, v in (meta.get(part) or {}).items()}
+        # kubectl's own annotation is on the live object only: the manifest in the file cannot hold itself.
+        found |= {f"metadata.{part}.{k}": v for k, v in (meta.get(part) or {}).items() if k != wellknown.ANNOTATION_LAST_APPLIED}
     for reference in meta.get("ownerReferences") or []:
         found[f"metadata.ownerReferences.{reference.get('kind')}/{reference.get('name')}"] = "controller" if reference.get("controller") else "owner"
     found |= {f"metadata.finalizers.{name}": "present" for name in meta.get("finalizers") or []}
