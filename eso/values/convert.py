@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Final
 
-from eso.errors import Terminal
+from eso.errors import EsoError
 from eso.gocompat import text as gotext
 
 MAX_BYTES: Final = 253
 _PLAIN: Final = re.compile(r"[-._a-zA-Z0-9]*")
 
 
-class KeyRefused(Terminal):
+class KeyRefused(EsoError):
     """A key cannot be used; the message names it."""
 
 

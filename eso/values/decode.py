@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from eso.errors import Terminal
+from eso.errors import EsoError
 from eso.gocompat import base64
 from eso.gocompat.text import quote, shown
 
 
-class DecodingError(Terminal):
+class DecodingError(EsoError):
     """The value is not of the form the strategy asks for, or there is no such strategy."""
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from eso.errors import Terminal
+from eso.errors import EsoError
 from eso.gocompat import jsonenc
 from eso.gocompat import text as gotext
 from eso.values import gjsonpath
@@ -20,7 +20,7 @@ WORK_LIMIT: Final = 1 << 20
 """Bytes that one look-up may read or produce, beside eight times the document."""
 
 
-class PathRefused(Terminal):
+class PathRefused(EsoError):
     """The path asks for more work than a look-up may take; this is no "not found"."""
 
 

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from eso.errors import Terminal
+from eso.errors import EsoError
 from eso.gocompat import jsonenc
 from eso.gocompat import text as gotext
 from eso.values import gjson
@@ -19,7 +19,7 @@ Variant = Literal["raw", "typed", "string"]
 _RAW: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-class NotAMap(Terminal):
+class NotAMap(EsoError):
     """The document is no JSON object, or a member is not of the form asked for."""
 
 

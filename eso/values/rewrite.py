@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 from eso import template
 from eso.api.externalsecret import Rewrite, RewriteMerge, RewriteRegexp, RewriteTransform
-from eso.errors import EsoError, Terminal
+from eso.errors import EsoError
 from eso.gocompat import jsonenc, regexp
 from eso.gocompat.text import quote, shown
 from eso.template import LIMITS, Limits
 from eso.values import jsonmap
 
 
-class RewriteError(Terminal):
+class RewriteError(EsoError):
     """An operation cannot be applied; the message tells its place in the list."""
 
 

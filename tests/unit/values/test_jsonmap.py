@@ -144,7 +144,7 @@ def test_any_bytes_are_a_map_or_refused(document: bytes, variant: Variant) -> No
     try:
         assert isinstance(to_map(document, variant), dict)
     except NotAMap as error:
-        assert not error.retryable  # one of two outcomes
+        assert error.retryable  # the backend may hold a map tomorrow
 
 
 @given(flat)
