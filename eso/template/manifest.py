@@ -67,13 +67,13 @@ def one(target: str, key: str, value: bytes, obj: Json, limits: Limits) -> None:
     """Scope Values: text under its key for what has keys; at a path the key does not count, and the text is YAML if it can be."""
     match (target or "Data").casefold():
         case "labels" | "annotations" as part:
-            member(obj["metadata"], part)[key] = runes(value)
+            member(member(obj, "metadata"), part)[key] = runes(value)
         case "data" | "spec" as part:
             member(obj, part)[key] = runes(value)
         case _:
             try:
                 parsed = plain(load(Budget(limits, WORLD), value))
-            except (YamlError, BoundsExceeded):
+            except YamlError:
                 parsed = runes(value)
             place(obj, target, parsed, merge=False)
 
