@@ -93,7 +93,8 @@ class Targets:
         key = (record.namespace, record.name)
         written = self._written.get(key)
         if new is None:
-            self._written.pop(key, None)
+            if self._written.pop(key, None) is not None:
+                self._doubtful.add(key)  # the watch is behind our own write: what is gone may be what was there before it
             self._verified.pop(key, None)
             return True
         if written is None:
