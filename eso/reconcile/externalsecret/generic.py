@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import orjson
 
 from eso.api import wellknown
@@ -18,12 +19,46 @@ from eso.api.meta import Resource
 from eso.errors import EsoError
 from eso.kube.informer import Informer
 from eso.kube.inuse import InformersInUse
-from eso.kube.rest import ApiError, Rest
+from eso.kube.rest import ApiError, Forbidden, Rest, UnknownResource
 from eso.kube.rest import NotFound as ApiNotFound
 from eso.reconcile.externalsecret.decide import Seen
-from eso.reconcile.externalsecret.desired import Change, Create, Delete, Json, Patch, bound_to
-from eso.reconcile.externalsecret.manifest import TargetUnreadable, intact
-from eso.reconcile.externalsecret.targets import Key, TargetRecord, target_record
+from eso.reconcile.externalsecret.desired import Change, Create, Delete, Json, Patch, controlled_by
+from eso.reconcile.externalsecret.manifest import Left, NoSuchKind, TargetUnreadable, intact, left_behind
+from eso.reconcile.externalsecret.targets import Key, last_manager
+
+Token = tuple[str, str, str, str]  # apiVersion, kind, namespace, name
+
+
+class GenericRecord(msgspec.Struct, frozen=True, gc=False):
+    """What is kept of a managed object. `generation` 0: the kind has none."""
+
+    namespace: str
+    name: str
+    resource_version: str
+    generation: int = 0
+    data_hash: str = ""
+
+
+class _Meta(msgspec.Struct):
+    name: str = ""
+    namespace: str = ""
+    resourceVersion: str = ""
+    generation: int = 0
+    annotations: dict[str, str] | None = None
+
+
+class _Partial(msgspec.Struct):
+    metadata: _Meta
+
+
+_partial = msgspec.json.Decoder(_Partial)
+
+
+def generic_record(raw: bytes | msgspec.Raw) -> GenericRecord:
+    """Metadata of one object → the record."""
+    meta = _partial.decode(raw).metadata
+    marked = (meta.annotations or {}).get(wellknown.ANNOTATION_DATA_HASH, "")
+    return GenericRecord(meta.namespace, meta.name, meta.resourceVersion, meta.generation, marked)
 
 
 class GenericTargets:
@@ -32,18 +67,20 @@ class GenericTargets:
     def __init__(self, rest: Rest, changed: Callable[[str, str, str, str], None], *, namespace: str, log: Any) -> None:
         self.rest, self.changed, self.namespace, self.log = rest, changed, namespace, log
         self._resources: dict[tuple[str, str], Resource] = {}
-        self._informers: InformersInUse[TargetRecord] = InformersInUse(self._informer)
-        self._written: dict[tuple[str, str, str, str], str] = {}
+        self._informers: InformersInUse[GenericRecord] = InformersInUse(self._informer)
+        self._tokens: dict[Key, Token] = {}  # ExternalSecret → its target
+        self._known: dict[Token, str] = {}  # the resourceVersion that was read or written last
+        self._left: dict[Token, Left] = {}
 
     async def run(self) -> None:
         """The informers of the kinds in use live here, until cancelled."""
         await self._informers.run()
 
-    def _informer(self, resource: Resource) -> Informer[TargetRecord]:
+    def _informer(self, resource: Resource) -> Informer[GenericRecord]:
         return Informer(
             self.rest,
             resource,
-            target_record,
+            generic_record,
             lambda old, new: self._moved(resource, old, new),
             namespace=self.namespace,
             label_selector=f"{wellknown.LABEL_MANAGED}=true",
@@ -51,14 +88,20 @@ class GenericTargets:
             log=self.log,
         )
 
-    def _moved(self, resource: Resource, old: TargetRecord | None, new: TargetRecord | None) -> None:
+    def _moved(self, resource: Resource, old: GenericRecord | None, new: GenericRecord | None) -> None:
         record = new or old
         assert record is not None
-        key = (resource.api_version, resource.kind, record.namespace, record.name)
-        if new is not None and self._written.get(key) == new.resource_version:
-            return  # the echo of our own write
-        self._written.pop(key, None)
-        self.changed(*key)
+        token = (resource.api_version, resource.kind, record.namespace, record.name)
+        known = self._known.get(token)
+        if new is None:
+            self._known.pop(token, None)
+        elif known is None and old is None:
+            return  # nobody read it yet, so its own pass is still to come
+        elif known is not None and int(new.resource_version) <= int(known):
+            return  # the echo of our own write, or of what we have read
+        elif old is not None and new.generation and (old.generation, old.data_hash) == (new.generation, new.data_hash):
+            return  # its status moved, or labels of others
+        self.changed(*token)
 
     async def resource(self, api_version: str, kind: str) -> Resource:
         """Asks the API server how the kind is called in URLs. Raises TargetUnreadable."""
@@ -68,8 +111,10 @@ class GenericTargets:
         group, _, version = api_version.rpartition("/")
         try:
             raw = await self.rest.read(f"/apis/{group}/{version}" if group else f"/api/{version}")
+        except UnknownResource as error:
+            raise no_such_kind(api_version, kind) from error
         except ApiError as error:
-            raise TargetUnreadable(f"failed to get target resource: {error}", fix=f"install the CRD of {api_version}, Kind={kind}") from error
+            raise TargetUnreadable(f"failed to get target resource: {error}", fix=error.fix) from error
         for entry in orjson.loads(raw).get("resources") or []:
             if entry.get("kind") == kind and "/" not in entry.get("name", ""):
                 found = Resource(group, version, entry["name"], kind, bool(entry.get("namespaced")))
@@ -77,58 +122,83 @@ class GenericTargets:
                     raise TargetUnreadable(f"failed to get target resource: {kind} is cluster-scoped", fix="only kinds that live in a namespace can be targets")
                 self._resources[api_version, kind] = found
                 return found
-        raise TargetUnreadable(f'failed to get target resource: no matches for kind "{kind}" in version "{api_version}"', fix="check target.manifest")
+        raise no_such_kind(api_version, kind)
 
     async def live(self, es: ExternalSecret) -> Json | None:
         """The object as it is now, None when it proven does not exist. Raises TargetUnreadable."""
         resource = await self._resource_of(es)
         try:
             raw = await self.rest.get(resource, es.metadata.namespace, es.target_name)
+        except UnknownResource as error:
+            self._resources.pop((resource.api_version, resource.kind), None)
+            raise no_such_kind(resource.api_version, resource.kind) from error
         except ApiError as error:
-            fix = f"let the operator's ServiceAccount get, create, patch and delete {resource.plural}" if error.status == 403 else error.fix
-            raise TargetUnreadable(f"failed to get target resource: {error}", fix=fix) from error
+            raise TargetUnreadable(f"failed to get target resource: {error}", fix=granting(error, resource)) from error
         return None if raw is None else orjson.loads(raw)
 
-    @staticmethod
-    def seen(es: ExternalSecret, live: Json | None) -> Seen | None:
-        """What decide needs; an object without our label is simply not valid. Raises EsoError for a managed object without content."""
-        return None if live is None else Seen(True, intact(es, live))
+    async def look(self, es: ExternalSecret) -> Seen | None:
+        """What decide needs; an object without our label is simply not valid. Raises TargetUnreadable or ManifestFailed."""
+        live = await self.live(es)
+        if live is None:
+            return None
+        valid = intact(live, self.left(es))
+        if valid:
+            self._follow(await self._resource_of(es), es, live["metadata"]["resourceVersion"])
+        return Seen(True, valid, "" if valid else last_manager(live["metadata"]))
+
+    def left(self, es: ExternalSecret) -> Left | None:
+        """What the API server made of our last write, where it added to it."""
+        return self._left.get(token_of(es))
 
     async def apply(self, es: ExternalSecret, change: Change, live: Json | None) -> None:
         """One write at most. Raises the API's errors."""
+        if es.spec.target.creation_policy == "None":
+            return
         resource = await self._resource_of(es)
+        version = ""
         try:
             match change:
                 case Create(body):
-                    self._remember(resource, await self.rest.create(resource, es.metadata.namespace, body))
-                case Patch(name=name, body=body):
-                    self._remember(resource, await self.rest.patch(resource, es.metadata.namespace, name, body))
+                    version = self._wrote(es, body, await self.rest.create(resource, es.metadata.namespace, body, field_manager=es.field_manager))
+                case Patch(name=name, body=body, after=after):
+                    version = self._wrote(es, after, await self.rest.patch(resource, es.metadata.namespace, name, body, field_manager=es.field_manager))
                 case Delete() if live is not None:
                     await self._delete(resource, live)
         except ApiError as error:
             verb = {Create: "create", Patch: "update", Delete: "delete"}.get(type(change), "write")
             error.message = f"failed to {verb} target resource: {error.message}"
+            error.fix = error.fix or granting(error, resource)
             raise
-        if es.spec.target.creation_policy != "None":
-            self._informers.use(resource, (es.metadata.namespace, es.metadata.name))
+        self._follow(resource, es, version)
 
     async def delete_owned(self, es: ExternalSecret) -> bool:
-        """Deletion of the ExternalSecret: the object goes only if it is bound to us. A kind that is gone has nothing to delete."""
+        """Deletion of the ExternalSecret: the object goes only if its controller reference has our uid. A kind that is gone has nothing to delete.
+
+        What we may not touch any more is left to the garbage collector, which goes by the same reference: a Role that was deleted before the
+        ExternalSecret, as when a namespace goes, must not keep it for ever.
+        """
         try:
             live = await self.live(es)
-        except TargetUnreadable as error:
-            if "no matches for kind" in str(error):
+            if live is None or not controlled_by(live, es):
                 return False
-            raise
-        if live is None or not bound_to(live, es):
+            await self._delete(await self._resource_of(es), live)
+        except NoSuchKind:
             return False
-        await self._delete(await self._resource_of(es), live)
+        except (TargetUnreadable, Forbidden) as error:
+            if not isinstance(error, Forbidden) and not isinstance(error.__cause__, Forbidden):
+                raise
+            self.log.warning("the target is left to the garbage collector", name=es.name, namespace=es.namespace, error=str(error))
+            return False
         return True
 
     def release(self, key: Key) -> None:
         """The ExternalSecret is gone: a kind that nobody uses any more is not watched any longer."""
         for resource in self._informers.resources():
             self._informers.release(resource, key)
+        token = self._tokens.pop(key, None)
+        if token is not None:
+            self._known.pop(token, None)
+            self._left.pop(token, None)
 
     def watched(self) -> list[Resource]:
         """Every kind that is followed."""
@@ -140,11 +210,46 @@ class GenericTargets:
             raise EsoError("the target is a Secret")
         return await self.resource(manifest.api_version, manifest.kind)
 
+    def _follow(self, resource: Resource, es: ExternalSecret, version: str) -> None:
+        """Watch the kind on behalf of `es`, and no other kind that it had before; `version` is what we know of the target already."""
+        key, token = (es.metadata.namespace, es.metadata.name), token_of(es)
+        if self._tokens.get(key) != token:
+            self.release(key)
+            self._tokens[key] = token
+        if version:
+            self._known[token] = version
+        self._informers.use(resource, key)
+
     async def _delete(self, resource: Resource, live: Json) -> None:
         meta = live["metadata"]
         with contextlib.suppress(ApiNotFound):
             await self.rest.delete(resource, meta["namespace"], meta["name"], uid=meta["uid"], resource_version=meta["resourceVersion"])
 
-    def _remember(self, resource: Resource, raw: bytes) -> None:
-        record = target_record(raw)
-        self._written[resource.api_version, resource.kind, record.namespace, record.name] = record.resource_version
+    def _wrote(self, es: ExternalSecret, sent: Json, reply: bytes) -> str:
+        """The new resourceVersion; remembers what was added to what we sent, so that it is not taken for drift."""
+        stored: Json = orjson.loads(reply)
+        left = left_behind(sent, stored)
+        if left is None:
+            self._left.pop(token_of(es), None)
+        else:
+            self._left[token_of(es)] = left
+        version: str = stored["metadata"]["resourceVersion"]
+        return version
+
+
+def token_of(es: ExternalSecret) -> Token:
+    manifest = es.spec.target.manifest
+    assert manifest is not None
+    return manifest.api_version, manifest.kind, es.metadata.namespace, es.target_name
+
+
+def no_such_kind(api_version: str, kind: str) -> NoSuchKind:
+    return NoSuchKind(
+        f'failed to get target resource: no matches for kind "{kind}" in version "{api_version}"', fix="install its CRD, or correct spec.target.manifest"
+    )
+
+
+def granting(error: ApiError, resource: Resource) -> str:
+    if not isinstance(error, Forbidden):
+        return error.fix
+    return f"let the operator's ServiceAccount get, list, watch, create, patch and delete {resource.plural}"

@@ -6,13 +6,15 @@ Neighbours: desired.py is the same for Secrets and lends its rules of ownership;
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from eso.api import wellknown
 from eso.api.externalsecret import ExternalSecret
 from eso.api.hashing import content_hash, owner_hash
 from eso.errors import EsoError, Terminal
-from eso.reconcile.externalsecret.desired import CannotDelete, Change, Create, Delete, Json, Nothing, Patch, bound_to, owners
+from eso.gocompat.text import runes
+from eso.reconcile.externalsecret.desired import CannotDelete, Change, Create, Delete, Json, Nothing, Patch, bound_to, owned_keys, owners, without
 from eso.template.apply import DEFAULT_TERMS, Sources, Terms
 from eso.template.manifest import render_manifest
 from eso.template.place import member
@@ -27,7 +29,20 @@ class ManifestFailed(EsoError):
 
 
 class TargetUnreadable(EsoError):
-    """The live object could not be read: no permission, no such kind, no answer."""
+    """The live object could not be read: no permission, no answer."""
+
+
+class NoSuchKind(TargetUnreadable):
+    """The API server does not serve the kind: nothing of it can exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A write that the API server completed with defaults: the data-hash annotation, what we sent and what it stored, as hashes."""
+
+    mark: str
+    sent: str
+    stored: str
 
 
 def refuse(es: ExternalSecret, *, enabled: bool) -> None:
@@ -41,11 +56,31 @@ def refuse(es: ExternalSecret, *, enabled: bool) -> None:
             raise ManifestRefused(f"target.manifest.{field} is required")
 
 
-def intact(es: ExternalSecret, live: Json | None) -> bool:
-    """Section 9.2, step 2: managed, and with the content that we left. Raises EsoError for a managed object without content."""
+def intact(live: Json | None, left: Left | None = None) -> bool:
+    """Section 9.2, step 2: managed, and with the content that we left. Raises ManifestFailed for a managed object without content."""
     if live is None or (live["metadata"].get("labels") or {}).get(wellknown.LABEL_MANAGED) != "true":
         return False
-    return bool((live["metadata"].get("annotations") or {}).get(wellknown.ANNOTATION_DATA_HASH) == hashed(live))
+    try:
+        content = hashed(live)
+    except EsoError as error:
+        raise ManifestFailed(str(error), fix="delete the object, or take the managed label off it") from error
+    mark = mark_of(live)
+    return mark == content or (left is not None and left.mark == mark and left.stored == body_hash(live))
+
+
+def mark_of(obj: Json) -> str:
+    return str((obj["metadata"].get("annotations") or {}).get(wellknown.ANNOTATION_DATA_HASH, ""))
+
+
+def body_hash(obj: Json) -> str:
+    """Over everything that is ours to write, metadata apart."""
+    return content_hash({k: v for k, v in obj.items() if k not in ("apiVersion", "kind", "metadata", "status")})
+
+
+def left_behind(sent: Json, stored: Json) -> Left | None:
+    """None when the API server stored just what we sent."""
+    left = Left(mark_of(sent), body_hash(sent), body_hash(stored))
+    return None if left.sent == left.stored else left
 
 
 def hashed(obj: Json) -> str:
@@ -55,8 +90,10 @@ def hashed(obj: Json) -> str:
     return content_hash(content)
 
 
-def desired_manifest(es: ExternalSecret, live: Json | None, data: Mapping[str, bytes], sources: Sources, terms: Terms = DEFAULT_TERMS) -> Change:
-    """Raises ManifestFailed or CannotDelete."""
+def desired_manifest(
+    es: ExternalSecret, live: Json | None, data: Mapping[str, bytes], sources: Sources, terms: Terms = DEFAULT_TERMS, left: Left | None = None
+) -> Change:
+    """`left`: what became of our last write, when it was completed. Raises ManifestFailed or CannotDelete."""
     policy = es.spec.target.creation_policy
     if not data:
         match es.spec.target.deletion_policy:
@@ -76,7 +113,8 @@ def desired_manifest(es: ExternalSecret, live: Json | None, data: Mapping[str, b
         raise ManifestFailed(str(error), fix=error.fix) from error
     if live is None:
         return Nothing("missing") if policy == "Merge" else Create(wanted)
-    changes = merge_diff(live, wanted)
+    settled = left is not None and (left.sent, left.stored) == (body_hash(wanted), body_hash(live))
+    changes = merge_diff(live, {**live, "metadata": wanted["metadata"]} if settled else wanted)
     if not changes:
         return Nothing()
     meta = changes.setdefault("metadata", {})
@@ -85,30 +123,33 @@ def desired_manifest(es: ExternalSecret, live: Json | None, data: Mapping[str, b
 
 
 def rendered(es: ExternalSecret, live: Json | None, data: Mapping[str, bytes], sources: Sources, terms: Terms) -> Json:
-    """The whole object as it should be; `live` is not touched. Foreign metadata stays, whatever the policy."""
+    """The whole object as it should be; `live` is not touched. Foreign metadata stays, whatever the policy; content only where we merge."""
     manifest, template = es.spec.target.manifest, es.spec.target.template
     assert manifest is not None
-    keep = es.spec.target.creation_policy in ("Merge", "CreateOrMerge")
-    content = "data" if manifest.kind in ("ConfigMap", "Secret") else "spec"
-    obj: Json = {"apiVersion": manifest.api_version, "kind": manifest.kind, "metadata": {"name": es.target_name, "namespace": es.metadata.namespace}}
-    if live is None:
-        obj[content] = {}
+    identity = {"name": es.target_name, "namespace": es.metadata.namespace}
+    obj: Json = {"apiVersion": manifest.api_version, "kind": manifest.kind, "metadata": dict(identity)}
+    if live is not None and es.spec.target.creation_policy in ("Merge", "CreateOrMerge"):
+        obj = copied(live)
     else:
-        obj = copied(live) if keep else {**copied(live), content: {}}
+        obj["data" if manifest.kind in ("ConfigMap", "Secret") else "spec"] = {}
+        obj |= {key: copied(live[key]) for key in ("metadata", "status") if live is not None and key in live}
     meta = obj["metadata"]
-    labels, annotations = dict(meta.get("labels") or {}), dict(meta.get("annotations") or {})
-    labels |= es.metadata.labels if template is None else template.metadata.labels
-    annotations |= es.metadata.annotations if template is None else template.metadata.annotations
-    meta["labels"], meta["annotations"] = labels, annotations
+    for part, own in (("labels", es.metadata.labels), ("annotations", es.metadata.annotations)):
+        known = without(meta.get(part) or {}, owned_keys(meta, es.field_manager, "f:metadata", f"f:{part}"))
+        meta[part] = known | (own if template is None else getattr(template.metadata, part))
     if template is None:
-        text = {key: value.decode(errors="replace") for key, value in data.items()}
+        text = {key: runes(value) for key, value in data.items()}
         if manifest.kind == "ConfigMap":
             obj["data"] = text
         else:
             member(obj, "spec")["data"] = text
     else:
         render_manifest(template, data, sources, obj, terms)
-    labels, annotations = meta["labels"], meta["annotations"]
+    # A path may lead anywhere: which object this is and whose stays our business.
+    obj |= {"apiVersion": manifest.api_version, "kind": manifest.kind}
+    meta = member(obj, "metadata")
+    meta |= identity
+    labels, annotations = member(meta, "labels"), member(meta, "annotations")
     labels[wellknown.LABEL_MANAGED] = "true"
     annotations[wellknown.ANNOTATION_DATA_HASH] = hashed(obj)
     references = owners(es, meta)

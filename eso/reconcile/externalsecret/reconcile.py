@@ -165,9 +165,11 @@ class ReconcileExternalSecret:
             report = failed(es, error, told)
         else:
             due = slot(es, now, self.phase(es), now)
-            self._synced[key] = (es.metadata.uid, Synced(synced_resource_version(es.metadata), now.replace(microsecond=0), due))
+            synced = Synced(synced_resource_version(es.metadata), now.replace(microsecond=0), due)
             report = succeeded(es, change, told, come_back(es, due, now, self.phase(es)))  # 17
         await self.publish(es, report, now)  # 13  status and Events, only if different
+        if report.synced:  # not before it is told: a pass that could not write the status must not find its work done
+            self._synced[key] = (es.metadata.uid, synced)
         return report.outcome
 
     def count_missed(self, es: ExternalSecret, synced: Synced, now: datetime) -> None:
@@ -185,7 +187,7 @@ class ReconcileExternalSecret:
         refuse(es, enabled=self.settings.generic_targets)
         if es.spec.target.creation_policy == "None":
             return None
-        return self.generic.seen(es, await self.generic.live(es))
+        return await self.generic.look(es)
 
     async def before(self, es: ExternalSecret, data: dict[str, bytes]) -> tuple[Json | None, Sources, bytes]:
         """What the Change is computed from: the live object, the template's sources, and a digest of what goes in."""
@@ -221,7 +223,7 @@ class ReconcileExternalSecret:
         """The Change; nothing is computed when the target provably is what these inputs led to."""
         terms = replace(self.settings.terms, limits=limits)
         if es.spec.target.manifest is not None:
-            return desired_manifest(es, live, data, sources, terms)
+            return desired_manifest(es, live, data, sources, terms, self.generic.left(es))
         if live is None and data and es.spec.target.creation_policy != "None" and self.targets.unchanged(es, inputs):
             return Nothing()
         return desired(es, live, data, sources, terms)
@@ -233,7 +235,8 @@ class ReconcileExternalSecret:
             else:
                 await self.generic.apply(es, change, live)
         except (Conflict, AlreadyExists) as error:
-            self.targets.lost(es)
+            if es.spec.target.manifest is None:
+                self.targets.lost(es)
             raise Raced(str(error)) from error
         except EsoError as error:
             if isinstance(change, Delete):
