@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from eso.api.conditions import condition
 from eso.api.externalsecret import ExternalSecret
 from eso.api.hashing import synced_resource_version
 from eso.errors import Terminal
@@ -73,13 +74,19 @@ def should_refresh(es: ExternalSecret, synced: Synced, wake: Wake, now: datetime
         return False
     if changed or synced.refreshed is None or synced.refreshed > now:
         return True
-    forced = wake.triggered is not None and forced_by_trigger(es) and wake.triggered > synced.refreshed
-    return (forced or synced.due is None or synced.due <= now) and window_open(es, now)
+    # A failure within the interval (a trigger's read, or one from before a restart) is tried again; without it the next slot would be the next try.
+    early = failing(es) or (wake.triggered is not None and wake.triggered > synced.refreshed)
+    return ((early and forced_by_trigger(es)) or synced.due is None or synced.due <= now) and window_open(es, now)
 
 
 def forced_by_trigger(es: ExternalSecret) -> bool:
-    """A store, credential or source that changed makes only these read early: others read by their own policy alone."""
+    """A store, credential or source that changed, or a failure, makes only these read early: others read by their own policy alone."""
     return es.spec.refresh_policy in ("", "Periodic") and interval_seconds(es) > 0 and not es.spec.uses_generators
+
+
+def failing(es: ExternalSecret) -> bool:
+    ready = condition(es.status.conditions, "Ready")
+    return ready is not None and ready.status == "False"
 
 
 def window_open(es: ExternalSecret, now: datetime) -> bool:

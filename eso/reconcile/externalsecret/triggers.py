@@ -130,7 +130,8 @@ class Triggers:
         elif new.ready and not (old is not None and old.ready):
             for key in self.index.keys((kind, namespace, name)):
                 if not self.synced(key):
-                    self._add(key, self._lane(key, Lane.EVENT), "store ready", self._now())
+                    # No time: nothing that was read got older. Whoever succeeds meanwhile is not to read twice.
+                    self._add(key, self._lane(key, Lane.EVENT), "store ready", None)
 
     def namespace(self, name: str, old: Mapping[str, str], new: Mapping[str, str]) -> None:
         """Labels decide which ClusterSecretStores a namespace may use."""

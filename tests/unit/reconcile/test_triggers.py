@@ -128,21 +128,21 @@ def reader_of_s(name: str, ready: str, **spec: Any) -> ExternalSecret:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "woken"),
+    ("old", "new", "woken", "newer_than"),
     [
-        pytest.param(store(ready=""), store(), ["failed", "fresh"], id="turned Ready: only those that wait for it"),
-        pytest.param(None, store(), ["failed", "fresh"], id="met as Ready: only those that wait for it"),
-        pytest.param(store(), store(), [], id="still Ready: nobody"),
-        pytest.param(store(), store(ready="False"), [], id="no longer Ready: nobody, nothing can be read"),
-        pytest.param(store(), store(generation=2), ["failed", "fine", "fresh"], id="edited: everybody"),
-        pytest.param(store(), store(uid="other", ready=""), ["failed", "fine", "fresh"], id="recreated: everybody"),
+        pytest.param(store(ready=""), store(), ["failed", "fresh"], None, id="turned Ready: only those that wait for it"),
+        pytest.param(None, store(), ["failed", "fresh"], None, id="met as Ready: only those that wait for it"),
+        pytest.param(store(), store(), [], None, id="still Ready: nobody"),
+        pytest.param(store(), store(ready="False"), [], None, id="no longer Ready: nobody, nothing can be read"),
+        pytest.param(store(), store(generation=2), ["failed", "fine", "fresh"], NOW, id="edited: everybody"),
+        pytest.param(store(), store(uid="other", ready=""), ["failed", "fine", "fresh"], NOW, id="recreated: everybody"),
     ],
 )
-def test_a_store_wakes_its_readers(old: Any, new: Any, woken: list[str]):
+def test_a_store_wakes_its_readers(old: Any, new: Any, woken: list[str], newer_than: datetime | None):
     world = Watched(reader_of_s("fine", "True"), reader_of_s("failed", "False"), reader_of_s("fresh", ""), es(name="stranger"))
     world.triggers.store(old, new)
     assert sorted(world.woken) == woken
-    assert {(lane, at) for _, lane, _, at in world.added} <= {(Lane.EVENT, NOW)}
+    assert {(lane, at) for _, lane, _, at in world.added} <= {(Lane.EVENT, newer_than)}
 
 
 def test_a_changed_target_wakes_its_objects_as_drift_and_asks_for_no_new_read():
