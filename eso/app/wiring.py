@@ -145,7 +145,7 @@ class Operator:
         self.world = World()
         self.gates = Gates(clock, self._release, meter=self.metrics)
         self.reader = Reader(self._rules(registry or Registry()), self.rest, self.gates, clock, log=log, meter=self.metrics)
-        self.targets = Targets(self.rest, self.world.secret, self.world.labelled)
+        self.targets = Targets(self.rest, self.world.secret, self.world.labelled, self._target_changed)
         self.index, self.store_index = ReverseIndex(), ReverseIndex()
         self._meters = {name: self.metrics.controller(name, workers) for name, workers in self._workers().items()}
         self.queue = WorkQueue(clock, gate_epoch=self.gates.epoch, admit=self._admit, meter=self._meters["externalsecret"])
@@ -326,9 +326,13 @@ class Operator:
         news = self.targets.observed(old, new)
         if not self.world.secrets.has_synced.is_set():
             return  # the first list is no news: every ExternalSecret gets its pass anyway
-        if news and record.managed:
-            self.triggers.target(record.namespace, record.name)
+        if news:
+            self._target_changed(record)
         self._source_changed("Secret", record.namespace, record.name)
+
+    def _target_changed(self, record: TargetRecord) -> None:
+        if record.managed:
+            self.triggers.target(record.namespace, record.name)
 
     def _config_map_changed(self, old: ConfigMapRecord | None, new: ConfigMapRecord | None) -> None:
         record = new or old

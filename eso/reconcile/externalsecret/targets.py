@@ -10,7 +10,7 @@ import base64
 import contextlib
 import hashlib
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -73,10 +73,17 @@ class Verified:
 
 
 class Targets:
-    """`cached(namespace, name)` and `orphans(namespace, created_by)` look into the Secret informer."""
+    """`cached(namespace, name)` and `labelled(namespace, created_by)` look into the Secret informer; `news` is told what `observed` held back."""
 
-    def __init__(self, rest: Rest, cached: Callable[[str, str], TargetRecord | None], labelled: Callable[[str, str], list[TargetRecord]]) -> None:
-        self.rest, self.cached, self.labelled = rest, cached, labelled
+    def __init__(
+        self,
+        rest: Rest,
+        cached: Callable[[str, str], TargetRecord | None],
+        labelled: Callable[[str, str], list[TargetRecord]],
+        news: Callable[[TargetRecord], None] = lambda record: None,
+    ) -> None:
+        self.rest, self.cached, self.labelled, self.news = rest, cached, labelled, news
+        self._held: dict[Key, list[list[TargetRecord]]] = {}  # per write on its way: what the watch showed meanwhile
         self._verified: dict[Key, Verified] = {}
         self._written: dict[Key, TargetRecord] = {}
         self._doubtful: set[Key] = set()
@@ -97,11 +104,14 @@ class Targets:
                 self._doubtful.add(key)  # the watch is behind our own write: what is gone may be what was there before it
             self._verified.pop(key, None)
             return True
-        if written is None:
-            return True
-        if int(new.resource_version) >= int(written.resource_version):
-            del self._written[key]
-        return int(new.resource_version) > int(written.resource_version)
+        if written is not None:
+            if int(new.resource_version) >= int(written.resource_version):
+                del self._written[key]
+            if int(new.resource_version) <= int(written.resource_version):
+                return False
+        for held in self._held.get(key, ()):
+            held.append(new)  # the echo may be faster than the reply: `_write` knows then
+        return key not in self._held
 
     async def look(self, es: ExternalSecret) -> Seen | None:
         """What decide needs. Costs a read only for a resourceVersion that was not verified before."""
@@ -134,8 +144,7 @@ class Targets:
     async def label(self, es: ExternalSecret) -> None:
         body = {"metadata": {"labels": {wellknown.LABEL_MANAGED: "true"}}}
         key = (es.metadata.namespace, es.target_name)
-        raw = await self.rest.patch(SECRETS, *key, body, field_manager=es.field_manager)
-        self._remember(key, raw)
+        await self._write(key, self.rest.patch(SECRETS, *key, body, field_manager=es.field_manager))
 
     def inputs(self, es: ExternalSecret, data: Mapping[str, bytes], sources: Mapping[tuple[str, str], Mapping[str, str]]) -> bytes:
         """Keyed digest of all that decides the target's content, apart from the target itself."""
@@ -161,11 +170,9 @@ class Targets:
         key = (es.metadata.namespace, es.target_name)
         match change:
             case Create(body):
-                raw = await self.rest.create(SECRETS, es.metadata.namespace, body, field_manager=es.field_manager)
-                self._remember(key, raw, inputs)
+                await self._write(key, self.rest.create(SECRETS, es.metadata.namespace, body, field_manager=es.field_manager), inputs)
             case Patch(body=body):
-                raw = await self.rest.patch(SECRETS, *key, body, field_manager=es.field_manager)
-                self._remember(key, raw, inputs)
+                await self._write(key, self.rest.patch(SECRETS, *key, body, field_manager=es.field_manager), inputs)
             case Delete() if live is not None:
                 await self.delete(key, live)
             case _ if live is not None and (known := self._verified.get(key)):
@@ -216,6 +223,24 @@ class Targets:
         key = (es.metadata.namespace, es.target_name)
         self._verified.pop(key, None)
         self._doubtful.add(key)
+
+    async def _write(self, key: Key, sending: Awaitable[bytes], inputs: bytes = b"") -> None:
+        """One write of ours. What the watch showed before the reply is told afterwards, unless it was this write or older."""
+        held: list[TargetRecord] = []
+        self._held.setdefault(key, []).append(held)
+        ours = 0
+        try:
+            raw = await sending
+            self._remember(key, raw, inputs)
+            ours = int(self._written[key].resource_version)
+            if any(int(record.resource_version) >= ours for record in held):
+                del self._written[key]
+        finally:
+            self._held[key].remove(held)
+            if not self._held[key]:
+                del self._held[key]
+            if held and int(held[-1].resource_version) > ours:
+                self.news(held[-1])
 
     def _remember(self, key: Key, raw: bytes, inputs: bytes = b"") -> None:
         """Our own write updates what we know before the watch shows it."""

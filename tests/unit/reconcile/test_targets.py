@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import msgspec
@@ -29,7 +29,8 @@ class World:
         self.api = api
         self.cache: dict[tuple[str, str], TargetRecord] = {}
         self.rest = api.rest()
-        self.targets = Targets(self.rest, lambda *key: self.cache.get(key), self.labelled)
+        self.news: list[TargetRecord] = []
+        self.targets = Targets(self.rest, lambda *key: self.cache.get(key), self.labelled, self.news.append)
 
     def labelled(self, namespace: str, created_by: str) -> list[TargetRecord]:
         return [r for r in self.cache.values() if (r.namespace, r.created_by) == (namespace, created_by)]
@@ -143,6 +144,64 @@ async def test_the_echo_of_our_own_write_is_no_news(world: World):
     assert not world.show()
     world.api.edit(SECRETS, *KEY, {"metadata": {"labels": {"x": "y"}}})
     assert world.show()
+
+
+def before_the_reply(world: World, happens: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """`happens` when the server has written a new Secret and its reply is still on its way."""
+    create = world.rest.create
+
+    async def slow(*args: Any, **options: Any) -> bytes:
+        try:
+            return await create(*args, **options)
+        finally:
+            happens()
+
+    monkeypatch.setattr(world.rest, "create", slow)
+
+
+async def test_an_echo_that_is_faster_than_the_reply_is_no_news(world: World, monkeypatch: pytest.MonkeyPatch):
+    shown: list[bool] = []
+    before_the_reply(world, lambda: shown.append(world.show()), monkeypatch)
+    one = es(target=target())
+    await world.sync(one)
+    assert (shown, world.news) == ([False], [])
+    reads = world.reads
+    assert await world.targets.look(one) == Seen(True, True) and world.reads == reads
+    world.api.edit(SECRETS, *KEY, {"metadata": {"labels": {"x": "y"}}})
+    assert world.show()
+
+
+async def test_what_somebody_wrote_before_our_reply_came_is_told_after_it(world: World, monkeypatch: pytest.MonkeyPatch):
+    def edited() -> None:
+        world.show()
+        world.api.edit(SECRETS, *KEY, {"data": {"a": "aHVtYW4="}})
+        world.show()
+
+    before_the_reply(world, edited, monkeypatch)
+    one = es(target=target())
+    await world.sync(one)
+    assert world.news == [world.cache[KEY]]
+    assert await world.targets.look(one) == Seen(True, False)
+
+
+async def test_what_is_seen_while_our_write_fails_is_told(world: World, monkeypatch: pytest.MonkeyPatch):
+    def faster() -> None:
+        world.put({"b": "2"})
+        world.show()
+
+    one = es(target=target())
+    live = await world.targets.live(one)
+    change = desired(one, live, DATA, {})
+    create = world.rest.create
+
+    async def beaten(*args: Any, **options: Any) -> bytes:
+        faster()
+        return await create(*args, **options)
+
+    monkeypatch.setattr(world.rest, "create", beaten)
+    with pytest.raises(AlreadyExists):
+        await world.targets.apply(one, change, live, b"")
+    assert world.news == [world.cache[KEY]]
 
 
 async def test_an_older_version_than_our_own_write_is_no_news(world: World):
