@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from eso.api.labels import LabelSelector
-from eso.api.meta import Condition, ObjectMeta, Record, Resource, Undecodable, decode_or_metadata
+from eso.api.meta import Condition, Object, Record, Resource, Undecodable, decode_or_metadata
 from eso.api.wellknown import GROUP
 from eso.gocompat.duration import parse_duration
 
@@ -58,22 +58,9 @@ class ClusterExternalSecretStatus(Record, frozen=True):
     conditions: tuple[Condition, ...] = ()
 
 
-class ClusterExternalSecret(Record, frozen=True):
-    metadata: ObjectMeta
+class ClusterExternalSecret(Object, frozen=True):
     spec: ClusterExternalSecretSpec = ClusterExternalSecretSpec()
     status: ClusterExternalSecretStatus = ClusterExternalSecretStatus()
-
-    @property
-    def namespace(self) -> str:
-        return ""
-
-    @property
-    def name(self) -> str:
-        return self.metadata.name
-
-    @property
-    def resource_version(self) -> str:
-        return self.metadata.resource_version
 
     @property
     def child_name(self) -> str:

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from eso.api.hashing import field_manager
-from eso.api.meta import Condition, ObjectMeta, Record, Resource, Undecodable, decode_or_metadata
+from eso.api.meta import Condition, Object, Record, Resource, Undecodable, decode_or_metadata
 from eso.api.wellknown import GENERATORS_API_VERSION, GROUP
 from eso.gocompat.duration import parse_duration
 
@@ -210,22 +210,9 @@ class ExternalSecretStatus(Record, frozen=True):
     observed_generation: int = 0
 
 
-class ExternalSecret(Record, frozen=True):
-    metadata: ObjectMeta
+class ExternalSecret(Object, frozen=True):
     spec: ExternalSecretSpec = ExternalSecretSpec()
     status: ExternalSecretStatus = ExternalSecretStatus()
-
-    @property
-    def namespace(self) -> str:
-        return self.metadata.namespace
-
-    @property
-    def name(self) -> str:
-        return self.metadata.name
-
-    @property
-    def resource_version(self) -> str:
-        return self.metadata.resource_version
 
     @property
     def target_name(self) -> str:

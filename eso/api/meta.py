@@ -91,22 +91,10 @@ class ObjectMeta(Record, frozen=True):
         return next((r for r in self.owner_references if r.controller), None)
 
 
-class Condition(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel", gc=False):
-    """`last_transition_time`: aware UTC, whole seconds. Positional, unlike the other records: it is built often."""
-
-    type: str = ""
-    status: str = ""
-    reason: str = ""
-    message: str = ""
-    last_transition_time: datetime | None = None
-    observed_generation: int = 0  # 0 = not said
-
-
-class Undecodable(msgspec.Struct, frozen=True):
-    """An object whose spec or status cannot be read; its metadata can, so that its deletion still finishes. `error` says where and why."""
+class Object(Record, frozen=True):
+    """Base of the kinds: what a cache asks of every record. `namespace` is "" for cluster-wide kinds."""
 
     metadata: ObjectMeta
-    error: str
 
     @property
     def namespace(self) -> str:
@@ -121,12 +109,25 @@ class Undecodable(msgspec.Struct, frozen=True):
         return self.metadata.resource_version
 
 
-class _MetaOnly(Record, frozen=True):
-    metadata: ObjectMeta
+class Condition(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel", gc=False):
+    """`last_transition_time`: aware UTC, whole seconds. Positional, unlike the other records: it is built often."""
+
+    type: str = ""
+    status: str = ""
+    reason: str = ""
+    message: str = ""
+    last_transition_time: datetime | None = None
+    observed_generation: int = 0  # 0 = not said
+
+
+class Undecodable(Object, frozen=True):
+    """An object whose spec or status cannot be read; its metadata can, so that its deletion still finishes. `error` says where and why."""
+
+    error: str
 
 
 _T = TypeVar("_T", bound=msgspec.Struct)
-_meta_only: Final = msgspec.json.Decoder(_MetaOnly)
+_meta_only: Final = msgspec.json.Decoder(Object)
 
 
 def decode_or_metadata(decoder: msgspec.json.Decoder[_T], raw: bytes | msgspec.Raw) -> _T | Undecodable:

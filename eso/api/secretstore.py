@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from eso.api.labels import LabelSelector
-from eso.api.meta import Condition, ObjectMeta, Record, Resource, Undecodable, decode_or_metadata
+from eso.api.meta import Condition, Object, Record, Resource, Undecodable, decode_or_metadata
 from eso.api.wellknown import GROUP
 from eso.gocompat.duration import DurationError, parse_duration
 
@@ -61,8 +61,7 @@ class SecretStoreStatus(Record, frozen=True):
     conditions: tuple[Condition, ...] = ()
 
 
-class SecretStore(Record, frozen=True):
-    metadata: ObjectMeta
+class SecretStore(Object, frozen=True):
     spec: SecretStoreSpec = SecretStoreSpec()
     status: SecretStoreStatus = SecretStoreStatus()
 
@@ -70,18 +69,6 @@ class SecretStore(Record, frozen=True):
     def kind(self) -> str:
         """Only a ClusterSecretStore has no namespace."""
         return "SecretStore" if self.metadata.namespace else "ClusterSecretStore"
-
-    @property
-    def namespace(self) -> str:
-        return self.metadata.namespace
-
-    @property
-    def name(self) -> str:
-        return self.metadata.name
-
-    @property
-    def resource_version(self) -> str:
-        return self.metadata.resource_version
 
     @property
     def ready(self) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, Self, TypeVar
 
 import hvac.exceptions
 import requests
@@ -126,12 +126,15 @@ class Asked:
     mounts: tuple[str, str] = ("", "")
 
 
-class VaultClient:
-    """A StoreClient. `connection` None: a ClusterSecretStore whose credential belongs to each consumer, seen without one."""
+class KvClient:
+    """What the clients of both provider keys are: one login, seen through one store. `connection` None: the store's credential belongs to each
+    consumer, and there is none."""
+
+    default_mount: ClassVar[str] = ""
 
     def __init__(self, store: StoreView, connection: Connection | None, *, referent: bool) -> None:
         self.store, self.connection, self.referent = store, connection, referent
-        self.mount = str(store.provider_spec.get("path") or "")
+        self.mount = str(store.provider_spec.get("path") or self.default_mount)
         self.v2 = store.provider_spec.get("version", "v2") != "v1"
 
     @property
@@ -141,8 +144,8 @@ class VaultClient:
     async def renew(self) -> bool:
         return await self.connection.renew() if self.connection else True
 
-    def bind(self, store: StoreView) -> VaultClient:
-        return self if store is self.store else VaultClient(store, self.connection, referent=self.referent)
+    def bind(self, store: StoreView) -> Self:
+        return self if store is self.store else type(self)(store, self.connection, referent=self.referent)
 
     async def close(self) -> None:
         if self.connection:
@@ -153,6 +156,10 @@ class VaultClient:
         if self.connection is None:
             raise InvalidConfig("the store's credentials belong to a namespace: it cannot be read without one")
         return self.connection
+
+
+class VaultClient(KvClient):
+    """A StoreClient of the provider `vault`."""
 
     # reading one secret
 

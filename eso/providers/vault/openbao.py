@@ -18,7 +18,7 @@ from eso.net.http import Proxies
 from eso.providers.contract import CredentialReader, Find, InvalidConfig, Malformed, RemoteRef, StoreClient, StoreView, Validation, ValidationFailed, prefixed
 from eso.providers.vault import codec, spec
 from eso.providers.vault.bridge import LoopSession
-from eso.providers.vault.client import Connection, compiled, every
+from eso.providers.vault.client import Connection, KvClient, compiled, every
 from eso.providers.vault.login import Login, blocking, with_app_role, with_password
 from eso.providers.vault.paths import url_path
 from eso.providers.vault.provider import RETRIES, host, open_pool, server_of
@@ -112,33 +112,10 @@ class Asked:
     v2: bool
 
 
-class OpenBaoClient:
-    """A StoreClient. `connection` None: a referent ClusterSecretStore without a consumer."""
+class OpenBaoClient(KvClient):
+    """A StoreClient of the provider `openBao`."""
 
-    def __init__(self, store: StoreView, connection: Connection | None, *, referent: bool) -> None:
-        self.store, self.connection, self.referent = store, connection, referent
-        self.mount = str(store.provider_spec.get("path") or "kv")
-        self.v2 = store.provider_spec.get("version", "v2") != "v1"
-
-    @property
-    def lifetime(self) -> float | None:
-        return self.connection.login.lifetime if self.connection else None
-
-    async def renew(self) -> bool:
-        return await self.connection.renew() if self.connection else True
-
-    def bind(self, store: StoreView) -> OpenBaoClient:
-        return self if store is self.store else OpenBaoClient(store, self.connection, referent=self.referent)
-
-    async def close(self) -> None:
-        if self.connection:
-            await self.connection.close()
-
-    @property
-    def live(self) -> Connection:
-        if self.connection is None:
-            raise InvalidConfig("the store's credentials belong to a namespace: it cannot be read without one")
-        return self.connection
+    default_mount: ClassVar[str] = "kv"
 
     def request(self, ref: RemoteRef) -> Hashable:
         version = ref.version
