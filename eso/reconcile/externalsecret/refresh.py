@@ -46,6 +46,11 @@ def interval_seconds(es: ExternalSecret) -> float:
     return DEFAULT_INTERVAL if parsed is None else parsed
 
 
+def polls(es: ExternalSecret) -> bool:
+    """Does it read again just because time has passed?"""
+    return interval_seconds(es) > 0 and es.spec.refresh_policy not in ("CreatedOnce", "OnChange")
+
+
 @dataclass(frozen=True, slots=True)
 class Synced:
     """The last success as this process knows it: status, overlaid by what was seen since (status is written at a heartbeat only).
@@ -110,7 +115,7 @@ def first_due(es: ExternalSecret, phase: str, heartbeat_seconds: float, now: dat
     Overdue only when even a refresh that no heartbeat told of would be: a restart must not read everything at once.
     """
     refreshed, interval = es.status.refresh_time, interval_seconds(es)
-    if refreshed is None or interval <= 0:
+    if refreshed is None or not polls(es):
         return None
     if refreshed + timedelta(seconds=interval + heartbeat_seconds) < now:
         return now
@@ -123,7 +128,7 @@ def slot(es: ExternalSecret, refreshed: datetime, phase: str, now: datetime) -> 
     Objects with generators keep exactly `refreshed + interval`; all others keep their fixed place inside the interval.
     """
     interval = interval_seconds(es)
-    if interval <= 0 or es.spec.refresh_policy in ("CreatedOnce", "OnChange"):
+    if not polls(es):
         return None
     if es.spec.uses_generators:
         return refreshed + timedelta(seconds=interval)
@@ -133,7 +138,7 @@ def slot(es: ExternalSecret, refreshed: datetime, phase: str, now: datetime) -> 
 def come_back(es: ExternalSecret, due: datetime | None, now: datetime, phase: str) -> Outcome:
     """When the next periodic pass is due. Blocked by a window: when it opens, spread a little, because all who waited for it come then."""
     lane = Lane.NEW if es.spec.target.immediate else Lane.PERIODIC
-    if due is None:
+    if due is None or not polls(es):  # an edit may have taken the interval away and left the slot
         return Done()
     if due > now:
         return After((due - now).total_seconds(), lane)

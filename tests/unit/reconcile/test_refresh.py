@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eso.api.hashing import synced_resource_version
+from eso.reconcile.externalsecret.refresh import (
+    Synced,
+    UnreadableSpec,
+    come_back,
+    first_due,
+    interval_seconds,
+    readable,
+    should_refresh,
+    slot,
+    spread_seconds,
+)
+from eso.runtime.outcome import After, Done, Lane, Wake
+from tests.unit.reconcile.objects import NOW, es, target
+
+PAST, FUTURE = NOW - timedelta(minutes=1), NOW + timedelta(minutes=1)
+EVERY_MINUTE = [{"schedule": "* * * * *", "duration": "10m"}]
+
+
+def told(refreshed: str, **spec: Any) -> Any:
+    return es(status={"refreshTime": refreshed, "syncedResourceVersion": "1-x"}, **spec)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param({"refreshPolicy": "CreatedOnce"}, id="CreatedOnce"),
+        pytest.param({"refreshPolicy": "OnChange"}, id="OnChange"),
+        pytest.param({"refreshInterval": "0"}, id="interval 0"),
+        pytest.param({"refreshInterval": "-1m"}, id="a negative interval"),
+    ],
+)
+@pytest.mark.parametrize("due", [None, PAST, NOW, FUTURE], ids=["never due", "overdue", "due", "due later"])
+def test_what_does_not_poll_never_comes_back_by_itself(spec: Any, due: Any):
+    """Whatever the object's earlier policy left behind as its slot."""
+    assert come_back(es(**spec), due, NOW, "phase") == Done()
+
+
+@pytest.mark.parametrize("spec", [{"refreshPolicy": "CreatedOnce"}, {"refreshPolicy": "OnChange"}, {"refreshInterval": "0"}], ids=str)
+@pytest.mark.parametrize("refreshed", ["2026-05-01T11:59:00Z", "2026-01-01T00:00:00Z"], ids=["lately", "long ago"])
+def test_what_does_not_poll_is_not_due_after_a_restart(spec: Any, refreshed: str):
+    assert first_due(told(refreshed, **spec), "phase", 300.0, NOW) is None
+    assert slot(es(**spec), NOW, "phase", NOW) is None
+
+
+@pytest.mark.parametrize(("text", "seconds"), [(None, 3600.0), ("0", 0.0), ("90s", 90.0), ("-1h", -3600.0)])
+def test_the_interval(text: str | None, seconds: float):
+    assert interval_seconds(es(refreshInterval=text)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        pytest.param({"refreshInterval": "soon"}, 'invalid spec.refreshInterval "soon": ', id="the interval"),
+        pytest.param(
+            {"syncWindows": {"kind": "allow", "windows": [*EVERY_MINUTE, {"schedule": "@daily", "duration": "long"}]}},
+            'invalid spec.syncWindows.windows[1].duration "long": ',
+            id="a window",
+        ),
+    ],
+)
+def test_a_duration_that_is_none_is_named(spec: Any, text: str):
+    with pytest.raises(UnreadableSpec) as refusal:
+        readable(es(**spec))
+    assert str(refusal.value).startswith(text) and not refusal.value.retryable
+
+
+def test_a_readable_object_is_let_through():
+    readable(es(refreshInterval="1h", syncWindows={"kind": "deny", "windows": EVERY_MINUTE}))
+
+
+@pytest.mark.parametrize("immediate", [False, True])
+def test_an_immediate_target_comes_back_in_the_first_lane(immediate: bool):
+    lane = Lane.NEW if immediate else Lane.PERIODIC
+    assert come_back(es(target=target(immediate=immediate)), FUTURE, NOW, "phase") == After(60.0, lane)
+
+
+@given(st.integers(1, 100_000), st.integers(0, 200_000), st.text(max_size=5))
+def test_a_slot_is_never_later_than_one_interval_after_the_success(interval: int, ago: int, phase: str):
+    refreshed = NOW - timedelta(seconds=ago)
+    due = slot(es(refreshInterval=f"{interval}s"), refreshed, phase, NOW)
+    assert due is not None and NOW <= due <= max(NOW, refreshed + timedelta(seconds=interval))
+
+
+@given(st.integers(1, 100_000), st.integers(0, 200_000))
+def test_generators_keep_the_exact_time(interval: int, ago: int):
+    generators = [{"sourceRef": {"generatorRef": {"kind": "UUID", "name": "g"}}}]
+    refreshed = NOW - timedelta(seconds=ago)
+    assert slot(es(refreshInterval=f"{interval}s", dataFrom=generators), refreshed, "p", NOW) == refreshed + timedelta(seconds=interval)
+
+
+@pytest.mark.parametrize(
+    ("refreshed", "overdue"),
+    [
+        pytest.param("2026-05-01T10:54:59Z", True, id="even a refresh that no heartbeat told of would be overdue"),
+        pytest.param("2026-05-01T10:55:01Z", False, id="an untold refresh may have been in time"),
+    ],
+)
+def test_a_restart_does_not_read_everything_at_once(refreshed: str, overdue: bool):
+    due = first_due(told(refreshed, refreshInterval="1h"), "phase", 300.0, NOW)
+    assert due is not None and due <= NOW if overdue else due is not None
+
+
+@pytest.mark.parametrize(
+    ("windows", "seconds"),
+    [
+        pytest.param(None, 300.0, id="no windows"),
+        pytest.param([{"schedule": "@daily", "duration": "1h"}], 300.0, id="a long one"),
+        pytest.param([{"schedule": "@daily", "duration": "1m"}], 30.0, id="half of a short one"),
+        pytest.param([{"schedule": "@daily", "duration": "1s"}], 1.0, id="never less than a second"),
+    ],
+)
+def test_how_far_those_who_waited_are_spread(windows: Any, seconds: float):
+    spec = {"syncWindows": {"kind": "allow", "windows": windows}} if windows else {}
+    assert spread_seconds(es(refreshInterval="1h", **spec)) == seconds
+
+
+def test_never_polled_means_never_forced_by_a_trigger():
+    one = es(refreshInterval="0")
+    synced = Synced(synced_resource_version(one.metadata), PAST, None)
+    assert not should_refresh(one, synced, Wake(frozenset({"store changed"}), NOW), NOW)
