@@ -365,7 +365,7 @@ class Operator:
 
     # what is told
 
-    def _emit(self, es: ExternalSecret, event: Event) -> None:
+    def _emit(self, es: ExternalSecret | Undecodable, event: Event) -> None:
         self.recorder.emit("external-secrets", EXTERNAL_SECRETS, es.metadata, event.type, event.reason, event.message)
 
     def _emit_store(self, resource: Resource, store: SecretStore, event: StoreEvent) -> None:

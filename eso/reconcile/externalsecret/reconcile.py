@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from eso.api import wellknown
+from eso.api.conditions import condition
 from eso.api.externalsecret import EXTERNAL_SECRETS, ExternalSecret, StoreRef
 from eso.api.hashing import owner_hash, synced_resource_version
-from eso.api.meta import Undecodable
+from eso.api.meta import Condition, Undecodable
 from eso.errors import EsoError
 from eso.kube.finalizers import add_finalizer, remove_finalizer
 from eso.kube.rest import JSON_PATCH, AlreadyExists, ApiError, Conflict, Invalid, NotFound, Rest
@@ -25,10 +26,10 @@ from eso.reconcile.externalsecret.generic import GenericTargets
 from eso.reconcile.externalsecret.manifest import ManifestFailed, desired_manifest, refuse
 from eso.reconcile.externalsecret.readplan import primary_key, read_plan, stores_of
 from eso.reconcile.externalsecret.refresh import Synced, come_back, first_due, interval_seconds, readable, slot
-from eso.reconcile.externalsecret.report import Event, Report, Told, failed, new_status, parked, seen_status, succeeded
+from eso.reconcile.externalsecret.report import Event, Report, Told, failed, new_status, parked, seen_status, succeeded, words
 from eso.reconcile.externalsecret.targets import Key, Targets
 from eso.reconcile.externalsecret.triggers import TARGET_CHANGED
-from eso.runtime.outcome import Done, Outcome, Retry, Wake
+from eso.runtime.outcome import Done, Fatal, Outcome, Retry, Wake
 from eso.stores.gate import GateClosed
 from eso.template import Limits
 from eso.template.apply import CHEAP, DEFAULT_TERMS, Sources, Terms, costly, out_of_bounds
@@ -90,7 +91,7 @@ class ReconcileExternalSecret:
         settings: PassSettings,
         *,
         identity: Callable[[str, StoreRef], str | None],
-        emit: Callable[[ExternalSecret, Event], None],
+        emit: Callable[[ExternalSecret | Undecodable, Event], None],
         meter: Meter,
         offload: Offload,
         monotonic: Callable[[], float],
@@ -125,7 +126,7 @@ class ReconcileExternalSecret:
         if es.metadata.deletion_timestamp is not None:  # 3
             return await self.clean_up(es)
         if isinstance(es, Undecodable):
-            raise EsoError(f"cannot read the object: {es.error}", fix="correct the named field")
+            return self.refuse_unreadable(es)
         if not self.ours(es):  # 5, 6
             return Done()
         if es.spec.target.deletion_policy == "Delete":  # 4  only where deletion has work
@@ -141,6 +142,7 @@ class ReconcileExternalSecret:
                     await self.targets.label(es)
                     return Retry()
                 case Idle():
+                    self.log.debug("skipping refresh", namespace=key[0], name=key[1])
                     await self.say(es, seen_status(es, self._told.get(key, 0)))
                     return come_back(es, synced.due, now, self.phase(es))
                 case Sync(drift=True) if TARGET_CHANGED in wake.reasons:
@@ -156,6 +158,7 @@ class ReconcileExternalSecret:
             if not isinstance(change, Nothing | Delete) and es.spec.target.creation_policy == "Owner" and es.spec.target.manifest is None:
                 told = replace(told, orphans=await self.delete_orphans(es))
             await self.act(es, change, live, inputs)  # 16
+            self.note(es, change, told)
         except GateClosed as closed:
             self._parked.add(key)
             report = parked(es, closed, slot_missed=synced.due is not None and synced.due <= now)
@@ -244,6 +247,15 @@ class ReconcileExternalSecret:
             prefix = f"unable to update secret {es.target_name}: " if isinstance(change, Patch) and es.spec.target.manifest is None else ""
             raise EsoError(prefix + str(error), fix=error.fix) from error
 
+    def note(self, es: ExternalSecret, change: Change, told: Told) -> None:
+        """Lines that operators alert on. Key names only."""
+        where = {"secret": es.target_name, "namespace": es.metadata.namespace}
+        match change:
+            case Patch(added=added, updated=updated, removed=removed, emptied=emptied) if added or updated or removed:
+                self.log.debug("secret data keys changed", **where, added=added, updated=updated, removed=removed, emptied=emptied)
+            case Delete() if told.existed:
+                self.log.debug("deleted secret", **where, reason="DeletionPolicy=Delete and provider returned no data")
+
     async def delete_orphans(self, es: ExternalSecret) -> tuple[str, ...]:
         try:
             gone = await self.targets.delete_orphans(es, owner_hash(es.metadata.namespace, es.metadata.name))
@@ -259,6 +271,7 @@ class ReconcileExternalSecret:
             self.meter.errored(key)
         if report.condition is not None:
             self.meter.ready(key, report.condition.status)
+            self.announce(es, report.condition)
         last = self._written.get(key) or es.status.refresh_time
         heartbeat_due = last is None or now - last >= timedelta(seconds=self.settings.heartbeat_seconds)
         status = new_status(es, report, now, heartbeat_due=heartbeat_due, told_generation=self._told.get(key, 0))
@@ -268,6 +281,14 @@ class ReconcileExternalSecret:
             self._written[key] = now
         for event in report.events:
             self.emit(es, event)
+
+    def announce(self, es: ExternalSecret, now: Condition) -> None:
+        """Success is news when it was something else before."""
+        if now.status == "True":
+            before = condition(es.status.conditions, now.type)
+            news = before is None or (before.status, before.reason) != (now.status, now.reason)
+            text = "deleted secret" if now.reason == words(es).deleted else "reconciled secret"
+            (self.log.info if news else self.log.debug)(text, namespace=es.metadata.namespace, name=es.metadata.name)
 
     async def say(self, es: ExternalSecret, status: dict[str, Any] | None) -> bool:
         """Writes the status, if there is something to write. False when the object is gone: the watch will tell."""
@@ -299,12 +320,24 @@ class ReconcileExternalSecret:
         elif self.settings.generic_targets and await self.generic.delete_owned(es):
             self.emit(es, Event("Normal", "Deleted", f"Deleted {manifest.kind} {es.target_name}"))
 
+    def refuse_unreadable(self, es: Undecodable) -> Outcome:
+        """Only an edit can help: told in an Event, because there is no status that could be written without losing some of it."""
+        error = EsoError(f"cannot read the object: {es.error}", fix="correct the named field")
+        self.emit(es, Event("Warning", "UpdateFailed", f"{error} ({error.fix})"))
+        self.meter.errored((es.namespace, es.name))
+        return Fatal(error)
+
     def ours(self, es: ExternalSecret) -> bool:
+        where = {"namespace": es.metadata.namespace, "name": es.metadata.name}
         ref = es.spec.secret_store_ref
         if not self.settings.cluster_stores and ref is not None and ref.kind == "ClusterSecretStore":
+            self.log.debug("skipping ExternalSecret, ClusterSecretStore feature is disabled", **where)
             return False
         classes = (self.cache.store_class(es.metadata.namespace, ref) for ref in stores_of(es.spec))
-        return all(not name or name == self.settings.controller_class for name in classes)
+        if any(name and name != self.settings.controller_class for name in classes):
+            self.log.debug("skipping ExternalSecret, uses unmanaged SecretStore", **where)
+            return False
+        return True
 
     def synced(self, es: ExternalSecret, now: datetime) -> Synced:
         key = (es.metadata.namespace, es.metadata.name)
