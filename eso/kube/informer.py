@@ -159,7 +159,11 @@ class Informer(Generic[R]):
             self._forget(key)
 
     def deleted(self, key: Key, raw: msgspec.Raw) -> None:
-        self._forget(key)
+        record = self._read(key, raw) if self._keep is not None and self._cache.get(key) is None else None
+        if record is not None and self._kept(record):
+            self._tell(record, None)  # wanted only since its last change: its end is news all the same
+        else:
+            self._forget(key)
 
     def _forget(self, key: Key) -> None:
         self._ahead.pop(key, None)

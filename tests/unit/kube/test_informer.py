@@ -438,6 +438,19 @@ async def test_what_is_not_kept_is_as_if_it_were_not_there(api):
         assert it.told == [(None, "x"), (None, "y"), ("x", None)]
 
 
+async def test_the_end_of_an_object_that_was_wanted_since_its_last_change_is_told(api):
+    wanted: set[str] = set()
+    for name in ("first", "second", "third"):
+        api.put(SECRETS, secret("a", name))
+    async with following(api, keep=lambda record: record.name in wanted) as it:
+        wanted |= {"second", "third"}
+        api.remove(SECRETS, "a", "first")
+        api.remove(SECRETS, "a", "second")
+        api.edit(SECRETS, "a", "third", {"metadata": {"labels": {"x": "y"}}})
+        await it.shows("third")
+        assert it.told == [("second", None), (None, "third")]
+
+
 async def test_the_index_follows_the_records(api):
     api.put(SECRETS, secret("a", "x", labels={"store": "one"}))
     async with following(api, index=lambda record: [record.metadata.labels.get("store")]) as it:
