@@ -170,11 +170,16 @@ def verdict(es: ExternalSecret, error: EsoError) -> tuple[str | None, Outcome]:
 
 
 def parked(es: ExternalSecret, closed: GateClosed, slot_missed: bool) -> Report:
-    """The backend's limit. A never-synced object is told once; a synced one when its slot is missed, once per outage."""
+    """The backend's limit. A never-synced object is told once; a synced one when its slot is missed or its spec is another, once per outage.
+
+    What was told before stays, for the generation of now: it would not be true of an edited spec that it is synced.
+    """
     outcome = Parked(closed.gate, closed.epoch)
     ready = next((c for c in es.status.conditions if c.type == "Ready"), None)
-    if ready is not None and (ready.status == "False" or not slot_missed):
-        return Report(outcome, error=slot_missed)
+    generation, version = es.metadata.generation, es.status.synced_resource_version
+    edited = bool(version) and version.partition("-")[0] != str(generation)
+    if ready is not None and (ready.status == "False" or not (slot_missed or edited)):
+        return Report(outcome, ready if ready.observed_generation != generation else None, error=slot_missed)
     event = Event("Warning", "UpdateFailed", str(closed))
     return Report(outcome, Condition("Ready", "False", words(es).failed, FETCH_FAILED), (event,), error=True)
 

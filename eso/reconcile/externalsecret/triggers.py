@@ -27,8 +27,9 @@ TARGET_CHANGED = "target changed"
 def lane_of(old: Record | None, new: Record) -> Lane | None:
     """None when the change is not one that a pass could react to (status only)."""
     if old is None:
-        synced = isinstance(new, ExternalSecret) and new.status.synced_resource_version and new.metadata.deletion_timestamp is None
-        return Lane.PERIODIC if synced else Lane.NEW
+        if not isinstance(new, ExternalSecret) or new.metadata.deletion_timestamp is not None or new.spec.target.immediate:
+            return Lane.NEW
+        return Lane.PERIODIC if new.status.synced_resource_version else Lane.NEW
     a, b = old.metadata, new.metadata
     # Our own finalizer comes from a pass that goes on without it: no news.
     finalizers = tuple(f for f in b.finalizers if f != wellknown.FINALIZER_EXTERNAL_SECRET or f in a.finalizers)

@@ -8,6 +8,7 @@ import pytest
 
 from eso.api.externalsecret import ExternalSecret
 from eso.api.hashing import synced_resource_version
+from eso.api.meta import Condition
 from eso.errors import EsoError, Terminal
 from eso.reconcile.externalsecret.assemble import FetchFailed
 from eso.reconcile.externalsecret.desired import (
@@ -172,20 +173,29 @@ FAILED = READY | {"status": "False", "reason": "SecretSyncedError", "message": "
 
 
 @pytest.mark.parametrize(
-    ("conditions", "slot_missed", "speaks", "counts"),
+    ("condition", "version", "slot_missed", "speaks", "counts"),
     [
-        pytest.param([], False, True, True, id="never synced: told once"),
-        pytest.param([READY], False, False, False, id="synced, slot not missed: silence"),
-        pytest.param([READY], True, True, True, id="synced, slot missed: told"),
-        pytest.param([FAILED], True, False, True, id="told already, slot missed: counted"),
-        pytest.param([FAILED], False, False, False, id="told already: silence"),
+        pytest.param(None, "", False, True, True, id="never synced: told once"),
+        pytest.param(READY, "2-x", False, False, False, id="synced, slot not missed: silence"),
+        pytest.param(READY, "2-x", True, True, True, id="synced, slot missed: told"),
+        pytest.param(READY, "1-x", False, True, True, id="synced, edited since: told"),
+        pytest.param(FAILED, "2-x", True, False, True, id="told already, slot missed: counted"),
+        pytest.param(FAILED, "2-x", False, False, False, id="told already: silence"),
+        pytest.param(FAILED, "1-x", False, False, False, id="told already, edited since: silence"),
     ],
 )
-def test_a_closed_gate(conditions: list[Any], slot_missed: bool, speaks: bool, counts: bool):
-    report = parked(es(status={"conditions": conditions}), CLOSED, slot_missed)
+@pytest.mark.parametrize("observed", [1, 2])
+def test_a_closed_gate(condition: Any, version: str, slot_missed: bool, speaks: bool, counts: bool, observed: int):
+    conditions = [condition | {"observedGeneration": observed}] if condition else []
+    report = parked(es(generation=2, status={"conditions": conditions, "syncedResourceVersion": version}), CLOSED, slot_missed)
     assert report.outcome == Parked("endpoint:x", 7)
-    assert (report.condition is not None, report.error) == (speaks, counts)
-    assert report.events == ((Event("Warning", "UpdateFailed", "the backend is down"),) if speaks else ())
+    assert (report.events, report.error) == ((Event("Warning", "UpdateFailed", "the backend is down"),) if speaks else (), counts)
+    if speaks:
+        assert report.condition == Condition(**FAILED)
+    elif observed == 2:
+        assert report.condition is None
+    else:  # the same again, for the generation of now
+        assert report.condition is not None and report.condition.status == condition["status"]
 
 
 # --- status ---------------------------------------------------------------------------------------------------------------------------------

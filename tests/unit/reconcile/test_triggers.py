@@ -29,6 +29,7 @@ SYNCED = {"syncedResourceVersion": "1-x", "refreshTime": "2026-05-01T11:00:00Z",
     [
         pytest.param(es(), Lane.NEW, id="never synced goes first"),
         pytest.param(es(status=SYNCED), Lane.PERIODIC, id="synced by whoever was here before can wait"),
+        pytest.param(es(status=SYNCED, target=target(immediate=True)), Lane.NEW, id="what is immediate never waits"),
         pytest.param(with_meta(es(status=SYNCED), deletion_timestamp=NOW), Lane.NEW, id="a deletion does not wait"),
         pytest.param(Undecodable(ObjectMeta(name="test-es", namespace="ns"), "why"), Lane.NEW, id="what cannot be read is told soon"),
     ],
