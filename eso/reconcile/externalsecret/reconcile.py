@@ -273,7 +273,8 @@ class ReconcileExternalSecret:
             self.meter.ready(key, report.condition.status)
             self.announce(es, report.condition)
         last = self._written.get(key) or es.status.refresh_time
-        heartbeat_due = last is None or now - last >= timedelta(seconds=self.settings.heartbeat_seconds)
+        # A time in the future, from a clock that was wrong, is put right at once.
+        heartbeat_due = last is None or not timedelta(0) <= now - last < timedelta(seconds=self.settings.heartbeat_seconds)
         status = new_status(es, report, now, heartbeat_due=heartbeat_due, told_generation=self._told.get(key, 0))
         if not await self.say(es, status):
             return

@@ -1,0 +1,481 @@
+from __future__ import annotations
+
+import copy
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from eso.api import wellknown
+from eso.api.externalsecret import EXTERNAL_SECRETS, ExternalSecret, StoreRef, decode_external_secret
+from eso.api.hashing import owner_hash
+from eso.api.meta import SECRETS, Undecodable
+from eso.errors import EsoError
+from eso.kube.rest import ApiError
+from eso.providers.contract import Find, NotFound, RemoteRef
+from eso.reconcile.externalsecret.desired import decoded
+from eso.reconcile.externalsecret.generic import GenericTargets
+from eso.reconcile.externalsecret.reconcile import PassSettings, ReconcileExternalSecret
+from eso.reconcile.externalsecret.report import Event
+from eso.reconcile.externalsecret.targets import TargetRecord, Targets, target_record
+from eso.runtime.outcome import After, Done, Fatal, Parked, Retry, Wake
+from eso.secretbytes import SecretBytes
+from eso.stores.gate import GateClosed
+from tests.fakes.apiserver import FakeApiServer, Json, Reset, Status
+from tests.fakes.cancel import every_await
+from tests.unit.reconcile.objects import NOW, blank_secret, reference, target
+
+ES, SECRET = ("ns", "test-es"), ("ns", "test-secret")
+FINALIZER = wellknown.FINALIZER_EXTERNAL_SECRET
+DATA = [{"secretKey": "a", "remoteRef": {"key": "remote"}}]
+VALUE = {"a": b"value"}
+
+
+class Backend:
+    """The front door of `stores`: `value` is what every entry reads, `found` what every search finds."""
+
+    def __init__(self) -> None:
+        self.value: bytes | EsoError = b"value"
+        self.reads = 0
+
+    async def read(self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None) -> SecretBytes:
+        self.reads += 1
+        if isinstance(self.value, EsoError):
+            raise copy.copy(self.value)
+        return SecretBytes(self.value)
+
+    async def read_map(self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None) -> dict[str, SecretBytes]:
+        return {"a": await self.read(namespace, store, ref, since)}
+
+    async def find(self, namespace: str, store: StoreRef, find: Find, since: float | None = None) -> dict[str, SecretBytes]:
+        self.reads += 1
+        return {}
+
+
+class Log:
+    def debug(self, text: str, **fields: Any) -> None: ...
+
+    info = warning = error = debug
+
+
+class Meter:
+    def __init__(self) -> None:
+        self.seen: list[tuple[Any, ...]] = []
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *args: self.seen.append((name, *args[1:]))
+
+    def count(self, name: str) -> int:
+        return sum(seen[0] == name for seen in self.seen)
+
+
+class World:
+    """One process on an API server whose watches are always up to date, except where a test says otherwise (`stale`)."""
+
+    def __init__(self, api: FakeApiServer, **settings: Any) -> None:
+        self.api, self.rest, self.backend, self.meter = api, api.rest(), Backend(), Meter()
+        self.events: list[Event] = []
+        self.stale: ExternalSecret | Undecodable | None = None
+        self.classes: dict[str, str] = {}
+        self.targets = Targets(self.rest, lambda *key: self.shown().get(key), self.labelled)
+        generic = GenericTargets(self.rest, lambda *_: None, namespace="", log=Log())
+        self.passes = ReconcileExternalSecret(
+            self,
+            self.targets,
+            generic,
+            self.backend,
+            self.rest,
+            PassSettings(**settings),
+            identity=lambda namespace, store: "identity",
+            emit=lambda one, event: self.events.append(event),
+            meter=self.meter,
+            offload=self.offload,
+            monotonic=lambda: 0.0,
+            log=Log(),
+        )
+
+    async def offload(self, desk: Any, limits: Any) -> Any:
+        return desk(limits)
+
+    # the informers
+
+    def external_secret(self, key: Any) -> ExternalSecret | Undecodable | None:
+        live = self.api.get(EXTERNAL_SECRETS, *key)
+        return self.stale or (decode_external_secret(msgspec.json.encode(live)) if live else None)
+
+    def learned(self, raw: bytes) -> None: ...
+
+    def store_class(self, namespace: str, ref: StoreRef) -> str | None:
+        return self.classes.get(ref.name, "")
+
+    def shown(self) -> dict[tuple[str, str], TargetRecord]:
+        records = (target_record(msgspec.json.encode(live)) for live in self.api.all(SECRETS))
+        return {(r.namespace, r.name): r for r in records}
+
+    def labelled(self, namespace: str, created_by: str) -> list[TargetRecord]:
+        return [r for r in self.shown().values() if (r.namespace, r.created_by) == (namespace, created_by)]
+
+    # a test
+
+    def put(self, **spec: Any) -> Json:
+        finalizers = spec.pop("finalizers", [])
+        spec = {"secretStoreRef": {"name": "s", "kind": "SecretStore"}, "target": target(), "data": DATA} | spec
+        meta = {"name": ES[1], "namespace": ES[0], "finalizers": finalizers}
+        return self.api.put(EXTERNAL_SECRETS, {"metadata": meta, "spec": {k: v for k, v in spec.items() if v is not None}})
+
+    def delete(self) -> None:
+        self.api.edit(EXTERNAL_SECRETS, *ES, {"metadata": {"deletionTimestamp": "2026-05-01T12:00:00Z"}})
+
+    async def run(self, at: datetime = NOW, *reasons: str) -> Any:
+        """One pass, then the watches catch up."""
+        try:
+            return await self.passes.reconcile(ES, Wake(frozenset(reasons)), at)
+        finally:
+            for record in self.shown().values():
+                self.targets.observed(record, record)
+
+    async def settle(self, at: datetime = NOW) -> Any:
+        """Passes until one has nothing to try again."""
+        for _ in range(5):
+            outcome = await self.run(at)
+            if not isinstance(outcome, Retry):
+                return outcome
+        raise AssertionError("still not settled")
+
+    @property
+    def status(self) -> Json:
+        live = self.api.get(EXTERNAL_SECRETS, *ES)
+        assert live is not None
+        return live.get("status", {})
+
+    @property
+    def ready(self) -> tuple[str, str]:
+        (ready,) = [c for c in self.status["conditions"] if c["type"] == "Ready"]
+        return ready["status"], ready["message"]
+
+    def secret(self, name: str = SECRET[1]) -> dict[str, bytes] | None:
+        live = self.api.get(SECRETS, "ns", name)
+        return None if live is None else decoded(live)
+
+    def asked(self) -> list[str]:
+        """The requests since the last time, shortened."""
+        found = [f"{r.method} {r.path.split('/namespaces/ns/')[-1]}" for r in self.api.requests]
+        self.api.requests.clear()
+        return found
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    async with FakeApiServer() as api:
+        made = World(api)
+        yield made
+        await made.rest.access.close()
+
+
+ON_STATUS = "PATCH externalsecrets/test-es/status"
+
+
+async def test_a_first_sync_is_two_writes_and_no_read(world: World):
+    world.put()
+    assert isinstance(await world.run(), After)
+    assert world.asked() == ["POST secrets", ON_STATUS]
+    assert world.secret() == VALUE and world.ready == ("True", "secret synced")
+    assert world.events == [Event("Normal", "Created", "secret created")]
+
+
+async def test_a_refresh_without_a_change_asks_the_api_server_nothing(world: World):
+    world.put(refreshInterval="1m")
+    await world.run()
+    world.asked()
+    await world.run(NOW + timedelta(minutes=1))
+    assert world.backend.reads == 2 and world.asked() == []
+    await world.run(NOW + timedelta(minutes=5))
+    assert world.asked() == [ON_STATUS]  # the heartbeat
+    assert world.status["refreshTime"] == "2026-05-01T12:05:00Z"
+    assert len(world.events) == 1
+
+
+async def test_a_pass_that_is_not_due_reads_nothing(world: World):
+    world.put(refreshInterval="1h")
+    await world.run()
+    world.asked()
+    outcome = await world.run(NOW + timedelta(seconds=1))
+    assert isinstance(outcome, After) and outcome.seconds <= 3600
+    assert world.backend.reads == 1 and world.asked() == []
+
+
+async def test_a_changed_value_is_one_read_and_one_write(world: World):
+    world.put(refreshInterval="1m")
+    await world.run()
+    world.asked()
+    world.backend.value = b"other"
+    await world.run(NOW + timedelta(minutes=1))
+    assert world.asked() == ["GET secrets/test-secret", "PATCH secrets/test-secret", ON_STATUS]
+    assert world.secret() == {"a": b"other"}
+
+
+async def test_a_refresh_time_in_the_future_is_put_right(world: World):
+    world.put()
+    await world.run()
+    world.api.edit(EXTERNAL_SECRETS, *ES, {"status": {"refreshTime": "2026-06-01T00:00:00Z"}})
+    restarted = World(world.api)
+    await restarted.run(NOW + timedelta(seconds=1))
+    assert restarted.backend.reads == 1
+    assert world.status["refreshTime"] == "2026-05-01T12:00:01Z"
+    await restarted.rest.access.close()
+
+
+async def test_a_restart_neither_reads_nor_writes_what_is_in_order(world: World):
+    world.put()
+    await world.run()
+    world.asked()
+    restarted = World(world.api)
+    await restarted.run(NOW + timedelta(seconds=1))
+    assert restarted.backend.reads == 0 and restarted.asked() == ["GET secrets/test-secret"]
+    await restarted.rest.access.close()
+
+
+async def test_an_object_of_another_class_is_left_alone(world: World):
+    world.put(target=target(deletion="Delete"))
+    world.classes["s"] = "another"
+    assert await world.run() == Done()
+    assert world.asked() == [] and world.backend.reads == 0
+
+
+async def test_an_object_that_is_gone_is_forgotten(world: World):
+    assert await world.run() == Done()
+    assert world.meter.count("gone") == 1 and world.asked() == []
+
+
+async def test_the_status_of_an_object_that_was_replaced_meanwhile_is_not_touched(world: World):
+    world.put()
+    world.stale = world.external_secret(ES)
+    world.api.remove(EXTERNAL_SECRETS, *ES)
+    world.put()
+    await world.run()
+    assert world.status == {} and world.events == []
+
+
+async def test_the_status_of_an_object_that_went_meanwhile_is_no_error(world: World):
+    world.put()
+    world.stale = world.external_secret(ES)
+    world.api.remove(EXTERNAL_SECRETS, *ES)
+    assert isinstance(await world.run(), After)
+    assert world.events == []
+
+
+async def test_what_the_api_server_refuses_to_read_is_no_condition(world: World):
+    world.api.put(SECRETS, blank_secret({"a": "1"}, labels={wellknown.LABEL_MANAGED: "true"}))
+    world.put()
+    world.api.forbidden.add(("get", "secrets"))
+    with pytest.raises(ApiError):
+        await world.run()
+    assert world.status == {} and world.meter.count("errored") == 1
+
+
+@pytest.mark.parametrize(("code", "reason"), [(403, "Forbidden"), (422, "Invalid"), (500, "InternalError")])
+async def test_a_write_that_is_refused_is_told_and_tried_again(world: World, code: int, reason: str):
+    world.put()
+    world.api.fail(Status(code, reason, "denied by somebody"), method="POST", path="/secrets", times=10)
+    assert isinstance(await world.run(), Retry)
+    assert world.ready == ("False", "could not update secret")
+    assert "denied by somebody" in world.events[-1].message
+
+
+async def test_a_lost_race_is_not_told(world: World):
+    world.put(target=target("Merge"))
+    world.api.put(SECRETS, blank_secret({"b": "1"}, labels={wellknown.LABEL_MANAGED: "true"}))
+    world.api.fail(Status(409, "Conflict"), method="PATCH", path="/secrets/test-secret")
+    assert await world.run() == Retry()
+    assert world.status == {} and world.events == [] and world.meter.count("errored") == 0
+    assert isinstance(await world.run(), After)
+    assert world.secret() == {"a": b"value", "b": b"1"}
+
+
+async def test_a_foreign_secret_is_labelled_before_anything_is_read(world: World):
+    world.api.put(SECRETS, blank_secret({"b": "1"}))
+    world.put()
+    assert await world.run() == Retry()
+    assert world.backend.reads == 0 and world.status == {}
+    await world.settle()
+    assert world.secret() == VALUE
+
+
+async def test_a_status_that_could_not_be_written_is_written_by_the_next_pass(world: World):
+    world.put()
+    world.api.fail(Status(500), method="PATCH", path="/status")
+    with pytest.raises(ApiError):
+        await world.run()
+    assert world.secret() == VALUE and world.status == {}
+    await world.run(NOW + timedelta(seconds=1))
+    assert world.ready == ("True", "secret synced")
+
+
+async def test_a_reply_that_was_lost_does_not_write_twice(world: World):
+    world.put()
+    world.api.fail(Reset(happened=True), method="POST", path="/secrets")
+    await world.settle()
+    await world.settle(NOW + timedelta(seconds=1))
+    assert world.secret() == VALUE and world.ready == ("True", "secret synced")
+    assert len(world.api.sent("POST", "/secrets")) <= 2
+
+
+async def test_a_closed_gate_parks(world: World):
+    world.put()
+    world.backend.value = GateClosed("the backend is down", "endpoint:x", 7)
+    for _ in range(3):
+        assert await world.run() == Parked("endpoint:x", 7)
+    assert world.ready == ("False", "could not get secret data from provider")
+    assert len(world.events) == 1
+
+
+async def test_an_unreadable_member_is_named_and_needs_an_edit(world: World):
+    world.put(refreshInterval="soon")
+    assert isinstance(await world.run(), Fatal)
+    assert world.ready == ("False", "could not get secret data from provider")
+    assert "refreshInterval" in world.events[-1].message and world.backend.reads == 0
+
+
+async def test_a_rename_removes_the_earlier_target_before_it_makes_the_new_one(world: World):
+    world.put()
+    await world.run()
+    live = world.api.get(SECRETS, *SECRET)
+    assert live is not None and live["metadata"]["labels"][wellknown.LABEL_CREATED_BY] == owner_hash(*ES)
+    world.asked()
+    world.put(target=target() | {"name": "other"})
+    await world.run(NOW + timedelta(seconds=1))
+    assert (world.secret(), world.secret("other")) == (None, VALUE)
+    assert world.asked() == ["GET secrets/test-secret", "DELETE secrets/test-secret", "POST secrets", ON_STATUS]
+    assert [e.message for e in world.events[1:]] == ["secret deleted because it was orphaned", "secret created"]
+
+
+# --- deletion -------------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_the_finalizer_is_put_on_where_deletion_has_work(world: World):
+    world.put(target=target(deletion="Delete"))
+    await world.run()
+    assert world.asked() == ["PATCH externalsecrets/test-es", "POST secrets", ON_STATUS]
+    live = world.api.get(EXTERNAL_SECRETS, *ES)
+    assert live is not None and live["metadata"]["finalizers"] == [FINALIZER]
+    await world.run(NOW + timedelta(seconds=1))
+    assert world.asked() == []
+
+
+async def test_a_deleted_object_takes_its_secret_along_without_the_backend(world: World):
+    world.put(target=target(deletion="Delete"))
+    await world.run()
+    world.delete()
+    world.asked()
+    reads = world.backend.reads
+    assert await world.run() == Done()
+    assert world.asked() == ["GET secrets/test-secret", "DELETE secrets/test-secret", "PATCH externalsecrets/test-es"]
+    assert world.secret() is None and world.backend.reads == reads
+
+
+@pytest.mark.parametrize("policy", ["Retain", "Merge"])
+async def test_a_finalizer_that_somebody_put_on_goes_and_nothing_else(world: World, policy: str):
+    world.put(target=target(deletion=policy), finalizers=["theirs", FINALIZER])
+    await world.run()
+    world.delete()
+    world.asked()
+    assert await world.run() == Done()
+    assert world.asked() == ["PATCH externalsecrets/test-es"]
+    live = world.api.get(EXTERNAL_SECRETS, *ES)
+    assert live is not None and live["metadata"]["finalizers"] == ["theirs"]
+    assert world.secret() == VALUE
+
+
+async def test_a_deletion_that_is_refused_keeps_the_finalizer(world: World):
+    world.put(target=target(deletion="Delete"))
+    await world.run()
+    world.delete()
+    world.api.forbidden.add(("delete", "secrets"))
+    with pytest.raises(ApiError):
+        await world.run()
+    live = world.api.get(EXTERNAL_SECRETS, *ES)
+    assert live is not None and live["metadata"]["finalizers"] == [FINALIZER]
+    world.api.forbidden.clear()
+    assert await world.run() == Done() and world.secret() is None
+
+
+async def test_the_class_of_the_store_does_not_hold_up_a_deletion(world: World):
+    world.put(target=target(deletion="Delete"), finalizers=[FINALIZER])
+    world.classes["s"] = "another"
+    world.delete()
+    assert await world.run() == Done()
+    assert world.asked()[-1] == "PATCH externalsecrets/test-es"
+
+
+async def test_an_object_that_cannot_be_read_can_still_be_deleted(world: World):
+    live = world.put(finalizers=[FINALIZER])
+    world.api.put(EXTERNAL_SECRETS, live | {"spec": {"data": "nonsense"}})
+    assert isinstance(world.external_secret(ES), Undecodable)
+    assert isinstance(await world.run(), Fatal)
+    assert world.events[-1].message.startswith("cannot read the object: ")
+    world.delete()
+    assert await world.run() == Done()
+    found = world.api.get(EXTERNAL_SECRETS, *ES)
+    assert found is None or not found["metadata"].get("finalizers")
+
+
+# --- a backend that says that nothing is there ------------------------------------------------------------------------------------------------
+
+
+async def test_proven_absence_deletes_once(world: World):
+    world.put(target=target(deletion="Delete"), refreshInterval="1m")
+    await world.run()
+    world.backend.value = NotFound()
+    for minute in (1, 2, 3):
+        await world.run(NOW + timedelta(minutes=minute))
+    assert world.secret() is None
+    assert len(world.api.sent("DELETE", "/secrets/")) == 1
+    assert [e.message for e in world.events if e.reason == "Deleted"] == ["secret deleted due to DeletionPolicy=Delete"]
+    assert world.ready == ("True", "secret deleted due to DeletionPolicy=Delete")
+
+
+async def test_a_deletion_that_fails_is_told_and_tried_again(world: World):
+    world.put(target=target(deletion="Delete"), refreshInterval="1m")
+    await world.run()
+    world.backend.value = NotFound()
+    world.api.forbidden.add(("delete", "secrets"))
+    assert isinstance(await world.run(NOW + timedelta(minutes=1)), Retry)
+    assert world.ready == ("False", "could not delete secret") and world.secret() == VALUE
+
+
+# --- ended at any moment ----------------------------------------------------------------------------------------------------------------------
+
+SITUATIONS = [
+    pytest.param({}, [], VALUE, id="a creation"),
+    pytest.param({"target": target("Merge")}, [blank_secret({"b": "1"})], VALUE | {"b": b"1"}, id="a merge"),
+    pytest.param({"target": target(deletion="Delete")}, [blank_secret({"b": "1"}, ownerReferences=[reference(uid="old")])], VALUE, id="an adoption"),
+]
+
+
+@pytest.mark.parametrize(("spec", "secrets", "wanted"), SITUATIONS)
+async def test_a_pass_that_is_cancelled_anywhere_leaves_what_the_next_one_finishes(world: World, spec: Any, secrets: list[Json], wanted: dict[str, bytes]):
+    def begin() -> Awaitable[Any]:
+        for one in world.api.all(SECRETS):
+            world.api.remove(SECRETS, "ns", one["metadata"]["name"])
+        if world.api.get(EXTERNAL_SECRETS, *ES):
+            world.api.remove(EXTERNAL_SECRETS, *ES)
+        world.put(**spec)
+        for one in secrets:
+            world.api.put(SECRETS, one)
+        return both()
+
+    async def both() -> None:
+        for _ in range(2):  # the label, then the rest
+            await world.run()
+
+    rounds = 0
+    async for _ in every_await(begin):  # type: ignore[arg-type]  # a coroutine is made inside
+        rounds += 1
+        for process in (world, World(world.api)):  # the same process goes on, or another one takes over
+            await process.settle()
+            assert world.secret() == wanted and world.ready == ("True", "secret synced")
+            if process is not world:
+                await process.rest.access.close()
+    assert rounds >= 3
