@@ -196,6 +196,20 @@ def test_keys_we_no_longer_produce_go_and_no_others(policy: str, before: dict[st
     assert decoded(live) == kept | after
 
 
+plain = st.dictionaries(st.sampled_from(["a", "b", "c"]), st.sampled_from(["x", "y"]), max_size=3)
+
+
+@given(policy=st.sampled_from(POLICIES), before=plain, after=plain, theirs=plain)
+def test_metadata_we_no_longer_want_goes_and_no_other(policy: str, before: dict[str, str], after: dict[str, str], theirs: dict[str, str]):
+    live: Json | None = created(blank_secret(labels=dict(theirs), annotations=dict(theirs)), "kubectl")
+    for texts in (before, after):
+        live = settled(es(labels=texts, annotations=texts, target=target(policy)), live, DATA)
+    assert live is not None
+    kept = {k: v for k, v in theirs.items() if before.get(k, v) == v} | after
+    for part in ("labels", "annotations"):
+        assert {k: v for k, v in live["metadata"][part].items() if "/" not in k} == kept
+
+
 # --- tables ---------------------------------------------------------------------------------------------------------------------------------
 
 
@@ -439,6 +453,14 @@ def test_finalizers_of_a_template(present: list[str], terminating: bool, wanted:
     live = created(blank_secret({}, **meta), "kubectl")
     after = applied(live, desired(es(target=target("Merge", template={"metadata": {"finalizers": ["f", "g", "f"]}})), live, DATA, {}))
     assert after is not None and after["metadata"].get("finalizers", []) == wanted
+
+
+@pytest.mark.parametrize("policy", ["Orphan", "Merge", "CreateOrMerge"])
+def test_only_the_policy_owner_leaves_the_mark_of_its_maker(policy: str):
+    """Whoever put it there: by it a rename finds what to delete."""
+    live = created(blank_secret(labels={wellknown.LABEL_CREATED_BY: owner_hash("ns", "test-es")}), "kubectl")
+    after = applied(live, desired(es(target=target(policy)), live, DATA, {}))
+    assert after is not None and wellknown.LABEL_CREATED_BY not in after["metadata"]["labels"]
 
 
 def test_a_new_secret_has_no_empty_lists():
