@@ -14,9 +14,9 @@ from eso.api.meta import Resource
 from eso.api.secretstore import SecretStore
 from eso.errors import EsoError
 from eso.gocompat.duration import DurationError
-from eso.kube.rest import NotFound, Rest
+from eso.kube.rest import JSON_PATCH, Invalid, NotFound, Rest
 from eso.providers.contract import Validation
-from eso.reconcile.secretstore.report import Event, Report, invalid, parked, status_patch, valid
+from eso.reconcile.secretstore.report import Event, Report, invalid, new_status, parked, valid
 from eso.runtime.outcome import Done, Outcome, Retry, Wake
 from eso.stores.gate import GateClosed
 
@@ -58,12 +58,14 @@ class ReconcileStore:
         self.resource, self.lookup, self.validator, self.rest = resource, lookup, validator, rest
         self.controller_class, self.requeue_seconds = controller_class, requeue_seconds
         self.emit, self.meter, self.monotonic, self.log = emit, meter, monotonic, log
+        self._told: dict[Key, int] = {}  # the generation told last
 
     async def reconcile(self, key: Key, wake: Wake, now: datetime) -> Outcome:
         began = self.monotonic()
         store = self.lookup(key)
         if store is None:  # 1
             self.meter.gone(key)
+            self._told.pop(key, None)
             return Done()
         if store.spec.controller and store.spec.controller != self.controller_class:  # 2
             return Done()
@@ -88,15 +90,20 @@ class ReconcileStore:
 
     async def publish(self, store: SecretStore, report: Report, now: datetime) -> None:
         meta = store.metadata
-        self.meter.ready((meta.namespace, meta.name), report.condition.status)
-        patch = status_patch(store, report, now)
-        if patch is None:
+        key = (meta.namespace, meta.name)
+        self.meter.ready(key, report.condition.status)
+        status = new_status(store, report, now, self._told.get(key, 0))
+        if status is None:
             return  # told before: an Event per validation would only be noise
+        # A merge patch of a custom resource's status does not look at metadata.uid; the test does, and so spares a recreated store.
+        body = [{"op": "test", "path": "/metadata/uid", "value": meta.uid}, {"op": "add", "path": "/status", "value": status}]
         try:
-            await self.rest.patch(self.resource, meta.namespace, meta.name, {"metadata": {"uid": meta.uid}, "status": patch}, subresource="status")
-        except NotFound:
-            return
+            await self.rest.patch(self.resource, *key, body, subresource="status", content_type=JSON_PATCH)
+        except (NotFound, Invalid):
+            return  # gone, or another one by now
         except EsoError as error:
             self.log.error("could not write the store's status", store=meta.name, namespace=meta.namespace, error=str(error))
+        else:
+            self._told[key] = meta.generation
         for event in report.events:
             self.emit(store, event)

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from eso.api.conditions import set_condition
+import msgspec
+
+from eso.api.conditions import condition, set_condition
 from eso.api.meta import Condition, rfc3339
 from eso.api.secretstore import SecretStore
 from eso.errors import EsoError
@@ -58,9 +60,14 @@ def parked(store: SecretStore, closed: GateClosed) -> Report:
     return Report(Parked(closed.gate, closed.epoch), Condition("Ready", "False", "InvalidProviderConfig", message), (event,))
 
 
-def status_patch(store: SecretStore, report: Report, now: datetime) -> dict[str, Any] | None:
-    """The merge patch for the status, None when it would change nothing. Capabilities survive later failures."""
-    wanted = Condition(report.condition.type, report.condition.status, report.condition.reason, report.condition.message, now.replace(microsecond=0))
+def new_status(store: SecretStore, report: Report, now: datetime, told_generation: int = 0) -> dict[str, Any] | None:
+    """The whole new status, None when nothing would change. Capabilities survive later failures.
+
+    `told_generation`: what this process wrote last; the CRDs of the reference have no member for it and drop it, which is no reason to write again.
+    """
+    generation, ready = store.metadata.generation, condition(store.status.conditions, "Ready")
+    pruned = told_generation == generation and ready is not None and ready.observed_generation == 0
+    wanted = msgspec.structs.replace(report.condition, last_transition_time=now.replace(microsecond=0), observed_generation=0 if pruned else generation)
     conditions = set_condition(store.status.conditions, wanted)
     capability = report.capability or store.status.capabilities
     if tuple(conditions) == tuple(store.status.conditions) and capability == store.status.capabilities:
@@ -70,5 +77,6 @@ def status_patch(store: SecretStore, report: Report, now: datetime) -> dict[str,
 
 
 def condition_json(c: Condition) -> dict[str, Any]:
-    body = {"type": c.type, "status": c.status, "reason": c.reason, "message": c.message}
-    return body | ({"lastTransitionTime": rfc3339(c.last_transition_time)} if c.last_transition_time else {})
+    body: dict[str, Any] = {"type": c.type, "status": c.status, "reason": c.reason, "message": c.message}
+    body |= {"lastTransitionTime": rfc3339(c.last_transition_time)} if c.last_transition_time else {}
+    return body | ({"observedGeneration": c.observed_generation} if c.observed_generation else {})

@@ -1,0 +1,317 @@
+"""P. SecretStore and ClusterSecretStore: every case for both kinds. The finalizers for PushSecrets (C-255 to C-260) come with PushSecret."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+import msgspec
+import pytest
+
+from e2e.harness.cluster import Json
+from eso.api.secretstore import CLUSTER_SECRET_STORES, SECRET_STORES, SecretStore, decode_secret_store
+from eso.providers.contract import CredentialReader, InvalidConfig, StoreView, Validation, ValidationFailed
+from eso.reconcile.secretstore.reconcile import ReconcileStore
+from eso.runtime.outcome import After, Outcome, Retry, Wake
+from tests.conformance.conftest import API_VERSION, Case
+from tests.fakes.apiserver import FakeApiServer
+from tests.fakes.clock import START
+from tests.harness.inprocess import InProcess
+from tests.harness.scripted import Scripted, ScriptedClient
+
+KINDS = pytest.mark.parametrize("kind", ["SecretStore", "ClusterSecretStore"])
+PLURALS = {"SecretStore": "secretstores", "ClusterSecretStore": "clustersecretstores"}
+
+
+class Store:
+    """One store of a case, of either kind."""
+
+    def __init__(self, case: Case, kind: str) -> None:
+        self.case, self.kind, self.plural = case, kind, PLURALS[kind]
+        self.namespace = case.namespace if kind == "SecretStore" else ""
+        self.name = f"store-{case.namespace}"[:63].rstrip("-")
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.namespace, self.name
+
+    @property
+    def operator(self) -> InProcess:
+        assert self.case.operator is not None
+        return self.case.operator
+
+    def make(self, *, annotations: Json | None = None, **spec: Any) -> Json:
+        meta = {"name": self.name, "annotations": annotations or {}}
+        body = {"apiVersion": API_VERSION, "kind": self.kind, "metadata": meta, "spec": {"provider": {"fake": {"data": []}}} | spec}
+        return self.case.api.create(self.plural, self.namespace, body)
+
+    def delete(self) -> None:
+        self.case.api.delete(self.plural, self.namespace, self.name)
+
+    def get(self) -> Json:
+        found = self.case.api.get(self.plural, self.namespace, self.name)
+        assert found is not None, f"there is no {self.kind} {self.name}"
+        return found
+
+    def told(self) -> list[Json]:
+        """Its Events."""
+        return list(self.case.cluster.events(self.namespace or "default", self.name))
+
+    def becomes(self, status: str, reason: str, message: str) -> Json:
+        """Waits for the one condition and its Event; returns the store."""
+
+        def seen() -> Json:
+            store = self.get()
+            (ready,) = store.get("status", {}).get("conditions", [])
+            assert (ready["type"], ready["status"], ready["reason"], ready["message"]) == ("Ready", status, reason, message), ready
+            return store
+
+        def event() -> bool:
+            assert any(e["reason"] == reason for e in self.told()), "no Event"
+            return True
+
+        def first() -> Json:
+            assert self.get().get("status", {}).get("conditions"), "no condition"
+            return seen()
+
+        store: Json = self.case.eventually(first, what=f"{self.kind} becomes {reason}")
+        self.case.eventually(event, what=f"Event {reason}")
+        return store
+
+    def event(self, reason: str) -> tuple[str, str, str]:
+        """(type, message, component) of the one Event with that reason."""
+        (found,) = [e for e in self.told() if e["reason"] == reason]
+        return found["type"], found["message"], found["source"]["component"]
+
+    def failures(self) -> int:
+        """How often in a row its pass failed."""
+        return int(self.operator.ask(lambda operator: operator.store_queues[self.kind].failures(self.key)))
+
+
+@pytest.fixture
+def store(case: Case, kind: str) -> Iterator[Store]:
+    made = Store(case, kind)
+    yield made
+    made.delete()
+
+
+@KINDS
+def test_c_244_a_valid_store(store: Store):
+    with store.case.running():
+        store.make(refreshInterval=1)
+        found = store.becomes("True", "Valid", "store validated")
+        component = "secret-store" if store.kind == "SecretStore" else "cluster-secret-store"
+        assert store.event("Valid") == ("Normal", "store validated", component)
+        assert found["status"]["capabilities"] == "ReadWrite"
+        validations = store.case.provider.count("validate")
+        store.case.eventually(lambda: store.case.provider.count("validate") >= validations + 2, what="validated again at its interval")
+
+
+@KINDS
+def test_c_245_a_client_that_cannot_be_built(store: Store):
+    store.case.provider.build_error = InvalidConfig("cannot be built")
+    with store.case.running():
+        store.make()
+        found = store.becomes("False", "InvalidProviderConfig", "unable to create client")
+        assert store.event("InvalidProviderConfig")[:2] == ("Warning", "cannot be built")
+        assert "capabilities" not in found["status"]
+        store.case.eventually(lambda: store.failures() >= 2, what="backs off")
+        store.case.provider.build_error = None
+        store.becomes("True", "Valid", "store validated")
+        assert store.failures() == 0
+
+
+@KINDS
+def test_c_246_a_validation_that_fails(store: Store):
+    store.case.provider.validate_error = ValidationFailed("no login", Validation.ERROR)
+    with store.case.running():
+        store.make()
+        store.becomes("False", "InvalidProviderConfig", "unable to validate store")
+        assert store.event("InvalidProviderConfig")[:2] == ("Warning", "no login")
+        store.case.eventually(lambda: store.failures() >= 2, what="backs off")
+
+
+@KINDS
+def test_c_247_a_validation_that_finds_nothing_out(store: Store):
+    store.case.provider.validate_error = ValidationFailed("cannot tell", Validation.UNKNOWN)
+    with store.case.running():
+        store.make(refreshInterval=1)
+        found = store.becomes("True", "ValidationUnknown", "could not determine validation status")
+        assert store.event("ValidationUnknown")[:2] == ("Warning", "cannot tell")
+        assert "capabilities" not in found["status"]
+        validations = store.case.provider.count("validate")
+        store.case.eventually(lambda: store.case.provider.count("validate") >= validations + 2, what="validated again at its interval")
+        assert store.failures() == 0
+
+
+@KINDS
+def test_c_248_unknown_without_an_error_is_valid(store: Store):
+    store.case.provider.validation = Validation.UNKNOWN
+    with store.case.running():
+        store.make()
+        assert store.becomes("True", "Valid", "store validated")["status"]["capabilities"] == "ReadWrite"
+
+
+@KINDS
+def test_c_249_a_store_of_another_class(store: Store):
+    with store.case.running():
+        store.make(controller="something-else")
+        store.case.holds(lambda: "conditions" not in store.get().get("status", {}), 3)
+        assert store.told() == []
+        assert store.case.provider.count("validate") == 0
+
+
+class Answers:
+    """Every store is valid; the metrics and Events go nowhere."""
+
+    async def validate(self, store: SecretStore) -> tuple[Validation, str]:
+        return Validation.READY, "ReadWrite"
+
+    def maintained(self, store: SecretStore) -> bool:
+        return True
+
+    def passed(self, key: Any, seconds: float) -> None: ...
+    def ready(self, key: Any, status: str) -> None: ...
+    def gone(self, key: Any) -> None: ...
+
+
+async def outcome(kind: str, **spec: Any) -> tuple[Outcome, int]:
+    """What comes of one pass with a default interval of 300 s, and how many writes it made."""
+    resource = SECRET_STORES if kind == "SecretStore" else CLUSTER_SECRET_STORES
+    async with FakeApiServer() as api:
+        namespace = "ns" if resource.namespaced else ""
+        meta = {"name": "s"} | ({"namespace": namespace} if namespace else {})
+        body = api.put(resource, {"metadata": meta, "spec": {"provider": {"fake": {}}} | spec})
+        store = decode_secret_store(msgspec.json.encode(body))
+        assert isinstance(store, SecretStore)
+        rest, answers = api.rest(), Answers()
+        passes = ReconcileStore(
+            resource,
+            lambda key: store,
+            answers,
+            rest,
+            controller_class="default",
+            requeue_seconds=300.0,
+            emit=lambda store, event: None,
+            meter=answers,
+            monotonic=lambda: 0.0,
+            log=None,
+        )
+        found = await passes.reconcile((namespace, "s"), Wake(), START)
+        await rest.access.close()
+        return found, len(api.writes)
+
+
+@KINDS
+@pytest.mark.parametrize(
+    ("interval", "seconds"),
+    [
+        pytest.param(None, 300.0, id="C-250 absent"),
+        pytest.param(0, 300.0, id="C-250 zero"),
+        pytest.param(300, 300.0, id="C-250 seconds"),
+        pytest.param("1h", 3600.0, id="C-250 an hour"),
+        pytest.param("90s", 90.0, id="C-250 ninety seconds"),
+    ],
+)
+async def test_c_250_the_interval(kind: str, interval: int | str | None, seconds: float):
+    assert await outcome(kind, **({} if interval is None else {"refreshInterval": interval})) == (After(seconds), 1)
+
+
+BAD = [pytest.param("nonsense", id="C-251 no duration"), pytest.param("10", id="C-251 no unit"), pytest.param(-5, id="C-251 negative seconds")]
+
+
+@KINDS
+@pytest.mark.parametrize("interval", [*BAD, pytest.param("-5m", id="C-251 a negative duration")])
+async def test_c_251_a_bad_interval_is_an_error_without_a_condition(kind: str, interval: int | str):
+    found, writes = await outcome(kind, refreshInterval=interval)
+    assert isinstance(found, Retry) and str(found.error).startswith("invalid refreshInterval: invalid refreshInterval ")
+    assert writes == 0
+
+
+@KINDS
+def test_c_251_a_bad_interval_backs_off(store: Store):
+    with store.case.running():
+        store.make(refreshInterval="nonsense")
+        store.case.eventually(lambda: store.failures() >= 2)
+        assert "conditions" not in store.get().get("status", {})
+
+
+@KINDS
+def test_c_252_a_second_validation_writes_nothing(store: Store):
+    with store.case.running():
+        store.make(refreshInterval=1)
+        before = store.becomes("True", "Valid", "store validated")
+        validations = store.case.provider.count("validate")
+        store.case.eventually(lambda: store.case.provider.count("validate") >= validations + 2)
+        assert store.get() == before
+
+
+class Meanwhile(Scripted):
+    """The first of `meanwhile` is called while the next validation is in flight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: list[Callable[[], None]] = []
+
+    async def open(self, store: StoreView, credentials: CredentialReader) -> ScriptedClient:
+        await super().open(store, credentials)
+        return MeanwhileClient(self, store)
+
+
+class MeanwhileClient(ScriptedClient):
+    script: Meanwhile
+
+    def bind(self, store: StoreView) -> ScriptedClient:
+        return MeanwhileClient(self.script, store)
+
+    async def validate(self) -> Validation:
+        if self.script.meanwhile:
+            self.script.meanwhile.pop(0)()
+        return await super().validate()
+
+
+@KINDS
+def test_c_253_a_store_that_is_deleted_during_validation(store: Store):
+    store.case.provider = provider = Meanwhile()
+    provider.meanwhile = [store.delete]
+    with store.case.running() as operator:
+        store.make()
+        store.case.eventually(lambda: provider.count("validate") >= 1)
+        store.case.eventually(lambda: operator.ask(lambda o: o.world.store(store.kind, *store.key)) is None)
+        store.case.holds(lambda: store.told() == [], 1)
+        assert [line for line in operator.log.lines if line[0] == "error"] == []
+
+
+@KINDS
+def test_c_253_a_store_that_is_recreated_during_validation(store: Store):
+    store.case.provider = provider = Meanwhile()
+    states: list[Json] = []
+
+    def recreate() -> None:
+        store.delete()
+        store.make()
+
+    provider.meanwhile = [recreate, lambda: states.append(store.get().get("status", {}))]
+    with store.case.running():
+        store.make()
+        store.becomes("True", "Valid", "store validated")
+    assert states == [{}], "what was found out about the old store was written to the new one"
+
+
+class Unmaintained(Scripted):
+    maintained: ClassVar[bool] = False
+
+
+@KINDS
+@pytest.mark.parametrize("annotations", [{}, {"external-secrets.io/ignore-maintenance-checks": ""}], ids=["C-254 told", "C-254 silenced"])
+def test_c_254_an_unmaintained_provider(store: Store, annotations: Json):
+    store.case.provider = Unmaintained()
+    with store.case.running():
+        store.make(annotations=annotations)
+        store.becomes("True", "Valid", "store validated")
+        if annotations:
+            store.case.holds(lambda: [e for e in store.told() if e["reason"] == "StoreUnmaintained"] == [], 2)
+        else:
+            store.case.eventually(lambda: any(e["reason"] == "StoreUnmaintained" for e in store.told()))
+            kind, message, _ = store.event("StoreUnmaintained")
+            assert (kind, message) == ("Warning", "store isn't currently maintained. Please plan and prepare accordingly.")

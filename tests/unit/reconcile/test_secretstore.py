@@ -1,0 +1,239 @@
+"""What a validation showed → condition, Events, outcome; and what a pass over a store writes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+
+from eso.api.secretstore import SECRET_STORES, SecretStore, decode_secret_store
+from eso.errors import EsoError
+from eso.providers.contract import Validation, ValidationFailed
+from eso.reconcile.secretstore.reconcile import ReconcileStore
+from eso.reconcile.secretstore.report import Event, Report, invalid, new_status, parked, valid
+from eso.runtime.outcome import After, Done, Parked, Retry, Wake
+from eso.stores.gate import GateClosed
+from tests.fakes.apiserver import FakeApiServer, Json, Status
+
+NOW = datetime(2026, 5, 1, 12, 0, 0, 999, tzinfo=UTC)
+AT_NOON, EARLIER = "2026-05-01T12:00:00Z", "2026-05-01T11:00:00Z"
+VALID = {"type": "Ready", "status": "True", "reason": "Valid", "message": "store validated"}
+FAILED = {"type": "Ready", "status": "False", "reason": "InvalidProviderConfig", "message": "unable to validate store"}
+WARNING = Event("Warning", "StoreUnmaintained", "store isn't currently maintained. Please plan and prepare accordingly.")
+
+
+def store(*conditions: Json, generation: int = 3, capabilities: str = "ReadWrite", **spec: Any) -> SecretStore:
+    status = {"conditions": list(conditions)} | ({"capabilities": capabilities} if conditions else {})
+    meta = {"name": "s", "namespace": "ns", "uid": "u", "generation": generation}
+    found = decode_secret_store(msgspec.json.encode({"metadata": meta, "spec": {"provider": {"fake": {}}} | spec, "status": status}))
+    assert isinstance(found, SecretStore)
+    return found
+
+
+def said(report: Report) -> Json:
+    c = report.condition
+    return {"type": c.type, "status": c.status, "reason": c.reason, "message": c.message}
+
+
+# --- reports -------------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("result", list(Validation))
+@pytest.mark.parametrize("maintained", [True, False])
+def test_no_error_means_valid_whatever_the_result(result: Validation, maintained: bool):
+    report = valid(result, "ReadWrite", 60, maintained=maintained)
+    assert (said(report), report.outcome, report.capability) == (VALID, After(60), "ReadWrite")
+    assert report.events == (*(() if maintained else (WARNING,)), Event("Normal", "Valid", "store validated"))
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        pytest.param(ValidationFailed("no", Validation.ERROR, fix="do"), "unable to validate store", id="a validation that failed"),
+        pytest.param(ValidationFailed("no", Validation.READY, fix="do"), "unable to validate store", id="a validation that failed oddly"),
+        pytest.param(EsoError("no", fix="do"), "unable to create client", id="no client"),
+    ],
+)
+def test_an_error_backs_off(error: EsoError, message: str):
+    report = invalid(error, 60)
+    assert (said(report), report.outcome) == (FAILED | {"message": message}, Retry(error))
+    assert report.events == (Event("Warning", "InvalidProviderConfig", "no (do)"),)
+
+
+def test_a_state_that_cannot_be_found_out_leaves_the_store_usable():
+    report = invalid(ValidationFailed("no", Validation.UNKNOWN), 60)
+    assert said(report) == VALID | {"reason": "ValidationUnknown", "message": "could not determine validation status"}
+    assert (report.outcome, report.capability, report.events) == (After(60), "", (Event("Warning", "ValidationUnknown", "no"),))
+
+
+@pytest.mark.parametrize(("gate", "message"), [("identity:x", "unable to create client"), ("endpoint:x", "unable to validate store")])
+def test_a_closed_gate_is_the_condition_of_the_store(gate: str, message: str):
+    report = parked(store(), GateClosed("down", gate, 4))
+    assert (said(report), report.outcome) == (FAILED | {"message": message}, Parked(gate, 4))
+
+
+# --- status --------------------------------------------------------------------------------------------------------------------------------
+
+GOOD, BAD = valid(Validation.READY, "ReadWrite", 60, maintained=True), invalid(ValidationFailed("no"), 60)
+
+
+def status(one: SecretStore, report: Report, told: int = 0) -> Json | None:
+    return new_status(one, report, NOW, told)
+
+
+def test_the_first_validation_writes_everything():
+    written = VALID | {"lastTransitionTime": AT_NOON, "observedGeneration": 3}
+    assert status(store(), GOOD) == {"conditions": [written], "capabilities": "ReadWrite"}
+
+
+def test_a_failure_moves_the_time_and_keeps_the_capabilities():
+    before = VALID | {"lastTransitionTime": EARLIER, "observedGeneration": 3}
+    assert status(store(before), BAD) == {"conditions": [FAILED | {"lastTransitionTime": AT_NOON, "observedGeneration": 3}], "capabilities": "ReadWrite"}
+
+
+def test_c_252_the_same_again_is_not_written():
+    assert status(store(VALID | {"lastTransitionTime": EARLIER, "observedGeneration": 3}), GOOD) is None
+
+
+def test_a_new_generation_is_written_and_moves_no_time():
+    found = status(store(VALID | {"lastTransitionTime": EARLIER, "observedGeneration": 2}), GOOD)
+    assert found is not None and found["conditions"] == [VALID | {"lastTransitionTime": EARLIER, "observedGeneration": 3}]
+
+
+def test_a_schema_that_drops_the_generation_is_written_to_once():
+    pruned = store(VALID | {"lastTransitionTime": EARLIER})
+    assert status(pruned, GOOD) is not None
+    assert status(pruned, GOOD, told=3) is None
+
+
+def test_capabilities_that_changed_are_written():
+    found = status(store(VALID | {"lastTransitionTime": EARLIER, "observedGeneration": 3}, capabilities="ReadOnly"), GOOD)
+    assert found is not None and found["capabilities"] == "ReadWrite"
+
+
+# --- the pass ------------------------------------------------------------------------------------------------------------------------------
+
+
+class World:
+    """One store on an API server; `answer` is what validation finds, or raises."""
+
+    def __init__(self, api: FakeApiServer) -> None:
+        self.api, self.rest = api, api.rest()
+        self.store: SecretStore | None = None
+        self.answer: EsoError | None = None
+        self.events: list[Event] = []
+        self.marks: list[tuple[str, Any]] = []
+        self.errors: list[str] = []
+        self.meanwhile = lambda: None
+        self.passes = ReconcileStore(
+            SECRET_STORES,
+            lambda key: self.store,
+            self,
+            self.rest,
+            controller_class="default",
+            requeue_seconds=300.0,
+            emit=lambda store, event: self.events.append(event),
+            meter=self,
+            monotonic=lambda: 0.0,
+            log=self,
+        )
+
+    def put(self, **spec: Any) -> None:
+        self.read(self.api.put(SECRET_STORES, {"metadata": {"name": "s", "namespace": "ns"}, "spec": {"provider": {"fake": {}}} | spec}))
+
+    def read(self, body: Json | None = None) -> Json:
+        found = body or self.api.get(SECRET_STORES, "ns", "s")
+        assert found is not None
+        store = decode_secret_store(msgspec.json.encode(found))
+        assert isinstance(store, SecretStore)
+        self.store = store
+        return found
+
+    async def run(self) -> Any:
+        return await self.passes.reconcile(("ns", "s"), Wake(), NOW)
+
+    async def validate(self, store: SecretStore) -> tuple[Validation, str]:
+        self.meanwhile()
+        if self.answer is not None:
+            raise self.answer
+        return Validation.READY, "ReadWrite"
+
+    def maintained(self, store: SecretStore) -> bool:
+        return False
+
+    def passed(self, key: Any, seconds: float) -> None:
+        self.marks.append(("passed", key))
+
+    def ready(self, key: Any, status: str) -> None:
+        self.marks.append(("ready", status))
+
+    def gone(self, key: Any) -> None:
+        self.marks.append(("gone", key))
+
+    def error(self, text: str, **_: Any) -> None:
+        self.errors.append(text)
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    async with FakeApiServer() as api:
+        made = World(api)
+        yield made
+        await made.rest.access.close()
+
+
+async def test_a_pass_tells_once(world: World):
+    world.put()
+    assert await world.run() == After(300)
+    assert world.read()["status"]["conditions"] == [VALID | {"lastTransitionTime": AT_NOON, "observedGeneration": 1}]
+    assert world.events == [WARNING, Event("Normal", "Valid", "store validated")]
+    await world.run()
+    assert len(world.api.writes) == 1 and len(world.events) == 2
+    assert world.marks == [("ready", "True"), ("passed", ("ns", "s"))] * 2
+
+
+async def test_c_254_the_annotation_silences_the_maintenance_warning(world: World):
+    world.put()
+    world.api.edit(SECRET_STORES, "ns", "s", {"metadata": {"annotations": {"external-secrets.io/ignore-maintenance-checks": "false"}}})
+    world.read()
+    await world.run()
+    assert world.events == [Event("Normal", "Valid", "store validated")]
+
+
+async def test_a_store_of_another_class_is_not_looked_at(world: World):
+    world.put(controller="other")
+    world.answer = EsoError("must not be asked")
+    assert await world.run() == Done()
+    assert world.api.writes == [] and world.marks == []
+
+
+async def test_a_store_that_is_gone_takes_its_series_with_it(world: World):
+    assert await world.run() == Done()
+    assert world.marks == [("gone", ("ns", "s"))]
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["deleted", "recreated"])
+async def test_c_253_what_is_not_there_any_more_is_not_written_to(world: World, again: bool):
+    world.put()
+
+    def meanwhile() -> None:
+        world.api.remove(SECRET_STORES, "ns", "s")
+        if again:
+            world.api.put(SECRET_STORES, {"metadata": {"name": "s", "namespace": "ns"}, "spec": {"provider": {"fake": {}}}})
+
+    world.meanwhile = meanwhile
+    assert await world.run() == After(300)
+    assert world.events == [] and world.errors == []
+    assert "status" not in (world.api.get(SECRET_STORES, "ns", "s") or {})
+
+
+async def test_a_status_that_cannot_be_written_is_logged_and_written_next_time(world: World):
+    world.put()
+    world.api.fail(Status(403, "Forbidden"), method="PATCH")
+    assert await world.run() == After(300)
+    assert world.errors == ["could not write the store's status"]
+    await world.run()
+    assert world.read()["status"]["conditions"][0]["status"] == "True"
