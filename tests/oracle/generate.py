@@ -292,7 +292,7 @@ class _Maker:
 
     def expression(self, kind: str, scope: Scope, depth: int) -> Tree:
         """A pipeline of (mostly) this type, without parentheses around it."""
-        if self.mistake and self.odds(0.03):
+        if self.mistake and self.odds(0.03) and kind not in ("moment", "epoch", "epoch64"):
             self.mistake = False
             kind = self.chance.choice(PLAIN)
         kind = self.chance.choice(ALIASES[kind]) if kind in ALIASES and self.odds(0.9) else kind
@@ -481,7 +481,7 @@ class _Maker:
         "layout": lambda self, scope: self.pick(LAYOUTS, scope),
         "zone": lambda self, scope: self.pick(ZONES, scope, 0.02),
         "moment": moment,
-        "epoch": lambda self, scope: self.chance.choice(("0", "1704164645", "-86400", "951782400", "1e9")),
+        "epoch": lambda self, scope: self.chance.choice(("0", "1704164645", "-86400", "951782400")),
         "epoch64": lambda self, scope: f"(int64 {self.chance.choice(('0', '1704164645', '-1', '4102444800'))})",
         "datetime": lambda self, scope: self.string(self.chance.choice(DATETIMES), scope),
         "rfc3339": lambda self, scope: self.string(self.chance.choice(("2024-02-29T12:34:56Z", "1999-12-31T23:59:59.5+02:00", "2024-06-01T00:00:00-07:30", "2030-01-01T00:00:00.123456789Z")), scope),

@@ -6,8 +6,10 @@ Neighbours: build.py makes the program, run.py sends it cases, shrink.py asks ag
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import re
+import resource
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
@@ -16,6 +18,10 @@ from types import TracebackType
 
 from eso.template import TemplateError, render
 from tests.oracle.build import binary
+
+
+MEMORY = 4 << 30
+"""Bytes of address space for the program: templates that would fill the machine end before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +47,8 @@ class Oracle:
     """The Go program; a context manager. One question or batch at a time."""
 
     def __init__(self) -> None:
-        self.process = subprocess.Popen([str(binary())], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={"TZ": "UTC"})
+        self.program = binary()
+        self.process = self.started()
 
     def __enter__(self) -> Oracle:
         return self
@@ -49,35 +56,59 @@ class Oracle:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
+    def started(self) -> subprocess.Popen[bytes]:
+        limit = (MEMORY, MEMORY)
+        return subprocess.Popen(
+            [str(self.program)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={"TZ": "UTC", "GOMAXPROCS": "2"},
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, limit),
+        )
+
     def close(self) -> None:
         assert self.process.stdin and self.process.stdout
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         self.process.wait(10)
         self.process.stdout.close()
 
     def answers(self, questions: Sequence[Question]) -> list[Answer]:
-        """In order. Raises EOFError when the program ended."""
+        """In order; a question over which the program ended (time, memory) has an answer of phase `limit`."""
         return [answer(reply) for reply in self.replies([{"template": encoded(q.template), "data": texts(q.data)} for q in questions])]
 
     def answer(self, question: Question) -> Answer:
         return self.answers([question])[0]
 
     def replies(self, requests: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
+        replies: list[dict[str, object]] = []
+        while len(replies) < len(requests):
+            replies += self.batch(requests[len(replies) :])
+            if len(replies) < len(requests):
+                replies.append({"error": "no answer in time or memory", "phase": "limit"})
+                self.close()
+                self.process = self.started()
+        return replies
+
+    def batch(self, requests: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
+        """The replies up to the end, or up to the request over which the program ended."""
         stdin, stdout = self.process.stdin, self.process.stdout
         assert stdin and stdout
         lines = [json.dumps(request).encode() + b"\n" for request in requests]
 
         def send() -> None:
-            stdin.writelines(lines)
-            stdin.flush()
+            with contextlib.suppress(BrokenPipeError):
+                stdin.writelines(lines)
+                stdin.flush()
 
         sender = threading.Thread(target=send)
         sender.start()
         replies = []
-        for request in requests:
+        for _ in requests:
             line = stdout.readline()
-            if not line:
-                raise EOFError(f"the oracle ended at {request}")
+            if not line.endswith(b"\n"):
+                break
             replies.append(json.loads(line))
         sender.join()
         return replies
@@ -106,13 +137,29 @@ def ours(question: Question) -> Answer:
 # --- when two answers are the same ------------------------------------------------------------------------------------------------------
 
 _MESSAGE = re.compile(r"template: (?P<name>.*?):(?P<line>\d+)(?::(?P<column>\d+))?: (?:executing (?P<where>\".*?\") at <(?P<node>.*?)>: )?(?P<text>.*)", re.DOTALL)
-_CALLING = re.compile(r"error calling \w+: ")
-CRASHES = re.compile(r"runtime error:|reflect:|reflect\.|strings: |bytes\.Buffer|invalid argument to|slice bounds|makeslice|interface conversion|unexported field")
-"""Texts of crashes inside Go functions: there only `error calling F` is promised, like wherever a library's wording is all there is."""
+_CALLING = re.compile(r"error calling \w+: ", re.DOTALL)
+_WORDING = tuple(
+    re.compile(text, re.DOTALL)
+    for text in (
+        # Crashes inside Go functions: only `error calling F` is promised.
+        r"error calling \w+: .*(?:runtime error|reflect: |reflect\.|strings: |bytes\.Buffer|makeslice|interface conversion|slice bounds|nil map|unexported field)",
+        # The limit is ours to choose.
+        r"exceeded maximum template depth",
+        # Go shows the values themselves here, which ours never does.
+        r"error calling \w+: non-comparable type",
+        r"error calling \w+: json: cannot unmarshal number",
+        r"range can't iterate over",
+    )
+)
+"""Texts of which only the beginning is promised, or less."""
+MASK = "***"
+"""Stands in our messages for what came from data."""
 
 
 def difference(theirs: Answer, mine: Answer) -> str:
-    """Empty when they agree, otherwise what differs: `output`, `error`, `phase`, `text`, `line` or `node`."""
+    """Empty when they agree, otherwise what differs: `output`, `error`, `phase`, `text`, `line` or `node`; `crash` is ours alone."""
+    if theirs.phase == "limit":
+        return "" if mine.out is None and mine.phase != "crash" else "error"
     if mine.phase == "crash":
         return "crash"
     if (theirs.out is None) != (mine.out is None):
@@ -128,12 +175,16 @@ def difference(theirs: Answer, mine: Answer) -> str:
         return "text"
     if left["line"] != right["line"]:
         return "line"
-    if left["text"] != right["text"] and not same_crash(left["text"], right["text"]):
+    if not same_text(left["text"], right["text"]):
         return "text"
     return "node" if (left["column"], left["where"], left["node"]) != (right["column"], right["where"], right["node"]) else ""
 
 
-def same_crash(theirs: str, mine: str) -> bool:
-    """Both say the same function failed, and the rest of Go's text is not one that is promised."""
-    left, right = _CALLING.match(theirs), _CALLING.match(mine)
-    return left is not None and right is not None and left[0] == right[0] and CRASHES.search(theirs) is not None
+def same_text(theirs: str, mine: str) -> bool:
+    if theirs == mine or (MASK in mine and re.fullmatch(".*".join(map(re.escape, mine.split(MASK))), theirs, re.DOTALL)):
+        return True
+    for wording in _WORDING:
+        left, right = wording.match(theirs), _CALLING.match(mine)
+        if left is not None:
+            return left[0] == mine[: len(left[0])] or (right is not None and theirs.startswith(right[0]))
+    return False

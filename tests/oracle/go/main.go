@@ -81,6 +81,8 @@ func functions() template.FuncMap {
 	return known
 }
 
+const patience = 2 * time.Second
+
 var known = functions()
 
 func parse(text string) (*template.Template, error) {
@@ -149,9 +151,12 @@ func main() {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
+		// What takes longer never ends: the asker goes on without an answer, and with a new process.
+		limit := time.AfterFunc(patience, func() { os.Exit(3) })
 		_ = write.Encode(render(asked))
-		// A batch of questions is answered in large writes, the last one at once.
-		if in.Buffered() == 0 && out.Flush() != nil {
+		limit.Stop()
+		// Each answer leaves at once: what ends the process must not take earlier answers with it.
+		if out.Flush() != nil {
 			return
 		}
 	}
