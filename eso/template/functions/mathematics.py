@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from fractions import Fraction
 
+from eso.gocompat import text as gotext
 from eso.template.bounds import Budget
 from eso.template.functions import common
 from eso.template.functions.common import ELEMENT
@@ -119,8 +120,7 @@ def float64_of(value: Value) -> float:
 def atoi(text: bytes) -> int:
     if len(text) > _LONGEST or not _DECIMAL.fullmatch(text):
         return 0
-    number = int(text)
-    return number if _SMALLEST <= number <= _LARGEST else 0
+    return min(max(int(text), _SMALLEST), _LARGEST)  # the error is ignored, and what came with it is the nearest number
 
 
 @TABLE.function("toDecimal", params=(ANY,), budget=True)
@@ -239,7 +239,7 @@ def round_float(value: Value, places: int, *on: float) -> float:
 def _decimal(value: Value) -> Fraction:
     number = to_float(value)
     if not math.isfinite(number):
-        raise FunctionError("Cannot create a Decimal from NaN" if math.isnan(number) else "Cannot create a Decimal from Inf")
+        raise FunctionError(f"Cannot create a Decimal from {gotext.format_float(number)}")
     return Fraction(repr(number))
 
 

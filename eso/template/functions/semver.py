@@ -28,7 +28,7 @@ _LONGEST = 256
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Version(Opaque):
-    """A version; `go_type` tells the pointer that `semver` returns from the struct that `IncMajor` and its like return."""
+    """A version as `semver` returns it: a pointer."""
 
     major: int
     minor: int
@@ -60,6 +60,14 @@ class Version(Opaque):
             return 1 if other.prerelease else -1
         a, b = _identifiers(self.prerelease), _identifiers(other.prerelease)
         return (a > b) - (a < b)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VersionStruct(Version):
+    """A version by value, as `IncMajor` and its like return it: methods that need a pointer are out of its reach."""
+
+    go_type: str = "semver.Version"
+    kind: str = "struct"
 
 
 def _identifiers(prerelease: str) -> list[tuple[bool, int, str]]:
@@ -215,7 +223,7 @@ def _present(other: Version | None) -> Version:
 
 def _struct(version: Version) -> Version:
     """What Go returns by value: prints and types as a struct, and is its own original (which keeps a leading v)."""
-    return replace(version, go_type="semver.Version", kind="struct")
+    return VersionStruct(version.major, version.minor, version.patch, version.prerelease, version.metadata, version.original)
 
 
 def _raised(version: Version, major: int, minor: int, patch: int) -> Version:
@@ -268,3 +276,5 @@ _comparison("LessThanEqual", lambda order: order <= 0)
 _comparison("GreaterThan", lambda order: order > 0)
 _comparison("GreaterThanEqual", lambda order: order >= 0)
 Version.members = _MEMBERS
+_ON_POINTERS = frozenset({"Original", "Compare", "Equal", "LessThan", "LessThanEqual", "GreaterThan", "GreaterThanEqual"})
+VersionStruct.members = {name: member for name, member in _MEMBERS.items() if name not in _ON_POINTERS}
