@@ -81,29 +81,31 @@ class ReconcileStore:
             report = invalid(error, interval)
         else:
             report = valid(result, capability, interval, maintained=self.validator.maintained(store) or self.silenced(store))  # 7, 8
-        await self.publish(store, report, now)  # 5
+        told = await self.publish(store, report, now)  # 5
         self.meter.passed(key, self.monotonic() - began)
-        return report.outcome
+        return report.outcome if told else Retry()
 
     def silenced(self, store: SecretStore) -> bool:
         return wellknown.ANNOTATION_IGNORE_MAINTENANCE in store.metadata.annotations
 
-    async def publish(self, store: SecretStore, report: Report, now: datetime) -> None:
+    async def publish(self, store: SecretStore, report: Report, now: datetime) -> bool:
+        """False when the status could not be written: everybody who waits for it would wait until the next validation."""
         meta = store.metadata
         key = (meta.namespace, meta.name)
         self.meter.ready(key, report.condition.status)
         status = new_status(store, report, now, self._told.get(key, 0))
         if status is None:
-            return  # told before: an Event per validation would only be noise
+            return True  # told before: an Event per validation would only be noise
         # A merge patch of a custom resource's status does not look at metadata.uid; the test does, and so spares a recreated store.
         body = [{"op": "test", "path": "/metadata/uid", "value": meta.uid}, {"op": "add", "path": "/status", "value": status}]
         try:
             await self.rest.patch(self.resource, *key, body, subresource="status", content_type=JSON_PATCH)
         except (NotFound, Invalid):
-            return  # gone, or another one by now
+            return True  # gone, or another one by now
         except EsoError as error:
             self.log.error("could not write the store's status", store=meta.name, namespace=meta.namespace, error=str(error))
-        else:
-            self._told[key] = meta.generation
+            return False
+        self._told[key] = meta.generation
         for event in report.events:
             self.emit(store, event)
+        return True

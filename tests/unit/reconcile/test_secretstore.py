@@ -230,10 +230,10 @@ async def test_c_253_what_is_not_there_any_more_is_not_written_to(world: World, 
     assert "status" not in (world.api.get(SECRET_STORES, "ns", "s") or {})
 
 
-async def test_a_status_that_cannot_be_written_is_logged_and_written_next_time(world: World):
+async def test_a_status_that_cannot_be_written_is_logged_and_tried_again_soon(world: World):
     world.put()
     world.api.fail(Status(403, "Forbidden"), method="PATCH")
-    assert await world.run() == After(300)
+    assert await world.run() == Retry()
     assert world.errors == ["could not write the store's status"]
     await world.run()
     assert world.read()["status"]["conditions"][0]["status"] == "True"
