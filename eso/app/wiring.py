@@ -141,7 +141,7 @@ class Operator:
         self.recorder = Recorder(self.unfenced, clock=clock, log=log)
         if settings["enable-leader-election"]:
             self.lease = self._lease()
-        self.offload = Offload()
+        self.offload = Offload(threads=1)  # each further one takes as much of the interpreter as the loop gets
         self.world = World()
         self.gates = Gates(clock, self._release, meter=self.metrics)
         self.reader = Reader(self._rules(registry or Registry()), self.rest, self.gates, clock, log=log, meter=self.metrics)

@@ -254,7 +254,7 @@ def guessed(value: bytes) -> bytes:
 
 # --- what it costs, for who must not wait for it --------------------------------------------------------------------------------------------
 
-CHEAP = Limits(steps=5_000, output_bytes=256 << 10, value_bytes=1 << 20, seconds=0.02)
+CHEAP = Limits(steps=1_000, output_bytes=256 << 10, value_bytes=1 << 20, seconds=0.02)
 """What may be rendered between two events of a loop: a few milliseconds."""
 LARGE = 64 << 10  # bytes of template text: parsing alone takes a while
 _SLOW = re.compile(rf"\b(?:{'|'.join(sorted(SLOW))})\b")

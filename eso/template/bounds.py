@@ -31,8 +31,8 @@ class Limits:
     """Of one rendering."""
 
     steps: int = 1_000_000
-    output_bytes: int = 10 << 20
-    value_bytes: int = 64 << 20
+    output_bytes: int = 4 << 20  # a Secret holds one MiB
+    value_bytes: int = 16 << 20
     """Bytes that all values made during one rendering may add up to, garbage included."""
     template_depth: int = 1_000
     seconds: float = 10.0

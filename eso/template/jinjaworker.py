@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import json
+import os
 import re
 import resource
 import sys
@@ -166,6 +167,7 @@ def main() -> None:
     taken, given = sys.stdin.buffer, sys.stdout.buffer
     jinja.from_string("{{ 'warm' | toJson }}").render()
     bound_memory()
+    os.nice(10)
     send(given, b"{}")
     while head := taken.read(8):
         request = json.loads(taken.read(int.from_bytes(head, "big")))
