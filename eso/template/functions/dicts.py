@@ -106,7 +106,8 @@ def _merged(budget: Budget, target: Dict | None, sources: tuple[Dict | None, ...
             budget.spend(1 + len(outof))
             for key, value in list(outof.items()):
                 mine = into.get(key)
-                if mine and type(mine) is dict and type(value) is dict:
+                # An empty dict that can be filled is filled, and so keeps nil values out; one that stays empty gives way.
+                if type(mine) is dict and type(value) is dict and (mine or (value if overwrite else any(inner is not None for inner in value.values()))):
                     pending.append((mine, value, depth + 1))
                 elif overwrite or (not mine and value is not None):
                     budget.check_size(2 * ELEMENT)

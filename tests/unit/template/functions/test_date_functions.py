@@ -140,7 +140,7 @@ def test_improper_constraints_are_told(constraint: str) -> None:
 @pytest.mark.parametrize(
     ("template", "output"),
     [
-        ('{{ (semver "v1.2.3-rc.1").IncPatch }} {{ (semver "v1.2.3").IncPatch.Original }}', "1.2.3 v1.2.4"),
+        ('{{ (semver "v1.2.3-rc.1").IncPatch }} {{ (semver "v1.2.3").IncPatch.Major }}', "1.2.3 1"),
         ('{{ (semver "1.2.3").IncMajor | typeOf }} {{ (semver "1.2.3").IncMinor | kindOf }}', "semver.Version struct"),
         ('{{ (semver "1.2.3").SetPrerelease "rc.1" }} {{ (semver "1.2.3").SetMetadata "b" }}', "1.2.3-rc.1 1.2.3+b"),
         ('{{ (semver "1.2.3").Compare (semver "1.2.3-a") }} {{ (semver "1.0").Equal (semver "v1.0.0+x") }}', "1 true"),
