@@ -218,7 +218,7 @@ class Operator:
         world.namespaces = Informer(self.rest, NAMESPACES, namespace_record, self._namespace_changed, metadata_only=True, **common) if cluster_wide else None
         world.external_secrets = Informer(self.rest, EXTERNAL_SECRETS, decode_external_secret, self.triggers.external_secret, namespace=one, **common)
         world.secrets = Informer(
-            self.rest, SECRETS, target_record, self._secret_changed, namespace=one, metadata_only=True, index=lambda r: [(r.namespace, r.created_by)], **common
+            self.rest, SECRETS, target_record, self._secret_changed, namespace=one, metadata_only=True, index=lambda r: [(r.namespace, r.created_by)] if r.created_by else [], **common
         )
         world.config_maps = Informer(
             self.rest, CONFIG_MAPS, config_map_record, self._config_map_changed, namespace=one, metadata_only=True, keep=self._referenced, **common
@@ -311,6 +311,8 @@ class Operator:
         self.reader.store_changed(kind, *key)
         if not isinstance(new, SecretStore):
             self.store_index.drop((kind, "/".join(key)))
+            if kind in self.store_queues:
+                self.store_queues[kind].add(key, Lane.NEW, "gone")  # its series go in a pass, after one that may run now
             return
         tokens = {(k, namespace or key[0], name) for k, namespace, name in self.reader.references(new)}
         self.store_index.put((kind, "/".join(key)), tokens)
