@@ -20,15 +20,21 @@ import aiohttp
 import orjson
 
 IN_FLIGHT = 48
-METHODS = {"create": ("POST", "application/json"), "patch": ("PATCH", "application/merge-patch+json"), "update": ("PUT", "application/json")}
+METHODS = {"create": "POST", "patch": "PATCH", "update": "PUT"}
+
+Write = tuple[str, str, str, bytes]  # method, URL, content type, body
+
+
+def prepared(server: str, verb: str, uri: str, body: Any) -> Write:
+    """The audit log does not keep the content type; a patch that is a list is a JSON patch."""
+    kind = "application/json" if verb != "patch" else "application/json-patch+json" if isinstance(body, list) else "application/merge-patch+json"
+    return METHODS[verb], server + uri, kind, orjson.dumps(body)
 
 
 async def send(plan: dict[str, Any]) -> int:
     """Every write of one object after the other, `IN_FLIGHT` objects at a time. Returns how many were refused."""
     refused = 0
-    objects: Iterator[list[tuple[str, str, bytes]]] = iter(
-        [[(verb, plan["server"] + uri, orjson.dumps(body)) for verb, uri, body in writes] for writes in plan["objects"]]
-    )
+    objects: Iterator[list[Write]] = iter([[prepared(plan["server"], *write) for write in writes] for writes in plan["objects"]])
     connector = aiohttp.TCPConnector(ssl=ssl.create_default_context(cadata=plan["ca"]), limit=0)
     headers = {"Authorization": f"Bearer {plan['token']}", "Accept": "application/json", "User-Agent": "bare-writer"}
     async with aiohttp.ClientSession(connector=connector, headers=headers, trust_env=False, cookie_jar=aiohttp.DummyCookieJar()) as session:
@@ -36,8 +42,7 @@ async def send(plan: dict[str, Any]) -> int:
         async def work() -> None:
             nonlocal refused
             for writes in objects:  # one iterator, shared: each object is taken once
-                for verb, url, data in writes:
-                    method, content_type = METHODS[verb]
+                for method, url, content_type, data in writes:
                     async with session.request(method, url, data=data, headers={"Content-Type": content_type}) as reply:
                         await reply.read()
                         refused += reply.status >= 300
