@@ -70,8 +70,8 @@ def test_discovery_names_the_kind(controlplane: ControlPlane, plural: str, short
     assert sorted(name.partition("/")[2] for name in resources if name.startswith(f"{plural}/")) == ["status"]
 
 
-def test_both_versions_are_served_and_v1_is_stored(controlplane: ControlPlane) -> None:
-    """C-001, except that v1beta1 is served here."""
+def test_c_001_both_versions_are_served_and_v1_is_stored(controlplane: ControlPlane) -> None:
+    """Except that v1beta1 is served here."""
     group = next(g for g in controlplane.api.request("GET", "/apis")["groups"] if g["name"] == "external-secrets.io")
     assert {v["version"] for v in group["versions"]} >= {"v1", "v1beta1"}
     assert group["preferredVersion"]["version"] == "v1"
@@ -134,8 +134,7 @@ def test_defaults(controlplane: ControlPlane, namespace: str, spec: Json, path: 
     assert found == wanted
 
 
-def test_the_embedded_spec_has_the_same_defaults(controlplane: ControlPlane, namespace: str) -> None:
-    """C-018"""
+def test_c_018_the_embedded_spec_has_the_same_defaults(controlplane: ControlPlane, namespace: str) -> None:
     body = thing("ClusterExternalSecret", {"externalSecretSpec": {"data": [ENTRY]}}, name=namespace)
     found = controlplane.api.create("clusterexternalsecrets", "", body)["spec"]["externalSecretSpec"]
     controlplane.api.delete("clusterexternalsecrets", "", namespace)
@@ -304,8 +303,7 @@ def test_a_built_provider_keeps_what_it_knows(controlplane: ControlPlane, namesp
     assert created["spec"]["provider"]["vault"] == {"server": "s", "version": "v2", "auth": {"appRole": {**APP_ROLE, "path": "approle"}}}
 
 
-def test_field_selectors(controlplane: ControlPlane, namespace: str) -> None:
-    """C-004"""
+def test_c_004_field_selectors(controlplane: ControlPlane, namespace: str) -> None:
     first = {"secretStoreRef": {"name": "s1", "kind": "SecretStore"}, "target": {"name": "t1"}, "refreshInterval": "1m", "data": [ENTRY]}
     second = {"secretStoreRef": {"name": "s2", "kind": "ClusterSecretStore"}, "target": {"name": "t2"}, "refreshInterval": "2m", "data": [ENTRY]}
     made(controlplane, namespace, first, "one")
@@ -317,8 +315,7 @@ def test_field_selectors(controlplane: ControlPlane, namespace: str) -> None:
         controlplane.api.list("secretstores", namespace, fieldSelector="spec.controller=x")
 
 
-def test_a_failed_first_sync_shows_an_empty_binding(controlplane: ControlPlane, namespace: str) -> None:
-    """C-019"""
+def test_c_019_a_failed_first_sync_shows_an_empty_binding(controlplane: ControlPlane, namespace: str) -> None:
     made(controlplane, namespace, {"data": [ENTRY]})
     live = controlplane.api.get("externalsecrets", namespace, "x")
     assert live is not None
