@@ -131,11 +131,15 @@ def character(text: str) -> Number:
     return Number(text, code, code, float(code))
 
 
+_NOT_TEXT = re.compile("[\udc80-\udcff]")
+
+
 def string(text: str) -> bytes:
     """A quoted or raw string constant → bytes. Raises LiteralError."""
     inner = text[1:-1]
     if text[0] == "`":
         return inner.replace("\r", "").encode("utf-8", "surrogateescape")
+    inner = _NOT_TEXT.sub("\ufffd", inner)
     if "\\" not in inner:
         return inner.encode("utf-8", "surrogateescape")
     out = bytearray()

@@ -105,6 +105,10 @@ def slice_list(budget: Budget, values: Value, *bounds: Value) -> Value:
 def chunk(budget: Budget, size: int, values: Value) -> ListList:
     found = elements(values, "Cannot chunk type {}")
     if size <= 0:
+        # What Go's arithmetic makes of a negative size: nothing of a few elements, one list of a single one, an error of the rest.
+        lists = (len(found) - 1) // size + 1 if size else -1
+        if lists == 0 or (lists == 1 and len(found) % -size):
+            return ListList([found[:1]] * lists)
         raise FunctionError("runtime error: makeslice: len out of range")
     return ListList(make_list(budget, found[at : at + size]) for at in range(0, len(found), size))
 

@@ -194,17 +194,19 @@ def smallest(*values: Value) -> Int64:
 
 @TABLE.function("maxf", params=(ANY, ANY), variadic=True)
 def largest_float(*values: Value) -> float:
-    return _extreme(max, values)
+    return _largest([to_float(value) for value in values])
 
 
 @TABLE.function("minf", params=(ANY, ANY), variadic=True)
 def smallest_float(*values: Value) -> float:
-    return _extreme(min, values)
+    return -_largest([-to_float(value) for value in values])
 
 
-def _extreme(choose: Callable[[list[float]], float], values: tuple[Value, ...]) -> float:
-    numbers = [to_float(value) for value in values]
-    return math.nan if any(map(math.isnan, numbers)) else choose(numbers)
+def _largest(numbers: list[float]) -> float:
+    """Infinity wins over NaN, NaN over numbers, 0 over -0."""
+    if math.inf in numbers:
+        return math.inf
+    return math.nan if any(map(math.isnan, numbers)) else max(numbers, key=lambda number: (number, math.copysign(1.0, number)))
 
 
 @TABLE.function("floor", params=(ANY,))

@@ -116,5 +116,5 @@ def test_binary_values_pass_through_unchanged() -> None:
     assert render("<{{ .bytes }}>", DATA) == b"<\xff\x00>"
 
 
-def test_template_text_that_is_not_utf8_passes_through_unchanged() -> None:
-    assert render(b'\xfe{{ "\xfd" }}', {}) == b"\xfe\xfd"
+def test_template_text_that_is_not_utf8_passes_through_except_in_interpreted_strings() -> None:
+    assert render(b'\xfe{{ "\xfd" }}{{ `\xfc` }}', {}) == b"\xfe\xef\xbf\xbd\xfc"
