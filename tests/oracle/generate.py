@@ -12,6 +12,7 @@ import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -26,37 +27,307 @@ MISTAKES = 0.16
 """Share of the cases that get one mistake."""
 
 WORDS = (
-    "", " ", "a", "b", "abc", "Hello World", "foo_bar-baz", "HTTPServerTwo", "http2xx", "v1Beta2", "élan vital", "日本語", "straße", "İstanbul", "ΣΑΣ", "😀x", "ǆabc",
-    "a\tb", "line1\nline2\n", "\r\nx\r\n", "  padded  ", "x,y,,z", "key=value", "<a href='x'>&\"</a>", "1", "42", "-7", "3.14", "1e3", "0x1F", "010", "true",
-    "null", "yes", "~", "100%", "%d %s", "a.b.c", "/usr/local/lib.d/", "..", "'single'", "`back`", "back\\slash\\", "$1 ${2}", "user:p@ss", "2024-02-29",
-    "1:30", "- x", "# no", "key: value", "aaa", "aXbXc", "the quick brown fox jumps over the lazy dog and then keeps on running through the forest until night",
-    "\u2028", "\u00a0nbsp\u0085", "a\u0301", "\ufeffbom", "tab\\t", "0.1", "1_000", " 12 ", "\x7f\x00\x01", "é", "ÀÉÎ õüñ", "A", "Z", "0", "__init__", "a-b_c d",
-)  # fmt: skip
+    "",
+    " ",
+    "a",
+    "b",
+    "abc",
+    "Hello World",
+    "foo_bar-baz",
+    "HTTPServerTwo",
+    "http2xx",
+    "v1Beta2",
+    "élan vital",
+    "日本語",
+    "straße",
+    "İstanbul",
+    "ΣΑΣ",
+    "😀x",
+    "ǆabc",
+    "a\tb",
+    "line1\nline2\n",
+    "\r\nx\r\n",
+    "  padded  ",
+    "x,y,,z",
+    "key=value",
+    "<a href='x'>&\"</a>",
+    "1",
+    "42",
+    "-7",
+    "3.14",
+    "1e3",
+    "0x1F",
+    "010",
+    "true",
+    "null",
+    "yes",
+    "~",
+    "100%",
+    "%d %s",
+    "a.b.c",
+    "/usr/local/lib.d/",
+    "..",
+    "'single'",
+    "`back`",
+    "back\\slash\\",
+    "$1 ${2}",
+    "user:p@ss",
+    "2024-02-29",
+    "1:30",
+    "- x",
+    "# no",
+    "key: value",
+    "aaa",
+    "aXbXc",
+    "the quick brown fox jumps over the lazy dog and then keeps on running through the forest until night",
+    "\u2028",
+    "\u00a0nbsp\u0085",
+    "a\u0301",
+    "\ufeffbom",
+    "tab\\t",
+    "0.1",
+    "1_000",
+    " 12 ",
+    "\x7f\x00\x01",
+    "é",
+    "ÀÉÎ õüñ",
+    "A",
+    "Z",
+    "0",
+    "__init__",
+    "a-b_c d",
+)
 BINARY = (b"\xff\xfe", b"a\x80b", b"\xc3", b"\xed\xa0\x80", b"\x00", b"caf\xe9")
-INTS = ("0", "1", "-1", "2", "3", "7", "42", "-12", "100", "65536", "0x1F", "0X1f", "0b101", "0o17", "017", "1_000", "'a'", "'\\n'", "'é'", "'\\x41'", "1000000", "86400",
-        "9223372036854775807", "-9223372036854775808", "1704164645", "+5", "-0")  # fmt: skip
-FLOATS = ("0.0", "-0.0", "1.5", "2.50", "-1.5", "-1.2", "0.1", "1e6", "1e3", "1e-7", "123456789.125", "0x1p-2", "1_000.5", ".5", "5.", "6.02e23", "1e21", "1e20", "100000.0",
-          "1000000.0", "999999.5", "0.0001", "0.00001", "3.14159265358979", "2.5", "3.5", "1e100", "5e-324", "1.7976931348623157e308", "089.5", "33.333333333333336")  # fmt: skip
-REGEXES = ("a", "[a-z]+", "^x", "b$", "(\\w+)@(\\w+)", "(?P<first>\\w)(?P<rest>\\w*)", "x*", "", "\\d+", "[^,]*", "(a|b|ab)(c|bcd)?", "(?i)hello", "(?s)a.b", "(?m)^l", "\\bfoo",
-           "\\s+", "[[:alpha:]]+", "\\pL+", "\\p{Greek}", "é", ".", "a{2,3}", "(?U)a+", "\\Qa.b\\E", "\\x{e9}", "(a*)*", "^$", "[\\w.]+", "(l)(i)(n)(e)(\\d)", ",", "\\.", "(?:x|y)z?")  # fmt: skip
-LAYOUTS = ("2006-01-02", "2006-01-02T15:04:05Z07:00", "Mon, 02 Jan 2006 15:04:05 MST", "Monday January _2 3:04PM", "02/01/06", "15h04m05.000", "2006-002", "Jan 2 at 3pm",
-           "2006-01-02 15:04:05.999999999 -0700 MST", "Janet Monkey", "20060102150405", "06-1-2", "15:04:05,000000", "-07", "Z0700", "", "literal", "__2", "_2006")  # fmt: skip
-JSONS = ('{"a":1,"b":[true,null,"x"],"c":{"d":2.5}}', "[1,2,3]", '"text"', "1e6", "12345678", "0.1", "null", "true", '{"host":"db","port":5432,"tags":["a","b"],"nested":{"x":null,"on":true}}',
-         "[]", "{}", '[[1],[2,[3]]]', '{"a":{"b":{"a":"deep"}}}', '"\\u00e9\\ud83d\\ude00\\n"', '[1.5,"1.5",{"k":"v"}]', ' { "a" : "x" , "a" : "y" } ', '"<&>\\u2028"', '[{"a":"1"},{"a":"2"}]',
-         "-0", "1E400", '{"a":"b"}', "9007199254740993", "1e-7", "1e21")  # fmt: skip
-YAMLS = ("a: 1\nb: [x, y]\n", "a: yes\nb: no\nc: ~\n", "x: 010\ny: 0x1F\nz: 1_000\n", "t: |\n  line1\n  line2\nf: >-\n  folded\n  text\n", "base: &b {a: 1}\nuse: *b\n",
-         "d: &d\n  a: 1\ne:\n  <<: *d\n  b: 2\n", "", "# only a comment\n", "null", "1: one\ny: yes\n", "date: 2024-01-02\ntime: 1:30\n", "a: 1\na: 2\n", '"q": "x\\ty"\n', "a: 'it''s'\n",
-         "n: 1e3\nf: .5\ni: .inf\n", "l:\n- 1\n- - 2\n  - 3\n- k: v\n", "a: {b: {c: [1, {d: e}]}}\n", "---\na: 1\n---\nb: 2\n", "k: !!str 12\n", "a: 0o17\nb: 0b11\nc: +5\n", "é: ü\n")  # fmt: skip
+INTS = (
+    "0",
+    "1",
+    "-1",
+    "2",
+    "3",
+    "7",
+    "42",
+    "-12",
+    "100",
+    "65536",
+    "0x1F",
+    "0X1f",
+    "0b101",
+    "0o17",
+    "017",
+    "1_000",
+    "'a'",
+    "'\\n'",
+    "'é'",
+    "'\\x41'",
+    "1000000",
+    "86400",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "1704164645",
+    "+5",
+    "-0",
+)
+FLOATS = (
+    "0.0",
+    "-0.0",
+    "1.5",
+    "2.50",
+    "-1.5",
+    "-1.2",
+    "0.1",
+    "1e6",
+    "1e3",
+    "1e-7",
+    "123456789.125",
+    "0x1p-2",
+    "1_000.5",
+    ".5",
+    "5.",
+    "6.02e23",
+    "1e21",
+    "1e20",
+    "100000.0",
+    "1000000.0",
+    "999999.5",
+    "0.0001",
+    "0.00001",
+    "3.14159265358979",
+    "2.5",
+    "3.5",
+    "1e100",
+    "5e-324",
+    "1.7976931348623157e308",
+    "089.5",
+    "33.333333333333336",
+)
+REGEXES = (
+    "a",
+    "[a-z]+",
+    "^x",
+    "b$",
+    "(\\w+)@(\\w+)",
+    "(?P<first>\\w)(?P<rest>\\w*)",
+    "x*",
+    "",
+    "\\d+",
+    "[^,]*",
+    "(a|b|ab)(c|bcd)?",
+    "(?i)hello",
+    "(?s)a.b",
+    "(?m)^l",
+    "\\bfoo",
+    "\\s+",
+    "[[:alpha:]]+",
+    "\\pL+",
+    "\\p{Greek}",
+    "é",
+    ".",
+    "a{2,3}",
+    "(?U)a+",
+    "\\Qa.b\\E",
+    "\\x{e9}",
+    "(a*)*",
+    "^$",
+    "[\\w.]+",
+    "(l)(i)(n)(e)(\\d)",
+    ",",
+    "\\.",
+    "(?:x|y)z?",
+)
+LAYOUTS = (
+    "2006-01-02",
+    "2006-01-02T15:04:05Z07:00",
+    "Mon, 02 Jan 2006 15:04:05 MST",
+    "Monday January _2 3:04PM",
+    "02/01/06",
+    "15h04m05.000",
+    "2006-002",
+    "Jan 2 at 3pm",
+    "2006-01-02 15:04:05.999999999 -0700 MST",
+    "Janet Monkey",
+    "20060102150405",
+    "06-1-2",
+    "15:04:05,000000",
+    "-07",
+    "Z0700",
+    "",
+    "literal",
+    "__2",
+    "_2006",
+)
+JSONS = (
+    '{"a":1,"b":[true,null,"x"],"c":{"d":2.5}}',
+    "[1,2,3]",
+    '"text"',
+    "1e6",
+    "12345678",
+    "0.1",
+    "null",
+    "true",
+    '{"host":"db","port":5432,"tags":["a","b"],"nested":{"x":null,"on":true}}',
+    "[]",
+    "{}",
+    "[[1],[2,[3]]]",
+    '{"a":{"b":{"a":"deep"}}}',
+    '"\\u00e9\\ud83d\\ude00\\n"',
+    '[1.5,"1.5",{"k":"v"}]',
+    ' { "a" : "x" , "a" : "y" } ',
+    '"<&>\\u2028"',
+    '[{"a":"1"},{"a":"2"}]',
+    "-0",
+    "1E400",
+    '{"a":"b"}',
+    "9007199254740993",
+    "1e-7",
+    "1e21",
+)
+YAMLS = (
+    "a: 1\nb: [x, y]\n",
+    "a: yes\nb: no\nc: ~\n",
+    "x: 010\ny: 0x1F\nz: 1_000\n",
+    "t: |\n  line1\n  line2\nf: >-\n  folded\n  text\n",
+    "base: &b {a: 1}\nuse: *b\n",
+    "d: &d\n  a: 1\ne:\n  <<: *d\n  b: 2\n",
+    "",
+    "# only a comment\n",
+    "null",
+    "1: one\ny: yes\n",
+    "date: 2024-01-02\ntime: 1:30\n",
+    "a: 1\na: 2\n",
+    '"q": "x\\ty"\n',
+    "a: 'it''s'\n",
+    "n: 1e3\nf: .5\ni: .inf\n",
+    "l:\n- 1\n- - 2\n  - 3\n- k: v\n",
+    "a: {b: {c: [1, {d: e}]}}\n",
+    "---\na: 1\n---\nb: 2\n",
+    "k: !!str 12\n",
+    "a: 0o17\nb: 0b11\nc: +5\n",
+    "é: ü\n",
+)
 BAD_YAMLS = ("- 1\n- 2\n", "text", "a: [1", "a: b: c", "\ta: 1", "*x")
 PATHS = ("", "/", "a", "a/b", "/a/b/", "a//b/../c", "./x.tar.gz", "../..", "/../a", "a/.", ".hidden", "a.b/c", "//", "x.")
 VERSIONS = ("1.2.3", "v1.2", "1", "2.0.0-rc.1", "1.2.3-alpha+build.5", "0.0.3", "0.2.9", "10.20.30", "v01.2.3", "1.0.0+meta", "1.2.3-beta.2", "1.10.0")
-CONSTRAINTS = ("^1.2.0", "~1.2", ">=1.0, <2.0", "1.x", "*", "=1.2.3", "!=1.2", ">1 || <0.5", "1.2 - 2.3", "^0.2.3", "~> 1.0", ">=1.2.3-0", "<=1.2", "^0", "~1", ">1.2", "=> 1.0", "1.2.X", "^0.0.3")
-URLS = ("https://user:pa%20ss@host.example:8080/a%20b/c?q=1&r=a%20b#frag", "http://host", "mailto:a@b.c", "/just/a/path?x", "//host/path", "postgres://u:p@db:5432/name?sslmode=disable",
-        "https://[::1]:443/x", "", "http://h/%41", "a/b:c", "ftp://x@y/", "http://h?#", "https://ex.com/é")  # fmt: skip
+CONSTRAINTS = (
+    "^1.2.0",
+    "~1.2",
+    ">=1.0, <2.0",
+    "1.x",
+    "*",
+    "=1.2.3",
+    "!=1.2",
+    ">1 || <0.5",
+    "1.2 - 2.3",
+    "^0.2.3",
+    "~> 1.0",
+    ">=1.2.3-0",
+    "<=1.2",
+    "^0",
+    "~1",
+    ">1.2",
+    "=> 1.0",
+    "1.2.X",
+    "^0.0.3",
+)
+URLS = (
+    "https://user:pa%20ss@host.example:8080/a%20b/c?q=1&r=a%20b#frag",
+    "http://host",
+    "mailto:a@b.c",
+    "/just/a/path?x",
+    "//host/path",
+    "postgres://u:p@db:5432/name?sslmode=disable",
+    "https://[::1]:443/x",
+    "",
+    "http://h/%41",
+    "a/b:c",
+    "ftp://x@y/",
+    "http://h?#",
+    "https://ex.com/é",
+)
 DURATIONS = ("1h", "-90m", "1.5h", "24h", "25h", "60s", "61s", "1h30m5s", "100ms", "1us", "0", "8760h1s", "720h1s", "-2h", "+5s", "nonsense", "300")
-DATETIMES = ("2024-02-29 12:34:56", "1999-12-31 23:59:59", "1970-01-01 00:00:00", "2038-01-19 03:14:07", "0001-01-01 00:00:00", "2024-07-04 05:06:07", "1969-07-20 20:17:40")
+DATETIMES = (
+    "2024-02-29 12:34:56",
+    "1999-12-31 23:59:59",
+    "1970-01-01 00:00:00",
+    "2038-01-19 03:14:07",
+    "0001-01-01 00:00:00",
+    "2024-07-04 05:06:07",
+    "1969-07-20 20:17:40",
+)
 ZONES = ("UTC", "", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Local", "Nowhere/Land", "Australia/Lord_Howe")
-TYPES = ("string", "int", "int64", "float64", "bool", "[]interface {}", "map[string]interface {}", "*semver.Version", "semver.Version", "time.Time", "[]string", "interface {}")
+TYPES = (
+    "string",
+    "int",
+    "int64",
+    "float64",
+    "bool",
+    "[]interface {}",
+    "map[string]interface {}",
+    "*semver.Version",
+    "semver.Version",
+    "time.Time",
+    "[]string",
+    "interface {}",
+)
 KINDS = ("string", "int", "int64", "float64", "bool", "slice", "map", "invalid", "ptr", "struct")
 KEYS = ("a", "b", "c", "key", "host", "x.y", "é", "0", "10", "9", "nested", "", "yes", "n", "a b")
 VERBS = "vvvvsdqxXTtbocUeEfFgGO"
@@ -90,7 +361,6 @@ BY_RESULT: dict[str, list[Pattern]] = {}
 for _pattern in PATTERNS + MEMBERS:
     if not SLOW.intersection(_pattern.functions) and "oracle_" not in _pattern.text and "fail" not in _pattern.functions:
         BY_RESULT.setdefault(_pattern.result, []).append(_pattern)
-BY_RESULT["list"] += [p for p in MEMBERS if p.result == "list"]
 
 PLAIN = ("str", "int", "int64", "float", "bool", "list", "strs", "ints", "dict", "strmap")
 ANYTHING = (*PLAIN, "str", "str", "dict", "list", "nil", "any", "uint8", "time", "version", "anylist", "lists")
@@ -162,7 +432,7 @@ class _Maker:
         if shape == 1:
             return self.statement("{{if ", call, "}}T{{else}}F{{end}}")
         if shape == 2:
-            return self.statement("{{$r := ", call, "}}{{$r}}{{printf \"|%T|%v\" $r $r}}")
+            return self.statement("{{$r := ", call, '}}{{$r}}{{printf "|%T|%v" $r $r}}')
         if shape == 3:
             return self.statement("{{with ", call, "}}<{{.}}>{{end}}")
         if shape == 4 and pattern.result not in ("version", "time", "any"):
@@ -272,9 +542,24 @@ class _Maker:
         word = self.chance.choice(("break", "continue"))
         return self.statement("{{if ", self.expression("bool", scope, 1), "}}{{", word, self.shut(), "{{end}}")
 
-    KINDS: tuple[Callable[[_Maker, Scope, int], Tree], ...] = (
-        words, words, action, action, action, action, conditional, with_, range_, range_, declare, declare, comment, call_template, block, jump,
-    )  # fmt: skip
+    KINDS: ClassVar[tuple[Callable[[_Maker, Scope, int], Tree], ...]] = (
+        words,
+        words,
+        action,
+        action,
+        action,
+        action,
+        conditional,
+        with_,
+        range_,
+        range_,
+        declare,
+        declare,
+        comment,
+        call_template,
+        block,
+        jump,
+    )
 
     def definition(self) -> Tree:
         kind = self.chance.choice(PLAIN)
@@ -344,7 +629,10 @@ class _Maker:
             return Tree("argument", (self.chance.choice(names),))
         if self.mistake and self.odds(0.03):
             self.mistake = False
-            return Tree("argument", (self.chance.choice((".nope", "$.nope", "$missing", "nil", "nosuch 1", '"bad\\q"', "1__0", "9223372036854775808", "(index . 5)", "fail \"x\"")),))
+            return Tree(
+                "argument",
+                (self.chance.choice((".nope", "$.nope", "$missing", "nil", "nosuch 1", '"bad\\q"', "1__0", "9223372036854775808", "(index . 5)", 'fail "x"')),),
+            )
         made = self.LEAVES.get(kind, _Maker.any_leaf)(self, scope)
         return made if isinstance(made, Tree) else Tree("constant", (made,))
 
@@ -385,15 +673,27 @@ class _Maker:
         if self.odds(0.06):
             return self.string(self.chance.choice(BINARY), scope)
         if self.odds(0.1):
-            return self.string("".join(chr(self.chance.choice((0x41, 0x61, 0x20, 0x31, 0x5F, 0x2D, 0xE9, 0x416, 0x1F600, 0x0A)) + self.chance.randrange(3)) for _ in range(6)), scope)
+            return self.string(
+                "".join(chr(self.chance.choice((0x41, 0x61, 0x20, 0x31, 0x5F, 0x2D, 0xE9, 0x416, 0x1F600, 0x0A)) + self.chance.randrange(3)) for _ in range(6)),
+                scope,
+            )
         return self.string(self.chance.choice(WORDS), scope)
 
     def list_leaf(self, scope: Scope) -> str:
-        return "(list " + " ".join(self.chance.choice(('"a"', '"b"', "1", "2.5", "true", "nil", '""', "0", '(list 1 "x")', '(dict "a" 1)', "0.0", '"10"', '"9"')) for _ in range(self.chance.randrange(5))) + ")"
+        return (
+            "(list "
+            + " ".join(
+                self.chance.choice(('"a"', '"b"', "1", "2.5", "true", "nil", '""', "0", '(list 1 "x")', '(dict "a" 1)', "0.0", '"10"', '"9"'))
+                for _ in range(self.chance.randrange(5))
+            )
+            + ")"
+        )
 
     def dict_leaf(self, scope: Scope) -> str:
-        values = ('"x"', "1", "0", '""', "nil", "true", "false", '(dict "a" "deep" "b" nil)', '(list 1 2)', "1.5", '(dict)', '"multi\\nline"', '"yes"', '"1.0"')
-        return "(dict " + " ".join(f"{self.quoted(key.encode())} {self.chance.choice(values)}" for key in self.chance.sample(KEYS, self.chance.randrange(5))) + ")"
+        values = ('"x"', "1", "0", '""', "nil", "true", "false", '(dict "a" "deep" "b" nil)', "(list 1 2)", "1.5", "(dict)", '"multi\\nline"', '"yes"', '"1.0"')
+        return (
+            "(dict " + " ".join(f"{self.quoted(key.encode())} {self.chance.choice(values)}" for key in self.chance.sample(KEYS, self.chance.randrange(5))) + ")"
+        )
 
     def number(self, scope: Scope) -> str:
         return self.chance.choice(INTS)
@@ -414,7 +714,13 @@ class _Maker:
             return [self.value(depth - 1) for _ in range(self.chance.randrange(4))]
         if kind == 5:
             return {key: self.value(depth - 1) for key in self.chance.sample(KEYS, self.chance.randrange(4))}
-        return (self.chance.choice(WORDS), self.chance.randrange(-5, 2_000_000), self.chance.random() * 10 ** self.chance.randrange(-9, 24), None, self.odds(0.5))[kind]
+        return (
+            self.chance.choice(WORDS),
+            self.chance.randrange(-5, 2_000_000),
+            self.chance.random() * 10 ** self.chance.randrange(-9, 24),
+            None,
+            self.odds(0.5),
+        )[kind]
 
     def form(self, scope: Scope) -> str:
         parts = []
@@ -445,7 +751,7 @@ class _Maker:
             text = text[:at] + self.chance.choice((b"", b"!", b"\n", b"=", b"a")) + text[at + self.chance.randrange(2) :]
         return self.string(text, scope)
 
-    LEAVES: dict[str, Callable[[_Maker, Scope], Tree | str | bytes]] = {
+    LEAVES: ClassVar[dict[str, Callable[[_Maker, Scope], Tree | str | bytes]]] = {
         "str": str_leaf,
         "int": number,
         "int64": lambda self, scope: f"(int64 {self.chance.choice(INTS)})",
@@ -456,16 +762,20 @@ class _Maker:
         "nil": lambda self, scope: "nil",
         "list": list_leaf,
         "anylist": lambda self, scope: self.argument(self.chance.choice(("list", "list", "strs", "ints")), scope, 0),
-        "strs": lambda self, scope: f"(splitList \",\" {self.quoted(self.chance.choice(('a,b,c', '', 'b,a', '10,9,x', ',,')).encode())})",
+        "strs": lambda self, scope: f'(splitList "," {self.quoted(self.chance.choice(("a,b,c", "", "b,a", "10,9,x", ",,")).encode())})',
         "ints": lambda self, scope: f"(until {self.chance.randrange(4)})",
         "lists": lambda self, scope: f"(chunk {self.chance.randrange(1, 3)} {self.list_leaf(scope)})",
         "dict": dict_leaf,
         "solid": lambda self, scope: self.argument(self.chance.choice(("dict", "list", "str", "int", "strmap")), scope, 1),
-        "strmap": lambda self, scope: f"(split \",\" {self.quoted(self.chance.choice(('a,b,c', '', 'x')).encode())})",
+        "strmap": lambda self, scope: f'(split "," {self.quoted(self.chance.choice(("a,b,c", "", "x")).encode())})',
         "time": lambda self, scope: f'(toDate "2006-01-02 15:04:05" "{self.chance.choice(DATETIMES)}")',
         "version": lambda self, scope: f'(semver "{self.chance.choice(VERSIONS)}")',
         "num": lambda self, scope: self.leaf(self.chance.choice(NUMERIC), scope),
-        "numeric": lambda self, scope: self.pick(("1", "42", "-7", "3.14", "010", "0x1F", "1e3", "", "1_000", "08", " 1", "0.1", "12.0", "-3.99", "0b11", "9223372036854775808", "inf", "17"), scope, 0.1),
+        "numeric": lambda self, scope: self.pick(
+            ("1", "42", "-7", "3.14", "010", "0x1F", "1e3", "", "1_000", "08", " 1", "0.1", "12.0", "-3.99", "0b11", "9223372036854775808", "inf", "17"),
+            scope,
+            0.1,
+        ),
         "tiny": lambda self, scope: self.chance.choice(("0", "1", "2", "1", "0")),
         "positive": lambda self, scope: self.chance.choice(("1", "2", "3", "5")),
         "small": small,
@@ -473,10 +783,19 @@ class _Maker:
         "piece": lambda self, scope: self.pick((",", "a", "x", " ", "", "é", "\n", "l", "ab", "-", "="), scope, 0.3),
         "cut": lambda self, scope: self.pick(("xyz", " ", "", "aé", "\n ", "a", "0123", "\\"), scope, 0.2),
         "words": lambda self, scope: self.string(" ".join(self.chance.choice(WORDS) for _ in range(self.chance.randrange(1, 5))), scope),
-        "name": lambda self, scope: self.string("".join(self.chance.choice(("foo", "Bar", "HTTP", "_", "-", " ", "2", "12", "x", "É", "é", ".", "OK", "__")) for _ in range(self.chance.randrange(1, 6))), scope),
+        "name": lambda self, scope: self.string(
+            "".join(
+                self.chance.choice(("foo", "Bar", "HTTP", "_", "-", " ", "2", "12", "x", "É", "é", ".", "OK", "__")) for _ in range(self.chance.randrange(1, 6))
+            ),
+            scope,
+        ),
         "word": lambda self, scope: self.chance.choice(('"alice"', '"bob.smith"', '"münchen"', '"x"')),
         "key": lambda self, scope: self.quoted(self.chance.choice(KEYS[:6] if self.odds(0.7) else KEYS).encode()),
-        "regex": lambda self, scope: self.pick(REGEXES, scope, 0.0) if self.odds(0.98) else self.quoted(self.chance.choice(("(", "[z-a]", "*", "a**", "\\8", "(?=x)", "x{2000}")).encode()),
+        "regex": lambda self, scope: (
+            self.pick(REGEXES, scope, 0.0)
+            if self.odds(0.98)
+            else self.quoted(self.chance.choice(("(", "[z-a]", "*", "a**", "\\8", "(?=x)", "x{2000}")).encode())
+        ),
         "repl": lambda self, scope: self.pick(("-", "$1", "${1}x", "$1W", "$$", "$first-${rest}", "", "[$0]", "$2$1", "é"), scope, 0.1),
         "layout": lambda self, scope: self.pick(LAYOUTS, scope),
         "zone": lambda self, scope: self.pick(ZONES, scope, 0.02),
@@ -484,15 +803,31 @@ class _Maker:
         "epoch": lambda self, scope: self.chance.choice(("0", "1704164645", "-86400", "951782400")),
         "epoch64": lambda self, scope: f"(int64 {self.chance.choice(('0', '1704164645', '-1', '4102444800'))})",
         "datetime": lambda self, scope: self.string(self.chance.choice(DATETIMES), scope),
-        "rfc3339": lambda self, scope: self.string(self.chance.choice(("2024-02-29T12:34:56Z", "1999-12-31T23:59:59.5+02:00", "2024-06-01T00:00:00-07:30", "2030-01-01T00:00:00.123456789Z")), scope),
+        "rfc3339": lambda self, scope: self.string(
+            self.chance.choice(("2024-02-29T12:34:56Z", "1999-12-31T23:59:59.5+02:00", "2024-06-01T00:00:00-07:30", "2030-01-01T00:00:00.123456789Z")), scope
+        ),
         "durtext": lambda self, scope: self.pick(DURATIONS[:15], scope, 0.0),
-        "seconds": lambda self, scope: self.chance.choice(('"95"', '"3600"', '"0"', '"-61"', '"x"', "(int64 95)", "(int64 86400)", "95", "(int64 -5)", '"1.5"')),
-        "lengths": lambda self, scope: self.pick(DURATIONS, scope) if self.odds(0.7) else f"(int64 {self.chance.choice(('1000000000', '61000000000', '90000000000000', '0', '-5000000000'))})",
+        "seconds": lambda self, scope: self.chance.choice(
+            ('"95"', '"3600"', '"0"', '"-61"', '"x"', "(int64 95)", "(int64 86400)", "95", "(int64 -5)", '"1.5"')
+        ),
+        "lengths": lambda self, scope: (
+            self.pick(DURATIONS, scope)
+            if self.odds(0.7)
+            else f"(int64 {self.chance.choice(('1000000000', '61000000000', '90000000000000', '0', '-5000000000'))})"
+        ),
         "version_text": lambda self, scope: self.pick(VERSIONS, scope, 0.03),
         "constraint": lambda self, scope: self.pick(CONSTRAINTS, scope, 0.02),
         "url": lambda self, scope: self.pick(URLS, scope, 0.1),
-        "urldict": lambda self, scope: self.chance.choice((f"(urlParse {self.quoted(self.chance.choice(URLS).encode())})", '(dict "scheme" "https" "host" "h:80" "path" "/a b" "query" "x=1" "fragment" "f é")',
-                                                          '(dict "host" "h" "path" "rel")', "(dict)", '(dict "scheme" "mailto" "opaque" "a@b")', '(dict "scheme" "http" "host" "h" "userinfo" "u:p")')),
+        "urldict": lambda self, scope: self.chance.choice(
+            (
+                f"(urlParse {self.quoted(self.chance.choice(URLS).encode())})",
+                '(dict "scheme" "https" "host" "h:80" "path" "/a b" "query" "x=1" "fragment" "f é")',
+                '(dict "host" "h" "path" "rel")',
+                "(dict)",
+                '(dict "scheme" "mailto" "opaque" "a@b")',
+                '(dict "scheme" "http" "host" "h" "userinfo" "u:p")',
+            )
+        ),
         "b64": lambda self, scope: self.nearly(base64.b64encode, scope),
         "b32": lambda self, scope: self.nearly(base64.b32encode, scope),
         "hex": lambda self, scope: self.nearly(lambda raw: raw.hex().encode(), scope),
@@ -504,7 +839,7 @@ class _Maker:
         "passtype": lambda self, scope: self.chance.choice(('"maximum"', '"medium"', '"short"', '"basic"', '"pin"', '"nonsense"')),
         "form": form,
         "shown": shown,
-    }  # fmt: skip
+    }
 
     # --- mistakes -------------------------------------------------------------------------------------------------------------------------
 
@@ -517,7 +852,37 @@ class _Maker:
         if way == 0:
             text = text[:at] + text[at + self.chance.randrange(1, 4) :]
         elif way == 1:
-            text = text[:at] + self.chance.choice(("{{", "}}", '"', "(", ")", "|", " . ", "$", "`", "{{end}}", "{{else}}", "{{break}}", "-", "1", "'", " := ", ",", "\n", "\\", "#", "é", " nil ", "{{/*")) + text[at:]
+            text = (
+                text[:at]
+                + self.chance.choice(
+                    (
+                        "{{",
+                        "}}",
+                        '"',
+                        "(",
+                        ")",
+                        "|",
+                        " . ",
+                        "$",
+                        "`",
+                        "{{end}}",
+                        "{{else}}",
+                        "{{break}}",
+                        "-",
+                        "1",
+                        "'",
+                        " := ",
+                        ",",
+                        "\n",
+                        "\\",
+                        "#",
+                        "é",
+                        " nil ",
+                        "{{/*",
+                    )
+                )
+                + text[at:]
+            )
         elif way == 2:
             text = text[:at]
         else:

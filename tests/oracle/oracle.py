@@ -19,7 +19,6 @@ from types import TracebackType
 from eso.template import TemplateError, render
 from tests.oracle.build import binary
 
-
 MEMORY = 4 << 30
 """Bytes of address space for the program: templates that would fill the machine end before."""
 
@@ -136,7 +135,9 @@ def ours(question: Question) -> Answer:
 
 # --- when two answers are the same ------------------------------------------------------------------------------------------------------
 
-_MESSAGE = re.compile(r"template: (?P<name>.*?):(?P<line>\d+)(?::(?P<column>\d+))?: (?:executing (?P<where>\".*?\") at <(?P<node>.*?)>: )?(?P<text>.*)", re.DOTALL)
+_MESSAGE = re.compile(
+    r"template: (?P<name>.*?):(?P<line>\d+)(?::(?P<column>\d+))?: (?:executing (?P<where>\".*?\") at <(?P<node>.*?)>: )?(?P<text>.*)", re.DOTALL
+)
 _CALLING = re.compile(r"error calling \w+: ", re.DOTALL)
 _WORDING = tuple(
     re.compile(text, re.DOTALL)
