@@ -218,7 +218,14 @@ class Operator:
         world.namespaces = Informer(self.rest, NAMESPACES, namespace_record, self._namespace_changed, metadata_only=True, **common) if cluster_wide else None
         world.external_secrets = Informer(self.rest, EXTERNAL_SECRETS, decode_external_secret, self.triggers.external_secret, namespace=one, **common)
         world.secrets = Informer(
-            self.rest, SECRETS, target_record, self._secret_changed, namespace=one, metadata_only=True, index=lambda r: [(r.namespace, r.created_by)] if r.created_by else [], **common
+            self.rest,
+            SECRETS,
+            target_record,
+            self._secret_changed,
+            namespace=one,
+            metadata_only=True,
+            index=lambda r: [(r.namespace, r.created_by)] if r.created_by else [],
+            **common,
         )
         world.config_maps = Informer(
             self.rest, CONFIG_MAPS, config_map_record, self._config_map_changed, namespace=one, metadata_only=True, keep=self._referenced, **common
