@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, Protocol
@@ -136,6 +137,10 @@ class _ListHead(msgspec.Struct):
     metadata: _ListMeta = msgspec.field(default_factory=_ListMeta)
 
 
+# `Invalid value: "…": reason`; a number ends at the next reason, a list or a map only with the message
+_QUOTED: Final = re.compile(
+    r"""\b((?:Invalid|Unsupported|Duplicate) value: )(?:"(?:[^"\\]|\\.)*(?:"|\Z)|(?:\{|\[|map\[).*|[^"\s](?:(?!: [a-z]).)*)""", re.DOTALL
+)
 _status = msgspec.json.Decoder(_Status)
 _head = msgspec.json.Decoder(_ListHead)
 
@@ -369,8 +374,13 @@ def api_error(reply: Reply) -> ApiError:
     except msgspec.MsgspecError:
         status = _Status()
     genuine = status.kind == "Status"
-    message = status.message[:MAX_MESSAGE] if genuine and status.message else f"the API server answered with status {reply.status}"
+    message = unquoted(status.message)[:MAX_MESSAGE] if genuine and status.message else f"the API server answered with status {reply.status}"
     return typed(reply.status, status.reason if genuine else "", message, status.details if genuine else None, _retry_after(reply.headers))
+
+
+def unquoted(message: str) -> str:
+    """The message without the values that it quotes: what is refused may be a secret that a template put into a label or a spec."""
+    return _QUOTED.sub(r"\1***", message)
 
 
 def typed(code: int, reason: str, message: str, details: _Details | None = None, retry_after: float | None = None) -> ApiError:

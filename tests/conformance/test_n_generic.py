@@ -477,6 +477,20 @@ def test_c_217_a_missing_crd_is_the_objects_own_condition_and_heals(case: Case):
         gone(case)
 
 
+@pytest.mark.parametrize("kind", [None, CONFIG_MAP], ids=["Secret", "ConfigMap"])
+def test_c_215_a_value_that_the_api_server_refuses_is_told_without_it(generic: Generic, kind: Json | None):
+    """The API server quotes what it refuses: here a secret that a template puts into a label, once as it is and once in capitals."""
+    case = generic.case
+    case.provider.value = b"hunter2 is no label"
+    text = "as-is: '{{ .targetProperty }}'\ncapitals: '{{ .targetProperty | upper }}'"
+    target = {"template": literal(text, "Labels")} | ({"manifest": kind} if kind else {})
+    case.external_secret(target=target)
+    assert case.failed("could not update secret")
+    case.told("Invalid value: ***")
+    told = str(case.events()) + str(case.operator.log.lines if case.operator else "") + str(case.es())
+    assert "hunter2" not in told.lower()
+
+
 def discovery(case: Case) -> Json:
     try:
         return case.api.request("GET", f"/apis/{GROUP}/v1")

@@ -18,6 +18,7 @@ from eso.api.meta import Condition, Undecodable
 from eso.errors import EsoError
 from eso.kube.finalizers import add_finalizer, remove_finalizer
 from eso.kube.rest import JSON_PATCH, AlreadyExists, ApiError, Conflict, Invalid, NotFound, Rest
+from eso.observe.redact import without
 from eso.reconcile.externalsecret.assemble import assemble
 from eso.reconcile.externalsecret.decide import Idle, LabelTarget, Seen, Sync, decide
 from eso.reconcile.externalsecret.desired import Change, Delete, DeleteFailed, Json, Nothing, OrphanCleanupFailed, Patch, Raced, TemplateFailed, desired
@@ -32,7 +33,7 @@ from eso.reconcile.externalsecret.triggers import TARGET_CHANGED
 from eso.runtime.outcome import Done, Fatal, Outcome, Retry, Wake
 from eso.stores.gate import GateClosed
 from eso.template import Limits
-from eso.template.apply import CHEAP, DEFAULT_TERMS, Sources, Terms, costly, out_of_bounds
+from eso.template.apply import CHEAP, DEFAULT_TERMS, TELLING, Sources, Terms, costly, out_of_bounds
 
 T = TypeVar("T")
 
@@ -157,7 +158,7 @@ class ReconcileExternalSecret:
             change = await self.compute(lambda limits: self.shape(es, live, assembled.data, sources, inputs, limits), heavy=heavy)  # 15
             if not isinstance(change, Nothing | Delete) and es.spec.target.creation_policy == "Owner" and es.spec.target.manifest is None:
                 told = replace(told, orphans=await self.delete_orphans(es))
-            await self.act(es, change, live, inputs)  # 16
+            await self.act(es, change, live, inputs, assembled.data)  # 16
             self.note(es, change, told)
         except GateClosed as closed:
             self._parked.add(key)
@@ -231,7 +232,7 @@ class ReconcileExternalSecret:
             return Nothing()
         return desired(es, live, data, sources, terms)
 
-    async def act(self, es: ExternalSecret, change: Change, live: Json | None, inputs: bytes) -> None:
+    async def act(self, es: ExternalSecret, change: Change, live: Json | None, inputs: bytes, data: dict[str, bytes]) -> None:
         try:
             if es.spec.target.manifest is None:
                 await self.targets.apply(es, change, live, inputs)
@@ -245,7 +246,8 @@ class ReconcileExternalSecret:
             if isinstance(change, Delete):
                 raise DeleteFailed(str(error), fix=error.fix) from error
             prefix = f"unable to update secret {es.target_name}: " if isinstance(change, Patch) and es.spec.target.manifest is None else ""
-            raise EsoError(prefix + str(error), fix=error.fix) from error
+            # The API server may quote what it refuses, and a template may have put a value there.
+            raise EsoError(prefix + without(str(error), [value for value in data.values() if len(value) >= TELLING]), fix=error.fix) from None
 
     def note(self, es: ExternalSecret, change: Change, told: Told) -> None:
         """Lines that operators alert on. Key names only."""

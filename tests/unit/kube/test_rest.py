@@ -106,6 +106,34 @@ async def test_no_body_becomes_a_message(api, client, fault):
     assert "hunter2" not in str(caught.value) + repr(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        pytest.param(
+            'ConfigMap "x" is invalid: metadata.labels: Invalid value: "hunter2 \\"a\\": b": a valid label must be short',
+            'ConfigMap "x" is invalid: metadata.labels: Invalid value: ***: a valid label must be short',
+            id="a quoted text",
+        ),
+        pytest.param(
+            '[a: Invalid value: "hunter2": no, b: Unsupported value: "hunter2": supported values: "x", "y"]',
+            '[a: Invalid value: ***: no, b: Unsupported value: ***: supported values: "x", "y"]',
+            id="several fields",
+        ),
+        pytest.param('f[1]: Duplicate value: "hunter2"', "f[1]: Duplicate value: ***", id="a duplicate"),
+        pytest.param("spec.n: Invalid value: 42: should be less than 10", "spec.n: Invalid value: ***: should be less than 10", id="a number"),
+        pytest.param('spec: Invalid value: map[string]interface {}{"a":"hunter2: x"}: no', "spec: Invalid value: ***", id="a map"),
+        pytest.param('spec: Invalid value: {"a":"hunter2: x"}: no', "spec: Invalid value: ***", id="a map as JSON"),
+        pytest.param('spec: Invalid value: "hunter2' + "x" * 9, "spec: Invalid value: ***", id="a text without an end"),
+        pytest.param("spec.a: Required value: say what", "spec.a: Required value: say what", id="nothing quoted"),
+    ],
+)
+async def test_values_that_the_server_quotes_are_not_repeated(api, client, said, told):
+    api.fail(Status(422, "Invalid", said))
+    with pytest.raises(r.Invalid) as caught:
+        await client.create(SECRETS, "a", secret("a", "s"))
+    assert str(caught.value) == told
+
+
 async def test_a_very_long_message_is_cut(api, client):
     api.fail(Status(422, "Invalid", "x" * 100_000))
     with pytest.raises(r.Invalid) as caught:
