@@ -6,6 +6,7 @@ Neighbours: lifecycle.py starts and stops what is built here.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -30,6 +31,7 @@ from eso.reconcile.externalsecret.targets import TargetRecord, Targets, target_r
 from eso.reconcile.externalsecret.triggers import Key, ReverseIndex, Triggers
 from eso.reconcile.secretstore.reconcile import ReconcileStore
 from eso.reconcile.secretstore.report import Event as StoreEvent
+from eso.runtime.backoff import backoff
 from eso.runtime.clock import Clock
 from eso.runtime.controller import Controller
 from eso.runtime.offload import Offload
@@ -352,14 +354,16 @@ class Operator:
     def _source_changed(self, kind: str, namespace: str, name: str) -> None:
         """A template source, or the credential of a store (of the consumer's namespace, when the store names none)."""
         self.triggers.depended(kind, namespace, name, "template source changed")
-        stores = {*self.store_index.keys((kind, namespace, name)), *self.store_index.keys((kind, "", name))}
-        if stores:
+        stores, referent = self.store_index.keys((kind, namespace, name)), self.store_index.keys((kind, "", name))
+        if stores or referent:
             self.reader.credential_changed(kind, namespace, name)
-        for store_kind, where in sorted(stores):
+        for store_kind, where in stores:
             key = (where.partition("/")[0], where.partition("/")[2])
             if store_kind in self.store_queues:
                 self.store_queues[store_kind].add(key, Lane.EVENT, "credential changed")
             self.triggers.depended(store_kind, *key, "credential changed")
+        for store_kind, where in referent:  # each namespace has its own: nobody else logs in with this one
+            self.triggers.depended(store_kind, "", where.partition("/")[2], "credential changed", within=namespace)
 
     def _namespace_changed(self, old: NamespaceRecord | None, new: NamespaceRecord | None) -> None:
         if old is not None and new is not None:
@@ -375,7 +379,16 @@ class Operator:
     # what is told
 
     def _emit(self, es: ExternalSecret | Undecodable, event: Event) -> None:
-        self.recorder.emit("external-secrets", EXTERNAL_SECRETS, es.metadata, event.type, event.reason, event.message)
+        again = timedelta(seconds=backoff(self.queue.failures((es.namespace, es.name))))
+        self.recorder.emit(
+            "external-secrets",
+            EXTERNAL_SECRETS,
+            es.metadata,
+            event.type,
+            event.reason,
+            event.message,
+            next_attempt=self.clock.now() + again if event.again else None,
+        )
 
     def _emit_store(self, resource: Resource, store: SecretStore, event: StoreEvent) -> None:
         self.recorder.emit(STORE_COMPONENTS[resource.kind], resource, store.metadata, event.type, event.reason, event.message)

@@ -15,6 +15,7 @@ from typing import Any, Final, Generic, NoReturn, TypeVar
 import msgspec
 
 from eso.api.meta import EVENTS, ObjectMeta, Resource, rfc3339
+from eso.api.wellknown import EXTENSIONS_PREFIX
 from eso.kube.rest import ApiError, NotFound, Rest, TooMany, Unavailable, Unreachable
 from eso.runtime.clock import Clock, SystemClock
 
@@ -26,6 +27,7 @@ WAITING: Final = 4096  # Events that may wait to be written
 TRIES: Final = 3
 PAUSE: Final = 5.0  # seconds, when the API server cannot take Events
 MAX_MESSAGE: Final = 4096  # characters
+NEXT_ATTEMPT: Final = f"{EXTENSIONS_PREFIX}next-attempt"
 COMBINED: Final = "(combined from similar events): "
 
 
@@ -58,6 +60,7 @@ class _Waiting:
     resource_version: str
     first: datetime
     last: datetime
+    next_attempt: datetime | None = None
     count: int = 1
     tries: int = 0
 
@@ -134,19 +137,20 @@ class Recorder:
         self._in_hand = self._last_stamp = 0
         self.dropped = 0
 
-    def emit(self, component: str, resource: Resource, meta: ObjectMeta, type: str, reason: str, message: str) -> None:
-        """`component` is the source shown to users; `type` Normal or Warning."""
+    def emit(self, component: str, resource: Resource, meta: ObjectMeta, type: str, reason: str, message: str, *, next_attempt: datetime | None = None) -> None:
+        """`component` is the source shown to users; `type` Normal or Warning. `next_attempt` goes into an annotation: in the text it would make every
+        repeat a new Event."""
         similar = Similar(component, resource.api_version, resource.kind, meta.namespace, meta.name, meta.uid, type, reason)
         message, same = self._combined(similar, message[:MAX_MESSAGE])
         now = self._clock.now()
         waiting = self._waiting.get(same)
         if waiting is not None:
-            waiting.count, waiting.last, waiting.message = waiting.count + 1, now, message
+            waiting.count, waiting.last, waiting.message, waiting.next_attempt = waiting.count + 1, now, message, next_attempt
             return
         if len(self._waiting) >= WAITING or not self._affordable(similar):
             self.dropped += 1
             return
-        self._waiting[same] = _Waiting(similar, message, meta.resource_version, now, now)
+        self._waiting[same] = _Waiting(similar, message, meta.resource_version, now, now, next_attempt)
         self._idle.clear()
         self._news.set()
 
@@ -219,7 +223,8 @@ class Recorder:
 
     async def _bump(self, written: _Written, waiting: _Waiting) -> bool:
         """False when the Event expired at the server."""
-        body = {"count": written.count + waiting.count, "lastTimestamp": rfc3339(waiting.last), "message": waiting.message}
+        body: dict[str, Any] = {"count": written.count + waiting.count, "lastTimestamp": rfc3339(waiting.last), "message": waiting.message}
+        body["metadata"] = {"annotations": _annotations(waiting) or None}
         try:
             await self._rest.patch(EVENTS, _namespace(waiting.similar), written.name, body)
         except NotFound:
@@ -244,11 +249,12 @@ def _namespace(similar: Similar) -> str:
 
 def _body(waiting: _Waiting, suffix: str) -> dict[str, Any]:
     about = waiting.similar
+    notes = _annotations(waiting)
     involved = {"kind": about.kind, "namespace": about.namespace, "name": about.name, "uid": about.uid, "apiVersion": about.api_version}
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"name": about.name[: 253 - len(suffix)] + suffix, "namespace": _namespace(about)},
+        "metadata": {"name": about.name[: 253 - len(suffix)] + suffix, "namespace": _namespace(about)} | ({"annotations": notes} if notes else {}),
         "involvedObject": {key: value for key, value in (involved | {"resourceVersion": waiting.resource_version}).items() if value},
         "reason": about.reason,
         "message": waiting.message,
@@ -259,3 +265,7 @@ def _body(waiting: _Waiting, suffix: str) -> dict[str, Any]:
         "lastTimestamp": rfc3339(waiting.last),
         "count": waiting.count,
     }
+
+
+def _annotations(waiting: _Waiting) -> dict[str, str]:
+    return {NEXT_ATTEMPT: rfc3339(waiting.next_attempt)} if waiting.next_attempt else {}

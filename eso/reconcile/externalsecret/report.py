@@ -71,9 +71,12 @@ def words(es: ExternalSecret) -> Words:
 
 @dataclass(frozen=True, slots=True)
 class Event:
+    """`again`: the key's back-off decides when this is tried again."""
+
     type: str
     reason: str
     message: str
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,13 @@ def failed(es: ExternalSecret, error: EsoError, told: Told) -> Report:
     updating = told.existed and es.spec.target.manifest is None and not isinstance(error, FetchFailed | CannotDelete | DeleteFailed | OrphanCleanupFailed)
     binding = es.target_name if updating else ""
     reason = SECRET.failed if isinstance(error, ManifestRefused) else words(es).failed
-    return Report(outcome, Condition("Ready", "False", reason, message), (*told.events, Event("Warning", "UpdateFailed", text)), binding=binding, error=True)
+    return Report(
+        outcome,
+        Condition("Ready", "False", reason, message),
+        (*told.events, Event("Warning", "UpdateFailed", text, isinstance(outcome, Retry))),
+        binding=binding,
+        error=True,
+    )
 
 
 def verdict(es: ExternalSecret, error: EsoError) -> tuple[str | None, Outcome]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -269,3 +270,18 @@ async def test_writing_can_be_cancelled_at_every_await(api):
         api._rules.clear()
     assert count > 1
     await rest.access.close()
+
+
+async def test_the_next_attempt_is_an_annotation_and_no_new_event(api):
+    async with telling(api) as it:
+        for seconds in (1, 2):
+            soon = it.clock.now() + timedelta(seconds=seconds)
+            it.recorder.emit("external-secrets", SECRETS, META, "Warning", "UpdateFailed", "boom", next_attempt=soon)
+            await it.recorder.drain(5)
+        assert it.written() == [("boom", 2)]
+        [event] = api.all(EVENTS)
+        assert event["metadata"]["annotations"] == {"extensions.external-secrets.io/next-attempt": "2024-01-01T00:00:02Z"}
+        it.emit()
+        await it.recorder.drain(5)
+        [event] = api.all(EVENTS)
+    assert not event["metadata"].get("annotations")

@@ -123,7 +123,7 @@ def test_failures_with_a_secret(error: EsoError, message: str, outcome: type):
     assert report.condition is not None
     assert (report.condition.status, report.condition.reason, report.condition.message) == ("False", "SecretSyncedError", message)
     assert type(report.outcome) is outcome
-    assert report.events == (Event("Warning", "UpdateFailed", str(error)),)
+    assert report.events == (Event("Warning", "UpdateFailed", str(error), again=outcome is Retry),)
     assert report.error and not report.synced and not report.wrote
 
 
