@@ -356,3 +356,92 @@ def test_a_corrected_token_is_used_at_once(case: Case, openbao: OpenBao, flood_g
         read = openbao.counts(mark)
         assert {key: read["read", f"{mount}/data/{key}"] for key in ("a", "b")} == {"a": 1, "b": 1}
     assert case.secret("a") == {"value": "the a"} and case.secret("b") == {"value": "the b"}
+
+
+def token_for(openbao: OpenBao, policy: str) -> str:
+    return str(openbao.request("POST", "auth/token/create", {"policies": [policy], "ttl": "1h"})["auth"]["client_token"])
+
+
+def put_secret(case: Case, namespace: str, name: str, **data: str) -> None:
+    """Creates it, or changes it."""
+    case.cluster.apply([{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}, "stringData": data}])
+
+
+def test_a_token_of_one_namespace_wakes_no_other_namespace(case: Case, openbao: OpenBao):
+    """A ClusterSecretStore whose credential each consumer brings along."""
+    here, there, store = case.namespace, case.cluster.create_namespace(f"{case.namespace}-2"), f"referent-{case.namespace}"
+    openbao.mount_kv(here)
+    openbao.policy(here, {f"{here}/data/*": ["read"]})
+    vault = {"server": openbao.address, "path": here, "version": "v2", "auth": {"tokenSecretRef": {"name": "vault-token", "key": "token"}}}
+    try:
+        for namespace in (here, there):
+            openbao.put(here, namespace, {"value": "one"})
+            put_secret(case, namespace, "vault-token", token=token_for(openbao, here))
+        with case.running(namespace="", enable_flood_gate="true"):
+            case.store(store, "ClusterSecretStore", provider={"vault": vault})
+            for namespace in (here, there):
+                spec = {
+                    "refreshInterval": "1h",
+                    "secretStoreRef": {"name": store, "kind": "ClusterSecretStore"},
+                    "data": [{"secretKey": "value", "remoteRef": {"key": namespace, "property": "value"}}],
+                }
+                body = {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": {"name": "a"}, "spec": spec}
+                case.api.create("externalsecrets", namespace, body)
+            for namespace in (here, there):
+                case.cluster.wait_ready("externalsecrets", namespace, "a")
+                openbao.put(here, namespace, {"value": "two"})
+            case.holds(lambda: True, 1)
+            mark = openbao.mark()
+            put_secret(case, here, "vault-token", token=token_for(openbao, here))
+            case.eventually(lambda: case.secret("a") == {"value": "two"}, within=PROMPTLY)
+            case.holds(lambda: case.cluster.secret(there, "a") == {"value": "one"}, QUIET)
+        read = openbao.counts(mark)
+        assert (read["read", f"{here}/data/{here}"], read["read", f"{here}/data/{there}"]) == (1, 0)
+    finally:
+        case.cluster.delete_namespace(there)
+
+
+def test_a_credential_of_a_cluster_store_in_another_namespace(case: Case, openbao: OpenBao):
+    """Explicitly named, so everybody who uses the store depends on it."""
+    mount = case.namespace
+    openbao.mount_kv(mount)
+    openbao.policy(mount, {f"{mount}/data/*": ["read"], f"{mount}/metadata/*": ["read", "list"]})
+    openbao.put(mount, "a", {"value": "the a"})
+    elsewhere, store = case.cluster.create_namespace(f"{mount}-2"), f"explicit-{mount}"
+    auth = {"tokenSecretRef": {"name": "vault-token", "key": "token", "namespace": elsewhere}}
+    try:
+        put_secret(case, elsewhere, "vault-token", token="s.wrong")
+        with case.running(namespace="", enable_flood_gate="true"):
+            case.store(store, "ClusterSecretStore", provider={"vault": {"server": openbao.address, "path": mount, "version": "v2", "auth": auth}})
+            user(case, "a", store, "ClusterSecretStore", data=[{"secretKey": "value", "remoteRef": {"key": "a", "property": "value"}}])
+            case.failed(name="a")
+            case.holds(lambda: True, 5)
+            mark = openbao.mark()
+            put_secret(case, elsewhere, "vault-token", token=token_for(openbao, mount))
+            case.synced("a", within=PROMPTLY)
+            case.holds(lambda: True, QUIET)
+        assert openbao.counts(mark)["read", f"{mount}/data/a"] == 1
+    finally:
+        case.cluster.delete_namespace(elsewhere)
+
+
+def test_an_app_role_whose_secret_id_is_rotated(case: Case, openbao: OpenBao):
+    mount = case.namespace
+    openbao.mount_kv(mount)
+    openbao.policy(mount, {f"{mount}/data/*": ["read"], f"{mount}/metadata/*": ["read", "list"]})
+    openbao.put(mount, "a", {"value": "one"})
+    role, secret_id = openbao.approle(mount, [mount])
+    put_secret(case, mount, "app-role", id=secret_id)
+    auth = {"appRole": {"path": "approle", "roleId": role, "secretRef": {"name": "app-role", "key": "id"}}}
+    with case.running(enable_flood_gate="true"):
+        case.store("vault", provider={"vault": {"server": openbao.address, "path": mount, "version": "v2", "auth": auth}})
+        user(case, "a", "vault", data=[{"secretKey": "value", "remoteRef": {"key": "a", "property": "value"}}])
+        synced(case, "a")
+        openbao.put(mount, "a", {"value": "two"})
+        rotated = openbao.request("POST", f"auth/approle/role/{mount}/secret-id")["data"]["secret_id"]
+        mark = openbao.mark()
+        put_secret(case, mount, "app-role", id=rotated)
+        case.eventually(lambda: case.secret("a") == {"value": "two"}, within=PROMPTLY)
+        case.holds(lambda: True, QUIET)
+    asked = openbao.counts(mark)
+    assert (asked["update", "auth/approle/login"], asked["read", f"{mount}/data/a"]) == (1, 1)

@@ -108,7 +108,8 @@ class Triggers:
             self.index.drop(key)
             self._add(key, Lane.NEW, "deleted", None)
             return
-        self.index.put(key, tokens_of(new) if isinstance(new, ExternalSecret) else ())
+        # What is being deleted waits for nothing: its own deletion of the target would only wake it once more.
+        self.index.put(key, tokens_of(new) if isinstance(new, ExternalSecret) and new.metadata.deletion_timestamp is None else ())
         lane = lane_of(old, new)
         if lane is not None:
             self._add(key, lane, "changed" if old is not None else "listed", None)
@@ -118,10 +119,11 @@ class Triggers:
         for key in self.index.keys((kind, namespace, name)):
             self._add(key, self._lane(key, Lane.DRIFT), TARGET_CHANGED, None)
 
-    def depended(self, kind: str, namespace: str, name: str, reason: str) -> None:
-        """Something that is read changed: whoever depends on it reads again, newer than this moment."""
+    def depended(self, kind: str, namespace: str, name: str, reason: str, within: str = "") -> None:
+        """Something that is read changed: whoever depends on it reads again, newer than this moment. `within`: only objects of that namespace."""
         for key in self.index.keys((kind, namespace, name)):
-            self._add(key, self._lane(key, Lane.EVENT), reason, self._now())
+            if within in ("", key[0]):
+                self._add(key, self._lane(key, Lane.EVENT), reason, self._now())
 
     def store(self, old: SecretStore | None, new: SecretStore) -> None:
         """Edited: everybody reads again. Turned Ready: only those that wait for it. A store that goes away wakes nobody: nothing can be read."""

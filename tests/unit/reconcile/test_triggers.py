@@ -181,3 +181,23 @@ def test_an_object_that_can_no_longer_be_read_depends_on_nothing():
     world.triggers.external_secret(one, Undecodable(msgspec.structs.replace(one.metadata, generation=2), "why"))
     assert world.woken == ["one"]
     assert not list(world.triggers.index.keys(("Target", "ns", "test-secret")))
+
+
+def test_an_object_that_is_being_deleted_depends_on_nothing():
+    one = es(name="one", target=target())
+    world = Watched(one)
+    world.triggers.external_secret(one, with_meta(one, deletion_timestamp=NOW))
+    world.added.clear()
+    world.triggers.target("ns", "test-secret")
+    assert world.added == []
+
+
+def test_what_only_one_namespace_uses_wakes_nobody_else():
+    cluster = {"name": "g", "kind": "ClusterSecretStore"}
+    here = es(name="here", secretStoreRef=cluster)
+    world = Watched(here, with_meta(es(name="there", secretStoreRef=cluster), namespace="other"))
+    world.triggers.depended("ClusterSecretStore", "", "g", "credential changed", within="ns")
+    assert world.added == [(("ns", "here"), Lane.EVENT, "credential changed", NOW)]
+    world.added.clear()
+    world.triggers.depended("ClusterSecretStore", "", "g", "store changed")
+    assert world.woken == ["here", "there"]
