@@ -441,6 +441,18 @@ def test_c_235_one_watch_for_two_users_and_none_after_the_last(generic: Generic)
     case.eventually(lambda: watched() == [])
 
 
+def test_c_235_a_target_that_becomes_a_secret_ends_the_watch(generic: Generic):
+    """Ours: the reference watches until the ExternalSecret is deleted."""
+    case, operator = generic.case, generic.case.operator
+    assert operator is not None
+    generic.wants(WIDGET, creation="Orphan")
+    generic.synced()
+    assert [r.kind for r in operator.ask(lambda o: o.generic.watched())] == ["Widget"]
+    case.edit_es({"spec": {"target": {"manifest": None}}})
+    case.eventually(lambda: case.secret("test-target") == VALUE)
+    assert operator.ask(lambda o: o.generic.watched()) == []
+
+
 # --- what a cluster can withhold -------------------------------------------------------------------------------------------------------
 
 

@@ -192,13 +192,14 @@ class GenericTargets:
         return True
 
     def release(self, key: Key) -> None:
-        """The ExternalSecret is gone: a kind that nobody uses any more is not watched any longer."""
+        """The ExternalSecret is gone, or has another target: a kind that nobody uses any more is not watched any longer."""
+        token = self._tokens.pop(key, None)
+        if token is None:
+            return
+        self._known.pop(token, None)
+        self._left.pop(token, None)
         for resource in self._informers.resources():
             self._informers.release(resource, key)
-        token = self._tokens.pop(key, None)
-        if token is not None:
-            self._known.pop(token, None)
-            self._left.pop(token, None)
 
     def watched(self) -> list[Resource]:
         """Every kind that is followed."""

@@ -187,6 +187,7 @@ class ReconcileExternalSecret:
     async def look(self, es: ExternalSecret) -> Seen | None:
         """What is known of the target; a Secret costs no read when nothing moved since we saw it last."""
         if es.spec.target.manifest is None:
+            self.generic.release((es.metadata.namespace, es.metadata.name))
             return await self.targets.look(es)
         refuse(es, enabled=self.settings.generic_targets)
         if es.spec.target.creation_policy == "None":
