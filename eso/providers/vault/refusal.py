@@ -18,7 +18,8 @@ from eso.providers.contract import AuthExpired, Denied, InvalidConfig, Malformed
 HARMLESS: Final = re.compile(
     r"permission denied|invalid token|bad token|missing client token|token (is )?expired|unsupported (path|operation)|internal error"
     r"|(?:Vault|OpenBao) is sealed|invalid role or secret ID|invalid role[ _]ID|invalid secret[ _]id|failed to validate credentials"
-    r"|invalid username or password|invalid password|namespace not authorized|service account name not authorized|could not load configuration"
+    r"|invalid role name|invalid username or password|invalid password|namespace not authorized|service account name not authorized"
+    r"|could not load configuration"
     r"|no handler for route|error validating token|invalid audience|rate limit quota exceeded|namespace not found|request body too large"
     r"|check-and-set parameter did not match the current version|wrapping token is not valid or does not exist|context deadline exceeded",
     re.ASCII,
