@@ -11,6 +11,7 @@ import ipaddress
 import os
 import socket
 import ssl
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -288,7 +289,10 @@ class Pool:
             await self.close()
 
     async def _release(self, response: aiohttp.ClientResponse) -> None:
-        response.release()  # an unread rest closes the connection
+        connection = response.connection
+        if connection is not None and connection.transport is not None:
+            connection.transport.abort()  # there is an unread rest; a polite end over TLS waits for the other side, longer than our loop may live
+        response.release()
         self._active -= 1
         await self._close_if_done()
 
@@ -332,6 +336,7 @@ class Pool:
             keepalive_timeout=KEEP_ALIVE,
             ttl_dns_cache=10,
             socket_factory=_socket,
+            enable_cleanup_closed=sys.version_info < (3, 12, 8),  # before, a TLS connection that the other side does not close stays for ever
         )
         return aiohttp.ClientSession(
             connector=connector,

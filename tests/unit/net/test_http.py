@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import socket
 import ssl
+import threading
+import warnings
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -488,3 +492,50 @@ async def test_a_proxy_that_refuses_is_named_as_such():
 )
 def test_only_scheme_host_and_port_of_an_address_are_shown(url, shown):
     assert origin(url) == shown
+
+
+def mute(listener: socket.socket, context: ssl.SSLContext, over: threading.Event, reply: bytes) -> None:
+    """Answers one request with `reply`, and nothing ever after: no goodbye either."""
+    raw, _ = listener.accept()
+    with context.wrap_socket(raw, server_side=True, suppress_ragged_eofs=True) as connection:
+        connection.recv(65536)
+        connection.sendall(reply)
+        over.wait(30)
+
+
+async def left_early(pool: Pool, url: str) -> None:
+    async with pool.stream("GET", url) as stream:
+        await anext(stream.chunks())
+
+
+async def given_up(pool: Pool, url: str) -> None:
+    with pytest.raises(TimedOut):
+        await pool.request("GET", url, timeouts=Timeouts(total=0.2))
+
+
+@pytest.mark.parametrize(
+    ("use", "reply"),
+    [
+        pytest.param(left_early, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n", id="a stream left early"),
+        pytest.param(given_up, b"", id="a request without an answer"),
+        pytest.param(given_up, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\none", id="half an answer"),
+    ],
+)
+def test_no_socket_is_left_behind_when_the_loop_ends(authority, server_tls, use, reply):
+    """A polite goodbye over TLS waits for the other side's; a process that stops does not."""
+
+    async def life(url: str) -> None:
+        pool = Pool(tls=tls_context(ca_file=str(authority.cert)))
+        await use(pool, url)
+        await pool.close()
+
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener, warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        server = threading.Thread(target=mute, args=(listener, server_tls, over, reply))
+        server.start()
+        asyncio.run(life(f"https://127.0.0.1:{listener.getsockname()[1]}"))
+        gc.collect()
+        over.set()
+        server.join()
+    assert [str(one.message) for one in seen if one.category is ResourceWarning] == []
