@@ -50,13 +50,15 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Parked:
-    """Wait, without a timer or a failure count, until gate `gate` opens.
+    """Wait, without a failure count, until gate `gate` opens.
 
-    `epoch` is the gate's epoch when it refused: if it moved meanwhile the key is requeued at once.
+    `epoch` is the gate's epoch when it refused: if it moved meanwhile the key is requeued at once. `seconds`: then it runs, gate or no gate,
+    because it has something to tell; None: it has not.
     """
 
     gate: str
     epoch: int
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,22 @@ class _State(IntEnum):
 class _Entry:
     """All that is known of one key. Exists while the key waits, runs or is parked, or has a failure to remember."""
 
-    __slots__ = ("due", "failures", "gate", "lane", "must_run", "ran_lane", "reasons", "sequence", "started", "state", "triggered", "wake", "was_parked")
+    __slots__ = (
+        "deadline",
+        "due",
+        "failures",
+        "gate",
+        "lane",
+        "must_run",
+        "ran_lane",
+        "reasons",
+        "sequence",
+        "started",
+        "state",
+        "triggered",
+        "wake",
+        "was_parked",
+    )
 
     def __init__(self) -> None:
         self.state = _State.IDLE
@@ -92,6 +107,7 @@ class _Entry:
         self.was_parked = False  # and has not run since: refused again, it keeps its place
         self.failures = 0
         self.gate = ""
+        self.deadline = False  # PARKED, and a timer brings it back
         self.wake = Wake()  # of the pass in hand
         self.ran_lane = Lane.PERIODIC
         self.started = 0.0
@@ -116,6 +132,7 @@ class WorkQueue:
         self._entries: dict[Key, _Entry] = {}
         self._timers: list[Item] = []
         self._scheduled = 0
+        self._deadlines = 0  # timers of parked keys
         self._lanes: tuple[list[Item], ...] = tuple([] for _ in Lane)
         self._ready = [0] * len(Lane)
         self._running: OrderedDict[Key, _Entry] = OrderedDict()
@@ -206,10 +223,12 @@ class WorkQueue:
                 self._schedule(key, entry, now + backoff(entry.failures), entry.ran_lane)
                 entry.failures += 1
                 self._meter.retried()
-            case Parked(gate=gate, epoch=epoch):
+            case Parked(gate=gate, epoch=epoch, seconds=until):
                 self._merge(entry, wake)
                 if again is None and self._gate_epoch(gate) == epoch:
                     self._park(key, entry, gate, entry.ran_lane)
+                    if until is not None:
+                        self._set_deadline(key, entry, now + until)
                 else:  # the gate moved between its answer and now: whoever it let out, this key was not among them
                     self._schedule(key, entry, now, entry.ran_lane)
         if entry.state is _State.IDLE:
@@ -307,8 +326,16 @@ class WorkQueue:
     def _push_timer(self, key: Key, entry: _Entry, due: float, lane: Lane) -> None:
         entry.state, entry.lane = _State.WAITING, lane
         self._scheduled += 1
-        if len(self._timers) > 2 * self._scheduled + 1024:  # keys that were woken early leave their old item behind
-            self._timers = [item for item in self._timers if self._fresh(item, _State.WAITING)]
+        self._push_item(key, entry, due)
+
+    def _set_deadline(self, key: Key, entry: _Entry, due: float) -> None:
+        entry.deadline = True
+        self._deadlines += 1
+        self._push_item(key, entry, due)
+
+    def _push_item(self, key: Key, entry: _Entry, due: float) -> None:
+        if len(self._timers) > 2 * (self._scheduled + self._deadlines) + 1024:  # keys that were woken early leave their old item behind
+            self._timers = [item for item in self._timers if self._awaited(item)]
             heapq.heapify(self._timers)
         heapq.heappush(self._timers, (due, self._stamp(entry), key))
         if self._getters:
@@ -322,6 +349,10 @@ class WorkQueue:
     def _fresh(self, item: Item, state: _State) -> bool:
         entry = self._entries.get(item[2])
         return entry is not None and entry.sequence == item[1] and entry.state is state
+
+    def _awaited(self, item: Item) -> bool:
+        """Whether this timer still means something."""
+        return self._fresh(item, _State.WAITING) or (self._fresh(item, _State.PARKED) and self._entries[item[2]].deadline)
 
     def _park(self, key: Key, entry: _Entry, gate: str, lane: Lane) -> None:
         entry.state, entry.gate, entry.lane, entry.due = _State.PARKED, gate, lane, None
@@ -338,6 +369,8 @@ class WorkQueue:
         if not any(lanes):
             del self._parked[entry.gate]
         entry.state, entry.gate, entry.due, entry.was_parked = _State.IDLE, "", None, True
+        self._deadlines -= entry.deadline
+        entry.deadline = False
 
     # -- who is next ----------------------------------------------------------------------------------------------------------------
 
@@ -367,12 +400,18 @@ class WorkQueue:
 
     def _promote(self, now: float) -> None:
         timers = self._timers
-        while timers and (timers[0][0] <= now or not self._fresh(timers[0], _State.WAITING)):
+        while timers and (timers[0][0] <= now or not self._awaited(timers[0])):
             item = heapq.heappop(timers)
-            if self._fresh(item, _State.WAITING):
-                entry = self._entries[item[2]]
+            if not self._awaited(item):
+                continue
+            due, _, key = item
+            entry = self._entries[key]
+            if entry.state is _State.PARKED:
+                self._unpark(key, entry)
+                entry.due, entry.must_run = due, True
+            else:
                 self._scheduled -= 1
-                self._make_ready(item[2], entry, entry.lane)
+            self._make_ready(key, entry, entry.lane)
 
     def _pick(self, now: float) -> Item | None:
         """Takes the next ready item out of its heap."""
@@ -421,7 +460,7 @@ class WorkQueue:
 
     def _arm(self) -> None:
         """One timer for the earliest due time, while somebody waits."""
-        while self._timers and not self._fresh(self._timers[0], _State.WAITING):
+        while self._timers and not self._awaited(self._timers[0]):
             heapq.heappop(self._timers)
         if not self._timers or (self._armed is not None and self._armed[0] <= self._timers[0][0]):
             return

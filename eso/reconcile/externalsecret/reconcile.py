@@ -162,7 +162,7 @@ class ReconcileExternalSecret:
             self.note(es, change, told)
         except GateClosed as closed:
             self._parked.add(key)
-            report = parked(es, closed, slot_missed=synced.due is not None and synced.due <= now)
+            report = parked(es, closed, slot_in=(synced.due - now).total_seconds() if synced.due is not None else None)
         except EsoError as error:
             if isinstance(error, ApiError):
                 raise  # nothing was decided yet: no condition
@@ -192,7 +192,10 @@ class ReconcileExternalSecret:
         refuse(es, enabled=self.settings.generic_targets)
         if es.spec.target.creation_policy == "None":
             return None
-        return await self.generic.look(es)
+        seen = await self.generic.look(es)
+        if why := self.generic.unwatched(es):
+            self.emit(es, Event("Warning", "TargetUnwatched", why))
+        return seen
 
     async def before(self, es: ExternalSecret, data: dict[str, bytes]) -> tuple[Json | None, Sources, bytes]:
         """What the Change is computed from: the live object, the template's sources, and a digest of what goes in."""

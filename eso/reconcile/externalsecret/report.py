@@ -178,16 +178,21 @@ def verdict(es: ExternalSecret, error: EsoError) -> tuple[str | None, Outcome]:
             return "could not update secret", Retry(error)
 
 
-def parked(es: ExternalSecret, closed: GateClosed, slot_missed: bool) -> Report:
+def parked(es: ExternalSecret, closed: GateClosed, slot_in: float | None) -> Report:
     """The backend's limit. A never-synced object is told once; a synced one when its slot is missed or its spec is another, once per outage.
+
+    `slot_in`: seconds until its slot, negative when it is missed, None without one. Until then an object that is fine waits, and comes back to tell.
 
     What was told before stays, for the generation of now: it would not be true of an edited spec that it is synced.
     """
+    slot_missed = slot_in is not None and slot_in <= 0
     outcome = Parked(closed.gate, closed.epoch)
     ready = next((c for c in es.status.conditions if c.type == "Ready"), None)
     generation, version = es.metadata.generation, es.status.synced_resource_version
     edited = bool(version) and version.partition("-")[0] != str(generation)
     if ready is not None and (ready.status == "False" or not (slot_missed or edited)):
+        if ready.status == "True":
+            outcome = Parked(closed.gate, closed.epoch, slot_in)
         return Report(outcome, ready if ready.observed_generation != generation else None, error=slot_missed)
     event = Event("Warning", "UpdateFailed", str(closed))
     return Report(outcome, Condition("Ready", "False", words(es).failed, FETCH_FAILED), (event,), error=True)

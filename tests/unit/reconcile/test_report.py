@@ -187,8 +187,10 @@ FAILED = READY | {"status": "False", "reason": "SecretSyncedError", "message": "
 @pytest.mark.parametrize("observed", [1, 2])
 def test_a_closed_gate(condition: Any, version: str, slot_missed: bool, speaks: bool, counts: bool, observed: int):
     conditions = [condition | {"observedGeneration": observed}] if condition else []
-    report = parked(es(generation=2, status={"conditions": conditions, "syncedResourceVersion": version}), CLOSED, slot_missed)
-    assert report.outcome == Parked("endpoint:x", 7)
+    slot_in = -1.0 if slot_missed else 30.0
+    report = parked(es(generation=2, status={"conditions": conditions, "syncedResourceVersion": version}), CLOSED, slot_in)
+    still_fine = condition is READY and not speaks
+    assert report.outcome == Parked("endpoint:x", 7, slot_in if still_fine else None), "what is fine has a miss to tell later, nothing else has"
     assert (report.events, report.error) == ((Event("Warning", "UpdateFailed", "the backend is down"),) if speaks else (), counts)
     if speaks:
         assert report.condition == Condition(**FAILED)

@@ -293,6 +293,25 @@ class TestParked:
         bench.queue.done(A, Parked("vault", 0))
         assert await bench.key() == A
 
+    async def test_a_parked_key_with_something_to_tell_comes_back_though_its_gate_is_closed(self, bench):
+        bench.queue.add(A, Lane.PERIODIC)
+        assert await bench.key() == A
+        bench.closed[A] = "vault"
+        bench.queue.done(A, Parked("vault", 0, 10.0))
+        await bench.clock.advance(9.0)
+        assert (await bench.key(), bench.queue.parked("vault")) == (None, 1)
+        await bench.clock.advance(1.0)
+        assert (await bench.key(), bench.queue.parked("vault")) == (A, 0)
+
+    async def test_a_key_that_its_gate_let_out_is_not_brought_back_by_the_time_it_had_been_given(self, bench):
+        bench.queue.add(A, Lane.PERIODIC)
+        assert await bench.key() == A
+        bench.queue.done(A, Parked("vault", 0, 10.0))
+        assert bench.queue.release("vault", 1) == 1
+        assert await bench.drain() == [A]
+        await bench.clock.advance(20.0)
+        assert (await bench.key(), len(bench.queue)) == (None, 0)
+
     async def test_an_edit_runs_a_parked_key_though_its_gate_is_closed(self, bench):
         await self.park(bench, A)
         bench.closed[A] = "vault"
