@@ -16,6 +16,7 @@ CREATED_BY = "reconcile.external-secrets.io/created-by"
 FINALIZER = "externalsecrets.external-secrets.io/externalsecret-cleanup"
 
 
+# C-019
 def test_c_019_a_failed_first_sync_leaves_binding_empty_and_times_unset(live: Case):
     live.provider.value = EsoError("boom")
     live.external_secret()
@@ -26,6 +27,7 @@ def test_c_019_a_failed_first_sync_leaves_binding_empty_and_times_unset(live: Ca
     assert "syncedResourceVersion" not in status
 
 
+# C-020
 def test_c_020_simple_sync(live: Case):
     live.external_secret()
     ready = live.synced()
@@ -34,6 +36,7 @@ def test_c_020_simple_sync(live: Case):
     assert live.raw_secret()["type"] == "Opaque"
 
 
+# C-021
 def test_c_021_several_entries_from_several_keys(live: Case):
     live.provider.values = {"one": b"1", "two": b"2"}
     live.external_secret(data=[{"secretKey": k, "remoteRef": {"key": k}} for k in ("one", "two")])
@@ -41,6 +44,7 @@ def test_c_021_several_entries_from_several_keys(live: Case):
     assert live.secret() == {"one": "1", "two": "2"}
 
 
+# C-022
 def test_c_022_property_selection_in_json(case: Case):
     """The provider decides how a property is found, so this one runs against the real `fake` provider."""
     document = json.dumps({"name": {"first": "Tom"}, "friends": [{"first": "Dale"}, {"first": "Roger"}]})
@@ -55,6 +59,7 @@ def test_c_022_property_selection_in_json(case: Case):
     assert case.secret() == {"name-first": "Tom", "friends-1-first": "Roger"}
 
 
+# C-023, C-025
 def test_c_023_c_025_the_target_is_named_like_the_object_unless_it_says_otherwise(live: Case):
     live.external_secret("plain", target={"name": None})
     live.external_secret()
@@ -65,6 +70,7 @@ def test_c_023_c_025_the_target_is_named_like_the_object_unless_it_says_otherwis
     assert live.es()["status"]["binding"]["name"] == "test-secret"
 
 
+# C-024
 def test_c_024_a_long_target_name(live: Case):
     name = "n" * 76
     live.external_secret(target={"name": name})
@@ -73,6 +79,7 @@ def test_c_024_a_long_target_name(live: Case):
     assert live.es()["status"]["binding"]["name"] == name
 
 
+# C-026
 def test_c_026_the_finalizer_is_put_on_where_deletion_has_work_in_the_pass_that_syncs(live: Case):
     """Ours: only with deletionPolicy Delete; the reference puts it on every object."""
     live.external_secret("delete", target={"name": "a", "deletionPolicy": "Delete"})
@@ -83,6 +90,7 @@ def test_c_026_the_finalizer_is_put_on_where_deletion_has_work_in_the_pass_that_
     assert "finalizers" not in live.es("retain")["metadata"]
 
 
+# C-027
 def test_c_027_status_fields_after_success(live: Case):
     began = datetime.now(UTC).replace(microsecond=0)
     live.external_secret()
@@ -94,6 +102,7 @@ def test_c_027_status_fields_after_success(live: Case):
     assert es["status"]["observedGeneration"] == es["metadata"]["generation"]
 
 
+# C-028
 def test_c_028_no_status_churn(live: Case):
     live.external_secret(refreshInterval="1h")
     live.synced()
@@ -102,6 +111,7 @@ def test_c_028_no_status_churn(live: Case):
     assert live.es()["status"] == before["status"]
 
 
+# C-029
 def test_c_029_created_event(live: Case):
     live.external_secret()
     live.told("secret created")
@@ -109,6 +119,7 @@ def test_c_029_created_event(live: Case):
     assert (event["type"], event["source"]["component"]) == ("Normal", "external-secrets")
 
 
+# C-030
 def test_c_030_updated_event_only_on_change(live: Case):
     live.external_secret(refreshInterval="1s")
     live.synced()
@@ -123,6 +134,7 @@ def test_c_030_updated_event_only_on_change(live: Case):
     assert len(updated) == 1 and updated[0]["count"] == 1
 
 
+# C-031
 def test_c_031_managed_label_and_hash_of_all_data(live: Case):
     live.external_secret()
     live.synced()
@@ -131,6 +143,7 @@ def test_c_031_managed_label_and_hash_of_all_data(live: Case):
     assert meta["annotations"][DATA_HASH] == data_hash({"targetProperty": b"some-value"})
 
 
+# C-032
 def test_c_032_owner_reference(live: Case):
     es = live.external_secret(target={"creationPolicy": "Owner"})
     live.synced()
@@ -148,6 +161,7 @@ def test_c_032_owner_reference(live: Case):
     assert meta["labels"][CREATED_BY] == owner_hash(live.namespace, "test-es")
 
 
+# C-033
 def test_c_033_provider_error(live: Case):
     live.provider.value = EsoError("boom")
     live.external_secret()
@@ -159,6 +173,7 @@ def test_c_033_provider_error(live: Case):
     assert live.secret() is None
 
 
+# C-034
 def test_c_034_recovery_from_provider_error(live: Case):
     live.provider.value = EsoError("boom")
     live.external_secret()
@@ -169,6 +184,7 @@ def test_c_034_recovery_from_provider_error(live: Case):
     assert live.secret() == {"targetProperty": "well"}
 
 
+# C-035
 def test_c_035_repeated_failure_keeps_transition_time(live: Case):
     live.provider.value = EsoError("boom")
     live.external_secret()
@@ -178,6 +194,7 @@ def test_c_035_repeated_failure_keeps_transition_time(live: Case):
     assert live.ready()["lastTransitionTime"] == first["lastTransitionTime"]
 
 
+# C-036
 def test_c_036_missing_store(case: Case):
     with case.running():
         case.external_secret(secretStoreRef={"name": "nonexistent", "kind": "SecretStore"})
@@ -187,6 +204,7 @@ def test_c_036_missing_store(case: Case):
         case.synced()
 
 
+# C-037
 def test_c_037_client_construction_failure(live: Case):
     live.provider.build_error = InvalidConfig("cannot be built")
     live.store("broken")
@@ -197,6 +215,7 @@ def test_c_037_client_construction_failure(live: Case):
     assert sum(float(line.rsplit(" ", 1)[1]) for line in errors) >= 2
 
 
+# C-038
 def test_c_038_all_or_nothing(live: Case):
     data = [{"secretKey": k, "remoteRef": {"key": k}} for k in ("one", "two")]
     live.external_secret(data=data, refreshInterval="1s")
@@ -209,6 +228,7 @@ def test_c_038_all_or_nothing(live: Case):
     assert live.raw_secret() == before
 
 
+# C-039
 def test_c_039_object_removed_from_the_api(live: Case):
     live.external_secret()
     live.synced()

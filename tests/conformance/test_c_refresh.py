@@ -31,6 +31,7 @@ def synced(of: ExternalSecret, ago: timedelta | None = timedelta(0), *, version:
     return Synced(synced_resource_version(of.metadata) if version is None else version, None if ago is None else NOW - ago, due)
 
 
+# C-040
 def test_c_040_periodic_refresh(live: Case):
     live.external_secret(refreshInterval="1s")
     live.synced()
@@ -38,6 +39,7 @@ def test_c_040_periodic_refresh(live: Case):
     live.eventually(lambda: live.secret() == {"targetProperty": "other"}, within=5)
 
 
+# C-041
 @pytest.mark.parametrize("policy", ["", "Periodic"])
 @pytest.mark.parametrize(("due", "wanted"), [pytest.param(NOW + timedelta(seconds=1), False, id="before its slot"), pytest.param(NOW, True, id="at its slot")])
 def test_c_041_the_default_policy_is_periodic(policy: str, due: datetime, wanted: bool):
@@ -47,6 +49,7 @@ def test_c_041_the_default_policy_is_periodic(policy: str, due: datetime, wanted
     assert slot(one, NOW - timedelta(minutes=2), "phase", NOW) <= NOW
 
 
+# C-042, C-043, C-044
 def test_c_042_c_043_c_044_interval_0_syncs_once_ignores_edits_and_still_repairs(live: Case):
     live.external_secret(refreshInterval="0")
     live.synced()
@@ -61,11 +64,13 @@ def test_c_042_c_043_c_044_interval_0_syncs_once_ignores_edits_and_still_repairs
     live.eventually(lambda: live.secret() == {"targetProperty": "other"}, within=5)
 
 
+# C-042
 def test_c_042_no_pass_is_scheduled_at_interval_0():
     one = es(interval="0")
     assert come_back(one, slot(one, NOW, "phase", NOW), NOW, "phase") == Done()
 
 
+# C-045
 def test_c_045_a_negative_interval_is_like_0():
     one = es(interval="-1s")
     assert should_refresh(one, Synced("", None, None), QUIET, NOW)
@@ -92,6 +97,7 @@ def test_c_048_force_sync(live: Case):
     live.eventually(lambda: live.secret() == {"targetProperty": "other"}, within=5)
 
 
+# C-049
 def test_c_049_a_finalizer_enqueues_but_does_not_refresh(live: Case):
     live.external_secret(refreshInterval="1h")
     live.synced()
@@ -102,14 +108,17 @@ def test_c_049_a_finalizer_enqueues_but_does_not_refresh(live: Case):
     live.edit_es({"metadata": {"finalizers": None}})
 
 
+# C-050
 def test_c_050_refresh_without_refresh_time():
     assert should_refresh(es(), synced(es(), None), QUIET, NOW)
 
 
+# C-051
 def test_c_051_refresh_with_a_future_refresh_time():
     assert should_refresh(es(), synced(es(), -timedelta(hours=1), due=NOW + timedelta(hours=2)), QUIET, NOW)
 
 
+# C-052
 def test_c_052_the_meta_hash_covers_labels_and_annotations_and_only_those():
     def version(**meta: Any) -> str:
         return synced_resource_version(ObjectMeta(name="n", namespace="ns", **meta))
@@ -128,6 +137,7 @@ def test_c_053_c_059_the_first_sync_happens_whatever_the_policy(policy: str, sta
     assert should_refresh(es(policy), state, QUIET, NOW)
 
 
+# C-054
 def test_c_054_created_once_ignores_edits_afterwards():
     assert not should_refresh(es("CreatedOnce", generation=9), synced(es(), timedelta(days=365)), QUIET, NOW)
 
@@ -150,6 +160,7 @@ def test_c_055_c_056_created_once_counts_per_object(live: Case, immutable: bool)
     live.holds(lambda: live.secret() == {"targetProperty": wanted} and live.ready()["status"] == "True", 1)
 
 
+# C-057
 def test_c_057_created_once_with_owner_recreates_a_deleted_secret(live: Case):
     live.external_secret(refreshPolicy="CreatedOnce", target={"creationPolicy": "Owner", "immutable": True})
     live.synced()
@@ -158,6 +169,7 @@ def test_c_057_created_once_with_owner_recreates_a_deleted_secret(live: Case):
     live.eventually(lambda: (live.raw_secret() or {}).get("metadata", {}).get("uid", before) != before, within=5)
 
 
+# C-058
 def test_c_058_created_once_with_orphan_does_not_recreate(live: Case):
     live.external_secret(refreshPolicy="CreatedOnce", target={"creationPolicy": "Orphan"})
     live.synced()
@@ -165,16 +177,19 @@ def test_c_058_created_once_with_orphan_does_not_recreate(live: Case):
     live.holds(lambda: live.secret() is None, 4)
 
 
+# C-060
 def test_c_060_on_change_is_stable():
     one = es("OnChange")
     assert not should_refresh(one, synced(one, timedelta(days=1000)), QUIET, NOW)
 
 
+# C-061
 @pytest.mark.parametrize("changed", [es("OnChange", annotations={"a": "b"}), es("OnChange", generation=2)], ids=["annotation", "generation"])
 def test_c_061_on_change_follows_a_change_of_the_object(changed: ExternalSecret):
     assert should_refresh(changed, synced(es("OnChange")), QUIET, NOW)
 
 
+# C-062
 def test_c_062_the_next_pass_is_never_later_than_one_interval_after_the_last_success():
     """Ours: at the object's fixed place inside the interval; with generators exactly at refreshTime + interval."""
     one = es(interval="10m")
@@ -189,6 +204,7 @@ def test_c_062_the_next_pass_is_never_later_than_one_interval_after_the_last_suc
             raise AssertionError(f"not scheduled: {other}")
 
 
+# C-063
 def test_c_063_the_provider_is_not_called_when_skipping(live: Case):
     live.external_secret(refreshInterval="1h")
     live.synced()
@@ -200,6 +216,7 @@ def test_c_063_the_provider_is_not_called_when_skipping(live: Case):
     live.edit_es({"metadata": {"finalizers": None}})
 
 
+# C-236, C-237
 def test_c_236_c_237_only_what_a_pass_could_react_to_enqueues():
     one = es()
     later = datetime.now(UTC)

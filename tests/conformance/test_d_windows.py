@@ -27,6 +27,7 @@ def es(kind: str, *windows: tuple[str, str], interval: str = "1m") -> ExternalSe
     return ExternalSecret(metadata=ObjectMeta(name="test-es", namespace="ns", uid="u"), spec=spec)
 
 
+# C-064
 @pytest.mark.parametrize(
     ("moment", "active"),
     [
@@ -43,6 +44,7 @@ def test_c_064_window_boundaries(moment: str, active: bool):
     assert cron.active(NIGHTLY, 7200, at(moment)) is active
 
 
+# C-065
 def test_c_065_no_windows_allow():
     one = ExternalSecret(metadata=ObjectMeta(name="test-es", namespace="ns"), spec=ExternalSecretSpec())
     assert window_open(one, at("01T12:00:00"))
@@ -56,6 +58,7 @@ def test_c_066_c_067_allow_and_deny(kind: str, inside: bool, outside: bool):
     assert window_open(one, at("01T12:00:00")) is outside
 
 
+# C-068
 @pytest.mark.parametrize(
     ("one", "allowed"),
     [
@@ -68,10 +71,12 @@ def test_c_068_invalid_schedules_are_inactive(one: ExternalSecret, allowed: bool
     assert window_open(one, at("01T23:00:00")) is allowed
 
 
+# C-069
 def test_c_069_an_unknown_kind_allows():
     assert window_open(es("unknown", (NIGHTLY, "2h")), at("01T23:00:00"))
 
 
+# C-070, C-071
 def test_c_070_c_071_windows_do_not_block_the_first_sync_edits_or_repairs(live: Case):
     live.external_secret(refreshInterval="1s", syncWindows={"kind": "deny", "windows": [ALWAYS]})
     live.synced()
@@ -82,6 +87,7 @@ def test_c_070_c_071_windows_do_not_block_the_first_sync_edits_or_repairs(live: 
     live.eventually(lambda: live.secret() == {"renamed": "other"}, within=5)
 
 
+# C-072
 def test_c_072_windows_do_not_affect_on_change(live: Case):
     live.external_secret(refreshPolicy="OnChange", syncWindows={"kind": "deny", "windows": [ALWAYS]})
     live.synced()
@@ -90,6 +96,7 @@ def test_c_072_windows_do_not_affect_on_change(live: Case):
     live.eventually(lambda: live.secret() == {"targetProperty": "other"}, within=5)
 
 
+# C-073
 def test_c_073_a_blocked_refresh_reads_nothing_until_the_window_lets_it(live: Case):
     live.external_secret(refreshInterval="1s", syncWindows={"kind": "deny", "windows": [ALWAYS]})
     live.synced()
@@ -99,6 +106,7 @@ def test_c_073_a_blocked_refresh_reads_nothing_until_the_window_lets_it(live: Ca
     assert live.secret() == {"targetProperty": "some-value"}
 
 
+# C-073
 def test_c_073_a_blocked_object_comes_back_when_its_window_opens():
     """Ours: at the opening, spread a little; the reference polls with back-off."""
     now = at("01T12:00:00")
@@ -119,11 +127,13 @@ def test_c_073_a_blocked_object_comes_back_when_its_window_opens():
     assert come_back(es("allow", ("a b c d e", "1h")), now, now, "phase") == Done()
 
 
+# C-074
 def test_c_074_every_has_no_anchor():
     for moment in ("01T00:00:00", "01T12:34:56", "17T23:59:59"):
         assert not cron.active("@every 1h", 1800, at(moment))
         assert cron.active("@every 30m", 3600, at(moment))
 
 
+# C-075
 def test_c_075_weekday_7_is_no_weekday():
     assert not any(window_open(es("allow", ("0 0 * * 7", "24h")), at(f"{day:02}T12:00:00")) for day in range(1, 15))

@@ -20,6 +20,7 @@ def gone(case: Case, name: str = "test-es") -> None:
     case.eventually(lambda: case.api.get("externalsecrets", case.namespace, name) is None, what=f"{name} is gone")
 
 
+# C-076
 def test_c_076_owner_is_garbage_collected_and_not_deleted_by_us(live: Case):
     live.external_secret()
     live.synced()
@@ -32,6 +33,7 @@ def test_c_076_owner_is_garbage_collected_and_not_deleted_by_us(live: Case):
     assert not [r.what for r in requests if r.verb == "delete"]
 
 
+# C-077
 def test_c_077_owner_drops_foreign_keys(live: Case):
     live.foreign_secret(data={"x": "foreign"})
     live.external_secret()
@@ -42,6 +44,7 @@ def test_c_077_owner_drops_foreign_keys(live: Case):
     assert meta["labels"][CREATED_BY] == owner_hash(live.namespace, "test-es")
 
 
+# C-078
 def test_c_078_orphan_keeps_the_secret(live: Case):
     live.external_secret(target={"creationPolicy": "Orphan"})
     live.synced()
@@ -51,6 +54,7 @@ def test_c_078_orphan_keeps_the_secret(live: Case):
     live.holds(lambda: live.secret() == VALUE, 15)
 
 
+# C-079
 def test_c_079_orphan_ignores_drift_until_refresh(live: Case):
     live.external_secret(refreshInterval="10m", target={"creationPolicy": "Orphan"})
     live.synced()
@@ -58,6 +62,7 @@ def test_c_079_orphan_ignores_drift_until_refresh(live: Case):
     live.holds(lambda: live.secret() == {"targetProperty": "human"}, 4)
 
 
+# C-080
 def test_c_080_orphan_with_periodic_recreates_at_the_interval(live: Case):
     live.external_secret(refreshInterval="1s", refreshPolicy="Periodic", target={"creationPolicy": "Orphan", "immutable": True})
     live.synced()
@@ -68,6 +73,7 @@ def test_c_080_orphan_with_periodic_recreates_at_the_interval(live: Case):
     live.holds(lambda: live.secret() == VALUE, 2)
 
 
+# C-081, C-082
 def test_c_081_c_082_merge_into_an_existing_secret(live: Case):
     live.foreign_secret(data={"foreign": "kept"}, labels={"theirs": "yes"}, annotations={"theirs": "yes"})
     live.external_secret(target={"creationPolicy": "Merge"}, labels={"ours": "yes"}, annotations={"ours": "yes"})
@@ -84,6 +90,7 @@ def test_c_081_c_082_merge_into_an_existing_secret(live: Case):
     assert "f:foreign" in live.manager_fields("somebody")["f:data"]
 
 
+# C-083
 def test_c_083_merge_without_a_target(live: Case):
     live.external_secret(target={"creationPolicy": "Merge"}, refreshInterval="1h")
     ready = live.synced()
@@ -95,6 +102,7 @@ def test_c_083_merge_without_a_target(live: Case):
     live.holds(lambda: live.passes() == passes, 3)
 
 
+# C-084
 def test_c_084_merge_overwrites_a_colliding_key(live: Case):
     live.foreign_secret(data={"targetProperty": "theirs"})
     live.external_secret(target={"creationPolicy": "Merge"})
@@ -103,6 +111,7 @@ def test_c_084_merge_overwrites_a_colliding_key(live: Case):
     assert "ownerReferences" not in live.raw_secret()["metadata"]
 
 
+# C-085
 def test_c_085_merge_reacts_to_foreign_edits(live: Case):
     live.foreign_secret(data={"foreign": "one"})
     live.external_secret(target={"creationPolicy": "Merge"}, refreshInterval="1h")
@@ -115,6 +124,7 @@ def test_c_085_merge_reacts_to_foreign_edits(live: Case):
     live.eventually(lambda: live.secret() == {"foreign": "two", **VALUE}, within=5)
 
 
+# C-086
 def test_c_086_merge_without_a_difference_does_not_write(live: Case):
     live.foreign_secret(data={"foreign": "one"})
     live.external_secret(target={"creationPolicy": "Merge"}, refreshInterval="1s")
@@ -126,6 +136,7 @@ def test_c_086_merge_without_a_difference_does_not_write(live: Case):
     assert live.raw_secret()["metadata"]["resourceVersion"] == before
 
 
+# C-087
 def test_c_087_two_objects_merge_into_one_secret_without_oscillation(live: Case):
     live.foreign_secret()
     for name in ("one", "two"):
@@ -141,6 +152,7 @@ def test_c_087_two_objects_merge_into_one_secret_without_oscillation(live: Case)
     assert live.raw_secret()["metadata"]["resourceVersion"] == before
 
 
+# C-088
 def test_c_088_merge_removes_keys_it_no_longer_produces(live: Case):
     live.foreign_secret(data={"foreign": "kept"})
     data = [{"secretKey": k, "remoteRef": {"key": k}} for k in ("one", "two")]
@@ -150,6 +162,7 @@ def test_c_088_merge_removes_keys_it_no_longer_produces(live: Case):
     live.eventually(lambda: set(live.secret()) == {"foreign", "one"}, within=5)
 
 
+# C-089
 def test_c_089_an_identical_value_does_not_transfer_ownership(live: Case):
     live.foreign_secret(data={"same": "some-value"})
     data = [{"secretKey": k, "remoteRef": {"key": k}} for k in ("same", "other")]
@@ -161,6 +174,7 @@ def test_c_089_an_identical_value_does_not_transfer_ownership(live: Case):
     assert live.secret() == {"same": "some-value", "other": "some-value"}
 
 
+# C-090
 def test_c_090_create_or_merge_merges(live: Case):
     live.foreign_secret(data={"owned-elsewhere": "kept"})
     live.external_secret(target={"creationPolicy": "CreateOrMerge"})
@@ -168,6 +182,7 @@ def test_c_090_create_or_merge_merges(live: Case):
     assert "ownerReferences" not in live.raw_secret()["metadata"]
 
 
+# C-091
 def test_c_091_create_or_merge_creates_recreates_and_retains(live: Case):
     live.external_secret(refreshPolicy="CreatedOnce", target={"creationPolicy": "CreateOrMerge"})
     live.synced()
@@ -178,6 +193,7 @@ def test_c_091_create_or_merge_creates_recreates_and_retains(live: Case):
     live.holds(lambda: live.secret() == VALUE, 3)
 
 
+# C-092
 def test_c_092_create_or_merge_and_immutable(live: Case):
     live.external_secret(refreshPolicy="CreatedOnce", target={"creationPolicy": "CreateOrMerge", "immutable": True})
     live.synced()
@@ -188,6 +204,7 @@ def test_c_092_create_or_merge_and_immutable(live: Case):
     assert live.raw_secret()["immutable"] is True
 
 
+# C-093
 def test_c_093_none(live: Case):
     live.external_secret(target={"creationPolicy": "None"})
     ready = live.synced()
@@ -197,6 +214,7 @@ def test_c_093_none(live: Case):
     assert live.provider.count() >= 1
 
 
+# C-094
 def test_c_094_none_still_labels_an_existing_secret(live: Case):
     before = live.foreign_secret(data={"x": "foreign"})
     live.external_secret(target={"creationPolicy": "None"})
@@ -206,6 +224,7 @@ def test_c_094_none_still_labels_an_existing_secret(live: Case):
     assert after["data"] == before["data"] and "annotations" not in after["metadata"]
 
 
+# C-095
 def test_c_095_a_foreign_secret_is_labelled_before_anything_else(live: Case):
     live.provider.value = EsoError("boom")
     live.foreign_secret(data={"x": "foreign"})
@@ -216,6 +235,7 @@ def test_c_095_a_foreign_secret_is_labelled_before_anything_else(live: Case):
     assert live.passes() >= 2
 
 
+# C-096
 def test_c_096_a_removed_managed_label_is_restored_at_the_next_pass(live: Case):
     live.external_secret(refreshInterval="1h")
     live.synced()

@@ -51,6 +51,7 @@ def test_c_097_owned_by_another_external_secret(live: Case, policy: str):
     at_rest(live, "b")
 
 
+# C-098
 def test_c_098_owned_by_another_controller_policy_owner(live: Case):
     reference = config_map_as_owner(live)
     before = live.foreign_secret(data={"x": "foreign"}, ownerReferences=[reference])
@@ -62,6 +63,7 @@ def test_c_098_owned_by_another_controller_policy_owner(live: Case):
     at_rest(live, "test-es")
 
 
+# C-099
 def test_c_099_owned_by_another_controller_policy_merge(live: Case):
     reference = config_map_as_owner(live)
     live.foreign_secret(data={"x": "foreign"}, ownerReferences=[reference])
@@ -71,6 +73,7 @@ def test_c_099_owned_by_another_controller_policy_merge(live: Case):
     assert live.raw_secret()["metadata"]["ownerReferences"] == [reference]
 
 
+# C-100
 def test_c_100_the_secret_goes_to_the_next_one_when_its_owner_disappears(live: Case):
     live.external_secret("a")
     live.synced("a")
@@ -97,6 +100,7 @@ def test_c_101_the_binding_goes_with_the_policy_owner(live: Case, policy: str):
     assert meta["uid"] == uid and live.secret() == VALUE
 
 
+# C-102
 def test_c_102_the_binding_comes_with_the_policy_owner(live: Case):
     es = live.external_secret(target={"creationPolicy": "Orphan"})
     live.synced()
@@ -122,6 +126,7 @@ def test_c_103_a_recreated_object_adopts_its_secret_again(case: Case, version: s
             assert not [e for e in case.events() if "owner" in e]
 
 
+# C-104
 def test_c_104_a_rename_removes_the_old_target(live: Case):
     live.external_secret()
     live.synced()
@@ -143,6 +148,7 @@ def test_c_105_other_policies_leave_the_old_target(live: Case, policy: str):
     assert live.secret() == VALUE and live.events(reason="Deleted") == []
 
 
+# C-106
 def test_c_106_a_copied_label_costs_no_secret(live: Case):
     """Ours: only a Secret that also is bound to the object is an orphan; the reference deletes whatever carries the label."""
     live.external_secret(refreshInterval="1s")
@@ -164,6 +170,7 @@ def refused_writes(case: Case, since: int) -> list[str]:
     return [r.verb for r in requests if r.namespace == case.namespace and r.resource == "secrets" and r.code == 409]
 
 
+# C-107
 def test_c_107_a_secret_that_changes_between_read_and_write(live: Case):
     live.external_secret(target={"creationPolicy": "Merge"})
     live.foreign_secret(data={"theirs": "one"})
@@ -196,6 +203,7 @@ def test_c_107_a_secret_that_changes_between_read_and_write(live: Case):
     assert live.ready()["lastTransitionTime"] == before["lastTransitionTime"] and live.events(reason="UpdateFailed") == []
 
 
+# C-107
 def test_c_107_a_secret_that_appears_between_read_and_write(live: Case):
     """Ours: somebody else's creation is a conflict like any other; the reference tells `could not update secret` before it tries again."""
 

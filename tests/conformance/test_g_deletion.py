@@ -54,6 +54,7 @@ def our_deletions(case: Case, since: int = 0) -> list[Any]:
     return [r for r in our_requests(case, since) if r.verb == "delete" and r.resource == "secrets"]
 
 
+# C-108, C-109
 def test_c_108_c_109_delete_removes_vanished_keys_and_then_the_secret(live: Case):
     live.provider.found = {"foo": b"1", "bar": b"2"}
     live.external_secret(refreshInterval="1s", data=None, dataFrom=FIND, target={"deletionPolicy": "Delete"})
@@ -107,6 +108,7 @@ def test_c_109_only_a_proven_absence_deletes(live: Case, error: EsoError):
     assert live.raw_secret() == before
 
 
+# C-110
 def test_c_110_delete_for_a_provider_secret_that_never_existed(live: Case):
     # A store that turns Ready wakes those that wait for it, which would be a second pass.
     live.eventually(lambda: live.ready("test-store", "secretstores").get("status") == "True")
@@ -120,6 +122,7 @@ def test_c_110_delete_for_a_provider_secret_that_never_existed(live: Case):
     assert (event["type"], event["reason"], event["count"]) == ("Normal", "MissingProviderSecret", 1)
 
 
+# C-111
 def test_c_111_delete_through_data_entries(live: Case):
     live.external_secret(refreshInterval="1s", data=TWO, target={"deletionPolicy": "Delete"})
     live.synced()
@@ -150,6 +153,7 @@ def test_c_113_delete_requires_owner(live: Case, policy: str):
     at_rest(live)
 
 
+# C-114
 def test_c_114_retain_takes_a_missing_secret_for_an_error(live: Case):
     live.external_secret(refreshInterval="1s")
     live.synced()
@@ -160,6 +164,7 @@ def test_c_114_retain_takes_a_missing_secret_for_an_error(live: Case):
     live.told("error processing spec.data[0] (key: barz), err: Secret does not exist")
 
 
+# C-115
 def test_c_115_retain_takes_an_empty_result_for_a_success(live: Case):
     live.external_secret(data=None, dataFrom=FIND)
     ready_as(live, "SecretSynced", "secret retained due to DeletionPolicy=Retain")
@@ -168,6 +173,7 @@ def test_c_115_retain_takes_an_empty_result_for_a_success(live: Case):
     assert live.events() == []
 
 
+# C-115
 def test_c_115_retain_leaves_the_secret_of_an_emptied_provider_alone(live: Case):
     live.provider.found = {"foo": b"1"}
     live.external_secret(refreshInterval="1s", data=None, dataFrom=FIND)
@@ -179,6 +185,7 @@ def test_c_115_retain_leaves_the_secret_of_an_emptied_provider_alone(live: Case)
     assert live.raw_secret() == before
 
 
+# C-116
 def test_c_116_merge_removes_managed_keys_only(live: Case):
     live.foreign_secret(data={"foreign": "kept"})
     live.external_secret(refreshInterval="1s", target={"creationPolicy": "Merge", "deletionPolicy": "Merge"})
@@ -188,6 +195,7 @@ def test_c_116_merge_removes_managed_keys_only(live: Case):
     ready_as(live, "SecretSynced", "secret synced")
 
 
+# C-117
 def test_c_117_merge_with_owner_leaves_an_empty_secret(live: Case):
     live.external_secret(refreshInterval="1s", target={"deletionPolicy": "Merge"})
     live.synced()
@@ -199,6 +207,7 @@ def test_c_117_merge_with_owner_leaves_an_empty_secret(live: Case):
     assert live.raw_secret()["metadata"]["uid"] == uid
 
 
+# C-118
 def test_c_118_the_secret_goes_before_the_finalizer(live: Case):
     live.external_secret(target={"deletionPolicy": "Delete"})
     live.synced()
@@ -211,6 +220,7 @@ def test_c_118_the_secret_goes_before_the_finalizer(live: Case):
     assert live.events(reason="Deleted") == []
 
 
+# C-118
 def test_c_118_deletion_needs_neither_the_backend_nor_the_store(live: Case):
     live.external_secret(target={"deletionPolicy": "Delete"})
     live.synced()
@@ -222,6 +232,7 @@ def test_c_118_deletion_needs_neither_the_backend_nor_the_store(live: Case):
     assert live.provider.count("get", "map", "find", "refused") == reads
 
 
+# C-119
 def test_c_119_orphan_keeps_the_secret(live: Case):
     live.external_secret(target={"creationPolicy": "Orphan", "deletionPolicy": "Delete"})
     live.synced()
@@ -231,6 +242,7 @@ def test_c_119_orphan_keeps_the_secret(live: Case):
     assert our_deletions(live) == []
 
 
+# C-119
 def test_c_119_a_secret_that_another_uid_controls_stays(live: Case):
     live.external_secret(target={"deletionPolicy": "Delete"})
     live.synced()
@@ -242,6 +254,7 @@ def test_c_119_a_secret_that_another_uid_controls_stays(live: Case):
     assert our_deletions(live) == []
 
 
+# C-120
 def test_c_120_the_target_is_gone_already(live: Case):
     live.external_secret(target={"deletionPolicy": "Delete"})
     live.synced()
@@ -252,6 +265,7 @@ def test_c_120_the_target_is_gone_already(live: Case):
     gone(live)
 
 
+# C-121
 def test_c_121_a_failing_clean_up_keeps_the_finalizer(live: Case):
     live.external_secret(target={"deletionPolicy": "Delete"})
     live.synced()

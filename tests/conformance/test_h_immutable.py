@@ -27,6 +27,7 @@ def hash_is_honest(case: Case) -> bool:
     return bool(case.raw_secret()["metadata"]["annotations"][DATA_HASH] == data_hash(values))
 
 
+# C-122
 def test_c_122_immutable_creation(live: Case):
     live.external_secret(target={"immutable": True})
     live.synced()
@@ -49,6 +50,7 @@ def test_c_123_immutable_is_never_rewritten(live: Case, policy: str):
     assert live.secret() == VALUE and live.ready()["status"] == "True"
 
 
+# C-124
 def test_c_124_immutable_set_on_a_mutable_secret(live: Case):
     live.external_secret()
     live.synced()
@@ -61,6 +63,7 @@ def test_c_124_immutable_set_on_a_mutable_secret(live: Case):
     assert live.synced()["reason"] == "SecretSynced" and hash_is_honest(live)
 
 
+# C-125
 def test_c_125_a_secret_made_immutable_by_hand(live: Case):
     live.external_secret(refreshInterval="1s")
     live.synced()
@@ -75,6 +78,7 @@ def test_c_125_a_secret_made_immutable_by_hand(live: Case):
     at_rest(live)
 
 
+# C-126
 def test_c_126_only_the_metadata_of_an_immutable_secret_changes(live: Case):
     live.external_secret()
     live.synced()

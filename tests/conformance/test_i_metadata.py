@@ -45,6 +45,7 @@ def released(live: Case) -> Iterator[Case]:
         live.edit("secrets", "test-secret", {"metadata": {"finalizers": None}})
 
 
+# C-127
 def test_c_127_metadata_is_copied_without_a_template(live: Case):
     live.external_secret(labels={"team": "a"}, annotations={"note": "b", LAST_APPLIED: "{}"})
     live.synced()
@@ -52,6 +53,7 @@ def test_c_127_metadata_is_copied_without_a_template(live: Case):
     assert annotations(live) == {"note": "b", LAST_APPLIED: "{}"}
 
 
+# C-128
 def test_c_128_foreign_metadata_is_kept(live: Case):
     live.foreign_secret(labels={"theirs": "yes", "both": "theirs"}, annotations={"theirs": "yes", "both": "theirs"})
     live.external_secret(labels={"ours": "yes", "both": "ours"}, annotations={"ours": "yes", "both": "ours"})
@@ -59,6 +61,7 @@ def test_c_128_foreign_metadata_is_kept(live: Case):
     assert labels(live) == annotations(live) == {"theirs": "yes", "ours": "yes", "both": "ours"}
 
 
+# C-129
 def test_c_129_stale_metadata_is_removed(live: Case):
     live.foreign_secret(labels={"stale": "yes", "kept": "no"}, annotations={"stale": "yes"}, manager=MANAGER)
     live.external_secret(labels={"kept": "yes"})
@@ -68,6 +71,7 @@ def test_c_129_stale_metadata_is_removed(live: Case):
     live.eventually(lambda: labels(live) == annotations(live) == {"late": "yes"}, within=5)
 
 
+# C-130
 def test_c_130_metadata_of_a_template_replaces_copying(released: Case):
     meta = {"labels": {"t": "label"}, "annotations": {"t": "annotation"}, "finalizers": ["example.com/hold"]}
     released.external_secret(labels={"es": "label"}, annotations={"es": "annotation"}, target={"template": {"metadata": meta}})
@@ -77,6 +81,7 @@ def test_c_130_metadata_of_a_template_replaces_copying(released: Case):
     assert released.secret() == VALUE
 
 
+# C-131
 def test_c_131_an_empty_template_stops_copying(live: Case):
     live.external_secret(labels={"es": "label"}, annotations={"es": "annotation"}, target={"template": {}})
     live.synced()
@@ -84,6 +89,7 @@ def test_c_131_an_empty_template_stops_copying(live: Case):
     assert live.secret() == VALUE
 
 
+# C-131
 def test_c_131_copied_metadata_goes_when_an_empty_template_comes(live: Case):
     live.external_secret(labels={"es": "label"}, annotations={"es": "annotation"})
     live.synced()
@@ -93,6 +99,7 @@ def test_c_131_copied_metadata_goes_when_an_empty_template_comes(live: Case):
     assert live.secret() == VALUE
 
 
+# C-132
 def test_c_132_metadata_of_a_template_is_rendered(live: Case):
     text = "{{ .targetProperty }}"
     live.external_secret(target={"template": {"metadata": {"annotations": {"value": text}, "labels": {"value": text}}}})
@@ -100,6 +107,7 @@ def test_c_132_metadata_of_a_template_is_rendered(live: Case):
     assert annotations(live) == labels(live) == {"value": "some-value"}
 
 
+# C-133
 def test_c_133_finalizers_of_a_template_are_not_removed(released: Case):
     released.external_secret(target={"template": {"metadata": {"finalizers": ["example.com/hold", "example.com/hold"]}}})
     released.synced()

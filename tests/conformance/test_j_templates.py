@@ -31,18 +31,21 @@ def untouched(case: Case, name: str) -> bool:
     return (case.secret(name), found["type"], found["metadata"]["annotations"]) == ({"kept": "as it was"}, "Opaque", {"theirs": "yes"})
 
 
+# C-136
 def test_c_136_template_data_replaces_what_was_fetched(live: Case):
     templated(live, {"data": {"loud": '{{ .targetProperty | upper | replace "-" "_" }}', "fixed": "as written"}})
     live.synced()
     assert live.secret() == {"loud": "SOME_VALUE", "fixed": "as written"}
 
 
+# C-137
 def test_c_137_merge_policy_merge_keeps_what_was_fetched(live: Case):
     templated(live, {"mergePolicy": "Merge", "data": {"loud": "{{ .targetProperty | upper }}"}})
     live.synced()
     assert live.secret() == {"targetProperty": "some-value", "loud": "SOME-VALUE"}
 
 
+# C-138
 def test_c_138_a_template_with_only_type_and_metadata_keeps_the_data(live: Case):
     live.provider.values = {"crt": b"certificate", "key": b"private"}
     data = [{"secretKey": f"tls.{k}", "remoteRef": {"key": k}} for k in ("crt", "key")]
@@ -53,6 +56,7 @@ def test_c_138_a_template_with_only_type_and_metadata_keeps_the_data(live: Case)
     assert (found["type"], found["metadata"]["labels"]["app"]) == ("kubernetes.io/tls", "web")
 
 
+# C-139
 def test_c_139_precedence(live: Case):
     live.provider.map = {"targetProperty": b"from-dataFrom", "bar": b"bar-value"}
     config_map(live, "cm", **{"from-cm": "{{ .targetProperty }}-cm", "both": "from the ConfigMap", "all": "from the ConfigMap"})
@@ -69,6 +73,7 @@ def test_c_139_precedence(live: Case):
     assert live.secret() == {"from-cm": "some-value-cm", "from-secret": "bar-value-secret", "both": "from the Secret", "all": "some-value bar-value"}
 
 
+# C-140
 def test_c_140_template_from_with_keys_and_values(live: Case):
     live.provider.values = {"k": b"the-key", "v": b"the-value"}
     config_map(live, "cm", tpl="{{ .targetKey }}-cm: {{ .targetValue }}")
@@ -80,6 +85,7 @@ def test_c_140_template_from_with_keys_and_values(live: Case):
     assert live.secret() == {"the-key-cm": "the-value", "the-key-secret": "the-value"}
 
 
+# C-141
 def test_c_141_literals_into_data_labels_and_annotations(live: Case):
     live.provider.value = b'[{"name":"one","value":"1"},{"name":"two","value":"2"}]'
     template = {
@@ -97,6 +103,7 @@ def test_c_141_literals_into_data_labels_and_annotations(live: Case):
     assert (meta["labels"]["length"], meta["annotations"]["note"]) == ("l55", "two")
 
 
+# C-142
 def test_c_142_targets_in_any_letter_case(live: Case):
     targets = {"data": "a: in data", "ANNOTATIONS": "b: in annotations", "lAbElS": "c: in-labels"}
     templated(live, {"templateFrom": [{"target": t, "literal": text} for t, text in targets.items()]})
@@ -105,6 +112,7 @@ def test_c_142_targets_in_any_letter_case(live: Case):
     assert (live.secret(), meta["annotations"]["b"], meta["labels"]["c"]) == ({"a": "in data"}, "in annotations", "in-labels")
 
 
+# C-143
 @pytest.mark.parametrize("kind", ["configMap", "secret"])
 def test_c_143_a_missing_key_of_a_source(live: Case, kind: str):
     if kind == "configMap":
@@ -117,6 +125,7 @@ def test_c_143_a_missing_key_of_a_source(live: Case, kind: str):
     assert live.secret() is None
 
 
+# C-144
 def test_c_144_an_unknown_variable_changes_nothing(live: Case):
     live.external_secret()
     live.synced()
@@ -128,6 +137,7 @@ def test_c_144_an_unknown_variable_changes_nothing(live: Case):
     assert live.secret() == {"targetProperty": "some-value"}
 
 
+# C-145
 def test_c_145_values_of_template_from_are_decoded_keys_and_template_data_never(live: Case):
     live.provider.value = b"YmFy"
     decoding = [{"literal": "YmFy: {{ .targetProperty }}", "valuesDecodingStrategy": "Base64"}]
@@ -141,6 +151,7 @@ def test_c_145_values_of_template_from_are_decoded_keys_and_template_data_never(
     assert live.secret("bad") is None
 
 
+# C-146
 def test_c_146_a_change_of_a_config_map_resyncs_at_once(live: Case):
     """Ours: it is a trigger; in the reference it waits for the next refresh."""
     config_map(live, "cm", tpl="one {{ .targetProperty }}")
@@ -151,6 +162,7 @@ def test_c_146_a_change_of_a_config_map_resyncs_at_once(live: Case):
     live.eventually(lambda: live.secret() == {"tpl": "two some-value"}, within=5)
 
 
+# C-147
 def test_c_147_a_refresh_picks_up_template_changes(live: Case):
     templated(live, {"data": {"a": "{{ .targetProperty }}"}, "metadata": {"labels": {"one": "1"}}}, refreshInterval="1s")
     live.synced()
@@ -164,6 +176,7 @@ def test_c_147_a_refresh_picks_up_template_changes(live: Case):
     assert "one" not in live.raw_secret()["metadata"]["labels"]
 
 
+# C-148
 def test_c_148_the_type_of_an_existing_secret_cannot_change(live: Case):
     live.external_secret()
     live.synced()
@@ -176,6 +189,7 @@ def test_c_148_the_type_of_an_existing_secret_cannot_change(live: Case):
     assert (live.raw_secret()["type"], live.secret()) == ("Opaque", {"targetProperty": "some-value"})
 
 
+# C-149
 def test_c_149_path_targets_are_refused_at_reconcile(live: Case):
     targets = ["type", "metadata.annotations", "Metadata.Annotations", "immutable", "metadata.ownerReferences"]
     for n, target in enumerate(targets):

@@ -72,11 +72,13 @@ def vault_store(case: Case, openbao: OpenBao) -> str:
     return mount
 
 
+# C-151
 def test_c_151_extract(live: Case):
     extract(live, "all", {"foo": "1", "bar": "2"})
     gives(live, "all", {"foo": "1", "bar": "2"})
 
 
+# C-152
 def test_c_152_extract_with_a_property(case: Case):
     """What a property means is the provider's business, so this one runs against the real `fake` provider."""
     document = json.dumps({"db": {"user": "u", "port": 5432}, "other": "x"})
@@ -88,6 +90,7 @@ def test_c_152_extract_with_a_property(case: Case):
     assert case.secret() == {"user": "u", "port": "5432"}
 
 
+# C-153
 def test_c_153_find_by_name(live: Case, openbao: OpenBao):
     find(live, "scripted", {"app-one": b"1", "app-two": b"2"}, {"find": {"name": {"regexp": "^app-"}}})
     gives(live, "scripted", {"app-one": "1", "app-two": "2"})
@@ -101,6 +104,7 @@ def test_c_153_find_by_name(live: Case, openbao: OpenBao):
     gives(live, "real", {"app-one": '{"key":"app-one"}', "app-two": '{"key":"app-two"}'})
 
 
+# C-154
 def test_c_154_find_by_tags_and_with_a_path(live: Case, openbao: OpenBao):
     find(live, "scripted", {"one": b"1"}, {"find": {"name": None, "tags": {"team": "a"}, "path": "teams"}})
     gives(live, "scripted", {"one": "1"})
@@ -119,6 +123,7 @@ def test_c_154_find_by_tags_and_with_a_path(live: Case, openbao: OpenBao):
     gives(live, "both", {"teams_one": '{"key":"teams/one"}'})
 
 
+# C-155
 def test_c_155_default_conversion(live: Case):
     keys = {"/path/key1": b"1", "key2/path": b"2", "path/to/keyring": b"3"}
     wanted = {"_path_key1": "1", "key2_path": "2", "path_to_keyring": "3"}
@@ -128,6 +133,7 @@ def test_c_155_default_conversion(live: Case):
     gives(live, "named", wanted)
 
 
+# C-156
 def test_c_156_unicode_conversion(live: Case):
     find(live, "one", {"a/😀": b"1"}, {"find": {"conversionStrategy": "Unicode"}})
     gives(live, "one", {"a_U002f__U1f600_": "1"})
@@ -139,6 +145,7 @@ def test_c_157_two_keys_that_convert_to_one(live: Case, strategy: Json):
     refused(live, "one", "secret name collision during conversion: foo_bar")
 
 
+# C-158
 def test_c_158_a_rewrite_disables_conversion(live: Case):
     same = rewritten(regexp("(.*)", "$1"))
     extract(live, "extracted", {"foo/bar": "1"}, same)
@@ -148,6 +155,7 @@ def test_c_158_a_rewrite_disables_conversion(live: Case):
     refused(live, "found", f"error processing spec.dataFrom[0].find, err: {text}")
 
 
+# C-159
 def test_c_159_a_rewrite_of_the_whole_key_happens_once(live: Case):
     extract(live, "one", {"foo": "1", "bar": "2"}, rewritten(regexp("(.*)", "new-$1")), rewritten(regexp("(.*)", "old-$1")))
     gives(live, "one", {"new-foo": "1", "new-bar": "2", "old-foo": "1", "old-bar": "2"})
@@ -195,6 +203,7 @@ def test_c_163_a_rewritten_key_has_to_be_a_key(live: Case):
     refused(live, "one", "key has invalid character *, only alphanumeric, '-', '.' and '_' are allowed: app_p***word")
 
 
+# C-165
 def test_c_165_an_invalid_expression_or_template(live: Case):
     extract(live, "regexp", {"a": "1"}, rewritten(regexp("a", "b"), regexp("(", "x")))
     extract(live, "template", {"a": "1"}, rewritten({"transform": {"template": "{{"}}))
@@ -267,6 +276,7 @@ def one(name: str, strategy: str | None = None, **options: str) -> Json:
     return {"secretKey": name, "remoteRef": ref}
 
 
+# C-175
 def test_c_175_decoding_strategies(live: Case):
     url = base64.urlsafe_b64encode(b"\xfb\xff>?").decode()
     assert "-" in url and "_" in url
@@ -282,6 +292,7 @@ def test_c_175_decoding_strategies(live: Case):
     live.told("illegal base64 data at input byte", "bad")
 
 
+# C-176
 def test_c_176_base64_with_newlines(live: Case):
     long = bytes(range(256))
     live.provider.values = {"wrapped": base64.encodebytes(long), "crlf": base64.encodebytes(long).replace(b"\n", b"\r\n")}
@@ -290,11 +301,13 @@ def test_c_176_base64_with_newlines(live: Case):
     assert {base64.b64decode(v) for v in live.raw_secret()["data"].values()} == {long}
 
 
+# C-177
 def test_c_177_auto_on_a_map(live: Case):
     extract(live, "one", {"encoded": "YmFy", "plain": "b a r", "empty": ""}, {"extract": {"decodingStrategy": "Auto"}})
     gives(live, "one", {"encoded": "bar", "plain": "b a r", "empty": ""})
 
 
+# C-178
 def test_c_178_each_source_decodes_in_its_own_way(live: Case):
     live.provider.map = {"encoded": b"YmFy", "plain": b"b a r"}
     live.provider.values = {("same", ""): b"YmFy"}
@@ -304,6 +317,7 @@ def test_c_178_each_source_decodes_in_its_own_way(live: Case):
     assert live.secret() == {"encoded": "bar", "plain": "b a r", "base64": "bar", "none": "YmFy"}
 
 
+# C-179
 def test_c_179_null_bytes(live: Case):
     value = b"A\0B"
     live.provider.value = value
@@ -323,6 +337,7 @@ def test_c_179_null_bytes(live: Case):
     gives(live, "ignore", {"x": "A\0B"})
 
 
+# C-180
 def test_c_180_long_and_empty_keys(live: Case):
     extract(live, "long", {"k" * 254: "1"})
     extract(live, "empty", {"": "dropped", "kept": "1"})
@@ -330,6 +345,7 @@ def test_c_180_long_and_empty_keys(live: Case):
     gives(live, "empty", {"kept": "1"})
 
 
+# C-181
 def test_c_181_later_entries_win(live: Case):
     live.provider.maps = {"first": {"key": b"first", "only": b"1"}, "second": {"key": b"second"}}
     entries = [{"extract": {"key": k}} for k in ("first", "second")]
@@ -339,12 +355,14 @@ def test_c_181_later_entries_win(live: Case):
     gives(live, "with", {"key": "some-value", "only": "1"})
 
 
+# C-182
 def test_c_182_an_entry_of_only_a_store_contributes_nothing(live: Case):
     live.external_secret(dataFrom=[{"sourceRef": {"storeRef": {"name": "absent"}}}])
     live.synced()
     assert live.secret() == {"targetProperty": "some-value"}
 
 
+# C-175
 def test_c_175_an_unknown_strategy_that_the_schema_would_refuse():
     spec = {"data": [{"secretKey": "a", "remoteRef": {"key": "a", "decodingStrategy": "Rot13"}}]}
     es = decode_external_secret(json.dumps({"metadata": {"name": "n", "namespace": "ns"}, "spec": spec}).encode())

@@ -34,6 +34,7 @@ def left_alone(case: Case, name: str = "test-es", secret: str = "test-secret") -
     assert case.provider.count() == 0
 
 
+# C-194
 def test_c_194_each_entry_reads_from_its_own_store(case: Case):
     case.provider = FakeProvider()
     with case.running():
@@ -50,6 +51,7 @@ def test_c_194_each_entry_reads_from_its_own_store(case: Case):
     assert case.secret() == {"foo": "from foo", "baz": "from baz", "default": "default", "other": "foo"}
 
 
+# C-195
 def test_c_195_a_store_of_another_class_is_left_alone(live: Case):
     """Ours: no finalizer either, not even with deletionPolicy Delete; the reference has put it on by then."""
     live.store("theirs", controller="nop")
@@ -58,6 +60,7 @@ def test_c_195_a_store_of_another_class_is_left_alone(live: Case):
     assert "status" not in live.api.get("secretstores", live.namespace, "theirs")
 
 
+# C-196
 @pytest.mark.parametrize("where", ["data", "dataFrom"])
 def test_c_196_one_store_of_another_class_is_enough(live: Case, where: str):
     live.store("theirs", controller="nop")
@@ -70,6 +73,7 @@ def test_c_196_one_store_of_another_class_is_enough(live: Case, where: str):
     left_alone(live)
 
 
+# C-196
 def test_c_196_a_store_after_a_cluster_store_is_checked_like_the_first(live: Case):
     """Ours; the reference does not find it and reports `can not reference unmanaged store`."""
     cluster = f"first-{live.namespace}"
@@ -80,6 +84,7 @@ def test_c_196_a_store_after_a_cluster_store_is_checked_like_the_first(live: Cas
     left_alone(live)
 
 
+# C-197
 def test_c_197_a_store_of_our_class(case: Case):
     with case.running(controller_class="mine"):
         case.store(controller="mine")
@@ -91,6 +96,7 @@ def test_c_197_a_store_of_our_class(case: Case):
     assert case.secret() == VALUE == case.secret("other")
 
 
+# C-198
 def test_c_198_without_the_cluster_store_reconciler_its_users_are_left_alone(case: Case):
     name = f"off-{case.namespace}"
     with case.running(enable_cluster_store_reconciler="false"):
@@ -99,6 +105,7 @@ def test_c_198_without_the_cluster_store_reconciler_its_users_are_left_alone(cas
         left_alone(case)
 
 
+# C-199
 def test_c_199_a_secret_store_serves_its_own_namespace_only(live: Case):
     elsewhere = live.cluster.create_namespace(f"{live.namespace}-2")
     body = {"apiVersion": "external-secrets.io/v1", "kind": "SecretStore", "metadata": {"name": "there"}, "spec": {"provider": {"fake": {"data": []}}}}
@@ -110,6 +117,7 @@ def test_c_199_a_secret_store_serves_its_own_namespace_only(live: Case):
     assert live.secret() is None
 
 
+# C-200
 @pytest.mark.parametrize("kind", ["SecretStore", "ClusterSecretStore"])
 def test_c_200_the_flood_gate_holds_back_users_of_a_failing_store(case: Case, kind: str):
     """Ours: the store that turns Ready wakes them; in the reference they come back with their own back-off."""
@@ -126,6 +134,7 @@ def test_c_200_the_flood_gate_holds_back_users_of_a_failing_store(case: Case, ki
     assert case.secret() == VALUE
 
 
+# C-200
 def test_c_200_a_store_without_conditions_is_not_ready(case: Case):
     with case.running(enable_flood_gate="true", enable_secret_store_reconciler="false"):
         case.store()
@@ -137,6 +146,7 @@ def test_c_200_a_store_without_conditions_is_not_ready(case: Case):
         case.synced(within=10)
 
 
+# C-201
 def test_c_201_the_flood_gate_lets_unknown_validation_through(case: Case):
     case.provider.validate_error = ValidationFailed("cannot tell", Validation.UNKNOWN)
     with case.running(enable_flood_gate="true"):
@@ -147,6 +157,7 @@ def test_c_201_the_flood_gate_lets_unknown_validation_through(case: Case):
     assert (ready["status"], ready["reason"]) == ("True", "ValidationUnknown")
 
 
+# C-202
 def test_c_202_without_the_flood_gate_a_failing_store_is_asked(case: Case):
     case.provider.validate_error = ValidationFailed("no", Validation.ERROR)
     with case.running(enable_flood_gate="false"):
@@ -197,10 +208,12 @@ def selects(**labels: str) -> Json:
     return {"namespaceSelector": {"matchLabels": labels}}
 
 
+# C-203
 def test_c_203_a_cluster_store_without_conditions_serves_everybody(conditions: Conditions):
     conditions.allowed(conditions.user())
 
 
+# C-204
 def test_c_204_a_namespace_that_no_list_names_is_denied(conditions: Conditions):
     conditions.denied(
         conditions.user({"namespaces": ["some-other-ns"]}),
@@ -209,6 +222,7 @@ def test_c_204_a_namespace_that_no_list_names_is_denied(conditions: Conditions):
     )
 
 
+# C-205
 def test_c_205_a_namespace_that_a_list_names_is_allowed(conditions: Conditions):
     namespace = conditions.case.namespace
     conditions.allowed(
@@ -218,6 +232,7 @@ def test_c_205_a_namespace_that_a_list_names_is_allowed(conditions: Conditions):
     )
 
 
+# C-206
 def test_c_206_label_selectors(conditions: Conditions):
     matching, several = conditions.user(selects(tier="prod")), conditions.user(selects(tier="dev"), selects(tier="prod", team="a"))
     none, partial = conditions.user(selects(tier="dev")), conditions.user(selects(tier="prod", absent="x"))
@@ -225,6 +240,7 @@ def test_c_206_label_selectors(conditions: Conditions):
     conditions.denied(none, partial)
 
 
+# C-207
 def test_c_207_mixed_conditions(conditions: Conditions):
     namespace = conditions.case.namespace
     both = conditions.user(selects(tier="prod"), {"namespaces": [namespace]})
@@ -259,6 +275,7 @@ def test_c_208_c_209_regexes(namespace: str, regexes: tuple[str, ...], wanted: b
     assert admitted((StoreCondition(namespace_regexes=regexes),), namespace, labels) is wanted
 
 
+# C-210
 def test_c_210_conditions_of_a_namespaced_store_are_ignored(conditions: Conditions):
     conditions.allowed(conditions.user({"namespaces": ["another"]}, kind="SecretStore"))
 
@@ -272,6 +289,7 @@ def several(case: Case, stores: list[str], **spec: Any) -> None:
     case.external_secret(data=data, **spec)
 
 
+# C-211
 def test_c_211_one_login_serves_all_entries_of_all_passes(case: Case):
     """Ours: one session per identity, closed when the process stops; the reference builds a client per pass."""
     with case.running():
@@ -283,6 +301,7 @@ def test_c_211_one_login_serves_all_entries_of_all_passes(case: Case):
     assert (len(case.provider.opened), case.provider.closed) == (1, 1)
 
 
+# C-212
 def test_c_212_two_stores_are_two_logins_side_by_side(case: Case):
     """Ours: both stay open however the entries alternate; the reference has one client at a time and rebuilds it at each switch."""
     with case.running():
@@ -302,6 +321,7 @@ class PerSpec(Scripted):
         return {"data": store.provider_spec.get("data")}
 
 
+# C-213
 def test_c_213_a_store_of_a_new_generation_is_logged_in_anew_when_its_login_changed(case: Case):
     """Ours: an edit that does not touch the login keeps it; the reference rebuilds for every generation."""
     case.provider = PerSpec()

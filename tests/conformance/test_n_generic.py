@@ -125,6 +125,7 @@ def literal(text: str, target: str) -> Json:
     return {"templateFrom": [{"literal": text, "target": target}]}
 
 
+# C-214
 def test_c_214_the_feature_is_off(live: Case):
     Generic(live).wants(CONFIG_MAP)
     ready = live.failed("invalid generic target")
@@ -135,6 +136,7 @@ def test_c_214_the_feature_is_off(live: Case):
     assert live.provider.count() == 0
 
 
+# C-215
 def test_c_215_a_simple_config_map(generic: Generic):
     generic.wants(CONFIG_MAP)
     generic.synced()
@@ -146,6 +148,7 @@ def test_c_215_a_simple_config_map(generic: Generic):
     assert generic.case.secret("test-target") is None
 
 
+# C-216
 def test_c_216_a_config_map_with_template_data(generic: Generic):
     """Ours: the values come from a store, as generators are not built yet."""
     generic.wants(CONFIG_MAP, template={"data": {"url": "https://{{ .targetProperty }}/"}})
@@ -153,18 +156,21 @@ def test_c_216_a_config_map_with_template_data(generic: Generic):
     assert generic.found("ConfigMap")["data"] == {"url": "https://some-value/"}
 
 
+# C-217
 def test_c_217_a_custom_resource_without_a_template(generic: Generic):
     generic.wants(WIDGET)
     generic.synced()
     assert generic.found("Widget")["spec"] == {"data": VALUE}
 
 
+# C-218
 def test_c_218_the_name_defaults_to_that_of_the_external_secret(generic: Generic):
     generic.wants(CONFIG_MAP, target=None)
     generic.synced()
     assert generic.found("ConfigMap", "test-es")["data"] == VALUE
 
 
+# C-219
 def test_c_219_metadata_of_the_external_secret_or_of_the_template(generic: Generic):
     generic.wants(CONFIG_MAP, labels={"l": "1"}, annotations={"a": "1"})
     generic.synced()
@@ -182,6 +188,7 @@ def test_c_219_metadata_of_the_external_secret_or_of_the_template(generic: Gener
     assert meta["annotations"] == {"t": "{{ .targetProperty }}", DATA_HASH: content_hash({"x": "1"})}
 
 
+# C-220
 def test_c_220_owner(generic: Generic):
     es = generic.wants(CONFIG_MAP, creation="Owner")
     generic.synced()
@@ -191,6 +198,7 @@ def test_c_220_owner(generic: Generic):
     assert meta["labels"][CREATED_BY] == owner_hash(generic.case.namespace, "test-es")
 
 
+# C-221
 def test_c_221_orphan(generic: Generic):
     generic.wants(CONFIG_MAP, creation="Orphan")
     generic.synced()
@@ -207,6 +215,7 @@ template:
 """
 
 
+# C-222
 def test_c_222_a_literal_at_the_spec_of_a_deployment(generic: Generic):
     generic.case.provider.value = b"2"
     generic.wants(DEPLOYMENT, template=literal(SPEC, "spec"), refreshInterval="1h")
@@ -216,6 +225,7 @@ def test_c_222_a_literal_at_the_spec_of_a_deployment(generic: Generic):
     assert spec["template"]["spec"]["containers"][0]["name"] == "c"
 
 
+# C-222
 def test_c_222_what_the_api_server_adds_to_a_deployment_is_no_drift(generic: Generic):
     """Ours: the defaults of the kind count as ours, and neither they nor a moving status lead to a read or a write; real drift does."""
     case = generic.case
@@ -234,6 +244,7 @@ def test_c_222_what_the_api_server_adds_to_a_deployment_is_no_drift(generic: Gen
     case.eventually(lambda: generic.found("Deployment")["spec"]["replicas"] == 2, within=5)
 
 
+# C-223
 def test_c_223_a_nested_path_is_merged_into_what_is_there(generic: Generic):
     before = generic.create(WIDGET, spec={"type": "alert", "slack": {"channel": "c", "username": "u"}})
     generic.wants(WIDGET, creation="Merge", template=literal("api_url: '{{ .targetProperty }}'", "spec.slack"))
@@ -244,12 +255,14 @@ def test_c_223_a_nested_path_is_merged_into_what_is_there(generic: Generic):
     generic.case.told("Updated Widget test-target")
 
 
+# C-224
 def test_c_224_every_segment_keeps_its_case(generic: Generic):
     generic.wants(WIDGET, template=literal("X-Token: '{{ .targetProperty }}'", "spec.headers.customRequestHeaders"))
     generic.synced()
     assert generic.found("Widget")["spec"] == {"headers": {"customRequestHeaders": {"X-Token": "some-value"}}}
 
 
+# C-225
 def test_c_225_lists_on_the_way(generic: Generic):
     rules = [{"from": [{"source": {"sibling": "kept"}}], "to": "there"}]
     generic.create(WIDGET, spec={"rules": rules})
@@ -287,6 +300,7 @@ def test_c_226_a_bad_path_fails_the_object(generic: Generic):
     assert generic.get("Widget") is None
 
 
+# C-229
 def test_c_229_drift_is_corrected_at_once(generic: Generic):
     generic.wants(CONFIG_MAP, refreshInterval="1h")
     generic.synced()
@@ -300,6 +314,7 @@ def test_c_229_drift_is_corrected_at_once(generic: Generic):
     assert generic.found("ConfigMap")["data"] == VALUE
 
 
+# C-229
 def test_c_229_drift_is_seen_again_after_a_restart(case: Case, widgets: None):
     """Ours: an intact target is watched from its first look on; the reference waits for the next refresh."""
     generic = Generic(case)
@@ -316,12 +331,14 @@ def test_c_229_drift_is_seen_again_after_a_restart(case: Case, widgets: None):
         assert case.provider.count() == reads + 1
 
 
+# C-230
 def test_c_230_merge_and_missing(generic: Generic):
     generic.wants(CONFIG_MAP, creation="Merge")
     generic.synced("ResourceMissing", "resource will not be created due to CreationPolicy=Merge")
     assert generic.get("ConfigMap") is None
 
 
+# C-231
 def test_c_231_no_keys_with_retain(generic: Generic):
     generic.case.provider.map = {}
     generic.wants(CONFIG_MAP, deletion="Retain", data=None, dataFrom=[{"extract": {"key": "k"}}])
@@ -329,6 +346,7 @@ def test_c_231_no_keys_with_retain(generic: Generic):
     assert generic.get("ConfigMap") is None
 
 
+# C-231
 def test_c_231_no_keys_with_delete_and_owner(generic: Generic):
     generic.wants(CONFIG_MAP, deletion="Delete", creation="Owner", refreshInterval="1s")
     generic.synced()
@@ -339,6 +357,7 @@ def test_c_231_no_keys_with_delete_and_owner(generic: Generic):
     generic.case.told("Deleted ConfigMap test-target")
 
 
+# C-231
 def test_c_231_no_keys_with_delete_and_orphan(generic: Generic):
     case = generic.case
     generic.wants(CONFIG_MAP, deletion="Delete", creation="Orphan", refreshInterval="1s")
@@ -397,6 +416,7 @@ def can(case: Case, verb: str, resource: str) -> str:
     return "yes" if answer["status"]["allowed"] else "no"
 
 
+# C-233
 def test_c_233_another_external_secret_owns_the_object(generic: Generic):
     case = generic.case
     case.external_secret("owner", target={"name": "test-target", "manifest": WIDGET})
@@ -424,6 +444,7 @@ def test_c_234_targets_are_found_by_kind_namespace_and_name(kind: Json | None, n
     assert tokens_of(desk_es(target={"name": name} | ({"manifest": kind} if kind else {}))) == {token}
 
 
+# C-235
 def test_c_235_one_watch_for_two_users_and_none_after_the_last(generic: Generic):
     case, operator = generic.case, generic.case.operator
     assert operator is not None
@@ -441,6 +462,7 @@ def test_c_235_one_watch_for_two_users_and_none_after_the_last(generic: Generic)
     case.eventually(lambda: watched() == [])
 
 
+# C-235
 def test_c_235_a_target_that_becomes_a_secret_ends_the_watch(generic: Generic):
     """Ours: the reference watches until the ExternalSecret is deleted."""
     case, operator = generic.case, generic.case.operator
@@ -456,6 +478,7 @@ def test_c_235_a_target_that_becomes_a_secret_ends_the_watch(generic: Generic):
 # --- what a cluster can withhold -------------------------------------------------------------------------------------------------------
 
 
+# C-215
 def test_c_215_a_missing_right_is_the_objects_own_condition_and_heals(case: Case, widgets: None):
     generic = Generic(case)
     with case.running(**ON):
@@ -473,6 +496,7 @@ def test_c_215_a_missing_right_is_the_objects_own_condition_and_heals(case: Case
         assert generic.found("Widget")["spec"] == {"data": VALUE}
 
 
+# C-217
 def test_c_217_a_missing_crd_is_the_objects_own_condition_and_heals(case: Case):
     generic = Generic(case)
     generic.grant()
@@ -487,6 +511,19 @@ def test_c_217_a_missing_crd_is_the_objects_own_condition_and_heals(case: Case):
             case.cluster.wait_ready("externalsecrets", case.namespace, "test-es", 60)
         case.eventually(lambda: "Gadget" not in str(discovery(case)), within=30, what="the kind is gone")
         gone(case)
+
+
+# C-215
+def test_c_235_a_kind_that_may_not_be_watched_is_told(case: Case, widgets: None):
+    """Ours: without the right to watch the target is kept up to date at each refresh, and an Event says so."""
+    generic = Generic(case)
+    generic.grant("get", "create", "patch", "delete")
+    with case.running(**ON):
+        case.store()
+        generic.wants(WIDGET, refreshInterval="1s")
+        case.synced()
+        case.told("changes of the target are noticed at the next refresh only: widgets.conformance.example.com is forbidden")
+        assert case.ready()["status"] == "True"
 
 
 @pytest.mark.parametrize("kind", [None, CONFIG_MAP], ids=["Secret", "ConfigMap"])

@@ -36,6 +36,7 @@ def one_pass(case: Case, change: Callable[[], Any], seconds: float = 1.5) -> Non
     case.holds(lambda: case.passes() == before + 1, seconds)
 
 
+# C-236
 def test_c_236_a_change_of_the_status_alone_is_ignored(live: Case):
     live.external_secret(refreshInterval="1h")
     live.synced()
@@ -70,6 +71,7 @@ def test_c_237_a_deletion_that_somebody_holds_up_is_one_pass(live: Case):
     live.edit_es({"metadata": {"finalizers": None}})
 
 
+# C-238
 def test_c_238_a_deleted_secret_is_recreated_without_waiting(live: Case):
     live.external_secret(refreshInterval="10m")
     live.synced()
@@ -79,6 +81,7 @@ def test_c_238_a_deleted_secret_is_recreated_without_waiting(live: Case):
     assert live.secret() == VALUE
 
 
+# C-239
 def test_c_239_an_edited_secret_is_restored_without_waiting(live: Case):
     live.external_secret(refreshInterval="10m")
     live.synced()
@@ -87,6 +90,7 @@ def test_c_239_an_edited_secret_is_restored_without_waiting(live: Case):
     live.eventually(lambda: live.secret() == VALUE and live.raw_secret()["metadata"]["annotations"][DATA_HASH] == before, within=5)
 
 
+# C-240
 def test_c_240_events_of_an_unmanaged_secret_are_ignored(live: Case):
     live.external_secret(refreshInterval="1h", target={"creationPolicy": "Orphan"})
     live.synced()
@@ -97,6 +101,7 @@ def test_c_240_events_of_an_unmanaged_secret_are_ignored(live: Case):
     assert live.secret() == VALUE | {"more": "x"}
 
 
+# C-241
 def test_c_241_an_edited_store_is_a_trigger(live: Case):
     """Ours: the dependants read again at once; in the reference they wait for their next refresh."""
     live.external_secret(refreshInterval="1h")
@@ -171,6 +176,7 @@ def test_c_242_a_failing_object_backs_off_and_starts_over(live: Case):
     live.eventually(lambda: failures() == 0)
 
 
+# C-243
 def test_c_243_only_the_given_namespace_is_looked_at(live: Case):
     other = live.cluster.create_namespace(f"{live.namespace[:50]}-other")
     try:

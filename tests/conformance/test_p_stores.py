@@ -95,6 +95,7 @@ def store(case: Case, kind: str) -> Iterator[Store]:
     made.delete()
 
 
+# C-244
 @KINDS
 def test_c_244_a_valid_store(store: Store):
     with store.case.running():
@@ -107,6 +108,7 @@ def test_c_244_a_valid_store(store: Store):
         store.case.eventually(lambda: store.case.provider.count("validate") >= validations + 2, what="validated again at its interval")
 
 
+# C-245
 @KINDS
 def test_c_245_a_client_that_cannot_be_built(store: Store):
     store.case.provider.build_error = InvalidConfig("cannot be built")
@@ -121,6 +123,7 @@ def test_c_245_a_client_that_cannot_be_built(store: Store):
         assert store.failures() == 0
 
 
+# C-246
 @KINDS
 def test_c_246_a_validation_that_fails(store: Store):
     store.case.provider.validate_error = ValidationFailed("no login", Validation.ERROR)
@@ -131,6 +134,7 @@ def test_c_246_a_validation_that_fails(store: Store):
         store.case.eventually(lambda: store.failures() >= 2, what="backs off")
 
 
+# C-247
 @KINDS
 def test_c_247_a_validation_that_finds_nothing_out(store: Store):
     store.case.provider.validate_error = ValidationFailed("cannot tell", Validation.UNKNOWN)
@@ -144,6 +148,7 @@ def test_c_247_a_validation_that_finds_nothing_out(store: Store):
         assert store.failures() == 0
 
 
+# C-248
 @KINDS
 def test_c_248_unknown_without_an_error_is_valid(store: Store):
     store.case.provider.validation = Validation.UNKNOWN
@@ -152,6 +157,7 @@ def test_c_248_unknown_without_an_error_is_valid(store: Store):
         assert store.becomes("True", "Valid", "store validated")["status"]["capabilities"] == "ReadWrite"
 
 
+# C-249
 @KINDS
 def test_c_249_a_store_of_another_class(store: Store):
     with store.case.running():
@@ -236,6 +242,7 @@ def test_c_251_a_bad_interval_backs_off(store: Store):
         assert "conditions" not in store.get().get("status", {})
 
 
+# C-252
 @KINDS
 def test_c_252_a_second_validation_writes_nothing(store: Store):
     with store.case.running():
@@ -270,6 +277,7 @@ class MeanwhileClient(ScriptedClient):
         return await super().validate()
 
 
+# C-253
 @KINDS
 def test_c_253_a_store_that_is_deleted_during_validation(store: Store):
     store.case.provider = provider = Meanwhile()
@@ -282,6 +290,7 @@ def test_c_253_a_store_that_is_deleted_during_validation(store: Store):
         assert [line for line in operator.log.lines if line[0] == "error"] == []
 
 
+# C-253
 @KINDS
 def test_c_253_a_store_that_is_recreated_during_validation(store: Store):
     store.case.provider = provider = Meanwhile()

@@ -38,6 +38,7 @@ def conditions(case: Case, metric: str, **labels: str) -> Mapping[tuple[str, str
     return {(dict(own)["condition"], dict(own)["status"]): number for own, number in series(case, metric, **labels).items()}
 
 
+# C-310
 def test_c_310_counters_after_success(live: Case):
     live.external_secret()
     live.synced()
@@ -48,6 +49,7 @@ def test_c_310_counters_after_success(live: Case):
     assert value(live, "externalsecret_sync_calls_error", **own) == 0
 
 
+# C-311
 def test_c_311_counters_after_failure(live: Case):
     live.provider.value = EsoError("boom")
     live.external_secret()
@@ -58,6 +60,7 @@ def test_c_311_counters_after_failure(live: Case):
     assert conditions(live, "externalsecret_status_condition", **own) == {("Ready", "False"): 1, ("Ready", "True"): 0}
 
 
+# C-312
 def test_c_312_a_skipped_object(live: Case):
     live.store("theirs", controller="something-else")
     live.external_secret(secretStoreRef={"name": "theirs", "kind": "SecretStore"})
@@ -68,6 +71,7 @@ def test_c_312_a_skipped_object(live: Case):
     assert value(live, "externalsecret_sync_calls_error", **own) == 0
 
 
+# C-313
 @pytest.mark.parametrize(("kind", "plural"), [("SecretStore", "secretstores"), ("ClusterSecretStore", "clustersecretstores")])
 def test_c_313_the_series_of_a_deleted_store_disappear(live: Case, kind: str, plural: str):
     name = f"gone-{live.namespace}"[:63].rstrip("-")

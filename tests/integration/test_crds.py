@@ -70,6 +70,7 @@ def test_discovery_names_the_kind(controlplane: ControlPlane, plural: str, short
     assert sorted(name.partition("/")[2] for name in resources if name.startswith(f"{plural}/")) == ["status"]
 
 
+# C-001
 def test_c_001_both_versions_are_served_and_v1_is_stored(controlplane: ControlPlane) -> None:
     """Except that v1beta1 is served here."""
     group = next(g for g in controlplane.api.request("GET", "/apis")["groups"] if g["name"] == "external-secrets.io")
@@ -134,6 +135,7 @@ def test_defaults(controlplane: ControlPlane, namespace: str, spec: Json, path: 
     assert found == wanted
 
 
+# C-018
 def test_c_018_the_embedded_spec_has_the_same_defaults(controlplane: ControlPlane, namespace: str) -> None:
     body = thing("ClusterExternalSecret", {"externalSecretSpec": {"data": [ENTRY]}}, name=namespace)
     found = controlplane.api.create("clusterexternalsecrets", "", body)["spec"]["externalSecretSpec"]
@@ -303,6 +305,7 @@ def test_a_built_provider_keeps_what_it_knows(controlplane: ControlPlane, namesp
     assert created["spec"]["provider"]["vault"] == {"server": "s", "version": "v2", "auth": {"appRole": {**APP_ROLE, "path": "approle"}}}
 
 
+# C-004
 def test_c_004_field_selectors(controlplane: ControlPlane, namespace: str) -> None:
     first = {"secretStoreRef": {"name": "s1", "kind": "SecretStore"}, "target": {"name": "t1"}, "refreshInterval": "1m", "data": [ENTRY]}
     second = {"secretStoreRef": {"name": "s2", "kind": "ClusterSecretStore"}, "target": {"name": "t2"}, "refreshInterval": "2m", "data": [ENTRY]}
@@ -315,6 +318,7 @@ def test_c_004_field_selectors(controlplane: ControlPlane, namespace: str) -> No
         controlplane.api.list("secretstores", namespace, fieldSelector="spec.controller=x")
 
 
+# C-019
 def test_c_019_a_failed_first_sync_shows_an_empty_binding(controlplane: ControlPlane, namespace: str) -> None:
     made(controlplane, namespace, {"data": [ENTRY]})
     live = controlplane.api.get("externalsecrets", namespace, "x")

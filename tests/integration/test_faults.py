@@ -182,6 +182,7 @@ def fake_spec(values: dict[str, str]) -> Json:
 # -- somebody else is faster ------------------------------------------------------------------------------------------------------
 
 
+# C-107
 def test_c_107_a_secret_that_changes_between_read_and_write_costs_a_conflict_and_nothing_else(
     controlplane: ControlPlane, behind: Behind, namespace: str
 ) -> None:

@@ -178,6 +178,7 @@ async def test_where_there_are_generations_only_they_count(bench: Bench):
         await until(lambda: len(bench.told) == 2)
 
 
+# C-235
 async def test_c_235_one_watch_per_kind_until_the_last_user_is_gone(bench: Bench):
     bench.serves("/api/v1")
     a, b = one(name="a", target="ta"), one(name="b", target="tb")
@@ -233,9 +234,25 @@ async def test_policy_none_asks_nothing(bench: Bench):
     assert bench.api.sent("GET") == [] and bench.generic.watched() == []
 
 
+async def test_a_kind_that_may_not_be_watched_is_told_until_it_may(bench: Bench):
+    bench.serves("/api/v1")
+    bench.api.forbidden |= {("get", "configmaps"), ("watch", "configmaps")}
+    widget = one()
+    assert bench.generic.unwatched(widget) == ""
+    async with following(bench):
+        bench.api.forbidden.discard(("get", "configmaps"))
+        await bench.sync(widget, {"k": b"v"})
+        await until(lambda: bench.generic.unwatched(widget) != "")
+        why = bench.generic.unwatched(widget)
+        assert why.startswith("changes of the target are noticed at the next refresh only: configmaps is forbidden") and "list, watch" in why
+        bench.api.forbidden.clear()
+        await until(lambda: bench.generic.unwatched(widget) == "")
+
+
 # --- deletion of the ExternalSecret --------------------------------------------------------------------------------------------------------
 
 
+# C-232
 @pytest.mark.parametrize(("uid", "deleted"), [pytest.param("uid-test-es", True, id="ours goes"), pytest.param("uid-of-another", False, id="another's stays")])
 async def test_c_232_only_what_carries_our_uid_is_deleted(bench: Bench, uid: str, deleted: bool):
     bench.serves("/api/v1")

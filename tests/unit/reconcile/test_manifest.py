@@ -140,6 +140,7 @@ def test_without_a_template_every_other_kind_gets_spec_data(kind: Json):
     assert change.body.get("data") == ({} if kind["kind"] == "Secret" else None)
 
 
+# C-219
 def test_c_219_with_a_template_only_its_metadata_counts_as_it_stands():
     one = object_for(
         template={"metadata": {"labels": {"t": "{{ .k }}"}, "annotations": {"t": "2"}}, "data": {"x": "{{ .k }}"}}, labels={"l": "1"}, annotations={"a": "1"}
@@ -151,6 +152,7 @@ def test_c_219_with_a_template_only_its_metadata_counts_as_it_stands():
     assert change.body["data"] == {"x": "v"}
 
 
+# C-221
 @pytest.mark.parametrize("policy", ["Orphan", "CreateOrMerge"])
 def test_c_221_only_owner_leaves_a_reference(policy: str):
     change = desired_manifest(object_for(creation=policy), None, DATA, {})
@@ -158,6 +160,7 @@ def test_c_221_only_owner_leaves_a_reference(policy: str):
     assert "ownerReferences" not in change.body["metadata"] and CREATED_BY not in change.body["metadata"]["labels"]
 
 
+# C-230
 def test_c_230_merge_creates_nothing():
     assert desired_manifest(object_for(creation="Merge"), None, DATA, {}) == Nothing("missing")
 
@@ -261,6 +264,7 @@ def test_owner_and_orphan_write_the_content_anew_and_keep_the_metadata_of_others
     assert result["metadata"]["labels"]["theirs"] == "1" and result["metadata"]["finalizers"] == ["f"]
 
 
+# C-223
 def test_c_223_merge_keeps_everything_else():
     one = object_for(WIDGET, creation="Merge", template={"templateFrom": [{"literal": "api_url: '{{ .k }}'", "target": "spec.slack"}]})
     obj = live(WIDGET, marked=False, spec={"type": "t", "slack": {"channel": "c", "username": "u"}})
@@ -290,6 +294,7 @@ def test_a_change_of_policy_takes_the_reference_away():
     assert not result["metadata"].get("ownerReferences") and CREATED_BY not in result["metadata"]["labels"]
 
 
+# C-233
 @pytest.mark.parametrize("policy", ["Owner", "Merge", "CreateOrMerge", "Orphan"])
 def test_c_233_what_another_external_secret_controls_is_not_touched(policy: str):
     with pytest.raises(ManifestFailed, match="owned by another ExternalSecret: other"):

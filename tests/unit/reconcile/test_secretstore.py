@@ -94,6 +94,7 @@ def test_a_failure_moves_the_time_and_keeps_the_capabilities():
     assert status(store(before), BAD) == {"conditions": [FAILED | {"lastTransitionTime": AT_NOON, "observedGeneration": 3}], "capabilities": "ReadWrite"}
 
 
+# C-252
 def test_c_252_the_same_again_is_not_written():
     assert status(store(VALID | {"lastTransitionTime": EARLIER, "observedGeneration": 3}), GOOD) is None
 
@@ -195,6 +196,7 @@ async def test_a_pass_tells_once(world: World):
     assert world.marks == [("ready", "True"), ("passed", ("ns", "s"))] * 2
 
 
+# C-254
 async def test_c_254_the_annotation_silences_the_maintenance_warning(world: World):
     world.put()
     world.api.edit(SECRET_STORES, "ns", "s", {"metadata": {"annotations": {"external-secrets.io/ignore-maintenance-checks": "false"}}})
@@ -215,6 +217,7 @@ async def test_a_store_that_is_gone_takes_its_series_with_it(world: World):
     assert world.marks == [("gone", ("ns", "s"))]
 
 
+# C-253
 @pytest.mark.parametrize("again", [False, True], ids=["deleted", "recreated"])
 async def test_c_253_what_is_not_there_any_more_is_not_written_to(world: World, again: bool):
     world.put()
