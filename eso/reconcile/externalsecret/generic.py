@@ -146,6 +146,15 @@ class GenericTargets:
             self._follow(await self._resource_of(es), es, live["metadata"]["resourceVersion"])
         return Seen(True, valid, "" if valid else last_manager(live["metadata"]))
 
+    def unwatched(self, es: ExternalSecret) -> str:
+        """Why nobody would notice if the target changed now, "" when somebody would: a right to write is none to watch."""
+        manifest = es.spec.target.manifest
+        resource = self._resources.get((manifest.api_version, manifest.kind)) if manifest is not None else None
+        informer = self._informers.get(resource) if resource is not None else None
+        if resource is None or informer is None or not isinstance(informer.error, Forbidden):
+            return ""
+        return f"changes of the target are noticed at the next refresh only: {informer.error} ({granting(informer.error, resource)})"
+
     def left(self, es: ExternalSecret) -> Left | None:
         """What the API server made of our last write, where it added to it."""
         return self._left.get(token_of(es))
