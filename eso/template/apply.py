@@ -37,6 +37,7 @@ ENGINES: dict[str, Engine] = {"v2": engine_v2.render, "jinja2": jinja.render}
 """`engineVersion` → who renders."""
 
 TELLING = 6  # bytes from which on a value is looked for in messages
+WORD = re.compile(r"[^\s{}()|\"'`]+")
 
 
 class ApplyFailed(EsoError):
@@ -140,7 +141,9 @@ class Block:
             return self.engine(text, self.data, name=key, left=terms.left, right=terms.right, keep=not secret, limits=terms.limits)
         except TemplateError as error:
             # Some functions quote their argument when they fail: a value has no place in an Event. Shorter ones could be words of the message.
-            told = without(str(error), [value for value in self.data.values() if len(value) >= TELLING])
+            # A text that comes from a Secret is quoted word by word in what the parser says.
+            words = WORD.findall(text) if secret else ()
+            told = without(str(error), [value for value in (*self.data.values(), *words) if len(value) >= TELLING])
             text = f"unable to execute template at key {key}: unable to {error.verb} template at key {key}: {told}"
             raise ApplyFailed(text, fix=error.fix, bounds=error.phase == "bounds") from None
 

@@ -14,7 +14,13 @@ from eso.template.apply import pairs as parsed
 DATA = {"user": b"alice", "password": b"s3cr3t", "bin": b"\xff\x00"}
 SOURCES = {
     ("ConfigMap", "cm"): {"value": "cm {{ .user }}", "pairs": "user: cm-{{ .user }}\nport: 5432\n", "broken": "{{ .user", "b64": "{{ .user | b64enc }}"},
-    ("Secret", "s"): {"value": "secret {{ .user }}", "pairs": "user: s-{{ .user }}", "bad": "{{ .nope }} TOPSECRET", "raw": "x\udcff"},
+    ("Secret", "s"): {
+        "value": "secret {{ .user }}",
+        "pairs": "user: s-{{ .user }}",
+        "bad": "{{ .nope }} TOPSECRET",
+        "word": "{{ hunter2hunter2 }}",
+        "raw": "x\udcff",
+    },
 }
 
 
@@ -186,6 +192,11 @@ PAIRS = FROM + "could not unmarshal template to 'map[string][]byte': "
             + "unable to execute template at key bad: unable to execute template at key bad: "
             + 'template: bad:1:3: executing "bad" at <.nope>: map has no entry for key "nope"',
             id="a Secret's text is not shown",
+        ),
+        pytest.param(
+            {"templateFrom": [{"secret": {"name": "s", "items": [{"key": "word"}]}}]},
+            FROM + 'unable to execute template at key word: unable to parse template at key word: template: word:1: function "***" not defined',
+            id="not even the word that the parser stumbled over",
         ),
         pytest.param(
             {"templateFrom": [{"configMap": {"name": "cm", "items": [{"key": "nope"}]}}]},
