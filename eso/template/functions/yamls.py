@@ -439,8 +439,8 @@ def dump(budget: Budget, value: Value) -> bytes:
     tree = orjson.loads(document)
     _Writer(budget, stream).document(tree)
     text = stream.getvalue()
-    if not isinstance(tree, dict | list):
-        text = text.removesuffix("...\n")  # the emitter ends a lone open scalar with a document marker
+    if text.endswith("\n...\n"):
+        text = text.removesuffix("...\n")  # the emitter ends a lone scalar, and text that keeps its line ends, with a document marker
     return text.encode()
 
 
