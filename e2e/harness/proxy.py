@@ -28,6 +28,7 @@ from e2e.harness.process import free_port
 
 # headers that belong to one connection, not to the message
 HOP_BY_HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "proxy-authorization", "proxy-authenticate", "host"}
+TLS_GOODBYE_SECONDS = 0.25  # a closed TLS connection still waits for its peer; the loop must not end before
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +176,7 @@ class Proxy:
                 self._up.set_result(None)
                 await self._stop.wait()
                 await runner.cleanup()
+            await asyncio.sleep(TLS_GOODBYE_SECONDS)
         except BaseException as error:
             if self._up.done():
                 raise
