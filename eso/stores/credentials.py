@@ -80,6 +80,10 @@ class Credentials:
         raise CredentialMissing(f'cannot find token in secrets bound to service account: "{name}"')
 
     async def own_token(self) -> str:
+        """Raises InvalidConfig for a SecretStore: its author also chooses the server, and would learn who may read every Secret of the cluster."""
+        if not self._store.cluster_scoped:
+            text = "a SecretStore cannot log in with the controller's own ServiceAccount"
+            raise InvalidConfig(text, fix="set serviceAccountRef or secretRef, or use a ClusterSecretStore")
         try:
             # A projected file in memory: reading it does not wait for a disk.
             return Path(self._own_token).read_text().strip()  # noqa: ASYNC240  # see above
@@ -119,7 +123,8 @@ class Credentials:
                 raise InvalidConfig(f"unsupported CA provider type: {other}", fix="use Secret or ConfigMap")
 
     async def digest(self, references: list[tuple[str, str, str]]) -> bytes:
-        """What the credentials are, without showing them: equal for equal content. What cannot be read counts as absent: the login will tell."""
+        """What the credentials are, without showing them: equal for equal content. What cannot be read is equal to nothing of another place: the
+        login will tell, and if it succeeds after all, nobody else may share it."""
         digest = hashlib.blake2b(key=PROCESS_KEY, digest_size=16)
         for kind, namespace, name in references:
             where = namespace_of(self._store, namespace, self._namespace)
@@ -129,7 +134,7 @@ class Credentials:
                 try:
                     content = (await self._object(kind, where, name)).get("data")
                 except EsoError:
-                    content = None
+                    content = [where, name]
             digest.update(orjson.dumps([kind, content], option=orjson.OPT_SORT_KEYS))
         return digest.digest()
 

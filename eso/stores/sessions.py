@@ -278,13 +278,13 @@ class Sessions:
                 return
         except AuthExpired:
             pass
-        except EsoError as error:
-            self.log.warning("could not renew a login", store=session.view.name, namespace=session.view.namespace, error=str(error))
+        except Exception as error:  # also what a backend's odd reply made the provider trip over: it must not end the process
+            self.log.warning("could not renew a login", store=session.view.name, namespace=session.view.namespace, error=shown(error))
             return
         try:
             await self.log_in_again(store, session.namespace, session, client)
-        except EsoError as error:
-            self.log.warning("could not log in again", store=session.view.name, namespace=session.view.namespace, error=str(error))
+        except Exception as error:  # as above
+            self.log.warning("could not log in again", store=session.view.name, namespace=session.view.namespace, error=shown(error))
 
     def _close_retired(self, session: Session, group: asyncio.TaskGroup) -> None:
         for client in [c for c in session.retired if id(c) not in session.users]:
@@ -304,8 +304,8 @@ class Sessions:
     async def _log_out(self, client: StoreClient) -> None:
         try:
             await client.close()
-        except EsoError as error:
-            self.log.warning("could not log out", error=str(error))
+        except Exception as error:  # as in _renew
+            self.log.warning("could not log out", error=shown(error))
 
     async def close(self) -> None:
         """Logs everybody out, for at most LAST_WORDS seconds: leaving a token behind is better than not stopping."""
@@ -318,6 +318,11 @@ class Sessions:
                     group.create_task(self._log_out(client), name="logout")
         except TimeoutError:
             self.log.warning("not every login could be closed in time")
+
+
+def shown(error: Exception) -> str:
+    """Only our own errors are known to hold no value."""
+    return str(error) if isinstance(error, EsoError) else type(error).__name__
 
 
 def discard(index: dict[Any, set[Holder]], key: Any, holder_key: Holder) -> None:

@@ -98,9 +98,12 @@ class Connection:
     async def renew(self) -> bool:
         if not (self.login.owned and self.login.renewable):
             return False
-        reply = await self.call(lambda client: client.auth.token.renew_self(), namespace=self.login_namespace)
-        auth = codec.member(reply.content, "auth")
-        seconds = float(str(auth.get(b"lease_duration") or 0)) if isinstance(auth, dict) else 0.0
+        try:
+            reply = await self.call(lambda client: client.auth.token.renew_self(), namespace=self.login_namespace)
+            auth = codec.member(reply.content, "auth")
+            seconds = float(str(auth.get(b"lease_duration") or 0)) if isinstance(auth, dict) else 0.0
+        except (ValueError, hvac.exceptions.VaultError):
+            return False  # no token endpoint, or a duration that is none
         # Near its maximal age a token can be renewed for ever shorter times only: then a new login is the better half.
         return seconds >= (self.login.lifetime or 0.0) / 2
 

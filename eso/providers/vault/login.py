@@ -17,8 +17,9 @@ import requests
 
 from eso.errors import EsoError
 from eso.net.http import Pool, TlsError, tls_context
-from eso.providers.contract import AuthRejected, CredentialReader, InvalidConfig, NotYet, Throttled, Unavailable, prefixed
+from eso.providers.contract import AuthRejected, CredentialReader, InvalidConfig, Malformed, NotYet, Throttled, Unavailable, prefixed
 from eso.providers.vault.bridge import LoopSession, drive
+from eso.providers.vault.paths import url_path
 from eso.providers.vault.spec import Json, has, method, part
 
 DEFAULT_AUDIENCE: Final = "vault"
@@ -128,7 +129,7 @@ async def with_certificate(server: str, namespace: str, block: Json, credentials
     try:
         client = blocking(server, LoopSession(pool, session.headers, label=session.label), namespace)
         role = str(block.get("vaultRole") or "")
-        url = f"/v1/auth/{mount_of(block, 'cert')}/login"
+        url = url_path(f"auth/{mount_of(block, 'cert')}/login")
         return await attempt(
             "error from Vault request: ",
             lambda: client.adapter.login(url, json={"name": role} if role else None),
@@ -194,6 +195,8 @@ async def attempt(prefix: str, call: Callable[[], requests.Response], missing: s
 def login_of(reply: requests.Response) -> Login:
     auth = orjson.loads(reply.content).get("auth") or {}
     seconds = auth.get("lease_duration") or 0
+    if not isinstance(seconds, int | float):
+        raise Malformed("the login's lease_duration is no number")
     return Login(
         token=str(auth["client_token"]),
         lifetime=float(seconds) if seconds > 0 else None,

@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from eso.errors import EsoError
 from eso.kube.rest import Forbidden
-from eso.providers.contract import StoreView
+from eso.providers.contract import InvalidConfig, StoreView
 from eso.stores.credentials import Credentials, decoded_bundle
 from tests.fakes.cancel import every_await
 from tests.fakes.credentials import DictRest
@@ -123,9 +123,20 @@ async def test_why_there_is_no_legacy_token(account: dict[str, Any] | None, text
 
 async def test_our_own_token_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("own\n")
-    assert await reader(own_token=str(tmp_path / "token"))[0].own_token() == "own"
+    assert await reader(CLUSTER_STORE, own_token=str(tmp_path / "token"))[0].own_token() == "own"
     with pytest.raises(EsoError, match="cannot read Kubernetes service account token from file system"):
-        await reader(own_token=str(tmp_path / "none"))[0].own_token()
+        await reader(CLUSTER_STORE, own_token=str(tmp_path / "none"))[0].own_token()
+
+
+async def test_our_own_token_is_not_for_a_secret_store_whose_author_chooses_the_server(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("own\n")
+    with pytest.raises(InvalidConfig, match="cannot log in with the controller's own ServiceAccount"):
+        await reader(own_token=str(tmp_path / "token"))[0].own_token()
+
+
+async def test_credentials_that_cannot_be_read_are_equal_in_no_two_namespaces() -> None:
+    digests = {await reader(namespace=namespace)[0].digest([("Secret", "", "gone")]) for namespace in ("team-a", "team-b")}
+    assert len(digests) == 2
 
 
 @pytest.mark.parametrize(

@@ -349,6 +349,47 @@ async def test_a_failing_renewal_is_tried_again_and_never_harms_reads() -> None:
         assert world.backend.logins == ["t-1"]
 
 
+@pytest.mark.parametrize("odd", [pytest.param(ValueError("abc"), id="at the renewal"), pytest.param(AuthExpired("ended"), id="at the login that follows")])
+async def test_a_backend_that_answers_a_renewal_with_nonsense_does_not_end_the_process(odd: Exception) -> None:
+    world = World()
+    world.backend.lifetime = 60.0
+    async with running(world):
+        await read(world)
+        world.backend.failures, world.backend.login_failures = [odd], [KeyError("odd")]  # type: ignore[list-item]  # what no provider should raise
+        await world.clock.advance(45.0)
+        assert world.backend.renewals >= 1
+
+
+async def test_a_client_that_cannot_log_out_does_not_end_the_process() -> None:
+    async with running(World()) as world:
+        await read(world)
+
+        async def close() -> None:
+            raise ValueError
+
+        for session in world.reader.sessions._sessions.values():
+            session.client.close = close  # type: ignore[method-assign]  # what no provider should raise
+        del world.stores["SecretStore", "team-a", "main"]
+        world.reader.store_changed("SecretStore", "team-a", "main")
+        await world.clock.advance(GRACE + 2)
+
+
+async def test_a_login_made_while_its_credential_was_unreadable_is_shared_with_nobody() -> None:
+    """The first look fails, the login's own look succeeds: whoever cannot read the credential at all must not find that login."""
+    async with running(World()) as world:
+        first = world.rest.get
+
+        async def get(*place: object) -> bytes | None:
+            world.rest.get = first  # type: ignore[method-assign]  # only the first look is disturbed
+            raise Unavailable("the API server is busy")
+
+        world.rest.get = get  # type: ignore[method-assign,assignment]  # see above
+        assert await read(world) == b"hunter2"
+        world.add(store(namespace="team-b"))
+        with pytest.raises(EsoError, match='cannot get Kubernetes secret "token" from namespace "team-b"'):
+            await read(world, "team-b")
+
+
 async def test_a_login_past_its_end_is_never_used() -> None:
     world = World()
     world.backend.lifetime = 60.0
