@@ -107,7 +107,7 @@ def _merged(budget: Budget, target: Dict | None, sources: tuple[Dict | None, ...
             for key, value in list(outof.items()):
                 mine = into.get(key)
                 # An empty dict that can be filled is filled, and so keeps nil values out; one that stays empty gives way.
-                if type(mine) is dict and type(value) is dict and (mine or (value if overwrite else any(inner is not None for inner in value.values()))):
+                if type(mine) is dict and isinstance(value, dict) and (mine or (value if overwrite else any(inner is not None for inner in value.values()))):
                     pending.append((mine, value, depth + 1))
                 elif overwrite or (not mine and value is not None):
                     budget.check_size(2 * ELEMENT)

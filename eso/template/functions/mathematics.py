@@ -14,7 +14,7 @@ from eso.gocompat import text as gotext
 from eso.template.bounds import Budget
 from eso.template.functions import common
 from eso.template.functions.common import ELEMENT
-from eso.template.values import FunctionError, GoInt, Int64, IntList, Param, Table, Value, kind, type_name, wrap64
+from eso.template.values import FunctionError, Int64, IntList, Param, Table, Value, wrap64
 
 TABLE = Table()
 ANY, INT, FLOAT64, STRING = Param.ANY, Param.INT, Param.FLOAT64, Param.STRING
@@ -75,7 +75,7 @@ def to_int(value: Value) -> int:
         case bool():
             return int(value)
         case int():
-            return wrap64(int(value)) if _converts(value) else 0
+            return wrap64(int(value))  # named types too: a duration is its nanoseconds
         case bytes():
             if found := _WITH_POINT.fullmatch(value):
                 value = found[1] if found[1] not in (b"", b"+", b"-") else b"0"
@@ -90,15 +90,10 @@ def to_float(value: Value) -> float:
         case bool():
             return float(value)
         case int():
-            return float(int(value)) if _converts(value) else 0.0
+            return float(int(value))
         case bytes():
             return parse_float(value) or 0.0
     return 0.0
-
-
-def _converts(value: int) -> bool:
-    """Named integer types do not convert, but for months and weekdays as integers."""
-    return not isinstance(value, GoInt) or type_name(value) == kind(value) or type_name(value) in ("time.Month", "time.Weekday")
 
 
 @TABLE.function("int", params=(ANY,))
