@@ -30,6 +30,8 @@ bool    gt {int64} {int}
 bool    ge {float} {float}
 bool    ge {int} {int}
 bool    eq {any} {any}
+bool    eq {mixed} {mixed}
+bool    lt {mixed} {mixed}
 bool    ne {any} nil
 any     index {dict} {key}
 any     index {list} {tiny}
@@ -114,7 +116,9 @@ int64   add1 {num}
 int64   sub {num} {num}
 int64   mul {num} {num*}
 int64   div {num} {num}
+int64   div {num} {positive}
 int64   mod {num} {num}
+int64   mod {num} {positive}
 int64   max {num} {num*}
 int64   biggest {num} {num*}
 int64   min {num} {num*}
@@ -129,6 +133,7 @@ float   divf {num} {positive} {positive}
 float   floor {num}
 float   ceil {num}
 float   round {num} {tiny}
+float   round {halves} {tiny}
 float   round {num} {tiny} 0.4
 ints    until {small}
 ints    untilStep {small} {small} {small}
@@ -136,7 +141,9 @@ str     seq {small*}
 int     randInt 5 6
 # logic
 any     default {any} {any*}
+any     default {str} {hollow}
 bool    empty {any}
+bool    empty {hollow}
 any     coalesce {any*}
 bool    all {any*}
 bool    any {any*}
@@ -153,6 +160,7 @@ str     mustToJson {any}
 str     mustToRawJson {any}
 str     mustToPrettyJson {any}
 str     toYaml {any}
+str     toYaml {wide}
 dict    fromYaml {yaml}
 # lists
 list    list {any*}
@@ -179,6 +187,7 @@ list    mustUniq {anylist}
 list    without {anylist} {any*}
 list    mustWithout {anylist} {any*}
 bool    has {any} {anylist}
+bool    has {mixed} (list 1 2.5 "1" nil (list 1))
 bool    mustHas {any} {anylist}
 anylist slice {anylist} 0 {tiny}
 anylist mustSlice {anylist} 1
@@ -211,6 +220,7 @@ bool    typeIs {typename} {any}
 bool    typeIsLike {typename} {any}
 bool    kindIs {kindname} {any}
 bool    deepEqual {any} {any}
+bool    deepEqual {mixed} {mixed}
 str     b64enc {str}
 str     b64dec {b64}
 str     b32enc {str}

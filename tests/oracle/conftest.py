@@ -1,0 +1,19 @@
+"""The Go side, built and started once for all tests of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.oracle.oracle import Oracle
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--oracle-seed", type=int, default=None, help="seed of the random templates (default: a new one; also ORACLE_SEED)")
+
+
+@pytest.fixture(scope="session")
+def oracle() -> Iterator[Oracle]:
+    with Oracle() as started:
+        yield started
