@@ -12,8 +12,9 @@ import os
 import socket
 import ssl
 import sys
+import weakref
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -215,6 +216,7 @@ class Pool:
         self._tls, self._proxies, self._proxy, self._server_name = tls, proxies or Proxies(), proxy, server_name
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._active = 0
         self._retired = False
 
@@ -278,6 +280,17 @@ class Pool:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+            await self._hang_up()
+
+    async def _hang_up(self) -> None:
+        """Who was cancelled in the very moment its handshake ended left a connection to nobody: it waits for the other side's goodbye."""
+        for made in (made for made in self._sockets if made.fileno() >= 0):
+            with suppress(OSError):
+                made.shutdown(socket.SHUT_RDWR)  # reads as the end; whoever watches the descriptor closes it
+        for _ in range(10):  # it takes four rounds of the loop; never wait for what is not ours to end
+            if all(made.fileno() < 0 for made in self._sockets):
+                return
+            await asyncio.sleep(0)
 
     async def retire(self) -> None:
         """Closes once the last request in flight has ended: whoever holds this Pool for a new request should ask for its successor."""
@@ -335,7 +348,7 @@ class Pool:
             limit=self._connections,
             keepalive_timeout=KEEP_ALIVE,
             ttl_dns_cache=10,
-            socket_factory=_socket,
+            socket_factory=self._dial,
             enable_cleanup_closed=sys.version_info < (3, 12, 8),  # before, a TLS connection that the other side does not close stays for ever
         )
         return aiohttp.ClientSession(
@@ -346,6 +359,11 @@ class Pool:
             read_bufsize=256 * 1024,
             requote_redirect_url=True,
         )
+
+    def _dial(self, info: tuple[Any, ...]) -> socket.socket:
+        made = _socket(info)
+        self._sockets.add(made)
+        return made
 
 
 class Stream:

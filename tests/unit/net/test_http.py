@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 import warnings
+from asyncio.sslproto import SSLProtocol
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -513,9 +514,24 @@ async def given_up(pool: Pool, url: str) -> None:
         await pool.request("GET", url, timeouts=Timeouts(total=0.2))
 
 
+async def cancelled_as_the_handshake_ends(pool: Pool, url: str) -> None:
+    asking = asyncio.create_task(pool.request("GET", url))
+    ended = SSLProtocol._on_handshake_complete  # type: ignore[attr-defined]  # nothing public happens between the handshake's end and its waiter
+
+    def end_and_cancel(protocol: SSLProtocol, error: BaseException | None) -> None:
+        ended(protocol, error)
+        asking.cancel()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SSLProtocol, "_on_handshake_complete", end_and_cancel)
+        await asyncio.wait([asking])
+    assert asking.cancelled()
+
+
 @pytest.mark.parametrize(
     ("use", "reply"),
     [
+        pytest.param(cancelled_as_the_handshake_ends, b"", id="a request cancelled as its handshake ended"),
         pytest.param(left_early, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n", id="a stream left early"),
         pytest.param(given_up, b"", id="a request without an answer"),
         pytest.param(given_up, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\none", id="half an answer"),
