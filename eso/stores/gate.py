@@ -1,7 +1,8 @@
 """May this backend be called now? Closed gates refuse, open ones pace, and parked keys come back at the gate's pace.
 
 Neighbours: breaker.py and budget.py decide, reader.py calls through a gate, the work queue asks `admit` and is told `release`.
-A gate is named by what it protects: `endpoint:…` (transport failures, 429) or `identity:…` (refused logins).
+A gate is named by what it protects: `endpoint:…@namespace` (transport failures, 429) or `identity:…` (refused logins). What one namespace meets closes
+its own gate only; the places and the declared quota of an endpoint are shared by the gates of all namespaces, its family.
 """
 
 from __future__ import annotations
@@ -11,18 +12,23 @@ import itertools
 import math
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Protocol
 
 from eso.errors import EsoError
 from eso.providers.contract import TURN, AuthRejected, Denied, NotFound, NotYet, Throttled, Unavailable
 from eso.runtime.clock import Clock
+from eso.runtime.fair import FairSlots
 from eso.stores.breaker import Closed, Elapsed, Failed, HalfOpen, Held, Open, Passed, Rejected, Signal, State, advance
-from eso.stores.budget import Budget, backlog, declared, grown, ramped, take, throttled
+from eso.stores.budget import RAMP, Budget, backlog, declared, grown, ramped, take, throttled
 
 TICK = 0.1  # seconds between two looks at a gate that is not freely open
 PATIENCE = 1.0  # seconds in which an admitted key must make its call, or another one may probe
 QUEUE = 1.0  # seconds of reserved requests above which no further key is let in
 WAIT = 5.0  # seconds that a call in hand waits for its place; then its key parks
+LONGEST_HOLD = 3600.0  # seconds that a backend may ask us to stay away
+LOOK = 1.0  # seconds between two looks at a closed gate, or at a half-open one that nobody waits for
+IDLE = 600.0  # seconds after which a gate that nobody called through is forgotten
 ALL = 1_000_000
 
 
@@ -39,8 +45,12 @@ class GateClosed(EsoError):
         self.epoch = epoch
 
 
-def endpoint_gate(provider: str, endpoint: str) -> str:
-    return f"endpoint:{provider}:{endpoint}"
+def endpoint_gate(provider: str, endpoint: str, namespace: str = "") -> str:
+    """`namespace`: of the consumer; "" for a ClusterSecretStore's own validation."""
+    return f"endpoint:{provider}:{endpoint}{AT if namespace else ''}{namespace}"
+
+
+AT = "@"
 
 
 def identity_gate(digest: str) -> str:
@@ -50,22 +60,48 @@ def identity_gate(digest: str) -> str:
 class Gate:
     """One gate. Only `Gates` touches it."""
 
-    def __init__(self, name: str, epoch: int, budget: Budget, in_flight: int) -> None:
-        self.name, self.epoch, self.budget = name, epoch, budget
+    def __init__(self, name: str, epoch: int, family: Family, pace: Pace, now: float) -> None:
+        self.name, self.epoch, self.family, self.pace = name, epoch, family, pace
+        self.owner = name.rpartition(AT)[2] if AT in name else ""
         self.state: State = Open()
         self.cause = ""
-        self.slots = asyncio.Semaphore(in_flight)
+        self.throttled = False  # closed by a 429, not by failures
+        self.users, self.used = 0, now  # calls in hand, and when the last one began or ended
         self.ticket_at: float | None = None  # when a probe was promised to an admitted key
         self.offered_at = -math.inf  # when a parked key was let out to probe
         self.probing = False
         self.moved = asyncio.Event()  # replaced on every change of state
         self.tended = False
 
+    @property
+    def budget(self) -> Budget:
+        return self.pace.budget
+
+    @budget.setter
+    def budget(self, budget: Budget) -> None:
+        self.pace.budget = budget
+
+
+class Pace:
+    """One budget: a gate's own, or the declared quota that all gates of a family keep together."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+
+
+class Family:
+    """What the gates of one endpoint share."""
+
+    def __init__(self, in_flight: int, quota: float | None) -> None:
+        self.slots = FairSlots(in_flight)
+        self.pace = Pace(declared(quota)) if quota else None
+        self.gates: dict[str, Gate] = {}
+
 
 class Gates:
     """All gates of this process. `release(gate, count)` lets parked keys out, by lane, and says how many it found.
 
-    `quotas`: declared requests per second by gate name. `in_flight`: requests at a time per endpoint.
+    `quotas`: declared requests per second by endpoint (the gate's name without its namespace). `in_flight`: requests at a time per endpoint.
     """
 
     def __init__(
@@ -80,6 +116,7 @@ class Gates:
         self.meter = meter
         self.clock, self.release, self.in_flight, self.quotas = clock, release, in_flight, quotas or {}
         self._gates: dict[str, Gate] = {}
+        self._families: dict[str, Family] = {}
         self._epochs = itertools.count(1)
         self._now_epoch = 0  # the newest one given out: what an unknown gate answers
         self._untended: asyncio.Queue[Gate] = asyncio.Queue()
@@ -119,7 +156,7 @@ class Gates:
 
     def forget(self, name: str) -> None:
         """What the gate protects is gone (the credential was replaced): whoever waits for it looks again."""
-        gate = self._gates.pop(name, None)
+        gate = self._drop(name)
         if gate is not None:
             gate.state = Open()
             self._bump(gate)
@@ -143,6 +180,17 @@ class Gates:
         `proof` False: success proves nothing unless a request was sent (a login with a ready-made token asks nobody).
         """
         gates = [self._gate(endpoint), self._gate(identity)]
+        for gate in gates:
+            gate.users, gate.used = gate.users + 1, self.clock.monotonic()
+        try:
+            async with self._learning(gates, proof=proof):
+                yield
+        finally:
+            for gate in gates:
+                gate.users, gate.used = gate.users - 1, self.clock.monotonic()
+
+    @asynccontextmanager
+    async def _learning(self, gates: list[Gate], *, proof: bool) -> AsyncIterator[None]:
         mine = await self._enter(gates)
         requests = itertools.count()
         token = TURN.set(lambda provider, name: self._turn(gates[0], requests, provider, name))
@@ -162,6 +210,7 @@ class Gates:
     async def run(self) -> None:
         """Tends the gates that are not freely open, until cancelled."""
         async with asyncio.TaskGroup() as tending:
+            tending.create_task(self._sweep(), name="gates-sweep")
             while True:
                 gate = await self._untended.get()
                 tending.create_task(self._watch(gate), name=f"gate-{gate.name}")
@@ -171,10 +220,32 @@ class Gates:
     def _gate(self, name: str) -> Gate:
         gate = self._gates.get(name)
         if gate is None:
-            quota = self.quotas.get(name)
-            budget = declared(quota) if quota else Budget()
-            gate = self._gates[name] = Gate(name, self._next_epoch(), budget, self.in_flight)
+            shared = name.partition(AT)[0]
+            family = self._families.get(shared)
+            if family is None:
+                family = self._families[shared] = Family(self.in_flight, self.quotas.get(shared))
+            gate = Gate(name, self._next_epoch(), family, family.pace or Pace(Budget()), self.clock.monotonic())
+            self._gates[name] = family.gates[name] = gate
         return gate
+
+    def _drop(self, name: str) -> Gate | None:
+        gate = self._gates.pop(name, None)
+        if gate is not None:
+            del gate.family.gates[name]
+            if not gate.family.gates:
+                del self._families[name.partition(AT)[0]]
+        return gate
+
+    async def _sweep(self) -> None:
+        """Forgets gates that nobody uses: their stores are gone, or have another server by now."""
+        while True:
+            await self.clock.sleep(IDLE / 10)
+            for gate in list(self._gates.values()):
+                if isinstance(gate.state, Open) and not gate.tended and self._idle(gate):
+                    self._drop(gate.name)
+
+    def _idle(self, gate: Gate) -> bool:
+        return not gate.users and self.clock.monotonic() - gate.used >= IDLE
 
     def _next_epoch(self) -> int:
         self._now_epoch = next(self._epochs)
@@ -205,7 +276,7 @@ class Gates:
     @asynccontextmanager
     async def _turn(self, gate: Gate, requests: Iterator[int], provider: str, name: str) -> AsyncIterator[None]:
         """One request: a free slot, then its place in the budget. The slot is kept while waiting, else slots would burst."""
-        async with gate.slots:
+        async with gate.family.slots.slot(gate.owner):
             if isinstance(gate.state, Closed):
                 raise self._refusal(gate)  # it closed while this request waited
             now = self.clock.monotonic()
@@ -239,18 +310,28 @@ class Gates:
         before, gate.state = gate.state, advance(gate.state, signal, now)
         if isinstance(signal, Held):
             gate.budget = throttled(gate.budget, now)
+        if isinstance(signal, Held | Failed | Rejected):
+            gate.throttled = isinstance(signal, Held)
         if isinstance(gate.state, Closed | HalfOpen):
             gate.cause = gate.state.cause
         if isinstance(signal, Passed) and isinstance(gate.state, Open):
             if isinstance(before, HalfOpen):
                 gate.budget = ramped(gate.budget, now) if gate.name.startswith("endpoint:") else gate.budget
                 self._bump(gate)
+                self._news(gate, now)
             gate.budget = grown(gate.budget, now)
         if type(before) is not type(gate.state):
             gate.offered_at = -math.inf
             self._wake(gate)
         if not isinstance(gate.state, Open):
             self._tend(gate)
+
+    def _news(self, opened: Gate, now: float) -> None:
+        """The endpoint answers one namespace again: the others, who met failures too, probe soon instead of after their own wait."""
+        down = [g for g in opened.family.gates.values() if isinstance(g.state, Closed) and not g.throttled]
+        for place, gate in enumerate(down, 1):
+            assert isinstance(gate.state, Closed)
+            gate.state = replace(gate.state, until=min(gate.state.until, now + place / RAMP))
 
     def _wake(self, gate: Gate) -> None:
         gate.moved.set()
@@ -268,13 +349,20 @@ class Gates:
             now = self.clock.monotonic()
             if isinstance(gate.state, Closed):
                 if gate.state.until > now:
-                    await self.clock.sleep(gate.state.until - now)
+                    await self.clock.sleep(min(gate.state.until - now, LOOK))
                 self._signal(gate, Elapsed())
                 continue
             if isinstance(gate.state, HalfOpen):
                 if not gate.probing and now - max(gate.offered_at, gate.ticket_at or -math.inf) >= PATIENCE:
                     gate.ticket_at = None
-                    gate.offered_at = now if self.release(gate.name, 1) else -math.inf
+                    found = self.release(gate.name, 1)
+                    gate.offered_at = now if found else -math.inf
+                    if not found and self._idle(gate):
+                        self.forget(gate.name)  # what it protected is gone; whoever comes again finds out anew
+                        break
+                    if not found:
+                        await self.clock.sleep(LOOK)
+                        continue
             elif not gate.budget.paced or (gate.budget.rate >= gate.budget.quota and backlog(gate.budget, now) <= 0):
                 self._bump(gate)
                 if not gate.budget.paced:
@@ -300,7 +388,7 @@ def verdict(error: EsoError) -> tuple[Signal | None, Signal | None]:
     """What the end of a call says about (endpoint, identity); None = nothing."""
     match typed(error):
         case Throttled(retry_after=seconds) as cause:
-            return Held(str(cause), max(0.1, seconds if seconds is not None else 1.0)), None
+            return Held(str(cause), min(LONGEST_HOLD, max(0.1, seconds if seconds is not None else 1.0))), None
         case Unavailable() as cause:
             return Failed(str(cause)), None
         case AuthRejected() as cause:

@@ -173,7 +173,8 @@ class Reader:
 
     def _gates(self, store: Store, namespace: str) -> tuple[str, ...]:
         digest = self.sessions.identity(store, namespace)
-        return (endpoint_of(store), identity_gate(digest)) if digest else (endpoint_of(store),)
+        endpoint = endpoint_of(store, namespace)
+        return (endpoint, identity_gate(digest)) if digest else (endpoint,)
 
     # what the watches tell
 
@@ -195,7 +196,7 @@ class Reader:
     # one call
 
     async def _session(self, store: Store, namespace: str) -> Session:
-        return await self._again(store, lambda: self.sessions.session(store, namespace))
+        return await self._again(store, namespace, lambda: self.sessions.session(store, namespace))
 
     async def _call(self, store: Store, namespace: str, ask: Callable[[StoreClient], Awaitable[T]]) -> T:
         """`ask` under the gates, tried again as the store says; a login that ran out is replaced once."""
@@ -207,7 +208,7 @@ class Reader:
                 session = await self.sessions.session(store, namespace)
                 with self.sessions.using(session) as client:
                     try:
-                        async with self.gates.call(endpoint_of(store), identity_gate(session.digest)):
+                        async with self.gates.call(endpoint_of(store, namespace), identity_gate(session.digest)):
                             try:
                                 return await ask(client.bind(store.view))
                             except EsoError as error:
@@ -220,9 +221,9 @@ class Reader:
                 fresh = True
                 await self.sessions.log_in_again(store, namespace, session, client)
 
-        return await self._again(store, once)
+        return await self._again(store, namespace, once)
 
-    async def _again(self, store: Store, call: Callable[[], Awaitable[T]]) -> T:
+    async def _again(self, store: Store, namespace: str, call: Callable[[], Awaitable[T]]) -> T:
         """Retries what may pass by itself, as long as the gate lets us. A gate that closed meanwhile parks the caller instead of failing it."""
         left, seconds = retries(store)
         while True:
@@ -237,7 +238,7 @@ class Reader:
                 if not isinstance(cause, Unavailable | Throttled | NotYet):
                     raise
                 try:
-                    self.gates.check(endpoint_of(store))
+                    self.gates.check(endpoint_of(store, namespace))
                 except GateClosed as closed:
                     raise closed from error
                 if left <= 0:

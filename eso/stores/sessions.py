@@ -194,7 +194,7 @@ class Sessions:
 
     async def _attempt(self, store: Store, namespace: str, attempt: Attempt) -> Session:
         known = self._bindings.get(attempt.key)
-        self.gates.check(endpoint_of(store), identity_gate(known.digest) if known else None)
+        self.gates.check(endpoint_of(store, namespace), identity_gate(known.digest) if known else None)
         while True:
             attempt.stale = False
             credentials = Credentials(self.rest, store.view, namespace)
@@ -210,7 +210,7 @@ class Sessions:
         return await self.flights.fly(("open", digest), lambda: self._open(store, namespace, credentials, digest))
 
     async def _open(self, store: Store, namespace: str, credentials: Credentials, digest: str) -> Session:
-        async with self.gates.call(endpoint_of(store), identity_gate(digest), proof=False):
+        async with self.gates.call(endpoint_of(store, namespace), identity_gate(digest), proof=False):
             client = await store.provider.open(store.view, credentials)
         self.logins += 1
         now = self.clock.monotonic()
@@ -269,7 +269,7 @@ class Sessions:
         store = Store(None, session.view, session.provider)  # type: ignore[arg-type]  # the object is not needed to log in
         client = session.client
         try:
-            async with self.gates.call(endpoint_of(store), identity_gate(session.digest), proof=False):
+            async with self.gates.call(endpoint_of(store, session.namespace), identity_gate(session.digest), proof=False):
                 renewed = await client.renew()
             if session.client is not client:
                 return
@@ -332,9 +332,9 @@ def discard(index: dict[Any, set[Holder]], key: Any, holder_key: Holder) -> None
         del index[key]
 
 
-def endpoint_of(store: Store) -> str:
-    """The name of the gate that all calls for `store` go through."""
-    return endpoint_gate(store.view.provider, store.provider.endpoint(store.view))
+def endpoint_of(store: Store, namespace: str) -> str:
+    """The name of the gate that all calls for `store` and a consumer in `namespace` go through."""
+    return endpoint_gate(store.view.provider, store.provider.endpoint(store.view), namespace)
 
 
 def holder(store: Store, namespace: str) -> Holder:

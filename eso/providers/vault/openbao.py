@@ -21,7 +21,7 @@ from eso.providers.vault.bridge import LoopSession
 from eso.providers.vault.client import Connection, KvClient, compiled, every
 from eso.providers.vault.login import Login, blocking, with_app_role, with_password
 from eso.providers.vault.paths import url_path
-from eso.providers.vault.provider import RETRIES, host, open_pool, server_of
+from eso.providers.vault.provider import RETRIES, endpoint, open_pool, server_of
 from eso.values import jsonmap
 
 INTEGER: Final = re.compile(r"[+-]?[0-9]+", re.ASCII)
@@ -52,7 +52,7 @@ class OpenBaoProvider:
         return []
 
     def endpoint(self, store: StoreView) -> str:
-        return host(str(store.provider_spec.get("server") or ""))
+        return endpoint(store)
 
     def identity(self, store: StoreView) -> Mapping[str, Any]:
         return spec.login(store)

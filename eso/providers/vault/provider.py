@@ -5,6 +5,7 @@ Neighbours: stores.registry offers it; spec.py has its rules, login.py and clien
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from eso.providers.vault.client import Connection, VaultClient
 from eso.providers.vault.login import Login, log_in
 
 RETRIES: Final = (2, 1.0)
+ROUTE: Final = ("namespace", "headers", "caBundle", "caProvider", "tls")
 
 
 class VaultProvider:
@@ -34,7 +36,7 @@ class VaultProvider:
         return spec.check(store)
 
     def endpoint(self, store: StoreView) -> str:
-        return host(str(store.provider_spec.get("server") or ""))
+        return endpoint(store)
 
     def identity(self, store: StoreView) -> Mapping[str, Any]:
         return spec.login(store)
@@ -75,6 +77,8 @@ class VaultProvider:
 def server_of(block: Mapping[str, Any]) -> str:
     server = str(block.get("server") or "").rstrip("/")
     parts = urlsplit(server)
+    if parts.query or parts.fragment or "?" in server or "#" in server:
+        raise InvalidConfig(f'failed to parse server "{host(server)}": a query or fragment has no place in it', fix="write server as https://host:8200")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InvalidConfig(f'failed to parse server "{host(server)}": not an http or https address', fix="write server as https://host:8200")
     return server
@@ -87,6 +91,21 @@ def host(server: str) -> str:
         return f"{parts.hostname or ''}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
     except ValueError:
         return ""
+
+
+def endpoint(store: StoreView) -> str:
+    """Host and port, and a digest of whatever else decides how the server is reached: a store with the wrong CA tells nothing about the others."""
+    block = store.provider_spec
+    server = str(block.get("server") or "")
+    route = {name: block[name] for name in ROUTE if block.get(name)}
+    try:
+        path = urlsplit(server).path.rstrip("/")
+    except ValueError:
+        path = ""
+    if not route and not path:
+        return host(server)
+    digest = hashlib.blake2b(repr([path, sorted(route.items(), key=str)]).encode("utf-8", "replace"), digest_size=6)
+    return f"{host(server)}#{digest.hexdigest()}"
 
 
 def open_pool(server: str, ca: bytes | None, certificate: bytes | None, key: bytes | None, proxies: Proxies | None) -> Pool:

@@ -11,7 +11,8 @@ import pytest
 
 from eso.errors import EsoError
 from eso.providers.contract import AuthRejected, Denied, Malformed, NotFound, Throttled, Unavailable, turn
-from eso.stores.gate import ALL, GateClosed, Gates
+from eso.stores.breaker import Closed
+from eso.stores.gate import ALL, IDLE, LONGEST_HOLD, GateClosed, Gates
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import VirtualClock, settle
 
@@ -344,6 +345,88 @@ async def test_every_await_of_a_call_may_be_cancelled() -> None:
         await held
     await call(gates)
     assert gates.states() == {ENDPOINT: "open", IDENTITY: "open"}
+
+
+async def down(gates: Gates, namespace: str) -> None:
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            async with gates.call(f"{ENDPOINT}@{namespace}", f"identity:{namespace}"), turn():
+                raise Unavailable("down")
+
+
+async def test_the_first_namespace_that_gets_an_answer_brings_the_others_back_at_a_bounded_pace() -> None:
+    clock, queue = VirtualClock(), Queue()
+    gates = Gates(clock, queue.release)
+    async with running(gates):
+        names = [f"{ENDPOINT}@team-{n}" for n in range(100)]
+        for n, name in enumerate(names):
+            await down(gates, f"team-{n}")
+            queue.parked[name] = 1
+        for _ in range(5):  # probes fail: everybody waits for half a minute by now
+            await clock.advance(32.0)
+            for name in names:
+                if gates.states()[name] == "half-open":
+                    with pytest.raises(Unavailable):
+                        async with gates.call(name, IDENTITY):
+                            raise Unavailable("still down")
+        assert {gates.states()[name] for name in names} == {"closed"}
+        await clock.advance(31.0)
+        async with gates.call(names[0], IDENTITY), turn():
+            pass
+        queue.freed.clear()
+        await clock.advance(1.0)
+        assert sum(freed for name, freed in queue.freed if name != names[0]) <= 22
+        await clock.advance(6.0)
+        assert {gates.states()[name] for name in names[1:]} == {"half-open"}
+
+
+async def test_a_backend_cannot_ask_us_to_stay_away_for_ever() -> None:
+    clock = VirtualClock()
+    gates = Gates(clock)
+    await failing(gates, Throttled("never", retry_after=float("inf")))
+    state = gates._gates[ENDPOINT].state
+    assert isinstance(state, Closed)
+    assert state.until == clock.monotonic() + LONGEST_HOLD
+
+
+async def test_a_slow_path_of_one_namespace_leaves_places_for_the_others() -> None:
+    gates = Gates(VirtualClock(), in_flight=4)
+    answer = asyncio.Event()
+
+    async def slow() -> None:
+        async with gates.call(f"{ENDPOINT}@greedy", "identity:greedy"), turn():
+            await answer.wait()
+
+    tasks = [asyncio.ensure_future(slow()) for _ in range(9)]
+    await settle()
+    async with asyncio.timeout(1), gates.call(f"{ENDPOINT}@other", "identity:other"), turn():
+        pass
+    answer.set()
+    await asyncio.wait(tasks)
+
+
+async def test_gates_that_nobody_uses_any_more_are_forgotten() -> None:
+    """A namespace may edit the address of its store for ever."""
+    clock, queue = VirtualClock(), Queue()
+    gates = Gates(clock, queue.release)
+    async with running(gates):
+        await call(gates)
+        await down(gates, "team-a")
+        await clock.advance(2.0)
+        assert gates.states() == {ENDPOINT: "open", IDENTITY: "open", f"{ENDPOINT}@team-a": "half-open", "identity:team-a": "open"}
+        await clock.advance(IDLE * 2)
+        assert gates.states() == {}
+        assert gates._families == {}
+
+
+async def test_a_half_open_gate_with_somebody_waiting_is_kept() -> None:
+    clock, queue = VirtualClock(), Queue()
+    gates = Gates(clock, queue.release)
+    queue.parked[ENDPOINT] = 100_000
+    async with running(gates):
+        await failing(gates, Unavailable("down"), 3)
+        await clock.advance(IDLE * 2)
+        assert gates.states()[ENDPOINT] == "half-open"
 
 
 async def test_release_is_asked_for_everybody_once_the_gate_is_freely_open() -> None:

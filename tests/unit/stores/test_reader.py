@@ -216,6 +216,40 @@ async def test_a_throttled_backend_parks_at_once_and_is_left_alone_for_as_long_a
         assert await read(world) == b"hunter2"
 
 
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        pytest.param([Unavailable("cannot trust a:443")] * 3, id="its connections fail"),
+        pytest.param([Throttled("its own quota", retry_after=1e9)], id="it used up its own quota"),
+    ],
+)
+async def test_what_one_namespace_meets_closes_no_gate_of_another(trouble: list[EsoError]) -> None:
+    async with running(World(retries=(9, 1.0))) as world:
+        world.add(store(namespace="team-b"))
+        world.rest.secret("team-b", "token", token="t-2")
+        await read(world)
+        await read(world, "team-b")
+        world.backend.failures = list(trouble)
+        task = asyncio.ensure_future(read(world, "team-b"))
+        await world.clock.advance(5.0)
+        assert isinstance(task.exception(), GateClosed)
+        assert world.gates.admit(world.reader.gates_of("team-a", MAIN)) is None
+        assert await read(world) == b"hunter2"
+
+
+async def test_a_consumer_of_a_cluster_store_closes_neither_its_validation_nor_another_consumer() -> None:
+    async with running(World(retries=(9, 1.0))) as world:
+        cluster = store(namespace="", block={"token": {"name": "token", "key": "token", "namespace": "team-a"}})
+        world.add(cluster)
+        await read(world, "team-a", CLUSTER)
+        world.backend.failures = [Unavailable("this path ends in a 500")] * 3
+        task = asyncio.ensure_future(read(world, "team-b", CLUSTER))
+        await world.clock.advance(5.0)
+        assert isinstance(task.exception(), GateClosed)
+        assert (await world.reader.validate(cluster))[0] is Validation.READY
+        assert await read(world, "team-a", CLUSTER) == b"hunter2"
+
+
 async def test_validation_goes_through_the_same_gates() -> None:
     async with running(World()) as world:
         await read(world)
@@ -545,10 +579,10 @@ async def test_the_public_name_of_a_login_needs_no_login_and_survives_restarts_a
 
 async def test_the_gates_of_a_store() -> None:
     async with running(World()) as world:
-        assert world.reader.gates_of("team-a", MAIN) == ("endpoint:scripted:a:443",)
+        assert world.reader.gates_of("team-a", MAIN) == ("endpoint:scripted:a:443@team-a",)
         await read(world)
         endpoint, identity = world.reader.gates_of("team-a", MAIN)
-        assert identity.startswith("identity:") and endpoint == "endpoint:scripted:a:443"
+        assert identity.startswith("identity:") and endpoint == "endpoint:scripted:a:443@team-a"
         assert world.reader.gates_of("team-a", StoreRef(name="gone")) == ()
         assert world.reader.gates_of_store(store(provider={"chef": {}})) == ()
 

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from eso.errors import EsoError
-from eso.providers.contract import StoreView
+from eso.providers.contract import InvalidConfig, StoreView
 from eso.providers.vault import spec
+from eso.providers.vault.openbao import OpenBaoProvider
+from eso.providers.vault.provider import VaultProvider, server_of
 
 FOREIGN = {"name": "s", "namespace": "other"}
 WRONG = "namespace should either be empty or match the namespace of the SecretStore for a namespaced SecretStore"
@@ -103,3 +105,31 @@ def test_mounts_and_versions_are_no_part_of_the_login() -> None:
 @pytest.mark.parametrize(("auth", "name"), [({"jwt": {}, "appRole": {}}, "appRole"), ({"gcp": {}, "tokenSecretRef": {}}, "tokenSecretRef"), ({}, "")])
 def test_the_first_method_in_the_fixed_order_is_used(auth: dict[str, Any], name: str) -> None:
     assert spec.method(auth) == name
+
+
+SERVER = {"server": "https://vault:8200"}
+
+
+@pytest.mark.parametrize(
+    ("block", "same"),
+    [
+        pytest.param({"path": "other"}, True, id="another mount is reached in the same way"),
+        pytest.param({"auth": {"tokenSecretRef": {"name": "x"}}}, True, id="so is another login"),
+        pytest.param({"caBundle": "AAAA"}, False, id="another CA may be the wrong one"),
+        pytest.param({"caProvider": {"type": "Secret", "name": "ca", "namespace": "n"}}, False, id="wherever it comes from"),
+        pytest.param({"namespace": "admin"}, False, id="a server namespace has its own limits"),
+        pytest.param({"headers": {"X-Route": "b"}}, False, id="a header may lead elsewhere"),
+        pytest.param({"server": "https://vault:8200/behind"}, False, id="so may a path"),
+    ],
+)
+@pytest.mark.parametrize("provider", [VaultProvider(), OpenBaoProvider()], ids=["vault", "openBao"])
+def test_what_a_failure_is_evidence_for(provider: VaultProvider | OpenBaoProvider, block: dict[str, Any], same: bool) -> None:
+    plain = provider.endpoint(StoreView("SecretStore", "a", "team-a", "vault", SERVER))
+    assert plain == "vault:8200"
+    assert (provider.endpoint(StoreView("SecretStore", "a", "team-a", "vault", SERVER | block)) == plain) is same
+
+
+@pytest.mark.parametrize("server", ["http://169.254.169.254/latest/meta-data?x=", "https://vault:8200/#", "https://vault:8200/?"])
+def test_a_server_cannot_swallow_the_path_that_follows(server: str) -> None:
+    with pytest.raises(InvalidConfig, match="a query or fragment has no place in it"):
+        server_of({"server": server})
