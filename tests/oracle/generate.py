@@ -868,6 +868,8 @@ class _Maker:
         return self.quoted(("".join(parts) + self.chance.choice(("", "", "", "%%", "%", "z"))).encode())
 
     def shown(self, scope: Scope) -> Tree:
+        if self.odds(0.2):
+            return Tree("constant", (self.quoted(self.chance.choice(("é", "日本", "a\x01é", "\x1b", "😀", "x\u200b", '"q"', "ß\t")).encode()),))
         return self.argument(self.chance.choice((*PLAIN, "str", "int", "float", "nil", "uint8", "complex")), scope, 1)
 
     def small(self, scope: Scope) -> str:
@@ -894,6 +896,7 @@ class _Maker:
         "complex": lambda self, scope: self.chance.choice(("1i", "1+2i", "0.5-1e3i")),
         "bool": lambda self, scope: self.chance.choice(("true", "false")),
         "nil": lambda self, scope: "nil",
+        "blank": lambda self, scope: self.pick(("\u00a0x\u0085", "\u2003a b\u3000", "\u200bx\ufeff", "\x1fa\x1c", "\v\fx\v", "  "), scope, 0.1),
         "mixed": lambda self, scope: self.chance.choice(("1", "1.0", "2.5", "(int64 1)", "0", "0.0", '"1"', "(list 1)", "(list 1.0)", "2")),
         "hollow": lambda self, scope: self.chance.choice(("0", "0.0", '""', "false", "nil", "(list)", "(dict)", "(int64 0)", "1", '"0"', "-0.0", "0i")),
         "halves": lambda self, scope: f"{self.chance.randrange(-9, 10)}.{self.chance.choice(('5', '25', '75', '45', '05', '15', '0'))}",

@@ -52,6 +52,7 @@ str     js {any+}
 str     urlquery {any+}
 # strings
 str     trim {str}
+str     trim {blank}
 str     trimAll {cut} {str}
 str     trimall {cut} {str}
 str     trimPrefix {piece} {str}
@@ -244,6 +245,7 @@ strs    regexFindAll {regex} {str} {index}
 strs    mustRegexFindAll {regex} {str} {index}
 str     regexReplaceAll {regex} {str} {repl}
 str     mustRegexReplaceAll {regex} {str} {repl}
+str     regexReplaceAll "([a-z])([0-9]?)" {words} {repl}
 str     regexReplaceAllLiteral {regex} {str} {repl}
 str     mustRegexReplaceAllLiteral {regex} {str} {repl}
 strs    regexSplit {regex} {str} {index}
