@@ -38,8 +38,8 @@ class Program:
             return run(self.bodies, self.name.encode("utf-8", "surrogateescape"), dot, budget, strict=strict)
         except ExecError as error:
             where = self.located(error)
-            text = redacted(error.text, error.values, self.source)
-            raise TemplateError(where + text, phase="bounds" if error.bound else "execute", full=where + error.text) from None
+            text = shown(redacted(error.text, error.values, self.source))
+            raise TemplateError(where + text, phase="bounds" if error.bound else "execute", full=where + shown(error.text)) from None
 
     def located(self, error: ExecError) -> str:
         at = error.node.at
@@ -50,7 +50,7 @@ class Program:
 
 
 def shown(text: str) -> str:
-    """Source text for a message: bytes that are not UTF-8 become U+FFFD."""
+    """Text for a message: bytes that are not UTF-8 become U+FFFD."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
