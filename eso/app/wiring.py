@@ -150,7 +150,9 @@ class Operator:
         self.targets = Targets(self.rest, self.world.secret, self.world.labelled, self._target_changed)
         self.index, self.store_index = ReverseIndex(), ReverseIndex()
         self._meters = {name: self.metrics.controller(name, workers) for name, workers in self._workers().items()}
-        self.queue = WorkQueue(clock, gate_epoch=self.gates.epoch, admit=self._admit, meter=self._meters["externalsecret"])
+        self.queue = WorkQueue(
+            clock, gate_epoch=self.gates.epoch, admit=self._admit, meter=self._meters["externalsecret"], workers=settings["passes-in-flight"]
+        )
         self.triggers = Triggers(self.index, self.queue.add, lambda key: self.world.external_secrets.get(key), clock.now)
         self.generic = GenericTargets(self.rest, self._generic_changed, namespace=settings["namespace"], log=log)
         self.store_queues = {
@@ -159,6 +161,7 @@ class Operator:
                 gate_epoch=self.gates.epoch,
                 admit=lambda key, kind=kind: self._admit_store(kind, key),  # type: ignore[misc]  # a default argument binds the loop's value
                 meter=self._meters[kind.lower()],
+                workers=STORE_WORKERS,
             )
             for kind in self._store_kinds()
         }

@@ -17,6 +17,7 @@ from typing import Final, Protocol
 
 from eso.runtime.backoff import backoff
 from eso.runtime.clock import Clock, Timer
+from eso.runtime.fair import SHARE
 from eso.runtime.outcome import After, Done, Fatal, Lane, Outcome, Parked, Retry, Wake
 
 Key = tuple[str, str]  # namespace, name
@@ -74,6 +75,7 @@ class _State(IntEnum):
     READY = 2
     RUNNING = 3
     PARKED = 4
+    HELD = 5  # ready, but its namespace has its share of the workers
 
 
 class _Entry:
@@ -118,7 +120,10 @@ def _everybody(key: Key) -> Parked | None:
 
 
 class WorkQueue:
-    """`gate_epoch(gate)` is the gate's epoch now. `admit(key)` is asked before a key is dispatched; both answer without waiting."""
+    """`gate_epoch(gate)` is the gate's epoch now. `admit(key)` is asked before a key is dispatched; both answer without waiting.
+
+    `workers`: how many keys run at most (the controller sees to it); no namespace gets them all, however many keys it has. 0: not said, no shares.
+    """
 
     def __init__(
         self,
@@ -127,7 +132,12 @@ class WorkQueue:
         gate_epoch: Callable[[str], int],
         admit: Callable[[Key], Parked | None] = _everybody,
         meter: Meter | None = None,
+        workers: int = 0,
     ) -> None:
+        self._workers = workers
+        self._running_in: Counter[str] = Counter()  # by namespace
+        self._held: dict[str, list[tuple[Lane, float, int, Key]]] = {}  # by namespace: what its share does not let in yet
+        self._held_in = [0] * len(Lane)
         self._clock, self._gate_epoch, self._admit, self._meter = clock, gate_epoch, admit, meter or NoMeter()
         self._entries: dict[Key, _Entry] = {}
         self._timers: list[Item] = []
@@ -205,6 +215,9 @@ class WorkQueue:
     def done(self, key: Key, outcome: Outcome) -> None:
         """What came of the pass. Raises LookupError when nobody holds `key`."""
         entry = self._running.pop(key)
+        self._running_in[key[0]] -= 1
+        if not self._running_in[key[0]]:
+            del self._running_in[key[0]]
         now = self._clock.monotonic()
         self._meter.finished(now - entry.started)
         again, lane_again = entry.due, entry.lane
@@ -233,6 +246,7 @@ class WorkQueue:
                     self._schedule(key, entry, now, entry.ran_lane)
         if entry.state is _State.IDLE:
             del self._entries[key]
+        self._let_in()
 
     # -- seen from outside ----------------------------------------------------------------------------------------------------------
 
@@ -244,7 +258,7 @@ class WorkQueue:
         waited = max(0.0, now - overdue[0]) if overdue else 0.0
         longest = next(iter(self._running.items()), None)
         return Snapshot(
-            ready={lane: self._ready[lane] for lane in Lane},
+            ready={lane: self._ready[lane] + self._held_in[lane] for lane in Lane},
             scheduled=self._scheduled,
             running=len(self._running),
             parked={gate: sum(map(len, lanes)) for gate, lanes in self._parked.items()},
@@ -298,6 +312,10 @@ class WorkQueue:
                 if lane < entry.lane:
                     self._ready[entry.lane] -= 1
                     self._push_ready(key, entry, lane)
+            case _State.HELD:
+                if lane < entry.lane:
+                    self._held_in[entry.lane] -= 1
+                    self._hold(key, entry, lane)
             case _:
                 if entry.due is not None:
                     if due >= entry.due and lane >= entry.lane:
@@ -372,6 +390,36 @@ class WorkQueue:
         self._deadlines -= entry.deadline
         entry.deadline = False
 
+    # -- shares of the namespaces ---------------------------------------------------------------------------------------------------
+
+    def _room(self, namespace: str) -> int:
+        """How many more keys of `namespace` may run now. What lives in no namespace belongs to those who run the cluster."""
+        if not self._workers or not namespace:
+            return self._workers or 1
+        return SHARE * (self._workers - len(self._running)) - self._running_in[namespace]
+
+    def _hold(self, key: Key, entry: _Entry, lane: Lane) -> None:
+        assert entry.due is not None
+        entry.state, entry.lane = _State.HELD, lane
+        self._held_in[lane] += 1
+        heapq.heappush(self._held.setdefault(key[0], []), (lane, entry.due, self._stamp(entry), key))
+
+    def _let_in(self) -> None:
+        """A worker is free: whose share grew gets the next of its keys back among the ready ones."""
+        for namespace in list(self._held):
+            held, room = self._held[namespace], self._room(namespace)
+            while held and room > 0:
+                lane, due, sequence, key = heapq.heappop(held)
+                if not self._fresh((due, sequence, key), _State.HELD):
+                    continue
+                entry, room = self._entries[key], room - 1
+                self._held_in[lane] -= 1
+                entry.state = _State.READY
+                self._push_ready(key, entry, lane)
+                self._wake_getter()
+            if not held:
+                del self._held[namespace]
+
     # -- who is next ----------------------------------------------------------------------------------------------------------------
 
     def _take(self, now: float) -> tuple[Key, Wake] | None:
@@ -384,6 +432,9 @@ class WorkQueue:
             due, _, key = item
             entry = self._entries[key]
             self._ready[entry.lane] -= 1
+            if self._room(key[0]) <= 0:
+                self._hold(key, entry, entry.lane)
+                continue
             if not entry.must_run:
                 refused = self._admit(key)
                 if refused is not None and self._gate_epoch(refused.gate) == refused.epoch:
@@ -393,6 +444,7 @@ class WorkQueue:
             entry.reasons, entry.triggered, entry.must_run, entry.was_parked = frozenset(), None, False, False
             entry.state, entry.due, entry.started = _State.RUNNING, None, now
             self._running[key] = entry
+            self._running_in[key[0]] += 1
             self._last_dispatch = now
             self._meter.started(now - due)
             return key, entry.wake

@@ -544,3 +544,71 @@ async def test_what_happens_is_counted():
     bench.clock.jump(3)
     bench.queue.done(A, Retry())
     assert meter.told == ["added", ("started", 2), ("finished", 3), "retried"]
+
+
+# -- shares of the namespaces
+
+
+async def running(bench, count):
+    """Takes `count` keys, as a controller with free workers does."""
+    return [await bench.key() for _ in range(count)]
+
+
+async def test_a_namespace_with_many_slow_keys_leaves_workers_for_the_others():
+    bench = Bench(workers=8)
+    for n in range(20):
+        bench.queue.add(("greedy", str(n)), Lane.NEW)
+    taken = await running(bench, 8)
+    assert [key for key in taken if key] == [("greedy", str(n)) for n in range(6)], "three quarters, in order"
+    bench.queue.add(A, Lane.PERIODIC)
+    assert await bench.key() == A, "in whatever lane"
+    assert bench.queue.snapshot().ready[Lane.NEW] == 14
+
+
+async def test_a_share_shrinks_while_others_work_and_grows_when_they_are_done():
+    bench = Bench(workers=32)
+    for name in ("one", "two"):
+        for n in range(40):
+            bench.queue.add((name, str(n)), Lane.NEW)
+    taken = [key for key in await running(bench, 64) if key]
+    assert sum(namespace == "one" for namespace, _ in taken) == 24
+    assert len(taken) < 32, "a third namespace finds a place"
+    for key in taken:
+        if key[0] == "one":
+            bench.queue.done(key, Done())
+    more = [key for key in await running(bench, 64) if key]
+    assert {namespace for namespace, _ in more} == {"one", "two"}
+    assert len({*taken, *more}) == len(taken) + len(more)
+
+
+async def test_held_keys_run_in_the_order_of_their_lanes_and_every_one_runs_once():
+    bench = Bench(workers=2)
+    for n in range(50):
+        bench.queue.add(("greedy", str(n)), Lane.PERIODIC)
+    first = [key for key in await running(bench, 3) if key]
+    assert len(first) == 2
+    urgent = ("greedy", "49")
+    bench.queue.add(urgent, Lane.NEW)
+    bench.queue.add_after(urgent, 5.0, Lane.PERIODIC)
+    for key in first:
+        bench.queue.done(key, Done())
+    rest = await bench.drain()
+    assert rest[0] == urgent
+    assert sorted([*first, *rest]) == sorted(("greedy", str(n)) for n in range(50))
+    assert len(bench.queue) == 0
+    assert bench.queue._held == {}
+    assert bench.queue.snapshot().depth == 0
+
+
+async def test_what_lives_in_no_namespace_has_no_share():
+    bench = Bench(workers=4)
+    for n in range(4):
+        bench.queue.add(("", str(n)), Lane.NEW)
+    assert None not in await running(bench, 4)
+
+
+async def test_a_namespace_alone_with_one_worker_works():
+    bench = Bench(workers=1)
+    bench.queue.add(A, Lane.NEW)
+    bench.queue.add(B, Lane.NEW)
+    assert await bench.drain() == [A, B]

@@ -51,7 +51,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.clock = VirtualClock()
         self.epochs = dict.fromkeys(GATES, 0)
         self.refusing = {}  # key -> gate
-        self.queue = WorkQueue(self.clock, gate_epoch=self.epochs.__getitem__, admit=self.admit)
+        self.queue = WorkQueue(self.clock, gate_epoch=self.epochs.__getitem__, admit=self.admit, workers=10 * len(KEYS))
         self.lives = {key: Life() for key in KEYS}
         self.line = {gate: [] for gate in GATES}  # parked keys, longest first
         self.ran_since_parked = dict.fromkeys(KEYS, True)
