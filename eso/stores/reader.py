@@ -181,6 +181,8 @@ class Reader:
     def store_changed(self, kind: str, namespace: str, name: str) -> None:
         """The informer's cache has moved: logins of an older generation, or of a store that is gone, are let go."""
         current = self._current(kind, namespace, name)
+        if current is None:
+            self.rules.registry.forget(kind, namespace, name)
         if any(key[:2] != current for key in self._public.get((kind, namespace, name), ())):
             del self._public[kind, namespace, name]
         self.sessions.store_changed(kind, namespace, name, current)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 from eso.errors import Terminal
 from eso.providers.contract import Provider
@@ -25,10 +25,17 @@ class Unsupported(Terminal):
 
 
 class Registry:
-    """The providers of this process, each made once. `table`: as PROVIDERS; tests bring their own."""
+    """The providers of this process, each made once. `table`: as PROVIDERS; tests bring their own.
+
+    `resolved` is resolve.py's: kind, namespace and name of a store → what was made of its record last. `forget` when a store is gone.
+    """
 
     def __init__(self, table: Mapping[str, tuple[str, str]] = PROVIDERS, ready: Mapping[str, Provider] | None = None) -> None:
         self._table, self._made = table, dict(ready or {})
+        self.resolved: dict[tuple[str, str, str], Any] = {}
+
+    def forget(self, kind: str, namespace: str, name: str) -> None:
+        self.resolved.pop((kind, namespace, name), None)
 
     def loaded(self, key: str) -> bool:
         """False where `provider` would import code first: worth a thread."""

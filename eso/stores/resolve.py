@@ -40,11 +40,15 @@ class NotReady(EsoError):
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A usable store: the object, what its provider may see of it, and the provider."""
+    """A usable store: the object, what its provider may see of it, and the provider.
+
+    `referent`: its credentials are looked up with each consumer.
+    """
 
     object: SecretStore
     view: StoreView
     provider: Provider
+    referent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +81,16 @@ def resolve(ref: StoreRef, namespace: str, rules: Rules) -> Store:
 
 def usable(store: SecretStore, registry: Registry) -> Store:
     """The store with its provider, whatever its class, conditions and readiness. Raises InvalidStore, Unsupported."""
+    where = (store.kind, store.namespace, store.name)
+    known: Store | None = registry.resolved.get(where)
+    if known is not None and known.object is store:  # every reference of every pass asks, and the record is the same until the watch brings another
+        return known
     key, block = provider_of(store)
     provider = registry.provider(key, store.name)
     meta, spec = store.metadata, store.spec
     view = StoreView(store.kind, store.name, store.namespace, key, block, meta.uid, meta.generation, spec.retry_settings)
-    return Store(store, view, provider)
+    made = registry.resolved[where] = Store(store, view, provider, provider.referent(view))
+    return made
 
 
 def admitted(conditions: tuple[StoreCondition, ...], namespace: str, namespace_labels: NamespaceLabels) -> bool:

@@ -339,7 +339,7 @@ def endpoint_of(store: Store, namespace: str) -> str:
 
 def holder(store: Store, namespace: str) -> Holder:
     """Consumers of one store share a binding unless their namespace decides the credentials."""
-    return store.view.uid, store.view.generation, namespace if store.provider.referent(store.view) else store.view.namespace
+    return store.view.uid, store.view.generation, namespace if store.referent else store.view.namespace
 
 
 def places_of(store: Store, namespace: str) -> list[Place]:
@@ -356,7 +356,7 @@ def public_identity(store: Store, namespace: str) -> str:
 async def identify(store: Store, credentials: Credentials) -> str:
     """Digest of everything that makes the login. Never raises for a credential that is missing: `open` words that."""
     login = [store.view.provider, store.provider.endpoint(store.view), dict(store.provider.identity(store.view))]
-    bound = not (store.provider.referent(store.view) and not credentials.namespace)
+    bound = not (store.referent and not credentials.namespace)
     content = await credentials.digest(store.provider.references(store.view)) if bound else b"unbound"
     digest = hashlib.blake2b(orjson.dumps(login, option=orjson.OPT_SORT_KEYS), key=content, digest_size=16)
     return digest.hexdigest()
