@@ -329,11 +329,12 @@ class Parser:
     def isolated(self, name: bytes, context: str) -> None:
         """The body of a `define` or `block`: sees no variables and no range of its surroundings."""
         outer, self.scope = self.scope, _Scope()
+        outer_at, self.action_at = self.action_at, None
         nodes, end = self.items()
         if end.kind != "end":
             self.fail(f"unexpected {end.shown()} in {context}")
         self.add(name, nodes)
-        self.scope = outer
+        self.scope, self.action_at = outer, outer_at
 
     def items(self) -> tuple[list[Node], Mark]:
         """Nodes up to the `end` or `else` that closes them."""

@@ -356,7 +356,7 @@ class _Writer:
             self.emitter.emit(MappingStartEvent(None, None, True, flow_style=False))
             self.budget.spend(8 * len(tree))
             for key in sorted(tree, key=_by_natural_order):
-                self._scalar(key)
+                self._scalar(key, "merge")
                 self._node(tree[key])
             self.emitter.emit(MappingEndEvent())
         elif isinstance(tree, list):
@@ -367,7 +367,8 @@ class _Writer:
         else:
             self._scalar(tree)
 
-    def _scalar(self, value: object) -> None:
+    def _scalar(self, value: object, quoted: str = "") -> None:
+        """`quoted`: a type besides the others whose look-alikes need quotes: `<<` does as a key, and is plain text elsewhere."""
         style = None
         match value:
             case None:
@@ -380,7 +381,9 @@ class _Writer:
                 text = gotext.format_float(value)
             case _:
                 text = str(value)
-                style = "|" if "\n" in text else '"' if resolve(text)[0] != "str" or _BASE60.fullmatch(text) else None
+                found = resolve(text)[0]
+                plain = found in ("str", "merge") and found != quoted and not _BASE60.fullmatch(text)
+                style = "|" if "\n" in text else None if plain else '"'
         self.budget.check_size(ELEMENT)
         self.emitter.emit(ScalarEvent(None, None, (True, True), text, style=style))
 
