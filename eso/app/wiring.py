@@ -253,7 +253,7 @@ class Operator:
             ),
             identity=self.reader.identity,
             emit=self._emit,
-            offload=self.offload.run,
+            offload=self.offload.run_for,
             meter=self.metrics.external_secrets(store_of=self._store_of, labels_of=self._labels_of),
             monotonic=self.clock.monotonic,
             log=self.log,

@@ -314,35 +314,29 @@ def _unicode_class(part: bytes, *, bare: bool) -> bytes:
 
 
 def _template(template: bytes) -> list[bytes | str]:
-    """Literal bytes and, as str, group names."""
-    pieces: list[bytes | str] = []
-    rest = template
-    while True:
-        before, dollar, rest = rest.partition(b"$")
-        pieces.append(before)
-        if not dollar:
-            return pieces
-        if rest.startswith(b"$"):
+    """Literal bytes and, as str, group names. Linear: a target may be long."""
+    text, pieces, at = template.decode("utf-8", "surrogateescape"), list[bytes | str](), 0
+    while (dollar := text.find("$", at)) >= 0:
+        pieces.append(text[at:dollar].encode("utf-8", "surrogateescape"))
+        if text.startswith("$", dollar + 1):
             pieces.append(b"$")
-            rest = rest[1:]
-        elif (reference := _reference(rest)) is None:
+            at = dollar + 2
+        elif (reference := _reference(text, dollar + 1)) is None:
             pieces.append(b"$")
+            at = dollar + 1
         else:
-            name, length = reference
+            name, at = reference
             pieces.append(name)
-            rest = rest[length:]
+    pieces.append(text[at:].encode("utf-8", "surrogateescape"))
+    return pieces
 
 
-def _reference(rest: bytes) -> tuple[str, int] | None:
-    """The group name behind a `$`, and how many bytes it takes; None when malformed."""
-    braced = rest.startswith(b"{")
-    name = []
-    for char in rest[braced:].decode("utf-8", "surrogateescape"):
-        if not (char == "_" or gotext.is_letter(char) or gotext.is_digit(char)):
-            break
-        name.append(char)
-    text = "".join(name)
-    length = braced + len(text.encode())
-    if not text or (braced and rest[length : length + 1] != b"}"):
+def _reference(text: str, at: int) -> tuple[str, int] | None:
+    """The group name behind a `$`, and where what follows it begins; None when malformed."""
+    braced = text.startswith("{", at)
+    begin = end = at + braced
+    while end < len(text) and (text[end] == "_" or gotext.is_letter(text[end]) or gotext.is_digit(text[end])):
+        end += 1
+    if begin == end or (braced and not text.startswith("}", end)):
         return None
-    return text, length + braced
+    return text[begin:end], end + braced

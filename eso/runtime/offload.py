@@ -14,36 +14,42 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
+from eso.runtime.fair import FairSlots
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class Offload:
-    """At most `threads` calls run at a time; the others wait in order, on the loop."""
+    """At most `threads` calls run at a time; the others wait on the loop, and their owners are served in turn."""
 
     def __init__(self, threads: int = 2, name: str = "offload") -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        self._slots = asyncio.Semaphore(threads)
+        self._slots = FairSlots(threads)
 
     async def run(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """`fn(*args, **kwargs)` in a thread, with the caller's context variables. Raises what `fn` raises.
+        """`fn(*args, **kwargs)` in a thread, with the caller's context variables. Raises what `fn` raises."""
+        return await self.run_for("", fn, *args, **kwargs)
+
+    async def run_for(self, owner: str, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same on behalf of `owner` (a namespace): its next call waits for one call of every other owner that waits.
 
         Cancelling the caller returns at once; the thread cannot be stopped, so its place stays taken until the call ends.
         """
         loop = asyncio.get_running_loop()
-        await self._slots.acquire()
+        await self._slots.acquire(owner)
         try:
             future = self._pool.submit(contextvars.copy_context().run, functools.partial(fn, *args, **kwargs))
         except BaseException:
-            self._slots.release()
+            self._slots.release(owner)
             raise
-        future.add_done_callback(lambda _: self._give_back(loop))
+        future.add_done_callback(lambda _: self._give_back(loop, owner))
         return await asyncio.wrap_future(future)
 
     def close(self) -> None:
         """Take no more calls. Does not wait for those that run."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _give_back(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _give_back(self, loop: asyncio.AbstractEventLoop, owner: str) -> None:
         with contextlib.suppress(RuntimeError):  # the loop closed first: nobody waits for the place any more
-            loop.call_soon_threadsafe(self._slots.release)
+            loop.call_soon_threadsafe(self._slots.release, owner)

@@ -132,7 +132,7 @@ class Block:
             )
         self.engine = engine
         self.data = data
-        self.terms = terms
+        self.terms = Terms(terms.left, terms.right, terms.limits.together(WORLD))  # a thousand values may not take a thousand times as long
 
     def value(self, key: str, text: str, *, secret: bool = False) -> bytes:
         """One value template; `secret`: its text is not to be remembered. Raises ApplyFailed."""
@@ -276,7 +276,8 @@ def costly(template: Template | None, sources: Sources) -> bool:
 def out_of_bounds(error: BaseException | None) -> bool:
     """Did a limit end it? With CHEAP that only means: not here."""
     while error is not None:
-        if isinstance(error, BoundsExceeded) or (isinstance(error, ApplyFailed) and error.bounds):
-            return True
+        match error:
+            case BoundsExceeded() | ApplyFailed(bounds=True) | TemplateError(phase="bounds"):
+                return True
         error = error.__cause__
     return False

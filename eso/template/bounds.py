@@ -6,8 +6,9 @@ ordinary execution error that names the limit.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from eso.errors import Terminal
 
@@ -36,6 +37,12 @@ class Limits:
     """Bytes that all values made during one rendering may add up to, garbage included."""
     template_depth: int = 1_000
     seconds: float = 10.0
+    until: float = math.inf
+    """The moment (monotonic) at which all renderings for one object must be over, however many they are."""
+
+    def together(self, world: World) -> Limits:
+        """The same limits for each of several renderings, whose `seconds` begin now for all of them."""
+        return replace(self, until=min(self.until, world.monotonic() + self.seconds))
 
 
 class BoundsExceeded(Terminal):
@@ -78,7 +85,10 @@ class Budget:
         self.output_left = limits.output_bytes
         self.size_left = limits.value_bytes
         self.next_look = CHECK_CLOCK_EVERY
-        self.deadline = world.monotonic() + limits.seconds
+        now = world.monotonic()
+        self.deadline = min(now + limits.seconds, limits.until)
+        if now > self.deadline:
+            raise BoundsExceeded("seconds", limits.seconds)
 
     def spend(self, steps: int = 1) -> None:
         self.steps += steps

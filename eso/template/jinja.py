@@ -126,7 +126,7 @@ def render(source: str, data: Mapping[str, bytes], *, name: str, left: str, righ
         "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
         "output_bytes": limits.output_bytes,
     }
-    seconds = min(SECONDS, limits.seconds)
+    seconds = min(SECONDS, limits.seconds, max(0.0, limits.until - WORLD.monotonic()))
     try:
         reply = _WORKERS.ask(orjson.dumps(request), seconds)
     except TimeoutError:

@@ -14,6 +14,7 @@ from eso.errors import EsoError
 from eso.gocompat import text as gotext
 
 MAX_BYTES: Final = 253
+LONG: Final = 4096  # characters of a key that nothing can make short enough: not worth walking through
 _PLAIN: Final = re.compile(r"[-._a-zA-Z0-9]*")
 
 
@@ -44,7 +45,7 @@ def converted(data: Mapping[str, bytes], strategy: str) -> dict[str, bytes]:
 
 def convert_key(key: str, strategy: str) -> str:
     """`Unicode`: every character that is not allowed becomes `_U<hex>_` (at least four lower-case digits); otherwise `_`."""
-    if _PLAIN.fullmatch(key):
+    if len(key) > LONG or _PLAIN.fullmatch(key):
         return key
     replace: Callable[[str], str] = _unicode_name if strategy == "Unicode" else _underscore
     return "".join(char if allowed(char) else replace(char) for char in gotext.shown(key))

@@ -6,6 +6,7 @@ Neighbours: assemble.py calls it with the operations of the spec; gocompat.regex
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from eso import template
 from eso.api.externalsecret import Rewrite, RewriteMerge, RewriteRegexp, RewriteTransform
@@ -13,7 +14,12 @@ from eso.errors import EsoError
 from eso.gocompat import jsonenc, regexp
 from eso.gocompat.text import quote, shown
 from eso.template import LIMITS, Limits
+from eso.template.bounds import Budget
+from eso.template.world import WORLD
 from eso.values import jsonmap
+
+TARGET: Final = 4096  # bytes of a target
+LONGEST: Final = 1 << 20  # bytes that one substitution may give; a key of a Secret has 253
 
 
 class RewriteError(EsoError):
@@ -21,40 +27,49 @@ class RewriteError(EsoError):
 
 
 def rewrite(data: Mapping[str, bytes], operations: Sequence[Rewrite], limits: Limits = LIMITS) -> dict[str, bytes]:
-    """The map after all operations in their order; `limits` bound each transform template.
+    """The map after all operations in their order; `limits` bound each transform template, and all operations together in steps and seconds.
 
     Where two keys become one, the greater old key (bytewise) wins. Raises RewriteError.
     """
-    out = dict(data)
+    out, limits = dict(data), limits.together(WORLD)
+    budget = Budget(limits, WORLD)
     for index, operation in enumerate(operations):
         try:
-            out = apply(out, operation, limits)
+            budget.spend(len(out))
+            out = apply(out, operation, limits, budget)
         except EsoError as error:
             raise RewriteError(f"error applying rewrite to keys: failed rewrite operation[{index}]: {error}", fix=error.fix) from error
     return out
 
 
-def apply(data: dict[str, bytes], operation: Rewrite, limits: Limits = LIMITS) -> dict[str, bytes]:
+def apply(data: dict[str, bytes], operation: Rewrite, limits: Limits, budget: Budget) -> dict[str, bytes]:
     """One operation. An item without any leaves the map alone."""
     if operation.regexp is not None:
-        return _substitute(data, operation.regexp)
+        return _substitute(data, operation.regexp, budget)
     if operation.merge is not None:
+        budget.check_size(sum(map(len, data.values())))  # each merge may hold all values once more
         return _merge(data, operation.merge)
     if operation.transform is not None:
-        return _transform(data, operation.transform, limits)
+        return _transform(data, operation.transform, limits, budget)
     return data
 
 
-def _substitute(data: dict[str, bytes], operation: RewriteRegexp) -> dict[str, bytes]:
+def _substitute(data: dict[str, bytes], operation: RewriteRegexp, budget: Budget) -> dict[str, bytes]:
     try:
         expression = regexp.compile(operation.source)
     except regexp.RegexpError as error:
         raise RewriteError(f"regexp failed with failed to compile: {error}", fix="write an RE2 expression") from error
     target = operation.target.encode()
-    return _renamed(data, lambda key: expression.replace_all(key, target))
+
+    def name(key: bytes) -> bytes:
+        if len(target) > TARGET or len(key) * len(target) > LONGEST:  # each `$1` of the target may bring the whole key
+            raise RewriteError("the key or the target is too long")
+        return expression.replace_all(key, target, budget.spend)
+
+    return _renamed(data, name, budget)
 
 
-def _transform(data: dict[str, bytes], operation: RewriteTransform, limits: Limits) -> dict[str, bytes]:
+def _transform(data: dict[str, bytes], operation: RewriteTransform, limits: Limits, budget: Budget) -> dict[str, bytes]:
     def name(key: bytes) -> bytes:
         try:
             return template.render(operation.template, {"value": key}, name="transform", missing="default", limits=limits)
@@ -62,14 +77,16 @@ def _transform(data: dict[str, bytes], operation: RewriteTransform, limits: Limi
             step = "parse template" if error.phase == "parse" else f"execute template for key {quote(key)}"
             raise RewriteError(f"transform failed with failed to {step}: {error}") from error
 
-    return _renamed(data, name)
+    return _renamed(data, name, budget)
 
 
-def _renamed(data: dict[str, bytes], name: Callable[[bytes], bytes]) -> dict[str, bytes]:
+def _renamed(data: dict[str, bytes], name: Callable[[bytes], bytes], budget: Budget) -> dict[str, bytes]:
     """In the order of the old keys, so that the outcome of a collision does not depend on the backend's order."""
     out = {}
     for key, value in sorted((_encoded(key), value) for key, value in data.items()):
-        out[name(key).decode("utf-8", "surrogateescape")] = value
+        renamed = name(key)
+        budget.check_size(len(renamed))
+        out[renamed.decode("utf-8", "surrogateescape")] = value
     return out
 
 

@@ -78,7 +78,7 @@ class FakeClient:
         return True
 
     def bind(self, store: StoreView) -> FakeClient:
-        return self if store is self.store else self.provider.client(store)
+        return self if store == self.store else self.provider.client(store)
 
     async def close(self) -> None:
         """Nothing was opened."""

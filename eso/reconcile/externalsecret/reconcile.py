@@ -61,9 +61,9 @@ class Cache(Protocol):
 
 
 class Offload(Protocol):
-    """Runs a desk in a thread, a few at a time."""
+    """Runs a desk in a thread, a few at a time, for one namespace after the other."""
 
-    def __call__(self, desk: Callable[[Limits], T], limits: Limits, /) -> Awaitable[T]: ...
+    def __call__(self, namespace: str, desk: Callable[[Limits], T], limits: Limits, /) -> Awaitable[T]: ...
 
 
 class Meter(Protocol):
@@ -150,12 +150,12 @@ class ReconcileExternalSecret:
                     self.meter.drifted(key, target.changed_by if target else "deleted")
             results = await gather(read_plan(es), self.reader, es.metadata.namespace, wake.triggered)  # 14
             skip_missing = es.spec.target.deletion_policy != "Retain"
-            assembled = await self.compute(lambda limits: assemble(results, skip_missing=skip_missing, limits=limits))
+            assembled = await self.compute(es, lambda limits: assemble(results, skip_missing=skip_missing, limits=limits))
             told = replace(told, missing=assembled.missing)
             live, sources, inputs = await self.before(es, assembled.data)
             told = replace(told, existed=live is not None)
             heavy = costly(es.spec.target.template, sources)
-            change = await self.compute(lambda limits: self.shape(es, live, assembled.data, sources, inputs, limits), heavy=heavy)  # 15
+            change = await self.compute(es, lambda limits: self.shape(es, live, assembled.data, sources, inputs, limits), heavy=heavy)  # 15
             if not isinstance(change, Nothing | Delete) and es.spec.target.creation_policy == "Owner" and es.spec.target.manifest is None:
                 told = replace(told, orphans=await self.delete_orphans(es))
             await self.act(es, change, live, inputs, assembled.data)  # 16
@@ -217,7 +217,7 @@ class ReconcileExternalSecret:
         known = self.targets.record(es.metadata.namespace, es.target_name)
         return (await self.targets.live(es) if known or not data else None), sources, inputs
 
-    async def compute(self, desk: Callable[[Limits], T], *, heavy: bool = False) -> T:
+    async def compute(self, es: ExternalSecret, desk: Callable[[Limits], T], *, heavy: bool = False) -> T:
         """On the loop while it is cheap; what turns out not to be is computed again in a thread, so that nobody else waits for it."""
         if not heavy:
             try:
@@ -225,7 +225,7 @@ class ReconcileExternalSecret:
             except EsoError as error:
                 if not out_of_bounds(error):
                     raise
-        return await self.offload(desk, self.settings.terms.limits)
+        return await self.offload(es.namespace, desk, self.settings.terms.limits)
 
     def shape(self, es: ExternalSecret, live: Json | None, data: dict[str, bytes], sources: Sources, inputs: bytes, limits: Limits) -> Change:
         """The Change; nothing is computed when the target provably is what these inputs led to."""

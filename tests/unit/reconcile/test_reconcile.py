@@ -96,7 +96,7 @@ class World:
             log=Log(),
         )
 
-    async def offload(self, desk: Any, limits: Any) -> Any:
+    async def offload(self, namespace: str, desk: Any, limits: Any) -> Any:
         return desk(limits)
 
     # the informers

@@ -91,3 +91,19 @@ async def test_a_closed_pool_refuses_and_gives_the_place_back(offload):
     for _ in range(3):
         with pytest.raises(RuntimeError):
             await offload.run(len, "abc")
+
+
+async def test_who_asks_for_much_lets_the_others_come_in_between():
+    offload, go, order = Offload(threads=1), threading.Event(), []
+
+    def work(owner):
+        go.wait(10)
+        order.append(owner)
+
+    calls = [asyncio.ensure_future(offload.run_for(owner, work, owner)) for owner in ["greedy"] * 5 + ["late"]]
+    await settle()
+    go.set()
+    for call in calls:
+        await call
+    offload.close()
+    assert order.index("late") <= 2

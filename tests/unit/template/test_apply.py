@@ -10,6 +10,7 @@ import pytest
 from eso.api.externalsecret import Template
 from eso.template.apply import CHEAP, ApplyFailed, Parts, Terms, apply, out_of_bounds
 from eso.template.apply import pairs as parsed
+from eso.template.bounds import Limits, World
 
 DATA = {"user": b"alice", "password": b"s3cr3t", "bin": b"\xff\x00"}
 SOURCES = {
@@ -287,3 +288,18 @@ def test_who_must_not_wait_can_tell_a_limit_from_a_mistake(block: dict[str, Any]
     with pytest.raises(ApplyFailed) as failure:
         applied(template(**block), terms=Terms(limits=CHEAP))
     assert out_of_bounds(failure.value) is limit
+
+
+@pytest.mark.parametrize("engine", ["v2", "jinja2"])
+def test_all_values_of_one_object_share_the_time_of_one_rendering(engine: str) -> None:
+    """Each value may stay below the limit; a thousand of them may not hold up everybody else."""
+    with pytest.raises(ApplyFailed, match="exceeds the limit of") as refused:
+        applied(template(engineVersion=engine, data={"a": "x"}), terms=Terms(limits=Limits(until=0.0)))
+    assert out_of_bounds(refused.value)
+
+
+def test_the_time_begins_with_the_object() -> None:
+    moments = iter((100.0, 200.0))
+    world = World(lambda: 0, lambda: next(moments), bytes)
+    first = Limits(seconds=10.0).together(world)
+    assert (first.until, first.together(world).until) == (110.0, 110.0)

@@ -9,6 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eso.api.externalsecret import Rewrite, RewriteMerge, RewriteRegexp, RewriteTransform
+from eso.errors import EsoError
+from eso.template import Limits
+from eso.template.apply import CHEAP, out_of_bounds
 from eso.values.convert import KeyRefused, check_keys
 from eso.values.rewrite import RewriteError, rewrite
 
@@ -239,3 +242,42 @@ def test_merge_is_a_union_in_the_order_of_the_keys(objects: list[dict[str, objec
         expected |= item
     out = rewrite(data, [merge(conflict_policy="Ignore")])
     assert out == {key: str(value).encode() for key, value in expected.items()}
+
+
+def regexps(target: str, times: int) -> list[Rewrite]:
+    return [Rewrite(regexp=RewriteRegexp(source="(.*)", target=target))] * times
+
+
+@pytest.mark.parametrize(
+    ("operations", "text"),
+    [
+        pytest.param(regexps("$1$1", 40), "bytes of values", id="a key that doubles"),
+        pytest.param(regexps("$1" * 100_000, 1), "too long", id="a key that grows a hundred thousand times"),
+        pytest.param(regexps("$1" * 1_000, 2), "too long", id="a key that grows a thousand times and again"),
+        pytest.param(
+            [Rewrite(merge=RewriteMerge(strategy="JSON", into=str(n), conflict_policy="Ignore")) for n in range(64)],
+            "bytes of values",
+            id="merges of merges",
+        ),
+        pytest.param([Rewrite(regexp=RewriteRegexp(source="nothing", target="x"))] * 200, "steps", id="many keys many times"),
+    ],
+)
+def test_operations_are_bounded_together(operations: list[Rewrite], text: str) -> None:
+    data = {f"k{n}": b'{"a": 1}' for n in range(100)}
+    if operations[0].merge:
+        data = {"k": b'{"a": "' + b"x" * 1_000_000 + b'"}'}
+    with pytest.raises(RewriteError, match=text):
+        rewrite(data, operations, Limits(steps=10_000))
+
+
+def test_transforms_share_their_time() -> None:
+    with pytest.raises(EsoError, match="exceeds the limit of 10 seconds") as refused:
+        rewrite({"a": b""}, [transform("x")], Limits(until=0.0))
+    assert out_of_bounds(refused.value)
+
+
+@pytest.mark.parametrize("operation", [*regexps("b", 1), Rewrite(transform=RewriteTransform(template="{{ range 2000 }}{{ end }}x"))])
+def test_what_is_too_much_for_the_loop_says_so(operation: Rewrite) -> None:
+    with pytest.raises(RewriteError) as refused:
+        rewrite({f"k{n}": b"" for n in range(2_000)}, [operation], CHEAP)
+    assert out_of_bounds(refused.value)
