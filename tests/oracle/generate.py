@@ -611,7 +611,7 @@ class _Maker:
 
     def expression(self, kind: str, scope: Scope, depth: int) -> Tree:
         """A pipeline of (mostly) this type, without parentheses around it."""
-        if self.mistake and self.odds(0.03) and kind not in ("moment", "epoch", "epoch64"):
+        if self.mistake and self.odds(0.03) and kind not in ("moment", "epoch", "epoch64") and self.focus != "htpasswd":
             self.mistake = False
             kind = self.chance.choice(PLAIN)
         kind = self.chance.choice(ALIASES[kind]) if kind in ALIASES and self.odds(0.9) else kind

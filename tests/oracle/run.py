@@ -162,11 +162,12 @@ def judge(tally: Tally, oracle: Oracle, suspects: Iterable[tuple[int, Case, str]
             tally.found.append(Found(number, kind, small, oracle.answer(small.question), ours(small.question)))
 
 
-_CONTROLS = re.compile("[\\x7f-\\x9f\\u2028\\u2029\\ufffe\\uffff]|u00[789]|u202[89]|x7f|177")
+_CONTROLS = re.compile("[\\x7f-\\x9f\\u2028\\u2029\\ufeff\\ufffe\\uffff]|u00[789]|u202[89]|ufeff|x7f|177")
 
 
 def controls_in_yaml(each: Case, calls: set[str]) -> bool:
-    """For a text with DEL or the like Go's toYaml gives nothing at all; ours escapes it. Behind a last U+2028 libyaml writes an indent, Go does not."""
+    """For a text with DEL or the like Go's toYaml gives nothing at all; ours escapes it. Behind a last U+2028 libyaml writes an indent, Go does not,
+    and behind a byte order mark Go escapes everything."""
     texts = (each.tree.source(), *each.data.values())
     return "toYaml" in calls and any(_CONTROLS.search(text.decode("utf-8", "replace")) for text in texts)
 

@@ -32,5 +32,5 @@ def test_random_templates_mean_what_they_mean_in_go(oracle: Oracle, pytestconfig
     tally = run(oracle, seed, CASES, seconds=SECONDS)
     with capfd.disabled():
         print(f"\n{table(tally)}", file=sys.stderr)
-    assert tally.complaints() == [], f"python -m tests.oracle.run --seed {seed} --cases {tally.cases}"
+    assert not tally.complaints(), "\n".join([f"python -m tests.oracle.run --seed {seed} --cases {tally.cases}", *tally.complaints()])
     assert tally.cases >= CASES // 4, "too few cases in the time there is"
