@@ -330,8 +330,10 @@ class Parser:
         """The body of a `define` or `block`: sees no variables and no range of its surroundings."""
         outer, self.scope = self.scope, _Scope()
         outer_at, self.action_at = self.action_at, None
+        before = self.furthest
         nodes, end = self.items()
         if end.kind != "end":
+            self.furthest = before  # Go words this one where the clause stands
             self.fail(f"unexpected {end.shown()} in {context}")
         self.add(name, nodes)
         self.scope, self.action_at = outer, outer_at
