@@ -57,6 +57,9 @@ def parked(store: SecretStore, closed: GateClosed) -> Report:
     """The gate's probe is the next validation: the store waits with everybody else."""
     event = Event("Warning", "InvalidProviderConfig", str(closed))
     message = "unable to create client" if closed.gate.startswith("identity:") else "unable to validate store"
+    ready = condition(store.status.conditions, "Ready")
+    if ready is not None and ready.status == "False" and ready.reason == "InvalidProviderConfig":
+        message = ready.message  # the failure that closed the gate knew at which step it was
     return Report(Parked(closed.gate, closed.epoch), Condition("Ready", "False", "InvalidProviderConfig", message), (event,))
 
 

@@ -69,6 +69,12 @@ def test_a_state_that_cannot_be_found_out_leaves_the_store_usable():
     assert (report.outcome, report.capability, report.events) == (After(60), "", (Event("Warning", "ValidationUnknown", "no"),))
 
 
+def test_a_closed_gate_keeps_the_message_of_the_failure_that_closed_it():
+    no_client = {**FAILED, "message": "unable to create client"}
+    report = parked(store(no_client), GateClosed("down", "endpoint:vault:https://vault", 4))
+    assert said(report) == no_client
+
+
 @pytest.mark.parametrize(("gate", "message"), [("identity:x", "unable to create client"), ("endpoint:x", "unable to validate store")])
 def test_a_closed_gate_is_the_condition_of_the_store(gate: str, message: str):
     report = parked(store(), GateClosed("down", gate, 4))
