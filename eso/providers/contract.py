@@ -178,7 +178,7 @@ class StoreClient(Protocol):
         """The canonical call behind `ref`: equal requests are one call. Raises InvalidConfig for what can never work."""
 
     async def fetch(self, request: Hashable) -> Any:
-        """Makes the call. The payload is opaque to callers and lives for one pass."""
+        """Makes the call. The payload is opaque to callers and lives for one pass; its length, if it has one, says how much work it is."""
 
     def value(self, payload: Any, ref: RemoteRef) -> bytes: ...
 

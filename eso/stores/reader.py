@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sized
 from typing import Any, Protocol, TypeVar
 
 from eso.api.externalsecret import StoreRef
@@ -18,6 +18,7 @@ from eso.gocompat.duration import DurationError, parse_duration
 from eso.kube.rest import Rest
 from eso.providers.contract import AuthExpired, AuthRejected, Find, InvalidConfig, NotYet, RemoteRef, StoreClient, Throttled, Unavailable, Validation
 from eso.runtime.clock import Clock
+from eso.runtime.offload import Offload
 from eso.secretbytes import SecretBytes
 from eso.stores.flight import Flights
 from eso.stores.gate import GateClosed, Gates, identity_gate, typed
@@ -25,6 +26,7 @@ from eso.stores.resolve import Rules, Store, resolve, usable
 from eso.stores.sessions import Holder, Log, Session, Sessions, endpoint_of, holder, places_of, public_identity, rejected
 
 T = TypeVar("T")
+LARGE = 64 << 10  # bytes
 
 
 class Meter(Protocol):
@@ -55,6 +57,7 @@ class Reader:
         self.meter: Meter = meter or Unmetered()
         self.flights = Flights(lambda: clock.now().timestamp())
         self.sessions = Sessions(rest, gates, self.flights, clock, self._current, log)
+        self.offload = Offload(threads=1, name="values")
         self._public: dict[tuple[str, str, str], dict[Holder, str]] = {}
 
     async def run(self) -> None:
@@ -77,12 +80,17 @@ class Reader:
         Raises GateClosed, NotFound (proven), or another EsoError; no text holds a value.
         """
         client, payload = await self._fetch(namespace, store, ref, since)
-        return SecretBytes(client.value(payload, ref))
+        return SecretBytes(await self._taken(namespace, payload, lambda: client.value(payload, ref)))
 
     async def read_map(self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None) -> dict[str, SecretBytes]:
         """All members of one remote secret. Errors as `read`."""
         client, payload = await self._fetch(namespace, store, ref, since)
-        return hidden(client.mapping(payload, ref))
+        return hidden(await self._taken(namespace, payload, lambda: client.mapping(payload, ref)))
+
+    async def _taken(self, namespace: str, payload: Any, take: Callable[[], T]) -> T:
+        """In a thread where the payload says that it is large: a path into a megabyte of JSON is work."""
+        large = isinstance(payload, Sized) and len(payload) > LARGE
+        return await self.offload.run_for(namespace, take) if large else take()
 
     async def find(self, namespace: str, store: StoreRef, find: Find, since: float | None = None) -> dict[str, SecretBytes]:
         """Every remote secret that `find` matches. Errors as `read`."""

@@ -21,6 +21,7 @@ from eso.providers.vault.refusal import refusal
 
 T = TypeVar("T")
 TIMEOUTS: Final = Timeouts(total=60.0)
+MAX_REPLY: Final = 4 << 20  # bytes; the server keeps entries of 1 MiB, a Secret no more than that
 INDEX, INCONSISTENT = "X-Vault-Index", "X-Vault-Inconsistent"
 TOKEN_CALLS: Final = {"lookup-self": "LookupSelf", "renew-self": "RenewSelf", "revoke-self": "RevokeSelf"}
 INDEXES: Final = 8  # newest index headers that are remembered; one per cluster that answers would do
@@ -101,10 +102,14 @@ class LoopSession:
             reply = await self._once(method, url, headers, query, body)
             location = reply.headers.get("Location", "")
             if reply.status in (301, 302, 307) and location:
-                target = urljoin(url, location)
-                if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
+                try:
+                    target = urljoin(url, location)
+                    scheme, query_there = urlsplit(target).scheme, urlsplit(target).query
+                except ValueError:
+                    raise Unavailable("the server redirects to an address that is none") from None
+                if urlsplit(url).scheme == "https" and scheme != "https":
                     raise Unavailable("the server redirects from https to http: not followed")
-                reply = await self._once(method, target, headers, {} if urlsplit(target).query else query, body)
+                reply = await self._once(method, target, headers, {} if query_there else query, body)
         except TimedOut as error:
             raise Timeout(str(error), fix=error.fix) from error
         except TooLarge as error:
@@ -117,7 +122,7 @@ class LoopSession:
 
     async def _once(self, method: str, url: str, headers: Mapping[str, str], query: Mapping[str, str], body: bytes | None) -> Reply:
         async with turn(self.label, call_name(method, url, query)):
-            reply = await self.pool.request(method, url, headers=headers, params=query or None, body=body, timeouts=TIMEOUTS)
+            reply = await self.pool.request(method, url, headers=headers, params=query or None, body=body, timeouts=TIMEOUTS, max_body=MAX_REPLY)
             if reply.status >= 400 and reply.status != 404:
                 shown = f"{url}?{'&'.join(f'{name}={value}' for name, value in query.items())}" if query else url
                 namespace = headers.get("X-Vault-Namespace", "")

@@ -7,7 +7,7 @@ through views of one Connection; openbao.py has its own way of reading over the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Iterable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Self, TypeVar
 
@@ -23,9 +23,13 @@ from eso.providers.vault.bridge import LoopSession, drive
 from eso.providers.vault.login import Login, blocking
 from eso.providers.vault.paths import data_path, metadata_path, url_path, without_data
 from eso.providers.vault.refusal import safe_messages, text
+from eso.runtime.offload import Offload
 
 T = TypeVar("T")
 AT_ONCE: Final = 8  # requests of one search
+MOST_NAMES, MOST_FOLDERS, DEEPEST = 50_000, 2_000, 64  # of one search
+MOST_BYTES: Final = 32 << 20  # of all values of one search; a Secret takes 1 MiB
+DECODING: Final = Offload(threads=1, name="vault-decoding")  # of large replies; all of them share one interpreter with the loop
 READ_FAILED: Final = "cannot read secret data from Vault: "
 
 
@@ -63,7 +67,7 @@ class Connection:
     async def list(self, path: str) -> list[str]:
         """Names below `path`, folders end in a slash; empty when there is nothing."""
         body = await self.get(path, list="true")
-        return codec.names(body) if body is not None else []
+        return await decoded(self.namespace, body, codec.names) if body is not None else []
 
     async def call(self, function: Callable[[Any], requests.Response], *, namespace: str | None = None) -> requests.Response:
         where = self.namespace if namespace is None else namespace
@@ -197,10 +201,10 @@ class VaultClient(KvClient):
         if request.metadata:
             if body is None:
                 raise EsoError("secret not found", fix="there is no metadata at this key")
-            return codec.metadata_payload(body)
+            return await decoded(self.store.namespace, body, codec.metadata_payload)
         if body is None:
             raise NotFound
-        return codec.payload(body, v2=request.v2)
+        return await decoded(self.store.namespace, body, lambda found: codec.payload(found, v2=request.v2))
 
     def value(self, payload: codec.Payload, ref: RemoteRef) -> bytes:
         return payload.value(ref.property)
@@ -221,34 +225,37 @@ class VaultClient(KvClient):
         elif find.tags:
             tagged = await every(names, lambda name: self._tagged(name, dict(find.tags or ())))
             names = [name for name, matches in zip(names, tagged, strict=True) if matches]
-        values = await every(names, self._current)
+        volume = Volume()
+        values = await every(names, lambda name: self._current(name, volume))
         return {name: value for name, value in zip(names, values, strict=True) if value is not None}
 
     async def _names(self, prefix: str) -> list[str]:
         mount, other = self._mounts()
         try:
-            return await self._below(mount, prefix)
+            return await self._below(mount, prefix, Walk())
         except NotFound:
             if not other:
                 raise
-        names = await self._below(other, prefix)
+        names = await self._below(other, prefix, Walk())
         self.live.mounts[self.mount] = other
         return names
 
-    async def _below(self, mount: str, prefix: str) -> list[str]:
+    async def _below(self, mount: str, prefix: str, walk: Walk) -> list[str]:
         """Every name below `prefix`, with it. Nothing in a folder is a proven not-found."""
+        walk.enter(prefix)
         listed = await worded(READ_FAILED, self.live.list(metadata_path(mount, self.v2, prefix)))
         if not listed:
             raise NotFound
+        walk.found(listed)
         folders = [name for name in listed if name.endswith("/")]
-        deeper = await every(folders, lambda folder: self._below(mount, prefix + folder))
+        deeper = await every(folders, lambda folder: self._below(mount, prefix + folder, walk))
         return [prefix + name for name in listed if not name.endswith("/")] + [name for names in deeper for name in names]
 
-    async def _current(self, name: str) -> bytes | None:
+    async def _current(self, name: str, volume: Volume) -> bytes | None:
         """The value as it is now; None for one whose current version is deleted."""
         ref = RemoteRef(name)
         try:
-            return self.value(await self.fetch(self.request(ref)), ref)
+            return volume.counted(self.value(await self.fetch(self.request(ref)), ref))
         except NotFound:
             return None
 
@@ -272,6 +279,41 @@ class VaultClient(KvClient):
         return Validation.READY
 
 
+class Walk:
+    """How far one search may go: whoever runs the server may invent folders without end."""
+
+    def __init__(self) -> None:
+        self.names = self.folders = 0
+
+    def enter(self, prefix: str) -> None:
+        self.folders += 1
+        if self.folders > MOST_FOLDERS or prefix.count("/") > DEEPEST:
+            raise InvalidConfig(f"the search looks into more than {MOST_FOLDERS} folders, or deeper than {DEEPEST}", fix="set find.path")
+
+    def found(self, names: list[str]) -> None:
+        self.names += len(names)
+        if self.names > MOST_NAMES:
+            raise InvalidConfig(f"the search lists more than {MOST_NAMES} names", fix="set find.path")
+
+
+class Volume:
+    """How much one search may bring home."""
+
+    def __init__(self) -> None:
+        self.left = MOST_BYTES
+
+    def counted(self, value: bytes) -> bytes:
+        self.left -= len(value)
+        if self.left < 0:
+            raise InvalidConfig(f"the search finds more than {MOST_BYTES} bytes", fix="narrow find.name or find.path")
+        return value
+
+
+async def decoded(owner: str, body: bytes, decode: Callable[[bytes], T]) -> T:
+    """In a thread where it takes a while."""
+    return decode(body) if len(body) <= codec.LARGE else await DECODING.run_for(owner, decode, body)
+
+
 def compiled(pattern: str) -> regexp.Regexp:
     try:
         return regexp.compile(pattern)
@@ -287,23 +329,25 @@ async def worded(prefix: str, call: Awaitable[T]) -> T:
         raise prefixed(prefix, error) from error
 
 
-async def every(items: Iterable[str], ask: Callable[[str], Awaitable[T]]) -> list[T]:
+async def every(items: Sequence[str], ask: Callable[[str], Awaitable[T]]) -> list[T]:
     """The answers in order, a few at a time; the first error ends it."""
-    slots = asyncio.Semaphore(AT_ONCE)
+    answers: dict[int, T] = {}
+    waiting = iter(enumerate(items))
     failed: EsoError | None = None
 
-    async def asked(item: str) -> T:
-        async with slots:
-            return await ask(item)
+    async def work() -> None:
+        for place, item in waiting:
+            answers[place] = await ask(item)
 
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(asked(item), name="find") for item in items]
+            for _ in range(min(AT_ONCE, len(items))):
+                group.create_task(work(), name="find")
     except* EsoError as errors:
         failed = first(errors)
     if failed is not None:
         raise failed
-    return [task.result() for task in tasks]
+    return [answers[place] for place in range(len(items))]
 
 
 def first(errors: BaseExceptionGroup[EsoError]) -> EsoError:

@@ -15,6 +15,7 @@ from eso.providers.contract import Malformed, NotFound
 from eso.values import jsonmap
 
 Object = dict[bytes, Any]
+LARGE = 64 << 10  # bytes of JSON from which on decoding takes longer than the loop should wait
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -23,6 +24,10 @@ class Payload:
 
     data: Object
     text: bytes
+
+    def __len__(self) -> int:
+        """Bytes: how much work it is to take something out of it."""
+        return len(self.text)
 
     def value(self, property: str) -> bytes:
         """The whole object, or one member of it: an exact name beats a path. Raises EsoError when it is not there."""
@@ -59,7 +64,7 @@ def member(body: bytes, name: str) -> Any:
 
 def has_data(body: bytes) -> bool:
     """Whether a 404 is an answer (it says `data` or `warnings`) or the server's own "nothing here". Raises Malformed when something else answered."""
-    found = parse(body)
+    found = parse(body) if len(body) <= LARGE else None  # an error page
     if not isinstance(found, dict) or not found.keys() & {b"data", b"warnings", b"errors"}:
         raise Malformed("a 404 that is not the server's own", fix="is the address really that of the server, and not of something before it?")
     return found.get(b"data") is not None or found.get(b"warnings") is not None

@@ -18,7 +18,7 @@ from eso.net.http import Proxies
 from eso.providers.contract import CredentialReader, Find, InvalidConfig, Malformed, RemoteRef, StoreClient, StoreView, Validation, ValidationFailed, prefixed
 from eso.providers.vault import codec, spec
 from eso.providers.vault.bridge import LoopSession
-from eso.providers.vault.client import Connection, KvClient, compiled, every
+from eso.providers.vault.client import Connection, KvClient, Volume, Walk, compiled, decoded, every
 from eso.providers.vault.login import Login, blocking, with_app_role, with_password
 from eso.providers.vault.paths import url_path
 from eso.providers.vault.provider import RETRIES, endpoint, open_pool, server_of
@@ -141,7 +141,7 @@ class OpenBaoClient(KvClient):
         if body is None:
             where = f"for version {request.version} at {request.path}" if request.version else f"at {request.path}"
             raise EsoError(f"secret not found: {where}", fix="the key is used as it is written, below the mount")
-        return codec.payload_or_null(body, v2=request.v2)
+        return await decoded(self.store.namespace, body, lambda found: codec.payload_or_null(found, v2=request.v2))
 
     def value(self, payload: codec.Payload, ref: RemoteRef) -> bytes:
         """Only an exact member: `a.b` is a name here, not a path."""
@@ -162,12 +162,14 @@ class OpenBaoClient(KvClient):
             listed = await self.live.list(path)
         except EsoError as error:
             raise prefixed(f"error listing secrets at {path}: ", error) from error
+        Walk().found(listed)
         names = [name for name in listed if not name.endswith("/") and matcher.matches(name.encode())]
-        return dict(zip(names, await every(names, lambda name: self._read(folder + name)), strict=True))
+        volume = Volume()
+        return dict(zip(names, await every(names, lambda name: self._read(folder + name, volume)), strict=True))
 
-    async def _read(self, key: str) -> bytes:
+    async def _read(self, key: str, volume: Volume) -> bytes:
         ref = RemoteRef(key)
-        return self.value(await self.fetch(self.request(ref)), ref)
+        return volume.counted(self.value(await self.fetch(self.request(ref)), ref))
 
     async def validate(self) -> Validation:
         if self.store.cluster_scoped and self.referent:

@@ -75,6 +75,13 @@ async def test_many_reads_are_one_login_one_look_at_the_credential_and_one_call(
         assert world.rest.gets == ["secrets/team-a/token"]
 
 
+async def test_a_large_value_comes_back_like_any_other() -> None:
+    async with running(World()) as world:
+        world.backend.values["db"] = b"x" * 100_000
+        assert await read(world) == b"x" * 100_000
+        assert (await world.reader.read_map("team-a", MAIN, DB))["value"].reveal() == b"x" * 100_000
+
+
 async def test_a_proven_not_found_stays_one() -> None:
     async with running(World()) as world:
         with pytest.raises(NotFound):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from eso.errors import EsoError
+from eso.net.http import Pool
 from eso.providers.contract import (
     AuthExpired,
     AuthRejected,
@@ -27,6 +28,8 @@ from eso.providers.contract import (
     Validation,
     ValidationFailed,
 )
+from eso.providers.vault import client as client_module
+from eso.providers.vault import provider
 from eso.providers.vault.client import VaultClient
 from eso.providers.vault.openbao import OpenBaoClient, OpenBaoProvider
 from eso.providers.vault.provider import VaultProvider
@@ -40,12 +43,21 @@ TOKEN = {"tokenSecretRef": {"name": "login", "key": "token"}}
 
 
 @pytest.fixture
-async def vault() -> AsyncIterator[FakeVault]:
+async def vault(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeVault]:
     fake = await FakeVault().start()
+    pools: list[Pool] = []
+
+    def pool(**options: Any) -> Pool:
+        pools.append(Pool(**options))
+        return pools[-1]
+
+    monkeypatch.setattr(provider, "Pool", pool)  # a test that has seen enough need not log out
     fake.approles["role-1"] = "planted-secret-id"
     fake.users["me"] = "planted-password"
     fake.jwts |= {"planted.jwt": "reader", "sa-token": "reader"}
     yield fake
+    for one in pools:
+        await one.close()
     await fake.stop()
 
 
@@ -220,6 +232,13 @@ async def test_a_server_that_fails_a_login(vault: FakeVault, fault: Fault, kind:
         await opened(vault, APP_ROLE)
     assert type(failed.value) is kind
     assert "planted" not in "".join(traceback.format_exception(failed.value))
+
+
+@pytest.mark.parametrize("answer", [Fault(404, path="renew-self"), Fault(200, path="renew-self", body='{"auth": {"lease_duration": "abc"}}')])
+async def test_a_renewal_that_is_answered_oddly_counts_as_none(vault: FakeVault, answer: Fault) -> None:
+    client = await opened(vault, APP_ROLE)
+    vault.fail(answer)
+    assert await client.renew() is False
 
 
 async def test_a_login_is_renewed_and_a_renewal_that_hardly_helps_counts_as_none(vault: FakeVault) -> None:
@@ -451,6 +470,50 @@ async def test_an_error_while_searching_ends_it_with_its_kind(vault: FakeVault) 
     with pytest.raises(Unavailable, match="cannot read secret data from Vault: "):
         await client.find(Find(name_regexp=".*"))
     await client.close()
+
+
+async def test_a_server_that_invents_folders_without_end_ends_the_search(vault: FakeVault, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = await opened(vault)
+
+    async def endless(path: str) -> list[str]:
+        return ["deeper/"]
+
+    async def wide(path: str) -> list[str]:
+        return ["a/", "b/", "c/"]
+
+    monkeypatch.setattr(client_module.Connection, "list", lambda self, path: endless(path))
+    with pytest.raises(InvalidConfig, match="deeper than 64"):
+        await client.find(Find(name_regexp=".*"))
+    monkeypatch.setattr(client_module.Connection, "list", lambda self, path: wide(path))
+    monkeypatch.setattr(client_module, "MOST_FOLDERS", 50)
+    with pytest.raises(InvalidConfig, match="more than 50 folders"):
+        await client.find(Find(name_regexp=".*"))
+
+
+@pytest.mark.parametrize("kind", [VaultProvider(), OpenBaoProvider()], ids=["vault", "openBao"])
+async def test_a_search_is_bounded_in_names_and_bytes(vault: FakeVault, kind: VaultProvider | OpenBaoProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b", "c"):
+        vault.put("secret", name, {"n": "x" * 100})
+    client = await kind.open(view(vault), credentials())
+    monkeypatch.setattr(client_module, "MOST_BYTES", 250)
+    with pytest.raises(InvalidConfig, match="finds more than 250 bytes"):
+        await client.find(Find(name_regexp=".*"))
+    monkeypatch.setattr(client_module, "MOST_NAMES", 2)
+    with pytest.raises(InvalidConfig, match="lists more than 2 names"):
+        await client.find(Find(name_regexp=".*"))
+
+
+async def test_a_large_document_is_read_as_any_other(vault: FakeVault) -> None:
+    vault.put("secret", "big", {"n": "x" * 300_000})
+    client = await opened(vault)
+    assert await read(client, "big", property="n") == b"x" * 300_000
+
+
+async def test_a_document_beyond_all_reason_is_refused(vault: FakeVault) -> None:
+    vault.put("secret", "big", {"n": "x" * (5 << 20)})
+    client = await opened(vault)
+    with pytest.raises(Malformed, match="longer than"):
+        await read(client, "big")
 
 
 # the store's own validation
