@@ -1,4 +1,4 @@
-"""Fixtures on real parts for tests/integration: there the cluster always is the local control plane."""
+"""Fixtures on real parts: here the cluster always is the local control plane. In which order tests run."""
 
 from __future__ import annotations
 
@@ -9,6 +9,16 @@ from e2e.harness.controlplane import ControlPlane
 from e2e.harness.fixtures import controlplane, kubectl, namespace, openbao, operator, say, shared_operator
 
 __all__ = ["cluster", "controlplane", "kubectl", "namespace", "openbao", "operator", "say", "shared_operator"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is quick comes first; and last comes what shares an operator, which sees every namespace: it would take the work of all others."""
+
+    def place(item: pytest.Item) -> int:
+        needed = getattr(item, "fixturenames", ())
+        return 2 if "shared_operator" in needed else "controlplane" in needed or item.get_closest_marker("real") is not None
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import pytest
 
@@ -37,10 +38,24 @@ def used(requests: Iterable[Request]) -> set[Right]:
     return {(one.group, one.path, one.verb) for one in requests if one.resource}
 
 
+@dataclass(frozen=True)
+class Life:
+    """Whose requests, and from where in the audit log on."""
+
+    user: str
+    since: int
+
+
 @pytest.fixture
-def lived(controlplane: ControlPlane, openbao: OpenBao, operator: LocalOperator, namespace: str) -> Iterator[str]:
-    """The operator's user, after one of everything happened in `namespace`."""
-    plane = controlplane
+def lived(controlplane: ControlPlane, openbao: OpenBao, namespace: str) -> Iterator[Life]:
+    """What an operator asked for from its start on, after one of everything happened in `namespace`."""
+    plane, since = controlplane, controlplane.audit.mark()
+    with LocalOperator(plane, name=namespace) as operator:
+        live_one_of_everything(plane, openbao, namespace)
+        yield Life(operator.user, since)
+
+
+def live_one_of_everything(plane: ControlPlane, openbao: OpenBao, namespace: str) -> None:
     role = allow_namespace(plane, openbao, namespace)
     openbao.put("secret", f"{namespace}/db", {"password": "one"})
     provider = vault_provider(openbao, role=role, account="default")
@@ -50,6 +65,7 @@ def lived(controlplane: ControlPlane, openbao: OpenBao, operator: LocalOperator,
     plane.apply(
         [
             secret_store(namespace, provider),
+            secret_store(namespace, vault_provider(openbao, role=role, account="nobody"), name="nobody"),
             cluster_secret_store(everywhere, fake_provider({"a": "1"}), conditions=[{"namespaces": [namespace]}]),
             external_secret(namespace, "kept", {"password": (f"{namespace}/db", "password")}),
             external_secret(namespace, "templated", {"password": (f"{namespace}/db", "password")}, target=templated),
@@ -67,20 +83,20 @@ def lived(controlplane: ControlPlane, openbao: OpenBao, operator: LocalOperator,
     plane.api.delete("externalsecrets", namespace, "removed")
     eventually(lambda: plane.api.get("externalsecrets", namespace, "removed") is None, 30, what="the ExternalSecret is gone")
     eventually(lambda: plane.secret(namespace, "removed") is None, 30, what="its Secret is gone")
-    yield operator.user
+    plane.wait_ready("secretstores", namespace, "nobody", status="False")
     plane.api.delete("clustersecretstores", "", everywhere)
 
 
-def test_nothing_is_refused_and_no_rule_is_unused(controlplane: ControlPlane, lived: str) -> None:
+def test_nothing_is_refused_and_no_rule_is_unused(controlplane: ControlPlane, lived: Life) -> None:
     rights = granted(controlplane.rendered()) - {ASKED_BY_ADMISSION}
 
     def every_rule_used() -> bool:
-        unused = rights - used(controlplane.audit.requests(user=lived))
+        unused = rights - used(controlplane.audit.requests(user=lived.user, since=lived.since))
         assert not unused, f"rules nothing used: {sorted(unused)}"
         return True
 
     eventually(every_rule_used, 30, every=1.0)
-    assert [f"{one.what} in {one.namespace or 'the cluster'}" for one in controlplane.audit.forbidden(user=lived)] == []
+    assert [f"{one.what} in {one.namespace or 'the cluster'}" for one in controlplane.audit.forbidden(user=lived.user, since=lived.since)] == []
 
 
 def test_an_owner_reference_needs_the_right_to_set_the_owner_s_finalizers(controlplane: ControlPlane, cluster: Cluster, namespace: str) -> None:
