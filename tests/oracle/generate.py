@@ -541,10 +541,17 @@ class _Maker:
             variables = [self.fresh() for _ in range(names)]
             inner.variables += list(zip(variables, [element] if names == 1 else [index, element], strict=True))
             head = ", ".join(variables) + " := "
-        parts: list[str | bytes | Tree] = [self.open(), "range ", head, source, self.shut(), self.body(inner, depth + 1)]
+        parts: list[str | bytes | Tree] = [self.open(), "range ", head, source, self.shut(), self.looped(inner, depth + 1)]
         if self.odds(0.3):
             parts += ["{{else}}", self.body(scope.inner(), depth + 1)]
         return self.statement(*parts, self.open(), "end", self.shut())
+
+    def looped(self, scope: Scope, depth: int) -> Tree:
+        """A body that sometimes leaves or goes on early, with text behind it that shows."""
+        body = self.body(scope, depth)
+        if self.odds(0.3):
+            return body.with_parts([*body.parts, self.jump(scope, depth), self.statement(";")])
+        return body
 
     def declare(self, scope: Scope, depth: int) -> Tree:
         if scope.variables and self.odds(0.4):

@@ -11,7 +11,7 @@ from tests.oracle.mutants import MUTANTS
 from tests.oracle.oracle import Answer, Oracle, difference, ours
 
 SEED = 20_240_229
-CASES = 4_500
+CASES = 6_000
 
 Answered = Sequence[tuple[Case, Answer]]
 
