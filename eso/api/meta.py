@@ -47,9 +47,6 @@ SERVICE_ACCOUNTS: Final = Resource("", "v1", "serviceaccounts", "ServiceAccount"
 EVENTS: Final = Resource("", "v1", "events", "Event")
 LEASES: Final = Resource("coordination.k8s.io", "v1", "leases", "Lease")
 CRDS: Final = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False)
-VALIDATING_WEBHOOKS: Final = Resource(
-    "admissionregistration.k8s.io", "v1", "validatingwebhookconfigurations", "ValidatingWebhookConfiguration", namespaced=False
-)
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel", gc=False):
@@ -185,11 +182,3 @@ def without_nulls(value: Any) -> Any:
 def rfc3339(time: datetime) -> str:
     """UTC in whole seconds, as the API server writes times: `2024-05-01T12:00:00Z`. `time` must be aware."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def parse_time(text: str) -> datetime:
-    """The inverse of `rfc3339`; accepts fractions and offsets. Raises ValueError."""
-    time = datetime.fromisoformat(text)
-    if time.tzinfo is None:
-        raise ValueError(f"time without a zone: {text}")
-    return time.astimezone(UTC)

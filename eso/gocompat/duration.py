@@ -9,7 +9,6 @@ from typing import Final
 
 from eso.errors import Terminal
 
-NANOSECOND: Final = 1
 SECOND: Final = 1_000_000_000
 _UNITS: Final = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND}
 _LIMIT: Final = 1 << 63
@@ -55,11 +54,6 @@ def parse_nanoseconds(text: str) -> int:
     if total == _LIMIT:
         raise _invalid(text)
     return total
-
-
-def format_duration(seconds: float) -> str:
-    """Go's canonical text: `1h0m0s`, `1.5s`, `0s`; below one second in ms, µs or ns."""
-    return format_nanoseconds(round(seconds * SECOND) if isinstance(seconds, float) else seconds * SECOND)
 
 
 def format_nanoseconds(nanoseconds: int) -> str:

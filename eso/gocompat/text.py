@@ -112,13 +112,6 @@ def format_float(value: float, verb: str = "g", precision: int = -1, bits: int =
     return sign + (text.upper() if verb.isupper() else text)
 
 
-def plain_number(value: bool | int | float) -> str:
-    """`%v` of a number or bool: `true`, `42`, `1.5`, `1e+06`."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if isinstance(value, int) else format_float(value)
-
-
 def decimal_number(value: float) -> str:
     """Shortest digits, never an exponent: 1e21 is `1000000000000000000000`."""
     return format_float(value, "f")

@@ -25,6 +25,9 @@ CONDITION: Final = ("name", "namespace", "condition", "status")
 EXTENDED: Final = ("name", "instance", "version", "component", "part_of", "managed_by")
 KEPT_DELETED: Final = 10_000  # names of objects that are gone, whose counters are still told
 
+KEPT_SERIES: Final = 10_000  # of one counter
+KNOWN_STORES: Final = 1_000  # names of stores that have a histogram of their own
+
 RECONCILE_BUCKETS: Final = (
     *(0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
     *(1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 60.0),
@@ -51,20 +54,18 @@ class QueueState(Protocol):
     def unfinished_seconds(self) -> float: ...
 
 
-class _Lane(Protocol):
-    @property
-    def name(self) -> str: ...
-
-
 class Family:
-    """One metric: label values → number. Counters only grow."""
+    """One metric: label values → number. Counters only grow. Names that users choose are bounded: the oldest series goes first."""
 
     def __init__(self, name: str, kind: str, text: str, labels: Labels = ()) -> None:
         self.name, self.kind, self.text, self.labels = name, kind, text, labels
         self.values: dict[Labels, float] = {}
 
     def inc(self, labels: Labels = (), amount: float = 1) -> None:
-        self.values[labels] = self.values.get(labels, 0) + amount
+        known = self.values.get(labels)
+        if known is None and len(self.values) >= KEPT_SERIES:
+            self.values.pop(next(iter(self.values)), None)
+        self.values[labels] = (known or 0) + amount
 
     def set(self, labels: Labels, value: float) -> None:
         self.values[labels] = value
@@ -442,6 +443,7 @@ class ExternalSecretMeter(ObjectMeter):
         self._metrics = metrics
         self._store_of = store_of or (lambda key: "")
         self._deleted: OrderedDict[Key, None] = OrderedDict()
+        self._stores: set[str] = set()
         self._seconds = metrics._histogram(
             "externalsecrets_sync_duration_seconds", "Duration of passes over ExternalSecrets.", ("store", "status"), CALL_BUCKETS
         )
@@ -453,9 +455,17 @@ class ExternalSecretMeter(ObjectMeter):
         if not record.failed:
             record.successes += 1
         if not record.left:
-            self._seconds.observe((self._store_of(key), status), seconds)
+            self._seconds.observe((self._store_name(key), status), seconds)
         record.failed = False
         super().passed(key, seconds)
+
+    def _store_name(self, key: Key) -> str:
+        """As the object has it, as long as there are not too many: the store need not even exist."""
+        name = self._store_of(key)
+        if name not in self._stores and len(self._stores) >= KNOWN_STORES:
+            return "other"
+        self._stores.add(name)
+        return name
 
     def drifted(self, key: Key, manager: str) -> None:
         """The target was found changed by `manager`."""

@@ -99,7 +99,6 @@ class Sessions:
         self._by_digest: dict[str, set[Holder]] = {}
         self._attempts: set[Attempt] = set()
         self._group: asyncio.TaskGroup | None = None
-        self.logins = 0
 
     # what the reader asks; nothing here waits
 
@@ -212,7 +211,6 @@ class Sessions:
     async def _open(self, store: Store, namespace: str, credentials: Credentials, digest: str) -> Session:
         async with self.gates.call(endpoint_of(store, namespace), identity_gate(digest), proof=False):
             client = await store.provider.open(store.view, credentials)
-        self.logins += 1
         now = self.clock.monotonic()
         old = self._sessions.get(digest)
         if old is None:

@@ -46,41 +46,14 @@ class GoInt(int):
         return None
 
 
-class Int8(GoInt):
-    __slots__ = ()
-    go_type = kind = "int8"
-
-
-class Int16(GoInt):
-    __slots__ = ()
-    go_type = kind = "int16"
-
-
-class Int32(GoInt):
-    __slots__ = ()
-    go_type = kind = "int32"
-
-
 class Int64(GoInt):
     __slots__ = ()
     go_type = kind = "int64"
 
 
-class Uint(GoInt):
-    __slots__ = ()
-    go_type = kind = "uint"
-    signed = False
-
-
 class Uint8(GoInt):
     __slots__ = ()
     go_type = kind = "uint8"
-    signed = False
-
-
-class Uint16(GoInt):
-    __slots__ = ()
-    go_type = kind = "uint16"
     signed = False
 
 
@@ -293,11 +266,6 @@ def is_nil(value: Value) -> bool:
     return value is None or isinstance(value, NilList | NilStringList)
 
 
-def is_container(value: Value) -> bool:
-    """A list or a map of any type."""
-    return isinstance(value, list | dict)
-
-
 def is_integer(value: Value) -> bool:
     """An integer of any Go type, named ones included; not a bool."""
     return isinstance(value, int) and not isinstance(value, bool)
@@ -308,15 +276,6 @@ def text_of(value: Value) -> bytes | None:
     return value.text() if isinstance(value, GoInt | Opaque) else None
 
 
-def element_type(value: Value) -> str:
-    """Go's element type of a list or map, e.g. `interface {}` for `list` and `dict`, `string` for a StringMap."""
-    return type_name(value).split("]", 1)[1]
-
-
 def wrap64(number: int) -> int:
     """The 64-bit two's complement value of any Python int."""
     return ((number + (1 << 63)) & ((1 << 64) - 1)) - (1 << 63)
-
-
-def wrap_unsigned64(number: int) -> int:
-    return number & ((1 << 64) - 1)

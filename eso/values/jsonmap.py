@@ -5,7 +5,6 @@ Neighbours: providers for extract and `property`, rewrite.py for merge; gjson.py
 
 from __future__ import annotations
 
-import re
 from typing import Final, Literal
 
 import msgspec
@@ -69,13 +68,6 @@ def get_property(document: bytes, path: str) -> bytes | None:
     """What a dotted path names in `document`, rendered; None when it names nothing. A member that is null exists and is empty. Never raises."""
     found = gjson.get(document, path.encode("utf-8", "surrogateescape"))
     return found.text() if found is not None else None
-
-
-def get_property_with_dots(document: bytes, path: str) -> bytes | None:
-    """`get_property`, after trying the whole path as one member name where it has dots."""
-    if "." in path and (found := get_property(document, re.sub(r"\.", r"\\.", path))) is not None:
-        return found
-    return get_property(document, path)
 
 
 def _sources(document: bytes) -> dict[str, bytes]:

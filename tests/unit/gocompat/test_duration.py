@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eso.errors import EsoError
-from eso.gocompat.duration import DurationError, format_duration, format_nanoseconds, parse_duration, parse_nanoseconds
+from eso.gocompat.duration import DurationError, format_nanoseconds, parse_duration, parse_nanoseconds
 
 LARGEST = (1 << 63) - 1
 
@@ -85,11 +85,6 @@ def test_the_smallest_duration_has_no_positive_twin() -> None:
 )
 def test_a_duration_is_shown_in_its_canonical_form(nanoseconds: int, text: str) -> None:
     assert format_nanoseconds(nanoseconds) == text
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(3600, "1h0m0s"), (3600.0, "1h0m0s"), (1.5, "1.5s"), (0.0, "0s"), (-0.25, "-250ms")])
-def test_seconds_are_shown_too(seconds: float, text: str) -> None:
-    assert format_duration(seconds) == text
 
 
 @given(st.integers(-(1 << 63), LARGEST))

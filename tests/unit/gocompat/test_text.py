@@ -106,11 +106,6 @@ def test_a_float_at_single_precision(value: float, shown: str) -> None:
     assert text.format_float(value, bits=32) == shown
 
 
-@pytest.mark.parametrize(("value", "shown"), [(True, "true"), (False, "false"), (42, "42"), (-1, "-1"), (1.5, "1.5"), (5432000.0, "5.432e+06")])
-def test_plain_numbers(value: float, shown: str) -> None:
-    assert text.plain_number(value) == shown
-
-
 def test_decimal_numbers_have_no_exponent() -> None:
     assert [text.decimal_number(v) for v in (123.0, 1e21, 1.5, 1e-9)] == ["123", "1000000000000000000000", "1.5", "0.000000001"]
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eso.gocompat.jsonenc import Number
-from eso.values.jsonmap import NotAMap, Variant, get_property, get_property_with_dots, object_in, to_map, typed_value
+from eso.values.jsonmap import NotAMap, Variant, get_property, object_in, to_map, typed_value
 
 DOCUMENT = (
     b'{"text":"a\\u00e9<","empty":"","null":null,"int":12345678901234567890,"float": 1.50 ,"exp":1e3,"bool":true,"object":{"z" : 1,"a":"<"},"list":[ 1,2.0]}'
@@ -113,9 +113,6 @@ def test_dots_may_be_part_of_a_name() -> None:
     document = b'{"a.b":1,"a":{"b":2}}'
     assert get_property(document, "a.b") == b"2"
     assert get_property(document, r"a\.b") == b"1"
-    assert get_property_with_dots(document, "a.b") == b"1"
-    assert get_property_with_dots(b'{"a":{"b":2}}', "a.b") == b"2"
-    assert get_property_with_dots(document, "a") == b'{"b":2}'
 
 
 flat = st.dictionaries(
