@@ -92,7 +92,8 @@ def to_float(value: Value) -> float:
         case int():
             return float(int(value))
         case bytes():
-            return parse_float(value) or 0.0
+            found = parse_float(value)
+            return 0.0 if found is None else found  # not `or`: -0 keeps its sign
     return 0.0
 
 
