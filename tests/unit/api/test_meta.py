@@ -8,8 +8,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from eso.api.externalsecret import EXTERNAL_SECRETS, ExternalSecret, decode_external_secret
 from eso.api.meta import (
@@ -24,7 +22,6 @@ from eso.api.meta import (
     OwnerReference,
     Resource,
     Undecodable,
-    parse_time,
     rfc3339,
 )
 from eso.api.secretstore import CLUSTER_SECRET_STORES
@@ -66,16 +63,6 @@ def test_the_api_version_of_a_core_kind_has_no_group() -> None:
 )
 def test_times_are_written_as_the_api_server_writes_them(time: datetime, text: str) -> None:
     assert rfc3339(time) == text
-
-
-@given(st.datetimes(min_value=datetime(1000, 1, 1), max_value=datetime(9000, 1, 1), timezones=st.just(UTC)))
-def test_property_a_time_survives_being_written(time: datetime) -> None:
-    assert parse_time(rfc3339(time)) == time.replace(microsecond=0)
-
-
-def test_a_time_without_a_zone_is_no_time() -> None:
-    with pytest.raises(ValueError, match="without a zone"):
-        parse_time("2024-05-01T12:00:00")
 
 
 def raw(**members: Any) -> bytes:
