@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import resource
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Mapping, Sequence
@@ -27,6 +28,7 @@ DRAIN_SECONDS = 3.0
 
 def serve(settings: Settings, environ: Mapping[str, str]) -> int:
     """The controller process, from start to SIGTERM. Returns the exit code; what went wrong is in the log."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold values
     logging.configure(settings["loglevel"], settings["zap-time-encoding"])
     log = logging.get("setup")
     for text in settings.without_effect():

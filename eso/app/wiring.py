@@ -221,7 +221,7 @@ class Operator:
         }
         cluster_wide = "ClusterSecretStore" in world.stores
         world.namespaces = Informer(self.rest, NAMESPACES, namespace_record, self._namespace_changed, metadata_only=True, **common) if cluster_wide else None
-        world.external_secrets = Informer(self.rest, EXTERNAL_SECRETS, decode_external_secret, self.triggers.external_secret, namespace=one, **common)
+        world.external_secrets = Informer(self.rest, EXTERNAL_SECRETS, decode_external_secret, self._external_secret_changed, namespace=one, **common)
         world.secrets = Informer(
             self.rest,
             SECRETS,
@@ -333,6 +333,11 @@ class Operator:
         edited = before is None or (before.metadata.uid, before.metadata.generation) != (new.metadata.uid, new.metadata.generation)
         if kind in self.store_queues and (edited or before is None or before.metadata.annotations != new.metadata.annotations):
             self.store_queues[kind].add(key, Lane.NEW, "changed")
+
+    def _external_secret_changed(self, old: ExternalSecret | Undecodable | None, new: ExternalSecret | Undecodable | None) -> None:
+        self.triggers.external_secret(old, new)
+        if isinstance(old, ExternalSecret) and ("Target", old.namespace, old.target_name) not in self.index:
+            self.targets.released((old.namespace, old.target_name))
 
     def _secret_changed(self, old: TargetRecord | None, new: TargetRecord | None) -> None:
         record = new or old

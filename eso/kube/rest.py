@@ -176,7 +176,7 @@ class Rest:
     async def get(self, resource: Resource, namespace: str, name: str) -> bytes | None:
         """The object's JSON; None only when the API server proved that it does not exist. Raises ApiError."""
         try:
-            return await self._send("GET", path(resource, namespace, name))
+            return await self._send("GET", one(resource, namespace, name))
         except NotFound:
             return None
 
@@ -243,17 +243,17 @@ class Rest:
         content_type: str = MERGE_PATCH,
     ) -> bytes:
         """A `metadata.resourceVersion` or `metadata.uid` in a merge patch is a precondition: Conflict when it is not the live one."""
-        return await self._send("PATCH", path(resource, namespace, name, subresource), _some(fieldManager=field_manager), body=body, content_type=content_type)
+        return await self._send("PATCH", one(resource, namespace, name, subresource), _some(fieldManager=field_manager), body=body, content_type=content_type)
 
     async def replace(self, resource: Resource, namespace: str, name: str, body: Any, *, field_manager: str = "", subresource: str = "") -> bytes:
         """PUT; the resourceVersion inside `body` is a precondition. Raises Conflict, NotFound, …"""
-        return await self._send("PUT", path(resource, namespace, name, subresource), _some(fieldManager=field_manager), body=body)
+        return await self._send("PUT", one(resource, namespace, name, subresource), _some(fieldManager=field_manager), body=body)
 
     async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", resource_version: str = "") -> None:
         """Background deletion; `uid` and `resource_version` are preconditions. Raises NotFound, Conflict, …"""
         preconditions = _some(uid=uid, resourceVersion=resource_version)
         options: dict[str, Any] = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
-        await self._send("DELETE", path(resource, namespace, name), body=options | ({"preconditions": preconditions} if preconditions else {}))
+        await self._send("DELETE", one(resource, namespace, name), body=options | ({"preconditions": preconditions} if preconditions else {}))
 
     @asynccontextmanager
     async def watch(
@@ -365,6 +365,13 @@ def path(resource: Resource, namespace: str, name: str = "", subresource: str = 
         if segment in (".", "..") or "/" in segment or "%" in segment:
             raise Invalid(f"invalid name {segment!r}: a name may not be '.' or '..' and may not contain '/' or '%'", status=400, reason="BadRequest")
     return resource.path(namespace=namespace, name=name, subresource=subresource)
+
+
+def one(resource: Resource, namespace: str, name: str, subresource: str = "") -> str:
+    """URL path of one object. Raises Invalid without a name or a namespace: that would be a path of many objects, or of all namespaces."""
+    if not name or (resource.namespaced and not namespace):
+        raise Invalid(f"a {resource.kind} without a {'namespace' if name else 'name'}", status=400, reason="BadRequest")
+    return path(resource, namespace, name, subresource)
 
 
 def api_error(reply: Reply) -> ApiError:

@@ -27,6 +27,7 @@ from eso.stores.sessions import Holder, Log, Session, Sessions, endpoint_of, hol
 
 T = TypeVar("T")
 LARGE = 64 << 10  # bytes
+MOST_RETRIES, LONGEST_RETRY = 10, 60.0  # what a store may ask for, and seconds: a pass that waits keeps a place
 
 
 class Meter(Protocol):
@@ -262,7 +263,7 @@ def retries(store: Store) -> tuple[int, float]:
     default, settings = store.provider.retries, store.view.retry_settings
     if default == (0, 0.0) or settings is None:
         return default
-    return max(0, int(settings.get("maxRetries") or 0)), interval(settings, default[1])
+    return min(MOST_RETRIES, max(0, int(settings.get("maxRetries") or 0))), min(LONGEST_RETRY, interval(settings, default[1]))
 
 
 def interval(settings: Mapping[str, Any], default: float) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from eso.api.externalsecret import StoreRef
 from eso.errors import EsoError, Terminal
@@ -17,6 +17,9 @@ from eso.reconcile.externalsecret.assemble import Raw
 from eso.reconcile.externalsecret.readplan import Extract, FindAll, Generate, One, Read
 from eso.secretbytes import SecretBytes
 from eso.stores.gate import GateClosed
+
+TOGETHER: Final = 1000  # reads of one pass at a time
+MOST_BYTES: Final = 32 << 20  # of all values of one pass
 
 
 class Reads(Protocol):
@@ -32,14 +35,33 @@ async def gather(plan: tuple[Read, ...], reader: Reads, namespace: str, since: d
 
     Raises GateClosed when any store may not be called now.
     """
-    trigger = since.timestamp() if since else None
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(outcome(read_one(read, reader, namespace, trigger)), name=f"read-{read.index}") for read in plan]
-    results = [task.result() for task in tasks]
+    trigger, volume = since.timestamp() if since else None, Volume()
+    results: list[Raw] = []
+    for start in range(0, len(plan), TOGETHER):
+        async with asyncio.TaskGroup() as group:
+            some = plan[start : start + TOGETHER]
+            tasks = [group.create_task(outcome(read_one(read, reader, namespace, trigger, volume)), name=f"read-{read.index}") for read in some]
+        results += [task.result() for task in tasks]
     for result in results:
         if isinstance(result, GateClosed):
             raise result
     return list(zip(plan, results, strict=True))
+
+
+class Volume:
+    """What one pass may hold in memory."""
+
+    def __init__(self) -> None:
+        self.left = MOST_BYTES
+
+    def counted(self, values: dict[str, bytes]) -> dict[str, bytes]:
+        self.left -= sum(map(len, values.values()))
+        self.check()
+        return values
+
+    def check(self) -> None:
+        if self.left < 0:
+            raise Terminal(f"the values are more than {MOST_BYTES} bytes", fix="a Secret takes 1 MiB: read less, or use several ExternalSecrets")
 
 
 async def outcome(reading: Awaitable[Raw]) -> Raw:
@@ -49,15 +71,16 @@ async def outcome(reading: Awaitable[Raw]) -> Raw:
         return error
 
 
-async def read_one(read: Read, reader: Reads, namespace: str, since: float | None) -> Raw:
+async def read_one(read: Read, reader: Reads, namespace: str, since: float | None, volume: Volume) -> Raw:
+    volume.check()
     match read:
         case One(store=store, remote=ref):
-            return (await reader.read(namespace, store, ref, since)).reveal()
+            return volume.counted({"": (await reader.read(namespace, store, ref, since)).reveal()})[""]
         case Extract(store=store, remote=ref):
-            return revealed(await reader.read_map(namespace, store, ref, since))
+            return volume.counted(revealed(await reader.read_map(namespace, store, ref, since)))
         case FindAll(store=store, find=find):
             try:
-                return revealed(await reader.find(namespace, store, find, since))
+                return volume.counted(revealed(await reader.find(namespace, store, find, since)))
             except GateClosed:
                 raise
             except NotFound as error:

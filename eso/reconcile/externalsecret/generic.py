@@ -7,8 +7,9 @@ condition: a 403 or a missing CRD concerns nobody else.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import orjson
@@ -26,6 +27,8 @@ from eso.reconcile.externalsecret.desired import Change, Create, Delete, Json, P
 from eso.reconcile.externalsecret.manifest import Left, NoSuchKind, TargetUnreadable, intact, left_behind
 from eso.reconcile.externalsecret.targets import Key, last_manager
 
+LABEL: Final = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
+API_VERSION: Final = re.compile(rf"(?:{LABEL}(?:\.{LABEL})*/)?{LABEL}", re.ASCII)
 Token = tuple[str, str, str, str]  # apiVersion, kind, namespace, name
 
 
@@ -108,6 +111,8 @@ class GenericTargets:
         known = self._resources.get((api_version, kind))
         if known is not None:
             return known
+        if not API_VERSION.fullmatch(api_version):  # it becomes a part of a URL, and whoever wrote it must not choose which
+            raise no_such_kind(api_version, kind)
         group, _, version = api_version.rpartition("/")
         try:
             raw = await self.rest.read(f"/apis/{group}/{version}" if group else f"/api/{version}")

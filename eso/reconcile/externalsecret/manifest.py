@@ -12,6 +12,7 @@ from typing import Any
 from eso.api import wellknown
 from eso.api.externalsecret import ExternalSecret
 from eso.api.hashing import content_hash, owner_hash
+from eso.api.validate import template_refusals
 from eso.errors import EsoError, Terminal
 from eso.gocompat.text import runes
 from eso.reconcile.externalsecret.desired import CannotDelete, Change, Create, Delete, Json, Nothing, Patch, bound_to, owned_keys, owners, without
@@ -107,6 +108,8 @@ def desired_manifest(
                 return Delete()
     if policy == "None":
         return Nothing()
+    if refusals := template_refusals(es.spec):
+        raise ManifestFailed("\n".join(refusals), fix="change spec.target.template")
     try:
         wanted = rendered(es, live, data, sources, terms)
     except EsoError as error:

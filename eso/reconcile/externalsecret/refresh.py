@@ -18,6 +18,8 @@ from eso.runtime.outcome import After, Done, Lane, Outcome, Wake
 from eso.runtime.phase import next_due, offset
 
 DEFAULT_INTERVAL = 3600.0
+SHORTEST_INTERVAL = 1.0
+MOST_WINDOWS = 100
 SPREAD_SECONDS = 300.0
 STEPS = 64
 
@@ -32,6 +34,8 @@ def readable(es: ExternalSecret) -> None:
         interval_seconds(es)
     except DurationError as error:
         raise UnreadableSpec(f'invalid spec.refreshInterval "{es.spec.refresh_interval}": {error}', fix="write a Go duration such as 1h or 90s") from error
+    if es.spec.sync_windows and len(es.spec.sync_windows.windows) > MOST_WINDOWS:
+        raise UnreadableSpec(f"spec.syncWindows.windows has more than {MOST_WINDOWS} entries", fix="a cron expression may name many times")
     for i, window in enumerate(es.spec.sync_windows.windows if es.spec.sync_windows else ()):
         try:
             _ = window.duration_seconds
@@ -41,9 +45,11 @@ def readable(es: ExternalSecret) -> None:
 
 
 def interval_seconds(es: ExternalSecret) -> float:
-    """`spec.refreshInterval` in seconds, 1 h when absent; zero or less means "never poll"."""
+    """`spec.refreshInterval` in seconds, 1 h when absent, 1 s when shorter; zero or less means "never poll"."""
     parsed = es.spec.refresh_interval_seconds
-    return DEFAULT_INTERVAL if parsed is None else parsed
+    if parsed is None:
+        return DEFAULT_INTERVAL
+    return max(parsed, SHORTEST_INTERVAL) if parsed > 0 else parsed
 
 
 def polls(es: ExternalSecret) -> bool:
@@ -117,8 +123,8 @@ def first_due(es: ExternalSecret, phase: str, heartbeat_seconds: float, now: dat
     refreshed, interval = es.status.refresh_time, interval_seconds(es)
     if refreshed is None or not polls(es):
         return None
-    if refreshed + timedelta(seconds=interval + heartbeat_seconds) < now:
-        return now
+    if refreshed > now or refreshed + timedelta(seconds=interval + heartbeat_seconds) < now:
+        return now  # a time in the future is from a clock that was wrong, or from somebody else
     return slot(es, refreshed, phase, now)
 
 

@@ -28,6 +28,7 @@ from eso.reconcile.externalsecret.desired import Change, Create, Delete, Json, P
 from eso.reconcile.externalsecret.readplan import sources_of
 
 Key = tuple[str, str]
+MOST_BYTES = 16 << 20  # of all template sources of one object
 
 
 class TargetRecord(msgspec.Struct, frozen=True, gc=False):
@@ -209,14 +210,22 @@ class Targets:
     async def sources(self, es: ExternalSecret) -> dict[tuple[str, str], dict[str, str]]:
         """Contents of the ConfigMaps and Secrets that `templateFrom` names, read in the object's own namespace."""
         found: dict[tuple[str, str], dict[str, str]] = {}
+        size = 0
         for kind, name in sources_of(es.spec):
             resource = CONFIG_MAPS if kind == "ConfigMap" else SECRETS
             raw = await self.rest.get(resource, es.metadata.namespace, name)
             if raw is None:
                 raise SourceMissing(f'{resource.plural} "{name}" not found', fix=f"create the {kind} in namespace {es.metadata.namespace}")
+            size += len(raw)
+            if size > MOST_BYTES:
+                raise SourceMissing(f"the sources of templateFrom are more than {MOST_BYTES} bytes", fix="name fewer, or smaller ones")
             data = orjson.loads(raw).get("data") or {}
             found[kind, name] = data if kind == "ConfigMap" else {k: base64.b64decode(v).decode(errors="surrogateescape") for k, v in data.items()}
         return found
+
+    def released(self, key: Key) -> None:
+        """No ExternalSecret has this target any more."""
+        self._doubtful.discard(key)
 
     def lost(self, es: ExternalSecret) -> None:
         """Our picture of the target proved wrong: read it before the next write."""
@@ -262,4 +271,4 @@ def last_manager(meta: Json) -> str:
 
 
 class SourceMissing(EsoError):
-    """A `templateFrom` ConfigMap or Secret is not there."""
+    """A `templateFrom` ConfigMap or Secret is not there, or all of them are too much."""

@@ -8,7 +8,7 @@ import pytest
 
 from eso.api.meta import CONFIG_MAPS, NAMESPACES, SECRETS, Resource
 from eso.kube import rest as r
-from eso.kube.rest import Rest, path, typed
+from eso.kube.rest import Invalid, Rest, path, typed
 from tests.fakes.apiserver import FakeApiServer, Garbage, HalfReply, Hang, Reset, Status, secret
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import VirtualClock, until
@@ -421,3 +421,17 @@ async def test_a_request_can_be_cancelled_at_every_await(api, call):
         assert await rest.get(SECRETS, "a", "gone") is None  # the only turn is free, the pool works
     assert count > 0
     await rest.access.close()
+
+
+@pytest.mark.parametrize(("namespace", "name"), [("ns", ""), ("", "a"), ("", "")])
+async def test_what_has_no_name_or_no_namespace_is_no_object(api, client, namespace, name):
+    """An empty reference of a user must not become a list of everything, nor the deletion of a collection."""
+    for call in (
+        lambda: client.get(SECRETS, namespace, name),
+        lambda: client.patch(SECRETS, namespace, name, {}),
+        lambda: client.replace(SECRETS, namespace, name, {}),
+        lambda: client.delete(SECRETS, namespace, name),
+    ):
+        with pytest.raises(Invalid, match="a Secret without a"):
+            await call()
+    assert api.requests == []

@@ -399,3 +399,16 @@ def test_one_meter_serves_the_controller_and_its_queue(metrics, protocol):
     wanted = {name for name in vars(protocol) if not name.startswith("_")}
     assert wanted
     assert {name for name in wanted if callable(getattr(meter, name, None))} == wanted
+
+
+def test_names_that_users_choose_do_not_fill_the_memory(metrics, monkeypatch):
+    """A field manager, or the name of a store that need not exist, may be another one each time."""
+    monkeypatch.setattr("eso.observe.metrics.KEPT_SERIES", 3)
+    monkeypatch.setattr("eso.observe.metrics.KNOWN_STORES", 2)
+    names = iter(f"store-{n}" for n in range(10))
+    meter = metrics.external_secrets(store_of=lambda key: next(names))
+    for n in range(10):
+        meter.drifted(("shop", "db"), f"manager-{n}")
+        meter.passed(("shop", "db"), 0.1)
+    assert [labels[2] for labels in metrics._drift.values] == ["manager-7", "manager-8", "manager-9"]
+    assert meter._stores == {"store-0", "store-1"}

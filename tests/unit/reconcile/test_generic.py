@@ -281,3 +281,14 @@ async def test_an_api_server_in_trouble_does_hold_the_deletion(bench: Bench):
     bench.api.fail(Status(500, "InternalError"), method="DELETE")
     with pytest.raises(Unavailable):
         await bench.generic.delete_owned(one())
+
+
+@pytest.mark.parametrize(
+    "version",
+    ["../api/v1/namespaces/kube-system/secrets/x?", "apps/v1/../../../api/v1", "v1?a=b", "apps/v1#", "apps%2Fv1", "a..b/v1", "/v1", "apps/", "V1", "v1\n"],
+)
+async def test_an_api_version_leads_to_no_other_url(version: str) -> None:
+    async with FakeApiServer() as api:
+        with pytest.raises(NoSuchKind):
+            await Bench(api).generic.resource(version, "Secret")
+        assert api.requests == []

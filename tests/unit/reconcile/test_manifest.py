@@ -359,3 +359,11 @@ def test_property_equal_objects_need_no_patch(obj: Json):
 @pytest.mark.parametrize(("old", "new"), [pytest.param(1, True, id="true is not one"), pytest.param(1, 1.0, id="a float is not an integer")])
 def test_values_of_another_type_differ(old: Any, new: Any):
     assert merge_diff({"a": old}, {"a": new}) == {"a": new}
+
+
+def test_a_generic_secret_cannot_be_given_a_type_that_mints_a_token():
+    """The token controller would fill it with the token of any account of the namespace."""
+    literal = {"literal": "kubernetes.io/service-account-token", "target": "type"}
+    one = es(target={"name": "t", "manifest": {"apiVersion": "v1", "kind": "Secret"}, "template": {"templateFrom": [literal]}})
+    with pytest.raises(ManifestFailed, match='templateFrom target="type" is not allowed when targeting a Secret'):
+        desired_manifest(one, None, {"a": b"b"}, {})

@@ -128,3 +128,19 @@ def test_never_polled_means_never_forced_by_a_trigger():
     one = es(refreshInterval="0")
     synced = Synced(synced_resource_version(one.metadata), PAST, None)
     assert not should_refresh(one, synced, Wake(frozenset({"store changed"}), NOW), NOW)
+
+
+@pytest.mark.parametrize("text", ["1ns", "100us", "1ms", "999ms"])
+def test_an_interval_below_a_second_is_a_second(text: str):
+    assert interval_seconds(es(refreshInterval=text)) == 1.0
+
+
+def test_more_windows_than_anybody_needs_are_refused():
+    windows = [{"schedule": "0 3 * * *", "duration": "1h"}] * 101
+    with pytest.raises(UnreadableSpec, match="more than 100 entries"):
+        readable(es(syncWindows={"kind": "allow", "windows": windows}))
+
+
+def test_a_refresh_time_at_the_end_of_all_time_is_due_now():
+    one = es(refreshInterval="1h", status={"refreshTime": "9999-12-31T23:59:59Z", "syncedResourceVersion": "1-x"})
+    assert first_due(one, "phase", 300.0, NOW) == NOW

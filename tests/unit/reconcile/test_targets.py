@@ -11,6 +11,7 @@ from eso.api.externalsecret import ExternalSecret
 from eso.api.hashing import data_hash, owner_hash
 from eso.api.meta import CONFIG_MAPS, SECRETS
 from eso.kube.rest import AlreadyExists, Conflict
+from eso.reconcile.externalsecret import targets as targets_module
 from eso.reconcile.externalsecret.decide import Seen
 from eso.reconcile.externalsecret.desired import Create, Delete, Nothing, Patch, decoded, desired
 from eso.reconcile.externalsecret.targets import SourceMissing, TargetRecord, Targets, target_record
@@ -409,3 +410,19 @@ async def test_no_value_stays_in_memory(world: World):
     world.show()
     held = repr((world.targets._verified, world.targets._written, world.cache))
     assert "canary" not in held and encoded({"a": "canary-value"})["a"] not in held
+
+
+async def test_template_sources_are_bounded_together(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(targets_module, "MOST_BYTES", 3_000)
+    for name in ("a", "b"):
+        world.api.put(CONFIG_MAPS, {"metadata": {"name": name, "namespace": "ns"}, "data": {"k": "x" * 2_000}})
+    one = es(target=target(template={"templateFrom": [{"configMap": {"name": name, "items": [{"key": "k"}]}} for name in ("a", "b")]}))
+    with pytest.raises(SourceMissing, match="more than 3000 bytes"):
+        await world.targets.sources(one)
+
+
+async def test_a_doubt_about_a_target_that_nobody_has_any_more_is_forgotten(world: World) -> None:
+    one = es(target=target())
+    world.targets.lost(one)
+    world.targets.released(KEY)
+    assert world.targets._doubtful == set()

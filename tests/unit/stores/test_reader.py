@@ -182,6 +182,7 @@ async def test_what_may_pass_by_itself_is_tried_again(
         pytest.param({}, [NotYet("behind")], NotYet, id="settings that say nothing mean no retries"),
         pytest.param(None, [Denied("no")], Denied, id="a refusal"),
         pytest.param({"retryInterval": "soon"}, [], InvalidConfig, id="settings that cannot be read"),
+        pytest.param({"maxRetries": 10**6, "retryInterval": "0s"}, [NotYet("behind")] * 11, NotYet, id="what was tried ten times again"),
     ],
 )
 async def test_what_is_not_tried_again(settings: dict[str, object] | None, failures: list[EsoError], error: type[EsoError]) -> None:
