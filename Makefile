@@ -55,7 +55,7 @@ demo: setup ## one secret, from OpenBao through a real API server into a Secret;
 	PYTHON=$(PYTHON) $(BIN)/python -m e2e.demo $(if $(KEEP),--keep)
 
 e2e: setup ## the same suite against kind where Docker runs, otherwise against the local control plane
-	PYTHON=$(PYTHON) $(BIN)/pytest e2e/suite
+	PYTHON=$(PYTHON) $(BIN)/pytest --timeout=900 e2e/suite  # kind is made in the time of the first test
 
 bench: setup ## cold sync against a bare writer of the same writes; N=2000 objects
 	PYTHON=$(PYTHON) $(BIN)/python -m e2e.bench.cold $(if $(N),--objects $(N))

@@ -6,9 +6,9 @@ import pytest
 
 from e2e.harness.cluster import Cluster
 from e2e.harness.controlplane import ControlPlane
-from e2e.harness.fixtures import controlplane, kubectl, namespace, openbao, operator, say, shared_operator
+from e2e.harness.fixtures import controlplane, kubectl, namespace, openbao, operator, pytest_collection_finish, say, shared_operator
 
-__all__ = ["cluster", "controlplane", "kubectl", "namespace", "openbao", "operator", "say", "shared_operator"]
+__all__ = ["cluster", "controlplane", "kubectl", "namespace", "openbao", "operator", "pytest_collection_finish", "say", "shared_operator"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -14,16 +14,29 @@ import pytest
 
 from e2e.harness import kind
 from e2e.harness.cluster import Cluster
-from e2e.harness.controlplane import ControlPlane
+from e2e.harness.controlplane import ControlPlane, binaries
 from e2e.harness.openbao import OpenBao
 from e2e.harness.operator import LocalOperator, Operator, PodOperator
 from e2e.harness.say import Say
 
 
-@pytest.fixture(scope="session")
-def say(request: pytest.FixtureRequest) -> Say:
-    """Progress on the terminal although pytest captures output: a first build takes minutes."""
-    capture = request.config.pluginmanager.getplugin("capturemanager")
+def needed(session: pytest.Session) -> set[str]:
+    """The fixtures that the collected tests ask for, directly or not; none when they are only listed."""
+    if session.config.option.collectonly:
+        return set()
+    return {name for item in session.items for name in getattr(item, "fixturenames", ())}
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """A first build takes minutes: before the tests, so that it does not count as the time of one of them."""
+    wanted = needed(session)
+    if "controlplane" in wanted or ("cluster" in wanted and not kind.available()):
+        binaries(teller(session.config))
+
+
+def teller(config: pytest.Config) -> Say:
+    """Prints on the terminal although pytest captures output."""
+    capture = config.pluginmanager.getplugin("capturemanager")
 
     def tell(text: str) -> None:
         if capture is None:
@@ -33,6 +46,11 @@ def say(request: pytest.FixtureRequest) -> Say:
             print(text, flush=True)
 
     return tell
+
+
+@pytest.fixture(scope="session")
+def say(request: pytest.FixtureRequest) -> Say:
+    return teller(request.config)
 
 
 @pytest.fixture(scope="session")
