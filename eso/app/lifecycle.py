@@ -29,6 +29,8 @@ DRAIN_SECONDS = 3.0
 def serve(settings: Settings, environ: Mapping[str, str]) -> int:
     """The controller process, from start to SIGTERM. Returns the exit code; what went wrong is in the log."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold values
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each address that stores name may take a socket
     logging.configure(settings["loglevel"], settings["zap-time-encoding"])
     log = logging.get("setup")
     for text in settings.without_effect():

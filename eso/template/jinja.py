@@ -60,9 +60,11 @@ class Worker:
     def _read(self, size: int, deadline: float) -> bytes:
         assert self.process.stdout is not None
         handle, parts = self.process.stdout.fileno(), bytearray()
+        readable = select.poll()  # select.select knows no descriptor above 1023
+        readable.register(handle, select.POLLIN)
         while len(parts) < size:
             left = deadline - WORLD.monotonic()
-            if left <= 0 or not select.select([handle], [], [], left)[0]:
+            if left <= 0 or not readable.poll(left * 1000):
                 raise TimeoutError
             part = os.read(handle, min(size - len(parts), 1 << 20))
             if not part:

@@ -5,7 +5,10 @@ Neighbours: stores.registry offers it; spec.py has its rules, login.py and clien
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import ssl
+import time
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
@@ -18,6 +21,7 @@ from eso.providers.vault.client import Connection, VaultClient
 from eso.providers.vault.login import Login, log_in
 
 RETRIES: Final = (2, 1.0)
+SHARED_SECONDS: Final = 600.0  # after which the system's authorities are read again
 ROUTE: Final = ("namespace", "headers", "caBundle", "caProvider", "tls")
 
 
@@ -108,12 +112,19 @@ def endpoint(store: StoreView) -> str:
     return f"{host(server)}#{digest.hexdigest()}"
 
 
+@functools.lru_cache(maxsize=32)
+def trusting(ca: bytes | None, _: int) -> ssl.SSLContext:
+    """Shared by logins that trust the same CA and show no certificate: each one costs 20 ms and a megabyte, and stores can be many."""
+    return tls_context(ca_pem=ca)
+
+
 def open_pool(server: str, ca: bytes | None, certificate: bytes | None, key: bytes | None, proxies: Proxies | None) -> Pool:
     """Connections that trust `ca` instead of the system's authorities and show `certificate`."""
     if not server.startswith("https"):
         return Pool(proxies=proxies)
     try:
-        context = tls_context(ca_pem=ca, cert_pem=certificate, key_pem=key)
+        shown = certificate is not None
+        context = tls_context(ca_pem=ca, cert_pem=certificate, key_pem=key) if shown else trusting(ca, int(time.monotonic() // SHARED_SECONDS))
     except TlsError as error:
         raise InvalidConfig(f"error creating vault client: {error}", fix=error.fix) from error
     return Pool(tls=context, proxies=proxies)

@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import resource
+import subprocess
+import sys
 
 import pytest
 
@@ -105,3 +109,34 @@ def test_the_engine_is_chosen_by_the_template_and_never_runs_on_the_loop():
     assert costly(template, {})
     with pytest.raises(ApplyFailed, match="unsupported template engine version: v1"):
         apply(Template(engine_version="v1", data={"a": "b"}), DATA, {}, {}, labels={}, annotations={})
+
+
+def test_a_worker_can_be_read_when_the_process_has_many_files_open(monkeypatch):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
+    workers, opened = Workers(), [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        assert workers.ask(json.dumps({"name": "k", "source": "", "data": {}, "output_bytes": 10}).encode(), 10.0) == {"out": ""}
+    finally:
+        workers.close()
+        for one in opened:
+            os.close(one)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_worker_opens_nothing_once_it_is_ready():
+    """What a template that got out of its sandbox would find: no file, no socket, no process."""
+    script = """
+import os, socket, subprocess, sys
+from eso.template import jinjaworker
+jinjaworker.bound_memory()
+for attempt in (lambda: open("/proc/self/environ"), socket.socket, lambda: os.open("/etc/passwd", os.O_RDONLY), os.pipe):
+    try:
+        attempt()
+    except OSError:
+        continue
+    sys.exit(1)
+"""
+    with open(os.devnull, "wb") as nowhere:
+        found = subprocess.run([sys.executable, "-c", script], stdin=nowhere, stdout=nowhere, stderr=nowhere, check=False)
+    assert found.returncode == 0
