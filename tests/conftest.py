@@ -15,8 +15,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What is quick comes first; and last comes what shares an operator, which sees every namespace: it would take the work of all others."""
 
     def place(item: pytest.Item) -> int:
-        needed = getattr(item, "fixturenames", ())
-        return 2 if "shared_operator" in needed else "controlplane" in needed or item.get_closest_marker("real") is not None
+        needed = {*getattr(item, "fixturenames", ()), *(mark.name for mark in item.iter_markers())}
+        return 2 if "shared_operator" in needed else not needed.isdisjoint({"controlplane", "oracle", "real"})
 
     items.sort(key=place)
 

@@ -6,11 +6,19 @@ from collections.abc import Iterator
 
 import pytest
 
+from e2e.harness.fixtures import needed
+from tests.oracle.build import binary
 from tests.oracle.oracle import Oracle
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--oracle-seed", type=int, default=None, help="seed of the random templates (default: a new one; also ORACLE_SEED)")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """The first build is nobody's test time."""
+    if "oracle" in needed(session):
+        binary()
 
 
 @pytest.fixture(scope="session")
