@@ -333,7 +333,8 @@ class Parser:
         before = self.furthest
         nodes, end = self.items()
         if end.kind != "end":
-            self.furthest = before  # Go words this one where the clause stands
+            if context == "block clause":
+                self.furthest = before  # Go words this one where the clause stands, but that of a definition where the else stands
             self.fail(f"unexpected {end.shown()} in {context}")
         self.add(name, nodes)
         self.scope, self.action_at = outer, outer_at

@@ -3,7 +3,7 @@
     python -m tests.oracle.run --cases 20000 --seed 7
     python -m tests.oracle.run --keep      # found differences are added to vectors.json, with Go's answer
 
-Neighbours: generate.py makes the cases, oracle.py answers and judges, shrink.py makes them small; test_differential.py is the same with a time limit.
+Neighbours: generate.py makes the cases, oracle.py answers and judges, shrink.py makes them small; test_differential.py does it with a pinned seed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ VECTORS = Path(__file__).parent / "vectors.json"
 BATCH = 500
 CASES = 20_000
 LEAST_EACH = 50
-"""Agreeing successes that each function needs in a run of CASES; fewer cases need proportionally fewer."""
+"""Agreeing successes that each function needs in a run of CASES; fewer cases need proportionally fewer, less what chance does to a part."""
 LEAST_SHARE = 0.70
 """Of all cases, how many must render without an error on both sides."""
 MOST_SHRUNK = 10
@@ -85,8 +85,9 @@ class Tally:
 
     @property
     def least(self) -> int:
-        """Successes that each function needs in a run of this size."""
-        return math.floor(LEAST_EACH * min(self.cases / CASES, 1.0))
+        """Successes that each function needs in a run of this size: three standard deviations below the share, which vanish for a whole run."""
+        share = min(self.cases / CASES, 1.0)
+        return max(math.floor(LEAST_EACH * share - 3 * math.sqrt(LEAST_EACH * share * (1 - share))), 0)
 
     def too_rare(self) -> dict[str, int]:
         return {name: self.agreed[name] for name in sorted(FOCUS) if self.agreed[name] < self.least}
@@ -152,14 +153,19 @@ def count(tally: Tally, batch: Sequence[Case], theirs: Sequence[Answer], mine: S
 def judge(tally: Tally, oracle: Oracle, suspects: Iterable[tuple[int, Case, str]]) -> None:
     """Asks again what differed; what is settled and differs is shrunk and kept."""
     for number, each, kind in suspects:
-        calls = words(each)
-        if any(together <= calls for together in SET_ASIDE) or controls_in_yaml(each, calls) or (UNSTABLE & calls and wavers(oracle, each)):
+        if deliberate(each) or (UNSTABLE & words(each) and wavers(oracle, each)):
             tally.set_aside += 1
         elif len(tally.found) >= MOST_SHRUNK:
             tally.more += 1
         else:
             small = shrunk(each, lambda other, kind=kind: still_differs(oracle, other, kind))  # type: ignore[misc]
             tally.found.append(Found(number, kind, small, oracle.answer(small.question), ours(small.question)))
+
+
+def deliberate(each: Case) -> bool:
+    """Whether a difference here is one that we want."""
+    calls = words(each)
+    return any(together <= calls for together in SET_ASIDE) or controls_in_yaml(each, calls)
 
 
 _CONTROLS = re.compile("[\\x7f-\\x9f\\u2028\\u2029\\ufeff\\ufffe\\uffff]|u00[789]|u202[89]|ufeff|x7f|177")
