@@ -33,7 +33,7 @@ types: setup ## mypy --strict
 	$(BIN)/mypy
 
 layers: setup ## import directions
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache  # its cache does not notice every change
 
 check: lint types layers ## lint, types, layers and the desks: no network
 	$(BIN)/pytest tests/unit
