@@ -57,6 +57,11 @@ def identity_gate(digest: str) -> str:
     return f"identity:{digest}"
 
 
+def foreign(closed: GateClosed, endpoint: str) -> bool:
+    """Was it refused at another namespace's gate? That happens to who joins a call of another namespace, and says nothing about their own."""
+    return closed.gate.startswith("endpoint:") and closed.gate != endpoint
+
+
 class Gate:
     """One gate. Only `Gates` touches it."""
 

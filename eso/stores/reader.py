@@ -21,7 +21,7 @@ from eso.runtime.clock import Clock
 from eso.runtime.offload import Offload
 from eso.secretbytes import SecretBytes
 from eso.stores.flight import Flights
-from eso.stores.gate import GateClosed, Gates, identity_gate, typed
+from eso.stores.gate import GateClosed, Gates, foreign, identity_gate, typed
 from eso.stores.resolve import Rules, Store, resolve, usable
 from eso.stores.sessions import Holder, Log, Session, Sessions, endpoint_of, holder, places_of, public_identity, rejected
 
@@ -116,7 +116,16 @@ class Reader:
             self.meter.read(provider, "call")
             return await self._call(store, namespace, ask)
 
-        return await self.flights.fly(key, call, since, lambda: self.meter.read(provider, "flight"))
+        def joined() -> None:
+            self.meter.read(provider, "flight")
+
+        try:
+            return await self.flights.fly(key, call, since, joined)
+        except GateClosed as closed:
+            endpoint = endpoint_of(store, namespace)
+            if not foreign(closed, endpoint):
+                raise
+        return await self.flights.fly((endpoint, key), call, since, joined)
 
     # what a store's own pass asks
 

@@ -22,7 +22,7 @@ from eso.providers.contract import AuthExpired, AuthRejected, Provider, StoreCli
 from eso.runtime.clock import Clock
 from eso.stores.credentials import Credentials, namespace_of
 from eso.stores.flight import Flights
-from eso.stores.gate import Gates, endpoint_gate, identity_gate
+from eso.stores.gate import GateClosed, Gates, endpoint_gate, foreign, identity_gate
 from eso.stores.resolve import Store
 
 SWEEP: Final = 1.0  # seconds between two looks at all sessions
@@ -206,7 +206,18 @@ class Sessions:
         if session is not None and (session.ends is None or self.clock.monotonic() < session.ends):
             session.orphaned = None
             return session
-        return await self.flights.fly(("open", digest), lambda: self._open(store, namespace, credentials, digest))
+        return await self._opened(store, namespace, credentials, digest)
+
+    async def _opened(self, store: Store, namespace: str, credentials: Credentials, digest: str) -> Session:
+        """Whoever needs the same login waits for one of them, across namespaces as long as the gates of all are open."""
+        key = ("open", digest)
+        try:
+            return await self.flights.fly(key, lambda: self._open(store, namespace, credentials, digest))
+        except GateClosed as closed:
+            endpoint = endpoint_of(store, namespace)
+            if not foreign(closed, endpoint):
+                raise
+        return await self.flights.fly((endpoint, key), lambda: self._open(store, namespace, credentials, digest))
 
     async def _open(self, store: Store, namespace: str, credentials: Credentials, digest: str) -> Session:
         async with self.gates.call(endpoint_of(store, namespace), identity_gate(digest), proof=False):
@@ -233,7 +244,7 @@ class Sessions:
             return
         if session.client is not expired:
             return
-        await self.flights.fly(("open", digest), lambda: self._open(store, namespace, credentials, digest))
+        await self._opened(store, namespace, credentials, digest)
 
     # in the background
 

@@ -258,6 +258,22 @@ async def test_a_consumer_of_a_cluster_store_closes_neither_its_validation_nor_a
         assert await read(world, "team-a", CLUSTER) == b"hunter2"
 
 
+async def test_who_joined_a_call_that_ended_at_another_namespaces_gate_makes_its_own() -> None:
+    async with running(World(in_flight=1)) as world:
+        world.add(store(namespace="", block={"token": {"name": "token", "key": "token", "namespace": "team-a"}}))
+        await read(world, "team-a", CLUSTER)
+        await read(world, "team-b", CLUSTER)
+        world.backend.hold, world.backend.failures = asyncio.Event(), [Throttled("the quota of team-a")]
+        tasks = []
+        for namespace, key in (("team-a", "other"), ("team-a", "db"), ("team-b", "db")):  # the second waits for a place, the third joins it
+            tasks.append(asyncio.ensure_future(read(world, namespace, CLUSTER, key)))
+            await settle()
+        world.backend.hold.set()
+        await asyncio.wait(tasks)
+        assert [type(task.exception()) for task in tasks] == [GateClosed, GateClosed, type(None)]
+        assert tasks[2].result() == b"hunter2"
+
+
 async def test_validation_goes_through_the_same_gates() -> None:
     async with running(World()) as world:
         await read(world)
