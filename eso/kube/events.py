@@ -7,7 +7,7 @@ reads the same: repeats within ten minutes bump a count, many different texts ar
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Generic, NoReturn, TypeVar
@@ -24,6 +24,7 @@ SIMILAR: Final = 10  # different texts within the window before they are combine
 BURST, REFILL = 25.0, 1.0 / 300.0  # Events of one object: at once, and per second
 REMEMBERED: Final = 4096  # of each kind of key
 WAITING: Final = 4096  # Events that may wait to be written
+SHARE: Final = 1024  # of them from one namespace
 TRIES: Final = 3
 PAUSE: Final = 5.0  # seconds, when the API server cannot take Events
 MAX_MESSAGE: Final = 4096  # characters
@@ -128,6 +129,7 @@ class Recorder:
     def __init__(self, rest: Rest, *, clock: Clock | None = None, log: Any = None) -> None:
         self._rest, self._clock, self._log = rest, clock or SystemClock(), log
         self._waiting: OrderedDict[_Same, _Waiting] = OrderedDict()
+        self._waiting_of: Counter[str] = Counter()  # by namespace
         self._news = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -147,9 +149,10 @@ class Recorder:
         if waiting is not None:
             waiting.count, waiting.last, waiting.message, waiting.next_attempt = waiting.count + 1, now, message, next_attempt
             return
-        if len(self._waiting) >= WAITING or not self._affordable(similar):
+        if len(self._waiting) >= WAITING or self._waiting_of[similar.namespace] >= SHARE or not self._affordable(similar):
             self.dropped += 1
             return
+        self._waiting_of[similar.namespace] += 1
         self._waiting[same] = _Waiting(similar, message, meta.resource_version, now, now, next_attempt)
         self._idle.clear()
         self._news.set()
@@ -160,6 +163,9 @@ class Recorder:
             while self._waiting:
                 same, waiting = next(iter(self._waiting.items()))
                 del self._waiting[same]
+                self._waiting_of[same.similar.namespace] -= 1
+                if not self._waiting_of[same.similar.namespace]:
+                    del self._waiting_of[same.similar.namespace]
                 self._in_hand = 1
                 done = await self._write(same, waiting)
                 self._in_hand = 0
@@ -205,6 +211,8 @@ class Recorder:
         newer = self._waiting.get(same)
         if newer is not None:
             waiting.count, waiting.last, waiting.message = waiting.count + newer.count, newer.last, newer.message
+        else:
+            self._waiting_of[same.similar.namespace] += 1
         self._waiting[same] = waiting
         self._waiting.move_to_end(same, last=False)
 

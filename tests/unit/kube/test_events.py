@@ -285,3 +285,19 @@ async def test_the_next_attempt_is_an_annotation_and_no_new_event(api):
         await it.recorder.drain(5)
         [event] = api.all(EVENTS)
     assert not event["metadata"].get("annotations")
+
+
+async def test_a_namespace_that_has_much_to_tell_leaves_room_for_the_others(api, monkeypatch):
+    monkeypatch.setattr(e, "SHARE", 3)
+    it = Telling(api)
+    for n in range(10):
+        it.emit(meta=ObjectMeta(namespace="loud", name=f"es-{n}", uid=f"uid-{n}"))
+    it.emit(meta=ObjectMeta(namespace="quiet", name="es", uid="uid"))
+    assert it.recorder.dropped == 7
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(it.recorder.run())
+        await it.recorder.drain(5)
+        task.cancel()
+    assert sorted(one["involvedObject"]["namespace"] for one in api.all(EVENTS)) == ["loud", "loud", "loud", "quiet"]
+    assert it.recorder._waiting_of == {}
+    await it.rest.access.close()
