@@ -132,13 +132,14 @@ class Block:
             )
         self.engine = engine
         self.data = data
+        self.left = terms.limits.output_bytes
         self.terms = Terms(terms.left, terms.right, terms.limits.together(WORLD))  # a thousand values may not take a thousand times as long
 
     def value(self, key: str, text: str, *, secret: bool = False) -> bytes:
         """One value template; `secret`: its text is not to be remembered. Raises ApplyFailed."""
         try:
             terms = self.terms
-            return self.engine(text, self.data, name=key, left=terms.left, right=terms.right, keep=not secret, limits=terms.limits)
+            out = self.engine(text, self.data, name=key, left=terms.left, right=terms.right, keep=not secret, limits=terms.limits)
         except TemplateError as error:
             # Some functions quote their argument when they fail: a value has no place in an Event. Shorter ones could be words of the message.
             # A text that comes from a Secret is quoted word by word in what the parser says.
@@ -146,6 +147,10 @@ class Block:
             told = without(str(error), [value for value in (*self.data.values(), *words) if len(value) >= TELLING])
             text = f"unable to execute template at key {key}: unable to {error.verb} template at key {key}: {told}"
             raise ApplyFailed(text, fix=error.fix, bounds=error.phase == "bounds") from None
+        self.left -= len(out)
+        if self.left < 0:
+            raise ApplyFailed(f"the templates exceed the limit of {self.terms.limits.output_bytes} bytes of output", bounds=True)
+        return out
 
     def text(self, text: str, *, label: str = "", secret: bool = False) -> bytes:
         """A text of scope KeysAndValues, rendered once. It is its own name, unless a `label` stands in for it."""

@@ -19,6 +19,7 @@ from eso.errors import EsoError, Terminal
 from eso.template.apply import DEFAULT_TERMS, Sources, Terms, apply
 
 Json = dict[str, Any]
+MAX_SECRET = 1 << 20  # bytes of all values, as the API server counts them
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,10 @@ Change = Create | Patch | Nothing | Delete
 
 class TemplateFailed(EsoError):
     """Rendering failed: `could not update secret`."""
+
+
+class TooLong(EsoError):
+    """More than a Secret takes: the API server's own words."""
 
 
 class Owned(Terminal):
@@ -150,6 +155,10 @@ def mutate(es: ExternalSecret, live: Json, data: Mapping[str, bytes], sources: S
         values, labels, annotations = parts.data, parts.labels, parts.annotations
         if parts.type:
             wanted["type"] = parts.type
+    if sum(map(len, values.values())) > MAX_SECRET:  # hashing and sending it would be work for nothing
+        raise TooLong(
+            f'Secret "{es.target_name}" is invalid: data: Too long: may not be more than {MAX_SECRET} bytes', fix="read less, or use several ExternalSecrets"
+        )
     meta["ownerReferences"] = owners(es, meta)
     if es.spec.target.creation_policy == "Owner":
         labels[wellknown.LABEL_CREATED_BY] = owner_hash(es.metadata.namespace, es.metadata.name)

@@ -499,3 +499,13 @@ def test_values_do_not_show_in_a_change():
     patch = desired(es(target=target("Owner")), live, {"a": b"canary-value"}, {})
     for text in (repr(change), repr(patch)):
         assert "canary-value" not in text and encoded({"a": "canary-value"})["a"] not in text
+
+
+@pytest.mark.parametrize(("size", "fits"), [(1 << 20, True), ((1 << 20) + 1, False)])
+def test_more_than_a_secret_takes_is_refused_before_it_is_hashed_and_sent(size: int, fits: bool) -> None:
+    data = {"a": b"x" * (size - 1), "b": b"y"}
+    if fits:
+        assert isinstance(desired(es(target=target()), None, data, {}), Create)
+    else:
+        with pytest.raises(EsoError, match='Secret "test-secret" is invalid: data: Too long: may not be more than 1048576 bytes'):
+            desired(es(target=target()), None, data, {})

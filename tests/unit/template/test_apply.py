@@ -303,3 +303,11 @@ def test_the_time_begins_with_the_object() -> None:
     world = World(lambda: 0, lambda: next(moments), bytes)
     first = Limits(seconds=10.0).together(world)
     assert (first.until, first.together(world).until) == (110.0, 110.0)
+
+
+def test_all_values_of_one_object_share_the_output_of_one_rendering() -> None:
+    block = template(data={f"k{n}": "0123456789" for n in range(11)})
+    with pytest.raises(ApplyFailed, match="exceed the limit of 100 bytes of output") as refused:
+        applied(block, terms=Terms(limits=Limits(output_bytes=100)))
+    assert out_of_bounds(refused.value)
+    assert len(applied(block, terms=Terms(limits=Limits(output_bytes=110))).data) == 11
