@@ -22,6 +22,7 @@ from eso.runtime.clock import Clock, SystemClock
 Key = tuple[str, str]
 
 YIELD_EVERY: Final = 64  # events between two turns of the loop for others
+YIELD_BYTES: Final = 256 << 10  # and bytes: an object may have more than a megabyte
 WATCH_SECONDS: Final = (240, 300)  # how long the server may keep one stream open; drawn anew each time, so that watches do not end together
 SILENCE: Final = 30.0  # seconds after that without a byte: the stream is broken
 HEALTHY: Final = 5.0  # seconds: a stream that lived so long, or brought an event, clears the failures
@@ -149,7 +150,7 @@ class Watch:
 
     async def _list(self) -> None:
         self._sink.list_began()
-        version, seen = "", 0
+        version, seen, weight = "", 0, 0
         pages = self._rest.list_pages(
             self._resource,
             self._namespace,
@@ -171,8 +172,9 @@ class Watch:
                 except msgspec.MsgspecError as error:
                     raise Unreachable(f"the list of {self._resource.plural} holds something that is no object") from error
                 self._sink.listed((meta.namespace, meta.name), meta.resourceVersion, raw)
-                seen += 1
-                if seen % YIELD_EVERY == 0:
+                seen, weight = seen + 1, weight + memoryview(raw).nbytes
+                if seen % YIELD_EVERY == 0 or weight >= YIELD_BYTES:
+                    weight = 0
                     await asyncio.sleep(0)
         await self._sink.list_ended()
         self._signal(Listed(version))
@@ -189,15 +191,16 @@ class Watch:
             seconds=int(low + (high - low) * self._jitter()),
             silence=SILENCE,
         )
-        seen = 0
+        seen = weight = 0
         async with stream as chunks:
             self._heard = self._opened = self._clock.monotonic()
             self._tell(None)
             async for line in lines(chunks):
                 self._heard = self._clock.monotonic()
                 self._take(line)
-                seen += 1
-                if seen % YIELD_EVERY == 0:
+                seen, weight = seen + 1, weight + len(line)
+                if seen % YIELD_EVERY == 0 or weight >= YIELD_BYTES:
+                    weight = 0
                     await asyncio.sleep(0)
         if self.state == Watching(version):
             await self._check_place(version)

@@ -81,8 +81,10 @@ class ReverseIndex:
     def drop(self, key: Key) -> None:
         self.put(key, ())
 
-    def keys(self, token: Token) -> tuple[Key, ...]:
-        return tuple(sorted(self._keys.get(token, ())))
+    def keys(self, token: Token, within: str = "") -> tuple[Key, ...]:
+        """`within`: only those of one namespace."""
+        found = self._keys.get(token, ())
+        return tuple(sorted(key for key in found if key[0] == within) if within else sorted(found))
 
     def __contains__(self, token: Token) -> bool:
         return token in self._keys
@@ -121,9 +123,8 @@ class Triggers:
 
     def depended(self, kind: str, namespace: str, name: str, reason: str, within: str = "") -> None:
         """Something that is read changed: whoever depends on it reads again, newer than this moment. `within`: only objects of that namespace."""
-        for key in self.index.keys((kind, namespace, name)):
-            if within in ("", key[0]):
-                self._add(key, self._lane(key, Lane.EVENT), reason, self._now())
+        for key in self.index.keys((kind, namespace, name), within):
+            self._add(key, self._lane(key, Lane.EVENT), reason, self._now())
 
     def store(self, old: SecretStore | None, new: SecretStore) -> None:
         """Edited: everybody reads again. Turned Ready: only those that wait for it. A store that goes away wakes nobody: nothing can be read."""

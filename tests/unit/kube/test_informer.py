@@ -499,6 +499,39 @@ async def test_others_get_their_turn_while_many_events_arrive(api):
     assert len(set(seen)) >= 300 // w.YIELD_EVERY
 
 
+async def test_large_objects_give_the_others_their_turn_sooner():
+    """Each one takes milliseconds to read: sixty-four of them in a row would be a stall."""
+    big = json.dumps(
+        {"type": "ADDED", "object": {"metadata": {"name": "x", "namespace": "a", "resourceVersion": "1", "annotations": {"a": "x" * 300_000}}}}
+    ).encode()
+    turns, seen = 0, list[int]()
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    class Stream:
+        @contextlib.asynccontextmanager
+        async def watch(self, *_: object, **__: object):
+            async def chunks():
+                yield (big + b"\n") * 10
+
+            yield chunks()
+
+    class Count:
+        def changed(self, *_: object) -> None:
+            seen.append(turns)
+
+    watch = w.Watch(Stream(), SECRETS, Count())  # type: ignore[arg-type]  # all that one stream needs
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(other())
+        await watch._watch("0")
+        task.cancel()
+    assert len(set(seen)) == 10
+
+
 class Enough(Exception):
     pass
 
