@@ -106,8 +106,16 @@ def _merged(budget: Budget, target: Dict | None, sources: tuple[Dict | None, ...
             budget.spend(1 + len(outof))
             for key, value in list(outof.items()):
                 mine = into.get(key)
+                if type(into) is not dict and type(into) is not type(outof) and (isinstance(value, list) or overwrite or (not mine and value is not None)):
+                    raise FunctionError(
+                        f"reflect.Value.SetMapIndex: value of type interface {{}} is not assignable to type {type_name(into).partition(']')[2]}"
+                    )
                 # An empty dict that can be filled is filled, and so keeps nil values out; one that stays empty gives way.
-                if type(mine) is dict and isinstance(value, dict) and (mine or (value if overwrite else any(inner is not None for inner in value.values()))):
+                if (
+                    isinstance(mine, dict)
+                    and isinstance(value, dict)
+                    and (mine or (value if overwrite else any(inner is not None for inner in value.values())))
+                ):
                     pending.append((mine, value, depth + 1))
                 elif overwrite or (not mine and value is not None):
                     budget.check_size(2 * ELEMENT)

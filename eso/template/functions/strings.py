@@ -10,7 +10,7 @@ from eso.template import gofmt
 from eso.template.bounds import Budget
 from eso.template.functions import casing, common
 from eso.template.functions.common import ELEMENT
-from eso.template.values import FunctionError, Param, StringList, StringMap, Table, Value
+from eso.template.values import FunctionError, NilStringList, Param, StringList, StringMap, Table, Value
 
 TABLE = Table()
 ANY, INT, STRING = Param.ANY, Param.INT, Param.STRING
@@ -329,8 +329,7 @@ def to_string(budget: Budget, value: Value) -> bytes:
 
 @TABLE.function("toStrings", params=(ANY,), budget=True)
 def to_strings(budget: Budget, value: Value) -> StringList:
-    made = StringList(common.texts(budget, value))
-    return made
+    return value if isinstance(value, NilStringList) else StringList(common.texts(budget, value))
 
 
 @TABLE.function("join", params=(STRING, ANY), budget=True)
@@ -361,8 +360,9 @@ def split_list(budget: Budget, separator: bytes, text: bytes) -> StringList:
 def sort_alpha(budget: Budget, value: Value) -> StringList:
     if not isinstance(value, list):
         return StringList([common.text(budget, value)])
-    made = common.texts(budget, value)
-    return StringList(sorted(made))
+    if isinstance(value, NilStringList):
+        return value
+    return StringList(sorted(common.texts(budget, value)))
 
 
 # --- chance ------------------------------------------------------------------------------------------------------------------------------
