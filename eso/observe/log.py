@@ -175,6 +175,8 @@ class _Bridge(logging.Handler):
     """The libraries' own log lines, in our form."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        if sys.is_finalizing():
+            return  # nothing can be imported any more, and nobody reads it
         # The event loop prints the exception of a forgotten task, message and all, below its first line.
         text = record.getMessage().split("\n", 1)[0]
         method = "error" if record.levelno >= logging.ERROR else "warning" if record.levelno >= logging.WARNING else "info"
