@@ -383,8 +383,31 @@ UNSTABLE = frozenset(
 """Functions that can give another result the next time, when a mistake or a cut lets the clock, chance or Go's map order show."""
 
 GROWN = frozenset(
-    "append push mustAppend mustPush prepend mustPrepend concat uniq mustUniq without mustWithout compact mustCompact pluck keys until untilStep regexFindAll"
-    " mustRegexFindAll regexSplit mustRegexSplit chunk mustChunk".split()
+    [
+        "append",
+        "push",
+        "mustAppend",
+        "mustPush",
+        "prepend",
+        "mustPrepend",
+        "concat",
+        "uniq",
+        "mustUniq",
+        "without",
+        "mustWithout",
+        "compact",
+        "mustCompact",
+        "pluck",
+        "keys",
+        "until",
+        "untilStep",
+        "regexFindAll",
+        "mustRegexFindAll",
+        "regexSplit",
+        "mustRegexSplit",
+        "chunk",
+        "mustChunk",
+    ]
 )
 """Functions whose lists have room behind their end in Go."""
 
