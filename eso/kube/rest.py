@@ -210,19 +210,6 @@ class Rest:
             if not token:
                 return
 
-    async def list_all(
-        self, resource: Resource, namespace: str = "", *, label_selector: str = "", field_selector: str = "", metadata_only: bool = False
-    ) -> list[bytes]:
-        """All pages at once, started again (a few times) when the list went stale while it was read."""
-        for attempt in range(TRIES):
-            try:
-                pages = self.list_pages(resource, namespace, label_selector=label_selector, field_selector=field_selector, metadata_only=metadata_only)
-                return [page async for page in pages]
-            except Gone:
-                if attempt == TRIES - 1:
-                    raise
-        raise AssertionError("unreachable")
-
     async def read(self, url_path: str) -> bytes:
         """GET of a path that is no object: discovery, `/version`. Raises ApiError."""
         return await self._send("GET", url_path)
