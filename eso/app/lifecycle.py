@@ -19,9 +19,11 @@ from eso.app.wiring import Operator
 from eso.errors import EsoError
 from eso.kube.config import connect
 from eso.kube.informer import Informer
+from eso.net.http import Proxies
 from eso.observe import log as logging
 from eso.observe.health import serving
 from eso.runtime.clock import SystemClock
+from eso.stores.registry import Registry
 
 DRAIN_SECONDS = 3.0
 
@@ -52,7 +54,7 @@ async def until_told(settings: Settings, environ: Mapping[str, str]) -> None:
         loop.add_signal_handler(name, stop.set)
     access = await connect(environ, log=logging.get("kube"))
     try:
-        await run(Operator(settings, access, SystemClock(), logging.get("controllers")), stop)
+        await run(Operator(settings, access, SystemClock(), logging.get("controllers"), registry=Registry(proxies=Proxies.from_environ(environ))), stop)
     finally:
         await access.close()
 

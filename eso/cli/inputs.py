@@ -25,6 +25,7 @@ from eso.errors import EsoError
 from eso.gocompat import regexp
 from eso.kube.config import connect
 from eso.kube.rest import Rest
+from eso.net.http import Proxies
 from eso.providers.contract import Find, Malformed, NotFound, RemoteRef
 from eso.reconcile.externalsecret.assemble import assemble
 from eso.reconcile.externalsecret.gather import Reads, gather
@@ -224,7 +225,7 @@ async def _from_cluster(arguments: argparse.Namespace, environ: Mapping[str, str
             remote = FileReads(mapping(arguments.remote), arguments.remote) if arguments.remote else None
             data = await fetched(es, remote) if remote else file_data(arguments, es)
             return Given(es, data, sources, live)
-        reader = Reader(await rules(rest, es), rest, Gates(SystemClock()), SystemClock())
+        reader = Reader(await rules(rest, es, Proxies.from_environ(environ)), rest, Gates(SystemClock()), SystemClock())
         try:
             return Given(es, await fetched(es, reader), sources, live)
         finally:
@@ -233,7 +234,7 @@ async def _from_cluster(arguments: argparse.Namespace, environ: Mapping[str, str
         await access.close()
 
 
-async def rules(rest: Rest, es: ExternalSecret) -> Rules:
+async def rules(rest: Rest, es: ExternalSecret, proxies: Proxies) -> Rules:
     """The stores that the ExternalSecret names, read once; whether they are Ready does not matter to a person who asks."""
     namespace = es.metadata.namespace
     stores: dict[tuple[str, str, str], SecretStore] = {}
@@ -245,7 +246,7 @@ async def rules(rest: Rest, es: ExternalSecret) -> Rules:
             stores[resource.kind, where, ref.name] = store
     raw = await rest.get(NAMESPACES, "", namespace) if any(s.spec.conditions for s in stores.values()) else None
     labels: Mapping[str, str] | None = orjson.loads(raw)["metadata"].get("labels") or {} if raw is not None else None
-    return Rules(lambda kind, where, name: stores.get((kind, where, name)), lambda _: labels, Registry(), flood_gate=False)
+    return Rules(lambda kind, where, name: stores.get((kind, where, name)), lambda _: labels, Registry(proxies=proxies), flood_gate=False)
 
 
 def templated(arguments: argparse.Namespace) -> tuple[Template, dict[str, bytes], Sources]:

@@ -27,11 +27,13 @@ class Unsupported(Terminal):
 class Registry:
     """The providers of this process, each made once. `table`: as PROVIDERS; tests bring their own.
 
+    `proxies` (a net.http.Proxies): how backends are reached, if not directly.
+
     `resolved` is resolve.py's: kind, namespace and name of a store → what was made of its record last. `forget` when a store is gone.
     """
 
-    def __init__(self, table: Mapping[str, tuple[str, str]] = PROVIDERS, ready: Mapping[str, Provider] | None = None) -> None:
-        self._table, self._made = table, dict(ready or {})
+    def __init__(self, table: Mapping[str, tuple[str, str]] = PROVIDERS, ready: Mapping[str, Provider] | None = None, proxies: object = None) -> None:
+        self._table, self._made, self._proxies = table, dict(ready or {}), proxies
         self.resolved: dict[tuple[str, str, str], Any] = {}
 
     def forget(self, kind: str, namespace: str, name: str) -> None:
@@ -48,6 +50,6 @@ class Registry:
                 text = f"failed to find registered store backend for type: {key}, name: {store_name}"
                 raise Unsupported(text, fix=f"this version has no provider {key}")
             module, attribute = self._table[key]
-            made: Provider = getattr(import_module(module), attribute)()
+            made: Provider = getattr(import_module(module), attribute)(proxies=self._proxies)
             self._made[key] = made
         return self._made[key]

@@ -31,7 +31,8 @@ class FakeProvider:
     maintained: ClassVar[bool] = False
     retries: ClassVar[tuple[int, float]] = (0, 0.0)
 
-    def __init__(self) -> None:
+    def __init__(self, proxies: object = None) -> None:
+        """It calls nobody: `proxies` is there because every provider is made the same way."""
         # What was pushed, per store: the reference shares it between equally named stores of all namespaces.
         self._pushed: dict[tuple[str, str, str], dict[str, Entry]] = {}
 

@@ -434,6 +434,8 @@ class _Reading:
         if self.rest.startswith("GMT"):
             length = 3 + _signed_hours(self.rest[3:])
         elif self.rest[:1] in ("+", "-"):
+            if len(self.rest) < 3:
+                raise _Bad
             length = _signed_hours(self.rest)
         else:
             length = found.end() if (found := _ZONE.match(self.rest)) else 0

@@ -151,24 +151,42 @@ class _Loading:
         self.budget = budget
         self.stack: list[_Open] = []
         self.anchors: dict[str, Tree] = {}
+        self.names: set[str | None] = set()
         self.result: Tree = None
 
     def load(self, text: str) -> Tree:
         try:
             parser = CSafeLoader(io.StringIO(text))
             try:
-                for event in _events(parser):
-                    self.budget.spend()
-                    if isinstance(event, DocumentEndEvent | StreamEndEvent):
-                        break
-                    self._take(event)
+                failure = self._take_all(parser)
             finally:
                 parser.dispose()
         except yaml.MarkedYAMLError as error:
             raise YamlError(_go_text(error)) from None
         except yaml.YAMLError:
             raise YamlError("yaml: control characters are not allowed") from None
+        if failure is not None:
+            raise failure
         return self.result
+
+    def _take_all(self, parser: CSafeLoader) -> YamlError | None:
+        """The first document's events; what is wrong with its values is told only if its syntax is right to the end."""
+        failure: YamlError | None = None
+        for event in _events(parser):
+            self.budget.spend()
+            if isinstance(event, DocumentEndEvent | StreamEndEvent):
+                break
+            anchor = getattr(event, "anchor", None)
+            if not isinstance(event, AliasEvent):
+                self.names.add(anchor)
+            elif anchor not in self.names:
+                raise YamlError(f"yaml: unknown anchor '{anchor}' referenced")
+            if failure is None:
+                try:
+                    self._take(event)
+                except YamlError as error:
+                    failure = error
+        return failure
 
     def _take(self, event: Event) -> None:
         if isinstance(event, ScalarEvent):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from eso.api.secretstore import SecretStore, decode_secret_store
+from eso.net.http import Proxies
 from eso.stores.registry import Registry
 from eso.stores.resolve import usable
 
@@ -32,3 +33,11 @@ def test_a_store_that_is_gone_is_forgotten():
     usable(store(), registry)
     registry.forget("SecretStore", "ns", "s")
     assert registry.resolved == {}
+
+
+def test_providers_are_made_with_the_proxies_of_the_process():
+    proxies = Proxies.from_environ({"HTTPS_PROXY": "http://proxy:3128"})
+    registry = Registry(proxies=proxies)
+    assert registry.provider("vault", "s").proxies is proxies
+    assert registry.provider("openBao", "s").proxies is proxies
+    assert registry.provider("fake", "s").name == "fake"
