@@ -165,7 +165,12 @@ def judge(tally: Tally, oracle: Oracle, suspects: Iterable[tuple[int, Case, str]
 def deliberate(each: Case) -> bool:
     """Whether a difference here is one that we want."""
     calls = words(each)
-    return any(together <= calls for together in SET_ASIDE) or controls_in_yaml(each, calls) or odd_tags_in_yaml(each, calls) or behind_the_end(each, calls)
+    return (
+        any(together <= calls for together in SET_ASIDE)
+        or controls_in_yaml(each, calls)
+        or odd_tags_or_keys_in_yaml(each, calls)
+        or behind_the_end(each, calls)
+    )
 
 
 _CONTROLS = re.compile("[\\x7f-\\x9f\\u2028\\u2029\\ufeff\\ufffe\\uffff]|u00[789]|u202[89]|ufeff|x7f|177")
@@ -181,8 +186,10 @@ def controls_in_yaml(each: Case, calls: set[str]) -> bool:
 _ODD_TAG = re.compile(r"!\S*[\[\]{},]")
 
 
-def odd_tags_in_yaml(each: Case, calls: set[str]) -> bool:
-    """A bracket or comma in a tag ends it with an error in libyaml; Go takes it for a part of the tag."""
+def odd_tags_or_keys_in_yaml(each: Case, calls: set[str]) -> bool:
+    """A bracket or comma in a tag ends it with an error in libyaml; Go takes it for a part of the tag. Go also quotes a key that cannot be one."""
+    if b"invalid map key" in (ours(each.question).out or b""):
+        return True
     return "fromYaml" in calls and any(_ODD_TAG.search(text.decode("utf-8", "replace")) for text in (each.tree.source(), *each.data.values()))
 
 
