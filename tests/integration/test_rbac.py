@@ -15,6 +15,7 @@ from e2e.harness.objects import allow_namespace, cluster_secret_store, external_
 from e2e.harness.openbao import OpenBao
 from e2e.harness.operator import LocalOperator
 from e2e.harness.waiting import eventually
+from tests.harness.inprocess import SYSTEM
 
 pytestmark = pytest.mark.real
 
@@ -50,6 +51,7 @@ class Life:
 def lived(controlplane: ControlPlane, openbao: OpenBao, namespace: str) -> Iterator[Life]:
     """What an operator asked for from its start on, after one of everything happened in `namespace`."""
     plane, since = controlplane, controlplane.audit.mark()
+    plane.api.delete("leases", SYSTEM, "external-secrets-controller")  # whoever led before may have left one
     with LocalOperator(plane, name=namespace) as operator:
         live_one_of_everything(plane, openbao, namespace)
         yield Life(operator.user, since)
