@@ -26,7 +26,7 @@ from eso.reconcile.externalsecret.gather import Reads, gather
 from eso.reconcile.externalsecret.generic import GenericTargets
 from eso.reconcile.externalsecret.manifest import ManifestFailed, desired_manifest, refuse
 from eso.reconcile.externalsecret.readplan import primary_key, read_plan, stores_of
-from eso.reconcile.externalsecret.refresh import Synced, come_back, first_due, interval_seconds, readable, slot
+from eso.reconcile.externalsecret.refresh import Synced, come_back, first_due, interval_seconds, polls, readable, slot
 from eso.reconcile.externalsecret.report import Event, Report, Told, failed, new_status, parked, seen_status, succeeded, words
 from eso.reconcile.externalsecret.targets import Key, Targets
 from eso.reconcile.externalsecret.triggers import TARGET_CHANGED
@@ -181,7 +181,7 @@ class ReconcileExternalSecret:
         key = (es.metadata.namespace, es.metadata.name)
         if key in self._parked:
             self._parked.discard(key)
-            if synced.due is not None and (slots := int((now - synced.due).total_seconds() // interval_seconds(es))) > 0:
+            if synced.due is not None and polls(es) and (slots := int((now - synced.due).total_seconds() // interval_seconds(es))) > 0:
                 self.meter.missed(key, slots)
 
     async def look(self, es: ExternalSecret) -> Seen | None:

@@ -331,6 +331,18 @@ async def test_a_closed_gate_parks(world: World):
     assert len(world.events) == 1
 
 
+@pytest.mark.parametrize(("interval", "slots"), [("1m", 1), ("0", 0)], ids=["each missed slot counts", "who was told not to poll misses none"])
+async def test_slots_that_a_closed_gate_cost_are_counted_when_the_key_comes_back(world: World, interval: str, slots: int):
+    world.put(refreshInterval="1m")
+    await world.run()
+    world.backend.value = GateClosed("the backend is down", "endpoint:x", 7)
+    assert isinstance(await world.run(NOW + timedelta(minutes=1)), Parked)
+    world.backend.value = b"value"
+    world.api.edit(EXTERNAL_SECRETS, *ES, {"spec": {"refreshInterval": interval}})
+    await world.run(NOW + timedelta(minutes=2, seconds=30))
+    assert (world.meter.count("missed") > 0) is (slots > 0)
+
+
 async def test_an_unreadable_member_is_named_and_needs_an_edit(world: World):
     world.put(refreshInterval="soon")
     assert isinstance(await world.run(), Fatal)
