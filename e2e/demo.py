@@ -1,6 +1,8 @@
-"""`python -m e2e.demo`: one secret, from OpenBao through a real API server into a Secret, and what happens to it afterwards.
+"""`python -m e2e.demo`: one secret, from OpenBao through a real API server into a Secret, and what happens to it
+afterwards.
 
-Neighbours: harness/ starts the parts, examples/vault-kubernetes-auth is what gets applied. Exit codes: 0 all shown, 1 a step failed,
+Neighbours: harness/ starts the parts, examples/vault-kubernetes-auth is what gets applied. Exit codes: 0 all shown, 1 a
+step failed,
 2 wrong arguments, 3 a part could not be started, 130 interrupted.
 """
 
@@ -95,7 +97,13 @@ class Demo:
             return plane.secret(NAMESPACE, NAME) is None
 
         plane.apply(self.example("namespace"))
-        self.step("synced", f"SecretStore and ExternalSecret applied: Secret {NAMESPACE}/{NAME} appears", self.apply_example, password("first"), 30)
+        self.step(
+            "synced",
+            f"SecretStore and ExternalSecret applied: Secret {NAMESPACE}/{NAME} appears",
+            self.apply_example,
+            password("first"),
+            30,
+        )
         plane.wait_ready("externalsecrets", NAMESPACE, NAME, 10)
         self.step("rotated", "new password written to OpenBao: followed", rotate, password("second"), 30)
         self.step("drift", "Secret edited with kubectl: put back", self.spoil, password("second"), 30)
@@ -108,7 +116,15 @@ class Demo:
             hint="the collector learns of new kinds every 30 s",
         )
 
-    def step(self, word: str, text: str, act: Callable[[], object], check: Callable[[], bool], within_seconds: float, hint: str = "") -> None:
+    def step(
+        self,
+        word: str,
+        text: str,
+        act: Callable[[], object],
+        check: Callable[[], bool],
+        within_seconds: float,
+        hint: str = "",
+    ) -> None:
         with self.tell.step(text) as took:
             if hint:
                 self.tell.note(hint)
@@ -128,13 +144,17 @@ class Demo:
     def spoil(self) -> None:
         assert self.plane is not None
         value = base64.b64encode(b"tampered").decode()
-        self.plane.kubectl("-n", NAMESPACE, "patch", "secret", NAME, "--type=merge", "-p", json.dumps({"data": {"password": value}}))
+        self.plane.kubectl(
+            "-n", NAMESPACE, "patch", "secret", NAME, "--type=merge", "-p", json.dumps({"data": {"password": value}})
+        )
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
     def summary(self) -> None:
         self.tell.head("What happened, and how long it took")
-        self.tell.table([("", "what", "seconds"), *((word, text, f"{seconds:.2f}") for word, text, seconds in self.rows)])
+        self.tell.table(
+            [("", "what", "seconds"), *((word, text, f"{seconds:.2f}") for word, text, seconds in self.rows)]
+        )
         self.tell.line()
 
     def failure(self, error: BaseException) -> None:
@@ -145,7 +165,9 @@ class Demo:
             self.tell.head(f"Last lines of the log of {child.name}")
             self.tell.line(child.tail(20) or "  (empty)")
         self.tell.line()
-        self.tell.line(f"  logs: {self.folder} (operator: controlplane/operator/operator.log; API server: controlplane/logs, controlplane/audit.log)")
+        self.tell.line(
+            f"  logs: {self.folder} (operator: controlplane/operator/operator.log; API server: controlplane/logs, controlplane/audit.log)"
+        )
 
     def stop(self) -> None:
         if self.operator:
@@ -155,20 +177,29 @@ class Demo:
 
     def leave_running(self) -> None:
         assert self.plane is not None and self.bao is not None
-        pids = [{"name": child.name, "pid": child.pid, "started": started(child.pid)} for child in self.children if child.alive]
+        pids = [
+            {"name": child.name, "pid": child.pid, "started": started(child.pid)}
+            for child in self.children
+            if child.alive
+        ]
         (self.folder / STATE).write_text(json.dumps(pids))
         self.tell.head("Left running")
         self.tell.line(f"  export KUBECONFIG={self.plane.admin_kubeconfig}")
         self.tell.line(f"  export BAO_ADDR={self.bao.address} BAO_TOKEN={self.bao.root_token}")
         if self.operator:
-            self.tell.line(f"  metrics: http://{self.operator.metrics_address}/metrics    operator's log: {self.operator.child.log}")
-        self.tell.line(f"  kubectl, if you have none: {self.plane.binaries}/kubectl    try: kubectl apply -f {EXAMPLES.relative_to(REPO)}/externalsecret.yaml")
+            self.tell.line(
+                f"  metrics: http://{self.operator.metrics_address}/metrics    operator's log: {self.operator.child.log}"
+            )
+        self.tell.line(
+            f"  kubectl, if you have none: {self.plane.binaries}/kubectl    try: kubectl apply -f {EXAMPLES.relative_to(REPO)}/externalsecret.yaml"
+        )
         self.tell.line(f"  stop it: {Path(sys.executable)} -m e2e.demo --stop {self.folder}")
         self.tell.line()
 
 
 def started(pid: int) -> str:
-    """When that process started, in clock ticks since boot; "" when there is none. With the pid it names one process for good."""
+    """When that process started, in clock ticks since boot; "" when there is none. With the pid it names one process
+    for good."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
     except OSError:
@@ -185,7 +216,11 @@ def stop_left_running(folder: Path, tell: Narrator) -> int:
         if entry["started"] and started(entry["pid"]) == entry["started"]:
             os.kill(entry["pid"], signal.SIGTERM if entry["name"] == "operator" else signal.SIGKILL)
             try:
-                eventually(lambda pid=entry["pid"], at=entry["started"]: started(pid) != at or zombie(pid), 30, what=f"{entry['name']} ends")  # type: ignore[misc]
+                eventually(
+                    lambda pid=entry["pid"], at=entry["started"]: started(pid) != at or zombie(pid),  # type: ignore[misc]
+                    30,
+                    what=f"{entry['name']} ends",
+                )
             except NeverHappened:
                 os.kill(entry["pid"], signal.SIGKILL)
             tell.line(f"stopped {entry['name']}")
@@ -233,8 +268,12 @@ def run(keep: bool, tell: Narrator) -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m e2e.demo", description="One secret, from OpenBao through a real API server into a Secret.")
-    parser.add_argument("--keep", action="store_true", help="leave everything running and say how to reach it and how to stop it")
+    parser = argparse.ArgumentParser(
+        prog="python -m e2e.demo", description="One secret, from OpenBao through a real API server into a Secret."
+    )
+    parser.add_argument(
+        "--keep", action="store_true", help="leave everything running and say how to reach it and how to stop it"
+    )
     parser.add_argument("--stop", metavar="FOLDER", type=Path, help="end what --keep left running")
     given = parser.parse_args()
     tell = Narrator()

@@ -1,6 +1,7 @@
 """The one error base: a cause the user can act on, and whether trying again can help.
 
-Neighbours: everybody raises these; only `reconcile.*.report` turns one into a condition. No message may hold a secret value.
+Neighbours: everybody raises these; only `reconcile.*.report` turns one into a condition. No message may hold a secret
+value.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from typing import ClassVar
 class EsoError(Exception):
     """A failure with a text users see.
 
-    `retryable` says whether the same pass can succeed later without an edit; `fix` is a sentence that tells what to change.
-    Plain class, not a frozen dataclass: `contextlib` sets `__traceback__`.
+    `retryable` says whether the same pass can succeed later without an edit; `fix` is a sentence that tells what to
+    change. Plain class, not a frozen dataclass: `contextlib` sets `__traceback__`.
     """
 
     retryable: ClassVar[bool] = True

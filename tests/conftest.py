@@ -6,13 +6,33 @@ import pytest
 
 from e2e.harness.cluster import Cluster
 from e2e.harness.controlplane import ControlPlane
-from e2e.harness.fixtures import controlplane, kubectl, namespace, openbao, operator, pytest_collection_finish, say, shared_operator
+from e2e.harness.fixtures import (
+    controlplane,
+    kubectl,
+    namespace,
+    openbao,
+    operator,
+    pytest_collection_finish,
+    say,
+    shared_operator,
+)
 
-__all__ = ["cluster", "controlplane", "kubectl", "namespace", "openbao", "operator", "pytest_collection_finish", "say", "shared_operator"]
+__all__ = [
+    "cluster",
+    "controlplane",
+    "kubectl",
+    "namespace",
+    "openbao",
+    "operator",
+    "pytest_collection_finish",
+    "say",
+    "shared_operator",
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is quick comes first; and last comes what shares an operator, which sees every namespace: it would take the work of all others."""
+    """What is quick comes first; and last comes what shares an operator, which sees every namespace: it would take the
+    work of all others."""
 
     def place(item: pytest.Item) -> int:
         needed = {*getattr(item, "fixturenames", ()), *(mark.name for mark in item.iter_markers())}

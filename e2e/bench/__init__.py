@@ -1,1 +1,2 @@
-"""Benchmarks on real parts, side by side in one run: what counts is the ratio to a bare writer and the requests, never an absolute time."""
+"""Benchmarks on real parts, side by side in one run: what counts is the ratio to a bare writer and the requests, never
+an absolute time."""

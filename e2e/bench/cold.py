@@ -2,7 +2,8 @@
 
     python -m e2e.bench.cold --objects 2000 --backend openbao -o json
 
-Neighbours: world.py is what both start from, writer.py the other side, README.md says how to read the table. Only ratios and counts mean anything.
+Neighbours: world.py is what both start from, writer.py the other side, README.md says how to read the table. Only
+ratios and counts mean anything.
 """
 
 from __future__ import annotations
@@ -15,7 +16,17 @@ import sys
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 
-from e2e.bench.measure import Probe, Progress, Usage, by_kind, is_secret_create, is_status_write, resident_mb, strangers, window
+from e2e.bench.measure import (
+    Probe,
+    Progress,
+    Usage,
+    by_kind,
+    is_secret_create,
+    is_status_write,
+    resident_mb,
+    strangers,
+    window,
+)
 from e2e.bench.world import Seed, Shape
 from e2e.harness.audit import Request
 from e2e.harness.cluster import REPO
@@ -34,7 +45,8 @@ Plan = list[list[tuple[str, str, object]]]
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One run. `requests`: `verb resource` → number; `cpu_ms`: process → milliseconds per object; `wait_ms`: answers of /healthz."""
+    """One run. `requests`: `verb resource` → number; `cpu_ms`: process → milliseconds per object; `wait_ms`: answers of
+    /healthz."""
 
     seconds: float
     objects: int
@@ -64,7 +76,10 @@ class Result:
         return self.ours.rate / self.bare.rate if self.bare.rate else 0.0
 
     def json(self) -> dict[str, object]:
-        sides = {name: asdict(side) | {"objects_per_second": side.rate} for name, side in (("ours", self.ours), ("bare", self.bare))}
+        sides = {
+            name: asdict(side) | {"objects_per_second": side.rate}
+            for name, side in (("ours", self.ours), ("bare", self.bare))
+        }
         return {"shape": asdict(self.shape), "ratio": self.ratio, **sides}
 
 
@@ -91,7 +106,8 @@ def compare(shape: Shape, narrator: Narrator) -> Result:
 
 
 def run_operator(plane: ControlPlane, shape: Shape, bao: OpenBao | None) -> tuple[Side, Plan]:
-    """The operator as the Deployment starts it, from its first Secret to its last status write; and its writes, by object."""
+    """The operator as the Deployment starts it, from its first Secret to its last status write; and its writes, by
+    object."""
     operator = LocalOperator(plane)
     began, bao_began = plane.audit.mark(), bao.mark() if bao else 0
     operator.start()
@@ -99,7 +115,12 @@ def run_operator(plane: ControlPlane, shape: Shape, bao: OpenBao | None) -> tupl
         pids = {"operator": operator.child.pid} | servers(plane)
         with Usage(pids) as usage, Probe(operator.live_address) as probe:
             progress = Progress(plane.audit, began)
-            operator.child.wait_until(lambda: progress.read() >= shape.objects, 60 + PATIENCE * shape.objects, what="every status written", every=0.25)
+            operator.child.wait_until(
+                lambda: progress.read() >= shape.objects,
+                60 + PATIENCE * shape.objects,
+                what="every status written",
+                every=0.25,
+            )
             probe_end = len(probe.waits)
             eventually(lambda: quiet(progress), 30, every=SETTLE, what="no more writes")
         memory = resident_mb(operator.child.pid)
@@ -118,7 +139,11 @@ def run_operator(plane: ControlPlane, shape: Shape, bao: OpenBao | None) -> tupl
         cpu_ms={name: 1000 * usage.cpu(name, first, last) / shape.objects for name in pids},
         backend_requests=dict(Counter(operation_of(one) for one in bao.requests(bao_began))) if bao else {},
         resident_mb=memory,
-        wait_ms={"p50": 1000 * probe.quantile(0.5), "p99": 1000 * probe.quantile(0.99), "max": 1000 * probe.quantile(1.0)},
+        wait_ms={
+            "p50": 1000 * probe.quantile(0.5),
+            "p99": 1000 * probe.quantile(0.99),
+            "max": 1000 * probe.quantile(1.0),
+        },
         strangers=dict(strangers(everything, operator.user)),
         unready=unready,
     )
@@ -131,10 +156,16 @@ def run_writer(plane: ControlPlane, shape: Shape, plan: Plan) -> Side:
     user = f"system:serviceaccount:{namespace}:{account}"
     at = plane.credentials
     file = plane.folder / "plan.json"
-    file.write_text(json.dumps({"server": at.server, "ca": at.ca.decode(), "token": plane.token(namespace, account), "objects": plan}))
+    file.write_text(
+        json.dumps(
+            {"server": at.server, "ca": at.ca.decode(), "token": plane.token(namespace, account), "objects": plan}
+        )
+    )
     began = plane.audit.mark()
     env = {"PATH": os.environ.get("PATH", ""), "HOME": str(plane.folder), "PYTHONPATH": str(REPO)}
-    writer = Child("writer", [sys.executable, "-m", "e2e.bench.writer", str(file)], plane.folder / "writer.log", env=env)
+    writer = Child(
+        "writer", [sys.executable, "-m", "e2e.bench.writer", str(file)], plane.folder / "writer.log", env=env
+    )
     writer.start()
     with Usage(servers(plane)) as usage:
         assert writer.popen is not None
@@ -203,9 +234,21 @@ def table(result: Result, narrator: Narrator) -> None:
     for name in sorted(ours.cpu_ms.keys() & bare.cpu_ms.keys()):
         rows.append((f"CPU of {name} per object, ms", f"{ours.cpu_ms[name]:.2f}", f"{bare.cpu_ms[name]:.2f}"))
     rows.append(("resident, MB", f"{ours.resident_mb:.0f}", ""))
-    rows.append(("answer of /healthz p50 / p99 / max, ms", " / ".join(f"{ours.wait_ms[name]:.0f}" for name in ("p50", "p99", "max")), ""))
+    rows.append(
+        (
+            "answer of /healthz p50 / p99 / max, ms",
+            " / ".join(f"{ours.wait_ms[name]:.0f}" for name in ("p50", "p99", "max")),
+            "",
+        )
+    )
     for kind in sorted(ours.requests.keys() | bare.requests.keys()):
-        rows.append((f"{kind}, per object", per_object(ours.requests.get(kind, 0), n), per_object(bare.requests.get(kind, 0), n)))
+        rows.append(
+            (
+                f"{kind}, per object",
+                per_object(ours.requests.get(kind, 0), n),
+                per_object(bare.requests.get(kind, 0), n),
+            )
+        )
     for kind, count in sorted(ours.backend_requests.items()):
         rows.append((f"backend: {kind}, per object", per_object(count, n), ""))
     rows.append(("not Ready at the end", str(ours.unready), str(bare.unready)))
@@ -221,7 +264,9 @@ def per_object(count: int, objects: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m e2e.bench.cold", description="Cold sync next to a bare writer of the same writes.")
+    parser = argparse.ArgumentParser(
+        prog="python -m e2e.bench.cold", description="Cold sync next to a bare writer of the same writes."
+    )
     parser.add_argument("--objects", type=int, default=2000)
     parser.add_argument("--backend", choices=("fake", "openbao"), default="fake")
     parser.add_argument("--refs", type=int, default=5, help="remote references per object")

@@ -1,4 +1,5 @@
-"""What a run cost, seen from outside: the audit logs of API server and backend, /proc, and how long a probe waits for its answer.
+"""What a run cost, seen from outside: the audit logs of API server and backend, /proc, and how long a probe waits for
+its answer.
 
 Neighbours: cold.py and refresh.py put it into tables. Nothing here asks the operator to count for us.
 """
@@ -48,7 +49,9 @@ class Usage:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._stop.set()
         self._thread.join()
         self._sample()
@@ -89,7 +92,9 @@ class Probe:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._stop.set()
         self._thread.join()
         self._connection.close()
@@ -111,7 +116,8 @@ class Probe:
 
 
 class Progress:
-    """How many accepted status writes of ExternalSecrets an audit log has, read a piece at a time: decoding every line would cost the run."""
+    """How many accepted status writes of ExternalSecrets an audit log has, read a piece at a time: decoding every line
+    would cost the run."""
 
     def __init__(self, audit: AuditLog, since: int) -> None:
         self._audit, self._at, self.count = audit, since, 0
@@ -124,7 +130,12 @@ class Progress:
         self._at += len(data)
         for line in data.splitlines():
             # only our own requests are in question, and the API server writes the members in this order
-            if b'"verb":"patch"' in line and b"/status?" in line and b'"stage":"ResponseComplete"' in line and b'"code":200' in line:
+            if (
+                b'"verb":"patch"' in line
+                and b"/status?" in line
+                and b'"stage":"ResponseComplete"' in line
+                and b'"code":200' in line
+            ):
                 self.count += 1
         return self.count
 
@@ -143,8 +154,11 @@ def is_status_write(request: Request) -> bool:
 
 
 def window(requests: Iterable[Request]) -> tuple[float, float]:
-    """From the first Secret's arrival to the last status write's, seconds since the epoch. Raises ValueError when there is none."""
-    relevant = [epoch(one.received) for one in requests if one.code < 300 and (is_secret_create(one) or is_status_write(one))]
+    """From the first Secret's arrival to the last status write's, seconds since the epoch. Raises ValueError when there
+    is none."""
+    relevant = [
+        epoch(one.received) for one in requests if one.code < 300 and (is_secret_create(one) or is_status_write(one))
+    ]
     return min(relevant), max(relevant)
 
 
@@ -155,4 +169,6 @@ def by_kind(requests: Iterable[Request]) -> Counter[str]:
 
 def strangers(requests: Iterable[Request], user: str) -> Counter[str]:
     """Accepted writes by anybody else."""
-    return Counter(f"{one.user}: {one.what}" for one in requests if one.verb in WRITES and one.code < 300 and one.user != user)
+    return Counter(
+        f"{one.user}: {one.what}" for one in requests if one.verb in WRITES and one.code < 300 and one.user != user
+    )

@@ -2,7 +2,8 @@
 
     python -m e2e.bench.refresh --objects 500 --interval 5s --seconds 30 --backend openbao
 
-Neighbours: cold.py is the first sync, README.md says how to read the table. Uses the default `--status-heartbeat` unless told otherwise.
+Neighbours: cold.py is the first sync, README.md says how to read the table. Uses the default `--status-heartbeat`
+unless told otherwise.
 """
 
 from __future__ import annotations
@@ -57,11 +58,18 @@ def measure(shape: Shape, seconds: float, heartbeat: str, narrator: Narrator) ->
             bao.stop()
 
 
-def run(plane: ControlPlane, shape: Shape, bao: OpenBao | None, seconds: float, heartbeat: str, narrator: Narrator) -> Cost:
+def run(
+    plane: ControlPlane, shape: Shape, bao: OpenBao | None, seconds: float, heartbeat: str, narrator: Narrator
+) -> Cost:
     args = {"status-heartbeat": heartbeat} if heartbeat else {}
     with LocalOperator(plane, args=args) as operator:
         with narrator.step("the first sync"):
-            eventually(lambda: all(map(ready, plane.api.list("externalsecrets"))), 60 + shape.objects, every=1, what="every object Ready")
+            eventually(
+                lambda: all(map(ready, plane.api.list("externalsecrets"))),
+                60 + shape.objects,
+                every=1,
+                what="every object Ready",
+            )
             time.sleep(WARM_UP)
         with narrator.step(f"{seconds:.0f} s of refreshes"):
             before = operator.metrics().sum(PASSES)
@@ -77,7 +85,9 @@ def run(plane: ControlPlane, shape: Shape, bao: OpenBao | None, seconds: float, 
 
 
 def table(cost: Cost, narrator: Narrator) -> None:
-    narrator.head(f"refresh without change: {cost.shape.objects} objects every {cost.shape.interval}, {cost.shape.backend}, {cost.shape.refs} references each")
+    narrator.head(
+        f"refresh without change: {cost.shape.objects} objects every {cost.shape.interval}, {cost.shape.backend}, {cost.shape.refs} references each"
+    )
     narrator.line()
     rows = [("", "")]
     rows.append(("refreshes", f"{cost.refreshes} in {cost.seconds:.0f} s"))
@@ -91,7 +101,9 @@ def table(cost: Cost, narrator: Narrator) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m e2e.bench.refresh", description="Refreshes that find nothing changed.")
+    parser = argparse.ArgumentParser(
+        prog="python -m e2e.bench.refresh", description="Refreshes that find nothing changed."
+    )
     parser.add_argument("--objects", type=int, default=500)
     parser.add_argument("--backend", choices=("fake", "openbao"), default="fake")
     parser.add_argument("--refs", type=int, default=5, help="remote references per object")
@@ -101,7 +113,12 @@ def main() -> None:
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
     options = parser.parse_args()
     narrator = Narrator(sys.stderr if options.output == "json" else sys.stdout)
-    cost = measure(Shape(options.objects, options.backend, options.refs, options.interval), options.seconds, options.status_heartbeat, narrator)
+    cost = measure(
+        Shape(options.objects, options.backend, options.refs, options.interval),
+        options.seconds,
+        options.status_heartbeat,
+        narrator,
+    )
     if options.output == "json":
         print(json.dumps(asdict(cost), indent=2))
     else:

@@ -2,8 +2,8 @@
 
     python -m e2e.bench.templates [-o json]
 
-Neighbours: tests/oracle has the Go side. Only the ratios mean anything: both sides take turns on the same machine, and each keeps its best round. The
-goal is a cached render within GOAL times Go's.
+Neighbours: tests/oracle has the Go side. Only the ratios mean anything: both sides take turns on the same machine, and
+each keeps its best round. The goal is a cached render within GOAL times Go's.
 """
 
 from __future__ import annotations
@@ -56,7 +56,13 @@ def samples() -> Mapping[str, tuple[str, dict[str, bytes]]]:
         "one value": ("{{ .password }}", {"password": b"s3cret"}),
         "connection string": (
             "postgresql://{{ .user | urlquery }}:{{ .password | urlquery }}@{{ .host }}:{{ .port }}/{{ .database }}?sslmode=require",
-            {"user": b"app", "password": b"p@ss/w:rd", "host": b"db.example.com", "port": b"5432", "database": b"orders"},
+            {
+                "user": b"app",
+                "password": b"p@ss/w:rd",
+                "host": b"db.example.com",
+                "port": b"5432",
+                "database": b"orders",
+            },
         ),
         "dockerconfigjson": (
             '{"auths":{"{{ .registry }}":{"username":"{{ .user }}","password":{{ .password | toJson }},'
@@ -66,7 +72,11 @@ def samples() -> Mapping[str, tuple[str, dict[str, bytes]]]:
         "TLS files": (
             '{{ .tls | fromJson | dig "cert" "" | trim }}\n{{ range splitList "-----BEGIN" .ca }}'
             "{{ if . }}-----BEGIN{{ . }}{{ end }}{{ end }}{{ .key | b64enc }}",
-            {"tls": encode({"cert": material()["oracle_cert"].decode()}), "ca": material()["oracle_cert"] * 3, "key": material()["oracle_key"]},
+            {
+                "tls": encode({"cert": material()["oracle_cert"].decode()}),
+                "ca": material()["oracle_cert"] * 3,
+                "key": material()["oracle_key"],
+            },
         ),
         "range over JSON": (
             "{{- range $i, $u := .users | fromJson }}\n{{ $i }}: {{ $u.name }}={{ $u.password | quote }}"
@@ -89,7 +99,10 @@ def samples() -> Mapping[str, tuple[str, dict[str, bytes]]]:
         ),
         "fromYaml and merge": (
             "{{ $base := .base | fromYaml }}{{ $over := .over | fromYaml }}{{ mergeOverwrite $base $over | toPrettyJson }}",
-            {"base": b"log: {level: info, json: true}\nreplicas: 3\nhosts: [a, b, c]\n", "over": b"log: {level: debug}\nextra:\n  x: 1\n"},
+            {
+                "base": b"log: {level: info, json: true}\nreplicas: 3\nhosts: [a, b, c]\n",
+                "over": b"log: {level: debug}\nextra:\n  x: 1\n",
+            },
         ),
         "every key of the data": (
             '{{ define "line" }}export {{ .key | upper | replace "-" "_" }}={{ .value | squote }}{{ end }}'
@@ -108,7 +121,8 @@ def each(call: Callable[[], object], calls: int = CALLS) -> float:
 
 
 def measured(oracle: Oracle, name: str, template: str, data: dict[str, bytes]) -> Result:
-    """The sides take turns, so that a busy machine is busy for both; each keeps its best round. Raises AssertionError when they do not give the same."""
+    """The sides take turns, so that a busy machine is busy for both; each keeps its best round. Raises AssertionError
+    when they do not give the same."""
     request = {"template": encoded(template.encode()), "data": texts(data), "repeat": CALLS}
     rounds = []
     for _ in range(ROUNDS):
@@ -134,7 +148,9 @@ def table(results: list[Result]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m e2e.bench.templates", description="Templates: our times next to Go's.")
+    parser = argparse.ArgumentParser(
+        prog="python -m e2e.bench.templates", description="Templates: our times next to Go's."
+    )
     parser.add_argument("-o", "--output", choices=("table", "json"), default="table")
     asked = parser.parse_args()
     results = []
@@ -143,7 +159,11 @@ def main() -> int:
             print(f"  {name} …", file=sys.stderr)
             results.append(measured(oracle, name, template, data))
     if asked.output == "json":
-        print(json.dumps([asdict(r) | {"compile_ratio": r.compile_ratio, "render_ratio": r.render_ratio} for r in results]))
+        print(
+            json.dumps(
+                [asdict(r) | {"compile_ratio": r.compile_ratio, "render_ratio": r.render_ratio} for r in results]
+            )
+        )
     else:
         print(table(results))
     return 0

@@ -1,6 +1,8 @@
-"""The world a benchmark starts from: a control plane with a store that is Ready and N ExternalSecrets that nobody has looked at yet.
+"""The world a benchmark starts from: a control plane with a store that is Ready and N ExternalSecrets that nobody has
+looked at yet.
 
-Neighbours: cold.py and refresh.py measure in it. A Seed is that world at rest: every run of a comparison starts from a copy, down to the uids.
+Neighbours: cold.py and refresh.py measure in it. A Seed is that world at rest: every run of a comparison starts from a
+copy, down to the uids.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ SENDERS = 8  # threads that create objects before anything is measured
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How much of what. `refs`: remote references per object, all on one path of the object's own (openbao) or on keys all share (fake)."""
+    """How much of what. `refs`: remote references per object, all on one path of the object's own (openbao) or on keys
+    all share (fake)."""
 
     objects: int
     backend: str = "fake"
@@ -77,7 +80,9 @@ def furnish(cluster: Cluster, shape: Shape, bao: OpenBao | None) -> None:
     with LocalOperator(cluster, name="validator"):
         cluster.wait_ready("clustersecretstores", "", STORE, 60)
     with ThreadPoolExecutor(SENDERS) as senders:
-        for _ in senders.map(lambda one: cluster.api.create("externalsecrets", one["metadata"]["namespace"], one), objects(shape)):
+        for _ in senders.map(
+            lambda one: cluster.api.create("externalsecrets", one["metadata"]["namespace"], one), objects(shape)
+        ):
             pass  # an exception of a sender surfaces here
 
 
@@ -86,7 +91,9 @@ def objects(shape: Shape) -> Iterator[Json]:
         refs: dict[str, str | tuple[str, str]] = {}
         for n in range(shape.refs):
             refs[f"value-{n}"] = (f"bench/{name}", f"p{n}") if shape.backend == "openbao" else f"key-{n}"
-        yield external_secret(namespace, name, refs, store=STORE, store_kind="ClusterSecretStore", interval=shape.interval)
+        yield external_secret(
+            namespace, name, refs, store=STORE, store_kind="ClusterSecretStore", interval=shape.interval
+        )
 
 
 def provider(cluster: Cluster, shape: Shape, bao: OpenBao | None) -> Json:

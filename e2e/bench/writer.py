@@ -1,6 +1,7 @@
 """The bare writer: sends a recorded list of writes, object by object, and does nothing else.
 
-Neighbours: cold.py records the list and runs this as a process of its own, because its CPU time is a measure too. Prints one JSON object.
+Neighbours: cold.py records the list and runs this as a process of its own, because its CPU time is a measure too.
+Prints one JSON object.
 
     python -m e2e.bench.writer PLAN.json
 """
@@ -27,17 +28,27 @@ Write = tuple[str, str, str, bytes]  # method, URL, content type, body
 
 def prepared(server: str, verb: str, uri: str, body: Any) -> Write:
     """The audit log does not keep the content type; a patch that is a list is a JSON patch."""
-    kind = "application/json" if verb != "patch" else "application/json-patch+json" if isinstance(body, list) else "application/merge-patch+json"
+    kind = (
+        "application/json"
+        if verb != "patch"
+        else "application/json-patch+json"
+        if isinstance(body, list)
+        else "application/merge-patch+json"
+    )
     return METHODS[verb], server + uri, kind, orjson.dumps(body)
 
 
 async def send(plan: dict[str, Any]) -> int:
     """Every write of one object after the other, `IN_FLIGHT` objects at a time. Returns how many were refused."""
     refused = 0
-    objects: Iterator[list[Write]] = iter([[prepared(plan["server"], *write) for write in writes] for writes in plan["objects"]])
+    objects: Iterator[list[Write]] = iter(
+        [[prepared(plan["server"], *write) for write in writes] for writes in plan["objects"]]
+    )
     connector = aiohttp.TCPConnector(ssl=ssl.create_default_context(cadata=plan["ca"]), limit=0)
     headers = {"Authorization": f"Bearer {plan['token']}", "Accept": "application/json", "User-Agent": "bare-writer"}
-    async with aiohttp.ClientSession(connector=connector, headers=headers, trust_env=False, cookie_jar=aiohttp.DummyCookieJar()) as session:
+    async with aiohttp.ClientSession(
+        connector=connector, headers=headers, trust_env=False, cookie_jar=aiohttp.DummyCookieJar()
+    ) as session:
 
         async def work() -> None:
             nonlocal refused

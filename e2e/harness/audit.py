@@ -1,6 +1,7 @@
 """The API server's audit log as a list of requests: who asked for what, what was refused, what was written.
 
-Neighbours: controlplane.py writes the policy below and owns the file. One line per finished request; a watch counts once, when it starts.
+Neighbours: controlplane.py writes the policy below and owns the file. One line per finished request; a watch counts
+once, when it starts.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ WRITES = ("create", "update", "patch", "delete", "deletecollection")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. `resource` is plural, `subresource` "" for the object itself; `group` "" is core; `body` only of recorded writes."""
+    """One request. `resource` is plural, `subresource` "" for the object itself; `group` "" is core; `body` only of
+    recorded writes."""
 
     user: str
     verb: str
@@ -123,14 +125,21 @@ class AuditLog:
                     continue  # cut off when the API server was killed
                 if user and line.user.username != user:
                     continue
-                if line.stage != ("ResponseStarted" if line.verb == "watch" else "ResponseComplete") and not self._refused(line):
+                if line.stage != (
+                    "ResponseStarted" if line.verb == "watch" else "ResponseComplete"
+                ) and not self._refused(line):
                     continue
                 yield self._request(line)
 
     @staticmethod
     def _refused(line: _Line) -> bool:
         """A refused watch never starts; it only completes."""
-        return line.verb == "watch" and line.stage == "ResponseComplete" and line.responseStatus is not None and line.responseStatus.code >= 400
+        return (
+            line.verb == "watch"
+            and line.stage == "ResponseComplete"
+            and line.responseStatus is not None
+            and line.responseStatus.code >= 400
+        )
 
     @staticmethod
     def _request(line: _Line) -> Request:
@@ -157,8 +166,13 @@ class AuditLog:
         return Counter((r.user, r.verb, r.path) for r in self.requests(user=user, since=since))
 
     def forbidden(self, *, user: str = "", since: int = 0) -> list[Request]:
-        """What authorization refused. The 403 of a namespace that is being deleted is admission's, and no missing right."""
-        return [r for r in self.requests(user=user, since=since) if r.code == 403 and not r.reason.startswith("RBAC: allowed")]
+        """What authorization refused. The 403 of a namespace that is being deleted is admission's, and no missing
+        right."""
+        return [
+            r
+            for r in self.requests(user=user, since=since)
+            if r.code == 403 and not r.reason.startswith("RBAC: allowed")
+        ]
 
     def writes(self, *, user: str = "", since: int = 0) -> list[Request]:
         """Accepted writes, with their bodies where the policy records them: what a replay sends."""

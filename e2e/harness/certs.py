@@ -27,7 +27,9 @@ class Pair:
 
 def write_key(path: Path, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> None:
     path.touch(mode=0o600)
-    path.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
 
 
 class Authority:
@@ -49,7 +51,9 @@ class Authority:
         self.cert = folder / "ca.crt"
         self.cert.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
 
-    def server(self, name: str, *, dns: Sequence[str] = ("localhost",), addresses: Sequence[str] = ("127.0.0.1",)) -> Pair:
+    def server(
+        self, name: str, *, dns: Sequence[str] = ("localhost",), addresses: Sequence[str] = ("127.0.0.1",)
+    ) -> Pair:
         alternatives: list[x509.GeneralName] = [x509.DNSName(host) for host in dns]
         alternatives += [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
         return self._issue(name, x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), alternatives)
@@ -64,7 +68,10 @@ class Authority:
         builder = (
             self._builder(subject, key)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+            .add_extension(
+                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
+                critical=False,
+            )
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
         if alternatives:

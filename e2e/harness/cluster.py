@@ -1,4 +1,5 @@
-"""A cluster as tests and scripts see it: kubectl, JSON requests, kubeconfigs per ServiceAccount. Where it comes from does not matter.
+"""A cluster as tests and scripts see it: kubectl, JSON requests, kubeconfigs per ServiceAccount. Where it comes from
+does not matter.
 
 Neighbours: controlplane.py and kind.py are the two kinds of cluster; operator.py and openbao.py use one.
 """
@@ -82,18 +83,34 @@ class Credentials:
         ca = base64.b64decode(cluster["certificate-authority-data"])
         if "token" in user:
             return Credentials(cluster["server"], ca, token=user["token"])
-        return Credentials(cluster["server"], ca, base64.b64decode(user["client-certificate-data"]), base64.b64decode(user["client-key-data"]))
+        return Credentials(
+            cluster["server"],
+            ca,
+            base64.b64decode(user["client-certificate-data"]),
+            base64.b64decode(user["client-key-data"]),
+        )
 
     def kubeconfig(self, path: Path, user: str, namespace: str = "default") -> Path:
         """Writes a kubeconfig with everything inline, readable only by us."""
         login: Json = {"token": self.token}
         if self.cert:
-            login = {"client-certificate-data": base64.b64encode(self.cert).decode(), "client-key-data": base64.b64encode(self.key).decode()}
+            login = {
+                "client-certificate-data": base64.b64encode(self.cert).decode(),
+                "client-key-data": base64.b64encode(self.key).decode(),
+            }
         document = {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "it",
-            "clusters": [{"name": "it", "cluster": {"server": self.server, "certificate-authority-data": base64.b64encode(self.ca).decode()}}],
+            "clusters": [
+                {
+                    "name": "it",
+                    "cluster": {
+                        "server": self.server,
+                        "certificate-authority-data": base64.b64encode(self.ca).decode(),
+                    },
+                }
+            ],
             "users": [{"name": user, "user": login}],
             "contexts": [{"name": "it", "context": {"cluster": "it", "user": user, "namespace": namespace}}],
         }
@@ -131,7 +148,9 @@ class Api:
                 known.headers["Authorization"] = f"Bearer {self.credentials.token}"
         return known
 
-    def request(self, verb: str, path: str, body: Any = None, *, content_type: str = "application/json", timeout: float = 30.0) -> Json:
+    def request(
+        self, verb: str, path: str, body: Any = None, *, content_type: str = "application/json", timeout: float = 30.0
+    ) -> Json:
         """Any path. Raises ApiRefused, or requests' errors when nobody answers."""
         headers = {"Content-Type": content_type} if body is not None else {}
         data = json.dumps(body) if body is not None else None
@@ -171,7 +190,16 @@ class Api:
     def create(self, plural: str, namespace: str, body: Json, *, name: str = "", subresource: str = "") -> Json:
         return self.request("POST", self.path(plural, namespace, name, subresource), body)
 
-    def patch(self, plural: str, namespace: str, name: str, body: Any, *, subresource: str = "", content_type: str = MERGE_PATCH) -> Json:
+    def patch(
+        self,
+        plural: str,
+        namespace: str,
+        name: str,
+        body: Any,
+        *,
+        subresource: str = "",
+        content_type: str = MERGE_PATCH,
+    ) -> Json:
         return self.request("PATCH", self.path(plural, namespace, name, subresource), body, content_type=content_type)
 
     def replace(self, plural: str, namespace: str, name: str, body: Json, *, subresource: str = "") -> Json:
@@ -187,10 +215,11 @@ class Api:
 
 
 class Cluster:
-    """`folder` holds everything written for this cluster. `binaries` is the folder of kubectl; "" takes the one on PATH.
+    """`folder` holds everything written for this cluster. `binaries` is the folder of kubectl; "" takes the one on
+    PATH.
 
-    `audit` is None where the API server's audit log cannot be read. `host_address` is where pods or processes of the cluster
-    reach servers that we start next to it.
+    `audit` is None where the API server's audit log cannot be read. `host_address` is where pods or processes of the
+    cluster reach servers that we start next to it.
     """
 
     host_address = "127.0.0.1"
@@ -218,13 +247,30 @@ class Cluster:
         """Requests as that ServiceAccount."""
         return Api(self._as_serviceaccount(namespace, name, ()), self.folder, f"{namespace}-{name}")
 
-    def kubectl(self, *args: str, input: str | None = None, kubeconfig: Path | None = None, timeout: float = 120.0) -> str:
+    def kubectl(
+        self, *args: str, input: str | None = None, kubeconfig: Path | None = None, timeout: float = 120.0
+    ) -> str:
         """Standard output of kubectl. Raises KubectlFailed with its standard error."""
         program = str(self.binaries / "kubectl") if self.binaries else "kubectl"
-        env = {"PATH": os.environ.get("PATH", ""), "HOME": str(self.folder), "KUBECONFIG": str(kubeconfig or self.admin_kubeconfig)}
-        done = subprocess.run([program, *args], input=input, capture_output=True, text=True, env=env, cwd=self.folder, timeout=timeout, check=False)
+        env = {
+            "PATH": os.environ.get("PATH", ""),
+            "HOME": str(self.folder),
+            "KUBECONFIG": str(kubeconfig or self.admin_kubeconfig),
+        }
+        done = subprocess.run(
+            [program, *args],
+            input=input,
+            capture_output=True,
+            text=True,
+            env=env,
+            cwd=self.folder,
+            timeout=timeout,
+            check=False,
+        )
         if done.returncode != 0:
-            raise KubectlFailed(f"kubectl {' '.join(args)}: exit code {done.returncode}\n{done.stderr.strip()}\n{done.stdout.strip()[-2000:]}")
+            raise KubectlFailed(
+                f"kubectl {' '.join(args)}: exit code {done.returncode}\n{done.stderr.strip()}\n{done.stdout.strip()[-2000:]}"
+            )
         return done.stdout
 
     def apply(self, documents: str | Sequence[Mapping[str, Any]]) -> str:
@@ -262,8 +308,17 @@ class Cluster:
     def apply_manifests(self, folder: Path = MANIFESTS, *, within_seconds: float = 60.0) -> None:
         """`kubectl apply --server-side -k` as a user does it; returns when every CRD of it is served."""
         self.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(folder))
-        names = [document["metadata"]["name"] for document in self.rendered(folder) if document["kind"] == "CustomResourceDefinition"]
-        self.kubectl("wait", "--for=condition=Established", f"--timeout={within_seconds:.0f}s", *(f"crd/{name}" for name in names))
+        names = [
+            document["metadata"]["name"]
+            for document in self.rendered(folder)
+            if document["kind"] == "CustomResourceDefinition"
+        ]
+        self.kubectl(
+            "wait",
+            "--for=condition=Established",
+            f"--timeout={within_seconds:.0f}s",
+            *(f"crd/{name}" for name in names),
+        )
 
     def rendered(self, folder: Path = MANIFESTS) -> list[Json]:
         """The objects of a kustomization."""
@@ -271,8 +326,14 @@ class Cluster:
 
     def create_namespace(self, name: str, labels: Mapping[str, str] | None = None) -> str:
         """Returns when its default ServiceAccount is there, as a user's workloads would need it."""
-        self.api.create("namespaces", "", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels or {})}})
-        eventually(lambda: self.api.get("serviceaccounts", name, "default"), 15, what=f"the default ServiceAccount of {name}")
+        self.api.create(
+            "namespaces",
+            "",
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": dict(labels or {})}},
+        )
+        eventually(
+            lambda: self.api.get("serviceaccounts", name, "default"), 15, what=f"the default ServiceAccount of {name}"
+        )
         return name
 
     def delete_namespace(self, name: str) -> None:
@@ -286,7 +347,9 @@ class Cluster:
         found = self.api.get("secrets", namespace, name)
         if found is None:
             return None
-        return {key: base64.b64decode(value).decode(errors="replace") for key, value in (found.get("data") or {}).items()}
+        return {
+            key: base64.b64decode(value).decode(errors="replace") for key, value in (found.get("data") or {}).items()
+        }
 
     def condition(self, plural: str, namespace: str, name: str, type: str = "Ready") -> Json:
         """The condition of that type; {} while there is none."""
@@ -294,7 +357,9 @@ class Cluster:
         conditions = found.get("status", {}).get("conditions", [])
         return next((c for c in conditions if c["type"] == type), {})
 
-    def wait_ready(self, plural: str, namespace: str, name: str, within_seconds: float = 30.0, status: str = "True") -> Json:
+    def wait_ready(
+        self, plural: str, namespace: str, name: str, within_seconds: float = 30.0, status: str = "True"
+    ) -> Json:
         """Waits for the Ready condition to have that status; returns the condition."""
         seen: Json = {}
 

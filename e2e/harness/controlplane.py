@@ -1,7 +1,7 @@
 """A real control plane on loopback: etcd, kube-apiserver with RBAC and audit log, kube-controller-manager.
 
-Neighbours: cluster.py is what callers see of it, audit.py reads its log, ../controlplane/build.sh builds the binaries. As many side by
-side as ports last. No nodes: nothing here runs a pod.
+Neighbours: cluster.py is what callers see of it, audit.py reads its log, ../controlplane/build.sh builds the binaries.
+As many side by side as ports last. No nodes: nothing here runs a pod.
 """
 
 from __future__ import annotations
@@ -39,11 +39,14 @@ class NoBinaries(RuntimeError):
 
 
 def binaries(say: Say = silent) -> Path:
-    """The folder of the four programs: KUBEBUILDER_ASSETS, or what build.sh makes (once; minutes). Progress goes to `say`."""
+    """The folder of the four programs: KUBEBUILDER_ASSETS, or what build.sh makes (once; minutes). Progress goes to
+    `say`."""
     if given := os.environ.get("KUBEBUILDER_ASSETS"):
         missing = [name for name in NEEDED if not (Path(given) / name).exists()]
         if missing:
-            raise NoBinaries(f"KUBEBUILDER_ASSETS={given} has no {', '.join(missing)}: add them, or unset it to build all four from source")
+            raise NoBinaries(
+                f"KUBEBUILDER_ASSETS={given} has no {', '.join(missing)}: add them, or unset it to build all four from source"
+            )
         return Path(given)
     script = REPO / "e2e" / "controlplane" / "build.sh"
     with subprocess.Popen([str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as build:
@@ -52,12 +55,15 @@ def binaries(say: Say = silent) -> Path:
             say(line.rstrip())
         printed = build.stdout.read().split()
     if build.returncode != 0 or not printed:
-        raise NoBinaries(f"{script} failed with exit code {build.returncode}: its messages are above; it needs Go and about 8 minutes")
+        raise NoBinaries(
+            f"{script} failed with exit code {build.returncode}: its messages are above; it needs Go and about 8 minutes"
+        )
     return Path(printed[-1])
 
 
 class ControlPlane(Cluster):
-    """`start()` to use, `stop()` to end; also a context manager. The folder is removed by `stop()` unless `keep` is set.
+    """`start()` to use, `stop()` to end; also a context manager. The folder is removed by `stop()` unless `keep` is
+    set.
 
     `outlive=True` lets the processes live on when this one ends; the caller then has to end them by their pids.
     """
@@ -95,13 +101,16 @@ class ControlPlane(Cluster):
     # -- life ---------------------------------------------------------------------------------------------------------
 
     def start(self) -> ControlPlane:
-        """Returns when the API is usable and the default namespace has its ServiceAccount. Raises DiedEarly; stops what it started."""
+        """Returns when the API is usable and the default namespace has its ServiceAccount. Raises DiedEarly; stops what
+        it started."""
         try:
             self.etcd.start()
             self.start_apiserver()
             self.controller_manager.start()
             self.controller_manager.wait_until(
-                lambda: self.api.get("serviceaccounts", "default", "default"), 60, what="the ServiceAccount of the default namespace"
+                lambda: self.api.get("serviceaccounts", "default", "default"),
+                60,
+                what="the ServiceAccount of the default namespace",
             )
         except BaseException:
             self.keep = True
@@ -112,14 +121,17 @@ class ControlPlane(Cluster):
     def start_apiserver(self) -> None:
         """First start, or again after `kill_apiserver` with the same data, port and certificates."""
         self.apiserver.start()
-        self.apiserver.wait_until(lambda: self.api.request("GET", "/readyz", timeout=2)["text"] == "ok", 60, what="the API server ready")
+        self.apiserver.wait_until(
+            lambda: self.api.request("GET", "/readyz", timeout=2)["text"] == "ok", 60, what="the API server ready"
+        )
 
     def kill_apiserver(self) -> None:
         """An outage: connections break, the data stays in etcd."""
         self.apiserver.kill()
 
     def stop(self) -> None:
-        """Ends the three processes at once: nothing of theirs is worth a clean shutdown. Keeps the folder when `keep` is set."""
+        """Ends the three processes at once: nothing of theirs is worth a clean shutdown. Keeps the folder when `keep`
+        is set."""
         for child in (self.controller_manager, self.apiserver, self.etcd):
             child.kill()
         if self.keep:
@@ -130,7 +142,9 @@ class ControlPlane(Cluster):
     def __enter__(self) -> ControlPlane:
         return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.keep = self.keep or error is not None
         self.stop()
 
@@ -142,20 +156,30 @@ class ControlPlane(Cluster):
 
     def _child(self, name: str, outlive: bool, *flags: str) -> Child:
         assert self.binaries is not None
-        return Child(name, [str(self.binaries / name), *flags], self.logs / f"{name}.log", cwd=self.folder, outlive=outlive)
+        return Child(
+            name, [str(self.binaries / name), *flags], self.logs / f"{name}.log", cwd=self.folder, outlive=outlive
+        )
 
     def _pki(self, folder: Path) -> None:
         authority = Authority(folder)
         self.ca = authority.cert
         dns = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
         self._serving = authority.server("apiserver", dns=dns, addresses=("127.0.0.1", "10.0.0.1"))
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)  # RS256: what every consumer of these tokens understands
+        # RS256: what every consumer of these tokens understands
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self._token_key, self._token_public = folder / "sa.key", folder / "sa.pub"
         write_key(self._token_key, key)
-        self._token_public.write_bytes(key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo))
-        for user, path in (("admin", self.admin_kubeconfig), ("system:kube-controller-manager", self.folder / "controller-manager.kubeconfig")):
+        self._token_public.write_bytes(
+            key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        )
+        for user, path in (
+            ("admin", self.admin_kubeconfig),
+            ("system:kube-controller-manager", self.folder / "controller-manager.kubeconfig"),
+        ):
             pair = authority.client(path.stem, user, ["system:masters"])
-            Credentials(self.server, self.ca.read_bytes(), pair.cert.read_bytes(), pair.key.read_bytes()).kubeconfig(path, user)
+            Credentials(self.server, self.ca.read_bytes(), pair.cert.read_bytes(), pair.key.read_bytes()).kubeconfig(
+                path, user
+            )
         (self.folder / "audit-policy.yaml").write_text(POLICY)
 
     def _apiserver_flags(self, etcd: str) -> list[str]:

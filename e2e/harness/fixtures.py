@@ -1,7 +1,7 @@
 """pytest fixtures on real parts: one cluster per session, a fresh namespace per test.
 
-Neighbours: tests/conftest.py and e2e/suite/conftest.py import what they use. What was started in a session is stopped at its end; after a
-failure its folder is kept and named.
+Neighbours: tests/conftest.py and e2e/suite/conftest.py import what they use. What was started in a session is stopped
+at its end; after a failure its folder is kept and named.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def controlplane(request: pytest.FixtureRequest, say: Say) -> Iterator[ControlPl
 
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest, say: Say) -> Iterator[Cluster]:
-    """kind where Docker runs and kind is installed, otherwise the local control plane; manifests/ applied either way."""
+    """kind where Docker runs and kind is installed, otherwise the local control plane; manifests/ applied either
+    way."""
     if not kind.available():
         yield request.getfixturevalue("controlplane")
         return
@@ -107,7 +108,8 @@ def shared_operator(cluster: Cluster) -> Iterator[Operator]:
 
 @pytest.fixture
 def operator(shared_operator: Operator) -> Iterator[Operator]:
-    """The operator from manifests/, ready, under its own ServiceAccount. Shared: a test that kills or configures it starts its own.
+    """The operator from manifests/, ready, under its own ServiceAccount. Shared: a test that kills or configures it
+    starts its own.
 
     A test during which it ends fails; the next test finds it started again, as the kubelet would do it.
     """

@@ -35,7 +35,17 @@ class KindCluster(Cluster):
     def start(self) -> KindCluster:
         try:
             self.say(f"creating the kind cluster {self.name}")
-            self._run("kind", "create", "cluster", "--name", self.name, "--kubeconfig", str(self.admin_kubeconfig), "--wait", "120s")
+            self._run(
+                "kind",
+                "create",
+                "cluster",
+                "--name",
+                self.name,
+                "--kubeconfig",
+                str(self.admin_kubeconfig),
+                "--wait",
+                "120s",
+            )
             image = deployment()["spec"]["template"]["spec"]["containers"][0]["image"]
             self.say(f"building {image}")
             self._run("docker", "build", "--tag", image, str(REPO))
@@ -48,7 +58,9 @@ class KindCluster(Cluster):
 
     def stop(self) -> None:
         if self.keep:
-            self.say(f"kept the kind cluster {self.name}: KUBECONFIG={self.admin_kubeconfig}; kind delete cluster --name {self.name}")
+            self.say(
+                f"kept the kind cluster {self.name}: KUBECONFIG={self.admin_kubeconfig}; kind delete cluster --name {self.name}"
+            )
             return
         self._run("kind", "delete", "cluster", "--name", self.name)
         shutil.rmtree(self.folder, ignore_errors=True)

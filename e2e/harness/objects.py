@@ -14,14 +14,25 @@ from e2e.harness.openbao import OpenBao
 GROUP = "external-secrets.io"
 
 
-def thing(kind: str, name: str, namespace: str = "", *, spec: Json | None = None, api: str = f"{GROUP}/v1", **more: Any) -> Json:
+def thing(
+    kind: str, name: str, namespace: str = "", *, spec: Json | None = None, api: str = f"{GROUP}/v1", **more: Any
+) -> Json:
     """Any object; `more` goes beside `spec` (data, type, …)."""
     metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
-    return {"apiVersion": api, "kind": kind, "metadata": metadata, **({"spec": spec} if spec is not None else {}), **more}
+    return {
+        "apiVersion": api,
+        "kind": kind,
+        "metadata": metadata,
+        **({"spec": spec} if spec is not None else {}),
+        **more,
+    }
 
 
-def vault_provider(openbao: OpenBao, *, role: str, account: str, path: str = "secret", account_namespace: str = "") -> Json:
-    """`spec.provider` of a store that logs in with a ServiceAccount. A ClusterSecretStore needs the account's namespace."""
+def vault_provider(
+    openbao: OpenBao, *, role: str, account: str, path: str = "secret", account_namespace: str = ""
+) -> Json:
+    """`spec.provider` of a store that logs in with a ServiceAccount. A ClusterSecretStore needs the account's
+    namespace."""
     ref = {"name": account, **({"namespace": account_namespace} if account_namespace else {})}
     vault: Json = {
         "server": openbao.address,
@@ -61,13 +72,25 @@ def external_secret(
     for secret_key, ref in refs.items():
         key, prop = ref if isinstance(ref, tuple) else (ref, "")
         data.append({"secretKey": secret_key, "remoteRef": {"key": key, **({"property": prop} if prop else {})}})
-    body: Json = {"refreshInterval": interval, "secretStoreRef": {"name": store, "kind": store_kind}, "target": {"name": name, **(target or {})}, "data": data}
+    body: Json = {
+        "refreshInterval": interval,
+        "secretStoreRef": {"name": store, "kind": store_kind},
+        "target": {"name": name, **(target or {})},
+        "data": data,
+    }
     return thing("ExternalSecret", name, namespace, spec=body | spec)
 
 
-def allow_namespace(cluster: Cluster, openbao: OpenBao, namespace: str, account: str = "default", paths: Sequence[str] = ()) -> str:
-    """Lets that ServiceAccount read `secret/<namespace>/*` (or `paths`) of the mount `secret`; returns the role, named as the namespace."""
+def allow_namespace(
+    cluster: Cluster, openbao: OpenBao, namespace: str, account: str = "default", paths: Sequence[str] = ()
+) -> str:
+    """Lets that ServiceAccount read `secret/<namespace>/*` (or `paths`) of the mount `secret`; returns the role, named
+    as the namespace."""
     readable = paths or [f"{namespace}/*"]
-    openbao.policy(namespace, {f"secret/data/{path}": ["read"] for path in readable} | {f"secret/metadata/{path}": ["read", "list"] for path in readable})
+    openbao.policy(
+        namespace,
+        {f"secret/data/{path}": ["read"] for path in readable}
+        | {f"secret/metadata/{path}": ["read", "list"] for path in readable},
+    )
     openbao.kubernetes_role(namespace, [namespace], [account], [namespace])
     return namespace

@@ -1,7 +1,7 @@
 """A real OpenBao server on loopback, and the few calls that tests and demos make to it.
 
-Neighbours: `vault` and `openBao` stores talk to it; cluster.py is what its kubernetes auth method asks about tokens. Storage is a folder,
-so a killed server comes back with its data.
+Neighbours: `vault` and `openBao` stores talk to it; cluster.py is what its kubernetes auth method asks about tokens.
+Storage is a folder, so a killed server comes back with its data.
 """
 
 from __future__ import annotations
@@ -50,9 +50,18 @@ def block(head: str, values: Mapping[str, str]) -> str:
 
 
 class OpenBao:
-    """`start()` initialises and unseals. `host` is the address it listens on and is reached at. `tls=True` serves HTTPS, `ca` is its CA."""
+    """`start()` initialises and unseals. `host` is the address it listens on and is reached at. `tls=True` serves
+    HTTPS, `ca` is its CA."""
 
-    def __init__(self, *, folder: Path | None = None, tls: bool = False, host: str = "127.0.0.1", say: Say = silent, outlive: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        folder: Path | None = None,
+        tls: bool = False,
+        host: str = "127.0.0.1",
+        say: Say = silent,
+        outlive: bool = False,
+    ) -> None:
         self.folder = folder or Path(tempfile.mkdtemp(prefix="eso-openbao-"))
         self.folder.mkdir(parents=True, exist_ok=True)
         self.say, self.keep = say, False
@@ -73,10 +82,17 @@ class OpenBao:
             f'api_addr = "{self.address}"\ncluster_addr = "https://{host}:{free_port()}"\n'
             + block('storage "raft"', {"path": str(data), "node_id": "it", "performance_multiplier": "1"})
             + block('listener "tcp"', listener)
-            # devices cannot be added through the API any more unless the server allows it; this one is there from the first request
+            # devices cannot be added through the API any more unless the server allows it; this one is there from the
+            # first request
             + f'audit "file" "requests" {{\n{block("options", {"file_path": str(self.audit_path)})}}}\n'
         )
-        self.child = Child("openbao", [program(), "server", f"-config={path}"], self.folder / "openbao.log", cwd=self.folder, outlive=outlive)
+        self.child = Child(
+            "openbao",
+            [program(), "server", f"-config={path}"],
+            self.folder / "openbao.log",
+            cwd=self.folder,
+            outlive=outlive,
+        )
         self.root_token = self._unseal_key = ""
         self._session = requests.Session()
         self._session.trust_env = False
@@ -88,7 +104,9 @@ class OpenBao:
         """First start, or again after `kill`. Returns when it serves requests. Raises DiedEarly."""
         try:
             self.child.start()
-            self.child.wait_until(lambda: self._session.get(f"{self.address}/v1/sys/seal-status", timeout=2).status_code == 200, 30)
+            self.child.wait_until(
+                lambda: self._session.get(f"{self.address}/v1/sys/seal-status", timeout=2).status_code == 200, 30
+            )
             if not self.root_token:
                 made = self.request("POST", "sys/init", {"secret_shares": 1, "secret_threshold": 1})
                 self.root_token, self._unseal_key = made["root_token"], made["keys"][0]
@@ -116,12 +134,18 @@ class OpenBao:
 
     def unseal(self) -> None:
         self.request("PUT", "sys/unseal", {"key": self._unseal_key})
-        self.child.wait_until(lambda: self._session.get(f"{self.address}/v1/sys/health", timeout=2).status_code == 200, 30, what="OpenBao unsealed")
+        self.child.wait_until(
+            lambda: self._session.get(f"{self.address}/v1/sys/health", timeout=2).status_code == 200,
+            30,
+            what="OpenBao unsealed",
+        )
 
     def __enter__(self) -> OpenBao:
         return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.keep = self.keep or error is not None
         self.stop()
 
@@ -154,7 +178,9 @@ class OpenBao:
 
     def policy(self, name: str, rules: Mapping[str, Sequence[str]]) -> None:
         """`rules`: path → capabilities, e.g. {"kv/data/*": ["read"]}."""
-        text = json.dumps({"path": {path: {"capabilities": list(capabilities)} for path, capabilities in rules.items()}})
+        text = json.dumps(
+            {"path": {path: {"capabilities": list(capabilities)} for path, capabilities in rules.items()}}
+        )
         self.request("PUT", f"sys/policies/acl/{name}", {"policy": text})
 
     def enable_auth(self, type: str, path: str = "") -> None:
@@ -163,7 +189,8 @@ class OpenBao:
     # -- logging in ---------------------------------------------------------------------------------------------------
 
     def kubernetes_auth(self, cluster: Cluster, path: str = "kubernetes", namespace: str = "kube-system") -> None:
-        """Enables the kubernetes method against that cluster, with a reviewer of its own as the field's tutorials do it."""
+        """Enables the kubernetes method against that cluster, with a reviewer of its own as the field's tutorials do
+        it."""
         cluster.apply(
             [
                 {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": REVIEWER, "namespace": namespace}},
@@ -171,7 +198,11 @@ class OpenBao:
                     "apiVersion": "rbac.authorization.k8s.io/v1",
                     "kind": "ClusterRoleBinding",
                     "metadata": {"name": REVIEWER},
-                    "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "system:auth-delegator"},
+                    "roleRef": {
+                        "apiGroup": "rbac.authorization.k8s.io",
+                        "kind": "ClusterRole",
+                        "name": "system:auth-delegator",
+                    },
                     "subjects": [{"kind": "ServiceAccount", "name": REVIEWER, "namespace": namespace}],
                 },
             ]
@@ -189,7 +220,14 @@ class OpenBao:
             },
         )
 
-    def kubernetes_role(self, name: str, namespaces: Sequence[str], accounts: Sequence[str], policies: Sequence[str], path: str = "kubernetes") -> None:
+    def kubernetes_role(
+        self,
+        name: str,
+        namespaces: Sequence[str],
+        accounts: Sequence[str],
+        policies: Sequence[str],
+        path: str = "kubernetes",
+    ) -> None:
         self.request(
             "POST",
             f"auth/{path}/role/{name}",

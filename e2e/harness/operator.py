@@ -1,6 +1,8 @@
-"""The operator as the Deployment in manifests/ describes it: as a process here, or as the pod of a cluster that runs pods.
+"""The operator as the Deployment in manifests/ describes it: as a process here, or as the pod of a cluster that runs
+pods.
 
-Neighbours: cluster.py gives it its ServiceAccount's kubeconfig; whatever it may do comes from the RBAC rules in manifests/ alone.
+Neighbours: cluster.py gives it its ServiceAccount's kubeconfig; whatever it may do comes from the RBAC rules in
+manifests/ alone.
 """
 
 from __future__ import annotations
@@ -45,7 +47,11 @@ class Metrics:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.samples = {(s.name, frozenset(s.labels.items())): s.value for family in text_string_to_metric_families(text) for s in family.samples}
+        self.samples = {
+            (s.name, frozenset(s.labels.items())): s.value
+            for family in text_string_to_metric_families(text)
+            for s in family.samples
+        }
 
     def sum(self, name: str, /, **labels: str) -> float:
         """Sum over all series of that name whose labels include the given ones; 0 when there are none."""
@@ -63,14 +69,16 @@ def deployment(manifests: Path = MANIFESTS) -> Json:
 
 
 def command_line(container: Json, program: Sequence[str], overrides: Mapping[str, str]) -> list[str]:
-    """What the kubelet would run: the image's entry point (or `command`) and `args`; `overrides` replace or add flags by name."""
+    """What the kubelet would run: the image's entry point (or `command`) and `args`; `overrides` replace or add flags
+    by name."""
     entry = [*program, *container["command"][1:]] if container.get("command") else list(program)
     kept = [word for word in container.get("args", []) if word.split("=")[0].lstrip("-") not in overrides]
     return entry + kept + [f"--{name}={value}" for name, value in overrides.items()]
 
 
 def environment(container: Json, pod: Mapping[str, str]) -> dict[str, str]:
-    """The container's variables; `pod` answers fieldRefs by field path. Raises LookupError for sources we cannot have."""
+    """The container's variables; `pod` answers fieldRefs by field path. Raises LookupError for sources we cannot
+    have."""
     variables: dict[str, str] = {}
     for entry in container.get("env", []):
         if "value" in entry:
@@ -83,8 +91,8 @@ def environment(container: Json, pod: Mapping[str, str]) -> dict[str, str]:
 class LocalOperator:
     """The Deployment's container as a child process. `args` are flags by name, added to or replacing the Deployment's.
 
-    It gets nothing a pod would not have, except KUBECONFIG (the files of a pod's ServiceAccount cannot be mounted here), the Lease's
-    namespace (from the same files) and loopback ports instead of :8080 and :8082.
+    It gets nothing a pod would not have, except KUBECONFIG (the files of a pod's ServiceAccount cannot be mounted
+    here), the Lease's namespace (from the same files) and loopback ports instead of :8080 and :8082.
     """
 
     def __init__(
@@ -115,7 +123,12 @@ class LocalOperator:
             "leader-election-namespace": namespace,
             **(args or {}),
         }
-        fields = {"metadata.name": name, "metadata.namespace": namespace, "status.podIP": "127.0.0.1", "spec.serviceAccountName": account}
+        fields = {
+            "metadata.name": name,
+            "metadata.namespace": namespace,
+            "status.podIP": "127.0.0.1",
+            "spec.serviceAccountName": account,
+        }
         variables = {
             "PATH": os.environ.get("PATH", ""),
             "HOME": "/nonexistent",
@@ -126,7 +139,9 @@ class LocalOperator:
             **(env or {}),
         }
         log = home / "operator.log"
-        self.child = Child(name, command_line(container, entry_point(), overrides), log, env=variables, cwd=home, outlive=outlive)
+        self.child = Child(
+            name, command_line(container, entry_point(), overrides), log, env=variables, cwd=home, outlive=outlive
+        )
         self._session = requests.Session()
         self._session.trust_env = False
 
@@ -182,7 +197,9 @@ class LocalOperator:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
 
@@ -204,7 +221,15 @@ class PodOperator:
         self.user = f"system:serviceaccount:{self.namespace}:{spec['spec']['template']['spec']['serviceAccountName']}"
 
     def wait_ready(self, within_seconds: float = 120.0) -> None:
-        self.cluster.kubectl("-n", self.namespace, "rollout", "status", f"deploy/{self.name}", f"--timeout={within_seconds:.0f}s", timeout=within_seconds + 30)
+        self.cluster.kubectl(
+            "-n",
+            self.namespace,
+            "rollout",
+            "status",
+            f"deploy/{self.name}",
+            f"--timeout={within_seconds:.0f}s",
+            timeout=within_seconds + 30,
+        )
 
     def restart(self) -> None:
         before = self._pods()
@@ -217,7 +242,9 @@ class PodOperator:
 
     def _pods(self) -> list[str]:
         template = "jsonpath={.items[*].metadata.name}"
-        return self.cluster.kubectl("-n", self.namespace, "get", "pods", "-l", "app.kubernetes.io/component=controller", "-o", template).split()
+        return self.cluster.kubectl(
+            "-n", self.namespace, "get", "pods", "-l", "app.kubernetes.io/component=controller", "-o", template
+        ).split()
 
     def logs(self) -> str:
         return self.cluster.kubectl("-n", self.namespace, "logs", f"deploy/{self.name}", "--tail=-1")

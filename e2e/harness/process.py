@@ -1,6 +1,7 @@
 """One child process: its log file, its start, its end. Free loopback ports.
 
-Neighbours: controlplane.py, openbao.py and operator.py own Childs. A Child dies with this process unless it was started to outlive it.
+Neighbours: controlplane.py, openbao.py and operator.py own Childs. A Child dies with this process unless it was started
+to outlive it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class DiedEarly(RuntimeError):
 
 
 def free_port() -> int:
-    """A loopback port nobody listens on, below the range that outgoing connections take theirs from, given out once per process.
+    """A loopback port nobody listens on, below the range that outgoing connections take theirs from, given out once per
+    process.
 
     So a server that is killed finds its port free again.
     """
@@ -97,10 +99,18 @@ class Child:
         assert self.popen is not None, f"{self.name} was never started"
         return self.popen.pid
 
-    def wait_until(self, check: Callable[[], T | None], within_seconds: float, *, what: str = "", every: float = 0.05) -> T:
+    def wait_until(
+        self, check: Callable[[], T | None], within_seconds: float, *, what: str = "", every: float = 0.05
+    ) -> T:
         """Like `eventually`, but gives up as soon as the process is dead. Raises DiedEarly with the end of the log."""
         try:
-            return eventually(check, within_seconds, every, what=what or f"{self.name} ready", give_up=lambda: None if self.alive else "the process ended")
+            return eventually(
+                check,
+                within_seconds,
+                every,
+                what=what or f"{self.name} ready",
+                give_up=lambda: None if self.alive else "the process ended",
+            )
         except NeverHappened as error:
             raise DiedEarly(f"{error}\n--- end of {self.log}\n{self.tail()}") from error
 

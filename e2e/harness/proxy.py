@@ -1,7 +1,9 @@
-"""A reverse proxy on loopback between the operator and the API server: passes everything on, watches too, until a test tells it to misbehave.
+"""A reverse proxy on loopback between the operator and the API server: passes everything on, watches too, until a test
+tells it to misbehave.
 
-Neighbours: certs.py makes its certificate, cluster.py its kubeconfig. What happens to a request is one value, a Fate, chosen by `rule`; `replied`
-is told when the API server has answered and the operator does not know yet. Both run on the proxy's thread: they must be quick.
+Neighbours: certs.py makes its certificate, cluster.py its kubeconfig. What happens to a request is one value, a Fate,
+chosen by `rule`; `replied` is told when the API server has answered and the operator does not know yet. Both run on the
+proxy's thread: they must be quick.
 """
 
 from __future__ import annotations
@@ -27,13 +29,24 @@ from e2e.harness.cluster import Cluster, Credentials
 from e2e.harness.process import free_port
 
 # headers that belong to one connection, not to the message
-HOP_BY_HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "proxy-authorization", "proxy-authenticate", "host"}
+HOP_BY_HOP = {
+    "connection",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "proxy-authorization",
+    "proxy-authenticate",
+    "host",
+}
 TLS_GOODBYE_SECONDS = 0.25  # a closed TLS connection still waits for its peer; the loop must not end before
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One request as it arrived. `number` counts from 1 over all requests, `write` over those that are not GET (0 for GET)."""
+    """One request as it arrived. `number` counts from 1 over all requests, `write` over those that are not GET (0 for
+    GET)."""
 
     number: int
     write: int
@@ -88,7 +101,8 @@ class Halve:
 
 @dataclass(frozen=True, slots=True)
 class Expire:
-    """A watch that starts well and at once says 410 Gone in its stream, as the API server does for a version it has compacted away."""
+    """A watch that starts well and at once says 410 Gone in its stream, as the API server does for a version it has
+    compacted away."""
 
 
 Fate = Forward | Answer | Refuse | Lose | Halve | Expire
@@ -100,7 +114,8 @@ def pass_on(_: Seen) -> Fate | None:
 
 
 class Proxy:
-    """Use as a context manager. `requests` is everything seen so far, oldest first; `clear()` forgets it and counts from 1 again."""
+    """Use as a context manager. `requests` is everything seen so far, oldest first; `clear()` forgets it and counts
+    from 1 again."""
 
     def __init__(self, cluster: Cluster, name: str = "proxy") -> None:
         self.cluster, self._upstream = cluster, cluster.credentials
@@ -127,7 +142,9 @@ class Proxy:
         self._up.result(15)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         assert self._loop is not None and self._stop is not None
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(15)
@@ -166,7 +183,9 @@ class Proxy:
             trust = ssl.create_default_context(cadata=self._upstream.ca.decode())
             connector = aiohttp.TCPConnector(ssl=trust, limit=0)
             # auto_decompress off: bodies travel as they are
-            async with aiohttp.ClientSession(connector=connector, trust_env=False, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()) as session:
+            async with aiohttp.ClientSession(
+                connector=connector, trust_env=False, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
+            ) as session:
                 app = web.Application(client_max_size=64 << 20)
                 app.router.add_route("*", "/{path:.*}", functools.partial(self._handle, session))
                 # a watch whose reader is gone must end here too, or the API server keeps it
@@ -205,8 +224,17 @@ class Proxy:
             case Refuse():
                 return _reset(request)
             case Expire():
-                gone = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 410, "reason": "Expired", "message": "too old resource version"}
-                return web.Response(body=orjson.dumps({"type": "ERROR", "object": gone}) + b"\n", content_type="application/json")
+                gone = {
+                    "kind": "Status",
+                    "apiVersion": "v1",
+                    "status": "Failure",
+                    "code": 410,
+                    "reason": "Expired",
+                    "message": "too old resource version",
+                }
+                return web.Response(
+                    body=orjson.dumps({"type": "ERROR", "object": gone}) + b"\n", content_type="application/json"
+                )
             case Forward(after=seconds) if seconds:
                 await asyncio.sleep(seconds)
         try:
@@ -214,11 +242,15 @@ class Proxy:
         except (aiohttp.ClientError, OSError):
             return _reset(request)  # the API server is away, or one of the two connections broke: so does this one
 
-    async def _forward(self, session: aiohttp.ClientSession, request: web.Request, body: bytes, seen: Seen, fate: Fate) -> web.StreamResponse:
+    async def _forward(
+        self, session: aiohttp.ClientSession, request: web.Request, body: bytes, seen: Seen, fate: Fate
+    ) -> web.StreamResponse:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in HOP_BY_HOP}
         url = URL(self._upstream.server + request.raw_path, encoded=True)  # as it came: selectors are encoded already
         timeout = aiohttp.ClientTimeout(total=None)
-        async with session.request(request.method, url, data=body or None, headers=headers, timeout=timeout, allow_redirects=False) as upstream:
+        async with session.request(
+            request.method, url, data=body or None, headers=headers, timeout=timeout, allow_redirects=False
+        ) as upstream:
             kept = {name: value for name, value in upstream.headers.items() if name.lower() not in HOP_BY_HOP}
             if seen.watch and upstream.status == 200:
                 return await self._stream(request, upstream, kept, seen)
@@ -228,14 +260,20 @@ class Proxy:
                 case Lose():
                     return _reset(request)
                 case Halve():
-                    response = web.StreamResponse(status=upstream.status, headers=kept | {"Content-Length": str(len(payload))})
+                    response = web.StreamResponse(
+                        status=upstream.status, headers=kept | {"Content-Length": str(len(payload))}
+                    )
                     await response.prepare(request)
                     await response.write(payload[: len(payload) // 2])
                     return _reset(request, response)
             return web.Response(status=upstream.status, body=payload, headers=kept)
 
-    async def _stream(self, request: web.Request, upstream: aiohttp.ClientResponse, headers: dict[str, str], seen: Seen) -> web.StreamResponse:
-        response = web.StreamResponse(status=200, headers={name: value for name, value in headers.items() if name.lower() != "content-length"})
+    async def _stream(
+        self, request: web.Request, upstream: aiohttp.ClientResponse, headers: dict[str, str], seen: Seen
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(
+            status=200, headers={name: value for name, value in headers.items() if name.lower() != "content-length"}
+        )
         response.enable_chunked_encoding()
         await response.prepare(request)
         self._watching[seen.number] = request

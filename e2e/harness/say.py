@@ -58,7 +58,10 @@ class Narrator:
         """First row is the heading; the last column is aligned to the right."""
         widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
         for number, row in enumerate(rows):
-            cells = [cell.rjust(width) if n == len(row) - 1 else cell.ljust(width) for n, (cell, width) in enumerate(zip(row, widths, strict=True))]
+            cells = [
+                cell.rjust(width) if n == len(row) - 1 else cell.ljust(width)
+                for n, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ]
             text = "  " + "   ".join(cells)
             self.line(self.paint(text, BOLD) if number == 0 else text)
 

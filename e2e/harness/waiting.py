@@ -30,8 +30,8 @@ def eventually(
 ) -> T:
     """Calls `check` until its answer is true and returns that answer.
 
-    `give_up` returns a reason when waiting longer is pointless (a dead process). `waiting` is told the seconds so far on every
-    round. Raises NeverHappened.
+    `give_up` returns a reason when waiting longer is pointless (a dead process). `waiting` is told the seconds so far
+    on every round. Raises NeverHappened.
     """
     began = time.monotonic()
     seen: object = None

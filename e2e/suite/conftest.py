@@ -2,6 +2,26 @@
 
 from __future__ import annotations
 
-from e2e.harness.fixtures import cluster, controlplane, kubectl, namespace, openbao, operator, pytest_collection_finish, say, shared_operator
+from e2e.harness.fixtures import (
+    cluster,
+    controlplane,
+    kubectl,
+    namespace,
+    openbao,
+    operator,
+    pytest_collection_finish,
+    say,
+    shared_operator,
+)
 
-__all__ = ["cluster", "controlplane", "kubectl", "namespace", "openbao", "operator", "pytest_collection_finish", "say", "shared_operator"]
+__all__ = [
+    "cluster",
+    "controlplane",
+    "kubectl",
+    "namespace",
+    "openbao",
+    "operator",
+    "pytest_collection_finish",
+    "say",
+    "shared_operator",
+]

@@ -1,4 +1,5 @@
-"""The life of a secret as a user of the cluster sees it: OpenBao behind, a real API server and its controllers around."""
+"""The life of a secret as a user of the cluster sees it: OpenBao behind, a real API server and its controllers
+around."""
 
 from __future__ import annotations
 
@@ -35,7 +36,9 @@ def spoil(cluster: Cluster, namespace: str, name: str, value: str) -> None:
     cluster.api.patch("secrets", namespace, name, {"data": {"password": base64.b64encode(value.encode()).decode()}})
 
 
-def becomes(cluster: Cluster, namespace: str, name: str, wanted: dict[str, str] | None, within_seconds: float = SOON) -> None:
+def becomes(
+    cluster: Cluster, namespace: str, name: str, wanted: dict[str, str] | None, within_seconds: float = SOON
+) -> None:
     def same() -> bool:
         found = cluster.secret(namespace, name)
         assert found == wanted, f"{found}, condition {cluster.condition('externalsecrets', namespace, name)}"
@@ -52,12 +55,16 @@ def test_a_value_becomes_a_secret_that_belongs_to_its_externalsecret(cluster: Cl
     secret, owner = cluster.api.get("secrets", namespace, "app"), cluster.api.get("externalsecrets", namespace, "app")
     assert secret is not None and owner is not None
     assert secret["metadata"]["labels"]["reconcile.external-secrets.io/managed"] == "true"
-    references = [(one["kind"], one["name"], one["uid"], one["controller"]) for one in secret["metadata"]["ownerReferences"]]
+    references = [
+        (one["kind"], one["name"], one["uid"], one["controller"]) for one in secret["metadata"]["ownerReferences"]
+    ]
     assert references == [("ExternalSecret", "app", owner["metadata"]["uid"], True)]
     assert owner["status"]["binding"] == {"name": "app"}
 
 
-def test_kubectl_get_shows_store_interval_status_and_readiness(cluster: Cluster, kubectl: Callable[..., str], namespace: str, db: str) -> None:
+def test_kubectl_get_shows_store_interval_status_and_readiness(
+    cluster: Cluster, kubectl: Callable[..., str], namespace: str, db: str
+) -> None:
     cluster.apply([external_secret(namespace, "app", {"pass": (db, "password")})])
     cluster.wait_ready("externalsecrets", namespace, "app")
     row = kubectl("-n", namespace, "get", "externalsecret", "app", "--no-headers").split()
@@ -65,14 +72,18 @@ def test_kubectl_get_shows_store_interval_status_and_readiness(cluster: Cluster,
     assert {"store", "1h", "SecretSynced", "True"} <= set(row)
 
 
-def test_a_rotated_value_is_followed_within_the_interval(cluster: Cluster, openbao: OpenBao, namespace: str, db: str) -> None:
+def test_a_rotated_value_is_followed_within_the_interval(
+    cluster: Cluster, openbao: OpenBao, namespace: str, db: str
+) -> None:
     cluster.apply([external_secret(namespace, "app", {"password": (db, "password")}, interval="2s")])
     becomes(cluster, namespace, "app", {"password": "one"})
     put(openbao, db, "two")
     becomes(cluster, namespace, "app", {"password": "two"})
 
 
-def test_an_edited_secret_is_put_back_without_waiting_for_the_interval(cluster: Cluster, namespace: str, db: str) -> None:
+def test_an_edited_secret_is_put_back_without_waiting_for_the_interval(
+    cluster: Cluster, namespace: str, db: str
+) -> None:
     cluster.apply([external_secret(namespace, "app", {"password": (db, "password")}, interval="24h")])
     becomes(cluster, namespace, "app", {"password": "one"})
     spoil(cluster, namespace, "app", "tampered")
@@ -89,7 +100,9 @@ def test_a_deleted_secret_is_written_again(cluster: Cluster, namespace: str, db:
     assert first and second and first["metadata"]["uid"] != second["metadata"]["uid"]
 
 
-def test_the_garbage_collector_removes_the_secret_of_a_deleted_externalsecret(cluster: Cluster, namespace: str, db: str) -> None:
+def test_the_garbage_collector_removes_the_secret_of_a_deleted_externalsecret(
+    cluster: Cluster, namespace: str, db: str
+) -> None:
     cluster.apply([external_secret(namespace, "app", {"password": (db, "password")})])
     becomes(cluster, namespace, "app", {"password": "one"})
     cluster.api.delete("externalsecrets", namespace, "app")
@@ -97,15 +110,25 @@ def test_the_garbage_collector_removes_the_secret_of_a_deleted_externalsecret(cl
 
 
 def test_an_orphan_outlives_its_externalsecret(cluster: Cluster, namespace: str, db: str) -> None:
-    cluster.apply([external_secret(namespace, "app", {"password": (db, "password")}, target={"creationPolicy": "Orphan"})])
+    cluster.apply(
+        [external_secret(namespace, "app", {"password": (db, "password")}, target={"creationPolicy": "Orphan"})]
+    )
     becomes(cluster, namespace, "app", {"password": "one"})
     cluster.api.delete("externalsecrets", namespace, "app")
     eventually(lambda: cluster.api.get("externalsecrets", namespace, "app") is None, SOON)
     always(lambda: cluster.secret(namespace, "app") == {"password": "one"}, 3, what="the Secret stays")
 
 
-def test_deletion_policy_delete_removes_the_secret_once_the_value_is_gone(cluster: Cluster, openbao: OpenBao, namespace: str, db: str) -> None:
-    cluster.apply([external_secret(namespace, "app", {"password": (db, "password")}, interval="2s", target={"deletionPolicy": "Delete"})])
+def test_deletion_policy_delete_removes_the_secret_once_the_value_is_gone(
+    cluster: Cluster, openbao: OpenBao, namespace: str, db: str
+) -> None:
+    cluster.apply(
+        [
+            external_secret(
+                namespace, "app", {"password": (db, "password")}, interval="2s", target={"deletionPolicy": "Delete"}
+            )
+        ]
+    )
     becomes(cluster, namespace, "app", {"password": "one"})
     openbao.delete("secret", db)
     becomes(cluster, namespace, "app", None)
@@ -113,7 +136,9 @@ def test_deletion_policy_delete_removes_the_secret_once_the_value_is_gone(cluste
     becomes(cluster, namespace, "app", {"password": "back"})
 
 
-def test_deletion_policy_retain_keeps_the_last_value_and_says_what_is_missing(cluster: Cluster, openbao: OpenBao, namespace: str, db: str) -> None:
+def test_deletion_policy_retain_keeps_the_last_value_and_says_what_is_missing(
+    cluster: Cluster, openbao: OpenBao, namespace: str, db: str
+) -> None:
     cluster.apply([external_secret(namespace, "app", {"password": (db, "password")}, interval="2s")])
     becomes(cluster, namespace, "app", {"password": "one"})
     openbao.delete("secret", db)
@@ -121,7 +146,9 @@ def test_deletion_policy_retain_keeps_the_last_value_and_says_what_is_missing(cl
     assert cluster.secret(namespace, "app") == {"password": "one"}
 
 
-def test_an_externalsecret_that_came_before_its_store_is_served_when_the_store_comes(cluster: Cluster, openbao: OpenBao, namespace: str) -> None:
+def test_an_externalsecret_that_came_before_its_store_is_served_when_the_store_comes(
+    cluster: Cluster, openbao: OpenBao, namespace: str
+) -> None:
     role = allow_namespace(cluster, openbao, namespace)
     put(openbao, f"{namespace}/db", "one")
     cluster.apply([external_secret(namespace, "app", {"password": (f"{namespace}/db", "password")})])
@@ -130,13 +157,19 @@ def test_an_externalsecret_that_came_before_its_store_is_served_when_the_store_c
     becomes(cluster, namespace, "app", {"password": "one"})
 
 
-def test_a_clustersecretstore_serves_only_the_namespaces_of_its_conditions(cluster: Cluster, openbao: OpenBao, namespace: str, db: str) -> None:
+def test_a_clustersecretstore_serves_only_the_namespaces_of_its_conditions(
+    cluster: Cluster, openbao: OpenBao, namespace: str, db: str
+) -> None:
     name = f"for-{namespace}"
     provider = vault_provider(openbao, role=namespace, account="default", account_namespace=namespace)
     cluster.apply(
         [
-            cluster_secret_store(name, provider, conditions=[{"namespaceSelector": {"matchLabels": {"team": namespace}}}]),
-            external_secret(namespace, "app", {"password": (db, "password")}, store=name, store_kind="ClusterSecretStore"),
+            cluster_secret_store(
+                name, provider, conditions=[{"namespaceSelector": {"matchLabels": {"team": namespace}}}]
+            ),
+            external_secret(
+                namespace, "app", {"password": (db, "password")}, store=name, store_kind="ClusterSecretStore"
+            ),
         ]
     )
     try:
@@ -148,7 +181,9 @@ def test_a_clustersecretstore_serves_only_the_namespaces_of_its_conditions(clust
         cluster.api.delete("clustersecretstores", "", name)
 
 
-def test_while_the_backend_is_sealed_secrets_stay_and_afterwards_they_follow(cluster: Cluster, openbao: OpenBao, namespace: str, db: str) -> None:
+def test_while_the_backend_is_sealed_secrets_stay_and_afterwards_they_follow(
+    cluster: Cluster, openbao: OpenBao, namespace: str, db: str
+) -> None:
     cluster.apply([external_secret(namespace, "app", {"password": (db, "password")}, interval="2s")])
     becomes(cluster, namespace, "app", {"password": "one"})
     put(openbao, db, "two")
@@ -164,24 +199,35 @@ def test_while_the_backend_is_sealed_secrets_stay_and_afterwards_they_follow(clu
     cluster.wait_ready("externalsecrets", namespace, "app", SOON)
 
 
-def test_a_namespace_with_finalizers_in_it_goes_away(cluster: Cluster, openbao: OpenBao, kubectl: Callable[..., str]) -> None:
+def test_a_namespace_with_finalizers_in_it_goes_away(
+    cluster: Cluster, openbao: OpenBao, kubectl: Callable[..., str]
+) -> None:
     name = cluster.create_namespace("goes-away")
     role = allow_namespace(cluster, openbao, name)
     put(openbao, f"{name}/db", "one")
     store = secret_store(name, vault_provider(openbao, role=role, account="default"))
-    cluster.apply([store, external_secret(name, "app", {"password": (f"{name}/db", "password")}, target={"deletionPolicy": "Delete"})])
+    cluster.apply(
+        [
+            store,
+            external_secret(name, "app", {"password": (f"{name}/db", "password")}, target={"deletionPolicy": "Delete"}),
+        ]
+    )
     becomes(cluster, name, "app", {"password": "one"})
     kubectl("delete", "namespace", name, "--timeout=90s")
     assert cluster.api.get("namespaces", "", name) is None
 
 
 def test_v1beta1_manifests_are_served(cluster: Cluster, namespace: str, db: str) -> None:
-    old = external_secret(namespace, "app", {"password": (db, "password")}) | {"apiVersion": "external-secrets.io/v1beta1"}
+    old = external_secret(namespace, "app", {"password": (db, "password")}) | {
+        "apiVersion": "external-secrets.io/v1beta1"
+    }
     cluster.apply([old])
     becomes(cluster, namespace, "app", {"password": "one"})
 
 
-def test_a_restarted_operator_carries_on_and_rewrites_nothing(cluster: Cluster, operator: Operator, openbao: OpenBao, namespace: str, db: str) -> None:
+def test_a_restarted_operator_carries_on_and_rewrites_nothing(
+    cluster: Cluster, operator: Operator, openbao: OpenBao, namespace: str, db: str
+) -> None:
     cluster.apply(
         [
             external_secret(namespace, "slow", {"password": (db, "password")}),
@@ -199,7 +245,9 @@ def test_a_restarted_operator_carries_on_and_rewrites_nothing(cluster: Cluster, 
     assert before and after and before["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"]
 
 
-def test_no_secret_value_is_in_a_log_an_event_a_status_or_a_metric(cluster: Cluster, operator: Operator, openbao: OpenBao, namespace: str, db: str) -> None:
+def test_no_secret_value_is_in_a_log_an_event_a_status_or_a_metric(
+    cluster: Cluster, operator: Operator, openbao: OpenBao, namespace: str, db: str
+) -> None:
     canary = "canary-7f3a91c2e5"
     openbao.put("secret", db, {"password": canary, "number": "5"})
     broken = {"template": {"engineVersion": "v2", "data": {"x": "{{ mustFromJson .password }}"}}}
@@ -222,13 +270,20 @@ def test_no_secret_value_is_in_a_log_an_event_a_status_or_a_metric(cluster: Clus
     assert [place for place, text in places.items() if canary in text or encoded in text] == []
 
 
-def test_the_reference_s_series_tell_that_it_synced(cluster: Cluster, operator: Operator, namespace: str, db: str) -> None:
+def test_the_reference_s_series_tell_that_it_synced(
+    cluster: Cluster, operator: Operator, namespace: str, db: str
+) -> None:
     cluster.apply([external_secret(namespace, "app", {"password": (db, "password")})])
     cluster.wait_ready("externalsecrets", namespace, "app")
 
     def told() -> bool:
         metrics = operator.metrics()
-        assert metrics.sum("externalsecret_status_condition", namespace=namespace, name="app", condition="Ready", status="True") == 1
+        assert (
+            metrics.sum(
+                "externalsecret_status_condition", namespace=namespace, name="app", condition="Ready", status="True"
+            )
+            == 1
+        )
         assert metrics.sum("externalsecret_sync_calls_total", namespace=namespace, name="app") >= 1
         return True
 

@@ -1,7 +1,7 @@
 """ClusterExternalSecret: one ExternalSecret for many namespaces.
 
-Neighbours: reconcile.clusterexternalsecret makes the children. The children's spec stays the JSON it is: it is copied, never interpreted, and
-must not lose a member that this version does not know.
+Neighbours: reconcile.clusterexternalsecret makes the children. The children's spec stays the JSON it is: it is copied,
+never interpreted, and must not lose a member that this version does not know.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from eso.api.meta import Condition, Object, Record, Resource, Undecodable, decod
 from eso.api.wellknown import GROUP
 from eso.gocompat.duration import parse_duration
 
-CLUSTER_EXTERNAL_SECRETS: Final = Resource(GROUP, "v1", "clusterexternalsecrets", "ClusterExternalSecret", namespaced=False)
+CLUSTER_EXTERNAL_SECRETS: Final = Resource(
+    GROUP, "v1", "clusterexternalsecrets", "ClusterExternalSecret", namespaced=False
+)
 
 
 class ChildMetadata(Record, frozen=True):
@@ -26,7 +28,8 @@ class ChildMetadata(Record, frozen=True):
 
 
 class ClusterExternalSecretSpec(Record, frozen=True):
-    """`namespace_selectors`, `namespace_selector` and `namespaces` are alternatives: any match counts. `refresh_time` is an interval."""
+    """`namespace_selectors`, `namespace_selector` and `namespaces` are alternatives: any match counts. `refresh_time`
+    is an interval."""
 
     external_secret_spec: dict[str, Any] = {}  # noqa: RUF012  # msgspec copies it per instance
     external_secret_name: str = ""
@@ -43,7 +46,11 @@ class ClusterExternalSecretSpec(Record, frozen=True):
 
     @property
     def selectors(self) -> tuple[LabelSelector, ...]:
-        return self.namespace_selectors if self.namespace_selector is None else (self.namespace_selector, *self.namespace_selectors)
+        return (
+            self.namespace_selectors
+            if self.namespace_selector is None
+            else (self.namespace_selector, *self.namespace_selectors)
+        )
 
 
 class FailedNamespace(Record, frozen=True, omit_defaults=False):
@@ -71,5 +78,6 @@ _decoder: Final = msgspec.json.Decoder(ClusterExternalSecret)
 
 
 def decode_cluster_external_secret(raw: bytes | msgspec.Raw) -> ClusterExternalSecret | Undecodable:
-    """One object as the API server sends it; Undecodable when the spec or status has another form than the schema promises."""
+    """One object as the API server sends it; Undecodable when the spec or status has another form than the schema
+    promises."""
     return decode_or_metadata(_decoder, raw)

@@ -15,7 +15,8 @@ from eso.api.meta import Condition
 def set_condition(conditions: Iterable[Condition], wanted: Condition) -> tuple[Condition, ...]:
     """All conditions of other types, then `wanted`.
 
-    Nothing moves when status, reason, message and generation are what they were. `last_transition_time` moves only with the status.
+    Nothing moves when status, reason, message and generation are what they were. `last_transition_time` moves only with
+    the status.
     """
     before = tuple(conditions)
     old = condition(before, wanted.type)

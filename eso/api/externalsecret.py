@@ -1,8 +1,8 @@
 """ExternalSecret: what to read, how to shape it, where to put it, and what was told about it.
 
-Neighbours: reconcile.externalsecret works on these records, crds/ holds the schema, validate.py the rules between members. A member that is
-absent has the value that its absence means, so an object from a file and the same object from the API server are equal. Members with a
-schema default keep "" when they were written as "".
+Neighbours: reconcile.externalsecret works on these records, crds/ holds the schema, validate.py the rules between
+members. A member that is absent has the value that its absence means, so an object from a file and the same object from
+the API server are equal. Members with a schema default keep "" when they were written as "".
 """
 
 from __future__ import annotations
@@ -189,13 +189,16 @@ class ExternalSecretSpec(Record, frozen=True):
 
     @property
     def refresh_interval_seconds(self) -> float | None:
-        """None when absent; zero or less means "never poll". Raises DurationError: the schema lets any string through."""
+        """None when absent; zero or less means "never poll". Raises DurationError: the schema lets any string
+        through."""
         return None if self.refresh_interval is None else parse_duration(self.refresh_interval)
 
     @property
     def uses_generators(self) -> bool:
         """A `dataFrom` entry makes its values anew at every read."""
-        return any(entry.source_ref is not None and entry.source_ref.generator_ref is not None for entry in self.data_from)
+        return any(
+            entry.source_ref is not None and entry.source_ref.generator_ref is not None for entry in self.data_from
+        )
 
 
 class Binding(Record, frozen=True):
@@ -227,5 +230,6 @@ _decoder: Final = msgspec.json.Decoder(ExternalSecret)
 
 
 def decode_external_secret(raw: bytes | msgspec.Raw) -> ExternalSecret | Undecodable:
-    """One object as the API server sends it; Undecodable when the spec or status has another form than the schema promises."""
+    """One object as the API server sends it; Undecodable when the spec or status has another form than the schema
+    promises."""
     return decode_or_metadata(_decoder, raw)

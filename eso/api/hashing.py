@@ -1,7 +1,7 @@
 """The hashes that end up in labels, annotations, the status and managedFields.
 
-Neighbours: reconcile.externalsecret compares them. All are SHA3-224 in lower-case hex over the text dump that the reference uses, so that
-taking over a cluster neither refreshes nor rewrites anything.
+Neighbours: reconcile.externalsecret compares them. All are SHA3-224 in lower-case hex over the text dump that the
+reference uses, so that taking over a cluster neither refreshes nor rewrites anything.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ def synced_resource_version(meta: ObjectMeta) -> str:
 
 
 def field_manager(name: str) -> str:
-    """Whom managedFields name for the writes of the ExternalSecret `name`; hashed where the plain form is too long for the API server."""
+    """Whom managedFields name for the writes of the ExternalSecret `name`; hashed where the plain form is too long for
+    the API server."""
     plain = FIELD_MANAGER_PREFIX + name
     return plain if len(plain.encode()) <= FIELD_MANAGER_BYTES else f"{FIELD_MANAGER_PREFIX}sha3/{sha3(name)}"
 

@@ -1,6 +1,7 @@
 """Does a label selector match a set of labels?
 
-Neighbours: stores match the namespaces that a ClusterSecretStore admits, ClusterExternalSecrets choose theirs. Texts are the API machinery's.
+Neighbours: stores match the namespaces that a ClusterSecretStore admits, ClusterExternalSecrets choose theirs. Texts
+are the API machinery's.
 """
 
 from __future__ import annotations
@@ -63,13 +64,19 @@ def check(selector: LabelSelector) -> None:
         match requirement.operator:
             case "In" | "NotIn":
                 if not requirement.values:
-                    raise InvalidSelector("values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty")
+                    raise InvalidSelector(
+                        "values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty"
+                    )
             case "Exists" | "DoesNotExist":
                 if requirement.values:
                     shown = "[" + ", ".join(f'"{value}"' for value in requirement.values) + "]"
-                    raise InvalidSelector(f"values: Invalid value: {shown}: values set must be empty for exists and does not exist")
+                    raise InvalidSelector(
+                        f"values: Invalid value: {shown}: values set must be empty for exists and does not exist"
+                    )
             case other:
-                raise InvalidSelector(f'"{other}" is not a valid label selector operator', fix="use In, NotIn, Exists or DoesNotExist")
+                raise InvalidSelector(
+                    f'"{other}" is not a valid label selector operator', fix="use In, NotIn, Exists or DoesNotExist"
+                )
         check_key(requirement.key)
         for value in requirement.values:
             check_value(requirement.key, value)
@@ -79,9 +86,13 @@ def check_key(key: str) -> None:
     prefix, slash, name = key.rpartition("/")
     well_formed = NAME.fullmatch(name) and len(name) <= NAME_BYTES and "/" not in prefix
     if not well_formed or (slash and not (PREFIX.fullmatch(prefix) and len(prefix) <= PREFIX_BYTES)):
-        raise InvalidSelector(f'key: Invalid value: "{key}": a qualified name is at most 63 letters, digits, "-", "_" or ".", with an optional DNS prefix')
+        raise InvalidSelector(
+            f'key: Invalid value: "{key}": a qualified name is at most 63 letters, digits, "-", "_" or ".", with an optional DNS prefix'
+        )
 
 
 def check_value(key: str, value: str) -> None:
     if value and not (NAME.fullmatch(value) and len(value) <= NAME_BYTES):
-        raise InvalidSelector(f'values[0][{key}]: Invalid value: "{value}": a label value is at most 63 letters, digits, "-", "_" or "."')
+        raise InvalidSelector(
+            f'values[0][{key}]: Invalid value: "{value}": a label value is at most 63 letters, digits, "-", "_" or "."'
+        )

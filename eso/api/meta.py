@@ -1,7 +1,7 @@
 """What every Kubernetes object has: where it lives, its metadata, its conditions.
 
-Neighbours: one module per kind builds on these; `kube.rest` turns a Resource into a URL. Records keep only what a pass needs: writes are
-patches, so a member that is not modelled here cannot get lost.
+Neighbours: one module per kind builds on these; `kube.rest` turns a Resource into a URL. Records keep only what a pass
+needs: writes are patches, so a member that is not modelled here cannot get lost.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class Resource:
         return f"{self.group}/{self.version}" if self.group else self.version
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
-        """The URL path. Without a namespace a namespaced kind means "in all namespaces"; for a cluster-wide kind it is ignored."""
+        """The URL path. Without a namespace a namespaced kind means "in all namespaces"; for a cluster-wide kind it is
+        ignored."""
         parts = ["apis", self.group, self.version] if self.group else ["api", self.version]
         if self.namespaced and namespace:
             parts += ["namespaces", namespace]
@@ -46,7 +47,9 @@ NAMESPACES: Final = Resource("", "v1", "namespaces", "Namespace", namespaced=Fal
 SERVICE_ACCOUNTS: Final = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 EVENTS: Final = Resource("", "v1", "events", "Event")
 LEASES: Final = Resource("coordination.k8s.io", "v1", "leases", "Lease")
-CRDS: Final = Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False)
+CRDS: Final = Resource(
+    "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
+)
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel", gc=False):
@@ -118,7 +121,8 @@ class Condition(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel",
 
 
 class Undecodable(Object, frozen=True):
-    """An object whose spec or status cannot be read; its metadata can, so that its deletion still finishes. `error` says where and why."""
+    """An object whose spec or status cannot be read; its metadata can, so that its deletion still finishes. `error`
+    says where and why."""
 
     error: str
 
@@ -136,7 +140,8 @@ def decode_or_metadata(decoder: msgspec.json.Decoder[_T], raw: bytes | msgspec.R
         record = decoder.decode(raw)
     except msgspec.ValidationError as error:
         try:
-            # A null member means the same as an absent one. The API server prunes most, so this costs nothing in the usual case.
+            # A null member means the same as an absent one. The API server prunes most, so this costs nothing in the
+            # usual case.
             record = msgspec.convert(without_nulls(msgspec.json.decode(raw)), decoder.type)
         except msgspec.ValidationError:
             return Undecodable(_meta_only.decode(raw).metadata, str(error))
@@ -149,9 +154,11 @@ LONG = 64
 
 
 def share_strings(record: msgspec.Struct) -> None:
-    """Lets all records refer to one copy of a text that recurs (store names, label values, keys): 40 % less memory for 10 µs.
+    """Lets all records refer to one copy of a text that recurs (store names, label values, keys): 40 % less memory for
+    10 µs.
 
-    Works on the frozen record, whose value stays the same. Interned strings live only as long as a record refers to them.
+    Works on the frozen record, whose value stays the same. Interned strings live only as long as a record refers to
+    them.
     """
     for name in record.__struct_fields__:
         value = getattr(record, name)

@@ -1,7 +1,7 @@
 """SecretStore and ClusterSecretStore: one record for both, they differ in scope only.
 
-Neighbours: stores.resolve turns one into the view a provider sees, reconcile.secretstore validates it, validate.py has the static rules. The
-provider block stays the JSON it is; only its provider knows the members.
+Neighbours: stores.resolve turns one into the view a provider sees, reconcile.secretstore validates it, validate.py has
+the static rules. The provider block stays the JSON it is; only its provider knows the members.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class SecretStoreSpec(Record, frozen=True):
 
     @property
     def refresh_interval_seconds(self) -> float | None:
-        """Integers are seconds, strings Go durations; None when absent. Raises DurationError for what is neither, or negative."""
+        """Integers are seconds, strings Go durations; None when absent. Raises DurationError for what is neither, or
+        negative."""
         match self.refresh_interval:
             case None:
                 return None

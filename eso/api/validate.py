@@ -1,7 +1,7 @@
 """The rules between members that a schema cannot hold, with the texts that users see.
 
-Neighbours: admission/ refuses by them, the reconcilers check again, because the webhook may be absent. Desks: a rule sees one object, never
-the cluster. What a provider says about its own block is the provider's business.
+Neighbours: admission/ refuses by them, the reconcilers check again, because the webhook may be absent. Desks: a rule
+sees one object, never the cluster. What a provider says about its own block is the provider's business.
 """
 
 from __future__ import annotations
@@ -11,7 +11,11 @@ from typing import Any
 
 from eso.api.externalsecret import DataFrom, ExternalSecretSpec, Target
 from eso.api.secretstore import SecretStore, SecretStoreSpec
-from eso.api.wellknown import ANNOTATION_SERVICE_ACCOUNT_NAME, SECRET_TYPE_BOOTSTRAP_TOKEN, SECRET_TYPE_SERVICE_ACCOUNT_TOKEN
+from eso.api.wellknown import (
+    ANNOTATION_SERVICE_ACCOUNT_NAME,
+    SECRET_TYPE_BOOTSTRAP_TOKEN,
+    SECRET_TYPE_SERVICE_ACCOUNT_TOKEN,
+)
 from eso.errors import Terminal
 from eso.gocompat import regexp
 from eso.gocompat.duration import DurationError
@@ -25,7 +29,8 @@ class InvalidStore(Terminal):
 
 
 def undecodable(spec: ExternalSecretSpec) -> str:
-    """Why the object would not decode in a typed client (its durations), "" when it would. The webhook answers 400 with this text."""
+    """Why the object would not decode in a typed client (its durations), "" when it would. The webhook answers 400 with
+    this text."""
     try:
         _ = spec.refresh_interval_seconds
         for window in spec.sync_windows.windows if spec.sync_windows else ():
@@ -36,7 +41,8 @@ def undecodable(spec: ExternalSecretSpec) -> str:
 
 
 def external_secret_refusals(spec: ExternalSecretSpec) -> list[str]:
-    """Everything that is wrong, in the order in which it is shown; joined by a newline it is the webhook's answer. Empty: admitted."""
+    """Everything that is wrong, in the order in which it is shown; joined by a newline it is the webhook's answer.
+    Empty: admitted."""
     return [
         *policy_refusals(spec.target),
         *([] if spec.data or spec.data_from else ["either data or dataFrom should be specified"]),
@@ -55,7 +61,8 @@ def policy_refusals(target: Target) -> Iterator[str]:
 
 
 def template_refusals(spec: ExternalSecretSpec) -> list[str]:
-    """Templates that would mint a credential for somebody else, then `templateFrom` targets that a Secret does not have."""
+    """Templates that would mint a credential for somebody else, then `templateFrom` targets that a Secret does not
+    have."""
     template = spec.target.template
     if template is None:
         return []
@@ -71,7 +78,11 @@ def template_refusals(spec: ExternalSecretSpec) -> list[str]:
         refusals.append(f'template.type="{template.type}" is not allowed')
     if makes_secret(spec.target):
         allowed = 'must be one of "Data", "Annotations" or "Labels"'
-        refusals += [f'templateFrom target="{t}" is not allowed when targeting a Secret, {allowed}' for t in targets if t.casefold() not in SECRET_PARTS]
+        refusals += [
+            f'templateFrom target="{t}" is not allowed when targeting a Secret, {allowed}'
+            for t in targets
+            if t.casefold() not in SECRET_PARTS
+        ]
     return refusals
 
 
@@ -90,7 +101,8 @@ def source_refusals(entry: DataFrom) -> Iterator[str]:
 
 
 def duplicate_keys(spec: ExternalSecretSpec) -> Iterator[str]:
-    """One text per repetition; under the other deletion policies the last one wins, which is how they were always used."""
+    """One text per repetition; under the other deletion policies the last one wins, which is how they were always
+    used."""
     if spec.target.deletion_policy != "Retain":
         return
     seen: set[str] = set()

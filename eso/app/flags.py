@@ -20,7 +20,8 @@ class UsageError(EsoError):
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """`kind`: string, bool, int, float, duration (seconds), list. `effect` False: parsed for compatibility and told once."""
+    """`kind`: string, bool, int, float, duration (seconds), list. `effect` False: parsed for compatibility and told
+    once."""
 
     name: str
     kind: str
@@ -49,7 +50,9 @@ CONTROLLER = (
     Flag("leader-election-id", "string", "external-secrets-controller", "name of the Lease"),
     Flag("leader-election-namespace", "string", "", "namespace of the Lease; default: the pod's"),
     Flag("leader-election-lease-duration", "duration", 15.0, "how long a Lease is valid"),
-    Flag("leader-election-renew-deadline", "duration", 10.0, "give up the lead when it could not be renewed for so long"),
+    Flag(
+        "leader-election-renew-deadline", "duration", 10.0, "give up the lead when it could not be renewed for so long"
+    ),
     Flag("leader-election-retry-period", "duration", 2.0, "between attempts to get or renew the Lease"),
     Flag("concurrent", "int", 1, "accepted; passes in flight are bounded by --passes-in-flight", False),
     Flag("passes-in-flight", "int", 256, "passes that may run at the same time, per controller"),
@@ -64,7 +67,13 @@ CONTROLLER = (
     Flag("enable-secrets-caching", "bool", False, "accepted; Secrets are watched as metadata", False),
     Flag("enable-configmaps-caching", "bool", False, "accepted; ConfigMaps are watched as metadata", False),
     Flag("enable-managed-secrets-caching", "bool", True, "accepted; see --enable-secrets-caching", False),
-    Flag("enable-secret-api-read-on-cache-mismatch", "bool", True, "accepted; one cache cannot disagree with itself", False),
+    Flag(
+        "enable-secret-api-read-on-cache-mismatch",
+        "bool",
+        True,
+        "accepted; one cache cannot disagree with itself",
+        False,
+    ),
     Flag("store-requeue-interval", "duration", 300.0, "re-validation period of stores without spec.refreshInterval"),
     Flag("status-heartbeat", "duration", 300.0, "how often an unchanged refresh writes refreshTime; 0: every time"),
     Flag("enable-flood-gate", "bool", True, "refuse stores whose Ready condition is not True"),
@@ -121,7 +130,9 @@ def parse(argv: Sequence[str], flags: Sequence[Flag] = CONTROLLER) -> Settings:
             if flag.kind == "bool":
                 text = "true"
             elif not rest:
-                raise UsageError(f"--{flag.name} needs a value of kind {flag.kind}", fix=f"--{flag.name}={flag.default}")
+                raise UsageError(
+                    f"--{flag.name} needs a value of kind {flag.kind}", fix=f"--{flag.name}={flag.default}"
+                )
             else:
                 text = rest.pop(0)
         values[flag.name] = convert(flag, text)
@@ -146,7 +157,9 @@ def convert(flag: Flag, text: str) -> Any:
             case "list":
                 return [part for part in text.split(",") if part]
     except (ValueError, DurationError) as error:
-        raise UsageError(f"--{flag.name}: {text!r} is no {flag.kind}: {error}", fix=f"for example --{flag.name}={flag.default}") from None
+        raise UsageError(
+            f"--{flag.name}: {text!r} is no {flag.kind}: {error}", fix=f"for example --{flag.name}={flag.default}"
+        ) from None
     return text
 
 
@@ -155,8 +168,14 @@ def check(values: dict[str, Any]) -> None:
         raise UsageError(f"--loglevel: {values['loglevel']!r} is no level", fix="one of " + ", ".join(LEVELS))
     if values.get("metrics-auth") and not values.get("metrics-secure"):
         raise UsageError("--metrics-auth needs --metrics-secure", fix="give both or neither")
-    if values.get("enable-leader-election") and values["leader-election-renew-deadline"] >= values["leader-election-lease-duration"]:
-        raise UsageError("--leader-election-renew-deadline must be shorter than --leader-election-lease-duration", fix="for example 10s and 15s")
+    if (
+        values.get("enable-leader-election")
+        and values["leader-election-renew-deadline"] >= values["leader-election-lease-duration"]
+    ):
+        raise UsageError(
+            "--leader-election-renew-deadline must be shorter than --leader-election-lease-duration",
+            fix="for example 10s and 15s",
+        )
 
 
 def usage(flags: Sequence[Flag] = CONTROLLER) -> str:

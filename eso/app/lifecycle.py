@@ -54,7 +54,16 @@ async def until_told(settings: Settings, environ: Mapping[str, str]) -> None:
         loop.add_signal_handler(name, stop.set)
     access = await connect(environ, log=logging.get("kube"))
     try:
-        await run(Operator(settings, access, SystemClock(), logging.get("controllers"), registry=Registry(proxies=Proxies.from_environ(environ))), stop)
+        await run(
+            Operator(
+                settings,
+                access,
+                SystemClock(),
+                logging.get("controllers"),
+                registry=Registry(proxies=Proxies.from_environ(environ)),
+            ),
+            stop,
+        )
     finally:
         await access.close()
 
@@ -65,8 +74,12 @@ async def run(operator: Operator, stop: asyncio.Event) -> None:
     log = logging.get("setup")
     probes = serving(settings["metrics-addr"], settings["live-addr"], operator.metrics.scrape, operator.health)
     async with probes, background(operator.watchdog.run(), operator.recorder.run()):
-        # Everything that refers to Secrets is listed before Secrets are: only then is known what each of them means to us.
-        async with following(world.informers[:-2], stop) as known, following(world.informers[-2:] if known else [], stop) as synced:
+        # Everything that refers to Secrets is listed before Secrets are: only then is known what each of them means to
+        # us.
+        async with (
+            following(world.informers[:-2], stop) as known,
+            following(world.informers[-2:] if known else [], stop) as synced,
+        ):
             if not synced:
                 return
             settle()
@@ -75,7 +88,10 @@ async def run(operator: Operator, stop: asyncio.Event) -> None:
                 return
             async with leading(operator):
                 log.info("reconciling")
-                async with background(operator.reader.run(), operator.generic.run()), asyncio.TaskGroup() as controllers:
+                async with (
+                    background(operator.reader.run(), operator.generic.run()),
+                    asyncio.TaskGroup() as controllers,
+                ):
                     for controller in operator.controllers:
                         controllers.create_task(controller.run(stop), name=controller.name)
                 await operator.recorder.drain(DRAIN_SECONDS)
@@ -96,7 +112,8 @@ async def background(*running: Coroutine[Any, Any, Any]) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def following(informers: Sequence[Informer[Any]], stop: asyncio.Event) -> AsyncIterator[bool]:
-    """Follows the API server for as long as the block lasts, which begins when all first lists are there; False when `stop` came first."""
+    """Follows the API server for as long as the block lasts, which begins when all first lists are there; False when
+    `stop` came first."""
     async with background(*(informer.run() for informer in informers)):
         yield bool(informers) and await before(stop, *(informer.has_synced.wait() for informer in informers))
 
@@ -142,4 +159,8 @@ def settle() -> None:
 
 
 def leaves(group: BaseExceptionGroup[Any]) -> list[BaseException]:
-    return [leaf for error in group.exceptions for leaf in (leaves(error) if isinstance(error, BaseExceptionGroup) else [error])]
+    return [
+        leaf
+        for error in group.exceptions
+        for leaf in (leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    ]

@@ -1,6 +1,7 @@
 """The command line: which subcommand runs, and what its end means to the shell.
 
-Neighbours: flags.py parses, lifecycle.py runs the controller, `cli` prints. Exit codes: 0 done, 1 failed, 2 the arguments are off.
+Neighbours: flags.py parses, lifecycle.py runs the controller, `cli` prints. Exit codes: 0 done, 1 failed, 2 the
+arguments are off.
 """
 
 from __future__ import annotations

@@ -108,7 +108,11 @@ class World:
     def store_class(self, namespace: str, ref: StoreRef) -> str | None:
         if ref.kind not in ("", *STORE_KINDS):
             raise EsoError(f"unsupported secret store kind: {ref.kind}", fix="use SecretStore or ClusterSecretStore")
-        found = self.store("ClusterSecretStore" if ref.cluster_scoped else "SecretStore", "" if ref.cluster_scoped else namespace, ref.name)
+        found = self.store(
+            "ClusterSecretStore" if ref.cluster_scoped else "SecretStore",
+            "" if ref.cluster_scoped else namespace,
+            ref.name,
+        )
         return found.spec.controller if found else None
 
     def namespace_labels(self, namespace: str) -> Mapping[str, str] | None:
@@ -123,7 +127,8 @@ class World:
 
     @property
     def informers(self) -> list[Informer[Any]]:
-        """In the order in which their first lists are wanted: what Secrets mean is known only once everybody who refers to them is."""
+        """In the order in which their first lists are wanted: what Secrets mean is known only once everybody who refers
+        to them is."""
         namespaces = [self.namespaces] if self.namespaces is not None else []
         return [*self.stores.values(), *namespaces, self.external_secrets, self.secrets, self.config_maps]
 
@@ -131,29 +136,43 @@ class World:
 class Operator:
     """Everything one process is made of. `access` is the API server, `registry` the providers, `clock` the time."""
 
-    def __init__(self, settings: Settings, access: Access, clock: Clock, log: Any, *, registry: Registry | None = None) -> None:
+    def __init__(
+        self, settings: Settings, access: Access, clock: Clock, log: Any, *, registry: Registry | None = None
+    ) -> None:
         self.settings, self.clock, self.log = settings, clock, log
         self.metrics = Metrics(extended_labels=settings["enable-extended-metric-labels"])
         self.lease: Lease | None = None
         # A write must be over before the lease can be: half of it leaves room for a few renewals that fail.
         self.rest = Rest(
-            access, write_timeout=min(10.0, settings["leader-election-lease-duration"] / 2), may_write=self._may_write, counted=self.metrics.api_request
+            access,
+            write_timeout=min(10.0, settings["leader-election-lease-duration"] / 2),
+            may_write=self._may_write,
+            counted=self.metrics.api_request,
         )
-        self.unfenced = Rest(access, counted=self.metrics.api_request)  # for the Lease itself and for Events, which may tell that it was lost
+        # for the Lease itself and for Events, which may tell that it was lost
+        self.unfenced = Rest(access, counted=self.metrics.api_request)
         self.recorder = Recorder(self.unfenced, clock=clock, log=log)
         if settings["enable-leader-election"]:
             self.lease = self._lease()
         self.offload = Offload(threads=1)  # each further one takes as much of the interpreter as the loop gets
         self.world = World()
         self.gates = Gates(clock, self._release, meter=self.metrics)
-        self.reader = Reader(self._rules(registry or Registry()), self.rest, self.gates, clock, log=log, meter=self.metrics)
+        self.reader = Reader(
+            self._rules(registry or Registry()), self.rest, self.gates, clock, log=log, meter=self.metrics
+        )
         self.targets = Targets(self.rest, self.world.secret, self.world.labelled, self._target_changed)
         self.index, self.store_index = ReverseIndex(), ReverseIndex()
         self._meters = {name: self.metrics.controller(name, workers) for name, workers in self._workers().items()}
         self.queue = WorkQueue(
-            clock, gate_epoch=self.gates.epoch, admit=self._admit, meter=self._meters["externalsecret"], workers=settings["passes-in-flight"]
+            clock,
+            gate_epoch=self.gates.epoch,
+            admit=self._admit,
+            meter=self._meters["externalsecret"],
+            workers=settings["passes-in-flight"],
         )
-        self.triggers = Triggers(self.index, self.queue.add, lambda key: self.world.external_secrets.get(key), clock.now)
+        self.triggers = Triggers(
+            self.index, self.queue.add, lambda key: self.world.external_secrets.get(key), clock.now
+        )
         self.generic = GenericTargets(self.rest, self._generic_changed, namespace=settings["namespace"], log=log)
         self.store_queues = {
             kind: WorkQueue(
@@ -166,7 +185,10 @@ class Operator:
             for kind in self._store_kinds()
         }
         self._inform()
-        self.controllers = [self._external_secret_controller(), *(self._store_controller(kind) for kind in self.store_queues)]
+        self.controllers = [
+            self._external_secret_controller(),
+            *(self._store_controller(kind) for kind in self.store_queues),
+        ]
         self.watchdog = Watchdog(log=log, meter=self.metrics)
         self.health = Health()
         self._observe()
@@ -174,12 +196,17 @@ class Operator:
     # what is built
 
     def _store_kinds(self) -> list[str]:
-        enabled = {"SecretStore": self.settings["enable-secret-store-reconciler"], "ClusterSecretStore": self.settings["enable-cluster-store-reconciler"]}
+        enabled = {
+            "SecretStore": self.settings["enable-secret-store-reconciler"],
+            "ClusterSecretStore": self.settings["enable-cluster-store-reconciler"],
+        }
         return [kind for kind, on in enabled.items() if on]
 
     def _workers(self) -> dict[str, int]:
         """Controller → passes in flight."""
-        return {"externalsecret": self.settings["passes-in-flight"]} | {kind.lower(): STORE_WORKERS for kind in self._store_kinds()}
+        return {"externalsecret": self.settings["passes-in-flight"]} | {
+            kind.lower(): STORE_WORKERS for kind in self._store_kinds()
+        }
 
     def _rules(self, registry: Registry) -> Rules:
         return Rules(
@@ -194,8 +221,15 @@ class Operator:
         flags, name = self.settings, self.settings["leader-election-id"]
         namespace = flags["leader-election-namespace"] or pod_namespace()
         if not namespace:
-            raise EsoError("leader election needs a namespace, and this process runs in no pod", fix="give --leader-election-namespace")
-        times = LeaseTimes(flags["leader-election-lease-duration"], flags["leader-election-renew-deadline"], flags["leader-election-retry-period"])
+            raise EsoError(
+                "leader election needs a namespace, and this process runs in no pod",
+                fix="give --leader-election-namespace",
+            )
+        times = LeaseTimes(
+            flags["leader-election-lease-duration"],
+            flags["leader-election-renew-deadline"],
+            flags["leader-election-retry-period"],
+        )
 
         def told(message: str) -> None:
             assert self.lease is not None
@@ -220,8 +254,14 @@ class Operator:
             if kind in self._store_kinds() or kind == "SecretStore"
         }
         cluster_wide = "ClusterSecretStore" in world.stores
-        world.namespaces = Informer(self.rest, NAMESPACES, namespace_record, self._namespace_changed, metadata_only=True, **common) if cluster_wide else None
-        world.external_secrets = Informer(self.rest, EXTERNAL_SECRETS, decode_external_secret, self._external_secret_changed, namespace=one, **common)
+        world.namespaces = (
+            Informer(self.rest, NAMESPACES, namespace_record, self._namespace_changed, metadata_only=True, **common)
+            if cluster_wide
+            else None
+        )
+        world.external_secrets = Informer(
+            self.rest, EXTERNAL_SECRETS, decode_external_secret, self._external_secret_changed, namespace=one, **common
+        )
         world.secrets = Informer(
             self.rest,
             SECRETS,
@@ -233,7 +273,14 @@ class Operator:
             **common,
         )
         world.config_maps = Informer(
-            self.rest, CONFIG_MAPS, config_map_record, self._config_map_changed, namespace=one, metadata_only=True, keep=self._referenced, **common
+            self.rest,
+            CONFIG_MAPS,
+            config_map_record,
+            self._config_map_changed,
+            namespace=one,
+            metadata_only=True,
+            keep=self._referenced,
+            **common,
         )
 
     def _external_secret_controller(self) -> Controller:
@@ -284,7 +331,16 @@ class Operator:
             log=self.log,
         )
         name = kind.lower()
-        return Controller(name, self.store_queues[kind], passes.reconcile, self.clock, STORE_WORKERS, log=self.log, meter=self._meters[name], kind=kind)
+        return Controller(
+            name,
+            self.store_queues[kind],
+            passes.reconcile,
+            self.clock,
+            STORE_WORKERS,
+            log=self.log,
+            meter=self._meters[name],
+            kind=kind,
+        )
 
     # what gates and queues ask each other
 
@@ -299,12 +355,20 @@ class Operator:
         return released
 
     def _admit(self, key: Key) -> Parked | None:
-        """Parks a key that would only meet a closed gate, once its condition has told so; until then a pass must tell it."""
+        """Parks a key that would only meet a closed gate, once its condition has told so; until then a pass must tell
+        it."""
         es = self.world.external_secrets.get(key)
-        if not isinstance(es, ExternalSecret) or es.metadata.deletion_timestamp is not None or self.triggers.synced(key) or not es.status.conditions:
+        if (
+            not isinstance(es, ExternalSecret)
+            or es.metadata.deletion_timestamp is not None
+            or self.triggers.synced(key)
+            or not es.status.conditions
+        ):
             return None
         namespace = es.metadata.namespace
-        closed = self.gates.admit(dict.fromkeys(name for ref in stores_of(es.spec) for name in self.reader.gates_of(namespace, ref)))
+        closed = self.gates.admit(
+            dict.fromkeys(name for ref in stores_of(es.spec) for name in self.reader.gates_of(namespace, ref))
+        )
         return Parked(closed.gate, closed.epoch) if closed else None
 
     def _admit_store(self, kind: str, key: Key) -> Parked | None:
@@ -316,7 +380,9 @@ class Operator:
 
     # what the watches tell
 
-    def _store_changed(self, kind: str, old: SecretStore | Undecodable | None, new: SecretStore | Undecodable | None) -> None:
+    def _store_changed(
+        self, kind: str, old: SecretStore | Undecodable | None, new: SecretStore | Undecodable | None
+    ) -> None:
         record = new or old
         assert record is not None
         key = (record.metadata.namespace, record.metadata.name)
@@ -324,17 +390,25 @@ class Operator:
         if not isinstance(new, SecretStore):
             self.store_index.drop((kind, "/".join(key)))
             if kind in self.store_queues:
-                self.store_queues[kind].add(key, Lane.NEW, "gone")  # its series go in a pass, after one that may run now
+                # its series go in a pass, after one that may run now
+                self.store_queues[kind].add(key, Lane.NEW, "gone")
             return
         tokens = {(k, namespace or key[0], name) for k, namespace, name in self.reader.references(new)}
         self.store_index.put((kind, "/".join(key)), tokens)
         before = old if isinstance(old, SecretStore) else None
         self.triggers.store(before, new)
-        edited = before is None or (before.metadata.uid, before.metadata.generation) != (new.metadata.uid, new.metadata.generation)
-        if kind in self.store_queues and (edited or before is None or before.metadata.annotations != new.metadata.annotations):
+        edited = before is None or (before.metadata.uid, before.metadata.generation) != (
+            new.metadata.uid,
+            new.metadata.generation,
+        )
+        if kind in self.store_queues and (
+            edited or before is None or before.metadata.annotations != new.metadata.annotations
+        ):
             self.store_queues[kind].add(key, Lane.NEW, "changed")
 
-    def _external_secret_changed(self, old: ExternalSecret | Undecodable | None, new: ExternalSecret | Undecodable | None) -> None:
+    def _external_secret_changed(
+        self, old: ExternalSecret | Undecodable | None, new: ExternalSecret | Undecodable | None
+    ) -> None:
         self.triggers.external_secret(old, new)
         if isinstance(old, ExternalSecret) and ("Target", old.namespace, old.target_name) not in self.index:
             self.targets.released((old.namespace, old.target_name))
@@ -399,16 +473,25 @@ class Operator:
         )
 
     def _emit_store(self, resource: Resource, store: SecretStore, event: StoreEvent) -> None:
-        self.recorder.emit(STORE_COMPONENTS[resource.kind], resource, store.metadata, event.type, event.reason, event.message)
+        self.recorder.emit(
+            STORE_COMPONENTS[resource.kind], resource, store.metadata, event.type, event.reason, event.message
+        )
 
     def _observe(self) -> None:
         """Gauges and checks: read when somebody asks."""
-        for name, queue in (("externalsecret", self.queue), *((kind.lower(), queue) for kind, queue in self.store_queues.items())):
+        for name, queue in (
+            ("externalsecret", self.queue),
+            *((kind.lower(), queue) for kind, queue in self.store_queues.items()),
+        ):
             meter = self._meters[name]
             meter.observe(queue.snapshot, lambda name=name: self._in_flight(name))  # type: ignore[misc]  # binds the loop's value
             self.watchdog.watch(f"queue {name}", lambda queue=queue: self._overdue(queue), QUEUE_LIMIT)  # type: ignore[misc]  # binds the loop's value
         for informer in self.world.informers:
-            self.watchdog.watch(f"watch {informer.resource.plural}", lambda informer=informer: Reading(informer.age()), WATCH_LIMIT)  # type: ignore[misc]  # as above
+            self.watchdog.watch(
+                f"watch {informer.resource.plural}",
+                lambda informer=informer: Reading(informer.age()),  # type: ignore[misc]  # as above
+                WATCH_LIMIT,
+            )
         self.metrics.gates(self.gates.states)
         self.metrics.watchdog(self.watchdog.readings)
         self.metrics.watches(lambda: {informer.resource.plural: informer.age() for informer in self.world.informers})
@@ -434,7 +517,11 @@ class Operator:
         for es in self.world.external_secrets.values():
             ref = es.spec.secret_store_ref if isinstance(es, ExternalSecret) else None
             store = (
-                self.world.store("ClusterSecretStore" if ref.cluster_scoped else "SecretStore", "" if ref.cluster_scoped else es.namespace, ref.name)
+                self.world.store(
+                    "ClusterSecretStore" if ref.cluster_scoped else "SecretStore",
+                    "" if ref.cluster_scoped else es.namespace,
+                    ref.name,
+                )
                 if ref
                 else None
             )

@@ -100,7 +100,10 @@ def scalar(path: str, key: str, value: Any) -> bytes:
             return b"true" if value else b"false"
         case int() | float():
             return orjson.dumps(value)
-    raise BadInput(f"{path}: the value of {key!r} is a {type(value).__name__}, not text", fix="write JSON in quotes, or use --remote")
+    raise BadInput(
+        f"{path}: the value of {key!r} is a {type(value).__name__}, not text",
+        fix="write JSON in quotes, or use --remote",
+    )
 
 
 def manifests(paths: list[str], name: str) -> tuple[ExternalSecret, list[Json]]:
@@ -108,7 +111,9 @@ def manifests(paths: list[str], name: str) -> tuple[ExternalSecret, list[Json]]:
     found = [document for path in paths for document in documents(path)]
     if not all(isinstance(document, dict) for document in found):
         raise BadInput("a manifest must be a YAML map with apiVersion, kind and metadata")
-    wanted = [d for d in found if d.get("kind") == "ExternalSecret" and name in ("", (d.get("metadata") or {}).get("name"))]
+    wanted = [
+        d for d in found if d.get("kind") == "ExternalSecret" and name in ("", (d.get("metadata") or {}).get("name"))
+    ]
     if len(wanted) != 1:
         what = f"named {name!r}" if name else "in the manifests"
         raise BadInput(f"{len(wanted)} ExternalSecrets {what}, exactly one is needed", fix="choose one with --name")
@@ -138,7 +143,9 @@ def content(document: Json) -> dict[str, str]:
     if document.get("kind") != "Secret":
         return data
     try:
-        decoded = {key: base64.b64decode(value, validate=True).decode(errors="surrogateescape") for key, value in data.items()}
+        decoded = {
+            key: base64.b64decode(value, validate=True).decode(errors="surrogateescape") for key, value in data.items()
+        }
     except (binascii.Error, ValueError) as error:
         raise BadInput(f"a Secret's data is not base64: {(document.get('metadata') or {}).get('name')}") from error
     return decoded | {str(k): str(v) for k, v in (document.get("stringData") or {}).items()}
@@ -182,16 +189,26 @@ class FileReads:
             return SecretBytes(document)
         value = jsonmap.get_property(document, ref.property)
         if value is None:
-            raise Malformed(f"cannot find property {ref.property} in remote key {ref.key}", fix=f"add it to {self.path}")
+            raise Malformed(
+                f"cannot find property {ref.property} in remote key {ref.key}", fix=f"add it to {self.path}"
+            )
         return SecretBytes(value)
 
-    async def read_map(self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None) -> dict[str, SecretBytes]:
+    async def read_map(
+        self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None
+    ) -> dict[str, SecretBytes]:
         document = (await self.read(namespace, store, ref, since)).reveal()
         return {key: SecretBytes(value) for key, value in jsonmap.to_map(document).items()}
 
-    async def find(self, namespace: str, store: StoreRef, find: Find, since: float | None = None) -> dict[str, SecretBytes]:
+    async def find(
+        self, namespace: str, store: StoreRef, find: Find, since: float | None = None
+    ) -> dict[str, SecretBytes]:
         pattern = regexp.compile(find.name_regexp) if find.name_regexp else None
-        keys = [k for k in sorted(self.remote) if k.startswith(find.path or "") and (pattern is None or pattern.matches(k.encode()))]
+        keys = [
+            k
+            for k in sorted(self.remote)
+            if k.startswith(find.path or "") and (pattern is None or pattern.matches(k.encode()))
+        ]
         return {key: SecretBytes(self._document(key)) for key in keys}
 
     def _document(self, key: str) -> bytes:
@@ -202,18 +219,25 @@ class FileReads:
 
 
 def from_cluster(arguments: argparse.Namespace, environ: Mapping[str, str], live_wanted: bool) -> Given:
-    """The same with a cluster for what the files do not say: stores and values (--from-store), template sources, the live Secret."""
+    """The same with a cluster for what the files do not say: stores and values (--from-store), template sources, the
+    live Secret."""
     es, found = manifests(arguments.filename, arguments.name)
     return asyncio.run(_from_cluster(arguments, environ, es, found, live_wanted))
 
 
-async def _from_cluster(arguments: argparse.Namespace, environ: Mapping[str, str], es: ExternalSecret, found: list[Json], live_wanted: bool) -> Given:
+async def _from_cluster(
+    arguments: argparse.Namespace, environ: Mapping[str, str], es: ExternalSecret, found: list[Json], live_wanted: bool
+) -> Given:
     access = await connect(environ)
     try:
         rest, namespace = Rest(access), es.metadata.namespace
         sources: dict[tuple[str, str], dict[str, str]] = sources_in(es, found)
         for kind, name in sources_of(es.spec):
-            raw = await rest.get(CONFIG_MAPS if kind == "ConfigMap" else SECRETS, namespace, name) if (kind, name) not in sources else None
+            raw = (
+                await rest.get(CONFIG_MAPS if kind == "ConfigMap" else SECRETS, namespace, name)
+                if (kind, name) not in sources
+                else None
+            )
             if raw is not None:
                 sources[kind, name] = content({"kind": kind, **orjson.loads(raw)})
         live = live_file(arguments.live)
@@ -235,7 +259,8 @@ async def _from_cluster(arguments: argparse.Namespace, environ: Mapping[str, str
 
 
 async def rules(rest: Rest, es: ExternalSecret, proxies: Proxies) -> Rules:
-    """The stores that the ExternalSecret names, read once; whether they are Ready does not matter to a person who asks."""
+    """The stores that the ExternalSecret names, read once; whether they are Ready does not matter to a person who
+    asks."""
     namespace = es.metadata.namespace
     stores: dict[tuple[str, str, str], SecretStore] = {}
     for ref in stores_of(es.spec):
@@ -246,7 +271,12 @@ async def rules(rest: Rest, es: ExternalSecret, proxies: Proxies) -> Rules:
             stores[resource.kind, where, ref.name] = store
     raw = await rest.get(NAMESPACES, "", namespace) if any(s.spec.conditions for s in stores.values()) else None
     labels: Mapping[str, str] | None = orjson.loads(raw)["metadata"].get("labels") or {} if raw is not None else None
-    return Rules(lambda kind, where, name: stores.get((kind, where, name)), lambda _: labels, Registry(proxies=proxies), flood_gate=False)
+    return Rules(
+        lambda kind, where, name: stores.get((kind, where, name)),
+        lambda _: labels,
+        Registry(proxies=proxies),
+        flood_gate=False,
+    )
 
 
 def templated(arguments: argparse.Namespace) -> tuple[Template, dict[str, bytes], Sources]:
@@ -258,7 +288,10 @@ def templated(arguments: argparse.Namespace) -> tuple[Template, dict[str, bytes]
     spec = objects.get("spec") or {}
     block = (spec.get("target") or {}).get("template") if kind == "ExternalSecret" else spec.get("template")
     if block is None:
-        raise BadInput(f"the {kind} has no template", fix="add spec.target.template" if kind == "ExternalSecret" else "add spec.template")
+        raise BadInput(
+            f"the {kind} has no template",
+            fix="add spec.target.template" if kind == "ExternalSecret" else "add spec.template",
+        )
     shell = {"metadata": {"name": "t", "namespace": "default"}, "spec": {"target": {"template": block}}}
     es = decode_external_secret(orjson.dumps(shell, default=str))
     if isinstance(es, Undecodable) or es.spec.target.template is None:

@@ -40,7 +40,14 @@ def printable(es: ExternalSecret, secret: Json, *, show: bool) -> Json:
         if part in meta:
             meta[part] = {k: v if show or known(es, part, k, v) else MASK for k, v in sorted(meta[part].items())}
     data = {key: value if show else masked(value) for key, value in sorted((secret.get("data") or {}).items())}
-    whole = {**secret, "apiVersion": "v1", "kind": "Secret", "metadata": meta, "type": secret.get("type", "Opaque"), "data": data}
+    whole = {
+        **secret,
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": meta,
+        "type": secret.get("type", "Opaque"),
+        "data": data,
+    }
     return {key: whole[key] for key in ORDER if key in whole}
 
 
@@ -49,7 +56,8 @@ def masked(value: str) -> str:
 
 
 def known(es: ExternalSecret, part: str, key: str, value: str) -> bool:
-    """Stands in the manifest as it is, or is ours and tells nothing; everything else may have been rendered from a secret."""
+    """Stands in the manifest as it is, or is ours and tells nothing; everything else may have been rendered from a
+    secret."""
     if key in (wellknown.LABEL_MANAGED, wellknown.LABEL_CREATED_BY):
         return True
     template = es.spec.target.template
@@ -79,9 +87,15 @@ def flat(es: ExternalSecret, secret: Json) -> dict[str, str]:
     found = {f"data.{k}": v for k, v in (secret.get("data") or {}).items()}
     for part in ("labels", "annotations"):
         # kubectl's own annotation is on the live object only: the manifest in the file cannot hold itself.
-        found |= {f"metadata.{part}.{k}": v for k, v in (meta.get(part) or {}).items() if k != wellknown.ANNOTATION_LAST_APPLIED}
+        found |= {
+            f"metadata.{part}.{k}": v
+            for k, v in (meta.get(part) or {}).items()
+            if k != wellknown.ANNOTATION_LAST_APPLIED
+        }
     for reference in meta.get("ownerReferences") or []:
-        found[f"metadata.ownerReferences.{reference.get('kind')}/{reference.get('name')}"] = "controller" if reference.get("controller") else "owner"
+        found[f"metadata.ownerReferences.{reference.get('kind')}/{reference.get('name')}"] = (
+            "controller" if reference.get("controller") else "owner"
+        )
     found |= {f"metadata.finalizers.{name}": "present" for name in meta.get("finalizers") or []}
     return found | {key: str(secret[key]) for key in ("type", "immutable") if key in secret}
 
@@ -97,6 +111,10 @@ def text(es: ExternalSecret, path: str, value: str, *, show: bool) -> str:
 
 def secret_yaml(data: Mapping[str, bytes], labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
     """The bare Secret of the reference's template command: keys sorted, values in base64."""
-    meta: Json = {key: dict(sorted(values.items())) for key, values in (("annotations", annotations), ("labels", labels)) if values}
+    meta: Json = {
+        key: dict(sorted(values.items()))
+        for key, values in (("annotations", annotations), ("labels", labels))
+        if values
+    }
     document: Json = {"data": {key: base64.b64encode(data[key]).decode() for key in sorted(data)}} if data else {}
     return dumped(document | {"metadata": meta})

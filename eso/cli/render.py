@@ -1,7 +1,7 @@
 """`eso render`: the Secret that an ExternalSecret would give, printed instead of written.
 
-Neighbours: the desks of reconcile.externalsecret do the work; inputs.py reads files and, if asked to, a cluster; output.py prints. Writes nothing
-anywhere but to --output.
+Neighbours: the desks of reconcile.externalsecret do the work; inputs.py reads files and, if asked to, a cluster;
+output.py prints. Writes nothing anywhere but to --output.
 """
 
 from __future__ import annotations
@@ -35,14 +35,26 @@ exit codes: 0 done (with -o diff: no difference), 1 it cannot be rendered (with 
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
-        prog="eso render", description=__doc__.partition("\n")[0], epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="eso render",
+        description=__doc__.partition("\n")[0],
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("-f", "--filename", action="append", default=[], metavar="FILE", help="manifests; - is standard input; may be repeated")
+    made.add_argument(
+        "-f",
+        "--filename",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="manifests; - is standard input; may be repeated",
+    )
     made.add_argument("--name", default="", help="which ExternalSecret, when the manifests hold several")
     made.add_argument("--data", metavar="FILE", help="YAML map: the fetched data, key: value")
     made.add_argument("--remote", metavar="FILE", help="YAML map: what the backend has, remote key: text or map")
     made.add_argument("--from-store", action="store_true", help="read from the real stores, through KUBECONFIG")
-    made.add_argument("--live", metavar="FILE", help="the Secret as it is now; -o diff reads it from the cluster without this")
+    made.add_argument(
+        "--live", metavar="FILE", help="the Secret as it is now; -o diff reads it from the cluster without this"
+    )
     made.add_argument("-o", "--format", choices=("yaml", "json", "diff"), default="yaml")
     made.add_argument("--show-values", action="store_true", help="print values instead of their length")
     made.add_argument("--output", metavar="FILE", help="write there instead of to standard output")
@@ -88,9 +100,13 @@ def rendered(arguments: argparse.Namespace) -> tuple[str, int]:
     """(text, exit code)."""
     chosen = [name for name in ("data", "remote", "from_store") if getattr(arguments, name)]
     if not arguments.filename or len(chosen) != 1:
-        raise BadInput("-f and exactly one of --data, --remote and --from-store are needed", fix="see eso render --help")
+        raise BadInput(
+            "-f and exactly one of --data, --remote and --from-store are needed", fix="see eso render --help"
+        )
     live_wanted = arguments.format == "diff" and not arguments.live
-    found = from_cluster(arguments, os.environ, live_wanted) if arguments.from_store or live_wanted else given(arguments)
+    found = (
+        from_cluster(arguments, os.environ, live_wanted) if arguments.from_store or live_wanted else given(arguments)
+    )
     change = desired(found.es, found.live, found.data, found.sources)
     match change:
         case Create(body):

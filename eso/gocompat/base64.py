@@ -1,6 +1,7 @@
 """Base 64 and base 32 as Go's decoders read them: CR and LF ignored, padding required, errors that name the byte.
 
-Neighbours: values.decode for decoding strategies, template functions for `b64dec` and `b32dec`. Non-zero trailing bits are accepted.
+Neighbours: values.decode for decoding strategies, template functions for `b64dec` and `b32dec`. Non-zero trailing bits
+are accepted.
 """
 
 from __future__ import annotations
@@ -23,8 +24,13 @@ def _shape(letter: bytes, padded: bool) -> re.Pattern[bytes]:
     return re.compile(rb"(?:%b{4})*+" % letter + tail % (letter, letter))
 
 
-_SHAPES: Final = {(url, padded): _shape(_URL if url else _STANDARD, padded) for url in (False, True) for padded in (False, True)}
-_LETTERS: Final = {url: frozenset(b for b in range(256) if re.fullmatch(_URL if url else _STANDARD, bytes([b]))) for url in (False, True)}
+_SHAPES: Final = {
+    (url, padded): _shape(_URL if url else _STANDARD, padded) for url in (False, True) for padded in (False, True)
+}
+_LETTERS: Final = {
+    url: frozenset(b for b in range(256) if re.fullmatch(_URL if url else _STANDARD, bytes([b])))
+    for url in (False, True)
+}
 _LETTERS32: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 
@@ -42,7 +48,8 @@ def encode(data: bytes, *, url: bool = False, padded: bool = True) -> bytes:
 
 
 def decode(text: bytes, *, url: bool = False, padded: bool = True) -> bytes:
-    """The bytes behind `text`; `url`: the alphabet with `-` and `_`; not `padded`: no `=` at the end. Raises Base64Error."""
+    """The bytes behind `text`; `url`: the alphabet with `-` and `_`; not `padded`: no `=` at the end. Raises
+    Base64Error."""
     clean = text.translate(None, _NEWLINES) if b"\n" in text or b"\r" in text else text
     if not _SHAPES[url, padded].fullmatch(clean):
         raise Base64Error(_bad_byte(text, _LETTERS[url], padded))

@@ -1,6 +1,7 @@
 """When a sync window is open: the five-field cron dialect of the reference, in UTC.
 
-Neighbours: reconcile.externalsecret.refresh asks. A schedule that cannot be read never fires. Nothing here walks minute by minute.
+Neighbours: reconcile.externalsecret.refresh asks. A schedule that cannot be read never fires. Nothing here walks minute
+by minute.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from eso.gocompat.duration import SECOND, DurationError, parse_nanoseconds
 HORIZON_YEARS: Final = 5
 CLOSING_STEPS: Final = 1000
 _STAR: Final = -1  # stands in a field's set when `*` or `?` did: it decides how the two day fields combine
-_MONTHS: Final = {name: i for i, name in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1)}
+_MONTHS: Final = {
+    name: i
+    for i, name in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1)
+}
 _WEEKDAYS: Final = {name: i for i, name in enumerate(["sun", "mon", "tue", "wed", "thu", "fri", "sat"])}
 _SHORTHANDS: Final = {
     "@yearly": "0 0 1 1 *",
@@ -96,7 +100,8 @@ class Schedule:
 
 
 def active(schedule: str, duration_seconds: float, now: datetime) -> bool:
-    """True iff there is a firing f with f <= now <= f + duration, in whole seconds. `now` is aware. Unreadable schedule: False."""
+    """True iff there is a firing f with f <= now <= f + duration, in whole seconds. `now` is aware. Unreadable
+    schedule: False."""
     now = now.astimezone(UTC)
     match parse(schedule):
         case Every(seconds):
@@ -123,7 +128,8 @@ def next_opening(schedule: str, duration_seconds: float, now: datetime) -> datet
 
 
 def next_closing(schedule: str, duration_seconds: float, now: datetime) -> datetime | None:
-    """The first moment from `now` on at which the window is not open; None when none is in sight (overlapping firings, `@every`)."""
+    """The first moment from `now` on at which the window is not open; None when none is in sight (overlapping firings,
+    `@every`)."""
     if not active(schedule, duration_seconds, now):
         return now
     fields, edge = parse(schedule), now.astimezone(UTC)

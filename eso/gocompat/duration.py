@@ -1,6 +1,7 @@
 """Go durations: the text users write in `refreshInterval` and windows, and its canonical form.
 
-Neighbours: api decodes fields with it, cron.py reads `@every`. Arithmetic is in whole nanoseconds, as Go's, so that overflow and rounding agree.
+Neighbours: api decodes fields with it, cron.py reads `@every`. Arithmetic is in whole nanoseconds, as Go's, so that
+overflow and rounding agree.
 """
 
 from __future__ import annotations
@@ -10,7 +11,16 @@ from typing import Final
 from eso.errors import Terminal
 
 SECOND: Final = 1_000_000_000
-_UNITS: Final = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND}
+_UNITS: Final = {
+    "ns": 1,
+    "us": 10**3,
+    "µs": 10**3,
+    "μs": 10**3,
+    "ms": 10**6,
+    "s": SECOND,
+    "m": 60 * SECOND,
+    "h": 3600 * SECOND,
+}
 _LIMIT: Final = 1 << 63
 _DIGITS: Final = frozenset("0123456789")
 
@@ -20,7 +30,8 @@ class DurationError(Terminal, ValueError):
 
 
 def parse_duration(text: str) -> float:
-    """Seconds (may be negative or fractional) of a Go duration such as `1h30m`, `-1.5s` or `0`. Raises DurationError with Go's text."""
+    """Seconds (may be negative or fractional) of a Go duration such as `1h30m`, `-1.5s` or `0`. Raises DurationError
+    with Go's text."""
     return parse_nanoseconds(text) / SECOND
 
 

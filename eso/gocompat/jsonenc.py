@@ -1,7 +1,9 @@
-"""JSON as Go reads and writes it: sorted keys, HTML escapes, double-precision numbers, Go's error texts; strings are bytes.
+"""JSON as Go reads and writes it: sorted keys, HTML escapes, double-precision numbers, Go's error texts; strings are
+bytes.
 
-Neighbours: values.jsonmap and values.rewrite, template functions, providers. Well-formed text takes a fast decoder; what that refuses is read
-once more here, by Go's rules (invalid UTF-8 and lone surrogates become U+FFFD) and for Go's error text.
+Neighbours: values.jsonmap and values.rewrite, template functions, providers. Well-formed text takes a fast decoder;
+what that refuses is read once more here, by Go's rules (invalid UTF-8 and lone surrogates become U+FFFD) and for Go's
+error text.
 """
 
 from __future__ import annotations
@@ -39,12 +41,16 @@ class JsonError(Terminal, ValueError):
 
 
 def decode(document: bytes, *, keep_numbers: bool = False) -> Value:
-    """One JSON value. Numbers are floats, or `Number` where `keep_numbers`; of equal keys the last wins. Raises JsonError."""
+    """One JSON value. Numbers are floats, or `Number` where `keep_numbers`; of equal keys the last wins. Raises
+    JsonError."""
     try:
         if too_deep(document):
             pass  # the stock decoders would recurse
         elif keep_numbers:
-            return _own(json.loads(document.decode(), parse_float=Number, parse_int=Number, parse_constant=_no_constant), MAX_DEPTH)
+            return _own(
+                json.loads(document.decode(), parse_float=Number, parse_int=Number, parse_constant=_no_constant),
+                MAX_DEPTH,
+            )
         elif not _NEGATIVE_ZERO.search(document):
             return _own(orjson.loads(document), MAX_DEPTH)
     except (ValueError, RecursionError):
@@ -65,14 +71,19 @@ def too_deep(document: bytes) -> bool:
 
 
 def members(document: bytes) -> dict[bytes, bytes]:
-    """The members of the one JSON object in `document`, each with the source text of its value; `null` has none. Raises JsonError."""
+    """The members of the one JSON object in `document`, each with the source text of its value; `null` has none. Raises
+    JsonError."""
     return _Reader(document, keep_numbers=True).members()
 
 
-def encode(value: object, *, escape_html: bool = True, indent: str = "", default: Callable[[object], object] | None = None) -> bytes:
-    """Compact JSON, or one item per line where there is an `indent`. `escape_html` writes `<`, `>`, `&` as `\\u003c` and so on.
+def encode(
+    value: object, *, escape_html: bool = True, indent: str = "", default: Callable[[object], object] | None = None
+) -> bytes:
+    """Compact JSON, or one item per line where there is an `indent`. `escape_html` writes `<`, `>`, `&` as `\\u003c`
+    and so on.
 
-    `default` turns a value of another type into an encodable one. Raises JsonError (NaN, infinities, other types, depth).
+    `default` turns a value of another type into an encodable one. Raises JsonError (NaN, infinities, other types,
+    depth).
     """
     out: list[bytes] = []
     try:
@@ -91,7 +102,8 @@ def encode_string(value: bytes, *, escape_html: bool = True) -> bytes:
 
 
 def encode_float(value: float) -> str:
-    """Shortest digits; plain from 1e-6 up to 1e21, else with an exponent that has no padding. Raises JsonError for NaN and infinities."""
+    """Shortest digits; plain from 1e-6 up to 1e21, else with an exponent that has no padding. Raises JsonError for NaN
+    and infinities."""
     if math.isfinite(value):
         size = abs(value)
         if value == 0 or 1e-6 <= size < 1e21:
@@ -100,9 +112,11 @@ def encode_float(value: float) -> str:
     raise JsonError(f"json: unsupported value: {gotext.format_float(value)}")
 
 
-# --- reading -----------------------------------------------------------------------------------------------------------------------------
+# --- reading
+# -----------------------------------------------------------------------------------------------------------------------------
 
-_NEGATIVE_ZERO: Final = re.compile(rb"(?:^|[\[,:\s])-0(?![.\deE])")  # the fast decoder reads it as the integer 0 and drops the sign
+# the fast decoder reads it as the integer 0 and drops the sign
+_NEGATIVE_ZERO: Final = re.compile(rb"(?:^|[\[,:\s])-0(?![.\deE])")
 _NESTING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 _STEPS: Final = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
 _SPACE: Final = re.compile(rb"[ \t\r\n]*")
@@ -110,7 +124,11 @@ _NUMBER: Final = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]
 _RUN: Final = re.compile(rb'[^"\\\x00-\x1f]*')
 _HEX4: Final = re.compile(rb"[0-9a-fA-F]{0,4}")
 _ESCAPES: Final = {0x22: '"', 0x5C: "\\", 0x2F: "/", 0x62: "\b", 0x66: "\f", 0x6E: "\n", 0x72: "\r", 0x74: "\t"}
-_LITERALS: Final[dict[int, tuple[bytes, bool | None]]] = {0x74: (b"true", True), 0x66: (b"false", False), 0x6E: (b"null", None)}
+_LITERALS: Final[dict[int, tuple[bytes, bool | None]]] = {
+    0x74: (b"true", True),
+    0x66: (b"false", False),
+    0x6E: (b"null", None),
+}
 
 
 def _no_constant(name: str) -> None:
@@ -341,10 +359,14 @@ def mismatch(value: Value, wanted: str) -> JsonError:
     return JsonError(f"json: cannot unmarshal {kind} into Go value of type {wanted}")
 
 
-# --- writing -----------------------------------------------------------------------------------------------------------------------------
+# --- writing
+# -----------------------------------------------------------------------------------------------------------------------------
 
 _Escapes: TypeAlias = tuple[re.Pattern[bytes], re.Pattern[str]]
-_HTML: Final[_Escapes] = (re.compile(rb"[ !#-%'-;=?-\[\]-\x7f]*"), re.compile('["\\\\<>&\x00-\x1f\u2028\u2029\udc80-\udcff]'))
+_HTML: Final[_Escapes] = (
+    re.compile(rb"[ !#-%'-;=?-\[\]-\x7f]*"),
+    re.compile('["\\\\<>&\x00-\x1f\u2028\u2029\udc80-\udcff]'),
+)
 _PLAIN: Final[_Escapes] = (re.compile(rb"[ !#-\[\]-\x7f]*"), re.compile('["\\\\\x00-\x1f\u2028\u2029\udc80-\udcff]'))
 _SHORT: Final = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
@@ -359,7 +381,9 @@ def _escape(found: re.Match[str]) -> str:
 class _Writer:
     __slots__ = ("default", "escape_html", "indent", "out")
 
-    def __init__(self, out: list[bytes], escape_html: bool, indent: bytes, default: Callable[[object], object] | None) -> None:
+    def __init__(
+        self, out: list[bytes], escape_html: bool, indent: bytes, default: Callable[[object], object] | None
+    ) -> None:
         self.out, self.escape_html, self.indent, self.default = out, escape_html, indent, default
 
     def write(self, value: object, depth: int) -> None:

@@ -1,6 +1,7 @@
 """Regular expressions as Go has them: RE2, on bytes, with Go's empty-match rules, replacement syntax and error texts.
 
-Neighbours: values.rewrite, template functions, providers for `find.name.regexp`. Each search is linear in the text; memory is bounded per expression.
+Neighbours: values.rewrite, template functions, providers for `find.name.regexp`. Each search is linear in the text;
+memory is bounded per expression.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ _CATEGORY_NAMES: Final = """
     Pf=finalpunctuation Po=otherpunctuation S=symbol Sm=mathsymbol Sc=currencysymbol Sk=modifiersymbol So=othersymbol
     Z=separator Zs=spaceseparator Zl=lineseparator Zp=paragraphseparator C=other Cc=control Cf=format Co=privateuse Cs=surrogate
 """
-_CATEGORIES: Final = {name.encode(): short.encode() for short, _, name in (pair.partition("=") for pair in _CATEGORY_NAMES.split())}
+_CATEGORIES: Final = {
+    name.encode(): short.encode() for short, _, name in (pair.partition("=") for pair in _CATEGORY_NAMES.split())
+}
 
 
 class RegexpError(Terminal, ValueError):
@@ -64,7 +67,8 @@ class RegexpError(Terminal, ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Regexp:
-    """A compiled expression. Offsets are bytes. `visit` is called once per match, so that a caller can count work or raise."""
+    """A compiled expression. Offsets are bytes. `visit` is called once per match, so that a caller can count work or
+    raise."""
 
     pattern: bytes
     bare: Any
@@ -148,7 +152,9 @@ class Regexp:
         """The same without expansion."""
         return self._replaced(text, lambda _subject, _found: replacement, self.bare, visit)
 
-    def _replaced(self, text: bytes, replacement: Callable[[_Subject, Any], bytes], engine: Any, visit: Callable[[], None] | None) -> bytes:
+    def _replaced(
+        self, text: bytes, replacement: Callable[[_Subject, Any], bytes], engine: Any, visit: Callable[[], None] | None
+    ) -> bytes:
         subject, position, last, out = _Subject(text), 0, 0, []
         while position <= len(subject.valid):
             found = subject.search(engine, position)
@@ -255,7 +261,8 @@ def _compiled(source: bytes, *, capturing: bool) -> Any:
     try:
         made = re2.compile(adapted, options)
     except re2.error as error:
-        if refusal is None or not error.args[0].startswith(b"missing )"):  # an earlier error wins; an open group behind it is none
+        # an earlier error wins; an open group behind it is none
+        if refusal is None or not error.args[0].startswith(b"missing )"):
             raise RegexpError(_go_text(error.args[0], source), source) from None
     if refusal is not None:
         raise RegexpError(refusal, source)
@@ -275,7 +282,8 @@ def _go_text(message: bytes, source: bytes) -> str:
 
 
 def _adapted(source: bytes) -> tuple[bytes, str | None]:
-    """The expression in the engine's own dialect, which differs from Go's in a few places; up to what only Go refuses, and its text."""
+    """The expression in the engine's own dialect, which differs from Go's in a few places; up to what only Go refuses,
+    and its text."""
     out = []
     for token in _TOKEN.finditer(source):
         part = token[0]
@@ -309,7 +317,9 @@ def _unicode_class(part: bytes, *, bare: bool) -> bytes:
         return b"[" + ranges + b"]" if bare else ranges
     if name in (b"lc", b"casedletter") and (bare or not negated):
         return (b"[^" if negated else b"[") * bare + rb"\p{Lu}\p{Ll}\p{Lt}" + b"]" * bare
-    known = _CATEGORIES.get(name) or (name.capitalize() if name == b"any" or name.capitalize() in _CATEGORIES.values() else None)
+    known = _CATEGORIES.get(name) or (
+        name.capitalize() if name == b"any" or name.capitalize() in _CATEGORIES.values() else None
+    )
     return (rb"\P{" if negated else rb"\p{") + known + b"}" if known else part
 
 

@@ -1,6 +1,8 @@
-"""Text as Go shows it: quoting, numbers, one-to-one case mapping, character classes; strings are bytes that need not be UTF-8.
+"""Text as Go shows it: quoting, numbers, one-to-one case mapping, character classes; strings are bytes that need not be
+UTF-8.
 
-Neighbours: template functions and printf, values for key rules and numbers, jsonenc.py for floats. An invalid byte counts as U+FFFD, one byte wide.
+Neighbours: template functions and printf, values for key rules and numbers, jsonenc.py for floats. An invalid byte
+counts as U+FFFD, one byte wide.
 """
 
 from __future__ import annotations
@@ -14,9 +16,20 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import lru_cache
 from typing import Final
 
-_SIMPLE_ESCAPES: Final = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", "\\": "\\\\"}
+_SIMPLE_ESCAPES: Final = {
+    "\a": "\\a",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+    "\v": "\\v",
+    "\\": "\\\\",
+}
 _PLAIN: Final = re.compile(r"[ !#-\[\]-~]*")
-_SPACES: Final = frozenset("\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000") | {chr(c) for c in range(0x2000, 0x200B)}
+_SPACES: Final = frozenset("\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000") | {
+    chr(c) for c in range(0x2000, 0x200B)
+}
 _REPLACEMENT: Final = "\ufffd"
 
 
@@ -38,7 +51,8 @@ def shown(text: str) -> str:
     return "".join(_REPLACEMENT if "\ud800" <= c <= "\udfff" else c for c in text) if not text.isascii() else text
 
 
-# --- quoting -----------------------------------------------------------------------------------------------------------------------------
+# --- quoting
+# -----------------------------------------------------------------------------------------------------------------------------
 
 
 def quote(data: bytes | str, *, ascii_only: bool = False) -> str:
@@ -55,7 +69,8 @@ def quote_rune(char: str, *, ascii_only: bool = False) -> str:
 
 
 def can_backquote(data: bytes | str) -> bool:
-    """Whether the text can stand between back quotes unchanged: one line, no control characters but tab, no back quote, valid UTF-8."""
+    """Whether the text can stand between back quotes unchanged: one line, no control characters but tab, no back quote,
+    valid UTF-8."""
     text = data.decode("utf-8", "surrogateescape") if isinstance(data, bytes) else data
     return not any(c in "`\x7f\ufeff" or (c < " " and c != "\t") or "\ud800" <= c <= "\udfff" for c in text)
 
@@ -82,11 +97,13 @@ def _escaped(char: str, delimiter: str, ascii_only: bool) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-# --- numbers -----------------------------------------------------------------------------------------------------------------------------
+# --- numbers
+# -----------------------------------------------------------------------------------------------------------------------------
 
 
 def format_float(value: float, verb: str = "g", precision: int = -1, bits: int = 64) -> str:
-    """`strconv.FormatFloat` for the verbs e E f F g G; `precision` -1 is the shortest text that reads back; `bits` 32 rounds to single first."""
+    """`strconv.FormatFloat` for the verbs e E f F g G; `precision` -1 is the shortest text that reads back; `bits` 32
+    rounds to single first."""
     value = value if bits == 64 else _single(value)
     if value != value:
         return "NaN"
@@ -133,9 +150,14 @@ def _shortest(value: float, bits: int) -> tuple[str, str, int]:
     for places in range(1, 9):  # nine digits always tell two singles apart
         unit = Decimal((0, (1,), exact.adjusted() - places + 1))
         # Beside a power of two the nearer neighbour may lie outside the single's interval and the farther one inside.
-        near = [n for n in (exact.quantize(unit, ROUND_CEILING), exact.quantize(unit, ROUND_FLOOR)) if _single(float(n)) == value]
+        near = [
+            n
+            for n in (exact.quantize(unit, ROUND_CEILING), exact.quantize(unit, ROUND_FLOOR))
+            if _single(float(n)) == value
+        ]
         if near:
-            even = Decimal(0) if abs(math.frexp(value)[0]) == 0.5 else unit * 2  # half to even, but away from the narrow side
+            # half to even, but away from the narrow side
+            even = Decimal(0) if abs(math.frexp(value)[0]) == 0.5 else unit * 2
             return _taken_apart(min(near, key=lambda n: (abs(n - exact), n % even != 0 if even else -abs(n))))
     return _taken_apart(Decimal(f"{value:.8e}"))
 
@@ -161,7 +183,8 @@ def _single(value: float) -> float:
         return float("inf") if value > 0 else float("-inf")
 
 
-# --- characters --------------------------------------------------------------------------------------------------------------------------
+# --- characters
+# --------------------------------------------------------------------------------------------------------------------------
 
 
 def is_letter(char: str) -> bool:
@@ -195,7 +218,8 @@ def is_title(char: str) -> bool:
 
 
 def is_space(char: str) -> bool:
-    """The White_Space property, as Go's `unicode.IsSpace`; not Python's `str.isspace`, which has the separators 0x1c to 0x1f too."""
+    """The White_Space property, as Go's `unicode.IsSpace`; not Python's `str.isspace`, which has the separators 0x1c to
+    0x1f too."""
     return char in _SPACES
 
 
@@ -210,7 +234,8 @@ def trim_space(data: bytes) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-# --- case --------------------------------------------------------------------------------------------------------------------------------
+# --- case
+# --------------------------------------------------------------------------------------------------------------------------------
 
 
 def upper(data: bytes) -> bytes:
@@ -240,7 +265,8 @@ def is_word_boundary(char: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def upper_rune(char: str) -> str:
-    """Simple mapping of one character: where the full mapping has several characters, the title form counts if it is one character."""
+    """Simple mapping of one character: where the full mapping has several characters, the title form counts if it is
+    one character."""
     mapped = char.upper()
     return mapped if len(mapped) == 1 else title_rune(char)
 

@@ -18,7 +18,8 @@ class Cache(Generic[R]):
     def __init__(self, index: Callable[[R], Iterable[Hashable]] | None = None) -> None:
         self._records: dict[Key, R] = {}
         self._index = index
-        self._keys: dict[Hashable, dict[Key, None]] = {}  # a dict keeps the order in which records came; a set would not
+        # a dict keeps the order in which records came; a set would not
+        self._keys: dict[Hashable, dict[Key, None]] = {}
 
     def get(self, key: Key) -> R | None:
         return self._records.get(key)

@@ -1,6 +1,7 @@
 """Where the API server is and who we are: in a pod, or from a kubeconfig; read again as tokens and certificates rotate.
 
-Neighbours: rest.py and watch.py ask before each request. kubernetes_asyncio reads the configuration and runs credential plugins; it sends nothing.
+Neighbours: rest.py and watch.py ask before each request. kubernetes_asyncio reads the configuration and runs credential
+plugins; it sends nothing.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ class InCluster:
 
     def __init__(self, environ: Mapping[str, str], account: Path = ACCOUNT) -> None:
         loader = loaders().incluster.InClusterConfigLoader
-        self._loader = loader(token_filename=str(account / "token"), cert_filename=str(account / "ca.crt"), environ=dict(environ))
+        self._loader = loader(
+            token_filename=str(account / "token"), cert_filename=str(account / "ca.crt"), environ=dict(environ)
+        )
 
     async def load(self, *, refused: bool) -> Loaded:
         configuration = loaders().Configuration()
@@ -65,7 +68,8 @@ class InCluster:
 
 
 class KubeConfig:
-    """One or more kubeconfig files. A token file is read each time; a plugin runs when its credential expires or is refused."""
+    """One or more kubeconfig files. A token file is read each time; a plugin runs when its credential expires or is
+    refused."""
 
     def __init__(self, paths: str, context: str = "") -> None:
         self._paths, self._context = paths, context or None
@@ -73,7 +77,8 @@ class KubeConfig:
         self._user: Mapping[str, Any] = {}
 
     async def load(self, *, refused: bool) -> Loaded:
-        # auth-provider entries keep what they refreshed inside the loader: a new one would start from the file's stale token.
+        # auth-provider entries keep what they refreshed inside the loader: a new one would start from the file's stale
+        # token.
         if self._loader is None or "tokenFile" in self._user or (refused and "auth-provider" not in self._user):
             self._loader = self._fresh()
         elif "exec" in self._user and not hasattr(self._loader, "exec_plugin_expiry"):
@@ -111,8 +116,9 @@ def _loaded(configuration: Any) -> Loaded:
 class ClusterAccess:
     """The current reading and its connections; implements `rest.Access`.
 
-    Re-read once it is `READ_AGAIN` seconds old, and on 401. When a certificate changed, new requests get new connections and the old ones end
-    with the last request on them, so that watches survive a rotation. A reading that fails leaves the last good one in force.
+    Re-read once it is `READ_AGAIN` seconds old, and on 401. When a certificate changed, new requests get new
+    connections and the old ones end with the last request on them, so that watches survive a rotation. A reading that
+    fails leaves the last good one in force.
     """
 
     def __init__(self, source: Source, proxies: Proxies, *, clock: Clock | None = None, log: Any = None) -> None:
@@ -170,10 +176,14 @@ class ClusterAccess:
             raise
         except loaders().ConfigException as error:
             raise ConfigError(f"cannot load the Kubernetes configuration: {error}") from error
-        except Exception as error:  # whatever a malformed kubeconfig makes the loader trip over; its text could quote the file
+        # whatever a malformed kubeconfig makes the loader trip over; its text could quote the file
+        except Exception as error:
             raise ConfigError(f"cannot load the Kubernetes configuration ({type(error).__name__})") from None
         if material != self._material:
-            pool, old = Pool(tls=_tls(loaded), proxies=self._proxies, proxy=loaded.proxy, server_name=loaded.server_name), self._pool
+            pool, old = (
+                Pool(tls=_tls(loaded), proxies=self._proxies, proxy=loaded.proxy, server_name=loaded.server_name),
+                self._pool,
+            )
             self._pool, self._material = pool, material
             await old.retire()
         self._loaded, self._read_at = loaded, self._clock.monotonic()
@@ -193,7 +203,12 @@ def _tls(loaded: Loaded) -> ssl.SSLContext | None:
     if not loaded.server.startswith("https"):
         return None
     try:
-        return tls_context(ca_file=loaded.ca_file or None, cert_file=loaded.cert_file or None, key_file=loaded.key_file or None, verify=loaded.verify)
+        return tls_context(
+            ca_file=loaded.ca_file or None,
+            cert_file=loaded.cert_file or None,
+            key_file=loaded.key_file or None,
+            verify=loaded.verify,
+        )
     except TlsError as error:
         raise ConfigError(f"cannot talk TLS to the API server: {error}", fix=error.fix) from error
 
@@ -259,9 +274,11 @@ def loaders() -> _Loaders:
 
 
 def _import() -> _Loaders:
-    """Imports `kubernetes_asyncio.config` without the 840 modules of generated models that its package imports first: 40 MB resident.
+    """Imports `kubernetes_asyncio.config` without the 840 modules of generated models that its package imports first:
+    40 MB resident.
 
-    Empty packages stand in while it loads and are taken away afterwards, so that a later import of the whole library is not affected.
+    Empty packages stand in while it loads and are taken away afterwards, so that a later import of the whole library is
+    not affected.
     """
     root = "kubernetes_asyncio"
     spec = importlib.util.find_spec(root)
@@ -269,7 +286,9 @@ def _import() -> _Loaders:
     if root not in sys.modules and spec is not None and spec.submodule_search_locations:
         for name, folder in ((root, ""), (f"{root}.client", "client")):
             package = ModuleType(name)
-            package.__path__ = [os.path.join(where, folder) if folder else where for where in spec.submodule_search_locations]
+            package.__path__ = [
+                os.path.join(where, folder) if folder else where for where in spec.submodule_search_locations
+            ]
             sys.modules[name] = package
             stand_ins.append(name)
         client: Any = sys.modules[f"{root}.client"]

@@ -1,7 +1,8 @@
 """Events: told once, counted up when they repeat, never in anybody's way.
 
-Neighbours: reconcilers `emit`; `app.lifecycle` runs the writer and drains it at stop. Follows client-go's rules, so that `kubectl describe`
-reads the same: repeats within ten minutes bump a count, many different texts are combined, one noisy object is cut short.
+Neighbours: reconcilers `emit`; `app.lifecycle` runs the writer and drains it at stop. Follows client-go's rules, so
+that `kubectl describe` reads the same: repeats within ten minutes bump a count, many different texts are combined, one
+noisy object is cut short.
 """
 
 from __future__ import annotations
@@ -139,17 +140,38 @@ class Recorder:
         self._in_hand = self._last_stamp = 0
         self.dropped = 0
 
-    def emit(self, component: str, resource: Resource, meta: ObjectMeta, type: str, reason: str, message: str, *, next_attempt: datetime | None = None) -> None:
-        """`component` is the source shown to users; `type` Normal or Warning. `next_attempt` goes into an annotation: in the text it would make every
-        repeat a new Event."""
-        similar = Similar(component, resource.api_version, resource.kind, meta.namespace, meta.name, meta.uid, type, reason)
+    def emit(
+        self,
+        component: str,
+        resource: Resource,
+        meta: ObjectMeta,
+        type: str,
+        reason: str,
+        message: str,
+        *,
+        next_attempt: datetime | None = None,
+    ) -> None:
+        """`component` is the source shown to users; `type` Normal or Warning. `next_attempt` goes into an annotation:
+        in the text it would make every repeat a new Event."""
+        similar = Similar(
+            component, resource.api_version, resource.kind, meta.namespace, meta.name, meta.uid, type, reason
+        )
         message, same = self._combined(similar, message[:MAX_MESSAGE])
         now = self._clock.now()
         waiting = self._waiting.get(same)
         if waiting is not None:
-            waiting.count, waiting.last, waiting.message, waiting.next_attempt = waiting.count + 1, now, message, next_attempt
+            waiting.count, waiting.last, waiting.message, waiting.next_attempt = (
+                waiting.count + 1,
+                now,
+                message,
+                next_attempt,
+            )
             return
-        if len(self._waiting) >= WAITING or self._waiting_of[similar.namespace] >= SHARE or not self._affordable(similar):
+        if (
+            len(self._waiting) >= WAITING
+            or self._waiting_of[similar.namespace] >= SHARE
+            or not self._affordable(similar)
+        ):
             self.dropped += 1
             return
         self._waiting_of[similar.namespace] += 1
@@ -220,18 +242,30 @@ class Recorder:
         """False when it is worth trying again."""
         try:
             written = self._written.get(same)
-            if written is None or self._clock.monotonic() - written.last > WINDOW or not await self._bump(written, waiting):
+            if (
+                written is None
+                or self._clock.monotonic() - written.last > WINDOW
+                or not await self._bump(written, waiting)
+            ):
                 await self._create(same, waiting)
         except (Unreachable, Unavailable, TooMany) as error:
-            self._tell("could not write an event", error, namespace=waiting.similar.namespace, name=waiting.similar.name)
+            self._tell(
+                "could not write an event", error, namespace=waiting.similar.namespace, name=waiting.similar.name
+            )
             return False
         except ApiError as error:
-            self._tell("could not write an event", error, namespace=waiting.similar.namespace, name=waiting.similar.name)
+            self._tell(
+                "could not write an event", error, namespace=waiting.similar.namespace, name=waiting.similar.name
+            )
         return True
 
     async def _bump(self, written: _Written, waiting: _Waiting) -> bool:
         """False when the Event expired at the server."""
-        body: dict[str, Any] = {"count": written.count + waiting.count, "lastTimestamp": rfc3339(waiting.last), "message": waiting.message}
+        body: dict[str, Any] = {
+            "count": written.count + waiting.count,
+            "lastTimestamp": rfc3339(waiting.last),
+            "message": waiting.message,
+        }
         body["metadata"] = {"annotations": _annotations(waiting) or None}
         try:
             await self._rest.patch(EVENTS, _namespace(waiting.similar), written.name, body)
@@ -241,7 +275,8 @@ class Recorder:
         return True
 
     async def _create(self, same: _Same, waiting: _Waiting) -> None:
-        # client-go's names: the nanosecond, in hex. Counted up, because two Events of one object can fall into one tick of the clock.
+        # client-go's names: the nanosecond, in hex. Counted up, because two Events of one object can fall into one tick
+        # of the clock.
         self._last_stamp = max(self._last_stamp + 1, int(waiting.first.timestamp() * 1_000_000_000))
         raw = await self._rest.create(EVENTS, _namespace(waiting.similar), _body(waiting, f".{self._last_stamp:x}"))
         self._written.put(same, _Written(_event.decode(raw).metadata.name, waiting.count, self._clock.monotonic()))
@@ -258,12 +293,21 @@ def _namespace(similar: Similar) -> str:
 def _body(waiting: _Waiting, suffix: str) -> dict[str, Any]:
     about = waiting.similar
     notes = _annotations(waiting)
-    involved = {"kind": about.kind, "namespace": about.namespace, "name": about.name, "uid": about.uid, "apiVersion": about.api_version}
+    involved = {
+        "kind": about.kind,
+        "namespace": about.namespace,
+        "name": about.name,
+        "uid": about.uid,
+        "apiVersion": about.api_version,
+    }
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"name": about.name[: 253 - len(suffix)] + suffix, "namespace": _namespace(about)} | ({"annotations": notes} if notes else {}),
-        "involvedObject": {key: value for key, value in (involved | {"resourceVersion": waiting.resource_version}).items() if value},
+        "metadata": {"name": about.name[: 253 - len(suffix)] + suffix, "namespace": _namespace(about)}
+        | ({"annotations": notes} if notes else {}),
+        "involvedObject": {
+            key: value for key, value in (involved | {"resourceVersion": waiting.resource_version}).items() if value
+        },
         "reason": about.reason,
         "message": waiting.message,
         "source": {"component": about.component},

@@ -1,7 +1,7 @@
 """Watch events → cache, then callbacks.
 
-Neighbours: watch.py drives it, cache.py keeps the records, `reconcile.*.triggers` are what the callbacks call. An object that cannot be decoded
-is skipped and told in the log; it never ends the watch.
+Neighbours: watch.py drives it, cache.py keeps the records, `reconcile.*.triggers` are what the callbacks call. An
+object that cannot be decoded is skipped and told in the log; it never ends the watch.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ R = TypeVar("R", bound=Versioned)
 class Informer(Generic[R]):
     """A cache of one resource that follows the API server.
 
-    `decode(raw)` makes the record of one object. `on_change(old, new)` runs on the loop after the cache moved: None, new = it came; old, None =
-    it is gone. `keep(record)` False: not kept, as if it did not exist. `index`: see Cache; read it with `by`.
+    `decode(raw)` makes the record of one object. `on_change(old, new)` runs on the loop after the cache moved: None,
+    new = it came; old, None = it is gone. `keep(record)` False: not kept, as if it did not exist. `index`: see Cache;
+    read it with `by`.
     """
 
     def __init__(
@@ -105,7 +106,8 @@ class Informer(Generic[R]):
         return len(self._cache)
 
     def learned(self, raw: bytes) -> None:
-        """Our own write, from its reply: the cache moves before the watch shows it, and nobody is told. Ignored when it is old news already."""
+        """Our own write, from its reply: the cache moves before the watch shows it, and nobody is told. Ignored when it
+        is old news already."""
         record = self._decode(msgspec.Raw(raw))
         key = (record.namespace, record.name)
         known = self._cache.get(key)
@@ -180,7 +182,11 @@ class Informer(Generic[R]):
             return self._decode(raw)
         except Exception as error:
             # A decoder's text names a path and types only; another exception's text may quote the object.
-            self._log_error("cannot read an object; it is ignored", key, str(error) if isinstance(error, msgspec.MsgspecError) else type(error).__name__)
+            self._log_error(
+                "cannot read an object; it is ignored",
+                key,
+                str(error) if isinstance(error, msgspec.MsgspecError) else type(error).__name__,
+            )
             return None
 
     def _tell(self, old: R | None, new: R | None) -> None:
@@ -188,7 +194,12 @@ class Informer(Generic[R]):
             self._on_change(old, new)
         except Exception as error:  # one object must not stop the news about all others
             record = new if new is not None else old
-            self._log_error("a change was not taken in", (getattr(record, "namespace", ""), getattr(record, "name", "")), type(error).__name__, exc_info=True)
+            self._log_error(
+                "a change was not taken in",
+                (getattr(record, "namespace", ""), getattr(record, "name", "")),
+                type(error).__name__,
+                exc_info=True,
+            )
 
     def _log_error(self, text: str, key: Key, error: str, **more: Any) -> None:
         if self._log is not None:

@@ -1,7 +1,7 @@
 """Informers that exist for as long as somebody uses them: one per resource, counted by user.
 
-Neighbours: generic targets ask for the kinds they write; informer.py does the following. A 403 or a missing CRD is the informer's `error`,
-for whoever uses it to tell.
+Neighbours: generic targets ask for the kinds they write; informer.py does the following. A 403 or a missing CRD is the
+informer's `error`, for whoever uses it to tell.
 """
 
 from __future__ import annotations
@@ -68,4 +68,6 @@ class InformersInUse(Generic[R]):
 
     def _start(self, resource: Resource) -> None:
         if self._group is not None:
-            self._tasks[resource] = self._group.create_task(self._informers[resource].run(), name=f"informer-{resource.plural}")
+            self._tasks[resource] = self._group.create_task(
+                self._informers[resource].run(), name=f"informer-{resource.plural}"
+            )

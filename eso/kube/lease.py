@@ -1,7 +1,7 @@
 """Leader election on a Lease, as client-go does it: whoever renews in time leads.
 
-Neighbours: `app.lifecycle` acquires, lives inside `keep`, releases after the last write; `kube.rest` asks `holds_for` before each write.
-Needs a Rest of its own whose writes are not held back by this very lease.
+Neighbours: `app.lifecycle` acquires, lives inside `keep`, releases after the last write; `kube.rest` asks `holds_for`
+before each write. Needs a Rest of its own whose writes are not held back by this very lease.
 """
 
 from __future__ import annotations
@@ -40,9 +40,15 @@ class LeaseTimes:
 
     def __post_init__(self) -> None:
         if not self.duration > self.renew_deadline:
-            raise EsoError("the lease duration must be greater than the renew deadline", fix="raise --leader-election-lease-duration")
+            raise EsoError(
+                "the lease duration must be greater than the renew deadline",
+                fix="raise --leader-election-lease-duration",
+            )
         if not self.renew_deadline > JITTER * self.retry_period:
-            raise EsoError("the renew deadline must be greater than 1.2 times the retry period", fix="lower --leader-election-retry-period")
+            raise EsoError(
+                "the renew deadline must be greater than 1.2 times the retry period",
+                fix="lower --leader-election-retry-period",
+            )
 
 
 class _Spec(msgspec.Struct, rename="camel"):
@@ -91,7 +97,8 @@ class Lease:
         self._clock, self._jitter, self._told, self._log = clock or SystemClock(), jitter, told, log
         self._seen: _Lease | None = None
         self._seen_at = float("-inf")
-        self._renewed_at = float("-inf")  # when the last successful renewal was *sent*: others count from later than that
+        # when the last successful renewal was *sent*: others count from later than that
+        self._renewed_at = float("-inf")
         self._leading = False
         self._turn = asyncio.Lock()  # a renewal in flight must not overtake the release and take the lease back
 
@@ -121,7 +128,8 @@ class Lease:
         self._told(f"{self.identity} became leader")
 
     async def keep(self) -> None:
-        """Renews until released. Raises LeaseLost when somebody else holds the lease, or it was not renewed within the deadline."""
+        """Renews until released. Raises LeaseLost when somebody else holds the lease, or it was not renewed within the
+        deadline."""
         while True:
             await self._clock.sleep(self._times.retry_period)
             renewed = self._leading and await self._try()
@@ -133,10 +141,14 @@ class Lease:
             if taken or self._clock.monotonic() - self._renewed_at >= self._times.renew_deadline:
                 self._leading = False
                 self._told(f"{self.identity} stopped leading")
-                raise LeaseLost(f"lease {self._namespace}/{self._name} lost" + (f" to {self.holder}" if taken else ": not renewed in time"))
+                raise LeaseLost(
+                    f"lease {self._namespace}/{self._name} lost"
+                    + (f" to {self.holder}" if taken else ": not renewed in time")
+                )
 
     async def release(self) -> None:
-        """Gives the lease away so that another need not wait for it to run out. Call after the last write. Never raises for the API server."""
+        """Gives the lease away so that another need not wait for it to run out. Call after the last write. Never raises
+        for the API server."""
         if not self._leading or self._seen is None:
             return
         self._leading = False  # first: nothing may be written from here on, whether the release arrives or not
@@ -167,7 +179,11 @@ class Lease:
 
     def _patience(self, now: float) -> float:
         """Seconds one attempt may take: a leader's must be over when its deadline is."""
-        return max(0.1, self._renewed_at + self._times.renew_deadline - now) if self._leading else self._times.renew_deadline
+        return (
+            max(0.1, self._renewed_at + self._times.renew_deadline - now)
+            if self._leading
+            else self._times.renew_deadline
+        )
 
     async def _look_again(self) -> None:
         """Somebody else wrote or deleted it: read what is there, and leave the decision to the next attempt."""
@@ -189,7 +205,9 @@ class Lease:
             return True
         spec = seen.spec
         if spec.holder_identity == self.identity:
-            await self._write(_Spec(self.identity, duration, spec.acquire_time or stamp, stamp, spec.lease_transitions or 0))
+            await self._write(
+                _Spec(self.identity, duration, spec.acquire_time or stamp, stamp, spec.lease_transitions or 0)
+            )
             return True
         valid_for = float(spec.lease_duration_seconds or self._times.duration)
         if spec.holder_identity and self._clock.monotonic() < self._seen_at + valid_for:
@@ -215,11 +233,17 @@ class Lease:
         self._seen = seen
 
     async def _create(self, spec: _Spec) -> None:
-        body = {"apiVersion": LEASES.api_version, "kind": LEASES.kind, "metadata": {"name": self._name, "namespace": self._namespace}, "spec": _json(spec)}
+        body = {
+            "apiVersion": LEASES.api_version,
+            "kind": LEASES.kind,
+            "metadata": {"name": self._name, "namespace": self._namespace},
+            "spec": _json(spec),
+        }
         self._observe(await self._rest.create(LEASES, self._namespace, body))
 
     async def _write(self, spec: _Spec) -> None:
-        """A merge patch, so that labels and members we do not know stay; the resourceVersion makes it fail if anybody was faster."""
+        """A merge patch, so that labels and members we do not know stay; the resourceVersion makes it fail if anybody
+        was faster."""
         assert self._seen is not None
         body = {"metadata": {"resourceVersion": self._seen.metadata.resource_version}, "spec": _json(spec)}
         self._observe(await self._rest.patch(LEASES, self._namespace, self._name, body))

@@ -1,7 +1,8 @@
 """Requests to the API server: get, list, create, replace, patch, delete; raw JSON out.
 
-Neighbours: access.py says where and as whom, `net.http` carries it; watch.py streams through it. The namespace is always an argument.
-Errors carry the API server's own message. Requests the server did not accept (429, or 503 with Retry-After) are sent again a few times.
+Neighbours: access.py says where and as whom, `net.http` carries it; watch.py streams through it. The namespace is
+always an argument. Errors carry the API server's own message. Requests the server did not accept (429, or 503 with
+Retry-After) are sent again a few times.
 """
 
 from __future__ import annotations
@@ -36,12 +37,15 @@ LONGEST_WAIT: Final = 10.0  # seconds; a longer Retry-After is the queue's busin
 
 
 class ApiError(EsoError):
-    """The API server refused, or could not be asked. `status` is the HTTP status, 0 without one; `reason` the Status object's.
+    """The API server refused, or could not be asked. `status` is the HTTP status, 0 without one; `reason` the Status
+    object's.
 
     `retry_after`: seconds the server asked for, None when it did not.
     """
 
-    def __init__(self, message: str, *, status: int = 0, reason: str = "", retry_after: float | None = None, fix: str = "") -> None:
+    def __init__(
+        self, message: str, *, status: int = 0, reason: str = "", retry_after: float | None = None, fix: str = ""
+    ) -> None:
         super().__init__(message, fix=fix)
         self.status, self.reason, self.retry_after = status, reason, retry_after
 
@@ -51,7 +55,8 @@ class NotFound(ApiError):
 
 
 class UnknownResource(ApiError):
-    """404 that proves nothing about an object: the server does not serve this kind (CRD missing), or something else answered."""
+    """404 that proves nothing about an object: the server does not serve this kind (CRD missing), or something else
+    answered."""
 
 
 class AlreadyExists(ApiError):
@@ -139,7 +144,8 @@ class _ListHead(msgspec.Struct):
 
 # `Invalid value: "…": reason`; a number ends at the next reason, a list or a map only with the message
 _QUOTED: Final = re.compile(
-    r"""\b((?:Invalid|Unsupported|Duplicate) value: )(?:"(?:[^"\\]|\\.)*(?:"|\Z)|(?:\{|\[|map\[).*|[^"\s](?:(?!: [a-z]).)*)""", re.DOTALL
+    r"""\b((?:Invalid|Unsupported|Duplicate) value: )(?:"(?:[^"\\]|\\.)*(?:"|\Z)|(?:\{|\[|map\[).*|[^"\s](?:(?!: [a-z]).)*)""",
+    re.DOTALL,
 )
 _status = msgspec.json.Decoder(_Status)
 _head = msgspec.json.Decoder(_ListHead)
@@ -150,11 +156,12 @@ def _always(_: float) -> bool:
 
 
 class Rest:
-    """Seconds: `timeout` bounds one read, `write_timeout` one write, here and at the server. `in_flight` is how many requests run at once
-    (waiting for a turn does not count against the timeout).
+    """Seconds: `timeout` bounds one read, `write_timeout` one write, here and at the server. `in_flight` is how many
+    requests run at once (waiting for a turn does not count against the timeout).
 
-    `may_write(seconds)` is asked before each write whether we lead for as long as the write may take; with a Lease, `write_timeout` must be
-    shorter than its duration less one retry period, or no write is ever allowed. `counted(status or "<error>", method, host)` is told of each request.
+    `may_write(seconds)` is asked before each write whether we lead for as long as the write may take; with a Lease,
+    `write_timeout` must be shorter than its duration less one retry period, or no write is ever allowed.
+    `counted(status or "<error>", method, host)` is told of each request.
     """
 
     def __init__(
@@ -190,13 +197,20 @@ class Rest:
         limit: int = PAGE,
         metadata_only: bool = False,
     ) -> AsyncGenerator[bytes, None]:
-        """Raw pages of one consistent list. Raises Gone when it takes too long for that: what was read so far is void, start again."""
+        """Raw pages of one consistent list. Raises Gone when it takes too long for that: what was read so far is void,
+        start again."""
         token = ""
         accept = PARTIAL_LIST if metadata_only else JSON
         while True:
-            query = {"limit": str(limit)} | _some(labelSelector=label_selector, fieldSelector=field_selector) | {"continue": token}
+            query = (
+                {"limit": str(limit)}
+                | _some(labelSelector=label_selector, fieldSelector=field_selector)
+                | {"continue": token}
+            )
             try:
-                page = await self._send("GET", path(resource, namespace), _some(**query), accept=accept, max_body=MAX_PAGE)
+                page = await self._send(
+                    "GET", path(resource, namespace), _some(**query), accept=accept, max_body=MAX_PAGE
+                )
             except _TooLarge:
                 if limit <= 1:
                     raise
@@ -214,9 +228,20 @@ class Rest:
         """GET of a path that is no object: discovery, `/version`. Raises ApiError."""
         return await self._send("GET", url_path)
 
-    async def create(self, resource: Resource, namespace: str, body: Any, *, field_manager: str = "", subresource: str = "", name: str = "") -> bytes:
+    async def create(
+        self,
+        resource: Resource,
+        namespace: str,
+        body: Any,
+        *,
+        field_manager: str = "",
+        subresource: str = "",
+        name: str = "",
+    ) -> bytes:
         """POST. `name` and `subresource` for things like TokenRequest. Raises AlreadyExists, …"""
-        return await self._send("POST", path(resource, namespace, name, subresource), _some(fieldManager=field_manager), body=body)
+        return await self._send(
+            "POST", path(resource, namespace, name, subresource), _some(fieldManager=field_manager), body=body
+        )
 
     async def patch(
         self,
@@ -229,18 +254,42 @@ class Rest:
         subresource: str = "",
         content_type: str = MERGE_PATCH,
     ) -> bytes:
-        """A `metadata.resourceVersion` or `metadata.uid` in a merge patch is a precondition: Conflict when it is not the live one."""
-        return await self._send("PATCH", one(resource, namespace, name, subresource), _some(fieldManager=field_manager), body=body, content_type=content_type)
+        """A `metadata.resourceVersion` or `metadata.uid` in a merge patch is a precondition: Conflict when it is not
+        the live one."""
+        return await self._send(
+            "PATCH",
+            one(resource, namespace, name, subresource),
+            _some(fieldManager=field_manager),
+            body=body,
+            content_type=content_type,
+        )
 
-    async def replace(self, resource: Resource, namespace: str, name: str, body: Any, *, field_manager: str = "", subresource: str = "") -> bytes:
+    async def replace(
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        body: Any,
+        *,
+        field_manager: str = "",
+        subresource: str = "",
+    ) -> bytes:
         """PUT; the resourceVersion inside `body` is a precondition. Raises Conflict, NotFound, …"""
-        return await self._send("PUT", one(resource, namespace, name, subresource), _some(fieldManager=field_manager), body=body)
+        return await self._send(
+            "PUT", one(resource, namespace, name, subresource), _some(fieldManager=field_manager), body=body
+        )
 
-    async def delete(self, resource: Resource, namespace: str, name: str, *, uid: str = "", resource_version: str = "") -> None:
+    async def delete(
+        self, resource: Resource, namespace: str, name: str, *, uid: str = "", resource_version: str = ""
+    ) -> None:
         """Background deletion; `uid` and `resource_version` are preconditions. Raises NotFound, Conflict, …"""
         preconditions = _some(uid=uid, resourceVersion=resource_version)
         options: dict[str, Any] = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
-        await self._send("DELETE", one(resource, namespace, name), body=options | ({"preconditions": preconditions} if preconditions else {}))
+        await self._send(
+            "DELETE",
+            one(resource, namespace, name),
+            body=options | ({"preconditions": preconditions} if preconditions else {}),
+        )
 
     @asynccontextmanager
     async def watch(
@@ -255,11 +304,17 @@ class Rest:
         seconds: int = 300,
         silence: float = 60.0,
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Chunks of one watch stream, as they arrive. The server ends it after `seconds`; silent for `silence` seconds more, it is broken.
+        """Chunks of one watch stream, as they arrive. The server ends it after `seconds`; silent for `silence` seconds
+        more, it is broken.
 
         Raises ApiError: Gone when `resource_version` is too old, Unreachable when the stream breaks.
         """
-        query = {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(seconds), "resourceVersion": resource_version}
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(seconds),
+            "resourceVersion": resource_version,
+        }
         query |= _some(labelSelector=label_selector, fieldSelector=field_selector)
         accept = PARTIAL if metadata_only else JSON
         pool = await self.access.pool()
@@ -267,7 +322,11 @@ class Rest:
         timeouts = Timeouts(total=self.timeout, idle=seconds + silence)
         try:
             async with pool.stream(
-                "GET", self.access.server + path(resource, namespace), params=query, headers=_headers(authorization, accept), timeouts=timeouts
+                "GET",
+                self.access.server + path(resource, namespace),
+                params=query,
+                headers=_headers(authorization, accept),
+                timeouts=timeouts,
             ) as stream:
                 if stream.status != 200:
                     raise await self._refusal(stream, authorization)
@@ -296,7 +355,8 @@ class Rest:
         writes = method != "GET"
         timeout = self.write_timeout if writes else self.timeout
         if writes:
-            # The server gives up when we do: a write that was left behind in its queue must not happen after the lease is somebody else's.
+            # The server gives up when we do: a write that was left behind in its queue must not happen after the lease
+            # is somebody else's.
             query = {**(query or {}), "timeout": f"{math.ceil(timeout)}s"}
         async with self._turns:
             fresh = True
@@ -313,7 +373,12 @@ class Rest:
                     fresh = False
                     if await self.access.refused(authorization):
                         continue
-                if attempt == TRIES - 1 or error.retry_after is None or error.retry_after > LONGEST_WAIT or error.status not in (429, 503):
+                if (
+                    attempt == TRIES - 1
+                    or error.retry_after is None
+                    or error.retry_after > LONGEST_WAIT
+                    or error.status not in (429, 503)
+                ):
                     raise error
                 await self._clock.sleep(error.retry_after)
         raise AssertionError("unreachable")
@@ -332,7 +397,9 @@ class Rest:
         timeouts = Timeouts(total=seconds)
         try:
             url = self.access.server + url_path
-            reply = await pool.request(method, url, params=query, headers=headers, body=data, timeouts=timeouts, max_body=max_body)
+            reply = await pool.request(
+                method, url, params=query, headers=headers, body=data, timeouts=timeouts, max_body=max_body
+            )
             self._counted(reply.status, method, self.access.server.partition("://")[2])
             return reply
         except TooLarge as error:
@@ -347,15 +414,21 @@ class _TooLarge(Unreachable):
 
 
 def path(resource: Resource, namespace: str, name: str = "", subresource: str = "") -> str:
-    """URL path of one object or collection. Raises Invalid for a name that would leave its segment: names come from users."""
+    """URL path of one object or collection. Raises Invalid for a name that would leave its segment: names come from
+    users."""
     for segment in (namespace, name):
         if segment in (".", "..") or "/" in segment or "%" in segment:
-            raise Invalid(f"invalid name {segment!r}: a name may not be '.' or '..' and may not contain '/' or '%'", status=400, reason="BadRequest")
+            raise Invalid(
+                f"invalid name {segment!r}: a name may not be '.' or '..' and may not contain '/' or '%'",
+                status=400,
+                reason="BadRequest",
+            )
     return resource.path(namespace=namespace, name=name, subresource=subresource)
 
 
 def one(resource: Resource, namespace: str, name: str, subresource: str = "") -> str:
-    """URL path of one object. Raises Invalid without a name or a namespace: that would be a path of many objects, or of all namespaces."""
+    """URL path of one object. Raises Invalid without a name or a namespace: that would be a path of many objects, or of
+    all namespaces."""
     if not name or (resource.namespaced and not namespace):
         raise Invalid(f"a {resource.kind} without a {'namespace' if name else 'name'}", status=400, reason="BadRequest")
     return path(resource, namespace, name, subresource)
@@ -368,16 +441,29 @@ def api_error(reply: Reply) -> ApiError:
     except msgspec.MsgspecError:
         status = _Status()
     genuine = status.kind == "Status"
-    message = unquoted(status.message)[:MAX_MESSAGE] if genuine and status.message else f"the API server answered with status {reply.status}"
-    return typed(reply.status, status.reason if genuine else "", message, status.details if genuine else None, _retry_after(reply.headers))
+    message = (
+        unquoted(status.message)[:MAX_MESSAGE]
+        if genuine and status.message
+        else f"the API server answered with status {reply.status}"
+    )
+    return typed(
+        reply.status,
+        status.reason if genuine else "",
+        message,
+        status.details if genuine else None,
+        _retry_after(reply.headers),
+    )
 
 
 def unquoted(message: str) -> str:
-    """The message without the values that it quotes: what is refused may be a secret that a template put into a label or a spec."""
+    """The message without the values that it quotes: what is refused may be a secret that a template put into a label
+    or a spec."""
     return _QUOTED.sub(r"\1***", message)
 
 
-def typed(code: int, reason: str, message: str, details: _Details | None = None, retry_after: float | None = None) -> ApiError:
+def typed(
+    code: int, reason: str, message: str, details: _Details | None = None, retry_after: float | None = None
+) -> ApiError:
     """Status code and reason → the error class."""
     retry = retry_after if retry_after is not None or details is None else details.retryAfterSeconds
     kind: type[ApiError]

@@ -25,8 +25,11 @@ class _Reply(msgspec.Struct):
 _reply = msgspec.json.Decoder(_Reply)
 
 
-async def service_account_token(rest: Rest, namespace: str, name: str, audiences: Sequence[str] = (), expiration_seconds: int | None = None) -> str:
-    """A fresh token. Without audiences it is meant for the API server itself; without an expiry the server chooses (an hour). Raises ApiError."""
+async def service_account_token(
+    rest: Rest, namespace: str, name: str, audiences: Sequence[str] = (), expiration_seconds: int | None = None
+) -> str:
+    """A fresh token. Without audiences it is meant for the API server itself; without an expiry the server chooses (an
+    hour). Raises ApiError."""
     spec: dict[str, Any] = {"audiences": list(audiences)} if audiences else {}
     if expiration_seconds is not None:
         spec["expirationSeconds"] = expiration_seconds

@@ -1,6 +1,7 @@
 """Drives one list-and-watch for ever: list in pages, watch, resume, list again when the server says so.
 
-Neighbours: watchstate.py decides what comes next, rest.py makes the requests, informer.py is the Sink. Errors of the API server never end it.
+Neighbours: watchstate.py decides what comes next, rest.py makes the requests, informer.py is the Sink. Errors of the
+API server never end it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ Key = tuple[str, str]
 
 YIELD_EVERY: Final = 64  # events between two turns of the loop for others
 YIELD_BYTES: Final = 256 << 10  # and bytes: an object may have more than a megabyte
-WATCH_SECONDS: Final = (240, 300)  # how long the server may keep one stream open; drawn anew each time, so that watches do not end together
+# how long the server may keep one stream open; drawn anew each time, so that watches do not end together
+WATCH_SECONDS: Final = (240, 300)
 SILENCE: Final = 30.0  # seconds after that without a byte: the stream is broken
 HEALTHY: Final = 5.0  # seconds: a stream that lived so long, or brought an event, clears the failures
 BACKOFF_BASE, BACKOFF_CAP = 0.8, 15.0  # seconds
@@ -83,7 +85,8 @@ _failure = msgspec.json.Decoder(_Failure)
 class Watch:
     """One resource, in one namespace or all, narrowed by selectors.
 
-    `error` is the last answer while things go wrong, None while they go well; `age()` the seconds since the server was last heard.
+    `error` is the last answer while things go wrong, None while they go well; `age()` the seconds since the server was
+    last heard.
     """
 
     def __init__(
@@ -130,17 +133,21 @@ class Watch:
             if isinstance(before, Listing):
                 if error is None:
                     continue
-            elif not isinstance(error, ApiGone) and (self.state != before or self._clock.monotonic() - self._opened >= HEALTHY):
+            elif not isinstance(error, ApiGone) and (
+                self.state != before or self._clock.monotonic() - self._opened >= HEALTHY
+            ):
                 # A list alone clears nothing: list, 410, list, 410 must slow down too.
                 failures = refusals = gone = 0
                 if error is None:
                     continue
             refusals += error is not None and error.status != 0
             if refusals >= RELIST_AFTER:
-                # A version from before the cluster was restored from a backup is refused with a 5xx for ever, not with 410.
+                # A version from before the cluster was restored from a backup is refused with a 5xx for ever, not with
+                # 410.
                 self._signal(Gone())
                 refusals = 0
-            # Counted apart: after an outage the version is too old, and the new list should not wait as long as the outage made us wait.
+            # Counted apart: after an outage the version is too old, and the new list should not wait as long as the
+            # outage made us wait.
             count = gone if isinstance(error, ApiGone) else failures
             await self._clock.sleep(min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(count, 16)) * (0.5 + self._jitter()))
             if isinstance(error, ApiGone):
@@ -170,7 +177,9 @@ class Watch:
                 try:
                     meta = _object.decode(raw).metadata
                 except msgspec.MsgspecError as error:
-                    raise Unreachable(f"the list of {self._resource.plural} holds something that is no object") from error
+                    raise Unreachable(
+                        f"the list of {self._resource.plural} holds something that is no object"
+                    ) from error
                 self._sink.listed((meta.namespace, meta.name), meta.resourceVersion, raw)
                 seen, weight = seen + 1, weight + memoryview(raw).nbytes
                 if seen % YIELD_EVERY == 0 or weight >= YIELD_BYTES:
@@ -206,8 +215,11 @@ class Watch:
             await self._check_place(version)
 
     async def _check_place(self, version: str) -> None:
-        """A watch from a version that is yet to come is silent, not refused: after a restore from a backup it would stay silent for hours."""
-        async with contextlib.aclosing(self._rest.list_pages(self._resource, self._namespace, limit=1, metadata_only=True)) as pages:
+        """A watch from a version that is yet to come is silent, not refused: after a restore from a backup it would
+        stay silent for hours."""
+        async with contextlib.aclosing(
+            self._rest.list_pages(self._resource, self._namespace, limit=1, metadata_only=True)
+        ) as pages:
             newest = _page.decode(await anext(pages)).metadata.resourceVersion
         if newest.isdigit() and version.isdigit() and int(newest) < int(version):
             self._signal(Gone())
@@ -217,7 +229,9 @@ class Watch:
             event = _event.decode(line)
             if event.type == "ERROR":
                 failure = _failure.decode(event.object)
-                raise typed(failure.code, failure.reason, failure.message or "the API server ended the watch with an error")
+                raise typed(
+                    failure.code, failure.reason, failure.message or "the API server ended the watch with an error"
+                )
             meta = _object.decode(event.object).metadata
         except msgspec.MsgspecError as error:
             raise Unreachable(f"the watch of {self._resource.plural} sent something that is no event") from error
@@ -240,12 +254,15 @@ class Watch:
     def _tell(self, error: ApiError | None) -> None:
         """Logs a cause once, not each time it is met again."""
         if error is not None and self._log is not None and str(error) != str(self.error):
-            self._log.warning("watch interrupted", resource=self._resource.plural, namespace=self._namespace, error=str(error))
+            self._log.warning(
+                "watch interrupted", resource=self._resource.plural, namespace=self._namespace, error=str(error)
+            )
         self.error = error
 
 
 async def lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Lines without their ends. A last line without an end is not complete: dropped. Raises Unreachable for one longer than MAX_LINE."""
+    """Lines without their ends. A last line without an end is not complete: dropped. Raises Unreachable for one longer
+    than MAX_LINE."""
     parts: list[bytes] = []
     length = 0
     async for chunk in chunks:

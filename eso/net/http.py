@@ -1,7 +1,8 @@
 """Pools, TLS, proxies, timeouts: the only importer of the HTTP client.
 
-Neighbours: `kube.rest` and the providers send through a `Pool`. One Pool per trust domain (who we trust and who we say we are), so that no
-credential travels on a connection opened for another. Nothing is retried, redirected, stored as a cookie or read from the environment here.
+Neighbours: `kube.rest` and the providers send through a `Pool`. One Pool per trust domain (who we trust and who we say
+we are), so that no credential travels on a connection opened for another. Nothing is retried, redirected, stored as a
+cookie or read from the environment here.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from eso.errors import EsoError
 
 USER_AGENT: Final = "eso"
 MAX_BODY: Final = 16 * 1024 * 1024  # bytes, after decompression
-KEEP_ALIVE: Final = 50.0  # seconds; below the 60 s after which common load balancers drop an idle connection without telling
+# seconds; below the 60 s after which common load balancers drop an idle connection without telling
+KEEP_ALIVE: Final = 50.0
 PEM_BYTES: Final = 60_000
 ENCRYPTED, TOO_LONG = "the key is encrypted", "longer than a certificate can be"
 
@@ -59,7 +61,8 @@ class TlsError(EsoError):
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds. `total` spans everything up to the last byte; `connect` one attempt to connect; `idle` the silence between two reads."""
+    """Seconds. `total` spans everything up to the last byte; `connect` one attempt to connect; `idle` the silence
+    between two reads."""
 
     total: float | None = 30.0
     connect: float = 10.0
@@ -99,7 +102,11 @@ class Proxies:
         parts = urlsplit(url)
         proxy = self.https if parts.scheme == "https" else self.http
         host = (parts.hostname or "").rstrip(".")
-        if not proxy or host == "localhost" or self._direct(host, parts.port or (443 if parts.scheme == "https" else 80)):
+        if (
+            not proxy
+            or host == "localhost"
+            or self._direct(host, parts.port or (443 if parts.scheme == "https" else 80))
+        ):
             return None
         return proxy
 
@@ -121,7 +128,8 @@ def _address(text: str) -> _Address | None:
 
 
 def _covers(rule: str, host: str, port: int, address: _Address | None) -> bool:
-    """One NO_PROXY entry: `*`, an address, a network, `.suffix`, `*.suffix` or a name that also covers what lies below; `:port` narrows it."""
+    """One NO_PROXY entry: `*`, an address, a network, `.suffix`, `*.suffix` or a name that also covers what lies below;
+    `:port` narrows it."""
     if rule == "*":
         return True
     if "/" in rule:
@@ -150,12 +158,16 @@ def tls_context(
     key_pem: bytes | None = None,
     verify: bool = True,
 ) -> ssl.SSLContext:
-    """A client context. A given CA replaces the system's; without one SSL_CERT_FILE and SSL_CERT_DIR apply as OpenSSL reads them.
+    """A client context. A given CA replaces the system's; without one SSL_CERT_FILE and SSL_CERT_DIR apply as OpenSSL
+    reads them.
 
-    Building one costs milliseconds (the system's CAs are parsed): keep it. Raises TlsError; its text never shows key material.
+    Building one costs milliseconds (the system's CAs are parsed): keep it. Raises TlsError; its text never shows key
+    material.
     """
     try:
-        context = ssl.create_default_context(cafile=ca_file, cadata=ca_pem.decode("ascii", "replace") if ca_pem else None)
+        context = ssl.create_default_context(
+            cafile=ca_file, cadata=ca_pem.decode("ascii", "replace") if ca_pem else None
+        )
         # Private CAs often lack extensions that 3.13's default would insist on; Go clients accept them.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         if not verify:
@@ -169,7 +181,10 @@ def tls_context(
         elif cert_pem and key_pem:
             _load_chain(context, cert_pem, key_pem)
     except (OSError, ValueError) as error:
-        raise TlsError(f"cannot use the client certificate: {_reason(error)}", fix="give a PEM certificate and its unencrypted PEM key") from None
+        raise TlsError(
+            f"cannot use the client certificate: {_reason(error)}",
+            fix="give a PEM certificate and its unencrypted PEM key",
+        ) from None
     return context
 
 
@@ -211,7 +226,13 @@ class Pool:
     """
 
     def __init__(
-        self, *, tls: ssl.SSLContext | None = None, proxies: Proxies | None = None, proxy: str = "", server_name: str = "", connections: int = 0
+        self,
+        *,
+        tls: ssl.SSLContext | None = None,
+        proxies: Proxies | None = None,
+        proxy: str = "",
+        server_name: str = "",
+        connections: int = 0,
     ) -> None:
         self._tls, self._proxies, self._proxy, self._server_name = tls, proxies or Proxies(), proxy, server_name
         self._connections = connections
@@ -232,7 +253,8 @@ class Pool:
         max_body: int = MAX_BODY,
         redirects: int = 0,
     ) -> Reply:
-        """One exchange, read to its end. `redirects`: how many to follow (0: a 3xx is the reply). Raises TransportError."""
+        """One exchange, read to its end. `redirects`: how many to follow (0: a 3xx is the reply). Raises
+        TransportError."""
         server = origin(url)
         try:
             async with asyncio.timeout(timeouts.total):
@@ -260,7 +282,8 @@ class Pool:
     ) -> AsyncIterator[Stream]:
         """A reply that is read piece by piece; leaving the block closes its connection unless it was read to the end.
 
-        `timeouts.total` bounds the wait for the headers, `idle` each silence after them. Raises TransportError, here and while reading.
+        `timeouts.total` bounds the wait for the headers, `idle` each silence after them. Raises TransportError, here
+        and while reading.
         """
         server = origin(url)
         try:
@@ -283,7 +306,8 @@ class Pool:
             await self._hang_up()
 
     async def _hang_up(self) -> None:
-        """Who was cancelled in the very moment its handshake ended left a connection to nobody: it waits for the other side's goodbye."""
+        """Who was cancelled in the very moment its handshake ended left a connection to nobody: it waits for the other
+        side's goodbye."""
         for made in (made for made in self._sockets if made.fileno() >= 0):
             with suppress(OSError):
                 made.shutdown(socket.SHUT_RDWR)  # reads as the end; whoever watches the descriptor closes it
@@ -293,7 +317,8 @@ class Pool:
             await asyncio.sleep(0)
 
     async def retire(self) -> None:
-        """Closes once the last request in flight has ended: whoever holds this Pool for a new request should ask for its successor."""
+        """Closes once the last request in flight has ended: whoever holds this Pool for a new request should ask for
+        its successor."""
         self._retired = True
         await self._close_if_done()
 
@@ -304,7 +329,8 @@ class Pool:
     async def _release(self, response: aiohttp.ClientResponse) -> None:
         connection = response.connection
         if connection is not None and connection.transport is not None:
-            connection.transport.abort()  # there is an unread rest; a polite end over TLS waits for the other side, longer than our loop may live
+            # there is an unread rest; a polite end over TLS waits for the other side, longer than our loop may live
+            connection.transport.abort()
         response.release()
         self._active -= 1
         await self._close_if_done()
@@ -321,7 +347,9 @@ class Pool:
     ) -> aiohttp.ClientResponse:
         if self._session is None:
             self._session = self._start()
-        options: dict[str, Any] = {"server_hostname": self._server_name} if self._server_name and url.startswith("https") else {}
+        options: dict[str, Any] = (
+            {"server_hostname": self._server_name} if self._server_name and url.startswith("https") else {}
+        )
         self._active += 1
         try:
             return await self._session.request(
@@ -349,7 +377,8 @@ class Pool:
             keepalive_timeout=KEEP_ALIVE,
             ttl_dns_cache=10,
             socket_factory=self._dial,
-            enable_cleanup_closed=sys.version_info < (3, 12, 8),  # before, a TLS connection that the other side does not close stays for ever
+            # before, a TLS connection that the other side does not close stays for ever
+            enable_cleanup_closed=sys.version_info < (3, 12, 8),
         )
         return aiohttp.ClientSession(
             connector=connector,
@@ -403,7 +432,8 @@ class Stream:
 
 
 def _socket(info: tuple[Any, ...]) -> socket.socket:
-    """Keep-alive probes find a peer that vanished without a word within a minute, on idle pooled connections and silent watches alike."""
+    """Keep-alive probes find a peer that vanished without a word within a minute, on idle pooled connections and silent
+    watches alike."""
     made = socket.socket(info[0], info[1], info[2])
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, seconds in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
@@ -435,7 +465,11 @@ def _transport(server: str, error: Exception) -> TransportError:
     match error:
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
             inner = getattr(error, "os_error", None) or getattr(error, "certificate_error", None)
-            return Unreachable(f"cannot trust {server}: {_reason(inner)}", sent=False, fix="check the CA certificates and the name in the address")
+            return Unreachable(
+                f"cannot trust {server}: {_reason(inner)}",
+                sent=False,
+                fix="check the CA certificates and the name in the address",
+            )
         case aiohttp.ClientProxyConnectionError():
             return Unreachable(f"cannot reach the proxy for {server}: {_reason(error.os_error)}", sent=False)
         case aiohttp.ClientConnectorDNSError():

@@ -1,7 +1,7 @@
 """Serves /metrics, /healthz and /readyz.
 
-Neighbours: metrics.py makes the text, wiring.py adds the checks (watchdog, caches synced). The HTTP library is used here as a server; calls to the
-outside go through `net`.
+Neighbours: metrics.py makes the text, wiring.py adds the checks (watchdog, caches synced). The HTTP library is used
+here as a server; calls to the outside go through `net`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ class Health:
         self._checks["readyz"][name] = check
 
     def ask(self, kind: str, name: str = "", *, verbose: bool = False) -> tuple[int, str]:
-        """HTTP status and text for `kind` (healthz, readyz), or for one of its checks. 404 for a check that does not exist."""
+        """HTTP status and text for `kind` (healthz, readyz), or for one of its checks. 404 for a check that does not
+        exist."""
         checks = self._checks[kind]
         if name:
             if name not in checks:
@@ -51,7 +52,11 @@ class Health:
         if not failed and not verbose:
             return 200, "ok"
         lines = [f"[-]{each} failed: {reason}" if reason else f"[+]{each} ok" for each, reason in reasons.items()]
-        return (500, "\n".join([*lines, f"{kind} check failed\n"])) if failed else (200, "\n".join([*lines, f"{kind} check passed\n"]))
+        return (
+            (500, "\n".join([*lines, f"{kind} check failed\n"]))
+            if failed
+            else (200, "\n".join([*lines, f"{kind} check passed\n"]))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +68,11 @@ class Bound:
 
 
 @asynccontextmanager
-async def serving(metrics_addr: str, health_addr: str, scrape: Callable[[], Awaitable[bytes]], health: Health) -> AsyncIterator[Bound]:
-    """Serve for as long as the block lasts. Addresses like `:8080`, `127.0.0.1:8080`, `[::1]:8080`; `0` or empty switches one off.
+async def serving(
+    metrics_addr: str, health_addr: str, scrape: Callable[[], Awaitable[bytes]], health: Health
+) -> AsyncIterator[Bound]:
+    """Serve for as long as the block lasts. Addresses like `:8080`, `127.0.0.1:8080`, `[::1]:8080`; `0` or empty
+    switches one off.
 
     Raises CannotListen.
     """
@@ -75,10 +83,16 @@ async def serving(metrics_addr: str, health_addr: str, scrape: Callable[[], Awai
     async def probe(request: web.Request) -> web.StreamResponse:
         kind, name = request.match_info["kind"], request.match_info.get("name", "")
         status, text = health.ask(kind, name, verbose="verbose" in request.query)
-        return web.Response(status=status, text=text, headers={"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"})
+        return web.Response(
+            status=status, text=text, headers={"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
+        )
 
     for_metrics: dict[str, Handler] = {"/metrics": metrics}
-    for_health: dict[str, Handler] = {"/{kind:healthz|readyz}": probe, "/{kind:healthz|readyz}/": probe, "/{kind:healthz|readyz}/{name}": probe}
+    for_health: dict[str, Handler] = {
+        "/{kind:healthz|readyz}": probe,
+        "/{kind:healthz|readyz}/": probe,
+        "/{kind:healthz|readyz}/{name}": probe,
+    }
     at_metrics, at_health = bind_address(metrics_addr), bind_address(health_addr)
     async with AsyncExitStack() as servers:
         if at_metrics is not None and at_metrics == at_health and at_metrics[1] != 0:
@@ -92,12 +106,15 @@ async def serving(metrics_addr: str, health_addr: str, scrape: Callable[[], Awai
 
 
 def bind_address(text: str) -> tuple[str, int] | None:
-    """`host:port` → (host, port); the host is empty for "all interfaces". None for `0` and for nothing. Raises CannotListen."""
+    """`host:port` → (host, port); the host is empty for "all interfaces". None for `0` and for nothing. Raises
+    CannotListen."""
     if text in ("", "0"):
         return None
     host, colon, port = text.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise CannotListen(f"{text!r} is no address to listen on", fix="use :8080, 127.0.0.1:8080, or 0 to switch it off")
+        raise CannotListen(
+            f"{text!r} is no address to listen on", fix="use :8080, 127.0.0.1:8080, or 0 to switch it off"
+        )
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
@@ -112,7 +129,9 @@ async def _server(address: tuple[str, int], routes: dict[str, Handler]) -> Async
         try:
             await web.TCPSite(runner, address[0] or None, address[1]).start()
         except OSError as error:
-            raise CannotListen(f"cannot listen on {address[0]}:{address[1]}: {error.strerror}", fix="choose another address") from error
+            raise CannotListen(
+                f"cannot listen on {address[0]}:{address[1]}: {error.strerror}", fix="choose another address"
+            ) from error
         host, port = runner.addresses[0][:2]
         yield host, port
     finally:

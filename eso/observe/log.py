@@ -31,9 +31,24 @@ LEVELS: Final = {
     "fatal": logging.CRITICAL,
 }
 _NAMES: Final = {"warning": "warn", "critical": "fatal", "exception": "error"}
-_OPTIONS: Final = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_UTC_Z
+_OPTIONS: Final = (
+    orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_UTC_Z
+)
 _SECRET_FIELDS: Final = frozenset(
-    ("password", "passphrase", "token", "secret_id", "secretid", "client_secret", "clientsecret", "private_key", "privatekey", "authorization", "jwt", "value")
+    (
+        "password",
+        "passphrase",
+        "token",
+        "secret_id",
+        "secretid",
+        "client_secret",
+        "clientsecret",
+        "private_key",
+        "privatekey",
+        "authorization",
+        "jwt",
+        "value",
+    )
 )
 
 
@@ -61,8 +76,8 @@ _OUT: Final = _Out()
 def configure(level: str = "info", time_encoding: str = "epoch", stream: Stream | None = None) -> None:
     """Set up logging for the process: our own loggers, the libraries' loggers, and what nobody caught.
 
-    `level` and `time_encoding` are the values of --loglevel and --zap-time-encoding; `stream` takes bytes, stderr if None.
-    Raises KeyError for a level that does not exist.
+    `level` and `time_encoding` are the values of --loglevel and --zap-time-encoding; `stream` takes bytes, stderr if
+    None. Raises KeyError for a level that does not exist.
     """
     _OUT.target = stream
     stamp = _Stamp(time_encoding)
@@ -77,7 +92,9 @@ def configure(level: str = "info", time_encoding: str = "epoch", stream: Stream 
         root.removeHandler(handler)
     root.addHandler(_Bridge())
     root.setLevel(max(logging.WARNING, LEVELS[level]))
-    sys.excepthook = lambda kind, error, trace: None if issubclass(kind, KeyboardInterrupt) else _uncaught(error.with_traceback(trace))
+    sys.excepthook = lambda kind, error, trace: (
+        None if issubclass(kind, KeyboardInterrupt) else _uncaught(error.with_traceback(trace))
+    )
     threading.excepthook = lambda args: _uncaught(args.exc_value)
     sys.unraisablehook = lambda args: _uncaught(args.exc_value)
 
@@ -132,7 +149,13 @@ def render(logger: Any, method: str, event: MutableMapping[str, Any]) -> bytes:
     for key, value in event.items():
         line[key] = redact.MASK if key.lower() in _SECRET_FIELDS else value
     if caught:
-        error = caught if isinstance(caught, BaseException) else caught[1] if isinstance(caught, tuple) else sys.exc_info()[1]
+        error = (
+            caught
+            if isinstance(caught, BaseException)
+            else caught[1]
+            if isinstance(caught, tuple)
+            else sys.exc_info()[1]
+        )
         if error is not None:
             line.setdefault("error", _text(error))
             line["stacktrace"] = redact.stack(error)
@@ -179,16 +202,25 @@ class _Bridge(logging.Handler):
             return  # nothing can be imported any more, and nobody reads it
         # The event loop prints the exception of a forgotten task, message and all, below its first line.
         text = record.getMessage().split("\n", 1)[0]
-        method = "error" if record.levelno >= logging.ERROR else "warning" if record.levelno >= logging.WARNING else "info"
+        method = (
+            "error" if record.levelno >= logging.ERROR else "warning" if record.levelno >= logging.WARNING else "info"
+        )
         getattr(get(record.name), method)(text, **({"exc_info": record.exc_info} if record.exc_info else {}))
 
 
 def _uncaught(error: BaseException | None) -> None:
-    """The crash report. Written without detours: a hook that fails would make the interpreter print the exception itself."""
+    """The crash report. Written without detours: a hook that fails would make the interpreter print the exception
+    itself."""
     if isinstance(error, BaseExceptionGroup):
         for one in error.exceptions:  # the group's own stack only shows who waited
             _uncaught(one)
     elif error is not None:
-        event = {"logger_name": "setup", "event": "uncaught exception", "ts": time_ns() / 1e9, "error": _text(error), "stacktrace": redact.stack(error)}
+        event = {
+            "logger_name": "setup",
+            "event": "uncaught exception",
+            "ts": time_ns() / 1e9,
+            "error": _text(error),
+            "stacktrace": redact.stack(error),
+        }
         _OUT.write(render(None, "critical", event) + b"\n")
         _OUT.flush()

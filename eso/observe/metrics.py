@@ -1,7 +1,9 @@
-"""All series of this process: the reference's names and labels, and our own next to them. Only this module names metrics.
+"""All series of this process: the reference's names and labels, and our own next to them. Only this module names
+metrics.
 
-Neighbours: everybody counts through the small meters below; health.py serves `scrape`. Per object there is one compact record instead of a handful of
-client-library children; gauges are read from snapshots when somebody scrapes; the text is made in a thread.
+Neighbours: everybody counts through the small meters below; health.py serves `scrape`. Per object there is one compact
+record instead of a handful of client-library children; gauges are read from snapshots when somebody scrapes; the text
+is made in a thread.
 """
 
 from __future__ import annotations
@@ -30,7 +32,30 @@ KNOWN_STORES: Final = 1_000  # names of stores that have a histogram of their ow
 
 RECONCILE_BUCKETS: Final = (
     *(0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
-    *(1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 60.0),
+    *(
+        1.25,
+        1.5,
+        1.75,
+        2.0,
+        2.5,
+        3.0,
+        3.5,
+        4.0,
+        4.5,
+        5.0,
+        6.0,
+        7.0,
+        8.0,
+        9.0,
+        10.0,
+        15.0,
+        20.0,
+        25.0,
+        30.0,
+        40.0,
+        50.0,
+        60.0,
+    ),
 )
 QUEUE_BUCKETS: Final = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 CALL_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -55,7 +80,8 @@ class QueueState(Protocol):
 
 
 class Family:
-    """One metric: label values → number. Counters only grow. Names that users choose are bounded: the oldest series goes first."""
+    """One metric: label values → number. Counters only grow. Names that users choose are bounded: the oldest series
+    goes first."""
 
     def __init__(self, name: str, kind: str, text: str, labels: Labels = ()) -> None:
         self.name, self.kind, self.text, self.labels = name, kind, text, labels
@@ -78,7 +104,8 @@ class Family:
 
 
 class Metrics:
-    """The registry. `extended_labels` is --enable-extended-metric-labels. One per process; used from the event loop unless said otherwise."""
+    """The registry. `extended_labels` is --enable-extended-metric-labels. One per process; used from the event loop
+    unless said otherwise."""
 
     def __init__(self, *, extended_labels: bool = False) -> None:
         self.extended_labels = extended_labels
@@ -89,37 +116,79 @@ class Metrics:
         self._gauges: list[tuple[str, str, Labels, Callable[[], Samples]]] = []
         self._controllers: dict[str, ControllerMeter] = {}
         self._scraping = asyncio.Lock()
-        self._unread = self._family("externalsecrets_scrape_errors_total", "counter", "Gauges that could not be read at a scrape.", ("metric",))
+        self._unread = self._family(
+            "externalsecrets_scrape_errors_total", "counter", "Gauges that could not be read at a scrape.", ("metric",)
+        )
         self._calls = self._family(
-            "externalsecret_provider_api_calls_count", "counter", "Number of API calls towards the secret provider", ("provider", "call", "status")
+            "externalsecret_provider_api_calls_count",
+            "counter",
+            "Number of API calls towards the secret provider",
+            ("provider", "call", "status"),
         )
         self._call_seconds = self._histogram(
-            "externalsecrets_provider_call_duration_seconds", "Duration of calls to a provider.", ("provider", "call"), CALL_BUCKETS
+            "externalsecrets_provider_call_duration_seconds",
+            "Duration of calls to a provider.",
+            ("provider", "call"),
+            CALL_BUCKETS,
         )
         self._reads = self._family(
-            "externalsecrets_reads_total", "counter", "Reads by where the answer came from: a call of their own, or a shared one.", ("provider", "origin")
+            "externalsecrets_reads_total",
+            "counter",
+            "Reads by where the answer came from: a call of their own, or a shared one.",
+            ("provider", "origin"),
         )
         self._drift = self._family(
-            "externalsecrets_drift_detected_total", "counter", "Managed Secrets found changed by somebody else.", ("name", "namespace", "manager")
+            "externalsecrets_drift_detected_total",
+            "counter",
+            "Managed Secrets found changed by somebody else.",
+            ("name", "namespace", "manager"),
         )
-        self._auth = self._family("externalsecrets_store_auth_failure_total", "counter", "Logins that a backend refused.", ("store", "namespace", "kind"))
+        self._auth = self._family(
+            "externalsecrets_store_auth_failure_total",
+            "counter",
+            "Logins that a backend refused.",
+            ("store", "namespace", "kind"),
+        )
         self._requests = self._family(
-            "rest_client_requests_total", "counter", "Number of HTTP requests, partitioned by status code, method, and host.", ("code", "method", "host")
+            "rest_client_requests_total",
+            "counter",
+            "Number of HTTP requests, partitioned by status code, method, and host.",
+            ("code", "method", "host"),
         )
-        self._leader = self._family("leader_election_master_status", "gauge", "1 while this process holds the Lease, 0 while another one does.", ("name",))
+        self._leader = self._family(
+            "leader_election_master_status",
+            "gauge",
+            "1 while this process holds the Lease, 0 while another one does.",
+            ("name",),
+        )
         # All controllers share these: the client library refuses a name that it knows.
         self.reconcile_seconds = self._histogram(
-            "controller_runtime_reconcile_time_seconds", "Length of time per reconciliation per controller", ("controller",), RECONCILE_BUCKETS
+            "controller_runtime_reconcile_time_seconds",
+            "Length of time per reconciliation per controller",
+            ("controller",),
+            RECONCILE_BUCKETS,
         )
         self.waited_seconds = self._histogram(
-            "workqueue_queue_duration_seconds", "How long in seconds an item stays in workqueue before being requested", ("name", "controller"), QUEUE_BUCKETS
+            "workqueue_queue_duration_seconds",
+            "How long in seconds an item stays in workqueue before being requested",
+            ("name", "controller"),
+            QUEUE_BUCKETS,
         )
         self.worked_seconds = self._histogram(
-            "workqueue_work_duration_seconds", "How long in seconds processing an item from workqueue takes.", ("name", "controller"), QUEUE_BUCKETS
+            "workqueue_work_duration_seconds",
+            "How long in seconds processing an item from workqueue takes.",
+            ("name", "controller"),
+            QUEUE_BUCKETS,
         )
-        self._breaches = self._family("externalsecrets_watchdog_breaches_total", "counter", "Limits that the watchdog found exceeded.", ("measure",))
+        self._breaches = self._family(
+            "externalsecrets_watchdog_breaches_total",
+            "counter",
+            "Limits that the watchdog found exceeded.",
+            ("measure",),
+        )
 
-    # -- counted as it happens ------------------------------------------------------------------------------------------------------
+    # -- counted as it happens
+    # ------------------------------------------------------------------------------------------------------
 
     def provider_call(self, provider: str, call: str, status: str, seconds: float | None = None) -> None:
         """One request to a backend, failed ones included. `status`: success or error."""
@@ -149,7 +218,8 @@ class Metrics:
         """For the watchdog; called from its thread, which is the only one that counts here."""
         self._breaches.inc((measure,))
 
-    # -- one per controller or kind -------------------------------------------------------------------------------------------------
+    # -- one per controller or kind
+    # -------------------------------------------------------------------------------------------------
 
     def controller(self, name: str, workers: int) -> ControllerMeter:
         """Series `controller_runtime_*` and `workqueue_*` of one controller, at zero from now on."""
@@ -157,15 +227,20 @@ class Metrics:
         return meter
 
     def external_secrets(
-        self, *, store_of: Callable[[Key], str] | None = None, labels_of: Callable[[Key], Mapping[str, str] | None] | None = None
+        self,
+        *,
+        store_of: Callable[[Key], str] | None = None,
+        labels_of: Callable[[Key], Mapping[str, str] | None] | None = None,
     ) -> ExternalSecretMeter:
-        """`store_of(key)` names the object's store; `labels_of(key)` are the object's own labels, None when it is gone (for the extended set)."""
+        """`store_of(key)` names the object's store; `labels_of(key)` are the object's own labels, None when it is gone
+        (for the extended set)."""
         meter = ExternalSecretMeter(self, store_of, labels_of)
         self._objects.append(meter)
         return meter
 
     def objects(self, kind: str, labels_of: Callable[[Key], Mapping[str, str] | None] | None = None) -> ObjectMeter:
-        """`<kind>_reconcile_duration` and `<kind>_status_condition`; `kind` for example secretstore, clustersecretstore."""
+        """`<kind>_reconcile_duration` and `<kind>_status_condition`; `kind` for example secretstore,
+        clustersecretstore."""
         meter = ObjectMeter(self, kind, labels_of)
         self._objects.append(meter)
         return meter
@@ -186,7 +261,10 @@ class Metrics:
     def gates(self, read: Callable[[], Mapping[str, str]]) -> None:
         """Gate → state (open, paced, closed, half-open)."""
         self.gauge(
-            "externalsecrets_gate_state", "1 for the state that a backend's gate is in.", ("gate", "state"), lambda: [((g, s), 1) for g, s in read().items()]
+            "externalsecrets_gate_state",
+            "1 for the state that a backend's gate is in.",
+            ("gate", "state"),
+            lambda: [((g, s), 1) for g, s in read().items()],
         )
 
     def watchdog(self, read: Callable[[], Mapping[str, float]]) -> None:
@@ -197,13 +275,24 @@ class Metrics:
             ("measure",),
             lambda: [((m,), s) for m, s in read().items()],
         )
-        self.gauge("externalsecrets_loop_lag_seconds", "How late the event loop is.", (), lambda: [((), read().get("loop lag", 0.0))])
+        self.gauge(
+            "externalsecrets_loop_lag_seconds",
+            "How late the event loop is.",
+            (),
+            lambda: [((), read().get("loop lag", 0.0))],
+        )
 
     def watches(self, read: Callable[[], Mapping[str, float]]) -> None:
         """Watched resource → seconds since its watch was last heard of."""
-        self.gauge("externalsecrets_watch_age_seconds", "Time since a watch was last heard of.", ("resource",), lambda: [((r,), s) for r, s in read().items()])
+        self.gauge(
+            "externalsecrets_watch_age_seconds",
+            "Time since a watch was last heard of.",
+            ("resource",),
+            lambda: [((r,), s) for r, s in read().items()],
+        )
 
-    # -- scraped --------------------------------------------------------------------------------------------------------------------
+    # -- scraped
+    # --------------------------------------------------------------------------------------------------------------------
 
     async def scrape(self) -> bytes:
         """The exposition, Prometheus text format 0.0.4. One at a time; the loop only takes the snapshots."""
@@ -238,7 +327,8 @@ class Metrics:
                 out.extend(f"{name}{_braces(labels, values)} {number!r}\n" for values, number in samples)
         return "".join(out).encode("utf-8", "replace") + generate_latest(self.registry)
 
-    # -- for the meters -------------------------------------------------------------------------------------------------------------
+    # -- for the meters
+    # -------------------------------------------------------------------------------------------------------------
 
     def _family(self, name: str, kind: str, text: str, labels: Labels = ()) -> Family:
         for family in self._families:
@@ -280,14 +370,36 @@ class ControllerMeter:
         self._queue: Callable[[], QueueState] | None = None
         self._in_flight: Callable[[], int] = lambda: 0
         family = metrics._family
-        self._total = family("controller_runtime_reconcile_total", "counter", "Total number of reconciliations per controller", ("controller", "result"))
-        self._errors = family("controller_runtime_reconcile_errors_total", "counter", "Total number of reconciliation errors per controller", ("controller",))
-        self._terminal = family(
-            "controller_runtime_terminal_reconcile_errors_total", "counter", "Total number of terminal reconciliation errors per controller", ("controller",)
+        self._total = family(
+            "controller_runtime_reconcile_total",
+            "counter",
+            "Total number of reconciliations per controller",
+            ("controller", "result"),
         )
-        self._panics = family("controller_runtime_reconcile_panics_total", "counter", "Total number of unexpected errors per controller", ("controller",))
-        self._adds = family("workqueue_adds_total", "counter", "Total number of adds handled by workqueue", ("name", "controller"))
-        self._retries = family("workqueue_retries_total", "counter", "Total number of retries handled by workqueue", ("name", "controller"))
+        self._errors = family(
+            "controller_runtime_reconcile_errors_total",
+            "counter",
+            "Total number of reconciliation errors per controller",
+            ("controller",),
+        )
+        self._terminal = family(
+            "controller_runtime_terminal_reconcile_errors_total",
+            "counter",
+            "Total number of terminal reconciliation errors per controller",
+            ("controller",),
+        )
+        self._panics = family(
+            "controller_runtime_reconcile_panics_total",
+            "counter",
+            "Total number of unexpected errors per controller",
+            ("controller",),
+        )
+        self._adds = family(
+            "workqueue_adds_total", "counter", "Total number of adds handled by workqueue", ("name", "controller")
+        )
+        self._retries = family(
+            "workqueue_retries_total", "counter", "Total number of retries handled by workqueue", ("name", "controller")
+        )
         self._both = (name, name)
         self._time = metrics.reconcile_seconds.child((name,))
         self._waited, self._worked = metrics.waited_seconds.child(self._both), metrics.worked_seconds.child(self._both)
@@ -338,19 +450,42 @@ class ControllerMeter:
             ("controller",),
             [(one, self.workers)],
         )
-        yield "controller_runtime_active_workers", "gauge", "Number of currently used workers per controller", ("controller",), [(one, self._in_flight())]
+        yield (
+            "controller_runtime_active_workers",
+            "gauge",
+            "Number of currently used workers per controller",
+            ("controller",),
+            [(one, self._in_flight())],
+        )
         if self._queue is None:
             return
         state, labels, both = self._queue(), ("name", "controller"), self._both
         yield "workqueue_depth", "gauge", "Current depth of workqueue", labels, [(both, sum(state.ready.values()))]
-        yield "workqueue_unfinished_work_seconds", "gauge", "Seconds of work in progress, summed over its items", labels, [(both, state.unfinished_seconds)]
         yield (
-            *("workqueue_longest_running_processor_seconds", "gauge", "How many seconds the longest running pass takes so far", labels),
+            "workqueue_unfinished_work_seconds",
+            "gauge",
+            "Seconds of work in progress, summed over its items",
+            labels,
+            [(both, state.unfinished_seconds)],
+        )
+        yield (
+            *(
+                "workqueue_longest_running_processor_seconds",
+                "gauge",
+                "How many seconds the longest running pass takes so far",
+                labels,
+            ),
             [(both, state.longest_running_seconds)],
         )
         lanes = [((self.name, lane.name.lower()), count) for lane, count in state.ready.items()]
         yield "externalsecrets_queue_ready", "gauge", "Keys that could run now, by lane.", ("controller", "lane"), lanes
-        yield "externalsecrets_queue_scheduled", "gauge", "Keys that wait for their time.", ("controller",), [(one, state.scheduled)]
+        yield (
+            "externalsecrets_queue_scheduled",
+            "gauge",
+            "Keys that wait for their time.",
+            ("controller",),
+            [(one, state.scheduled)],
+        )
         yield (
             "externalsecrets_queue_oldest_overdue_seconds",
             "gauge",
@@ -359,7 +494,13 @@ class ControllerMeter:
             [(one, state.oldest_overdue_seconds)],
         )
         parked = [((self.name, gate), count) for gate, count in state.parked.items()]
-        yield "externalsecrets_queue_parked", "gauge", "Keys that wait for a backend's gate.", ("controller", "gate"), parked
+        yield (
+            "externalsecrets_queue_parked",
+            "gauge",
+            "Keys that wait for a backend's gate.",
+            ("controller", "gate"),
+            parked,
+        )
 
 
 class _Object:
@@ -379,10 +520,14 @@ class _Object:
 class ObjectMeter:
     """Duration and Ready condition of the objects of one kind. An object that is gone takes its series with it."""
 
-    def __init__(self, metrics: Metrics, kind: str, labels_of: Callable[[Key], Mapping[str, str] | None] | None = None) -> None:
+    def __init__(
+        self, metrics: Metrics, kind: str, labels_of: Callable[[Key], Mapping[str, str] | None] | None = None
+    ) -> None:
         self._kind = kind
         self._labels_of = labels_of if metrics.extended_labels else None
-        self._extended: Labels = tuple(f"app_kubernetes_io_{label}" for label in EXTENDED) if metrics.extended_labels else ()
+        self._extended: Labels = (
+            tuple(f"app_kubernetes_io_{label}" for label in EXTENDED) if metrics.extended_labels else ()
+        )
         self._records: dict[Key, _Object] = {}
 
     def passed(self, key: Key, seconds: float) -> None:
@@ -405,7 +550,13 @@ class ObjectMeter:
 
     def _duration(self, records: list[tuple[Labels, _Object]]) -> Frozen:
         samples = [(labels + o.extra, o.nanoseconds) for labels, o in records if o.nanoseconds is not None]
-        return f"{self._kind}_reconcile_duration", "gauge", "The duration time to reconcile, in nanoseconds", PLAIN + self._extended, samples
+        return (
+            f"{self._kind}_reconcile_duration",
+            "gauge",
+            "The duration time to reconcile, in nanoseconds",
+            PLAIN + self._extended,
+            samples,
+        )
 
     def _condition(self, records: list[tuple[Labels, _Object]]) -> Frozen:
         samples: list[tuple[Labels, float]] = []
@@ -416,7 +567,9 @@ class ObjectMeter:
                 case "Deleted":
                     samples.append(((*labels, "Deleted", "False", *record.extra), 1))
                 case status:
-                    samples += [((*labels, "Ready", each, *record.extra), int(each == status)) for each in ("True", "False")]
+                    samples += [
+                        ((*labels, "Ready", each, *record.extra), int(each == status)) for each in ("True", "False")
+                    ]
         return f"{self._kind}_status_condition", "gauge", "The status condition", CONDITION + self._extended, samples
 
     def _record(self, key: Key) -> _Object:
@@ -434,10 +587,14 @@ class ObjectMeter:
 
 
 class ExternalSecretMeter(ObjectMeter):
-    """Counts passes too. Of an object that is gone `Deleted` and the counters stay, for the latest few thousand names."""
+    """Counts passes too. Of an object that is gone `Deleted` and the counters stay, for the latest few thousand
+    names."""
 
     def __init__(
-        self, metrics: Metrics, store_of: Callable[[Key], str] | None = None, labels_of: Callable[[Key], Mapping[str, str] | None] | None = None
+        self,
+        metrics: Metrics,
+        store_of: Callable[[Key], str] | None = None,
+        labels_of: Callable[[Key], Mapping[str, str] | None] | None = None,
     ) -> None:
         super().__init__(metrics, "externalsecret", labels_of)
         self._metrics = metrics
@@ -445,7 +602,10 @@ class ExternalSecretMeter(ObjectMeter):
         self._deleted: OrderedDict[Key, None] = OrderedDict()
         self._stores: set[str] = set()
         self._seconds = metrics._histogram(
-            "externalsecrets_sync_duration_seconds", "Duration of passes over ExternalSecrets.", ("store", "status"), CALL_BUCKETS
+            "externalsecrets_sync_duration_seconds",
+            "Duration of passes over ExternalSecrets.",
+            ("store", "status"),
+            CALL_BUCKETS,
         )
 
     def passed(self, key: Key, seconds: float) -> None:
@@ -514,8 +674,18 @@ class ExternalSecretMeter(ObjectMeter):
         )
         yield self._duration(records)
         yield self._condition(records)
-        by_status = [((*key, status), count) for key, o in records for status, count in (("success", o.successes), ("error", o.errors))]
-        yield "externalsecrets_sync_calls_total", "counter", "Passes over an ExternalSecret by how they ended.", (*PLAIN, "status"), by_status
+        by_status = [
+            ((*key, status), count)
+            for key, o in records
+            for status, count in (("success", o.successes), ("error", o.errors))
+        ]
+        yield (
+            "externalsecrets_sync_calls_total",
+            "counter",
+            "Passes over an ExternalSecret by how they ended.",
+            (*PLAIN, "status"),
+            by_status,
+        )
 
 
 def _braces(names: Labels, values: Labels) -> str:

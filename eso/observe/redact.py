@@ -1,7 +1,7 @@
 """Takes secret values out of texts, and tells where an exception came from without what it carried.
 
-Neighbours: log.py sends every line through here; whoever must show a backend's own words to a user does too. This is the second line of
-defence: the first is that no value gets into a text.
+Neighbours: log.py sends every line through here; whoever must show a backend's own words to a user does too. This is
+the second line of defence: the first is that no value gets into a text.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from eso.secretbytes import SecretBytes
 
 MASK: Final = "***"
 
-# All patterns hold for plain text and for text inside a JSON string: a value ends before a quote, a backslash only comes with its pair.
-# What may repeat in front of the decisive part is bounded: otherwise a long text from outside could cost the square of its length.
+# All patterns hold for plain text and for text inside a JSON string: a value ends before a quote, a backslash only
+# comes with its pair.
+# What may repeat in front of the decisive part is bounded: otherwise a long text from outside could cost the square of
+# its length.
 _QUOTE: Final = r"\\*[\"']"  # at any depth of JSON in JSON
 _NAMES: Final = (
     r"x-[a-z0-9-]{0,60}(?:token|secret|key|signature|credential)|(?:access|auth|client|id|refresh|session|security)[_-]?token|client[_-]?(?:secret|key)"
@@ -31,7 +33,10 @@ _PATTERNS: Final = tuple(
     (re.compile(pattern, re.IGNORECASE), replacement)
     for pattern, replacement in (
         # a private key, cut off or not
-        (r"(-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----)(?:[^\"\\]|\\.)*?(-----END [A-Z0-9 ]*PRIVATE KEY-----|(?=\")|\Z)", rf"\1{MASK}\2"),
+        (
+            r"(-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----)(?:[^\"\\]|\\.)*?(-----END [A-Z0-9 ]*PRIVATE KEY-----|(?=\")|\Z)",
+            rf"\1{MASK}\2",
+        ),
         # scheme://user:password@host
         (r"([a-z][a-z0-9+.-]{0,30}://)[^\s/\"\\?#]*@", rf"\1{MASK}@"),
         # Authorization: Bearer …, also in a header map as Python or JSON print it
@@ -39,8 +44,12 @@ _PATTERNS: Final = tuple(
             rf"(authorization(?:{_QUOTE})?\s*[:=]\s*\[?(?:{_QUOTE})?)(?:(?:basic|bearer|negotiate|token|digest)\s+|aws4-hmac-sha256\s[^\"\\\n]*)?[^\s\"'\\,;]*",
             rf"\1{MASK}",
         ),
-        (r"\b(bearer|basic)\s+(?=[A-Za-z_.~+/-]{0,100}(?:[0-9=]|(?-i:[a-z][A-Z])))[A-Za-z0-9_.~+/=-]{8,}", rf"\1 {MASK}"),
-        # client_secret=…, "password": "…", X-Vault-Token: …; in prose a colon proves little, so there the value must look like one
+        (
+            r"\b(bearer|basic)\s+(?=[A-Za-z_.~+/-]{0,100}(?:[0-9=]|(?-i:[a-z][A-Z])))[A-Za-z0-9_.~+/=-]{8,}",
+            rf"\1 {MASK}",
+        ),
+        # client_secret=…, "password": "…", X-Vault-Token: …; in prose a colon proves little, so there the value must
+        # look like one
         (rf"(\b(?:{_NAMES})(?:{_QUOTE}\s*[:=]|=)\s*\[?(?:{_QUOTE})?)[^\s\"'\\,;&}}\]]+", rf"\1{MASK}"),
         (r"(\bx-[a-z0-9-]{0,60}(?:token|secret|key|signature|credential):\s*)[^\s\"'\\,;&}\]]+", rf"\1{MASK}"),
         (rf"(\b(?:{_NAMES}):\s*)(?=[^\s\"'\\,;&}}\]]{{0,100}}[0-9])[^\s\"'\\,;&}}\]]{{6,}}", rf"\1{MASK}"),
@@ -60,7 +69,8 @@ Planted = str | bytes | SecretBytes
 
 
 def scrub(text: str, values: Iterable[Planted] = ()) -> str:
-    """`text` without credentials that can be recognised, and without `values` in any common spelling (base64, URL, JSON). Never raises."""
+    """`text` without credentials that can be recognised, and without `values` in any common spelling (base64, URL,
+    JSON). Never raises."""
     text = without(text, values)
     if _suspicious(text):
         for pattern, replacement in _PATTERNS:
@@ -83,7 +93,8 @@ def _suspicious(text: str) -> bool:
 
 
 def stack(error: BaseException) -> str:
-    """The type and the frames of `error` and of what caused it, innermost last. No message, no source line, no variable."""
+    """The type and the frames of `error` and of what caused it, innermost last. No message, no source line, no
+    variable."""
     parts: list[str] = []
     seen: set[int] = set()
     current: BaseException | None = error
@@ -96,19 +107,37 @@ def stack(error: BaseException) -> str:
 
 
 def _frames(error: BaseException) -> traceback.StackSummary:
-    return traceback.StackSummary.extract(traceback.walk_tb(error.__traceback__), lookup_lines=False, capture_locals=False)
+    return traceback.StackSummary.extract(
+        traceback.walk_tb(error.__traceback__), lookup_lines=False, capture_locals=False
+    )
 
 
 def _spellings(values: Iterable[Planted]) -> list[str]:
     """Every form of every value, longest first so that no value is hidden by a part of it."""
     found: set[str] = set()
     for value in values:
-        raw = value.reveal() if isinstance(value, SecretBytes) else value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
+        raw = (
+            value.reveal()
+            if isinstance(value, SecretBytes)
+            else value.encode("utf-8", "surrogatepass")
+            if isinstance(value, str)
+            else value
+        )
         if not raw:
             continue
         text = raw.decode("utf-8", "replace")
         encoded = (base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode())
-        found.update((text, quote(raw, safe=""), quote(raw), json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], raw.hex(), repr(raw)[2:-1]))
+        found.update(
+            (
+                text,
+                quote(raw, safe=""),
+                quote(raw),
+                json.dumps(text)[1:-1],
+                json.dumps(text, ensure_ascii=False)[1:-1],
+                raw.hex(),
+                repr(raw)[2:-1],
+            )
+        )
         found.update(encoded)
         found.update(form.rstrip("=") for form in encoded)
     return sorted(found, key=len, reverse=True)

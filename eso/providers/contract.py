@@ -1,7 +1,8 @@
 """What a provider is: one backend's rules and calls, behind three small protocols and a closed set of errors.
 
-Neighbours: `stores` calls it; each provider package implements it. A provider never retries, sleeps, caches or reads the cluster
-on its own. Reading is split in two so that equal reads can be shared: `request` names the call, `fetch` makes it (waits), `value` and
+Neighbours: `stores` calls it; each provider package implements it. A provider never retries, sleeps, caches or reads
+the cluster on its own. Reading is split in two so that equal reads can be shared: `request` names the call, `fetch`
+makes it (waits), `value` and
 `mapping` take the asked-for part out of the reply (pure).
 """
 
@@ -82,10 +83,11 @@ TURN: ContextVar[Turn | None] = ContextVar("turn", default=None)
 
 
 def turn(provider: str = "", call: str = "") -> AbstractAsyncContextManager[None]:
-    """`async with turn(provider, call):` around every single request; the names are the metric's labels, an error that leaves it is counted as one.
+    """`async with turn(provider, call):` around every single request; the names are the metric's labels, an error that
+    leaves it is counted as one.
 
-    The store's gate counts it there: its pace, its bound on requests in flight. The wait happens inside; a provider itself knows nothing about
-    pace. Outside a gate it is free.
+    The store's gate counts it there: its pace, its bound on requests in flight. The wait happens inside; a provider
+    itself knows nothing about pace. Outside a gate it is free.
     """
     current = TURN.get()
     return current(provider, call) if current is not None else nullcontext()
@@ -113,7 +115,8 @@ class Find:
 
 @dataclass(frozen=True, slots=True)
 class StoreView:
-    """The part of a (Cluster)SecretStore that a provider may see. `provider_spec` is the block below `spec.provider.<name>`."""
+    """The part of a (Cluster)SecretStore that a provider may see. `provider_spec` is the block below
+    `spec.provider.<name>`."""
 
     kind: str
     name: str
@@ -136,10 +139,11 @@ class Validation(IntEnum):
 
 
 class CredentialReader(Protocol):
-    """Reads Secrets, ConfigMaps and tokens for ONE (store, namespace) binding; it cannot name another namespace than the rules allow.
+    """Reads Secrets, ConfigMaps and tokens for ONE (store, namespace) binding; it cannot name another namespace than
+    the rules allow.
 
-    `selector` is the raw SecretKeySelector / ServiceAccountSelector / CAProvider object of the store spec. Errors carry the reference's
-    texts (`cannot get Kubernetes secret "<n>" from namespace "<ns>": …`).
+    `selector` is the raw SecretKeySelector / ServiceAccountSelector / CAProvider object of the store spec. Errors carry
+    the reference's texts (`cannot get Kubernetes secret "<n>" from namespace "<ns>": …`).
     """
 
     @property
@@ -148,7 +152,9 @@ class CredentialReader(Protocol):
 
     async def secret(self, selector: Mapping[str, Any], *, default_key: str = "") -> bytes: ...
 
-    async def service_account_token(self, selector: Mapping[str, Any], *, audiences: tuple[str, ...] = (), expiration_seconds: int | None = 600) -> str:
+    async def service_account_token(
+        self, selector: Mapping[str, Any], *, audiences: tuple[str, ...] = (), expiration_seconds: int | None = 600
+    ) -> str:
         """TokenRequest. `audiences` are used exactly as given (callers merge in the selector's own)."""
 
     async def legacy_service_account_token(self, selector: Mapping[str, Any]) -> str:
@@ -175,10 +181,12 @@ class StoreClient(Protocol):
         """The same session seen through another store of the same identity (another mount, say). Costs nothing."""
 
     def request(self, ref: RemoteRef) -> Hashable:
-        """The canonical call behind `ref`: equal requests are one call. Raises InvalidConfig for what can never work."""
+        """The canonical call behind `ref`: equal requests are one call. Raises InvalidConfig for what can never
+        work."""
 
     async def fetch(self, request: Hashable) -> Any:
-        """Makes the call. The payload is opaque to callers and lives for one pass; its length, if it has one, says how much work it is."""
+        """Makes the call. The payload is opaque to callers and lives for one pass; its length, if it has one, says how
+        much work it is."""
 
     def value(self, payload: Any, ref: RemoteRef) -> bytes: ...
 
@@ -207,7 +215,8 @@ class Provider(Protocol):
     name: ClassVar[str]
     capability: ClassVar[str]  # ReadOnly, WriteOnly, ReadWrite
     maintained: ClassVar[bool]
-    retries: ClassVar[tuple[int, float]]  # (how often, seconds between) the reader tries again where retrySettings are absent; ignored when it is (0, 0)
+    # (how often, seconds between) the reader tries again where retrySettings are absent; ignored when it is (0, 0)
+    retries: ClassVar[tuple[int, float]]
 
     def validate_store(self, store: StoreView) -> list[str]:
         """Static rules (no I/O): warnings, or InvalidConfig with the reference's text."""
@@ -216,13 +225,16 @@ class Provider(Protocol):
         """Where calls go (host, region): the unit of the endpoint gate."""
 
     def identity(self, store: StoreView) -> Mapping[str, Any]:
-        """The part of `provider_spec` that makes the login: stores that agree in it, and in the credentials' content, share one session."""
+        """The part of `provider_spec` that makes the login: stores that agree in it, and in the credentials' content,
+        share one session."""
 
     def referent(self, store: StoreView) -> bool:
         """True when the identity depends on the consumer's namespace."""
 
     def references(self, store: StoreView) -> list[tuple[str, str, str]]:
-        """(kind Secret|ConfigMap|ServiceAccount, namespace or "" for the consumer's, name) of every credential source, for the reverse index."""
+        """(kind Secret|ConfigMap|ServiceAccount, namespace or "" for the consumer's, name) of every credential source,
+        for the reverse index."""
 
     async def open(self, store: StoreView, credentials: CredentialReader) -> StoreClient:
-        """Builds the client and logs in. Raises AuthRejected, Unavailable, InvalidConfig, or the credential reader's error."""
+        """Builds the client and logs in. Raises AuthRejected, Unavailable, InvalidConfig, or the credential reader's
+        error."""

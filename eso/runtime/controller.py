@@ -1,6 +1,7 @@
 """key → pass → outcome: runs passes side by side and brings each outcome back to the queue.
 
-Neighbours: workqueue.py says which key is next, the reconcile rooms are the pass, lifecycle.py starts and stops it. Never looks inside a pass.
+Neighbours: workqueue.py says which key is next, the reconcile rooms are the pass, lifecycle.py starts and stops it.
+Never looks inside a pass.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ class Controller:
         return len(self._in_hand)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop` is set and the passes in hand have ended: by themselves within the grace, then by cancellation."""
+        """Until `stop` is set and the passes in hand have ended: by themselves within the grace, then by
+        cancellation."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._dispatch(group), name=f"{self.name}-dispatch")
             await stop.wait()
@@ -71,7 +73,8 @@ class Controller:
 
     async def _dispatch(self, group: asyncio.TaskGroup) -> None:
         while True:
-            await self._slots.acquire()  # first the slot, then the key: as long as it waits in the queue a better one can overtake
+            # first the slot, then the key: as long as it waits in the queue a better one can overtake
+            await self._slots.acquire()
             try:
                 key, wake = await self.queue.get()
             except QueueClosed:
@@ -117,9 +120,12 @@ class Controller:
         self._log.error("Reconciler error", **self._who(key), error=redact.scrub(text))
 
     def _unexpected(self, key: Key, error: BaseException) -> Outcome:
-        """A bug: told with its type and the way there, without any value; tried again, because the object is not to blame."""
+        """A bug: told with its type and the way there, without any value; tried again, because the object is not to
+        blame."""
         self._meter.failed(panic=True)
-        self._log.error("Observed a panic", **self._who(key), error=type(error).__name__, stacktrace=redact.stack(error))
+        self._log.error(
+            "Observed a panic", **self._who(key), error=type(error).__name__, stacktrace=redact.stack(error)
+        )
         return Retry(EsoError(f"unexpected {type(error).__name__}"))
 
     def _who(self, key: Key) -> dict[str, Any]:
@@ -136,7 +142,11 @@ class Controller:
 
     def _cut_off(self) -> None:
         if self._in_hand:
-            self._log.warning("passes still in hand after the grace period are cut off", controller=self.name, passes=len(self._in_hand))
+            self._log.warning(
+                "passes still in hand after the grace period are cut off",
+                controller=self.name,
+                passes=len(self._in_hand),
+            )
         for task in self._in_hand:
             task.cancel()
 

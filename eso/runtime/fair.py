@@ -1,6 +1,7 @@
 """Places that several owners share: whoever comes last still gets one, however many the first one wants.
 
-Neighbours: `stores.gate` for requests in flight, offload.py for threads; workqueue.py follows the same rule for passes. An owner is a namespace.
+Neighbours: `stores.gate` for requests in flight, offload.py for threads; workqueue.py follows the same rule for passes.
+An owner is a namespace.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-SHARE: Final = 3  # an owner may hold so many times what is still free: alone three quarters of all places, and never the last one
+# an owner may hold so many times what is still free: alone three quarters of all places, and never the last one
+SHARE: Final = 3
 
 
 def within_share(held: int, free: int) -> bool:
-    """May an owner that holds `held` places take one of the `free` ones? Each owner's bound shrinks as others come, none is ever shut out."""
+    """May an owner that holds `held` places take one of the `free` ones? Each owner's bound shrinks as others come,
+    none is ever shut out."""
     return held < SHARE * free
 
 

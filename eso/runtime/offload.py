@@ -1,7 +1,7 @@
 """CPU-heavy work off the loop: RSA, PKCS#12, large templates, rendering.
 
-Neighbours: anybody who would hold the loop for more than a few milliseconds. The number of threads is small on purpose: they share one
-interpreter with the loop.
+Neighbours: anybody who would hold the loop for more than a few milliseconds. The number of threads is small on purpose:
+they share one interpreter with the loop.
 """
 
 from __future__ import annotations
@@ -32,9 +32,11 @@ class Offload:
         return await self.run_for("", fn, *args, **kwargs)
 
     async def run_for(self, owner: str, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """The same on behalf of `owner` (a namespace): its next call waits for one call of every other owner that waits.
+        """The same on behalf of `owner` (a namespace): its next call waits for one call of every other owner that
+        waits.
 
-        Cancelling the caller returns at once; the thread cannot be stopped, so its place stays taken until the call ends.
+        Cancelling the caller returns at once; the thread cannot be stopped, so its place stays taken until the call
+        ends.
         """
         loop = asyncio.get_running_loop()
         await self._slots.acquire(owner)

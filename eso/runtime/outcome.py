@@ -52,8 +52,8 @@ class Retry:
 class Parked:
     """Wait, without a failure count, until gate `gate` opens.
 
-    `epoch` is the gate's epoch when it refused: if it moved meanwhile the key is requeued at once. `seconds`: then it runs, gate or no gate,
-    because it has something to tell; None: it has not.
+    `epoch` is the gate's epoch when it refused: if it moved meanwhile the key is requeued at once. `seconds`: then it
+    runs, gate or no gate, because it has something to tell; None: it has not.
     """
 
     gate: str

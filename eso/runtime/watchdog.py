@@ -1,7 +1,7 @@
 """Notices that the process has stopped doing its work: a thread outside the loop compares ages with their limits.
 
-Neighbours: wiring.py says what to measure; `observe.health` asks `unhealthy`, `observe.metrics` asks `readings`. The loop's own part is a beat that
-reads everything that belongs to the loop; when the beat stays out, that is the finding.
+Neighbours: wiring.py says what to measure; `observe.health` asks `unhealthy`, `observe.metrics` asks `readings`. The
+loop's own part is a beat that reads everything that belongs to the loop; when the beat stays out, that is the finding.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ class _Measure:
 
 
 class Watchdog:
-    """`monotonic` must be real time: a loop that stands still cannot tell the time. `log` and `meter` are called from the thread."""
+    """`monotonic` must be real time: a loop that stands still cannot tell the time. `log` and `meter` are called from
+    the thread."""
 
     def __init__(
         self,
@@ -86,7 +87,8 @@ class Watchdog:
         self._loop_thread: int | None = None
 
     def watch(self, measure: str, read: Callable[[], Reading], limit: Limit) -> None:
-        """`read` is called on the loop and must not wait: for example the age of a watch, or the oldest overdue key of a queue."""
+        """`read` is called on the loop and must not wait: for example the age of a watch, or the oldest overdue key of
+        a queue."""
         self._measures[measure] = _Measure(read, limit)
 
     def watch_task(self, name: str, task: asyncio.Task[Any]) -> None:
@@ -132,7 +134,9 @@ class Watchdog:
         """Why the process should be restarted; "" while there is no reason. Callable from any thread."""
         if dead := self._dead():
             return f"{TASKS}: {', '.join(dead)}"
-        stuck = [(name, m.reading) for name, m in ((LOOP, self._lag), *self._measures.items()) if m.level is Level.STUCK]
+        stuck = [
+            (name, m.reading) for name, m in ((LOOP, self._lag), *self._measures.items()) if m.level is Level.STUCK
+        ]
         return "; ".join(f"{name} {reading.seconds:.0f}s {reading.detail}".rstrip() for name, reading in stuck)
 
     def readings(self) -> dict[str, float]:
@@ -147,7 +151,13 @@ class Watchdog:
         if measure.level > before:
             self._meter.breached(name)
             tell = self._log.error if measure.level is Level.STUCK else self._log.warning
-            tell("watchdog: too late", measure=name, seconds=round(measure.reading.seconds, 3), detail=measure.reading.detail, stack=self._stack())
+            tell(
+                "watchdog: too late",
+                measure=name,
+                seconds=round(measure.reading.seconds, 3),
+                detail=measure.reading.detail,
+                stack=self._stack(),
+            )
         elif measure.level is Level.FINE and before is not Level.FINE:
             self._log.info("watchdog: back to normal", measure=name)
 

@@ -1,7 +1,7 @@
 """Which key runs next: de-duplication, lanes, due times, back-off counts, parked keys. The only timer that wakes a key.
 
-Neighbours: triggers and informers add keys, controller.py takes them and brings back outcomes, `stores.gate` releases what is parked.
-Belongs to one event loop; no method may be called from another thread. Every operation is O(log n).
+Neighbours: triggers and informers add keys, controller.py takes them and brings back outcomes, `stores.gate` releases
+what is parked. Belongs to one event loop; no method may be called from another thread. Every operation is O(log n).
 """
 
 from __future__ import annotations
@@ -120,9 +120,11 @@ def _everybody(key: Key) -> Parked | None:
 
 
 class WorkQueue:
-    """`gate_epoch(gate)` is the gate's epoch now. `admit(key)` is asked before a key is dispatched; both answer without waiting.
+    """`gate_epoch(gate)` is the gate's epoch now. `admit(key)` is asked before a key is dispatched; both answer without
+    waiting.
 
-    `workers`: how many keys run at most (the controller sees to it); no namespace gets them all, however many keys it has. 0: not said, no shares.
+    `workers`: how many keys run at most (the controller sees to it); no namespace gets them all, however many keys it
+    has. 0: not said, no shares.
     """
 
     def __init__(
@@ -136,7 +138,8 @@ class WorkQueue:
     ) -> None:
         self._workers = workers
         self._running_in: Counter[str] = Counter()  # by namespace
-        self._held: dict[str, list[tuple[Lane, float, int, Key]]] = {}  # by namespace: what its share does not let in yet
+        # by namespace: what its share does not let in yet
+        self._held: dict[str, list[tuple[Lane, float, int, Key]]] = {}
         self._held_in = [0] * len(Lane)
         self._clock, self._gate_epoch, self._admit, self._meter = clock, gate_epoch, admit, meter or NoMeter()
         self._entries: dict[Key, _Entry] = {}
@@ -154,12 +157,14 @@ class WorkQueue:
         self._last_dispatch = clock.monotonic()
         self._closed = False
 
-    # -- in -------------------------------------------------------------------------------------------------------------------------
+    # -- in
+    # -------------------------------------------------------------------------------------------------------------------------
 
     def add(self, key: Key, lane: Lane, reason: str = "", triggered: datetime | None = None) -> None:
         """Run `key` as soon as its lane's turn comes. Merges with what is known of the key already.
 
-        A parked key is asked in again; in `Lane.NEW` (edited, deleted) it runs even if its gate is closed. A running key runs once more.
+        A parked key is asked in again; in `Lane.NEW` (edited, deleted) it runs even if its gate is closed. A running
+        key runs once more.
         """
         entry = self._entry(key)
         self._merge(entry, Wake(frozenset((reason,)) if reason else frozenset(), triggered))
@@ -170,7 +175,8 @@ class WorkQueue:
         self._schedule(key, entry, self._clock.monotonic(), lane)
 
     def add_after(self, key: Key, seconds: float, lane: Lane, reason: str = "") -> None:
-        """Run `key` in `seconds`, or earlier if it is due earlier. A parked key stays parked: its gate brings it back."""
+        """Run `key` in `seconds`, or earlier if it is due earlier. A parked key stays parked: its gate brings it
+        back."""
         entry = self._entry(key)
         self._merge(entry, Wake(frozenset((reason,)) if reason else frozenset()))
         if entry.state is not _State.PARKED:
@@ -198,7 +204,8 @@ class WorkQueue:
         while self._getters:
             self._wake_getter()
 
-    # -- out ------------------------------------------------------------------------------------------------------------------------
+    # -- out
+    # ------------------------------------------------------------------------------------------------------------------------
 
     async def get(self) -> tuple[Key, Wake]:
         """The next key and why it runs; the caller owns it until `done`. Raises QueueClosed."""
@@ -248,7 +255,8 @@ class WorkQueue:
             del self._entries[key]
         self._let_in()
 
-    # -- seen from outside ----------------------------------------------------------------------------------------------------------
+    # -- seen from outside
+    # ----------------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
         """For metrics and the watchdog. O(running keys + gates)."""
@@ -286,7 +294,8 @@ class WorkQueue:
         """Keys that wait, run or are parked."""
         return len(self._entries)
 
-    # -- one key --------------------------------------------------------------------------------------------------------------------
+    # -- one key
+    # --------------------------------------------------------------------------------------------------------------------
 
     def _entry(self, key: Key) -> _Entry:
         entry = self._entries.get(key)
@@ -352,7 +361,8 @@ class WorkQueue:
         self._push_item(key, entry, due)
 
     def _push_item(self, key: Key, entry: _Entry, due: float) -> None:
-        if len(self._timers) > 2 * (self._scheduled + self._deadlines) + 1024:  # keys that were woken early leave their old item behind
+        # keys that were woken early leave their old item behind
+        if len(self._timers) > 2 * (self._scheduled + self._deadlines) + 1024:
             self._timers = [item for item in self._timers if self._awaited(item)]
             heapq.heapify(self._timers)
         heapq.heappush(self._timers, (due, self._stamp(entry), key))
@@ -370,7 +380,9 @@ class WorkQueue:
 
     def _awaited(self, item: Item) -> bool:
         """Whether this timer still means something."""
-        return self._fresh(item, _State.WAITING) or (self._fresh(item, _State.PARKED) and self._entries[item[2]].deadline)
+        return self._fresh(item, _State.WAITING) or (
+            self._fresh(item, _State.PARKED) and self._entries[item[2]].deadline
+        )
 
     def _park(self, key: Key, entry: _Entry, gate: str, lane: Lane) -> None:
         entry.state, entry.gate, entry.lane, entry.due = _State.PARKED, gate, lane, None
@@ -390,10 +402,12 @@ class WorkQueue:
         self._deadlines -= entry.deadline
         entry.deadline = False
 
-    # -- shares of the namespaces ---------------------------------------------------------------------------------------------------
+    # -- shares of the namespaces
+    # ---------------------------------------------------------------------------------------------------
 
     def _room(self, namespace: str) -> int:
-        """How many more keys of `namespace` may run now. What lives in no namespace belongs to those who run the cluster."""
+        """How many more keys of `namespace` may run now. What lives in no namespace belongs to those who run the
+        cluster."""
         if not self._workers or not namespace:
             return self._workers or 1
         return SHARE * (self._workers - len(self._running)) - self._running_in[namespace]
@@ -420,7 +434,8 @@ class WorkQueue:
             if not held:
                 del self._held[namespace]
 
-    # -- who is next ----------------------------------------------------------------------------------------------------------------
+    # -- who is next
+    # ----------------------------------------------------------------------------------------------------------------
 
     def _take(self, now: float) -> tuple[Key, Wake] | None:
         """The next key that its gate lets through; None when there is none, or when too many were parked in one go."""
@@ -487,7 +502,8 @@ class WorkQueue:
     def _current(self, item: Item, lane: Lane) -> bool:
         return self._fresh(item, _State.READY) and self._entries[item[2]].lane is lane
 
-    # -- waiting --------------------------------------------------------------------------------------------------------------------
+    # -- waiting
+    # --------------------------------------------------------------------------------------------------------------------
 
     async def _wait(self) -> None:
         """Until something may be ready."""

@@ -1,6 +1,7 @@
 """Open → closed → half-open: what one signal makes of a gate, as a total function.
 
-Neighbours: gate.py feeds it and does the waiting, budget.py says how fast an open gate lets through. An open gate lets requests pass.
+Neighbours: gate.py feeds it and does the waiting, budget.py says how fast an open gate lets through. An open gate lets
+requests pass.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ FREE = 1000.0  # faster than this we do not count any more
 class Budget:
     """`rate` requests a second now (inf = unpaced), never above `quota`; the next one may go at `next_at`.
 
-    `known`: the pace that is safe: below it the rate doubles, above it the rate creeps. `window`, `sent`, `before` count requests per second.
+    `known`: the pace that is safe: below it the rate doubles, above it the rate creeps. `window`, `sent`, `before`
+    count requests per second.
     """
 
     rate: float = math.inf

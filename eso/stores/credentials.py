@@ -1,6 +1,7 @@
 """Reads the credentials a store names: bound to one store and one consumer's namespace, for one login.
 
-Neighbours: sessions.py makes one per login, providers ask it, `kube.rest` fetches. What was read lives as long as the login takes, no longer.
+Neighbours: sessions.py makes one per login, providers ask it, `kube.rest` fetches. What was read lives as long as the
+login takes, no longer.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from eso.providers.contract import InvalidConfig, StoreView
 OWN_TOKEN: Final = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 KINDS: Final = {"Secret": SECRETS, "ConfigMap": CONFIG_MAPS, "ServiceAccount": SERVICE_ACCOUNTS}
 PROCESS_KEY: Final = secrets.token_bytes(32)  # digests of credentials mean nothing outside this process
-WRONG_NAMESPACE: Final = "namespace should either be empty or match the namespace of the SecretStore for a namespaced SecretStore"
+WRONG_NAMESPACE: Final = (
+    "namespace should either be empty or match the namespace of the SecretStore for a namespaced SecretStore"
+)
 
 
 class CredentialMissing(EsoError):
@@ -33,7 +36,8 @@ class CredentialMissing(EsoError):
 
 
 class Credentials:
-    """The CredentialReader of one login. Each object is read once. `namespace`: the consumer's; "" while a ClusterSecretStore is validated."""
+    """The CredentialReader of one login. Each object is read once. `namespace`: the consumer's; "" while a
+    ClusterSecretStore is validated."""
 
     def __init__(self, rest: Rest, store: StoreView, namespace: str, *, own_token: str = OWN_TOKEN) -> None:
         self._rest, self._store, self._namespace, self._own_token = rest, store, namespace, own_token
@@ -54,14 +58,23 @@ class Credentials:
         try:
             found = await self._object("Secret", namespace, name)
         except EsoError as error:
-            raise CredentialMissing(f'cannot get Kubernetes secret "{name}" from namespace "{namespace}": {error}', fix=error.fix) from error
+            raise CredentialMissing(
+                f'cannot get Kubernetes secret "{name}" from namespace "{namespace}": {error}', fix=error.fix
+            ) from error
         value = (found.get("data") or {}).get(key)
         if value is None:
-            raise CredentialMissing(f'cannot find secret data for key: "{key}"', fix=f'add the key to secret "{name}" in namespace "{namespace}"')
+            raise CredentialMissing(
+                f'cannot find secret data for key: "{key}"',
+                fix=f'add the key to secret "{name}" in namespace "{namespace}"',
+            )
         return base64.b64decode(value)
 
-    async def service_account_token(self, selector: Mapping[str, Any], *, audiences: tuple[str, ...] = (), expiration_seconds: int | None = 600) -> str:
-        return await service_account_token(self._rest, self.resolved(selector), str(selector.get("name") or ""), audiences, expiration_seconds)
+    async def service_account_token(
+        self, selector: Mapping[str, Any], *, audiences: tuple[str, ...] = (), expiration_seconds: int | None = 600
+    ) -> str:
+        return await service_account_token(
+            self._rest, self.resolved(selector), str(selector.get("name") or ""), audiences, expiration_seconds
+        )
 
     async def legacy_service_account_token(self, selector: Mapping[str, Any]) -> str:
         namespace, name = self.resolved(selector), str(selector.get("name") or "")
@@ -80,7 +93,8 @@ class Credentials:
         raise CredentialMissing(f'cannot find token in secrets bound to service account: "{name}"')
 
     async def own_token(self) -> str:
-        """Raises InvalidConfig for a SecretStore: its author also chooses the server, and would learn who may read every Secret of the cluster."""
+        """Raises InvalidConfig for a SecretStore: its author also chooses the server, and would learn who may read
+        every Secret of the cluster."""
         if not self._store.cluster_scoped:
             text = "a SecretStore cannot log in with the controller's own ServiceAccount"
             raise InvalidConfig(text, fix="set serviceAccountRef or secretRef, or use a ClusterSecretStore")
@@ -89,7 +103,9 @@ class Credentials:
             return Path(self._own_token).read_text().strip()  # noqa: ASYNC240  # see above
         except OSError as error:
             reason = f"open {self._own_token}: {(error.strerror or 'failed').lower()}"
-            raise CredentialMissing(f"cannot read Kubernetes service account token from file system: {reason}") from error
+            raise CredentialMissing(
+                f"cannot read Kubernetes service account token from file system: {reason}"
+            ) from error
 
     async def ca_bundle(self, spec: Mapping[str, Any]) -> bytes | None:
         bundle = spec.get("caBundle")
@@ -98,7 +114,11 @@ class Credentials:
         provider = spec.get("caProvider")
         if not provider:
             return None
-        namespace, name, key = str(provider.get("namespace") or ""), str(provider.get("name") or ""), str(provider.get("key") or "")
+        namespace, name, key = (
+            str(provider.get("namespace") or ""),
+            str(provider.get("name") or ""),
+            str(provider.get("key") or ""),
+        )
         if self._store.cluster_scoped:
             if not namespace:
                 raise InvalidConfig("missing namespace on caProvider secret", fix="set caProvider.namespace")
@@ -109,22 +129,28 @@ class Credentials:
                 try:
                     return await self.secret({"name": name, "namespace": namespace, "key": key})
                 except EsoError as error:
-                    raise CredentialMissing(f"failed to get cert from secret: failed to resolve secret key ref: {error}", fix=error.fix) from error
+                    raise CredentialMissing(
+                        f"failed to get cert from secret: failed to resolve secret key ref: {error}", fix=error.fix
+                    ) from error
             case "ConfigMap":
                 try:
                     found = await self._object("ConfigMap", namespace or self._namespace, name)
                 except EsoError as error:
-                    raise CredentialMissing(f"failed to get cert from configmap: failed to get caProvider secret {name}: {error}") from error
+                    raise CredentialMissing(
+                        f"failed to get cert from configmap: failed to get caProvider secret {name}: {error}"
+                    ) from error
                 value = (found.get("data") or {}).get(key)
                 if value is None:
-                    raise CredentialMissing(f"failed to get cert from configmap: failed to get caProvider configMap {name} -> {key}")
+                    raise CredentialMissing(
+                        f"failed to get cert from configmap: failed to get caProvider configMap {name} -> {key}"
+                    )
                 return str(value).encode()
             case other:
                 raise InvalidConfig(f"unsupported CA provider type: {other}", fix="use Secret or ConfigMap")
 
     async def digest(self, references: list[tuple[str, str, str]]) -> bytes:
-        """What the credentials are, without showing them: equal for equal content. What cannot be read is equal to nothing of another place: the
-        login will tell, and if it succeeds after all, nobody else may share it."""
+        """What the credentials are, without showing them: equal for equal content. What cannot be read is equal to
+        nothing of another place: the login will tell, and if it succeeds after all, nobody else may share it."""
         digest = hashlib.blake2b(key=PROCESS_KEY, digest_size=16)
         for kind, namespace, name in references:
             where = namespace_of(self._store, namespace, self._namespace)

@@ -1,6 +1,7 @@
 """Equal reads that are in flight share one call to the backend.
 
-Neighbours: reader.py asks, sessions.py shares its logins here too. Keeps nothing once the last caller has its answer; caching is not done here.
+Neighbours: reader.py asks, sessions.py shares its logins here too. Keeps nothing once the last caller has its answer;
+caching is not done here.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ class Flights:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """While open, calls are shared. On the way out the calls still on their way are cancelled: nobody is left to use them."""
+        """While open, calls are shared. On the way out the calls still on their way are cancelled: nobody is left to
+        use them."""
         async with asyncio.TaskGroup() as group:
             self._group = group
             try:
@@ -43,11 +45,18 @@ class Flights:
                 for flight in self._flights.values():
                     flight.task.cancel()
 
-    async def fly(self, key: Hashable, call: Callable[[], Awaitable[T]], since: float | None = None, joined: Callable[[], None] = lambda: None) -> T:
-        """The answer of `call`, or of an equal one that started at or after `since` (seconds since the epoch) and is still on its way.
+    async def fly(
+        self,
+        key: Hashable,
+        call: Callable[[], Awaitable[T]],
+        since: float | None = None,
+        joined: Callable[[], None] = lambda: None,
+    ) -> T:
+        """The answer of `call`, or of an equal one that started at or after `since` (seconds since the epoch) and is
+        still on its way.
 
-        `joined` is told when the answer is somebody else's. One caller's cancellation leaves the others alone; the last one takes the call with
-        it. Raises what the call raised.
+        `joined` is told when the answer is somebody else's. One caller's cancellation leaves the others alone; the last
+        one takes the call with it. Raises what the call raised.
         """
         flight = self._flights.get(key)
         if flight is not None and (since is None or flight.started >= since):

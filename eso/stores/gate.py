@@ -1,8 +1,9 @@
 """May this backend be called now? Closed gates refuse, open ones pace, and parked keys come back at the gate's pace.
 
-Neighbours: breaker.py and budget.py decide, reader.py calls through a gate, the work queue asks `admit` and is told `release`.
-A gate is named by what it protects: `endpoint:…@namespace` (transport failures, 429) or `identity:…` (refused logins). What one namespace meets closes
-its own gate only; the places and the declared quota of an endpoint are shared by the gates of all namespaces, its family.
+Neighbours: breaker.py and budget.py decide, reader.py calls through a gate, the work queue asks `admit` and is told
+`release`. A gate is named by what it protects: `endpoint:…@namespace` (transport failures, 429) or `identity:…`
+(refused logins). What one namespace meets closes its own gate only; the places and the declared quota of an endpoint
+are shared by the gates of all namespaces, its family.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ def identity_gate(digest: str) -> str:
 
 
 def foreign(closed: GateClosed, endpoint: str) -> bool:
-    """Was it refused at another namespace's gate? That happens to who joins a call of another namespace, and says nothing about their own."""
+    """Was it refused at another namespace's gate? That happens to who joins a call of another namespace, and says
+    nothing about their own."""
     return closed.gate.startswith("endpoint:") and closed.gate != endpoint
 
 
@@ -106,7 +108,8 @@ class Family:
 class Gates:
     """All gates of this process. `release(gate, count)` lets parked keys out, by lane, and says how many it found.
 
-    `quotas`: declared requests per second by endpoint (the gate's name without its namespace). `in_flight`: requests at a time per endpoint.
+    `quotas`: declared requests per second by endpoint (the gate's name without its namespace). `in_flight`: requests at
+    a time per endpoint.
     """
 
     def __init__(
@@ -152,7 +155,10 @@ class Gates:
 
     def states(self) -> dict[str, str]:
         """Gate name → open, paced, closed, half-open: for metrics and `why`."""
-        return {name: "paced" if isinstance(g.state, Open) and g.budget.paced else STATES[type(g.state)] for name, g in self._gates.items()}
+        return {
+            name: "paced" if isinstance(g.state, Open) and g.budget.paced else STATES[type(g.state)]
+            for name, g in self._gates.items()
+        }
 
     def cause(self, name: str) -> str:
         """Why the gate is not freely open, "" when it is."""
@@ -179,9 +185,11 @@ class Gates:
 
     @asynccontextmanager
     async def call(self, endpoint: str, identity: str, *, proof: bool = True) -> AsyncIterator[None]:
-        """Around one call (login, read, find, validation). Raises GateClosed instead of entering; learns from how the body ends.
+        """Around one call (login, read, find, validation). Raises GateClosed instead of entering; learns from how the
+        body ends.
 
-        In a half-open gate the first caller is the probe and the others wait for its outcome: a pass that reads five values is one probe.
+        In a half-open gate the first caller is the probe and the others wait for its outcome: a pass that reads five
+        values is one probe.
         `proof` False: success proves nothing unless a request was sent (a login with a ready-made token asks nobody).
         """
         gates = [self._gate(endpoint), self._gate(identity)]
@@ -280,7 +288,8 @@ class Gates:
 
     @asynccontextmanager
     async def _turn(self, gate: Gate, requests: Iterator[int], provider: str, name: str) -> AsyncIterator[None]:
-        """One request: a free slot, then its place in the budget. The slot is kept while waiting, else slots would burst."""
+        """One request: a free slot, then its place in the budget. The slot is kept while waiting, else slots would
+        burst."""
         async with gate.family.slots.slot(gate.owner):
             if isinstance(gate.state, Closed):
                 raise self._refusal(gate)  # it closed while this request waited
@@ -332,7 +341,8 @@ class Gates:
             self._tend(gate)
 
     def _news(self, opened: Gate, now: float) -> None:
-        """The endpoint answers one namespace again: the others, who met failures too, probe soon instead of after their own wait."""
+        """The endpoint answers one namespace again: the others, who met failures too, probe soon instead of after their
+        own wait."""
         down = [g for g in opened.family.gates.values() if isinstance(g.state, Closed) and not g.throttled]
         for place, gate in enumerate(down, 1):
             assert isinstance(gate.state, Closed)

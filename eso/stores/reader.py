@@ -1,7 +1,8 @@
 """The front door: resolve → gate → session → flight → provider, for a pass that wants bytes.
 
-Neighbours: reconcile.* reads and validates through here and knows nothing of what lies behind; wiring.py tells what changed. Tries again as the
-store's retrySettings say, logs in again once when a login ran out; whatever else fails is the caller's, typed.
+Neighbours: reconcile.* reads and validates through here and knows nothing of what lies behind; wiring.py tells what
+changed. Tries again as the store's retrySettings say, logs in again once when a login ran out; whatever else fails is
+the caller's, typed.
 """
 
 from __future__ import annotations
@@ -16,14 +17,35 @@ from eso.api.secretstore import SecretStore
 from eso.errors import EsoError
 from eso.gocompat.duration import DurationError, parse_duration
 from eso.kube.rest import Rest
-from eso.providers.contract import AuthExpired, AuthRejected, Find, InvalidConfig, NotYet, RemoteRef, StoreClient, Throttled, Unavailable, Validation
+from eso.providers.contract import (
+    AuthExpired,
+    AuthRejected,
+    Find,
+    InvalidConfig,
+    NotYet,
+    RemoteRef,
+    StoreClient,
+    Throttled,
+    Unavailable,
+    Validation,
+)
 from eso.runtime.clock import Clock
 from eso.runtime.offload import Offload
 from eso.secretbytes import SecretBytes
 from eso.stores.flight import Flights
 from eso.stores.gate import GateClosed, Gates, foreign, identity_gate, typed
 from eso.stores.resolve import Rules, Store, resolve, usable
-from eso.stores.sessions import Holder, Log, Session, Sessions, endpoint_of, holder, places_of, public_identity, rejected
+from eso.stores.sessions import (
+    Holder,
+    Log,
+    Session,
+    Sessions,
+    endpoint_of,
+    holder,
+    places_of,
+    public_identity,
+    rejected,
+)
 
 T = TypeVar("T")
 LARGE = 64 << 10  # bytes
@@ -41,7 +63,8 @@ class Unmetered:
 
 
 class Reader:
-    """Reads for every pass of this process. `run()` must be running for calls to be shared, logins renewed and gates reopened."""
+    """Reads for every pass of this process. `run()` must be running for calls to be shared, logins renewed and gates
+    reopened."""
 
     def __init__(
         self,
@@ -83,7 +106,9 @@ class Reader:
         client, payload = await self._fetch(namespace, store, ref, since)
         return SecretBytes(await self._taken(namespace, payload, lambda: client.value(payload, ref)))
 
-    async def read_map(self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None) -> dict[str, SecretBytes]:
+    async def read_map(
+        self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None
+    ) -> dict[str, SecretBytes]:
         """All members of one remote secret. Errors as `read`."""
         client, payload = await self._fetch(namespace, store, ref, since)
         return hidden(await self._taken(namespace, payload, lambda: client.mapping(payload, ref)))
@@ -93,7 +118,9 @@ class Reader:
         large = isinstance(payload, Sized) and len(payload) > LARGE
         return await self.offload.run_for(namespace, take) if large else take()
 
-    async def find(self, namespace: str, store: StoreRef, find: Find, since: float | None = None) -> dict[str, SecretBytes]:
+    async def find(
+        self, namespace: str, store: StoreRef, find: Find, since: float | None = None
+    ) -> dict[str, SecretBytes]:
         """Every remote secret that `find` matches. Errors as `read`."""
         found = resolve(store, namespace, self.rules)
         session = await self._session(found, namespace)
@@ -101,14 +128,25 @@ class Reader:
         key = (session.digest, found.view.uid, found.view.generation, find)
         return hidden(await self._fly(found, namespace, key, lambda client: client.find(find), since))
 
-    async def _fetch(self, namespace: str, ref: StoreRef, remote: RemoteRef, since: float | None) -> tuple[StoreClient, Any]:
+    async def _fetch(
+        self, namespace: str, ref: StoreRef, remote: RemoteRef, since: float | None
+    ) -> tuple[StoreClient, Any]:
         store = resolve(ref, namespace, self.rules)
         session = await self._session(store, namespace)
         client = session.client.bind(store.view)
         request = client.request(remote)
-        return client, await self._fly(store, namespace, (session.digest, request), lambda bound: bound.fetch(request), since)
+        return client, await self._fly(
+            store, namespace, (session.digest, request), lambda bound: bound.fetch(request), since
+        )
 
-    async def _fly(self, store: Store, namespace: str, key: Hashable, ask: Callable[[StoreClient], Awaitable[T]], since: float | None) -> T:
+    async def _fly(
+        self,
+        store: Store,
+        namespace: str,
+        key: Hashable,
+        ask: Callable[[StoreClient], Awaitable[T]],
+        since: float | None,
+    ) -> T:
         """One shared read, counted by where its answer came from."""
         provider = store.view.provider
 
@@ -130,7 +168,8 @@ class Reader:
     # what a store's own pass asks
 
     async def validate(self, store: SecretStore) -> tuple[Validation, str]:
-        """(READY or UNKNOWN, capability). Raises ValidationFailed, GateClosed, or the error that kept the client from being built."""
+        """(READY or UNKNOWN, capability). Raises ValidationFailed, GateClosed, or the error that kept the client from
+        being built."""
         registry = self.rules.registry
         if all(registry.loaded(key) for key in store.spec.provider):
             found = usable(store, registry)
@@ -147,7 +186,8 @@ class Reader:
             return True
 
     def references(self, store: SecretStore) -> list[tuple[str, str, str]]:
-        """(kind, namespace, name) of every credential; namespace "" = the consumer's. Empty for a store that cannot work."""
+        """(kind, namespace, name) of every credential; namespace "" = the consumer's. Empty for a store that cannot
+        work."""
         try:
             found = usable(store, self.rules.registry)
             return places_of(found, store.namespace)
@@ -244,7 +284,8 @@ class Reader:
         return await self._again(store, namespace, once)
 
     async def _again(self, store: Store, namespace: str, call: Callable[[], Awaitable[T]]) -> T:
-        """Retries what may pass by itself, as long as the gate lets us. A gate that closed meanwhile parks the caller instead of failing it."""
+        """Retries what may pass by itself, as long as the gate lets us. A gate that closed meanwhile parks the caller
+        instead of failing it."""
         left, seconds = retries(store)
         while True:
             try:
@@ -268,11 +309,14 @@ class Reader:
 
 
 def retries(store: Store) -> tuple[int, float]:
-    """(how often, seconds between). A provider that never retries ignores the store's settings, as in the reference. Raises InvalidConfig."""
+    """(how often, seconds between). A provider that never retries ignores the store's settings, as in the reference.
+    Raises InvalidConfig."""
     default, settings = store.provider.retries, store.view.retry_settings
     if default == (0, 0.0) or settings is None:
         return default
-    return min(MOST_RETRIES, max(0, int(settings.get("maxRetries") or 0))), min(LONGEST_RETRY, interval(settings, default[1]))
+    return min(MOST_RETRIES, max(0, int(settings.get("maxRetries") or 0))), min(
+        LONGEST_RETRY, interval(settings, default[1])
+    )
 
 
 def interval(settings: Mapping[str, Any], default: float) -> float:

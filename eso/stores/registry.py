@@ -29,10 +29,16 @@ class Registry:
 
     `proxies` (a net.http.Proxies): how backends are reached, if not directly.
 
-    `resolved` is resolve.py's: kind, namespace and name of a store → what was made of its record last. `forget` when a store is gone.
+    `resolved` is resolve.py's: kind, namespace and name of a store → what was made of its record last. `forget` when a
+    store is gone.
     """
 
-    def __init__(self, table: Mapping[str, tuple[str, str]] = PROVIDERS, ready: Mapping[str, Provider] | None = None, proxies: object = None) -> None:
+    def __init__(
+        self,
+        table: Mapping[str, tuple[str, str]] = PROVIDERS,
+        ready: Mapping[str, Provider] | None = None,
+        proxies: object = None,
+    ) -> None:
         self._table, self._made, self._proxies = table, dict(ready or {}), proxies
         self.resolved: dict[tuple[str, str, str], Any] = {}
 

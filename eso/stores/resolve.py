@@ -1,6 +1,7 @@
 """A store reference → the store and its provider, or the reference's refusal.
 
-Neighbours: reader.py asks first of all, registry.py knows the providers. The checks stand in the order in which users see them.
+Neighbours: reader.py asks first of all, registry.py knows the providers. The checks stand in the order in which users
+see them.
 """
 
 from __future__ import annotations
@@ -63,15 +64,25 @@ class Rules:
 
 
 def resolve(ref: StoreRef, namespace: str, rules: Rules) -> Store:
-    """The store that `ref` names for a consumer in `namespace`. Raises StoreMissing, NotOurs, NotAllowed, NotReady, InvalidStore, Unsupported."""
+    """The store that `ref` names for a consumer in `namespace`. Raises StoreMissing, NotOurs, NotAllowed, NotReady,
+    InvalidStore, Unsupported."""
     kind = "ClusterSecretStore" if ref.cluster_scoped else "SecretStore"
     found = rules.store(kind, "" if ref.cluster_scoped else namespace, ref.name)
     if found is None:
         plural = "clustersecretstores" if ref.cluster_scoped else "secretstores"
-        raise StoreMissing(f'could not get {kind} "{ref.name}", {plural}.external-secrets.io "{ref.name}" not found', fix=f"create the {kind}")
+        raise StoreMissing(
+            f'could not get {kind} "{ref.name}", {plural}.external-secrets.io "{ref.name}" not found',
+            fix=f"create the {kind}",
+        )
     if found.spec.controller and found.spec.controller != rules.controller_class:
-        raise NotOurs("can not reference unmanaged store", fix=f"the store's spec.controller is {found.spec.controller}")
-    if ref.cluster_scoped and found.spec.conditions and not admitted(found.spec.conditions, namespace, rules.namespace_labels):
+        raise NotOurs(
+            "can not reference unmanaged store", fix=f"the store's spec.controller is {found.spec.controller}"
+        )
+    if (
+        ref.cluster_scoped
+        and found.spec.conditions
+        and not admitted(found.spec.conditions, namespace, rules.namespace_labels)
+    ):
         text = f'using cluster store "{ref.name}" is not allowed from namespace "{namespace}": denied by spec.condition'
         raise NotAllowed(text, fix="add the namespace to the store's spec.conditions")
     if rules.flood_gate and not found.ready:
@@ -83,18 +94,22 @@ def usable(store: SecretStore, registry: Registry) -> Store:
     """The store with its provider, whatever its class, conditions and readiness. Raises InvalidStore, Unsupported."""
     where = (store.kind, store.namespace, store.name)
     known: Store | None = registry.resolved.get(where)
-    if known is not None and known.object is store:  # every reference of every pass asks, and the record is the same until the watch brings another
+    # every reference of every pass asks, and the record is the same until the watch brings another
+    if known is not None and known.object is store:
         return known
     key, block = provider_of(store)
     provider = registry.provider(key, store.name)
     meta, spec = store.metadata, store.spec
-    view = StoreView(store.kind, store.name, store.namespace, key, block, meta.uid, meta.generation, spec.retry_settings)
+    view = StoreView(
+        store.kind, store.name, store.namespace, key, block, meta.uid, meta.generation, spec.retry_settings
+    )
     made = registry.resolved[where] = Store(store, view, provider, provider.referent(view))
     return made
 
 
 def admitted(conditions: tuple[StoreCondition, ...], namespace: str, namespace_labels: NamespaceLabels) -> bool:
-    """Any part of any condition that matches is enough. Raises NotAllowed when the namespace is unknown or a part cannot be read."""
+    """Any part of any condition that matches is enough. Raises NotAllowed when the namespace is unknown or a part
+    cannot be read."""
     labels = namespace_labels(namespace)
     if labels is None:
         raise NotAllowed(f'failed to get a namespace "{namespace}": namespaces "{namespace}" not found')
@@ -108,7 +123,10 @@ def admits(condition: StoreCondition, labels: Mapping[str, str]) -> bool:
             if matches(condition.namespace_selector, labels):
                 return True
         except InvalidSelector as error:
-            raise NotAllowed(f"failed to convert label selector into labels.Selector: {error}", fix="change spec.conditions[].namespaceSelector") from error
+            raise NotAllowed(
+                f"failed to convert label selector into labels.Selector: {error}",
+                fix="change spec.conditions[].namespaceSelector",
+            ) from error
     if name and name in condition.namespaces:
         return True
     for pattern in condition.namespace_regexes:
@@ -116,7 +134,9 @@ def admits(condition: StoreCondition, labels: Mapping[str, str]) -> bool:
             if regexp.compile(pattern).matches(name.encode()):
                 return True
         except regexp.RegexpError as error:
-            raise NotAllowed(f"failed to compile regex {pattern}: {error}", fix="change spec.conditions[].namespaceRegexes") from error
+            raise NotAllowed(
+                f"failed to compile regex {pattern}: {error}", fix="change spec.conditions[].namespaceRegexes"
+            ) from error
     return False
 
 

@@ -1,7 +1,9 @@
-"""One login per identity: opened when first needed, renewed ahead of its end, replaced once when it ran out, closed when nobody is left.
+"""One login per identity: opened when first needed, renewed ahead of its end, replaced once when it ran out, closed
+when nobody is left.
 
-Neighbours: reader.py borrows a session for each call, credentials.py reads what a login needs, flight.py makes equal logins one.
-An identity is a provider, an endpoint, the login part of the store's spec and the content of its credentials.
+Neighbours: reader.py borrows a session for each call, credentials.py reads what a login needs, flight.py makes equal
+logins one. An identity is a provider, an endpoint, the login part of the store's spec and the content of its
+credentials.
 """
 
 from __future__ import annotations
@@ -65,7 +67,11 @@ class Session:
 
     @property
     def renews(self) -> float | None:
-        return None if self.client.lifetime is None else max(self.since + self.client.lifetime * RENEW_AT, self.renew_after)
+        return (
+            None
+            if self.client.lifetime is None
+            else max(self.since + self.client.lifetime * RENEW_AT, self.renew_after)
+        )
 
 
 @dataclass(slots=True)
@@ -88,13 +94,24 @@ class Attempt:
 
 
 class Sessions:
-    """All logins of this process. `current(kind, namespace, name)`: (uid, generation) of the store now, None when it is gone."""
+    """All logins of this process. `current(kind, namespace, name)`: (uid, generation) of the store now, None when it is
+    gone."""
 
-    def __init__(self, rest: Rest, gates: Gates, flights: Flights, clock: Clock, current: Current, log: Log | None = None) -> None:
-        self.rest, self.gates, self.flights, self.clock, self.current, self.log = rest, gates, flights, clock, current, log or Quiet()
+    def __init__(
+        self, rest: Rest, gates: Gates, flights: Flights, clock: Clock, current: Current, log: Log | None = None
+    ) -> None:
+        self.rest, self.gates, self.flights, self.clock, self.current, self.log = (
+            rest,
+            gates,
+            flights,
+            clock,
+            current,
+            log or Quiet(),
+        )
         self._sessions: dict[str, Session] = {}
         self._bindings: dict[Holder, Binding] = {}
-        self._by_place: dict[Place, set[Holder]] = {}  # every Secret of the cluster is announced here: no walk over all bindings
+        # every Secret of the cluster is announced here: no walk over all bindings
+        self._by_place: dict[Place, set[Holder]] = {}
         self._by_store: dict[tuple[str, str, str], set[Holder]] = {}
         self._by_digest: dict[str, set[Holder]] = {}
         self._attempts: set[Attempt] = set()
@@ -115,7 +132,8 @@ class Sessions:
         self._drop(list(self._by_place.get(place, ())))
 
     def store_changed(self, kind: str, namespace: str, name: str, current: tuple[str, int] | None) -> None:
-        """`current`: (uid, generation) of the store now, None when it is gone: its logins end unless another store shares them."""
+        """`current`: (uid, generation) of the store now, None when it is gone: its logins end unless another store
+        shares them."""
         stale = [key for key in self._by_store.get((kind, namespace, name), ()) if key[:2] != current]
         orphans = self._drop(stale)
         if current is None and self._group is not None:
@@ -165,7 +183,8 @@ class Sessions:
                 del session.users[id(client)]
 
     async def session(self, store: Store, namespace: str) -> Session:
-        """The login behind `store` for a consumer in `namespace`. Raises GateClosed, AuthRejected, Unavailable, InvalidConfig, CredentialMissing."""
+        """The login behind `store` for a consumer in `namespace`. Raises GateClosed, AuthRejected, Unavailable,
+        InvalidConfig, CredentialMissing."""
         found = self._known(store, namespace)
         if found is not None:
             return found
@@ -209,7 +228,8 @@ class Sessions:
         return await self._opened(store, namespace, credentials, digest)
 
     async def _opened(self, store: Store, namespace: str, credentials: Credentials, digest: str) -> Session:
-        """Whoever needs the same login waits for one of them, across namespaces as long as the gates of all are open."""
+        """Whoever needs the same login waits for one of them, across namespaces as long as the gates of all are
+        open."""
         key = ("open", digest)
         try:
             return await self.flights.fly(key, lambda: self._open(store, namespace, credentials, digest))
@@ -228,12 +248,14 @@ class Sessions:
             session = self._sessions[digest] = Session(digest, store.provider, store.view, namespace, client, now, now)
             return session
         old.retired.append(old.client)
-        old.client, old.view, old.namespace = client, store.view, namespace  # the store that opened it last can open it again
+        # the store that opened it last can open it again
+        old.client, old.view, old.namespace = client, store.view, namespace
         old.since, old.renew_after, old.orphaned = now, 0.0, None
         return old
 
     async def log_in_again(self, store: Store, namespace: str, session: Session, expired: StoreClient) -> None:
-        """The backend says that the login ran out. Callers that hear it together log in once. Raises AuthRejected and the rest of `open`."""
+        """The backend says that the login ran out. Callers that hear it together log in once. Raises AuthRejected and
+        the rest of `open`."""
         if session.client is not expired:
             return  # somebody did it meanwhile
         credentials = Credentials(self.rest, store.view, namespace)
@@ -269,7 +291,8 @@ class Sessions:
                 group.create_task(self._end(session), name="logout")
             elif session.renews is not None and now >= session.renews:
                 if session.used >= session.since:
-                    session.renew_after = now + max(SWEEP, ((session.ends or now) - now) / 4)  # not twice at the same time
+                    # not twice at the same time
+                    session.renew_after = now + max(SWEEP, ((session.ends or now) - now) / 4)
                     group.create_task(self._renew(session), name="renew")
                 elif now >= (session.ends or now) and idle:
                     group.create_task(self._end(session), name="logout")  # nobody read since: let it go
@@ -278,7 +301,9 @@ class Sessions:
         store = Store(None, session.view, session.provider)  # type: ignore[arg-type]  # the object is not needed to log in
         client = session.client
         try:
-            async with self.gates.call(endpoint_of(store, session.namespace), identity_gate(session.digest), proof=False):
+            async with self.gates.call(
+                endpoint_of(store, session.namespace), identity_gate(session.digest), proof=False
+            ):
                 renewed = await client.renew()
             if session.client is not client:
                 return
@@ -287,13 +312,18 @@ class Sessions:
                 return
         except AuthExpired:
             pass
-        except Exception as error:  # also what a backend's odd reply made the provider trip over: it must not end the process
-            self.log.warning("could not renew a login", store=session.view.name, namespace=session.view.namespace, error=shown(error))
+        # also what a backend's odd reply made the provider trip over: it must not end the process
+        except Exception as error:
+            self.log.warning(
+                "could not renew a login", store=session.view.name, namespace=session.view.namespace, error=shown(error)
+            )
             return
         try:
             await self.log_in_again(store, session.namespace, session, client)
         except Exception as error:  # as above
-            self.log.warning("could not log in again", store=session.view.name, namespace=session.view.namespace, error=shown(error))
+            self.log.warning(
+                "could not log in again", store=session.view.name, namespace=session.view.namespace, error=shown(error)
+            )
 
     def _close_retired(self, session: Session, group: asyncio.TaskGroup) -> None:
         for client in [c for c in session.retired if id(c) not in session.users]:
@@ -353,12 +383,21 @@ def holder(store: Store, namespace: str) -> Holder:
 
 def places_of(store: Store, namespace: str) -> list[Place]:
     """Every credential of the store, as it is resolved for a consumer in `namespace`."""
-    return [(kind, namespace_of(store.view, explicit, namespace), name) for kind, explicit, name in store.provider.references(store.view)]
+    return [
+        (kind, namespace_of(store.view, explicit, namespace), name)
+        for kind, explicit, name in store.provider.references(store.view)
+    ]
 
 
 def public_identity(store: Store, namespace: str) -> str:
-    """A name for the login that is the same after a restart and shows no secret: where, as what, with which credential's names."""
-    parts = [store.view.provider, store.provider.endpoint(store.view), dict(store.provider.identity(store.view)), sorted(places_of(store, namespace))]
+    """A name for the login that is the same after a restart and shows no secret: where, as what, with which
+    credential's names."""
+    parts = [
+        store.view.provider,
+        store.provider.endpoint(store.view),
+        dict(store.provider.identity(store.view)),
+        sorted(places_of(store, namespace)),
+    ]
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
 
 
@@ -372,7 +411,8 @@ async def identify(store: Store, credentials: Credentials) -> str:
 
 
 def rejected(error: EsoError) -> EsoError:
-    """A login that runs out as soon as it was made is refused in fact. A wrapper (a failed validation, say) keeps its own type and text."""
+    """A login that runs out as soon as it was made is refused in fact. A wrapper (a failed validation, say) keeps its
+    own type and text."""
     refusal = AuthRejected(str(error), fix=error.fix)
     if isinstance(error, AuthExpired):
         return refusal

@@ -1,7 +1,7 @@
 """Renders Go templates over secret data, within bounds.
 
-Neighbours: apply.py renders whole template blocks, values.rewrite single keys; lexer → parser → evaluate is the way of one text. See values.py for all that a
-template can reach.
+Neighbours: apply.py renders whole template blocks, values.rewrite single keys; lexer → parser → evaluate is the way of
+one text. See values.py for all that a template can reach.
 """
 
 from __future__ import annotations
@@ -33,10 +33,12 @@ def render(
     world: World = WORLD,
     keep: bool = True,
 ) -> bytes:
-    """The output of one template over `data` (a map of maps for webhooks); in a `str`, bytes that are not UTF-8 are surrogates.
+    """The output of one template over `data` (a map of maps for webhooks); in a `str`, bytes that are not UTF-8 are
+    surrogates.
 
-    `missing`: what a field that dot does not have is: an error, or nil that prints `<no value>`. `left`, `right`: delimiters, empty means
-    the default. `keep=False` for a text that itself holds secrets: it is compiled anew and not cached. Raises TemplateError and nothing else.
+    `missing`: what a field that dot does not have is: an error, or nil that prints `<no value>`. `left`, `right`:
+    delimiters, empty means the default. `keep=False` for a text that itself holds secrets: it is compiled anew and not
+    cached. Raises TemplateError and nothing else.
     """
     try:
         text = source if isinstance(source, str) else source.decode("utf-8", "surrogateescape")

@@ -1,7 +1,7 @@
 """A template block + the data map → the parts of a Secret: `templateFrom`, `data`, labels, annotations, type.
 
-Neighbours: reconcile.externalsecret.desired puts the parts into the live object; manifest.py does the same for other kinds with the pieces at the
-end of this module. Merging is decided here, ownership is not.
+Neighbours: reconcile.externalsecret.desired puts the parts into the live object; manifest.py does the same for other
+kinds with the pieces at the end of this module. Merging is decided here, ownership is not.
 """
 
 from __future__ import annotations
@@ -28,9 +28,12 @@ Sources = Mapping[tuple[str, str], Mapping[str, str]]
 
 
 class Engine(Protocol):
-    """Renders one text over the data map. Raises TemplateError. `keep`: the text holds no secret, so its compiled form may stay in memory."""
+    """Renders one text over the data map. Raises TemplateError. `keep`: the text holds no secret, so its compiled form
+    may stay in memory."""
 
-    def __call__(self, source: str, data: Mapping[str, bytes], *, name: str, left: str, right: str, keep: bool, limits: Limits) -> bytes: ...
+    def __call__(
+        self, source: str, data: Mapping[str, bytes], *, name: str, left: str, right: str, keep: bool, limits: Limits
+    ) -> bytes: ...
 
 
 ENGINES: dict[str, Engine] = {"v2": engine_v2.render, "jinja2": jinja.render}
@@ -41,7 +44,8 @@ WORD = re.compile(r"[^\s{}()|\"'`]+")
 
 
 class ApplyFailed(EsoError):
-    """Rendering, decoding or merging failed; the text is what follows `could not apply template: `. `bounds`: a limit ended it."""
+    """Rendering, decoding or merging failed; the text is what follows `could not apply template: `. `bounds`: a limit
+    ended it."""
 
     def __init__(self, message: str, *, fix: str = "", bounds: bool = False) -> None:
         super().__init__(message, fix=fix)
@@ -50,7 +54,8 @@ class ApplyFailed(EsoError):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How every template of the process is rendered: delimiters (empty means the default) and what one rendering may cost."""
+    """How every template of the process is rendered: delimiters (empty means the default) and what one rendering may
+    cost."""
 
     left: str = "{{"
     right: str = "}}"
@@ -80,10 +85,11 @@ def apply(
     annotations: Mapping[str, str],
     terms: Terms = DEFAULT_TERMS,
 ) -> Parts:
-    """Renders `template` over `data`; results go on top of `values`, `labels` and `annotations`, none of which is touched.
+    """Renders `template` over `data`; results go on top of `values`, `labels` and `annotations`, none of which is
+    touched.
 
-    Without a template the data itself goes on top of `values`. Maps are walked in sorted order, so that the reported error is stable.
-    Raises ApplyFailed; never a partial result.
+    Without a template the data itself goes on top of `values`. Maps are walked in sorted order, so that the reported
+    error is stable. Raises ApplyFailed; never a partial result.
     """
     parts = Parts(dict(values), dict(labels), dict(annotations), template.type if template else "")
     if template is None:
@@ -99,7 +105,11 @@ def apply(
     except EsoError as error:
         raise ApplyFailed(f"error fetching templateFrom data: {error}", fix=error.fix) from error
     try:
-        for target, texts in (("Data", template.data), ("Labels", template.metadata.labels), ("Annotations", template.metadata.annotations)):
+        for target, texts in (
+            ("Data", template.data),
+            ("Labels", template.metadata.labels),
+            ("Annotations", template.metadata.annotations),
+        ):
             for key in sorted(texts):
                 store(parts, target, key, block.value(key, texts[key]))
     except EsoError as error:
@@ -118,30 +128,37 @@ def store(parts: Parts, target: str, key: str, value: bytes) -> None:
             parts.annotations[key] = runes(value)
 
 
-# --- pieces, shared with manifest.py ------------------------------------------------------------------------------------------------------
+# --- pieces, shared with manifest.py
+# ------------------------------------------------------------------------------------------------------
 
 
 class Block:
-    """One template block over one data map: picks the engine, words the errors. Raises ApplyFailed when there is no such engine."""
+    """One template block over one data map: picks the engine, words the errors. Raises ApplyFailed when there is no
+    such engine."""
 
     def __init__(self, template: Template, data: Mapping[str, bytes], terms: Terms = DEFAULT_TERMS) -> None:
         engine = ENGINES.get(template.engine_version)
         if engine is None:
             raise ApplyFailed(
-                f"unsupported template engine version: {template.engine_version}", fix=f"set engineVersion to one of {', '.join(sorted(ENGINES))}"
+                f"unsupported template engine version: {template.engine_version}",
+                fix=f"set engineVersion to one of {', '.join(sorted(ENGINES))}",
             )
         self.engine = engine
         self.data = data
         self.left = terms.limits.output_bytes
-        self.terms = Terms(terms.left, terms.right, terms.limits.together(WORLD))  # a thousand values may not take a thousand times as long
+        # a thousand values may not take a thousand times as long
+        self.terms = Terms(terms.left, terms.right, terms.limits.together(WORLD))
 
     def value(self, key: str, text: str, *, secret: bool = False) -> bytes:
         """One value template; `secret`: its text is not to be remembered. Raises ApplyFailed."""
         try:
             terms = self.terms
-            out = self.engine(text, self.data, name=key, left=terms.left, right=terms.right, keep=not secret, limits=terms.limits)
+            out = self.engine(
+                text, self.data, name=key, left=terms.left, right=terms.right, keep=not secret, limits=terms.limits
+            )
         except TemplateError as error:
-            # Some functions quote their argument when they fail: a value has no place in an Event. Shorter ones could be words of the message.
+            # Some functions quote their argument when they fail: a value has no place in an Event. Shorter ones could
+            # be words of the message.
             # A text that comes from a Secret is quoted word by word in what the parser says.
             words = WORD.findall(text) if secret else ()
             told = without(str(error), [value for value in (*self.data.values(), *words) if len(value) >= TELLING])
@@ -149,7 +166,9 @@ class Block:
             raise ApplyFailed(text, fix=error.fix, bounds=error.phase == "bounds") from None
         self.left -= len(out)
         if self.left < 0:
-            raise ApplyFailed(f"the templates exceed the limit of {self.terms.limits.output_bytes} bytes of output", bounds=True)
+            raise ApplyFailed(
+                f"the templates exceed the limit of {self.terms.limits.output_bytes} bytes of output", bounds=True
+            )
         return out
 
     def text(self, text: str, *, label: str = "", secret: bool = False) -> bytes:
@@ -157,7 +176,8 @@ class Block:
         return self.value(label or text, text, secret=secret)
 
     def entry(self, entry: TemplateFrom, sources: Sources) -> Iterator[tuple[str, bytes]]:
-        """(key, decoded value) of everything one `templateFrom` entry gives, in order: configMap, secret, literal. Raises ApplyFailed."""
+        """(key, decoded value) of everything one `templateFrom` entry gives, in order: configMap, secret, literal.
+        Raises ApplyFailed."""
         strategy = entry.values_decoding_strategy
         for item, text, secret in items(entry, sources):
             match item.template_as:
@@ -165,7 +185,9 @@ class Block:
                     yield item.key, decoded(item.key, self.value(item.key, text, secret=secret), strategy)
                 case "KeysAndValues":
                     # A Secret's text must not show up in a message, so its key names it.
-                    yield from pairs(self.text(text, label=item.key if secret else "", secret=secret), strategy, self.terms.limits)
+                    yield from pairs(
+                        self.text(text, label=item.key if secret else "", secret=secret), strategy, self.terms.limits
+                    )
                 case unknown:
                     raise ApplyFailed(f"unknown scope '{unknown}': expected 'Values' or 'KeysAndValues'")
         if entry.literal is not None:
@@ -173,7 +195,8 @@ class Block:
 
 
 def items(entry: TemplateFrom, sources: Sources) -> Iterator[tuple[TemplateItem, str, bool]]:
-    """(item, its text, whether it comes from a Secret) of the objects that an entry names. Raises ApplyFailed for what is missing."""
+    """(item, its text, whether it comes from a Secret) of the objects that an entry names. Raises ApplyFailed for what
+    is missing."""
     for kind, plural, source in (("ConfigMap", "configmaps", entry.config_map), ("Secret", "secrets", entry.secret)):
         if source is None:
             continue
@@ -182,7 +205,9 @@ def items(entry: TemplateFrom, sources: Sources) -> Iterator[tuple[TemplateItem,
             raise ApplyFailed(f'{plural} "{source.name}" not found', fix=f"create the {kind}")
         for item in source.items:
             if item.key not in content:
-                raise ApplyFailed(f"error in {kind.lower()} {source.name}: missing key {item.key}", fix=f"add the key to the {kind}")
+                raise ApplyFailed(
+                    f"error in {kind.lower()} {source.name}: missing key {item.key}", fix=f"add the key to the {kind}"
+                )
             yield item, content[item.key], kind == "Secret"
 
 
@@ -246,8 +271,13 @@ def decoded(key: str, value: bytes, strategy: str) -> bytes:
             case "Auto":
                 return guessed(value)
     except base64.Base64Error as error:
-        raise ApplyFailed(f"failed to decode rendered template value for key {key}: {error}", fix="set valuesDecodingStrategy: None, or Auto") from error
-    raise ApplyFailed(f"failed to decode rendered template value for key {key}: decoding strategy {strategy} is not supported")
+        raise ApplyFailed(
+            f"failed to decode rendered template value for key {key}: {error}",
+            fix="set valuesDecodingStrategy: None, or Auto",
+        ) from error
+    raise ApplyFailed(
+        f"failed to decode rendered template value for key {key}: decoding strategy {strategy} is not supported"
+    )
 
 
 def guessed(value: bytes) -> bytes:
@@ -260,7 +290,8 @@ def guessed(value: bytes) -> bytes:
     return value
 
 
-# --- what it costs, for who must not wait for it --------------------------------------------------------------------------------------------
+# --- what it costs, for who must not wait for it
+# --------------------------------------------------------------------------------------------
 
 CHEAP = Limits(steps=1_000, output_bytes=256 << 10, value_bytes=1 << 20, seconds=0.02)
 """What may be rendered between two events of a loop: a few milliseconds."""
@@ -269,7 +300,8 @@ _SLOW = re.compile(rf"\b(?:{'|'.join(sorted(SLOW))})\b")
 
 
 def costly(template: Template | None, sources: Sources) -> bool:
-    """True when the text alone tells that rendering takes longer than CHEAP allows: another engine, key generation, sheer size."""
+    """True when the text alone tells that rendering takes longer than CHEAP allows: another engine, key generation,
+    sheer size."""
     if template is None:
         return False
     texts = [*template.data.values(), *template.metadata.labels.values(), *template.metadata.annotations.values()]

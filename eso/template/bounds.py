@@ -1,7 +1,7 @@
 """How much one rendering may cost, and who keeps count.
 
-Neighbours: evaluate.py and the functions spend from a Budget, world.py fills in the clocks. A template that spends too much fails with an
-ordinary execution error that names the limit.
+Neighbours: evaluate.py and the functions spend from a Budget, world.py fills in the clocks. A template that spends too
+much fails with an ordinary execution error that names the limit.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ CHECK_CLOCK_EVERY = 1024
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a template may learn from outside, as callables: wall clock (ns since 1970), a monotonic clock (s), and random bytes."""
+    """What a template may learn from outside, as callables: wall clock (ns since 1970), a monotonic clock (s), and
+    random bytes."""
 
     wall_ns: Callable[[], int]
     monotonic: Callable[[], float]
@@ -50,7 +51,9 @@ class BoundsExceeded(Terminal):
 
     def __init__(self, field: str, limit: float) -> None:
         super().__init__(
-            f"template exceeds the limit of {limit:g} {TEXTS[field]}" if isinstance(limit, float) else f"template exceeds the limit of {limit} {TEXTS[field]}"
+            f"template exceeds the limit of {limit:g} {TEXTS[field]}"
+            if isinstance(limit, float)
+            else f"template exceeds the limit of {limit} {TEXTS[field]}"
         )
         self.field = field
         self.limit = limit
@@ -72,8 +75,9 @@ MAX_DEPTH = 1_000
 class Budget:
     """What is left of the limits of one rendering.
 
-    `spend(n)` before n units of work (one unit: about what one node of a template costs, below a microsecond); `check_size(n)` before a value of
-    n bytes is built (a list or map element counts 8). Both raise BoundsExceeded, which no function may catch.
+    `spend(n)` before n units of work (one unit: about what one node of a template costs, below a microsecond);
+    `check_size(n)` before a value of n bytes is built (a list or map element counts 8). Both raise BoundsExceeded,
+    which no function may catch.
     """
 
     __slots__ = ("deadline", "limits", "next_look", "output_left", "size_left", "steps", "world")

@@ -1,6 +1,7 @@
 """The functions of the language itself: comparison, index, len, print and the escapers.
 
-Neighbours: evaluate.py gives `and`, `or` and `call` their special treatment, functions/ has the library. `slice` is the library's.
+Neighbours: evaluate.py gives `and`, `or` and `call` their special treatment, functions/ has the library. `slice` is the
+library's.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ def negate(value: Value) -> bool:
     return not value
 
 
-# --- comparison ---------------------------------------------------------------------------------------------------------------------------
+# --- comparison
+# ---------------------------------------------------------------------------------------------------------------------------
 
 
 def basic_kind(value: Value) -> str:
@@ -133,7 +135,8 @@ def ge(left: Value, right: Value) -> bool:
     return not less(left, right)
 
 
-# --- access -------------------------------------------------------------------------------------------------------------------------------
+# --- access
+# -------------------------------------------------------------------------------------------------------------------------------
 
 
 @BUILTINS.function("index", params=TWO, variadic=True)
@@ -178,7 +181,8 @@ def length(value: Value) -> int:
     return len(value)
 
 
-# --- printing -----------------------------------------------------------------------------------------------------------------------------
+# --- printing
+# -----------------------------------------------------------------------------------------------------------------------------
 
 
 @BUILTINS.function("print", params=ANY, variadic=True, budget=True)

@@ -1,6 +1,7 @@
 """Source text → compiled template, and the last ones of them kept.
 
-Neighbours: __init__.py renders what it gets from here. Bounded by count and by total source length; holds template text, never data.
+Neighbours: __init__.py renders what it gets from here. Bounded by count and by total source length; holds template
+text, never data.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ class Program:
         except ExecError as error:
             where = self.located(error)
             text = shown(redacted(error.text, error.values, self.source))
-            raise TemplateError(where + text, phase="bounds" if error.bound else "execute", full=where + shown(error.text)) from None
+            raise TemplateError(
+                where + text, phase="bounds" if error.bound else "execute", full=where + shown(error.text)
+            ) from None
 
     def located(self, error: ExecError) -> str:
         at = error.node.at
@@ -66,12 +69,15 @@ def compile_template(name: str, source: str, left: str, right: str) -> Program:
     except ParseError as error:
         raise TemplateError(f"template: {shown(name)}:{error.line}: {shown(error.text)}", phase="parse") from None
     except TooManyTokens:
-        raise TemplateError(f"template: {shown(name)}: template exceeds the limit of {MAX_TOKENS} tokens", phase="bounds") from None
+        raise TemplateError(
+            f"template: {shown(name)}: template exceeds the limit of {MAX_TOKENS} tokens", phase="bounds"
+        ) from None
     return Program(name, source, compile_bodies(trees, ALL))
 
 
 class Cache:
-    """The most recently used programs. Safe in threads; two threads may compile the same text at the same time, which is harmless."""
+    """The most recently used programs. Safe in threads; two threads may compile the same text at the same time, which
+    is harmless."""
 
     def __init__(self, count: int = 2_048, characters: int = 4 << 20) -> None:
         self.count = count

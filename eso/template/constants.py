@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_INTEGER = re.compile(r"[+-]?(?:0[xX](?:_?[0-9a-fA-F])+|0[oO](?:_?[0-7])+|0[bB](?:_?[01])+|0(?:_?[0-7])*|[1-9](?:_?[0-9])*)\Z")
+_INTEGER = re.compile(
+    r"[+-]?(?:0[xX](?:_?[0-9a-fA-F])+|0[oO](?:_?[0-7])+|0[bB](?:_?[01])+|0(?:_?[0-7])*|[1-9](?:_?[0-9])*)\Z"
+)
 _DIGITS = r"[0-9](?:_?[0-9])*"
 _DECIMAL = re.compile(rf"[+-]?(?:{_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?\Z")
 _HEX_DIGITS = r"[0-9a-fA-F](?:_?[0-9a-fA-F])*"
@@ -110,7 +112,9 @@ def _imaginary(text: str) -> float | None:
 def _simplified(text: str, value: complex) -> Number:
     if value.imag != 0:
         return Number(text, pair=value)
-    return Number(text, _as_integer(value.real, -(1 << 63), 1 << 63), _as_integer(value.real, 0, 1 << 64), value.real, value)
+    return Number(
+        text, _as_integer(value.real, -(1 << 63), 1 << 63), _as_integer(value.real, 0, 1 << 64), value.real, value
+    )
 
 
 def _as_integer(real: float, low: int, high: int) -> int | None:

@@ -15,7 +15,8 @@ Phase = Literal["parse", "execute", "bounds"]
 class TemplateError(EsoError):
     """`template: NAME:LINE…: TEXT`. `phase` says where it failed; `bounds`: a limit was hit while it executed.
 
-    The message masks values; `full` is the language's own text, which may hold one: for people who see the data anyway, never for a log or Event.
+    The message masks values; `full` is the language's own text, which may hold one: for people who see the data anyway,
+    never for a log or Event.
     """
 
     def __init__(self, message: str, *, phase: Phase, fix: str = "", full: str = "") -> None:

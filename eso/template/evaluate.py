@@ -1,8 +1,9 @@
 """The tree → Python closures, and what they do when they run.
 
-Neighbours: parser.py made the tree, builtins.py and functions/ are called from here, gofmt.py prints. A compiled program holds no data and can run any
-number of times, in any thread. Each closure takes (state, dot); a closure that stands behind a `|` also takes the piped value. Nothing is looked
-up on Python objects by name: maps by key, everything else in the member tables of its value class.
+Neighbours: parser.py made the tree, builtins.py and functions/ are called from here, gofmt.py prints. A compiled
+program holds no data and can run any number of times, in any thread. Each closure takes (state, dot); a closure that
+stands behind a `|` also takes the piped value. Nothing is looked up on Python objects by name: maps by key, everything
+else in the member tables of its value class.
 """
 
 from __future__ import annotations
@@ -15,7 +16,22 @@ from eso.gocompat.text import quote, runes
 from eso.template import parser
 from eso.template.bounds import BoundsExceeded, Budget
 from eso.template.gofmt import plain
-from eso.template.parser import Action, Branch, Call, Chain, Command, Field, Identifier, Jump, Node, Num, Pipe, String, Text, Variable
+from eso.template.parser import (
+    Action,
+    Branch,
+    Call,
+    Chain,
+    Command,
+    Field,
+    Identifier,
+    Jump,
+    Node,
+    Num,
+    Pipe,
+    String,
+    Text,
+    Variable,
+)
 from eso.template.values import (
     Function,
     FunctionError,
@@ -30,7 +46,8 @@ from eso.template.values import (
     type_name,
 )
 
-# Deep templates nest closures; pure Python frames do not use the C stack. What is deeper still ends as an error of the template.
+# Deep templates nest closures; pure Python frames do not use the C stack. What is deeper still ends as an error of the
+# template.
 RECURSION = 10_000
 sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION))
 
@@ -69,11 +86,21 @@ class Body:
 
 
 class State:
-    """One running template. `boxed` marks variables (`dot_boxed`: dot) that hold an element of a list or map of any, as messages show."""
+    """One running template. `boxed` marks variables (`dot_boxed`: dot) that hold an element of a list or map of any, as
+    messages show."""
 
     __slots__ = ("bodies", "boxed", "budget", "depth", "dot_boxed", "name", "out", "strict", "variables")
 
-    def __init__(self, bodies: Mapping[bytes, Body], body: Body, dot: Value, budget: Budget, out: list[bytes], strict: bool, depth: int) -> None:
+    def __init__(
+        self,
+        bodies: Mapping[bytes, Body],
+        body: Body,
+        dot: Value,
+        budget: Budget,
+        out: list[bytes],
+        strict: bool,
+        depth: int,
+    ) -> None:
         self.bodies = bodies
         self.name = body.name
         self.variables = [UNSET] * body.slots
@@ -446,7 +473,8 @@ class _Compiler:
         return self.walk(node, rest)
 
     def walk(self, node: Field | Variable | Chain, rest: list[Node]) -> Piped:
-        """A chain of fields, whose last may be a method with arguments; the piped value is UNSET where there is none."""
+        """A chain of fields, whose last may be a method with arguments; the piped value is UNSET where there is
+        none."""
         keys = [name.encode("utf-8", "surrogateescape") for name in node.names]
         where = last_seen(node)
         arguments = [_Argument(self, argument) for argument in rest]
@@ -555,7 +583,8 @@ class _Compiler:
         return many
 
     def call_of(self, rest: list[Node]) -> Get:
-        """`call`: there are no functions among the values, so it only has errors. Without arguments dot is the callee."""
+        """`call`: there are no functions among the values, so it only has errors. Without arguments dot is the
+        callee."""
         arguments = [self.value(argument) for argument in rest]
 
         def of(state: State, dot: Value) -> Value:
@@ -601,7 +630,8 @@ def iteration(state: State, source: Value, names: int, where: Node) -> tuple[Any
 
 
 def deciding(arguments: list[Get], wanted: bool, default: Value = None) -> Get:
-    """The first argument whose truth is `wanted`, else the last one; `default` where there is a piped value to fall back to."""
+    """The first argument whose truth is `wanted`, else the last one; `default` where there is a piped value to fall
+    back to."""
     last = None if default is UNSET else arguments[-1]
     early = arguments if default is UNSET else arguments[:-1]
 
@@ -615,7 +645,8 @@ def deciding(arguments: list[Get], wanted: bool, default: Value = None) -> Get:
     return decide
 
 
-# --- fields -------------------------------------------------------------------------------------------------------------------------------
+# --- fields
+# -------------------------------------------------------------------------------------------------------------------------------
 
 
 def field_of(state: State, node: Node, value: Value, boxed: bool, key: bytes) -> tuple[Value, bool]:
@@ -629,7 +660,17 @@ def field_of(state: State, node: Node, value: Value, boxed: bool, key: bytes) ->
     return method_of(state, None, node, node, value, boxed, key, [], UNSET), False
 
 
-def method_of(state: State, dot: Value, node: Node, whole: Node, value: Value, boxed: bool, key: bytes, arguments: list[_Argument], final: Value) -> Value:
+def method_of(
+    state: State,
+    dot: Value,
+    node: Node,
+    whole: Node,
+    value: Value,
+    boxed: bool,
+    key: bytes,
+    arguments: list[_Argument],
+    final: Value,
+) -> Value:
     """The last step of a chain: a method, or a field that has no use for arguments."""
     name = key.decode("utf-8", "surrogateescape")
     if value is None:
@@ -660,7 +701,16 @@ def shown_name(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def call_method(state: State, dot: Value, node: Node, whole: Node, receiver: Value, method: Function, arguments: list[_Argument], final: Value) -> Value:
+def call_method(
+    state: State,
+    dot: Value,
+    node: Node,
+    whole: Node,
+    receiver: Value,
+    method: Function,
+    arguments: list[_Argument],
+    final: Value,
+) -> Value:
     if refusal := miscounted(method, len(arguments), int(final is not UNSET)):
         fail(state, node, refusal)
     values = [argument.typed(param_of(method, i))(state, dot) for i, argument in enumerate(arguments)]
@@ -670,7 +720,8 @@ def call_method(state: State, dot: Value, node: Node, whole: Node, receiver: Val
     return invoker(method, whole)(state, receiver, *values)
 
 
-# --- functions and their parameters -------------------------------------------------------------------------------------------------------
+# --- functions and their parameters
+# -------------------------------------------------------------------------------------------------------
 
 
 def miscounted(function: Function, given: int, piped: int) -> str:
@@ -734,7 +785,8 @@ Check = Callable[[State, Value, bool], Value]
 
 
 def checker(param: Param, node: Node) -> Check | None:
-    """(state, computed value, boxed) → the value, if its type is exactly the parameter's; None where any type will do."""
+    """(state, computed value, boxed) → the value, if its type is exactly the parameter's; None where any type will
+    do."""
     if param is Param.ANY:
         return None
     exact = _EXACT.get(param)
@@ -758,7 +810,8 @@ def checker(param: Param, node: Node) -> Check | None:
 
 
 class _Argument:
-    """An argument node, ready for a parameter of any type: the type is known late where the argument belongs to a method."""
+    """An argument node, ready for a parameter of any type: the type is known late where the argument belongs to a
+    method."""
 
     __slots__ = ("boxes", "get", "node")
 

@@ -1,7 +1,7 @@
 """How values print: plain text, `print`, `println`, `printf` and the Go-quoted form.
 
-Neighbours: evaluate.py prints actions with it, functions/ use `plain` and `quoted`. Wrong verbs and missing arguments are text, never errors;
-only a Budget ends a print that would be too large or too deep.
+Neighbours: evaluate.py prints actions with it, functions/ use `plain` and `quoted`. Wrong verbs and missing arguments
+are text, never errors; only a Budget ends a print that would be too large or too deep.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class Spec:
 PLAIN = Spec()
 
 
-# --- text ---------------------------------------------------------------------------------------------------------------------------------
+# --- text
+# ---------------------------------------------------------------------------------------------------------------------------------
 
 
 def characters(text: bytes) -> int:
@@ -78,11 +79,13 @@ def _character(code: int) -> str:
     return chr(code) if 0 <= code <= 0x10FFFF and not 0xD800 <= code <= 0xDFFF else "\ufffd"
 
 
-# --- floats -------------------------------------------------------------------------------------------------------------------------------
+# --- floats
+# -------------------------------------------------------------------------------------------------------------------------------
 
 
 def float_digits(number: float, verb: str, precision: int | None) -> str:
-    """Unsigned text of a finite or infinite float for one of `b e E f g G x X`; `precision` None = shortest that reads back the same."""
+    """Unsigned text of a finite or infinite float for one of `b e E f g G x X`; `precision` None = shortest that reads
+    back the same."""
     if number != number:
         return "NaN"
     if number in (float("inf"), float("-inf")):
@@ -178,7 +181,8 @@ def _with_point(body: str, verb: str, precision: int | None) -> str:
     return head + "0" * max(digits, 0) + tail
 
 
-# --- the verbs ----------------------------------------------------------------------------------------------------------------------------
+# --- the verbs
+# ----------------------------------------------------------------------------------------------------------------------------
 
 
 def _integer(number: int, verb: str, spec: Spec) -> bytes:
@@ -300,8 +304,16 @@ class Printer:
 
     def _struct(self, value: Opaque, verb: str, spec: Spec, depth: int) -> bytes:
         named = spec.plus_v or spec.sharp_v
-        parts = [(f"{name}:".encode() if named else b"") + self.value(field, verb, spec, depth + 1) for name, field in value.fields()]
-        return (value.go_type.encode() if spec.sharp_v else b"") + b"{" + (b", " if spec.sharp_v else b" ").join(parts) + b"}"
+        parts = [
+            (f"{name}:".encode() if named else b"") + self.value(field, verb, spec, depth + 1)
+            for name, field in value.fields()
+        ]
+        return (
+            (value.go_type.encode() if spec.sharp_v else b"")
+            + b"{"
+            + (b", " if spec.sharp_v else b" ").join(parts)
+            + b"}"
+        )
 
     def _container(self, value: Value, verb: str, spec: Spec, depth: int) -> bytes:
         self.budget.deeper(depth)
@@ -310,7 +322,10 @@ class Printer:
         name = type_name(value).encode()
         between = b", " if spec.sharp_v else b" "
         if isinstance(value, dict):
-            pairs = [self.value(key, verb, spec, depth + 1) + b":" + self.value(value[key], verb, spec, depth + 1) for key in sorted(value)]
+            pairs = [
+                self.value(key, verb, spec, depth + 1) + b":" + self.value(value[key], verb, spec, depth + 1)
+                for key in sorted(value)
+            ]
             body = between.join(pairs)
             self.budget.check_size(len(body))
             return name + b"{" + body + b"}" if spec.sharp_v else b"map[" + body + b"]"
@@ -325,7 +340,15 @@ class Printer:
     def _bad(self, value: Value, verb: str, spec: Spec) -> bytes:
         self.erroring = True
         try:
-            return b"%!" + verb.encode("utf-8", "surrogateescape") + b"(" + type_name(value).encode() + b"=" + self.value(value, "v", spec, 0) + b")"
+            return (
+                b"%!"
+                + verb.encode("utf-8", "surrogateescape")
+                + b"("
+                + type_name(value).encode()
+                + b"="
+                + self.value(value, "v", spec, 0)
+                + b")"
+            )
         finally:
             self.erroring = False
 
@@ -334,7 +357,8 @@ def _truncated(text: bytes, spec: Spec) -> bytes:
     return text if spec.precision is None else first_characters(text, spec.precision)
 
 
-# --- what others call ---------------------------------------------------------------------------------------------------------------------
+# --- what others call
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 def plain(budget: Budget, value: Value) -> bytes:
@@ -528,5 +552,7 @@ class _Directives:
     def _extra(self) -> None:
         parts = []
         for value in self.values[self.next :]:
-            parts.append(NIL if value is None else type_name(value).encode() + b"=" + self.printer.value(value, "v", PLAIN))
+            parts.append(
+                NIL if value is None else type_name(value).encode() + b"=" + self.printer.value(value, "v", PLAIN)
+            )
         self.out.append(b"%!(EXTRA " + b", ".join(parts) + b")")

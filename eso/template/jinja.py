@@ -1,7 +1,8 @@
-"""`engineVersion: jinja2`: renders in worker processes of its own, because a sandbox bounds neither processor time nor memory.
+"""`engineVersion: jinja2`: renders in worker processes of its own, because a sandbox bounds neither processor time nor
+memory.
 
-Neighbours: apply.py calls `render` like the other engine's, from a thread; jinjaworker.py is what runs on the other side. Values travel through
-pipes only. A worker that takes too long is ended, and the next rendering starts a new one.
+Neighbours: apply.py calls `render` like the other engine's, from a thread; jinjaworker.py is what runs on the other
+side. Values travel through pipes only. A worker that takes too long is ended, and the next rendering starts a new one.
 """
 
 from __future__ import annotations
@@ -117,10 +118,14 @@ _WORKERS: Final = Workers()
 atexit.register(_WORKERS.close)
 
 
-def render(source: str, data: Mapping[str, bytes], *, name: str, left: str, right: str, keep: bool, limits: Limits) -> bytes:
-    """The output of one Jinja2 template; the data's keys are its variables, and `data["my-key"]` reaches every key. Raises TemplateError.
+def render(
+    source: str, data: Mapping[str, bytes], *, name: str, left: str, right: str, keep: bool, limits: Limits
+) -> bytes:
+    """The output of one Jinja2 template; the data's keys are its variables, and `data["my-key"]` reaches every key.
+    Raises TemplateError.
 
-    The delimiters are Jinja2's own, whatever the flags say: `left`, `right` and `keep` are the other engine's. Bytes that are not UTF-8 pass through.
+    The delimiters are Jinja2's own, whatever the flags say: `left`, `right` and `keep` are the other engine's. Bytes
+    that are not UTF-8 pass through.
     """
     request = {
         "name": name,
@@ -132,7 +137,9 @@ def render(source: str, data: Mapping[str, bytes], *, name: str, left: str, righ
     try:
         reply = _WORKERS.ask(orjson.dumps(request), seconds)
     except TimeoutError:
-        raise TemplateError(f"template: {name}: jinja2 template exceeds the limit of {seconds:g} seconds", phase="bounds") from None
+        raise TemplateError(
+            f"template: {name}: jinja2 template exceeds the limit of {seconds:g} seconds", phase="bounds"
+        ) from None
     except (OSError, orjson.JSONDecodeError):
         raise TemplateError(f"template: {name}: jinja2 template exceeds the memory there is", phase="bounds") from None
     if "error" in reply:

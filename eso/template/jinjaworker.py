@@ -1,7 +1,8 @@
-"""The process that renders Jinja2: its memory is bounded before the first template arrives, its time by whoever waits for it.
+"""The process that renders Jinja2: its memory is bounded before the first template arrives, its time by whoever waits
+for it.
 
-Neighbours: jinja.py starts it and talks through two pipes: 8 bytes of length, then JSON. Only the sandbox and the filters below are in reach of
-a template; no file, environment variable or network is.
+Neighbours: jinja.py starts it and talks through two pipes: 8 bytes of length, then JSON. Only the sandbox and the
+filters below are in reach of a template; no file, environment variable or network is.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ def from_json(value: Any) -> Any:
 
 
 def to_yaml(value: Any) -> str:
-    return yaml.safe_dump(plain(value), allow_unicode=True, default_flow_style=False).removesuffix("\n...\n").rstrip("\n")
+    return (
+        yaml.safe_dump(plain(value), allow_unicode=True, default_flow_style=False).removesuffix("\n...\n").rstrip("\n")
+    )
 
 
 def from_yaml(value: Any) -> Any:
@@ -101,14 +104,18 @@ FILTERS: Final = {
 
 
 def environment() -> ImmutableSandboxedEnvironment:
-    made = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=True, cache_size=0)
+    made = ImmutableSandboxedEnvironment(
+        undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=True, cache_size=0
+    )
     made.filters |= FILTERS
     made.filters.pop("pprint", None)
     made.globals = {name: made.globals[name] for name in ("range", "dict", "namespace")}
     return made
 
 
-def rendered(jinja: jinja2.Environment, cache: dict[str, jinja2.Template], request: Mapping[str, Any]) -> dict[str, str]:
+def rendered(
+    jinja: jinja2.Environment, cache: dict[str, jinja2.Template], request: Mapping[str, Any]
+) -> dict[str, str]:
     source = text(base64.b64decode(request["source"]))
     data = {key: text(base64.b64decode(value)) for key, value in request["data"].items()}
     try:
@@ -129,7 +136,10 @@ def rendered(jinja: jinja2.Environment, cache: dict[str, jinja2.Template], reque
             encoded = part.encode("utf-8", "surrogateescape")
             size += len(encoded)
             if size > request["output_bytes"]:
-                return {"error": f"jinja2 template exceeds the limit of {request['output_bytes']} bytes of output", "phase": "bounds"}
+                return {
+                    "error": f"jinja2 template exceeds the limit of {request['output_bytes']} bytes of output",
+                    "phase": "bounds",
+                }
             out.append(encoded)
         return {"out": base64.b64encode(b"".join(out)).decode()}
     except (MemoryError, RecursionError, OverflowError):
@@ -143,19 +153,22 @@ def rendered(jinja: jinja2.Environment, cache: dict[str, jinja2.Template], reque
 
 
 def told(error: Exception, source: str) -> str:
-    """The error's text, as long as everything it quotes stands in the template anyway: a quoted value must not come out."""
+    """The error's text, as long as everything it quotes stands in the template anyway: a quoted value must not come
+    out."""
     quoted = re.findall(r"'([^']*)'", str(error))
     shown = all(word in source or word in TYPES for word in quoted) and len(quoted) * 2 == str(error).count("'")
     return str(error) if shown else f"{type(error).__name__} while the template ran"
 
 
 def bound_memory() -> None:
-    """No more than MEMORY on top of what is mapped now, no core file to leave values in, no further file, socket or process."""
+    """No more than MEMORY on top of what is mapped now, no core file to leave values in, no further file, socket or
+    process."""
     with open("/proc/self/statm") as statm:
         mapped = int(statm.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (mapped + MEMORY, mapped + MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))  # the three that are open: a template that got out of the sandbox could open nothing
+    # the three that are open: a template that got out of the sandbox could open nothing
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
 
 

@@ -1,7 +1,8 @@
 """Template text → tokens.
 
-Neighbours: parser.py reads the tokens and words the errors. Works on `str` that was decoded from UTF-8 with `surrogateescape`, so every byte
-survives. An error is a last token, because what comes before it may have an error of its own that users see first.
+Neighbours: parser.py reads the tokens and words the errors. Works on `str` that was decoded from UTF-8 with
+`surrogateescape`, so every byte survives. An error is a last token, because what comes before it may have an error of
+its own that users see first.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ TEXT, LEFT, RIGHT, SPACE, EOF, ERROR = "text", "left", "right", "space", "EOF", 
 IDENTIFIER, FIELD, VARIABLE, NUMBER, COMPLEX = "identifier", "field", "variable", "number", "complex"
 CHARACTER, STRING, RAW_STRING, BOOL, CHAR = "character", "string", "raw", "bool", "char"
 DOT, NIL, PIPE, OPEN, CLOSE, ASSIGN, DECLARE = ".", "nil", "|", "(", ")", "=", ":="
-KEYWORDS: Final = frozenset({"block", "break", "continue", "define", "else", "end", "if", "nil", "range", "template", "with"})
+KEYWORDS: Final = frozenset(
+    {"block", "break", "continue", "define", "else", "end", "if", "nil", "range", "template", "with"}
+)
 
 MAX_TOKENS = 500_000
 

@@ -1,7 +1,8 @@
-"""A template block + the data map → a whole object without a schema: the counterpart of apply.py for `spec.target.manifest`.
+"""A template block + the data map → a whole object without a schema: the counterpart of apply.py for
+`spec.target.manifest`.
 
-Neighbours: reconcile.externalsecret.manifest brings the object and adds ownership; place.py knows paths. Each text is rendered once: what a
-secret holds never becomes a template.
+Neighbours: reconcile.externalsecret.manifest brings the object and adds ownership; place.py knows paths. Each text is
+rendered once: what a secret holds never becomes a template.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ from eso.template.world import WORLD
 METADATA = ("labels", "annotations")
 
 
-def render_manifest(template: Template, data: Mapping[str, bytes], sources: Sources, obj: Json, terms: Terms = DEFAULT_TERMS) -> None:
-    """Renders into `obj`, in place: `templateFrom` in order, then `data`. Raises EsoError; `obj` is then half done and worth nothing."""
+def render_manifest(
+    template: Template, data: Mapping[str, bytes], sources: Sources, obj: Json, terms: Terms = DEFAULT_TERMS
+) -> None:
+    """Renders into `obj`, in place: `templateFrom` in order, then `data`. Raises EsoError; `obj` is then half done and
+    worth nothing."""
     block = Block(template, data, terms)
     for entry in template.template_from:
         if entry.literal is not None:
@@ -37,7 +41,11 @@ def render_manifest(template: Template, data: Mapping[str, bytes], sources: Sour
                     whole(block, entry, text, obj, label=item.key if secret else "", secret=secret)
                 else:
                     one(
-                        entry.target, item.key, decoded(item.key, block.value(item.key, text, secret=secret), entry.values_decoding_strategy), obj, terms.limits
+                        entry.target,
+                        item.key,
+                        decoded(item.key, block.value(item.key, text, secret=secret), entry.values_decoding_strategy),
+                        obj,
+                        terms.limits,
                     )
         except EsoError as error:
             raise ApplyFailed(f"failed to merge {source} template: {error}", fix=error.fix) from error
@@ -64,7 +72,8 @@ def whole(block: Block, entry: TemplateFrom, text: str, obj: Json, *, label: str
 
 
 def one(target: str, key: str, value: bytes, obj: Json, limits: Limits) -> None:
-    """Scope Values: text under its key for what has keys; at a path the key does not count, and the text is YAML if it can be."""
+    """Scope Values: text under its key for what has keys; at a path the key does not count, and the text is YAML if it
+    can be."""
     match (target or "Data").casefold():
         case "labels" | "annotations" as part:
             member(member(obj, "metadata"), part)[key] = runes(value)

@@ -1,7 +1,7 @@
 """Tokens → the tree of one template text, with its defined templates.
 
-Neighbours: lexer.py cuts the tokens, evaluate.py compiles the tree. All names are checked here: an unknown function is an error even where it
-would never run.
+Neighbours: lexer.py cuts the tokens, evaluate.py compiles the tree. All names are checked here: an unknown function is
+an error even where it would never run.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ from eso.template.lexer import (
 MAX_DEPTH = 1_000
 """Parentheses and control structures inside each other."""
 
-OPERANDS = frozenset({BOOL, CHARACTER, COMPLEX, DOT, FIELD, IDENTIFIER, NUMBER, NIL, RAW_STRING, STRING, VARIABLE, OPEN})
+OPERANDS = frozenset(
+    {BOOL, CHARACTER, COMPLEX, DOT, FIELD, IDENTIFIER, NUMBER, NIL, RAW_STRING, STRING, VARIABLE, OPEN}
+)
 
 
 class ParseError(Exception):
@@ -214,7 +216,10 @@ class Mark(Node):
 
 def is_blank(nodes: list[Node]) -> bool:
     """Only white space: such a definition gives way to another of the same name."""
-    return all(isinstance(node, Text) and not node.text.decode("utf-8", "surrogateescape").strip(_UNICODE_SPACE) for node in nodes)
+    return all(
+        isinstance(node, Text) and not node.text.decode("utf-8", "surrogateescape").strip(_UNICODE_SPACE)
+        for node in nodes
+    )
 
 
 _UNICODE_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
@@ -334,7 +339,8 @@ class Parser:
         nodes, end = self.items()
         if end.kind != "end":
             if context == "block clause":
-                self.furthest = before  # Go words this one where the clause stands, but that of a definition where the else stands
+                # Go words this one where the clause stands, but that of a definition where the else stands
+                self.furthest = before
             self.fail(f"unexpected {end.shown()} in {context}")
         self.add(name, nodes)
         self.scope, self.action_at = outer, outer_at

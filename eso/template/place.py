@@ -32,7 +32,9 @@ def parse_path(path: str) -> tuple[Step, ...]:
     for segment in path.split("."):
         if not segment:
             raise bad(path, "empty segment")
-        name, rest = (segment, "") if "[" not in segment else (segment[: segment.index("[")], segment[segment.index("[") :])
+        name, rest = (
+            (segment, "") if "[" not in segment else (segment[: segment.index("[")], segment[segment.index("[") :])
+        )
         if name:
             steps.append(name)
         elif not steps:
@@ -63,7 +65,8 @@ def bad(path: str, why: str) -> EsoError:
 
 
 def place(obj: Json, path: str, value: Any, *, merge: bool) -> None:
-    """Puts `value` at `path`, making maps and lists on the way. `merge`: a map is copied into the map that is there, one level deep."""
+    """Puts `value` at `path`, making maps and lists on the way. `merge`: a map is copied into the map that is there,
+    one level deep."""
     steps = parse_path(path)
     node: Any = obj
     for step, following in pairwise(steps):

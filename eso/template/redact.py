@@ -1,6 +1,7 @@
 """Values out of messages: what a failing call was given must not show in the error users and logs see.
 
-Neighbours: evaluate.py knows the values, cache.py words the message. What stands in the template's own text is no secret and stays.
+Neighbours: evaluate.py knows the values, cache.py words the message. What stands in the template's own text is no
+secret and stays.
 """
 
 from __future__ import annotations
@@ -46,7 +47,11 @@ def redacted(text: str, values: Iterable[Value], source: str) -> str:
 
     def part(match: re.Match[str]) -> str:
         inside = match[1]
-        shown = len(inside) < SHORTEST or inside in source or not any(inside in secret or inside in quote(secret) for secret in secrets)
+        shown = (
+            len(inside) < SHORTEST
+            or inside in source
+            or not any(inside in secret or inside in quote(secret) for secret in secrets)
+        )
         return match[0] if shown else f'"{MASK}"'
 
     return _QUOTED.sub(part, text)

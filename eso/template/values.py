@@ -1,7 +1,8 @@
 """The closed set of values a template can reach, and how a function declares what it takes.
 
-Neighbours: functions/ makes and consumes these values, evaluate.py checks arguments against `Param`, gofmt.py prints them. Nothing else of the
-host language is ever a value: an attribute of a value is a member named in its own table, or it does not exist.
+Neighbours: functions/ makes and consumes these values, evaluate.py checks arguments against `Param`, gofmt.py prints
+them. Nothing else of the host language is ever a value: an attribute of a value is a member named in its own table, or
+it does not exist.
 
 | Go type                  | here                    | Go type                    | here                               |
 |--------------------------|-------------------------|----------------------------|------------------------------------|
@@ -25,14 +26,16 @@ from enum import Enum
 from typing import Any, ClassVar, TypeVar
 
 Value = Any
-"""Any value of the table above. An alias, because `mypy` cannot tell the closed set from `object` without a cast at each use."""
+"""Any value of the table above. An alias, because `mypy` cannot tell the closed set from `object` without a cast at
+each use."""
 
 Call = Callable[..., Value]
 C = TypeVar("C", bound=Call)
 
 
 class GoInt(int):
-    """An integer of another Go type than `int`. Arithmetic gives plain ints: wrap and label the result again, e.g. `Int64(wrap64(a + b))`."""
+    """An integer of another Go type than `int`. Arithmetic gives plain ints: wrap and label the result again, e.g.
+    `Int64(wrap64(a + b))`."""
 
     __slots__ = ()
     go_type: ClassVar[str] = "int"
@@ -120,8 +123,9 @@ class StringMapMap(dict[bytes, StringMap]):
 class Opaque:
     """A Go struct, or a pointer to one, of which a template sees only `members` and `fields()`. Immutable.
 
-    `members` are the Go methods (first argument of each call is the receiver); `unexported` are private Go field names, which have a message
-    of their own. A subclass may set `go_type` and `kind` per instance where pointer and struct share a class.
+    `members` are the Go methods (first argument of each call is the receiver); `unexported` are private Go field names,
+    which have a message of their own. A subclass may set `go_type` and `kind` per instance where pointer and struct
+    share a class.
     """
 
     __slots__ = ()
@@ -131,7 +135,8 @@ class Opaque:
     unexported: ClassVar[frozenset[str]] = frozenset()
 
     def text(self) -> bytes | None:
-        """What the Go type's own String method gives; None when it has none (then it prints as a struct of its fields)."""
+        """What the Go type's own String method gives; None when it has none (then it prints as a struct of its
+        fields)."""
         return None
 
     def fields(self) -> tuple[tuple[str, Value], ...]:
@@ -144,7 +149,8 @@ class Opaque:
 
 
 class FunctionError(Exception):
-    """A function refuses: becomes `error calling F: MESSAGE`. The message may hold what the template wrote, never more than Go's would."""
+    """A function refuses: becomes `error calling F: MESSAGE`. The message may hold what the template wrote, never more
+    than Go's would."""
 
     def __init__(self, message: str | bytes) -> None:
         super().__init__(message)
@@ -152,7 +158,8 @@ class FunctionError(Exception):
 
 
 class Param(Enum):
-    """A parameter's Go type: (type name, family). The family decides which constants are accepted; see the argument table."""
+    """A parameter's Go type: (type name, family). The family decides which constants are accepted; see the argument
+    table."""
 
     ANY = ("interface {}", "any")
     STRING = ("string", "string")
@@ -179,10 +186,11 @@ class Param(Enum):
 class Function:
     """One template function, or one method of a value.
 
-    `params` are the fixed parameters followed, when `variadic`, by the type of each further argument. `call` gets the checked arguments
-    positionally: after the `Budget` when `budget` is set, after the receiver for a method (budget first, then receiver). ANY, DICT, LIST and
-    pointer parameters may be None; INT arrives as plain `int`, FLOAT64 as `float`. It returns a value and raises FunctionError; any other
-    ordinary exception becomes `error calling F` too, with a fixed text. `refuse`: the call always fails with this text after the count check.
+    `params` are the fixed parameters followed, when `variadic`, by the type of each further argument. `call` gets the
+    checked arguments positionally: after the `Budget` when `budget` is set, after the receiver for a method (budget
+    first, then receiver). ANY, DICT, LIST and pointer parameters may be None; INT arrives as plain `int`, FLOAT64 as
+    `float`. It returns a value and raises FunctionError; any other ordinary exception becomes `error calling F` too,
+    with a fixed text. `refuse`: the call always fails with this text after the count check.
     """
 
     name: str
@@ -196,7 +204,9 @@ class Function:
 class Table(dict[str, Function]):
     """Name → Function, filled by its decorator; functions/__init__ joins the tables of the modules."""
 
-    def function(self, *names: str, params: tuple[Param, ...] = (), variadic: bool = False, budget: bool = False) -> Callable[[C], C]:
+    def function(
+        self, *names: str, params: tuple[Param, ...] = (), variadic: bool = False, budget: bool = False
+    ) -> Callable[[C], C]:
         """Adds the decorated callable under every name (aliases show their own name in messages)."""
 
         def add(call: C) -> C:
@@ -272,7 +282,8 @@ def is_integer(value: Value) -> bool:
 
 
 def text_of(value: Value) -> bytes | None:
-    """The value's own String method, where its Go type has one: times, durations, months, weekdays, locations, versions."""
+    """The value's own String method, where its Go type has one: times, durations, months, weekdays, locations,
+    versions."""
     return value.text() if isinstance(value, GoInt | Opaque) else None
 
 

@@ -1,6 +1,7 @@
 """Keys that a Secret accepts: conversion of foreign characters, then the check.
 
-Neighbours: reconcile.externalsecret.assemble calls both; some providers convert inside *find* (harmless: conversion is idempotent).
+Neighbours: reconcile.externalsecret.assemble calls both; some providers convert inside *find* (harmless: conversion is
+idempotent).
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ class KeyRefused(EsoError):
 
 
 def convert_keys(data: Mapping[str, bytes], strategy: str) -> dict[str, bytes]:
-    """`convert` as a whole map is converted for an entry of `dataFrom`. Raises KeyRefused with the strategy's name in front."""
+    """`convert` as a whole map is converted for an entry of `dataFrom`. Raises KeyRefused with the strategy's name in
+    front."""
     try:
         return converted(data, strategy)
     except KeyRefused as error:
@@ -37,14 +39,16 @@ def converted(data: Mapping[str, bytes], strategy: str) -> dict[str, bytes]:
         name = convert_key(key, strategy)
         if name in out:
             raise KeyRefused(
-                f"secret name collision during conversion: {gotext.shown(name)}", fix="set conversionStrategy: Unicode, or rename the keys with rewrite"
+                f"secret name collision during conversion: {gotext.shown(name)}",
+                fix="set conversionStrategy: Unicode, or rename the keys with rewrite",
             )
         out[name] = data[key]
     return out
 
 
 def convert_key(key: str, strategy: str) -> str:
-    """`Unicode`: every character that is not allowed becomes `_U<hex>_` (at least four lower-case digits); otherwise `_`."""
+    """`Unicode`: every character that is not allowed becomes `_U<hex>_` (at least four lower-case digits); otherwise
+    `_`."""
     if len(key) > LONG or _PLAIN.fullmatch(key):
         return key
     replace: Callable[[str], str] = _unicode_name if strategy == "Unicode" else _underscore
@@ -52,7 +56,8 @@ def convert_key(key: str, strategy: str) -> str:
 
 
 def check_keys(data: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The map without its empty key. Raises KeyRefused for a key that is too long or holds a character that is not allowed."""
+    """The map without its empty key. Raises KeyRefused for a key that is too long or holds a character that is not
+    allowed."""
     for key in sorted(data):
         try:
             check_key(key)
@@ -71,7 +76,9 @@ def check_key(key: str) -> None:
         raise KeyRefused(f"key has length {len(encoded)} but max is {MAX_BYTES}: (following is truncated): {start}")
     for char in gotext.shown(key):
         if not allowed(char):
-            raise KeyRefused(f"key has invalid character {char}, only alphanumeric, '-', '.' and '_' are allowed: {gotext.shown(key)}")
+            raise KeyRefused(
+                f"key has invalid character {char}, only alphanumeric, '-', '.' and '_' are allowed: {gotext.shown(key)}"
+            )
 
 
 @lru_cache(maxsize=4096)

@@ -1,6 +1,7 @@
 """Decoding strategies for values, and the refusal of NUL bytes.
 
-Neighbours: reconcile.externalsecret.assemble for fetched values, template.apply for rendered ones. No message holds a value.
+Neighbours: reconcile.externalsecret.assemble for fetched values, template.apply for rendered ones. No message holds a
+value.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ class DecodingError(EsoError):
 
 
 def decode(value: bytes, strategy: str) -> bytes:
-    """`""`, `None`: as it is; `Base64`, `Base64URL`; `Auto`: the first of these two that fits, else as it is. Raises DecodingError."""
+    """`""`, `None`: as it is; `Base64`, `Base64URL`; `Auto`: the first of these two that fits, else as it is. Raises
+    DecodingError."""
     match strategy:
         case "" | "None":
             return value
@@ -29,7 +31,9 @@ def decode(value: bytes, strategy: str) -> bytes:
         case "Auto":
             return _auto(value)
         case _:
-            raise DecodingError(f"decoding strategy {strategy} is not supported", fix="use None, Base64, Base64URL or Auto")
+            raise DecodingError(
+                f"decoding strategy {strategy} is not supported", fix="use None, Base64, Base64URL or Auto"
+            )
 
 
 def decode_value(value: bytes, strategy: str) -> bytes:
@@ -49,7 +53,10 @@ def decode_map(data: Mapping[str, bytes], strategy: str) -> dict[str, bytes]:
         try:
             out[key] = decode(data[key], strategy)
         except DecodingError as error:
-            raise DecodingError(f"error applying decoding strategy {strategy} to data: failure decoding key {shown(key)}: {error}", fix=error.fix) from error
+            raise DecodingError(
+                f"error applying decoding strategy {strategy} to data: failure decoding key {shown(key)}: {error}",
+                fix=error.fix,
+            ) from error
     return out
 
 

@@ -1,7 +1,7 @@
 """What a GJSON path names in a JSON text, found without decoding it: results keep the source text of the document.
 
-Neighbours: jsonmap.py renders results, gjsonpath.py has the grammar, gjsonscan.py the values, gjsonmodifiers.py the `@` functions. On text that is no
-JSON nothing is found. Of equal member names the first counts.
+Neighbours: jsonmap.py renders results, gjsonpath.py has the grammar, gjsonscan.py the values, gjsonmodifiers.py the `@`
+functions. On text that is no JSON nothing is found. Of equal member names the first counts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,20 @@ from eso.gocompat import jsonenc, regexp
 from eso.gocompat import text as gotext
 from eso.values import gjsonmodifiers, gjsonpath
 from eso.values.gjsonpath import ElementStep, MemberStep, Query
-from eso.values.gjsonscan import MISSING, STRING, VALUE, Found, Kind, PathRefused, Work, parse, to_float, truth, valid, value_at
+from eso.values.gjsonscan import (
+    MISSING,
+    STRING,
+    VALUE,
+    Found,
+    Kind,
+    PathRefused,
+    Work,
+    parse,
+    to_float,
+    truth,
+    valid,
+    value_at,
+)
 
 
 def get(document: bytes, path: bytes) -> Found | None:
@@ -59,7 +72,8 @@ _ITEM: Final = re.compile(rb'["{\[\]ntf+\-0-9iIN]')
 
 
 class _Search:
-    """One walk down a document. `value` may be set without a hit: the result of a query for all, which a later member may still replace."""
+    """One walk down a document. `value` may be set without a hit: the result of a query for all, which a later member
+    may still replace."""
 
     def __init__(self, document: bytes, work: Work) -> None:
         self.document, self.work = document, work
@@ -240,15 +254,26 @@ def holds(query: Query, value: Found) -> bool:
         case Kind.NUMBER:
             return _compares_numbers(query.operator, value.number, to_float(wanted))
         case Kind.TRUE:
-            return {b"=": wanted == b"true", b"!=": wanted != b"true", b">": wanted == b"false", b">=": True}.get(query.operator, False)
+            return {b"=": wanted == b"true", b"!=": wanted != b"true", b">": wanted == b"false", b">=": True}.get(
+                query.operator, False
+            )
         case Kind.FALSE:
-            return {b"=": wanted == b"false", b"!=": wanted != b"false", b"<": wanted == b"true", b"<=": True}.get(query.operator, False)
+            return {b"=": wanted == b"false", b"!=": wanted != b"false", b"<": wanted == b"true", b"<=": True}.get(
+                query.operator, False
+            )
         case _:
             return False
 
 
 def _compares(operator: bytes, order: int) -> bool:
-    return {b"=": order == 0, b"!=": order != 0, b"<": order < 0, b"<=": order <= 0, b">": order > 0, b">=": order >= 0}.get(operator, False)
+    return {
+        b"=": order == 0,
+        b"!=": order != 0,
+        b"<": order < 0,
+        b"<=": order <= 0,
+        b">": order > 0,
+        b">=": order >= 0,
+    }.get(operator, False)
 
 
 def _compares_numbers(operator: bytes, left: float, right: float) -> bool:
@@ -304,7 +329,11 @@ def _multipath(document: bytes, kind: bytes, parts: list[gjsonpath.Selection], w
         raw = found.raw or found.text() or b"null"
         if kind == b"{":
             quoted = part.name[:1] == b'"' and valid(part.name)
-            raw = (part.name if quoted else jsonenc.encode_string(part.name or gjsonpath.last_name(part.path))) + b":" + raw
+            raw = (
+                (part.name if quoted else jsonenc.encode_string(part.name or gjsonpath.last_name(part.path)))
+                + b":"
+                + raw
+            )
         work.spend(len(raw))
         out.append(raw)
     return kind + b",".join(out) + (b"}" if kind == b"{" else b"]")

@@ -213,7 +213,9 @@ def _only_blanks(value: Found | None, otherwise: bytes) -> bytes:
 
 
 def _option(argument: bytes, name: bytes, work: Work) -> bool:
-    return any(key.string == name and gjsonscan.truth(value) for key, value in gjsonscan.items(gjsonscan.parse(argument), work))
+    return any(
+        key.string == name and gjsonscan.truth(value) for key, value in gjsonscan.items(gjsonscan.parse(argument), work)
+    )
 
 
 def _is(value: Found, opening: bytes) -> bool:

@@ -1,6 +1,7 @@
 """The grammar of GJSON paths: one step of a path, queries, multipaths and pipes, each cut off the front of the text.
 
-Neighbours: gjson.py walks documents by these steps. Nothing here looks at a document; a malformed path is never an error, it names nothing.
+Neighbours: gjson.py walks documents by these steps. Nothing here looks at a document; a malformed path is never an
+error, it names nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +11,21 @@ from dataclasses import dataclass
 from typing import Final
 
 MODIFIERS: Final = frozenset(
-    (b"pretty", b"ugly", b"reverse", b"this", b"flatten", b"join", b"valid", b"keys", b"values", b"tostr", b"fromstr", b"group", b"dig")
+    (
+        b"pretty",
+        b"ugly",
+        b"reverse",
+        b"this",
+        b"flatten",
+        b"join",
+        b"valid",
+        b"keys",
+        b"values",
+        b"tostr",
+        b"fromstr",
+        b"group",
+        b"dig",
+    )
 )
 _BLANKS: Final = bytes(range(33))
 _STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
@@ -19,7 +34,8 @@ _OPERATOR: Final = re.compile(rb"==?|!=|!%|<=|>=|[<>%!]")
 
 @dataclass(frozen=True, slots=True)
 class MemberStep:
-    """One member of an object: `name` to compare, or a glob when `wild`. `rest` goes on below it; `pipe` goes on with the result."""
+    """One member of an object: `name` to compare, or a glob when `wild`. `rest` goes on below it; `pipe` goes on with
+    the result."""
 
     name: bytes
     wild: bool = False
@@ -39,7 +55,8 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class ElementStep:
-    """One element of an array, by `index`; or, with a `#`, a query, a path for `each` element, or (`counts`) the number of elements."""
+    """One element of an array, by `index`; or, with a `#`, a query, a path for `each` element, or (`counts`) the number
+    of elements."""
 
     index: int | None = None
     counts: bool = False
@@ -65,7 +82,11 @@ def member_step(path: bytes) -> MemberStep:
             return MemberStep(bytes(name), wild, pipe=path[at + 1 :])
         if byte == b".":
             rest = path[at + 1 :]
-            return MemberStep(bytes(name), wild, pipe=rest) if _starts_anew(rest) else MemberStep(bytes(name), wild, rest=rest)
+            return (
+                MemberStep(bytes(name), wild, pipe=rest)
+                if _starts_anew(rest)
+                else MemberStep(bytes(name), wild, rest=rest)
+            )
         if byte == b"\\":
             at, escaped = at + 1, True
             byte = path[at : at + 1]
@@ -120,7 +141,8 @@ def split_pipe(path: bytes) -> tuple[bytes, bytes | None]:
 
 
 def selections(path: bytes) -> tuple[list[Selection], bytes] | None:
-    """The parts of a multipath `[a,b]` or `{"name":a,b}` at the front of `path`, and what follows; None when it is not closed."""
+    """The parts of a multipath `[a,b]` or `{"name":a,b}` at the front of `path`, and what follows; None when it is not
+    closed."""
     found: list[Selection] = []
     depth, start, colon, modified, at = 1, 1, 0, False, 1
     while at < len(path):
@@ -147,7 +169,8 @@ def selections(path: bytes) -> tuple[list[Selection], bytes] | None:
 
 
 def last_name(path: bytes) -> bytes:
-    """The last component, by which a part of an object multipath without a name is called; `_` when it is not a plain one."""
+    """The last component, by which a part of an object multipath without a name is called; `_` when it is not a plain
+    one."""
     end = len(path)
     for at in range(len(path) - 1, -1, -1):
         if path[at : at + 1] in (b"|", b".") and (at == 0 or path[at - 1 : at] != b"\\"):
@@ -198,7 +221,14 @@ def string_end(text: bytes, at: int) -> int:
 _BRACKET: Final = re.compile(rb'"(?:(?:[^"\\]|\\.)*+")?|[{\[()\]}]', re.DOTALL)
 
 
-def _element(part: bytes, hashed: bool, query: Query | None, each: bytes | None, rest: bytes | None = None, pipe: bytes | None = None) -> ElementStep:
+def _element(
+    part: bytes,
+    hashed: bool,
+    query: Query | None,
+    each: bytes | None,
+    rest: bytes | None = None,
+    pipe: bytes | None = None,
+) -> ElementStep:
     index = int(part) if not hashed and part.isdigit() and len(part) < 20 else None
     counts = hashed and part == b"#"
     return ElementStep(index, counts, each if counts else None, query, rest, pipe)
@@ -250,7 +280,16 @@ def _up_to(text: bytes, signs: bytes) -> tuple[bytes, bytes, bytes]:
     return text, b"", b""
 
 
-_ESCAPES: Final = {b"\\": b"\\", b"/": b"/", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b'"': b'"'}
+_ESCAPES: Final = {
+    b"\\": b"\\",
+    b"/": b"/",
+    b"b": b"\b",
+    b"f": b"\f",
+    b"n": b"\n",
+    b"r": b"\r",
+    b"t": b"\t",
+    b'"': b'"',
+}
 _PLAIN_RUN: Final = re.compile(rb"[^\\\x00-\x1f]*")
 _HEX: Final = re.compile(rb"[0-9a-fA-F]{4}")
 

@@ -1,6 +1,7 @@
 """JSON values as a GJSON look-up sees them: scanned, not validated, each with its source text.
 
-Neighbours: gjson.py searches, gjsonmodifiers.py rebuilds. Also counts the work of one look-up, because a path comes from a user and can ask for doubling.
+Neighbours: gjson.py searches, gjsonmodifiers.py rebuilds. Also counts the work of one look-up, because a path comes
+from a user and can ask for doubling.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ class Found:
         return self.kind != Kind.NULL or bool(self.raw)
 
     def text(self) -> bytes:
-        """Text unescaped, digits as written, other numbers in plain decimal, null empty, objects and arrays as written."""
+        """Text unescaped, digits as written, other numbers in plain decimal, null empty, objects and arrays as
+        written."""
         match self.kind:
             case Kind.NULL:
                 return b""
@@ -59,7 +61,11 @@ class Found:
                 return self.string
             case Kind.JSON:
                 return self.raw
-        return self.raw if self.raw.removeprefix(b"-").isdigit() or self.raw == b"-" else gotext.decimal_number(self.number).encode()
+        return (
+            self.raw
+            if self.raw.removeprefix(b"-").isdigit() or self.raw == b"-"
+            else gotext.decimal_number(self.number).encode()
+        )
 
 
 MISSING: Final = Found(Kind.NULL, b"")

@@ -1,6 +1,7 @@
 """A JSON document as a map of bytes, and one value of it as bytes: the renderings users compare byte by byte.
 
-Neighbours: providers for extract and `property`, rewrite.py for merge; gjson.py reads the path language. No message holds a part of the document.
+Neighbours: providers for extract and `property`, rewrite.py for merge; gjson.py reads the path language. No message
+holds a part of the document.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def to_map(document: bytes, variant: Variant = "raw") -> dict[str, bytes]:
     """The members of the object in `document`; `null` has none, of equal keys the last wins. Raises NotAMap.
 
     `raw` (most providers): text unescaped, null empty, everything else as it is written in the document.
-    `typed` (vault, openBao, webhook, merge): every value through `typed_value`, so numbers are doubles and nested objects are encoded anew.
+    `typed` (vault, openBao, webhook, merge): every value through `typed_value`, so numbers are doubles and nested
+    objects are encoded anew.
     `string` (gitlab): text unescaped, null empty; any other value is refused.
     """
     if variant == "typed":
@@ -48,7 +50,8 @@ def object_in(document: bytes, *, keep_numbers: bool = False) -> dict[bytes, jso
 
 
 def typed_value(value: jsonenc.Value) -> bytes:
-    """Text as it is, numbers in plain decimal without exponent, `true`/`false`, null empty, objects and arrays as compact JSON with HTML escapes."""
+    """Text as it is, numbers in plain decimal without exponent, `true`/`false`, null empty, objects and arrays as
+    compact JSON with HTML escapes."""
     match value:
         case bytes():
             return value
@@ -65,7 +68,8 @@ def typed_value(value: jsonenc.Value) -> bytes:
 
 
 def get_property(document: bytes, path: str) -> bytes | None:
-    """What a dotted path names in `document`, rendered; None when it names nothing. A member that is null exists and is empty. Never raises."""
+    """What a dotted path names in `document`, rendered; None when it names nothing. A member that is null exists and is
+    empty. Never raises."""
     found = gjson.get(document, path.encode("utf-8", "surrogateescape"))
     return found.text() if found is not None else None
 

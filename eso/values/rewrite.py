@@ -1,6 +1,7 @@
 """`dataFrom[].rewrite`: the ordered operations that rename keys, or merge JSON values into one map.
 
-Neighbours: assemble.py calls it with the operations of the spec; gocompat.regexp and eso.template do the renaming. Values are opened by merge only.
+Neighbours: assemble.py calls it with the operations of the spec; gocompat.regexp and eso.template do the renaming.
+Values are opened by merge only.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ class RewriteError(EsoError):
 
 
 def rewrite(data: Mapping[str, bytes], operations: Sequence[Rewrite], limits: Limits = LIMITS) -> dict[str, bytes]:
-    """The map after all operations in their order; `limits` bound each transform template, and all operations together in steps and seconds.
+    """The map after all operations in their order; `limits` bound each transform template, and all operations together
+    in steps and seconds.
 
     Where two keys become one, the greater old key (bytewise) wins. Raises RewriteError.
     """
@@ -38,7 +40,9 @@ def rewrite(data: Mapping[str, bytes], operations: Sequence[Rewrite], limits: Li
             budget.spend(len(out))
             out = apply(out, operation, limits, budget)
         except EsoError as error:
-            raise RewriteError(f"error applying rewrite to keys: failed rewrite operation[{index}]: {error}", fix=error.fix) from error
+            raise RewriteError(
+                f"error applying rewrite to keys: failed rewrite operation[{index}]: {error}", fix=error.fix
+            ) from error
     return out
 
 
@@ -72,7 +76,9 @@ def _substitute(data: dict[str, bytes], operation: RewriteRegexp, budget: Budget
 def _transform(data: dict[str, bytes], operation: RewriteTransform, limits: Limits, budget: Budget) -> dict[str, bytes]:
     def name(key: bytes) -> bytes:
         try:
-            return template.render(operation.template, {"value": key}, name="transform", missing="default", limits=limits)
+            return template.render(
+                operation.template, {"value": key}, name="transform", missing="default", limits=limits
+            )
         except template.TemplateError as error:
             step = "parse template" if error.phase == "parse" else f"execute template for key {quote(key)}"
             raise RewriteError(f"transform failed with failed to {step}: {error}") from error
@@ -97,13 +103,17 @@ def _merge(data: dict[str, bytes], operation: RewriteMerge) -> dict[str, bytes]:
         if key not in data:
             if operation.priority_policy == "IgnoreNotFound":
                 continue
-            raise RewriteError(f"merge failed with key {quote(key)} not found in input map", fix="set priorityPolicy: IgnoreNotFound")
+            raise RewriteError(
+                f"merge failed with key {quote(key)} not found in input map", fix="set priorityPolicy: IgnoreNotFound"
+            )
         members = _object(data[key], key)
         conflicts |= merged.keys() & members.keys()
         merged |= members
     if conflicts and operation.conflict_policy != "Ignore":
         names = ", ".join(shown(name.decode("utf-8", "replace")) for name in sorted(conflicts))
-        raise RewriteError(f"merge failed with conflicts: {names}", fix="set conflictPolicy: Ignore, and priority for the order")
+        raise RewriteError(
+            f"merge failed with conflicts: {names}", fix="set conflictPolicy: Ignore, and priority for the order"
+        )
     if operation.strategy != "JSON":
         return {key.decode(): jsonmap.typed_value(value) for key, value in merged.items()}
     if not operation.into:
@@ -115,7 +125,10 @@ def _object(value: bytes, key: str) -> dict[bytes, jsonenc.Value]:
     try:
         return jsonmap.object_in(value)
     except jsonmap.NotAMap as error:
-        raise RewriteError(f"merge failed with failed to unmarshal JSON: {error}", fix=f"let the value of key {shown(key)} be a JSON object") from error
+        raise RewriteError(
+            f"merge failed with failed to unmarshal JSON: {error}",
+            fix=f"let the value of key {shown(key)} be a JSON object",
+        ) from error
 
 
 def _encoded(key: str) -> bytes:

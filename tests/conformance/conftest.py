@@ -1,4 +1,5 @@
-"""The default fixture of the numbered cases: a namespace, a store `test-store` on a scripted provider, an ExternalSecret `test-es` for `test-secret`.
+"""The default fixture of the numbered cases: a namespace, a store `test-store` on a scripted provider, an
+ExternalSecret `test-es` for `test-secret`.
 
 Neighbours: tests/harness runs the operator and the provider; the API server is real.
 """
@@ -37,7 +38,9 @@ class Case:
     @contextmanager
     def running(self, **flags: str) -> Iterator[InProcess]:
         """An operator for this namespace: `running(enable_flood_gate="true")`."""
-        named = {"namespace": self.namespace, "enable-flood-gate": "false"} | {name.replace("_", "-"): value for name, value in flags.items()}
+        named = {"namespace": self.namespace, "enable-flood-gate": "false"} | {
+            name.replace("_", "-"): value for name, value in flags.items()
+        }
         with InProcess(self.cluster, flags=named, providers={"fake": self.provider}) as operator:
             self.operator = operator
             yield operator
@@ -45,16 +48,27 @@ class Case:
     def store(self, name: str = "test-store", kind: str = "SecretStore", **spec: Any) -> Json:
         """A store on the scripted provider; it is validated by the operator, if one runs."""
         plural = "clustersecretstores" if kind == "ClusterSecretStore" else "secretstores"
-        body = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": name}, "spec": {"provider": {"fake": {"data": []}}} | spec}
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": kind,
+            "metadata": {"name": name},
+            "spec": {"provider": {"fake": {"data": []}}} | spec,
+        }
         if kind == "ClusterSecretStore":
             self._cluster_wide.append((plural, name))
             return self.api.create(plural, "", body)
         return self.api.create(plural, self.namespace, body)
 
     def external_secret(
-        self, name: str = "test-es", *, labels: Mapping[str, str] | None = None, annotations: Mapping[str, str] | None = None, **spec: Any
+        self,
+        name: str = "test-es",
+        *,
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
+        **spec: Any,
     ) -> Json:
-        """The default ExternalSecret; members of `spec` replace the default's. `target` is merged into `{name: test-secret}`; None leaves a member out."""
+        """The default ExternalSecret; members of `spec` replace the default's. `target` is merged into `{name:
+        test-secret}`; None leaves a member out."""
         target = {"name": "test-secret"} | (spec.pop("target", None) or {})
         default = {
             "secretStoreRef": {"name": "test-store", "kind": "SecretStore"},
@@ -63,9 +77,20 @@ class Case:
         }
         meta = {"name": name, "labels": dict(labels or {}), "annotations": dict(annotations or {})}
         wanted = {k: v for k, v in (default | spec).items() if v is not None}
-        return self.api.create("externalsecrets", self.namespace, {"apiVersion": API_VERSION, "kind": "ExternalSecret", "metadata": meta, "spec": wanted})
+        return self.api.create(
+            "externalsecrets",
+            self.namespace,
+            {"apiVersion": API_VERSION, "kind": "ExternalSecret", "metadata": meta, "spec": wanted},
+        )
 
-    def foreign_secret(self, name: str = "test-secret", data: Mapping[str, str] | None = None, *, manager: str = "somebody", **meta: Any) -> Json:
+    def foreign_secret(
+        self,
+        name: str = "test-secret",
+        data: Mapping[str, str] | None = None,
+        *,
+        manager: str = "somebody",
+        **meta: Any,
+    ) -> Json:
         """A Secret that somebody else made; `data` in plain text."""
         encoded = {k: base64.b64encode(v.encode()).decode() for k, v in (data or {}).items()}
         body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, **meta}, "data": encoded}
@@ -111,14 +136,18 @@ class Case:
 
         def seen() -> Json:
             ready = self.ready(name)
-            assert ready.get("status") == "False" and message in ("", ready.get("message")), f"Ready is {ready or 'absent'}"
+            assert ready.get("status") == "False" and message in ("", ready.get("message")), (
+                f"Ready is {ready or 'absent'}"
+            )
             return ready
 
         return eventually(seen, within, what=f"{name} fails with {message!r}")
 
     def events(self, name: str = "test-es", reason: str = "") -> list[str]:
         """Messages of the Events about an object."""
-        return [e.get("message", "") for e in self.cluster.events(self.namespace, name) if reason in ("", e.get("reason"))]
+        return [
+            e.get("message", "") for e in self.cluster.events(self.namespace, name) if reason in ("", e.get("reason"))
+        ]
 
     def told(self, text: str, name: str = "test-es", within: float = 15) -> None:
         """Waits for an Event that contains `text`."""
@@ -145,7 +174,13 @@ class Case:
         """How many passes the operator made over an ExternalSecret."""
         assert self.operator is not None
         prefix = f'externalsecret_sync_calls_total{{name="{name}",namespace="{self.namespace}"'
-        return int(sum(float(line.rsplit(" ", 1)[1]) for line in self.operator.metrics().splitlines() if line.startswith(prefix)))
+        return int(
+            sum(
+                float(line.rsplit(" ", 1)[1])
+                for line in self.operator.metrics().splitlines()
+                if line.startswith(prefix)
+            )
+        )
 
     def manager_fields(self, manager: str, name: str = "test-secret") -> Json:
         """fieldsV1 of one manager of a Secret, {} when it owns nothing."""

@@ -1,6 +1,7 @@
 """The numbered cases: which there are, and which are still open.
 
-Neighbours: test_gate.py holds the tests to it, README.md shows it. A case that gets built leaves OPEN here and the table there.
+Neighbours: test_gate.py holds the tests to it, README.md shows it. A case that gets built leaves OPEN here and the
+table there.
 """
 
 from __future__ import annotations

@@ -53,7 +53,10 @@ def test_c_022_property_selection_in_json(case: Case):
     case.provider = FakeProvider()
     with case.running():
         case.store(provider={"fake": {"data": [{"key": "people", "value": document}]}})
-        data = [{"secretKey": p.replace(".", "-"), "remoteRef": {"key": "people", "property": p}} for p in ("name.first", "friends.1.first")]
+        data = [
+            {"secretKey": p.replace(".", "-"), "remoteRef": {"key": "people", "property": p}}
+            for p in ("name.first", "friends.1.first")
+        ]
         case.external_secret(data=data)
         case.synced()
     assert case.secret() == {"name-first": "Tom", "friends-1-first": "Roger"}
@@ -211,7 +214,9 @@ def test_c_037_client_construction_failure(live: Case):
     live.external_secret(secretStoreRef={"name": "broken"})
     assert live.failed()["reason"] == "SecretSyncedError"
     live.eventually(lambda: live.passes() >= 2, what="tried again")
-    errors = [line for line in live.operator.metrics().splitlines() if line.startswith("externalsecret_sync_calls_error{")]
+    errors = [
+        line for line in live.operator.metrics().splitlines() if line.startswith("externalsecret_sync_calls_error{")
+    ]
     assert sum(float(line.rsplit(" ", 1)[1]) for line in errors) >= 2
 
 
@@ -235,10 +240,16 @@ def test_c_039_object_removed_from_the_api(live: Case):
     live.delete("externalsecrets", "test-es")
 
     def series() -> bool:
-        lines = [line for line in live.operator.metrics().splitlines() if line.startswith("externalsecret_status_condition{") and 'name="test-es"' in line]
+        lines = [
+            line
+            for line in live.operator.metrics().splitlines()
+            if line.startswith("externalsecret_status_condition{") and 'name="test-es"' in line
+        ]
         assert lines, "no series at all"
         assert not any('condition="Ready"' in line for line in lines), lines
-        assert any('condition="Deleted"' in line and 'status="False"' in line and line.endswith(" 1") for line in lines), lines
+        assert any(
+            'condition="Deleted"' in line and 'status="False"' in line and line.endswith(" 1") for line in lines
+        ), lines
         return True
 
     live.eventually(series)

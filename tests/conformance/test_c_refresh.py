@@ -1,4 +1,5 @@
-"""C. Refresh policy and interval. What only compares times is decided by the desk; what writes is seen on the API server."""
+"""C. Refresh policy and interval. What only compares times is decided by the desk; what writes is seen on the API
+server."""
 
 from __future__ import annotations
 
@@ -21,14 +22,30 @@ QUIET = Wake()
 
 
 def es(
-    policy: str = "", interval: str = "1m", *, generation: int = 1, labels: dict[str, str] | None = None, annotations: dict[str, str] | None = None
+    policy: str = "",
+    interval: str = "1m",
+    *,
+    generation: int = 1,
+    labels: dict[str, str] | None = None,
+    annotations: dict[str, str] | None = None,
 ) -> ExternalSecret:
-    meta = ObjectMeta(name="test-es", namespace="ns", uid="u", generation=generation, labels=labels or {}, annotations=annotations or {})
+    meta = ObjectMeta(
+        name="test-es",
+        namespace="ns",
+        uid="u",
+        generation=generation,
+        labels=labels or {},
+        annotations=annotations or {},
+    )
     return ExternalSecret(metadata=meta, spec=ExternalSecretSpec(refresh_policy=policy, refresh_interval=interval))
 
 
-def synced(of: ExternalSecret, ago: timedelta | None = timedelta(0), *, version: str | None = None, due: datetime | None = None) -> Synced:
-    return Synced(synced_resource_version(of.metadata) if version is None else version, None if ago is None else NOW - ago, due)
+def synced(
+    of: ExternalSecret, ago: timedelta | None = timedelta(0), *, version: str | None = None, due: datetime | None = None
+) -> Synced:
+    return Synced(
+        synced_resource_version(of.metadata) if version is None else version, None if ago is None else NOW - ago, due
+    )
 
 
 # C-040
@@ -41,7 +58,10 @@ def test_c_040_periodic_refresh(live: Case):
 
 # C-041
 @pytest.mark.parametrize("policy", ["", "Periodic"])
-@pytest.mark.parametrize(("due", "wanted"), [pytest.param(NOW + timedelta(seconds=1), False, id="before its slot"), pytest.param(NOW, True, id="at its slot")])
+@pytest.mark.parametrize(
+    ("due", "wanted"),
+    [pytest.param(NOW + timedelta(seconds=1), False, id="before its slot"), pytest.param(NOW, True, id="at its slot")],
+)
 def test_c_041_the_default_policy_is_periodic(policy: str, due: datetime, wanted: bool):
     """Ours: the slot decides, which never is later than refreshTime + interval."""
     one = es(policy)
@@ -55,7 +75,12 @@ def test_c_042_c_043_c_044_interval_0_syncs_once_ignores_edits_and_still_repairs
     live.synced()
     live.provider.value = b"other"
     version = live.es()["status"]["syncedResourceVersion"]
-    live.edit_es({"metadata": {"labels": {"edited": "yes"}, "annotations": {"edited": "yes"}}, "spec": {"refreshPolicy": "Periodic"}})
+    live.edit_es(
+        {
+            "metadata": {"labels": {"edited": "yes"}, "annotations": {"edited": "yes"}},
+            "spec": {"refreshPolicy": "Periodic"},
+        }
+    )
     live.holds(lambda: live.secret() == {"targetProperty": "some-value"}, 4)
     assert live.es()["status"]["syncedResourceVersion"] == version
     live.edit("secrets", "test-secret", {"data": {"targetProperty": "aHVtYW4="}})
@@ -132,7 +157,10 @@ def test_c_052_the_meta_hash_covers_labels_and_annotations_and_only_those():
 
 
 @pytest.mark.parametrize("policy", [pytest.param("CreatedOnce", id="C-053"), pytest.param("OnChange", id="C-059")])
-@pytest.mark.parametrize("state", [pytest.param(synced(es(), version=""), id="no version"), pytest.param(synced(es(), None), id="no refreshTime")])
+@pytest.mark.parametrize(
+    "state",
+    [pytest.param(synced(es(), version=""), id="no version"), pytest.param(synced(es(), None), id="no refreshTime")],
+)
 def test_c_053_c_059_the_first_sync_happens_whatever_the_policy(policy: str, state: Synced):
     assert should_refresh(es(policy), state, QUIET, NOW)
 
@@ -184,7 +212,9 @@ def test_c_060_on_change_is_stable():
 
 
 # C-061
-@pytest.mark.parametrize("changed", [es("OnChange", annotations={"a": "b"}), es("OnChange", generation=2)], ids=["annotation", "generation"])
+@pytest.mark.parametrize(
+    "changed", [es("OnChange", annotations={"a": "b"}), es("OnChange", generation=2)], ids=["annotation", "generation"]
+)
 def test_c_061_on_change_follows_a_change_of_the_object(changed: ExternalSecret):
     assert should_refresh(changed, synced(es("OnChange")), QUIET, NOW)
 
@@ -220,8 +250,16 @@ def test_c_063_the_provider_is_not_called_when_skipping(live: Case):
 def test_c_236_c_237_only_what_a_pass_could_react_to_enqueues():
     one = es()
     later = datetime.now(UTC)
-    refreshed = msgspec.structs.replace(one, status=ExternalSecretStatus(refresh_time=later, synced_resource_version="1-x"))
+    refreshed = msgspec.structs.replace(
+        one, status=ExternalSecretStatus(refresh_time=later, synced_resource_version="1-x")
+    )
     assert lane_of(one, refreshed) is None
-    for change in ({"generation": 2}, {"labels": {"a": "b"}}, {"annotations": {"a": "b"}}, {"finalizers": ("f",)}, {"deletion_timestamp": later}):
+    for change in (
+        {"generation": 2},
+        {"labels": {"a": "b"}},
+        {"annotations": {"a": "b"}},
+        {"finalizers": ("f",)},
+        {"deletion_timestamp": later},
+    ):
         edited = msgspec.structs.replace(one, metadata=msgspec.structs.replace(one.metadata, **change))
         assert lane_of(one, edited) is Lane.NEW, change

@@ -23,7 +23,9 @@ def at(text: str) -> datetime:
 
 
 def es(kind: str, *windows: tuple[str, str], interval: str = "1m") -> ExternalSecret:
-    spec = ExternalSecretSpec(refresh_interval=interval, sync_windows=SyncWindows(kind, tuple(SyncWindow(s, d) for s, d in windows)))
+    spec = ExternalSecretSpec(
+        refresh_interval=interval, sync_windows=SyncWindows(kind, tuple(SyncWindow(s, d) for s, d in windows))
+    )
     return ExternalSecret(metadata=ObjectMeta(name="test-es", namespace="ns", uid="u"), spec=spec)
 
 
@@ -51,7 +53,10 @@ def test_c_065_no_windows_allow():
     assert window_open(es("allow"), at("01T12:00:00"))
 
 
-@pytest.mark.parametrize(("kind", "inside", "outside"), [pytest.param("allow", True, False, id="C-066"), pytest.param("deny", False, True, id="C-067")])
+@pytest.mark.parametrize(
+    ("kind", "inside", "outside"),
+    [pytest.param("allow", True, False, id="C-066"), pytest.param("deny", False, True, id="C-067")],
+)
 def test_c_066_c_067_allow_and_deny(kind: str, inside: bool, outside: bool):
     one = es(kind, (NIGHTLY, "2h"))
     assert window_open(one, at("01T23:00:00")) is inside
@@ -64,7 +69,9 @@ def test_c_066_c_067_allow_and_deny(kind: str, inside: bool, outside: bool):
     [
         pytest.param(es("allow", ("a b c d e", "1h")), False, id="allow with only an invalid schedule"),
         pytest.param(es("deny", ("a b c d e", "1h")), True, id="deny with only an invalid schedule"),
-        pytest.param(es("allow", ("a b c d e", "1h"), (NIGHTLY, "2h")), True, id="allow with an invalid and an active one"),
+        pytest.param(
+            es("allow", ("a b c d e", "1h"), (NIGHTLY, "2h")), True, id="allow with an invalid and an active one"
+        ),
     ],
 )
 def test_c_068_invalid_schedules_are_inactive(one: ExternalSecret, allowed: bool):

@@ -64,7 +64,9 @@ def test_c_079_orphan_ignores_drift_until_refresh(live: Case):
 
 # C-080
 def test_c_080_orphan_with_periodic_recreates_at_the_interval(live: Case):
-    live.external_secret(refreshInterval="1s", refreshPolicy="Periodic", target={"creationPolicy": "Orphan", "immutable": True})
+    live.external_secret(
+        refreshInterval="1s", refreshPolicy="Periodic", target={"creationPolicy": "Orphan", "immutable": True}
+    )
     live.synced()
     live.delete("secrets", "test-secret")
     live.eventually(lambda: live.secret() == VALUE, within=5)
@@ -81,7 +83,11 @@ def test_c_081_c_082_merge_into_an_existing_secret(live: Case):
     live.eventually(lambda: live.secret() == {"foreign": "kept", **VALUE})
     meta = live.raw_secret()["metadata"]
     assert meta["labels"] == {"theirs": "yes", "ours": "yes", MANAGED: "true"}
-    assert meta["annotations"] == {"theirs": "yes", "ours": "yes", DATA_HASH: data_hash({"foreign": b"kept", "targetProperty": b"some-value"})}
+    assert meta["annotations"] == {
+        "theirs": "yes",
+        "ours": "yes",
+        DATA_HASH: data_hash({"foreign": b"kept", "targetProperty": b"some-value"}),
+    }
     assert "ownerReferences" not in meta
     owned = live.manager_fields(MANAGER)
     assert set(owned["f:data"]) <= {".", "f:targetProperty"}
@@ -94,9 +100,14 @@ def test_c_081_c_082_merge_into_an_existing_secret(live: Case):
 def test_c_083_merge_without_a_target(live: Case):
     live.external_secret(target={"creationPolicy": "Merge"}, refreshInterval="1h")
     ready = live.synced()
-    assert (ready["reason"], ready["message"]) == ("SecretMissing", "secret will not be created due to CreationPolicy=Merge")
+    assert (ready["reason"], ready["message"]) == (
+        "SecretMissing",
+        "secret will not be created due to CreationPolicy=Merge",
+    )
     assert live.secret() is None
-    lines = [line for line in live.operator.metrics().splitlines() if line.startswith("externalsecret_sync_calls_error{")]
+    lines = [
+        line for line in live.operator.metrics().splitlines() if line.startswith("externalsecret_sync_calls_error{")
+    ]
     assert sum(float(line.rsplit(" ", 1)[1]) for line in lines) == 0
     passes = live.passes()
     live.holds(lambda: live.passes() == passes, 3)
@@ -140,7 +151,12 @@ def test_c_086_merge_without_a_difference_does_not_write(live: Case):
 def test_c_087_two_objects_merge_into_one_secret_without_oscillation(live: Case):
     live.foreign_secret()
     for name in ("one", "two"):
-        live.external_secret(name, target={"creationPolicy": "Merge"}, refreshInterval="1s", data=[{"secretKey": name, "remoteRef": {"key": name}}])
+        live.external_secret(
+            name,
+            target={"creationPolicy": "Merge"},
+            refreshInterval="1s",
+            data=[{"secretKey": name, "remoteRef": {"key": name}}],
+        )
     live.eventually(lambda: live.secret() == {"one": "some-value", "two": "some-value"})
     live.synced("one")
     live.synced("two")

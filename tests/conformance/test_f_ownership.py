@@ -19,18 +19,30 @@ REFUSED = "target is owned by another ExternalSecret"
 
 
 def owner(kind: str, name: str, uid: str, api_version: str = "v1") -> Json:
-    return {"apiVersion": api_version, "kind": kind, "name": name, "uid": uid, "controller": True, "blockOwnerDeletion": True}
+    return {
+        "apiVersion": api_version,
+        "kind": kind,
+        "name": name,
+        "uid": uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
 
 
 def config_map_as_owner(case: Case) -> Json:
     """A controller of another kind that really exists, so that the garbage collector leaves what it owns alone."""
-    made = case.api.create("configmaps", case.namespace, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "other-owner"}})
+    made = case.api.create(
+        "configmaps", case.namespace, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "other-owner"}}
+    )
     return owner("ConfigMap", "other-owner", made["metadata"]["uid"])
 
 
 def settled(case: Case, name: str = "test-es") -> bool:
     es = case.es(name)
-    return es.get("status", {}).get("observedGeneration") == es["metadata"]["generation"] and case.ready(name).get("status") == "True"
+    return (
+        es.get("status", {}).get("observedGeneration") == es["metadata"]["generation"]
+        and case.ready(name).get("status") == "True"
+    )
 
 
 def at_rest(case: Case, name: str, seconds: float = 3) -> None:
@@ -57,7 +69,9 @@ def test_c_098_owned_by_another_controller_policy_owner(live: Case):
     before = live.foreign_secret(data={"x": "foreign"}, ownerReferences=[reference])
     live.external_secret()
     live.failed("failed to take ownership of target secret")
-    live.told(f"could not set controller reference on secret: Object {live.namespace}/test-secret is already owned by another ConfigMap controller other-owner")
+    live.told(
+        f"could not set controller reference on secret: Object {live.namespace}/test-secret is already owned by another ConfigMap controller other-owner"
+    )
     after = live.raw_secret()
     assert after["data"] == before["data"] and after["metadata"]["ownerReferences"] == [reference]
     at_rest(live, "test-es")
@@ -107,7 +121,9 @@ def test_c_102_the_binding_comes_with_the_policy_owner(live: Case):
     live.edit_es({"spec": {"target": {"creationPolicy": "Owner"}}})
     live.eventually(lambda: live.raw_secret()["metadata"].get("ownerReferences"))
     meta = live.raw_secret()["metadata"]
-    assert meta["ownerReferences"] == [owner("ExternalSecret", "test-es", es["metadata"]["uid"], "external-secrets.io/v1")]
+    assert meta["ownerReferences"] == [
+        owner("ExternalSecret", "test-es", es["metadata"]["uid"], "external-secrets.io/v1")
+    ]
     assert meta["labels"][CREATED_BY] == owner_hash(live.namespace, "test-es")
 
 
@@ -122,7 +138,9 @@ def test_c_103_a_recreated_object_adopts_its_secret_again(case: Case, version: s
             case.synced()
             after = case.raw_secret()["metadata"]
             assert after["uid"] == before["metadata"]["uid"]
-            assert after["ownerReferences"] == [owner("ExternalSecret", "test-es", es["metadata"]["uid"], "external-secrets.io/v1")]
+            assert after["ownerReferences"] == [
+                owner("ExternalSecret", "test-es", es["metadata"]["uid"], "external-secrets.io/v1")
+            ]
             assert not [e for e in case.events() if "owner" in e]
 
 
@@ -150,7 +168,8 @@ def test_c_105_other_policies_leave_the_old_target(live: Case, policy: str):
 
 # C-106
 def test_c_106_a_copied_label_costs_no_secret(live: Case):
-    """Ours: only a Secret that also is bound to the object is an orphan; the reference deletes whatever carries the label."""
+    """Ours: only a Secret that also is bound to the object is an orphan; the reference deletes whatever carries the
+    label."""
     live.external_secret(refreshInterval="1s")
     live.synced()
     labels = dict(live.raw_secret()["metadata"]["labels"])
@@ -200,12 +219,15 @@ def test_c_107_a_secret_that_changes_between_read_and_write(live: Case):
     assert refused_writes(live, since) == ["patch"]
     assert conditions == [before]
     live.eventually(lambda: settled(live))
-    assert live.ready()["lastTransitionTime"] == before["lastTransitionTime"] and live.events(reason="UpdateFailed") == []
+    assert (
+        live.ready()["lastTransitionTime"] == before["lastTransitionTime"] and live.events(reason="UpdateFailed") == []
+    )
 
 
 # C-107
 def test_c_107_a_secret_that_appears_between_read_and_write(live: Case):
-    """Ours: somebody else's creation is a conflict like any other; the reference tells `could not update secret` before it tries again."""
+    """Ours: somebody else's creation is a conflict like any other; the reference tells `could not update secret` before
+    it tries again."""
 
     def interfere(operator: Operator) -> None:
         """The first write of the target comes just after somebody else's."""

@@ -23,7 +23,9 @@ FETCH_FAILED = "could not get secret data from provider"
 
 def gone(case: Case, name: str = "test-es", within: float = 15) -> None:
     case.delete("externalsecrets", name)
-    case.eventually(lambda: case.api.get("externalsecrets", case.namespace, name) is None, within, what=f"{name} is gone")
+    case.eventually(
+        lambda: case.api.get("externalsecrets", case.namespace, name) is None, within, what=f"{name} is gone"
+    )
 
 
 def refreshes(case: Case, times: int = 3) -> None:
@@ -215,7 +217,11 @@ def test_c_118_the_secret_goes_before_the_finalizer(live: Case):
     since = live.cluster.audit.mark()
     gone(live)
     assert live.secret() is None
-    writes = [(r.verb, r.path) for r in our_requests(live, since) if r.verb in ("delete", "patch", "update") and r.path in ("secrets", "externalsecrets")]
+    writes = [
+        (r.verb, r.path)
+        for r in our_requests(live, since)
+        if r.verb in ("delete", "patch", "update") and r.path in ("secrets", "externalsecrets")
+    ]
     assert writes == [("delete", "secrets"), ("patch", "externalsecrets")]
     assert live.events(reason="Deleted") == []
 
@@ -246,8 +252,16 @@ def test_c_119_orphan_keeps_the_secret(live: Case):
 def test_c_119_a_secret_that_another_uid_controls_stays(live: Case):
     live.external_secret(target={"deletionPolicy": "Delete"})
     live.synced()
-    other = live.api.create("configmaps", live.namespace, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "other"}})
-    reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "other", "uid": other["metadata"]["uid"], "controller": True}
+    other = live.api.create(
+        "configmaps", live.namespace, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "other"}}
+    )
+    reference = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "name": "other",
+        "uid": other["metadata"]["uid"],
+        "controller": True,
+    }
     live.edit("secrets", "test-secret", {"metadata": {"ownerReferences": [reference]}})
     gone(live)
     live.holds(lambda: live.secret() == VALUE, 2)
@@ -277,5 +291,9 @@ def test_c_121_a_failing_clean_up_keeps_the_finalizer(live: Case):
         meta = live.es()["metadata"]
         assert meta["finalizers"] == [FINALIZER] and meta["deletionTimestamp"]
         assert live.secret() == VALUE
-    live.eventually(lambda: live.api.get("externalsecrets", live.namespace, "test-es") is None, within=60, what="deleted once that is allowed")
+    live.eventually(
+        lambda: live.api.get("externalsecrets", live.namespace, "test-es") is None,
+        within=60,
+        what="deleted once that is allowed",
+    )
     assert live.secret() is None

@@ -1,6 +1,7 @@
 """Every numbered case has a test named with its number, and none of these tests is skipped.
 
-Neighbours: sections.py lists the cases. Only the sources are read, so that it costs nothing and sees tests that a selection leaves out.
+Neighbours: sections.py lists the cases. Only the sources are read, so that it costs nothing and sees tests that a
+selection leaves out.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ def numbers(text: str) -> set[int]:
 def avoided_in(source: str) -> list[str]:
     """Every place where a test could be left out: `pytest.skip(…)`, `pytest.mark.xfail`, …"""
     return [
-        f"line {node.lineno}: {node.attr}" for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute) and node.attr in AVOIDED and rooted(node)
+        f"line {node.lineno}: {node.attr}"
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Attribute) and node.attr in AVOIDED and rooted(node)
     ]
 
 
@@ -83,7 +86,9 @@ def test_what_is_open_really_is(part: Open, tested: set[int]):
     assert set(part.cases) - tested, f"all of {name(part.first)} to {name(part.last)} are tested: take them out of OPEN"
 
 
-@pytest.mark.parametrize("path", [pytest.param(path, id=str(path.relative_to(TESTS))) for path, source in sources() if cases_in(source)])
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, id=str(path.relative_to(TESTS))) for path, source in sources() if cases_in(source)]
+)
 def test_no_file_with_cases_leaves_a_test_out(path: Path):
     assert avoided_in(path.read_text()) == []
 
@@ -100,12 +105,15 @@ def test_the_home_of_a_section_holds_its_cases(path: str):
 def test_the_readme_shows_the_sections_and_what_is_open():
     text = (TESTS / "conformance" / "README.md").read_text()
     for section in SECTIONS:
-        assert f"| {section.letter} | {section.title} | {name(section.first)} – {name(section.last)} |" in text, section.title
+        assert f"| {section.letter} | {section.title} | {name(section.first)} – {name(section.last)} |" in text, (
+            section.title
+        )
     for part in OPEN:
         assert f"- {name(part.first)} – {name(part.last)}: {part.waits_for}" in text, part.waits_for
 
 
-# --- the gate itself -------------------------------------------------------------------------------------------------------------------
+# --- the gate itself
+# -------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -114,8 +122,16 @@ def test_the_readme_shows_the_sections_and_what_is_open():
         pytest.param("def test_c_007_a(): ...", {7}, id="a function"),
         pytest.param("async def test_c_007_c_008_a(): ...", {7, 8}, id="two in one name"),
         pytest.param("class TestX:\n    def test_c_007(self): ...", {7}, id="a method"),
-        pytest.param("x = [pytest.param(1, id='C' '-007 first'), pytest.param(2, id=f'C' f'-008 {y}')]", {7, 8}, id="ids of parameters"),
-        pytest.param("@pytest.mark.parametrize('a', [1, 2], ids=['C' '-007 x', 'plain'])\ndef test_a(a): ...", {7}, id="a list of ids"),
+        pytest.param(
+            "x = [pytest.param(1, id='C' '-007 first'), pytest.param(2, id=f'C' f'-008 {y}')]",
+            {7, 8},
+            id="ids of parameters",
+        ),
+        pytest.param(
+            "@pytest.mark.parametrize('a', [1, 2], ids=['C' '-007 x', 'plain'])\ndef test_a(a): ...",
+            {7},
+            id="a list of ids",
+        ),
         pytest.param("def helper_c_007(): ...", set(), id="no test"),
         pytest.param("def test_a():\n    '''C-007'''", set(), id="a docstring is no name"),
         pytest.param("# C-007\nx = 'C-008'", set(), id="a comment or a text is no name"),

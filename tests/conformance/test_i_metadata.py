@@ -28,7 +28,10 @@ def annotations(case: Case, name: str = "test-secret") -> dict[str, str]:
 
 def settled(case: Case, name: str = "test-es") -> bool:
     es = case.es(name)
-    return es.get("status", {}).get("observedGeneration") == es["metadata"]["generation"] and case.ready(name).get("status") == "True"
+    return (
+        es.get("status", {}).get("observedGeneration") == es["metadata"]["generation"]
+        and case.ready(name).get("status") == "True"
+    )
 
 
 def template(case: Case, **block: object) -> None:
@@ -74,7 +77,9 @@ def test_c_129_stale_metadata_is_removed(live: Case):
 # C-130
 def test_c_130_metadata_of_a_template_replaces_copying(released: Case):
     meta = {"labels": {"t": "label"}, "annotations": {"t": "annotation"}, "finalizers": ["example.com/hold"]}
-    released.external_secret(labels={"es": "label"}, annotations={"es": "annotation"}, target={"template": {"metadata": meta}})
+    released.external_secret(
+        labels={"es": "label"}, annotations={"es": "annotation"}, target={"template": {"metadata": meta}}
+    )
     released.synced()
     assert labels(released) == {"t": "label"} and annotations(released) == {"t": "annotation"}
     assert released.raw_secret()["metadata"]["finalizers"] == ["example.com/hold"]
@@ -109,7 +114,9 @@ def test_c_132_metadata_of_a_template_is_rendered(live: Case):
 
 # C-133
 def test_c_133_finalizers_of_a_template_are_not_removed(released: Case):
-    released.external_secret(target={"template": {"metadata": {"finalizers": ["example.com/hold", "example.com/hold"]}}})
+    released.external_secret(
+        target={"template": {"metadata": {"finalizers": ["example.com/hold", "example.com/hold"]}}}
+    )
     released.synced()
     assert released.raw_secret()["metadata"]["finalizers"] == ["example.com/hold"]
     template(released, metadata={"labels": {"late": "yes"}})
@@ -119,7 +126,11 @@ def test_c_133_finalizers_of_a_template_are_not_removed(released: Case):
 
 @pytest.mark.parametrize(
     ("length", "hashed"),
-    [pytest.param(27, False, id="C-134 27 bytes"), pytest.param(28, True, id="C-134 28 bytes"), pytest.param(63, True, id="C-134 63 bytes")],
+    [
+        pytest.param(27, False, id="C-134 27 bytes"),
+        pytest.param(28, True, id="C-134 28 bytes"),
+        pytest.param(63, True, id="C-134 63 bytes"),
+    ],
 )
 def test_c_134_field_manager_of_a_long_name(live: Case, length: int, hashed: bool):
     """Ours: stale labels and annotations go for every length; the reference leaves them for names of 28 to 63 bytes."""

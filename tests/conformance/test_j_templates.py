@@ -12,10 +12,16 @@ ONE = [{"secretKey": "targetProperty", "remoteRef": {"key": "barz", "property": 
 
 
 def config_map(case: Case, name: str, **data: str) -> None:
-    case.api.create("configmaps", case.namespace, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data})
+    case.api.create(
+        "configmaps",
+        case.namespace,
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data},
+    )
 
 
-def templated(case: Case, template: dict[str, Any], name: str = "test-es", target: str = "test-secret", **spec: Any) -> None:
+def templated(
+    case: Case, template: dict[str, Any], name: str = "test-es", target: str = "test-secret", **spec: Any
+) -> None:
     case.external_secret(name, target={"name": target, "template": template}, **spec)
 
 
@@ -28,7 +34,11 @@ def untouched(case: Case, name: str) -> bool:
     """Data, type and annotations of `foreign`; the managed label is put on before anything is decided."""
     found = case.raw_secret(name)
     assert found is not None
-    return (case.secret(name), found["type"], found["metadata"]["annotations"]) == ({"kept": "as it was"}, "Opaque", {"theirs": "yes"})
+    return (case.secret(name), found["type"], found["metadata"]["annotations"]) == (
+        {"kept": "as it was"},
+        "Opaque",
+        {"theirs": "yes"},
+    )
 
 
 # C-136
@@ -59,7 +69,9 @@ def test_c_138_a_template_with_only_type_and_metadata_keeps_the_data(live: Case)
 # C-139
 def test_c_139_precedence(live: Case):
     live.provider.map = {"targetProperty": b"from-dataFrom", "bar": b"bar-value"}
-    config_map(live, "cm", **{"from-cm": "{{ .targetProperty }}-cm", "both": "from the ConfigMap", "all": "from the ConfigMap"})
+    config_map(
+        live, "cm", **{"from-cm": "{{ .targetProperty }}-cm", "both": "from the ConfigMap", "all": "from the ConfigMap"}
+    )
     live.foreign_secret("tpl", {"from-secret": "{{ .bar }}-secret", "both": "from the Secret"})
     template = {
         "data": {"all": "{{ .targetProperty }} {{ .bar }}"},
@@ -70,7 +82,12 @@ def test_c_139_precedence(live: Case):
     }
     templated(live, template, dataFrom=[{"extract": {"key": "datamap"}}])
     live.synced()
-    assert live.secret() == {"from-cm": "some-value-cm", "from-secret": "bar-value-secret", "both": "from the Secret", "all": "some-value bar-value"}
+    assert live.secret() == {
+        "from-cm": "some-value-cm",
+        "from-secret": "bar-value-secret",
+        "both": "from the Secret",
+        "all": "some-value bar-value",
+    }
 
 
 # C-140
@@ -80,7 +97,11 @@ def test_c_140_template_from_with_keys_and_values(live: Case):
     live.foreign_secret("tpl", {"tpl": "{{ .targetKey }}-secret: {{ .targetValue }}"})
     items = [{"key": "tpl", "templateAs": "KeysAndValues"}]
     data = [{"secretKey": s, "remoteRef": {"key": k}} for s, k in (("targetKey", "k"), ("targetValue", "v"))]
-    templated(live, {"templateFrom": [{"configMap": {"name": "cm", "items": items}}, {"secret": {"name": "tpl", "items": items}}]}, data=data)
+    templated(
+        live,
+        {"templateFrom": [{"configMap": {"name": "cm", "items": items}}, {"secret": {"name": "tpl", "items": items}}]},
+        data=data,
+    )
     live.synced()
     assert live.secret() == {"the-key-cm": "the-value", "the-key-secret": "the-value"}
 
@@ -91,7 +112,10 @@ def test_c_141_literals_into_data_labels_and_annotations(live: Case):
     template = {
         "templateFrom": [
             {"target": "Data", "literal": "fixed: {{ len .targetProperty }}"},
-            {"target": "Data", "literal": "{{ range (.targetProperty | fromJson) }}{{ .name }}: {{ .value | quote }}\n{{ end }}"},
+            {
+                "target": "Data",
+                "literal": "{{ range (.targetProperty | fromJson) }}{{ .name }}: {{ .value | quote }}\n{{ end }}",
+            },
             {"target": "Labels", "literal": "length: l{{ len .targetProperty }}"},
             {"target": "Annotations", "literal": "note: {{ (index (.targetProperty | fromJson) 1).name }}"},
         ]
@@ -109,7 +133,11 @@ def test_c_142_targets_in_any_letter_case(live: Case):
     templated(live, {"templateFrom": [{"target": t, "literal": text} for t, text in targets.items()]})
     live.synced()
     meta = live.raw_secret()["metadata"]
-    assert (live.secret(), meta["annotations"]["b"], meta["labels"]["c"]) == ({"a": "in data"}, "in annotations", "in-labels")
+    assert (live.secret(), meta["annotations"]["b"], meta["labels"]["c"]) == (
+        {"a": "in data"},
+        "in annotations",
+        "in-labels",
+    )
 
 
 # C-143
@@ -121,7 +149,9 @@ def test_c_143_a_missing_key_of_a_source(live: Case, kind: str):
         live.foreign_secret("source", {"there": "x"})
     templated(live, {"templateFrom": [{kind: {"name": "source", "items": [{"key": "absent"}]}}]})
     live.failed("could not update secret")
-    live.told(f"could not apply template: error fetching templateFrom data: error in {kind.lower()} source: missing key absent")
+    live.told(
+        f"could not apply template: error fetching templateFrom data: error in {kind.lower()} source: missing key absent"
+    )
     assert live.secret() is None
 
 
@@ -129,11 +159,18 @@ def test_c_143_a_missing_key_of_a_source(live: Case, kind: str):
 def test_c_144_an_unknown_variable_changes_nothing(live: Case):
     live.external_secret()
     live.synced()
-    live.edit_es({"spec": {"target": {"template": {"data": {"new": "{{ .targetProperty }}", "password": "{{ .nope }}"}}}}})
+    live.edit_es(
+        {"spec": {"target": {"template": {"data": {"new": "{{ .targetProperty }}", "password": "{{ .nope }}"}}}}}
+    )
     live.failed("could not update secret")
     engine = 'template: password:1:3: executing "password" at <.nope>: map has no entry for key "nope"'
     twice = "unable to execute template at key password: " * 2
-    live.told("unable to mutate secret test-secret: could not apply template: " + "could not execute template: " * 2 + twice + engine)
+    live.told(
+        "unable to mutate secret test-secret: could not apply template: "
+        + "could not execute template: " * 2
+        + twice
+        + engine
+    )
     assert live.secret() == {"targetProperty": "some-value"}
 
 
@@ -164,9 +201,14 @@ def test_c_146_a_change_of_a_config_map_resyncs_at_once(live: Case):
 
 # C-147
 def test_c_147_a_refresh_picks_up_template_changes(live: Case):
-    templated(live, {"data": {"a": "{{ .targetProperty }}"}, "metadata": {"labels": {"one": "1"}}}, refreshInterval="1s")
+    templated(
+        live, {"data": {"a": "{{ .targetProperty }}"}, "metadata": {"labels": {"one": "1"}}}, refreshInterval="1s"
+    )
     live.synced()
-    more = {"data": {"b": "{{ .targetProperty }}!"}, "metadata": {"labels": {"two": "2"}, "annotations": {"who": "{{ .targetProperty }}"}}}
+    more = {
+        "data": {"b": "{{ .targetProperty }}!"},
+        "metadata": {"labels": {"two": "2"}, "annotations": {"who": "{{ .targetProperty }}"}},
+    }
     live.edit_es({"spec": {"target": {"template": more}}})
     live.eventually(lambda: live.secret() == {"a": "some-value", "b": "some-value!"}, within=5)
     meta = live.raw_secret()["metadata"]
@@ -198,7 +240,10 @@ def test_c_149_path_targets_are_refused_at_reconcile(live: Case):
     for n, target in enumerate(targets):
         live.failed("could not update secret", f"es{n}")
         allowed = 'is not allowed when targeting a Secret, must be one of "Data", "Annotations" or "Labels"'
-        live.told(f'unable to mutate secret s{n}: could not apply template: templateFrom target="{target}" {allowed}', f"es{n}")
+        live.told(
+            f'unable to mutate secret s{n}: could not apply template: templateFrom target="{target}" {allowed}',
+            f"es{n}",
+        )
         assert untouched(live, f"s{n}")
 
 
@@ -210,11 +255,18 @@ PRIVILEGED = [
         id="C-150 the token of a ServiceAccount",
     ),
     pytest.param(
-        {"type": TOKEN, "templateFrom": [{"target": "aNNotations", "literal": "kubernetes.io/service-account.name: admin"}]},
+        {
+            "type": TOKEN,
+            "templateFrom": [{"target": "aNNotations", "literal": "kubernetes.io/service-account.name: admin"}],
+        },
         f'template.type="{TOKEN}" with templateFrom target="Annotations" is not allowed',
         id="C-150 the same through templateFrom",
     ),
-    pytest.param({"type": "bootstrap.kubernetes.io/token"}, 'template.type="bootstrap.kubernetes.io/token" is not allowed', id="C-150 a bootstrap token"),
+    pytest.param(
+        {"type": "bootstrap.kubernetes.io/token"},
+        'template.type="bootstrap.kubernetes.io/token" is not allowed',
+        id="C-150 a bootstrap token",
+    ),
 ]
 
 

@@ -22,8 +22,12 @@ FAILED = "could not get secret data from provider"
 
 
 def extract(case: Case, name: str, values: Mapping[str, Any], *entries: Json, **more: Any) -> None:
-    """An ExternalSecret `name` for a Secret of that name: one `extract` of `values` per entry. What is not text is written as JSON."""
-    case.provider.maps[name] = {k: v if isinstance(v, bytes) else v.encode() if isinstance(v, str) else json.dumps(v).encode() for k, v in values.items()}
+    """An ExternalSecret `name` for a Secret of that name: one `extract` of `values` per entry. What is not text is
+    written as JSON."""
+    case.provider.maps[name] = {
+        k: v if isinstance(v, bytes) else v.encode() if isinstance(v, str) else json.dumps(v).encode()
+        for k, v in values.items()
+    }
     wanted = []
     for entry in entries or ({},):
         options = dict(entry)
@@ -100,7 +104,9 @@ def test_c_153_find_by_name(live: Case, openbao: OpenBao):
     for key in ("app-one", "app-two", "other"):
         openbao.put(mount, key, {"key": key})
     by_name = [{"find": {"name": {"regexp": "^app-"}}}]
-    live.external_secret("real", target={"name": "real"}, secretStoreRef={"name": "vault-store"}, data=None, dataFrom=by_name)
+    live.external_secret(
+        "real", target={"name": "real"}, secretStoreRef={"name": "vault-store"}, data=None, dataFrom=by_name
+    )
     gives(live, "real", {"app-one": '{"key":"app-one"}', "app-two": '{"key":"app-two"}'})
 
 
@@ -115,9 +121,15 @@ def test_c_154_find_by_tags_and_with_a_path(live: Case, openbao: OpenBao):
         openbao.put(mount, key, {"key": key})
         openbao.request("POST", f"{mount}/metadata/{key}", {"custom_metadata": {"team": team, "env": "test"}})
     store = {"secretStoreRef": {"name": "vault-store"}, "data": None}
-    live.external_secret("tags", target={"name": "tags"}, dataFrom=[{"find": {"tags": {"team": "a", "env": "test"}}}], **store)
-    live.external_secret("path", target={"name": "path"}, dataFrom=[{"find": {"path": "teams", "name": {"regexp": ".*"}}}], **store)
-    live.external_secret("both", target={"name": "both"}, dataFrom=[{"find": {"path": "teams", "tags": {"team": "a"}}}], **store)
+    live.external_secret(
+        "tags", target={"name": "tags"}, dataFrom=[{"find": {"tags": {"team": "a", "env": "test"}}}], **store
+    )
+    live.external_secret(
+        "path", target={"name": "path"}, dataFrom=[{"find": {"path": "teams", "name": {"regexp": ".*"}}}], **store
+    )
+    live.external_secret(
+        "both", target={"name": "both"}, dataFrom=[{"find": {"path": "teams", "tags": {"team": "a"}}}], **store
+    )
     gives(live, "tags", {"teams_one": '{"key":"teams/one"}', "three": '{"key":"three"}'})
     gives(live, "path", {"teams_one": '{"key":"teams/one"}', "teams_two": '{"key":"teams/two"}'})
     gives(live, "both", {"teams_one": '{"key":"teams/one"}'})
@@ -157,7 +169,9 @@ def test_c_158_a_rewrite_disables_conversion(live: Case):
 
 # C-159
 def test_c_159_a_rewrite_of_the_whole_key_happens_once(live: Case):
-    extract(live, "one", {"foo": "1", "bar": "2"}, rewritten(regexp("(.*)", "new-$1")), rewritten(regexp("(.*)", "old-$1")))
+    extract(
+        live, "one", {"foo": "1", "bar": "2"}, rewritten(regexp("(.*)", "new-$1")), rewritten(regexp("(.*)", "old-$1"))
+    )
     gives(live, "one", {"new-foo": "1", "new-bar": "2", "old-foo": "1", "old-bar": "2"})
 
 
@@ -166,7 +180,10 @@ REWRITES = [
     pytest.param({"foo": "1"}, [regexp("hello", "world")], {"foo": "1"}, id="C-160 no match"),
     pytest.param({"my/initial/path/foo": "1"}, [regexp("^my/initial/path/", "")], {"foo": "1"}, id="C-160 a prefix"),
     pytest.param(
-        {"foo": "1", "foodaloo": "2"}, [regexp("f(.*)o", "a_new_path_$1")], {"a_new_path_o": "1", "a_new_path_oodalo": "2"}, id="C-161 a numbered group"
+        {"foo": "1", "foodaloo": "2"},
+        [regexp("f(.*)o", "a_new_path_$1")],
+        {"a_new_path_o": "1", "a_new_path_oodalo": "2"},
+        id="C-161 a numbered group",
     ),
     pytest.param(
         {"foo": "1", "floo": "2"},
@@ -174,8 +191,18 @@ REWRITES = [
         {"a_new_path_o_o": "1", "a_new_path_lo_lo": "2"},
         id="C-161 a named group",
     ),
-    pytest.param({"foo": "1", "bar": "2"}, [regexp("(f.*)", "$1_x")], {"bar": "2"}, id="C-162 an unbraced name is greedy and empties the key"),
-    pytest.param({"my/app/bar/key": "1"}, [regexp("my/(.*?)/bar/(.*)", "$1-$2"), regexp("-", "_"), regexp("ass", "***")], {"app_key": "1"}, id="C-163"),
+    pytest.param(
+        {"foo": "1", "bar": "2"},
+        [regexp("(f.*)", "$1_x")],
+        {"bar": "2"},
+        id="C-162 an unbraced name is greedy and empties the key",
+    ),
+    pytest.param(
+        {"my/app/bar/key": "1"},
+        [regexp("my/(.*?)/bar/(.*)", "$1-$2"), regexp("-", "_"), regexp("ass", "***")],
+        {"app_key": "1"},
+        id="C-163",
+    ),
     pytest.param(
         {"my/app/key": "1"},
         [regexp("my/(.*?)/(.*)", "$1-$2"), {"transform": {"template": '{{ .value | upper | replace "-" "_" }}'}}],
@@ -209,17 +236,31 @@ def test_c_165_an_invalid_expression_or_template(live: Case):
     extract(live, "template", {"a": "1"}, rewritten({"transform": {"template": "{{"}}))
     extract(live, "fails", {"a": "1"}, rewritten({"transform": {"template": "{{ .value.x.y }}"}}))
     where = "error applying rewrite to keys: failed rewrite operation"
-    refused(live, "regexp", f"{where}[1]: regexp failed with failed to compile: error parsing regexp: missing closing ): `(`")
+    refused(
+        live,
+        "regexp",
+        f"{where}[1]: regexp failed with failed to compile: error parsing regexp: missing closing ): `(`",
+    )
     refused(live, "template", f"{where}[0]: transform failed with failed to parse template: ")
     refused(live, "fails", f'{where}[0]: transform failed with failed to execute template for key "a": ')
 
 
 HOSTS = {"redis": {"host": "redis"}, "mongo": {"host": "mongo"}, "other": {"host": "other"}}
 MERGES = [
-    pytest.param({"one": {"a": "1"}, "two": {"b": "2"}}, [merge()], {"a": "1", "b": "2"}, id="C-166 members become keys"),
-    pytest.param(HOSTS, [merge(conflictPolicy="Ignore", priority=["mongo", "redis"])], {"host": "redis"}, id="C-168 the last of the priorities wins"),
     pytest.param(
-        {"one": {"a": "1"}}, [merge(priority=["absent"], priorityPolicy="IgnoreNotFound")], {"a": "1"}, id="C-169 an absent priority that may be absent"
+        {"one": {"a": "1"}, "two": {"b": "2"}}, [merge()], {"a": "1", "b": "2"}, id="C-166 members become keys"
+    ),
+    pytest.param(
+        HOSTS,
+        [merge(conflictPolicy="Ignore", priority=["mongo", "redis"])],
+        {"host": "redis"},
+        id="C-168 the last of the priorities wins",
+    ),
+    pytest.param(
+        {"one": {"a": "1"}},
+        [merge(priority=["absent"], priorityPolicy="IgnoreNotFound")],
+        {"a": "1"},
+        id="C-169 an absent priority that may be absent",
     ),
     pytest.param(
         {"one": {"b": "<1>"}, "two": {"a": 2}},
@@ -255,9 +296,17 @@ USERS = {"one": {"username": "1"}, "two": {"username": "2"}}
 MERGE_FAILURES = [
     pytest.param(USERS, merge(), "merge failed with conflicts: username", id="C-167 absent"),
     pytest.param(USERS, merge(conflictPolicy="Error"), "merge failed with conflicts: username", id="C-167 Error"),
-    pytest.param(HOSTS, merge(priority=["absent"], conflictPolicy="Ignore"), 'merge failed with key "absent" not found in input map', id="C-169 absent"),
     pytest.param(
-        {"one": {"a": 1}}, merge(priority=["absent"], priorityPolicy="Strict"), 'merge failed with key "absent" not found in input map', id="C-169 Strict"
+        HOSTS,
+        merge(priority=["absent"], conflictPolicy="Ignore"),
+        'merge failed with key "absent" not found in input map',
+        id="C-169 absent",
+    ),
+    pytest.param(
+        {"one": {"a": 1}},
+        merge(priority=["absent"], priorityPolicy="Strict"),
+        'merge failed with key "absent" not found in input map',
+        id="C-169 Strict",
     ),
     pytest.param({"one": {"a": 1}}, merge(strategy="JSON"), "merge failed with missing 'into' field", id="C-171"),
     pytest.param({"one": "plain text"}, merge(), "merge failed with failed to unmarshal JSON: ", id="C-172 no JSON"),
@@ -268,7 +317,11 @@ MERGE_FAILURES = [
 @pytest.mark.parametrize(("values", "step", "text"), MERGE_FAILURES)
 def test_c_167_to_c_172_failing_merges(live: Case, values: Mapping[str, Any], step: Json, text: str):
     extract(live, "one", values, rewritten(step))
-    refused(live, "one", f"error processing spec.dataFrom[0].extract, err: error applying rewrite to keys: failed rewrite operation[0]: {text}")
+    refused(
+        live,
+        "one",
+        f"error processing spec.dataFrom[0].extract, err: error applying rewrite to keys: failed rewrite operation[0]: {text}",
+    )
 
 
 def one(name: str, strategy: str | None = None, **options: str) -> Json:
@@ -280,13 +333,35 @@ def one(name: str, strategy: str | None = None, **options: str) -> Json:
 def test_c_175_decoding_strategies(live: Case):
     url = base64.urlsafe_b64encode(b"\xfb\xff>?").decode()
     assert "-" in url and "_" in url
-    live.provider.values = {"base64": b"YmFy", "url": url.encode(), "auto": b"foo", "auto-url": url.encode(), "absent": b"YmFy", "none": b"YmFy", "bad": b"foo"}
-    good = [one("base64", "Base64"), one("url", "Base64URL"), one("auto", "Auto"), one("auto-url", "Auto"), one("absent"), one("none", "None")]
+    live.provider.values = {
+        "base64": b"YmFy",
+        "url": url.encode(),
+        "auto": b"foo",
+        "auto-url": url.encode(),
+        "absent": b"YmFy",
+        "none": b"YmFy",
+        "bad": b"foo",
+    }
+    good = [
+        one("base64", "Base64"),
+        one("url", "Base64URL"),
+        one("auto", "Auto"),
+        one("auto-url", "Auto"),
+        one("absent"),
+        one("none", "None"),
+    ]
     live.external_secret(data=good)
     live.synced()
     raw = live.raw_secret()["data"]
     decoded = {k: base64.b64decode(v) for k, v in raw.items()}
-    assert decoded == {"base64": b"bar", "url": b"\xfb\xff>?", "auto": b"foo", "auto-url": b"\xfb\xff>?", "absent": b"YmFy", "none": b"YmFy"}
+    assert decoded == {
+        "base64": b"bar",
+        "url": b"\xfb\xff>?",
+        "auto": b"foo",
+        "auto-url": b"\xfb\xff>?",
+        "absent": b"YmFy",
+        "none": b"YmFy",
+    }
     live.external_secret("bad", target={"name": "bad"}, data=[one("bad", "Base64")])
     refused(live, "bad", "error processing spec.data[0] (key: bad), err: ")
     live.told("illegal base64 data at input byte", "bad")
@@ -295,7 +370,10 @@ def test_c_175_decoding_strategies(live: Case):
 # C-176
 def test_c_176_base64_with_newlines(live: Case):
     long = bytes(range(256))
-    live.provider.values = {"wrapped": base64.encodebytes(long), "crlf": base64.encodebytes(long).replace(b"\n", b"\r\n")}
+    live.provider.values = {
+        "wrapped": base64.encodebytes(long),
+        "crlf": base64.encodebytes(long).replace(b"\n", b"\r\n"),
+    }
     live.external_secret(data=[one("wrapped", "Base64"), one("crlf", "Base64")])
     live.synced()
     assert {base64.b64decode(v) for v in live.raw_secret()["data"].values()} == {long}
@@ -350,7 +428,9 @@ def test_c_181_later_entries_win(live: Case):
     live.provider.maps = {"first": {"key": b"first", "only": b"1"}, "second": {"key": b"second"}}
     entries = [{"extract": {"key": k}} for k in ("first", "second")]
     live.external_secret("without", target={"name": "without"}, data=None, dataFrom=entries)
-    live.external_secret("with", target={"name": "with"}, data=[{"secretKey": "key", "remoteRef": {"key": "x"}}], dataFrom=entries)
+    live.external_secret(
+        "with", target={"name": "with"}, data=[{"secretKey": "key", "remoteRef": {"key": "x"}}], dataFrom=entries
+    )
     gives(live, "without", {"key": "second", "only": "1"})
     gives(live, "with", {"key": "some-value", "only": "1"})
 

@@ -29,7 +29,11 @@ def left_alone(case: Case, name: str = "test-es", secret: str = "test-secret") -
     case.eventually(lambda: case.passes(name) >= 1, what="a pass")
     case.holds(lambda: "status" not in case.es(name) and case.raw_secret(secret) is None, 1)
     assert "finalizers" not in case.es(name)["metadata"]
-    assert not [line for line in case.operator.metrics().splitlines() if line.startswith("externalsecret_status_condition{") and f'name="{name}"' in line]
+    assert not [
+        line
+        for line in case.operator.metrics().splitlines()
+        if line.startswith("externalsecret_status_condition{") and f'name="{name}"' in line
+    ]
     assert case.events(name) == []
     assert case.provider.count() == 0
 
@@ -41,10 +45,16 @@ def test_c_194_each_entry_reads_from_its_own_store(case: Case):
         static(case, "test-store", one="default", map='{"who":"default"}')
         static(case, "foo", map='{"foo":"from foo"}', one="foo")
         static(case, "baz", map='{"baz":"from baz"}')
-        from_stores = [{"extract": {"key": "map"}, "sourceRef": {"storeRef": {"name": name}}} for name in ("foo", "baz")]
+        from_stores = [
+            {"extract": {"key": "map"}, "sourceRef": {"storeRef": {"name": name}}} for name in ("foo", "baz")
+        ]
         data = [
             {"secretKey": "default", "remoteRef": {"key": "one"}},
-            {"secretKey": "other", "remoteRef": {"key": "one"}, "sourceRef": {"storeRef": {"name": "foo", "kind": "SecretStore"}}},
+            {
+                "secretKey": "other",
+                "remoteRef": {"key": "one"},
+                "sourceRef": {"storeRef": {"name": "foo", "kind": "SecretStore"}},
+            },
         ]
         case.external_secret(data=data, dataFrom=from_stores)
         case.synced()
@@ -66,7 +76,10 @@ def test_c_196_one_store_of_another_class_is_enough(live: Case, where: str):
     live.store("theirs", controller="nop")
     source = {"sourceRef": {"storeRef": {"name": "theirs"}}}
     entries = {
-        "data": [{"secretKey": "a", "remoteRef": {"key": "a"}}, {"secretKey": "b", "remoteRef": {"key": "b"}, **source}],
+        "data": [
+            {"secretKey": "a", "remoteRef": {"key": "a"}},
+            {"secretKey": "b", "remoteRef": {"key": "b"}, **source},
+        ],
         "dataFrom": [{"extract": {"key": "a"}, **source}],
     }
     live.external_secret(**{where: entries[where]})
@@ -108,7 +121,12 @@ def test_c_198_without_the_cluster_store_reconciler_its_users_are_left_alone(cas
 # C-199
 def test_c_199_a_secret_store_serves_its_own_namespace_only(live: Case):
     elsewhere = live.cluster.create_namespace(f"{live.namespace}-2")
-    body = {"apiVersion": "external-secrets.io/v1", "kind": "SecretStore", "metadata": {"name": "there"}, "spec": {"provider": {"fake": {"data": []}}}}
+    body = {
+        "apiVersion": "external-secrets.io/v1",
+        "kind": "SecretStore",
+        "metadata": {"name": "there"},
+        "spec": {"provider": {"fake": {"data": []}}},
+    }
     live.api.create("secretstores", elsewhere, body)
     live.external_secret(secretStoreRef={"name": "there", "kind": "SecretStore"})
     live.failed("could not get secret data from provider")
@@ -168,7 +186,8 @@ def test_c_202_without_the_flood_gate_a_failing_store_is_asked(case: Case):
     assert case.provider.count("get") >= 1
 
 
-# --- conditions -----------------------------------------------------------------------------------------------------------------------------
+# --- conditions
+# -----------------------------------------------------------------------------------------------------------------------------
 
 
 class Conditions:
@@ -234,7 +253,10 @@ def test_c_205_a_namespace_that_a_list_names_is_allowed(conditions: Conditions):
 
 # C-206
 def test_c_206_label_selectors(conditions: Conditions):
-    matching, several = conditions.user(selects(tier="prod")), conditions.user(selects(tier="dev"), selects(tier="prod", team="a"))
+    matching, several = (
+        conditions.user(selects(tier="prod")),
+        conditions.user(selects(tier="dev"), selects(tier="prod", team="a")),
+    )
     none, partial = conditions.user(selects(tier="dev")), conditions.user(selects(tier="prod", absent="x"))
     conditions.allowed(matching, several, conditions.user({"namespaceSelector": {}}))
     conditions.denied(none, partial)
@@ -252,7 +274,10 @@ def test_c_207_mixed_conditions(conditions: Conditions):
 
 def test_c_208_c_209_regexes_match_anywhere(conditions: Conditions):
     """The namespace is called test-c-208-…."""
-    first, second = conditions.user({"namespaceRegexes": ["test-*"]}), conditions.user({"namespaceRegexes": ["nope", "test-*"]})
+    first, second = (
+        conditions.user({"namespaceRegexes": ["test-*"]}),
+        conditions.user({"namespaceRegexes": ["nope", "test-*"]}),
+    )
     middle, none = conditions.user({"namespaceRegexes": ["208"]}), conditions.user({"namespaceRegexes": ["nope"]})
     conditions.allowed(first, second, middle)
     conditions.denied(none)
@@ -280,12 +305,16 @@ def test_c_210_conditions_of_a_namespaced_store_are_ignored(conditions: Conditio
     conditions.allowed(conditions.user({"namespaces": ["another"]}, kind="SecretStore"))
 
 
-# --- logins ---------------------------------------------------------------------------------------------------------------------------------
+# --- logins
+# ---------------------------------------------------------------------------------------------------------------------------------
 
 
 def several(case: Case, stores: list[str], **spec: Any) -> None:
     """One data entry per store, in that order."""
-    data = [{"secretKey": f"k{n}", "remoteRef": {"key": f"k{n}"}, "sourceRef": {"storeRef": {"name": store}}} for n, store in enumerate(stores)]
+    data = [
+        {"secretKey": f"k{n}", "remoteRef": {"key": f"k{n}"}, "sourceRef": {"storeRef": {"name": store}}}
+        for n, store in enumerate(stores)
+    ]
     case.external_secret(data=data, **spec)
 
 
@@ -303,14 +332,18 @@ def test_c_211_one_login_serves_all_entries_of_all_passes(case: Case):
 
 # C-212
 def test_c_212_two_stores_are_two_logins_side_by_side(case: Case):
-    """Ours: both stay open however the entries alternate; the reference has one client at a time and rebuilds it at each switch."""
+    """Ours: both stay open however the entries alternate; the reference has one client at a time and rebuilds it at
+    each switch."""
     with case.running():
         case.store()
         case.store("second")
         several(case, ["test-store", "second", "test-store", "second"], refreshInterval="1s")
         case.synced()
         case.eventually(lambda: case.provider.count("get") >= 12, what="three passes")
-        assert (sorted(store.name for store in case.provider.opened), case.provider.closed) == (["second", "test-store"], 0)
+        assert (sorted(store.name for store in case.provider.opened), case.provider.closed) == (
+            ["second", "test-store"],
+            0,
+        )
     assert (len(case.provider.opened), case.provider.closed) == (2, 2)
 
 

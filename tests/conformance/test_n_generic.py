@@ -1,4 +1,5 @@
-"""N. Generic targets. The operator's own role has no right on other kinds: each case grants them in its namespace, as users must."""
+"""N. Generic targets. The operator's own role has no right on other kinds: each case grants them in its namespace, as
+users must."""
 
 from __future__ import annotations
 
@@ -23,7 +24,11 @@ GROUP = "conformance.example.com"
 CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap"}
 WIDGET = {"apiVersion": f"{GROUP}/v1", "kind": "Widget"}
 DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment"}
-PREFIXES = {"ConfigMap": ("/api/v1", "configmaps"), "Widget": (f"/apis/{GROUP}/v1", "widgets"), "Deployment": ("/apis/apps/v1", "deployments")}
+PREFIXES = {
+    "ConfigMap": ("/api/v1", "configmaps"),
+    "Widget": (f"/apis/{GROUP}/v1", "widgets"),
+    "Deployment": ("/apis/apps/v1", "deployments"),
+}
 VERBS = ["get", "list", "watch", "create", "patch", "delete"]
 VALUE = {"targetProperty": "some-value"}
 ON = {"unsafe_allow_generic_targets": "true"}
@@ -35,7 +40,12 @@ def definition(kind: str) -> Json:
     schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
     spec = {"group": GROUP, "scope": "Namespaced", "names": {"kind": kind, "plural": plural}, "versions": [version]}
-    return {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": f"{plural}.{GROUP}"}, "spec": spec}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{GROUP}"},
+        "spec": spec,
+    }
 
 
 @contextmanager
@@ -61,7 +71,9 @@ class Generic:
     def __init__(self, case: Case) -> None:
         self.case = case
 
-    def grant(self, *verbs: str, resources: tuple[str, ...] = ("configmaps", "widgets", "gadgets", "deployments")) -> None:
+    def grant(
+        self, *verbs: str, resources: tuple[str, ...] = ("configmaps", "widgets", "gadgets", "deployments")
+    ) -> None:
         meta = {"name": "generic-targets", "namespace": self.case.namespace}
         rules = [{"apiGroups": ["", "apps", GROUP], "resources": list(resources), "verbs": list(verbs or VERBS)}]
         subject = {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": SYSTEM}
@@ -70,7 +82,13 @@ class Generic:
         self.case.cluster.apply(
             [
                 {"apiVersion": version, "kind": "Role", "metadata": meta, "rules": rules},
-                {"apiVersion": version, "kind": "RoleBinding", "metadata": meta, "subjects": [subject], "roleRef": reference},
+                {
+                    "apiVersion": version,
+                    "kind": "RoleBinding",
+                    "metadata": meta,
+                    "subjects": [subject],
+                    "roleRef": reference,
+                },
             ]
         )
 
@@ -92,17 +110,36 @@ class Generic:
         return obj
 
     def create(self, kind: Json, name: str = "test-target", *, meta: Json | None = None, **body: Any) -> Json:
-        return self.case.api.request("POST", self.path(kind["kind"]), {**kind, "metadata": {"name": name} | (meta or {}), **body})
+        return self.case.api.request(
+            "POST", self.path(kind["kind"]), {**kind, "metadata": {"name": name} | (meta or {}), **body}
+        )
 
     def edit(self, kind: str, patch: Json, name: str = "test-target") -> Json:
-        return self.case.api.request("PATCH", f"{self.path(kind, name)}?fieldManager=somebody", patch, content_type=MERGE)
+        return self.case.api.request(
+            "PATCH", f"{self.path(kind, name)}?fieldManager=somebody", patch, content_type=MERGE
+        )
 
     def delete(self, kind: str, name: str = "test-target") -> None:
         self.case.api.request("DELETE", self.path(kind, name))
 
-    def wants(self, kind: Json, *, template: Any = None, creation: str = "", deletion: str = "", target: str | None = "test-target", **spec: Any) -> Json:
+    def wants(
+        self,
+        kind: Json,
+        *,
+        template: Any = None,
+        creation: str = "",
+        deletion: str = "",
+        target: str | None = "test-target",
+        **spec: Any,
+    ) -> Json:
         """The default ExternalSecret with a target of that kind."""
-        members = {"name": target, "manifest": kind, "template": template, "creationPolicy": creation or None, "deletionPolicy": deletion or None}
+        members = {
+            "name": target,
+            "manifest": kind,
+            "template": template,
+            "creationPolicy": creation or None,
+            "deletionPolicy": deletion or None,
+        }
         return self.case.external_secret(**spec, target=members)
 
     def synced(self, reason: str = "ResourceSynced", message: str = "secret synced") -> Json:
@@ -181,7 +218,12 @@ def test_c_219_metadata_of_the_external_secret_or_of_the_template(generic: Gener
         "metadata": {"labels": {"t": "raw"}, "annotations": {"t": "{{ .targetProperty }}"}},
         "data": {"x": "1"},
     }
-    generic.case.external_secret("other", labels={"l": "1"}, annotations={"a": "1"}, target={"name": "other", "manifest": CONFIG_MAP, "template": template})
+    generic.case.external_secret(
+        "other",
+        labels={"l": "1"},
+        annotations={"a": "1"},
+        target={"name": "other", "manifest": CONFIG_MAP, "template": template},
+    )
     generic.case.synced("other")
     meta = generic.found("ConfigMap", "other")["metadata"]
     assert meta["labels"] == {"t": "raw", MANAGED: "true", CREATED_BY: owner_hash(generic.case.namespace, "other")}
@@ -194,7 +236,12 @@ def test_c_220_owner(generic: Generic):
     generic.synced()
     meta = generic.found("ConfigMap")["metadata"]
     (reference,) = meta["ownerReferences"]
-    assert (reference["kind"], reference["name"], reference["uid"], reference["controller"]) == ("ExternalSecret", "test-es", es["metadata"]["uid"], True)
+    assert (reference["kind"], reference["name"], reference["uid"], reference["controller"]) == (
+        "ExternalSecret",
+        "test-es",
+        es["metadata"]["uid"],
+        True,
+    )
     assert meta["labels"][CREATED_BY] == owner_hash(generic.case.namespace, "test-es")
 
 
@@ -227,14 +274,20 @@ def test_c_222_a_literal_at_the_spec_of_a_deployment(generic: Generic):
 
 # C-222
 def test_c_222_what_the_api_server_adds_to_a_deployment_is_no_drift(generic: Generic):
-    """Ours: the defaults of the kind count as ours, and neither they nor a moving status lead to a read or a write; real drift does."""
+    """Ours: the defaults of the kind count as ours, and neither they nor a moving status lead to a read or a write;
+    real drift does."""
     case = generic.case
     case.provider.value = b"2"
     generic.wants(DEPLOYMENT, template=literal(SPEC, "spec"), refreshInterval="1h")
     generic.synced()
     case.told("Created Deployment test-target")
     reads = case.provider.count()
-    case.api.request("PATCH", generic.path("Deployment", "test-target") + "/status", {"status": {"observedGeneration": 1}}, content_type=MERGE)
+    case.api.request(
+        "PATCH",
+        generic.path("Deployment", "test-target") + "/status",
+        {"status": {"observedGeneration": 1}},
+        content_type=MERGE,
+    )
     passes = case.passes()
     case.edit_es({"metadata": {"finalizers": ["example.com/look"]}})
     case.eventually(lambda: case.passes() > passes)
@@ -310,7 +363,9 @@ def test_c_229_drift_is_corrected_at_once(generic: Generic):
     generic.edit("ConfigMap", {"metadata": {"labels": {MANAGED: None}}})
     generic.case.eventually(lambda: generic.found("ConfigMap")["metadata"]["labels"].get(MANAGED) == "true", within=5)
     generic.delete("ConfigMap")
-    generic.case.eventually(lambda: (generic.get("ConfigMap") or {"metadata": {"uid": before}})["metadata"]["uid"] != before, within=5)
+    generic.case.eventually(
+        lambda: (generic.get("ConfigMap") or {"metadata": {"uid": before}})["metadata"]["uid"] != before, within=5
+    )
     assert generic.found("ConfigMap")["data"] == VALUE
 
 
@@ -372,7 +427,9 @@ def test_c_231_no_keys_with_delete_and_orphan(generic: Generic):
 
 def gone(case: Case) -> None:
     case.delete("externalsecrets", "test-es")
-    case.eventually(lambda: case.api.get("externalsecrets", case.namespace, "test-es") is None, what="the ExternalSecret is gone")
+    case.eventually(
+        lambda: case.api.get("externalsecrets", case.namespace, "test-es") is None, what="the ExternalSecret is gone"
+    )
 
 
 def test_c_232_deletion_with_policy_delete(generic: Generic):
@@ -393,12 +450,15 @@ def test_c_232_deletion_keeps_what_is_to_be_kept_or_not_ours(generic: Generic, d
 
 
 def test_c_232_rights_that_went_first_do_not_hold_the_deletion(generic: Generic):
-    """Ours: in a namespace that goes, roles may go before us; the garbage collector removes the target by the same reference."""
+    """Ours: in a namespace that goes, roles may go before us; the garbage collector removes the target by the same
+    reference."""
     case = generic.case
     generic.wants(WIDGET, deletion="Delete")
     generic.synced()
     for plural in ("rolebindings", "roles"):
-        case.api.request("DELETE", f"/apis/rbac.authorization.k8s.io/v1/namespaces/{case.namespace}/{plural}/generic-targets")
+        case.api.request(
+            "DELETE", f"/apis/rbac.authorization.k8s.io/v1/namespaces/{case.namespace}/{plural}/generic-targets"
+        )
     case.eventually(lambda: "no" in can(case, "delete", f"widgets.{GROUP}"), what="the right is gone")
     gone(case)
 
@@ -409,7 +469,12 @@ def can(case: Case, verb: str, resource: str) -> str:
         "kind": "SubjectAccessReview",
         "spec": {
             "user": f"system:serviceaccount:{SYSTEM}:{ACCOUNT}",
-            "resourceAttributes": {"namespace": case.namespace, "verb": verb, "resource": resource.partition(".")[0], "group": resource.partition(".")[2]},
+            "resourceAttributes": {
+                "namespace": case.namespace,
+                "verb": verb,
+                "resource": resource.partition(".")[0],
+                "group": resource.partition(".")[2],
+            },
         },
     }
     answer = case.api.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", body)
@@ -434,7 +499,10 @@ def test_c_233_another_external_secret_owns_the_object(generic: Generic):
     [
         pytest.param(CONFIG_MAP, "my-configmap", ("v1/ConfigMap", "ns", "my-configmap"), id="C-234 core"),
         pytest.param(
-            {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application"}, "my-app", ("argoproj.io/v1alpha1/Application", "ns", "my-app"), id="C-234 a group"
+            {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application"},
+            "my-app",
+            ("argoproj.io/v1alpha1/Application", "ns", "my-app"),
+            id="C-234 a group",
         ),
         pytest.param(None, "my-secret", ("Target", "ns", "my-secret"), id="C-234 a Secret"),
     ],
@@ -475,7 +543,8 @@ def test_c_235_a_target_that_becomes_a_secret_ends_the_watch(generic: Generic):
     assert operator.ask(lambda o: o.generic.watched()) == []
 
 
-# --- what a cluster can withhold -------------------------------------------------------------------------------------------------------
+# --- what a cluster can withhold
+# -------------------------------------------------------------------------------------------------------
 
 
 # C-215
@@ -522,13 +591,16 @@ def test_c_235_a_kind_that_may_not_be_watched_is_told(case: Case, widgets: None)
         case.store()
         generic.wants(WIDGET, refreshInterval="1s")
         case.synced()
-        case.told("changes of the target are noticed at the next refresh only: widgets.conformance.example.com is forbidden")
+        case.told(
+            "changes of the target are noticed at the next refresh only: widgets.conformance.example.com is forbidden"
+        )
         assert case.ready()["status"] == "True"
 
 
 @pytest.mark.parametrize("kind", [None, CONFIG_MAP], ids=["Secret", "ConfigMap"])
 def test_c_215_a_value_that_the_api_server_refuses_is_told_without_it(generic: Generic, kind: Json | None):
-    """The API server quotes what it refuses: here a secret that a template puts into a label, once as it is and once in capitals."""
+    """The API server quotes what it refuses: here a secret that a template puts into a label, once as it is and once in
+    capitals."""
     case = generic.case
     case.provider.value = b"hunter2 is no label"
     text = "as-is: '{{ .targetProperty }}'\ncapitals: '{{ .targetProperty | upper }}'"

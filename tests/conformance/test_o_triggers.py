@@ -87,7 +87,9 @@ def test_c_239_an_edited_secret_is_restored_without_waiting(live: Case):
     live.synced()
     before = live.raw_secret()["metadata"]["annotations"][DATA_HASH]
     live.edit("secrets", "test-secret", {"data": {"more": "eA=="}, "metadata": {"annotations": {DATA_HASH: "corrupt"}}})
-    live.eventually(lambda: live.secret() == VALUE and live.raw_secret()["metadata"]["annotations"][DATA_HASH] == before, within=5)
+    live.eventually(
+        lambda: live.secret() == VALUE and live.raw_secret()["metadata"]["annotations"][DATA_HASH] == before, within=5
+    )
 
 
 # C-240
@@ -111,7 +113,8 @@ def test_c_241_an_edited_store_is_a_trigger(live: Case):
     live.eventually(lambda: live.secret() == {"targetProperty": "other"}, within=5)
 
 
-# --- C-242: back-off -------------------------------------------------------------------------------------------------------------------------
+# --- C-242: back-off
+# -------------------------------------------------------------------------------------------------------------------------
 
 KEY = ("ns", "test-es")
 
@@ -142,7 +145,8 @@ FAILS = Retry(EsoError("no"))
 
 
 async def test_c_242_failures_back_off_up_to_seven_minutes():
-    """Ours as in the reference for what fails on its own; keys of a backend that is down wait at its gate instead, and count no failures."""
+    """Ours as in the reference for what fails on its own; keys of a backend that is down wait at its gate instead, and
+    count no failures."""
     assert await gaps([FAILS], 2000) == [1, 2, 4, 8, 16, 32, 64, 128, 256, 420, 420, 420]
 
 
@@ -190,12 +194,23 @@ def test_c_243_only_the_given_namespace_is_looked_at(live: Case):
         live.cluster.delete_namespace(other)
 
 
-# --- spec.target.immediate -------------------------------------------------------------------------------------------------------------------
+# --- spec.target.immediate
+# -------------------------------------------------------------------------------------------------------------------
 
 
 def member(name: str, *, immediate: bool = False, synced: bool = True) -> ExternalSecret:
-    status = {"syncedResourceVersion": "1-x", "refreshTime": "2026-05-01T11:00:00Z", "conditions": [{"type": "Ready", "status": "True"}]} if synced else {}
-    return desk_es(name=name, uid=name, secretStoreRef={"name": "s"}, target={"name": name, "immediate": immediate}, status=status)
+    status = (
+        {
+            "syncedResourceVersion": "1-x",
+            "refreshTime": "2026-05-01T11:00:00Z",
+            "conditions": [{"type": "Ready", "status": "True"}],
+        }
+        if synced
+        else {}
+    )
+    return desk_es(
+        name=name, uid=name, secretStoreRef={"name": "s"}, target={"name": name, "immediate": immediate}, status=status
+    )
 
 
 class Bench:
@@ -248,7 +263,12 @@ async def test_a_change_event_puts_an_immediate_object_into_the_first_lane(bench
         case "store":
             old, new = (
                 decode_secret_store(
-                    msgspec.json.encode({"metadata": {"name": "s", "namespace": "ns", "uid": "u", "generation": g}, "spec": {"provider": {"fake": {}}}})
+                    msgspec.json.encode(
+                        {
+                            "metadata": {"name": "s", "namespace": "ns", "uid": "u", "generation": g},
+                            "spec": {"provider": {"fake": {}}},
+                        }
+                    )
                 )
                 for g in (1, 2)
             )
@@ -300,11 +320,15 @@ def test_an_immediate_object_is_read_before_all_others(case: Case):
         case.store()
         for name in ("a", "b", "c", "z"):
             target = {"name": name} | ({"immediate": True} if name == "z" else {})
-            case.external_secret(name, target=target, data=[{"secretKey": "k", "remoteRef": {"key": name}}], refreshInterval="1h")
+            case.external_secret(
+                name, target=target, data=[{"secretKey": "k", "remoteRef": {"key": name}}], refreshInterval="1h"
+            )
         for name in ("a", "b", "c", "z"):
             case.synced(name)
         case.provider.calls.clear()
-        case.edit("secretstores", "test-store", {"spec": {"provider": {"fake": {"data": [{"key": "a", "value": "b"}]}}}})
+        case.edit(
+            "secretstores", "test-store", {"spec": {"provider": {"fake": {"data": [{"key": "a", "value": "b"}]}}}}
+        )
         case.eventually(lambda: case.provider.count("get") >= 4)
         read = [ref.key for kind, ref in case.provider.calls if kind == "get"]
         assert read[0] == "z" and sorted(read) == ["a", "b", "c", "z"]

@@ -1,6 +1,7 @@
 """Which generation a status speaks of: `observedGeneration`, on the status and on its Ready condition, after any pass.
 
-Additive: the reference has no such member. A tool that waits for an object may trust Ready when its generation is the object's.
+Additive: the reference has no such member. A tool that waits for an object may trust Ready when its generation is the
+object's.
 """
 
 from __future__ import annotations
@@ -71,7 +72,11 @@ def test_a_skipped_pass_says_what_it_has_seen_and_changes_nothing_else(live: Cas
     live.edit_es({"spec": {"data": MORE}})
     after = settles(live, True, 2)
     assert live.provider.count() == reads
-    unseen = {**after["status"], "observedGeneration": 1, "conditions": [c | {"observedGeneration": 1} for c in after["status"]["conditions"]]}
+    unseen = {
+        **after["status"],
+        "observedGeneration": 1,
+        "conditions": [c | {"observedGeneration": 1} for c in after["status"]["conditions"]],
+    }
     assert unseen == before["status"]
     version = after["metadata"]["resourceVersion"]
     live.edit_es({"metadata": {"finalizers": ["example.com/look"]}})
@@ -83,11 +88,17 @@ def test_a_skipped_pass_says_what_it_has_seen_and_changes_nothing_else(live: Cas
 @pytest.mark.parametrize(
     ("spec", "ready"),
     [
-        pytest.param({"target": {"manifest": {"apiVersion": "v1", "kind": "ConfigMap"}}}, False, id="generic targets are off"),
+        pytest.param(
+            {"target": {"manifest": {"apiVersion": "v1", "kind": "ConfigMap"}}}, False, id="generic targets are off"
+        ),
         pytest.param({"target": {"creationPolicy": "Merge"}}, True, id="nothing to merge into"),
         pytest.param({"target": {"creationPolicy": "None"}}, True, id="nothing to write"),
         pytest.param(
-            {"target": {"creationPolicy": "Merge", "deletionPolicy": "Delete"}, "data": None, "dataFrom": [{"extract": {"key": "none"}}]},
+            {
+                "target": {"creationPolicy": "Merge", "deletionPolicy": "Delete"},
+                "data": None,
+                "dataFrom": [{"extract": {"key": "none"}}],
+            },
             False,
             id="not ours to delete",
         ),

@@ -1,4 +1,5 @@
-"""P. SecretStore and ClusterSecretStore: every case for both kinds. The finalizers for PushSecrets (C-255 to C-260) come with PushSecret."""
+"""P. SecretStore and ClusterSecretStore: every case for both kinds. The finalizers for PushSecrets (C-255 to C-260)
+come with PushSecret."""
 
 from __future__ import annotations
 
@@ -42,7 +43,12 @@ class Store:
 
     def make(self, *, annotations: Json | None = None, **spec: Any) -> Json:
         meta = {"name": self.name, "annotations": annotations or {}}
-        body = {"apiVersion": API_VERSION, "kind": self.kind, "metadata": meta, "spec": {"provider": {"fake": {"data": []}}} | spec}
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": self.kind,
+            "metadata": meta,
+            "spec": {"provider": {"fake": {"data": []}}} | spec,
+        }
         return self.case.api.create(self.plural, self.namespace, body)
 
     def delete(self) -> None:
@@ -63,7 +69,12 @@ class Store:
         def seen() -> Json:
             store = self.get()
             (ready,) = store.get("status", {}).get("conditions", [])
-            assert (ready["type"], ready["status"], ready["reason"], ready["message"]) == ("Ready", status, reason, message), ready
+            assert (ready["type"], ready["status"], ready["reason"], ready["message"]) == (
+                "Ready",
+                status,
+                reason,
+                message,
+            ), ready
             return store
 
         def event() -> bool:
@@ -105,7 +116,9 @@ def test_c_244_a_valid_store(store: Store):
         assert store.event("Valid") == ("Normal", "store validated", component)
         assert found["status"]["capabilities"] == "ReadWrite"
         validations = store.case.provider.count("validate")
-        store.case.eventually(lambda: store.case.provider.count("validate") >= validations + 2, what="validated again at its interval")
+        store.case.eventually(
+            lambda: store.case.provider.count("validate") >= validations + 2, what="validated again at its interval"
+        )
 
 
 # C-245
@@ -144,7 +157,9 @@ def test_c_247_a_validation_that_finds_nothing_out(store: Store):
         assert store.event("ValidationUnknown")[:2] == ("Warning", "cannot tell")
         assert "capabilities" not in found["status"]
         validations = store.case.provider.count("validate")
-        store.case.eventually(lambda: store.case.provider.count("validate") >= validations + 2, what="validated again at its interval")
+        store.case.eventually(
+            lambda: store.case.provider.count("validate") >= validations + 2, what="validated again at its interval"
+        )
         assert store.failures() == 0
 
 
@@ -223,7 +238,11 @@ async def test_c_250_the_interval(kind: str, interval: int | str | None, seconds
     assert await outcome(kind, **({} if interval is None else {"refreshInterval": interval})) == (After(seconds), 1)
 
 
-BAD = [pytest.param("nonsense", id="C-251 no duration"), pytest.param("10", id="C-251 no unit"), pytest.param(-5, id="C-251 negative seconds")]
+BAD = [
+    pytest.param("nonsense", id="C-251 no duration"),
+    pytest.param("10", id="C-251 no unit"),
+    pytest.param(-5, id="C-251 negative seconds"),
+]
 
 
 @KINDS
@@ -312,7 +331,9 @@ class Unmaintained(Scripted):
 
 
 @KINDS
-@pytest.mark.parametrize("annotations", [{}, {"external-secrets.io/ignore-maintenance-checks": ""}], ids=["C-254 told", "C-254 silenced"])
+@pytest.mark.parametrize(
+    "annotations", [{}, {"external-secrets.io/ignore-maintenance-checks": ""}], ids=["C-254 told", "C-254 silenced"]
+)
 def test_c_254_an_unmaintained_provider(store: Store, annotations: Json):
     store.case.provider = Unmaintained()
     with store.case.running():
@@ -323,4 +344,7 @@ def test_c_254_an_unmaintained_provider(store: Store, annotations: Json):
         else:
             store.case.eventually(lambda: any(e["reason"] == "StoreUnmaintained" for e in store.told()))
             kind, message, _ = store.event("StoreUnmaintained")
-            assert (kind, message) == ("Warning", "store isn't currently maintained. Please plan and prepare accordingly.")
+            assert (kind, message) == (
+                "Warning",
+                "store isn't currently maintained. Please plan and prepare accordingly.",
+            )

@@ -35,7 +35,9 @@ def value(case: Case, metric: str, **labels: str) -> float:
 
 def conditions(case: Case, metric: str, **labels: str) -> Mapping[tuple[str, str], float]:
     """(condition, status) → gauge."""
-    return {(dict(own)["condition"], dict(own)["status"]): number for own, number in series(case, metric, **labels).items()}
+    return {
+        (dict(own)["condition"], dict(own)["status"]): number for own, number in series(case, metric, **labels).items()
+    }
 
 
 # C-310
@@ -56,7 +58,9 @@ def test_c_311_counters_after_failure(live: Case):
     live.failed()
     own = {"name": "test-es", "namespace": live.namespace}
     live.eventually(lambda: value(live, "externalsecret_sync_calls_error", **own) >= 2, what="two failed passes")
-    assert value(live, "externalsecret_sync_calls_total", **own) >= value(live, "externalsecret_sync_calls_error", **own)
+    assert value(live, "externalsecret_sync_calls_total", **own) >= value(
+        live, "externalsecret_sync_calls_error", **own
+    )
     assert conditions(live, "externalsecret_status_condition", **own) == {("Ready", "False"): 1, ("Ready", "True"): 0}
 
 
@@ -72,13 +76,18 @@ def test_c_312_a_skipped_object(live: Case):
 
 
 # C-313
-@pytest.mark.parametrize(("kind", "plural"), [("SecretStore", "secretstores"), ("ClusterSecretStore", "clustersecretstores")])
+@pytest.mark.parametrize(
+    ("kind", "plural"), [("SecretStore", "secretstores"), ("ClusterSecretStore", "clustersecretstores")]
+)
 def test_c_313_the_series_of_a_deleted_store_disappear(live: Case, kind: str, plural: str):
     name = f"gone-{live.namespace}"[:63].rstrip("-")
     live.store(name, kind)
     namespace = live.namespace if kind == "SecretStore" else ""
     metrics = [f"{kind.lower()}_status_condition", f"{kind.lower()}_reconcile_duration"]
-    live.eventually(lambda: all(series(live, metric, name=name, namespace=namespace) for metric in metrics), what="the series are there")
+    live.eventually(
+        lambda: all(series(live, metric, name=name, namespace=namespace) for metric in metrics),
+        what="the series are there",
+    )
     assert conditions(live, metrics[0], name=name, namespace=namespace) == {("Ready", "True"): 1, ("Ready", "False"): 0}
     live.api.delete(plural, namespace, name)
     live.eventually(lambda: not any(series(live, metric, name=name) for metric in metrics), what="the series are gone")

@@ -1,4 +1,5 @@
-"""A cluster that another operator of the same API kept in sync until now: whatever it left as it should be is left alone."""
+"""A cluster that another operator of the same API kept in sync until now: whatever it left as it should be is left
+alone."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ LONG = "n" * 40
 
 @dataclass(frozen=True)
 class Left:
-    """One object and its Secret as they were left. `written`: what the operator before us put into the Secret beside its marks."""
+    """One object and its Secret as they were left. `written`: what the operator before us put into the Secret beside
+    its marks."""
 
     name: str = "test-es"
     spec: Json = field(default_factory=dict)
@@ -69,27 +71,48 @@ STATES = [
     pytest.param(
         Left(
             labels={"not": "copied"},
-            target={"template": {"type": "example.com/kind", "metadata": {"labels": {"t": "{{ .targetProperty }}"}}, "data": {"k": "<{{ .targetProperty }}>"}}},
+            target={
+                "template": {
+                    "type": "example.com/kind",
+                    "metadata": {"labels": {"t": "{{ .targetProperty }}"}},
+                    "data": {"k": "<{{ .targetProperty }}>"},
+                }
+            },
             written={"type": "example.com/kind", "metadata": {"labels": {"t": "some-value"}}},
             data={"k": "<some-value>"},
         ),
         id="a template",
     ),
     pytest.param(Left(name=LONG), id="a hashed field manager"),
-    pytest.param(Left(spec={"data": None, "dataFrom": [{"find": {"name": {"regexp": ".*"}}}]}, data={"a": "1", "b": "2"}), id="find"),
+    pytest.param(
+        Left(spec={"data": None, "dataFrom": [{"find": {"name": {"regexp": ".*"}}}]}, data={"a": "1", "b": "2"}),
+        id="find",
+    ),
 ]
 
 
 def leave(case: Case, left: Left, refreshed: datetime) -> tuple[Json, Json]:
-    """Writes the object, its Secret and its status as the operator before us did, with its field managers → (object, Secret)."""
-    es = case.external_secret(left.name, labels=left.labels, annotations=left.annotations, target=left.target, **{"refreshInterval": "720h"} | left.spec)
+    """Writes the object, its Secret and its status as the operator before us did, with its field managers → (object,
+    Secret)."""
+    es = case.external_secret(
+        left.name,
+        labels=left.labels,
+        annotations=left.annotations,
+        target=left.target,
+        **{"refreshInterval": "720h"} | left.spec,
+    )
     case.edit("externalsecrets", left.name, {"metadata": {"finalizers": [FINALIZER]}}, manager="external-secrets")
     meta = {
         "labels": {MANAGED: "true"} | ({CREATED_BY: owner_hash(case.namespace, left.name)} if left.owner else {}),
         "annotations": {DATA_HASH: data_hash({k: v.encode() for k, v in (left.foreign | left.data).items()})},
     }
     if left.owner:
-        reference = {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "name": left.name, "uid": es["metadata"]["uid"]}
+        reference = {
+            "apiVersion": "external-secrets.io/v1",
+            "kind": "ExternalSecret",
+            "name": left.name,
+            "uid": es["metadata"]["uid"],
+        }
         meta["ownerReferences"] = [reference | {"controller": True, "blockOwnerDeletion": True}]
     body = merged({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "test-secret", **meta}}, left.written)
     if left.foreign:
@@ -97,14 +120,31 @@ def leave(case: Case, left: Left, refreshed: datetime) -> tuple[Json, Json]:
         found = case.raw_secret()
         body["data"] = found["data"] | encoded(left.data)
         body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
-        secret = case.api.request("PUT", f"{case.api.path('secrets', case.namespace, 'test-secret')}?fieldManager={left.manager}", body)
+        secret = case.api.request(
+            "PUT", f"{case.api.path('secrets', case.namespace, 'test-secret')}?fieldManager={left.manager}", body
+        )
     else:
         body["data"] = encoded(left.data)
-        secret = case.api.request("POST", f"{case.api.path('secrets', case.namespace)}?fieldManager={left.manager}", body)
-    version = synced_resource_version(ObjectMeta(generation=es["metadata"]["generation"], labels=left.labels, annotations=left.annotations))
+        secret = case.api.request(
+            "POST", f"{case.api.path('secrets', case.namespace)}?fieldManager={left.manager}", body
+        )
+    version = synced_resource_version(
+        ObjectMeta(generation=es["metadata"]["generation"], labels=left.labels, annotations=left.annotations)
+    )
     told = f"{refreshed:%Y-%m-%dT%H:%M:%SZ}"
-    ready = {"type": "Ready", "status": "True", "reason": "SecretSynced", "message": "secret synced", "lastTransitionTime": told}
-    status = {"refreshTime": told, "syncedResourceVersion": version, "binding": {"name": "test-secret"}, "conditions": [ready]}
+    ready = {
+        "type": "Ready",
+        "status": "True",
+        "reason": "SecretSynced",
+        "message": "secret synced",
+        "lastTransitionTime": told,
+    }
+    status = {
+        "refreshTime": told,
+        "syncedResourceVersion": version,
+        "binding": {"name": "test-secret"},
+        "conditions": [ready],
+    }
     path = f"{case.api.path('externalsecrets', case.namespace, left.name, 'status')}?fieldManager=external-secrets"
     return case.api.request("PATCH", path, {"status": status}, content_type=MERGE), secret
 
@@ -119,7 +159,13 @@ def encoded(data: dict[str, str]) -> dict[str, str]:
 
 def our_writes(case: Case, since: int) -> list[str]:
     requests = case.cluster.audit.requests(user=OURS, since=since)
-    return [r.what for r in requests if r.namespace == case.namespace and r.verb in ("create", "update", "patch", "delete") and r.resource != "events"]
+    return [
+        r.what
+        for r in requests
+        if r.namespace == case.namespace
+        and r.verb in ("create", "update", "patch", "delete")
+        and r.resource != "events"
+    ]
 
 
 def without_generation(status: Json, *also: str) -> Json:
@@ -151,7 +197,9 @@ def test_what_was_in_sync_is_neither_read_nor_written(case: Case, left: Left):
         assert case.passes(left.name) >= 1
     assert case.raw_secret() == secret
     assert case.provider.count() == 0
-    assert [w for w in our_writes(case, since) if "secretstores" not in w] == ["patch externalsecrets.external-secrets.io/status"]
+    assert [w for w in our_writes(case, since) if "secretstores" not in w] == [
+        "patch externalsecrets.external-secrets.io/status"
+    ]
     after = case.es(left.name)
     assert without_generation(after["status"]) == without_generation(es["status"])
     assert after["metadata"]["finalizers"] == [FINALIZER]
@@ -166,7 +214,9 @@ def test_what_is_overdue_is_read_and_still_not_written(case: Case, left: Left):
         settle(case, left.name)
     assert case.raw_secret() == secret
     assert case.provider.count() == 1
-    assert [w for w in our_writes(case, since) if "secretstores" not in w] == ["patch externalsecrets.external-secrets.io/status"]
+    assert [w for w in our_writes(case, since) if "secretstores" not in w] == [
+        "patch externalsecrets.external-secrets.io/status"
+    ]
     after = case.es(left.name)
     assert without_generation(after["status"], "refreshTime") == without_generation(es["status"], "refreshTime")
     assert after["status"]["refreshTime"] > es["status"]["refreshTime"]
@@ -177,7 +227,12 @@ def test_a_key_that_leaves_the_object_leaves_the_secret_that_was_taken_over(case
     """Ownership recorded by the operator before us is ours now."""
     scripted(case)
     entries = [{"secretKey": k, "remoteRef": {"key": k}} for k in ("one", "two")]
-    left = Left(spec={"data": entries}, target={"creationPolicy": "Merge"}, data={"one": "some-value", "two": "some-value"}, foreign={"theirs": "kept"})
+    left = Left(
+        spec={"data": entries},
+        target={"creationPolicy": "Merge"},
+        data={"one": "some-value", "two": "some-value"},
+        foreign={"theirs": "kept"},
+    )
     leave(case, left, datetime.now(UTC) - timedelta(minutes=1))
     with case.running():
         settle(case, left.name)

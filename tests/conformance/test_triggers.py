@@ -1,6 +1,7 @@
 """What wakes an ExternalSecret besides itself and its target, each time once.
 
-In the reference none of these is a trigger. The interval is an hour and nothing is due, so every pass and every read is the trigger's.
+In the reference none of these is a trigger. The interval is an hour and nothing is due, so every pass and every read is
+the trigger's.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ class Count:
 
 @contextmanager
 def once(case: Case, *names: str, reads: int | None = None, idle: int = 0) -> Iterator[None]:
-    """The block wakes each of `names` for one pass; together they read `reads` times (once each). `idle`: passes more that may come and read nothing."""
+    """The block wakes each of `names` for one pass; together they read `reads` times (once each). `idle`: passes more
+    that may come and read nothing."""
     counts = [Count(case, name) for name in names or ("test-es",)]
     yield
     case.eventually(lambda: all(count.passes >= 1 for count in counts), within=PROMPTLY, what="woken")
@@ -83,14 +85,19 @@ def synced(case: Case, *names: str) -> None:
 
 
 def config_map(case: Case, name: str, **data: str) -> None:
-    case.api.create("configmaps", case.namespace, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data})
+    case.api.create(
+        "configmaps",
+        case.namespace,
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data},
+    )
 
 
 def from_source(kind: str, name: str, secret: str = "test-secret") -> dict[str, Any]:
     return {"name": secret, "template": {"templateFrom": [{kind: {"name": name, "items": [{"key": "tpl"}]}}]}}
 
 
-# --- stores ---------------------------------------------------------------------------------------------------------------------------------
+# --- stores
+# ---------------------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["SecretStore", "ClusterSecretStore"])
@@ -125,18 +132,28 @@ def test_a_store_that_turns_ready_again_leaves_the_synced_ones_alone(case: Case)
             for status, error in (("False", case.provider.validate_error), ("True", None)):
                 case.provider.validate_error = error
                 case.edit("secretstores", "test-store", {"metadata": {"annotations": {"validate": status}}})
-                case.eventually(lambda status=status: case.ready("test-store", "secretstores").get("status") == status, what=f"the store is {status}")
+                case.eventually(
+                    lambda status=status: case.ready("test-store", "secretstores").get("status") == status,
+                    what=f"the store is {status}",
+                )
             case.holds(lambda: True, QUIET)
 
 
 def test_an_edited_store_wakes_its_users_and_nobody_else(live: Case):
     live.store("other")
     user(live, "a")
-    user(live, "b", "other", data=[{"secretKey": "x", "remoteRef": {"key": "b"}, "sourceRef": {"storeRef": {"name": "test-store"}}}])
+    user(
+        live,
+        "b",
+        "other",
+        data=[{"secretKey": "x", "remoteRef": {"key": "b"}, "sourceRef": {"storeRef": {"name": "test-store"}}}],
+    )
     user(live, "c", "other")
     synced(live, "a", "b", "c")
     with never(live, "c"), once(live, "a", "b"):
-        live.edit("secretstores", "test-store", {"spec": {"provider": {"fake": {"data": [{"key": "k", "value": "v"}]}}}})
+        live.edit(
+            "secretstores", "test-store", {"spec": {"provider": {"fake": {"data": [{"key": "k", "value": "v"}]}}}}
+        )
 
 
 def test_an_edited_cluster_store_wakes_its_users(live: Case):
@@ -145,7 +162,9 @@ def test_an_edited_cluster_store_wakes_its_users(live: Case):
     user(live, "a", name, "ClusterSecretStore")
     synced(live, "a")
     with once(live, "a"):
-        live.api.patch("clustersecretstores", "", name, {"spec": {"provider": {"fake": {"data": [{"key": "k", "value": "v"}]}}}})
+        live.api.patch(
+            "clustersecretstores", "", name, {"spec": {"provider": {"fake": {"data": [{"key": "k", "value": "v"}]}}}}
+        )
 
 
 def test_a_repaired_store_is_used_without_waiting_for_back_off(live: Case):
@@ -180,7 +199,8 @@ def test_a_label_or_annotation_of_a_store_wakes_nobody(live: Case):
         live.holds(lambda: True, QUIET)
 
 
-# --- sources of templates -------------------------------------------------------------------------------------------------------------------
+# --- sources of templates
+# -------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_changed_config_map_wakes_those_that_template_from_it(live: Case):
@@ -237,7 +257,14 @@ def test_a_target_that_is_somebody_elses_source(live: Case):
     """One pass writes a Secret, and that write is what the next object waits for."""
     user(live, "a")
     synced(live, "a")
-    user(live, "b", target={"name": "b", "template": {"templateFrom": [{"secret": {"name": "a", "items": [{"key": "targetProperty"}]}}]}})
+    user(
+        live,
+        "b",
+        target={
+            "name": "b",
+            "template": {"templateFrom": [{"secret": {"name": "a", "items": [{"key": "targetProperty"}]}}]},
+        },
+    )
     synced(live, "b")
     live.provider.values["a"] = b"changed"
     with once(live, "a", "b"):
@@ -245,7 +272,11 @@ def test_a_target_that_is_somebody_elses_source(live: Case):
     assert live.secret("b") == {"targetProperty": "changed"}
 
 
-@pytest.mark.parametrize("spec", [{"refreshInterval": "0"}, {"refreshPolicy": "CreatedOnce"}, {"refreshPolicy": "OnChange"}], ids=lambda s: str(s))
+@pytest.mark.parametrize(
+    "spec",
+    [{"refreshInterval": "0"}, {"refreshPolicy": "CreatedOnce"}, {"refreshPolicy": "OnChange"}],
+    ids=lambda s: str(s),
+)
 def test_who_does_not_poll_is_not_made_to_read(live: Case, spec: dict[str, str]):
     config_map(live, "cm", tpl="one {{ .targetProperty }}")
     user(live, "a", target=from_source("configMap", "cm", "a"), **spec)
@@ -255,7 +286,8 @@ def test_who_does_not_poll_is_not_made_to_read(live: Case, spec: dict[str, str])
     assert live.secret("a") == {"tpl": "one some-value"}
 
 
-# --- namespaces -----------------------------------------------------------------------------------------------------------------------------
+# --- namespaces
+# -----------------------------------------------------------------------------------------------------------------------------
 
 
 def test_labels_of_a_namespace_open_and_close_cluster_stores(live: Case):
@@ -281,11 +313,17 @@ def test_an_annotation_of_a_namespace_wakes_nobody(live: Case):
     user(live, "a", name, "ClusterSecretStore")
     synced(live, "a")
     with never(live, "a"):
-        live.api.request("PATCH", live.api.path("namespaces", "", live.namespace), {"metadata": {"annotations": {"a": "b"}}}, content_type=MERGE)
+        live.api.request(
+            "PATCH",
+            live.api.path("namespaces", "", live.namespace),
+            {"metadata": {"annotations": {"a": "b"}}},
+            content_type=MERGE,
+        )
         live.holds(lambda: True, QUIET)
 
 
-# --- failures -------------------------------------------------------------------------------------------------------------------------------
+# --- failures
+# -------------------------------------------------------------------------------------------------------------------------------
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -321,7 +359,8 @@ def test_a_failure_within_the_interval_is_tried_again_after_a_restart(case: Case
     assert case.secret("a") == {"targetProperty": "other"}
 
 
-# --- credentials ----------------------------------------------------------------------------------------------------------------------------
+# --- credentials
+# ----------------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("flood_gate", ["true", "false"])
@@ -335,7 +374,9 @@ def test_a_corrected_token_is_used_at_once(case: Case, openbao: OpenBao, flood_g
     case.foreign_secret("vault-token", {"token": "s.wrong"})
     auth = {"tokenSecretRef": {"name": "vault-token", "key": "token"}}
     with case.running(enable_flood_gate=flood_gate):
-        case.store("vault", provider={"vault": {"server": openbao.address, "path": mount, "version": "v2", "auth": auth}})
+        case.store(
+            "vault", provider={"vault": {"server": openbao.address, "path": mount, "version": "v2", "auth": auth}}
+        )
         case.store("other")
         for name in ("a", "b"):
             user(case, name, "vault", data=[{"secretKey": "value", "remoteRef": {"key": name, "property": "value"}}])
@@ -350,7 +391,11 @@ def test_a_corrected_token_is_used_at_once(case: Case, openbao: OpenBao, flood_g
             case.edit("secrets", "vault-token", {"stringData": {"token": made}})
             for name in ("a", "b"):
                 case.synced(name, within=PROMPTLY)
-            case.eventually(lambda: case.ready("vault", "secretstores").get("status") == "True", within=PROMPTLY, what="the store is valid")
+            case.eventually(
+                lambda: case.ready("vault", "secretstores").get("status") == "True",
+                within=PROMPTLY,
+                what="the store is valid",
+            )
             passes = [case.passes(n) for n in ("a", "b")]
             case.holds(lambda: [case.passes(n) for n in ("a", "b")] == passes, QUIET)
         read = openbao.counts(mark)
@@ -359,20 +404,33 @@ def test_a_corrected_token_is_used_at_once(case: Case, openbao: OpenBao, flood_g
 
 
 def token_for(openbao: OpenBao, policy: str) -> str:
-    return str(openbao.request("POST", "auth/token/create", {"policies": [policy], "ttl": "1h"})["auth"]["client_token"])
+    return str(
+        openbao.request("POST", "auth/token/create", {"policies": [policy], "ttl": "1h"})["auth"]["client_token"]
+    )
 
 
 def put_secret(case: Case, namespace: str, name: str, **data: str) -> None:
     """Creates it, or changes it."""
-    case.cluster.apply([{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}, "stringData": data}])
+    case.cluster.apply(
+        [{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}, "stringData": data}]
+    )
 
 
 def test_a_token_of_one_namespace_wakes_no_other_namespace(case: Case, openbao: OpenBao):
     """A ClusterSecretStore whose credential each consumer brings along."""
-    here, there, store = case.namespace, case.cluster.create_namespace(f"{case.namespace}-2"), f"referent-{case.namespace}"
+    here, there, store = (
+        case.namespace,
+        case.cluster.create_namespace(f"{case.namespace}-2"),
+        f"referent-{case.namespace}",
+    )
     openbao.mount_kv(here)
     openbao.policy(here, {f"{here}/data/*": ["read"]})
-    vault = {"server": openbao.address, "path": here, "version": "v2", "auth": {"tokenSecretRef": {"name": "vault-token", "key": "token"}}}
+    vault = {
+        "server": openbao.address,
+        "path": here,
+        "version": "v2",
+        "auth": {"tokenSecretRef": {"name": "vault-token", "key": "token"}},
+    }
     try:
         for namespace in (here, there):
             openbao.put(here, namespace, {"value": "one"})
@@ -385,7 +443,12 @@ def test_a_token_of_one_namespace_wakes_no_other_namespace(case: Case, openbao: 
                     "secretStoreRef": {"name": store, "kind": "ClusterSecretStore"},
                     "data": [{"secretKey": "value", "remoteRef": {"key": namespace, "property": "value"}}],
                 }
-                body = {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": {"name": "a"}, "spec": spec}
+                body = {
+                    "apiVersion": "external-secrets.io/v1",
+                    "kind": "ExternalSecret",
+                    "metadata": {"name": "a"},
+                    "spec": spec,
+                }
                 case.api.create("externalsecrets", namespace, body)
             for namespace in (here, there):
                 case.cluster.wait_ready("externalsecrets", namespace, "a")
@@ -412,8 +475,18 @@ def test_a_credential_of_a_cluster_store_in_another_namespace(case: Case, openba
     try:
         put_secret(case, elsewhere, "vault-token", token="s.wrong")
         with case.running(namespace="", enable_flood_gate="true"):
-            case.store(store, "ClusterSecretStore", provider={"vault": {"server": openbao.address, "path": mount, "version": "v2", "auth": auth}})
-            user(case, "a", store, "ClusterSecretStore", data=[{"secretKey": "value", "remoteRef": {"key": "a", "property": "value"}}])
+            case.store(
+                store,
+                "ClusterSecretStore",
+                provider={"vault": {"server": openbao.address, "path": mount, "version": "v2", "auth": auth}},
+            )
+            user(
+                case,
+                "a",
+                store,
+                "ClusterSecretStore",
+                data=[{"secretKey": "value", "remoteRef": {"key": "a", "property": "value"}}],
+            )
             case.failed(name="a")
             case.holds(lambda: True, 5)
             mark = openbao.mark()
@@ -434,7 +507,9 @@ def test_an_app_role_whose_secret_id_is_rotated(case: Case, openbao: OpenBao):
     put_secret(case, mount, "app-role", id=secret_id)
     auth = {"appRole": {"path": "approle", "roleId": role, "secretRef": {"name": "app-role", "key": "id"}}}
     with case.running(enable_flood_gate="true"):
-        case.store("vault", provider={"vault": {"server": openbao.address, "path": mount, "version": "v2", "auth": auth}})
+        case.store(
+            "vault", provider={"vault": {"server": openbao.address, "path": mount, "version": "v2", "auth": auth}}
+        )
         user(case, "a", "vault", data=[{"secretKey": "value", "remoteRef": {"key": "a", "property": "value"}}])
         synced(case, "a")
         openbao.put(mount, "a", {"value": "two"})

@@ -1,6 +1,7 @@
 """A namespace whose Secrets nobody may delete for a while: the API server refuses, whoever asks.
 
-Neighbours: cases about failing deletions use it, and those that must keep the garbage collector away from a dangling owner reference.
+Neighbours: cases about failing deletions use it, and those that must keep the garbage collector away from a dangling
+owner reference.
 """
 
 from __future__ import annotations
@@ -20,11 +21,22 @@ def undeletable_secrets(case: Case) -> Iterator[None]:
     name = f"undeletable-{case.namespace}"
     rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["DELETE"], "resources": ["secrets"]}
     here: Json = {"matchLabels": {"kubernetes.io/metadata.name": case.namespace}}
-    policy = {"matchConstraints": {"resourceRules": [rule]}, "validations": [{"expression": "false", "message": "this Secret stays"}]}
+    policy = {
+        "matchConstraints": {"resourceRules": [rule]},
+        "validations": [{"expression": "false", "message": "this Secret stays"}],
+    }
     binding = {"policyName": name, "validationActions": ["Deny"], "matchResources": {"namespaceSelector": here}}
     bodies = {
-        "validatingadmissionpolicies": {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "spec": policy},
-        "validatingadmissionpolicybindings": {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding", "spec": binding},
+        "validatingadmissionpolicies": {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingAdmissionPolicy",
+            "spec": policy,
+        },
+        "validatingadmissionpolicybindings": {
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingAdmissionPolicyBinding",
+            "spec": binding,
+        },
     }
     for plural, body in bodies.items():
         case.api.request("POST", f"{ADMISSION}/{plural}", body | {"metadata": {"name": name}})

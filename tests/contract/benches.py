@@ -1,4 +1,5 @@
-"""One bench per provider and backend: what a test may arrange behind it, and how it differs where the reference's providers differ.
+"""One bench per provider and backend: what a test may arrange behind it, and how it differs where the reference's
+providers differ.
 
 Neighbours: conftest.py makes them, test_provider.py says the sentences.
 """
@@ -48,14 +49,29 @@ class Bench:
 
 def fake_bench() -> Bench:
     block: dict[str, Any] = {"data": []}
-    bench = Bench(FakeProvider(), block, lambda key, data: block["data"].append({"key": key, "value": json.dumps(dict(data), separators=(",", ":"))}))
+    bench = Bench(
+        FakeProvider(),
+        block,
+        lambda key, data: block["data"].append({"key": key, "value": json.dumps(dict(data), separators=(",", ":"))}),
+    )
     return bench
 
 
 def vault_bench(server: Server, token: str, version: int) -> Bench:
     mount = "secret" if version == 2 else "kv1"
-    block = {"server": server.address, "path": mount, "version": f"v{version}", "auth": {"tokenSecretRef": {"name": "login", "key": "token"}}}
-    return Bench(VaultProvider(), block, lambda key, data: server.write(mount, key, data), {"login/token": token}, break_down=server.break_down)
+    block = {
+        "server": server.address,
+        "path": mount,
+        "version": f"v{version}",
+        "auth": {"tokenSecretRef": {"name": "login", "key": "token"}},
+    }
+    return Bench(
+        VaultProvider(),
+        block,
+        lambda key, data: server.write(mount, key, data),
+        {"login/token": token},
+        break_down=server.break_down,
+    )
 
 
 def openbao_bench(server: Server, token: str, version: int) -> Bench:

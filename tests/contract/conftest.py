@@ -70,14 +70,25 @@ def real(real_server: RealServer) -> Iterator[RealServer]:
         real_server.sealed = False
 
 
-VAULTS = [(vault_bench, "vault", 2), (vault_bench, "vault", 1), (openbao_bench, "openBao", 2), (openbao_bench, "openBao", 1)]
+VAULTS = [
+    (vault_bench, "vault", 2),
+    (vault_bench, "vault", 1),
+    (openbao_bench, "openBao", 2),
+    (openbao_bench, "openBao", 1),
+]
 
 
 @pytest.fixture(
     params=[
         pytest.param(None, id="fake"),
-        *(pytest.param((make, version, "fake_server"), id=f"{name} KV v{version} against the fake") for make, name, version in VAULTS),
-        *(pytest.param((make, version, "real"), id=f"{name} KV v{version} against OpenBao", marks=pytest.mark.real) for make, name, version in VAULTS),
+        *(
+            pytest.param((make, version, "fake_server"), id=f"{name} KV v{version} against the fake")
+            for make, name, version in VAULTS
+        ),
+        *(
+            pytest.param((make, version, "real"), id=f"{name} KV v{version} against OpenBao", marks=pytest.mark.real)
+            for make, name, version in VAULTS
+        ),
     ]
 )
 def bench(request: pytest.FixtureRequest) -> Bench:

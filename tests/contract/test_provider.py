@@ -7,7 +7,16 @@ import json
 import pytest
 
 from eso.errors import EsoError
-from eso.providers.contract import Find, InvalidConfig, NotFound, RemoteRef, StoreClient, Unavailable, Validation, ValidationFailed
+from eso.providers.contract import (
+    Find,
+    InvalidConfig,
+    NotFound,
+    RemoteRef,
+    StoreClient,
+    Unavailable,
+    Validation,
+    ValidationFailed,
+)
 from tests.contract.benches import PLANTED, Bench
 from tests.fakes.cancel import every_await
 

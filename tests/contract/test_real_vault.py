@@ -24,8 +24,12 @@ pytestmark = pytest.mark.real
 READ = {"secret/data/*": ["read"], "secret/metadata/*": ["read", "list"]}
 
 
-async def opened(address: str, auth: dict[str, Any], secrets: dict[str, str], ca: bytes | None = None, **block: Any) -> VaultClient:
-    view = StoreView("SecretStore", "store", "team-a", "vault", {"server": address, "path": "secret", "auth": auth} | block)
+async def opened(
+    address: str, auth: dict[str, Any], secrets: dict[str, str], ca: bytes | None = None, **block: Any
+) -> VaultClient:
+    view = StoreView(
+        "SecretStore", "store", "team-a", "vault", {"server": address, "path": "secret", "auth": auth} | block
+    )
     client = await VaultProvider().open(view, StaticCredentials(secrets, ca=ca))
     assert isinstance(client, VaultClient)
     return client
@@ -52,7 +56,9 @@ def app_role(bao: OpenBao, **role: Any) -> tuple[dict[str, Any], dict[str, str]]
     role_id, secret_id = bao.approle("reader", ["reader"])
     if role:
         bao.request("POST", "auth/approle/role/reader", {"token_policies": ["reader"], **role})
-    return {"appRole": {"path": "approle", "roleId": role_id, "secretRef": {"name": "s", "key": "id"}}}, {"s/id": secret_id}
+    return {"appRole": {"path": "approle", "roleId": role_id, "secretRef": {"name": "s", "key": "id"}}}, {
+        "s/id": secret_id
+    }
 
 
 async def test_an_app_role_logs_in_reads_is_renewed_and_leaves_no_token(bao: OpenBao) -> None:
@@ -112,7 +118,11 @@ def signed(key: ec.EllipticCurvePrivateKey) -> str:
 
 async def test_a_signed_token_logs_in(bao: OpenBao) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
-    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+    public = (
+        key.public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        .decode()
+    )
     bao.enable_auth("jwt")
     bao.request("POST", "auth/jwt/config", {"jwt_validation_pubkeys": [public]})
     role = {"role_type": "jwt", "user_claim": "sub", "bound_audiences": ["vault"], "token_policies": ["reader"]}

@@ -1,8 +1,10 @@
-"""An API server in this process, on loopback: the rules of the real one that a client can trip over, and faults on demand.
+"""An API server in this process, on loopback: the rules of the real one that a client can trip over, and faults on
+demand.
 
-Neighbours: stands on the far side of `eso.kube`. Keeps JSON objects of any kind; knows list (pages, selectors), watch (resume, bookmarks,
-410), create, merge and JSON patch, replace, delete, preconditions, finalizers, generations, status, TokenRequest. It knows no schemas.
-Nothing here waits on its own: a watch ends when a test ends it.
+Neighbours: stands on the far side of `eso.kube`. Keeps JSON objects of any kind; knows list (pages, selectors), watch
+(resume, bookmarks,
+410), create, merge and JSON patch, replace, delete, preconditions, finalizers, generations, status, TokenRequest. It
+knows no schemas. Nothing here waits on its own: a watch ends when a test ends it.
 """
 
 from __future__ import annotations
@@ -132,11 +134,17 @@ class _Refused(Exception):
 class FakeApiServer:
     """`async with FakeApiServer() as api`; then `api.rest()` is a client of it.
 
-    Tests act as another user through `put`, `edit` and `remove`. `tokens`: the bearer tokens that are accepted, None for no check.
+    Tests act as another user through `put`, `edit` and `remove`. `tokens`: the bearer tokens that are accepted, None
+    for no check.
     `unserved`: plurals whose CRD is missing. `forbidden`: (verb, plural) pairs that get 403.
     """
 
-    def __init__(self, *, now: Callable[[], datetime] = lambda: datetime(2024, 1, 1, tzinfo=UTC), tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        now: Callable[[], datetime] = lambda: datetime(2024, 1, 1, tzinfo=UTC),
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.now, self._tls = now, tls
         self.requests: list[Request] = []
         self.tokens: set[str] | None = None
@@ -160,7 +168,9 @@ class FakeApiServer:
         await self.start()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         await self.stop()
 
     async def start(self) -> None:
@@ -187,8 +197,11 @@ class FakeApiServer:
 
     # -- what a test does ---------------------------------------------------------------------------------------------
 
-    def fail(self, fault: Fault, *, method: str = "", path: str = "", times: int = 1, watch: bool | None = None) -> None:
-        """The next `times` requests with this method ("" = any) whose path contains the regular expression `path` meet `fault`.
+    def fail(
+        self, fault: Fault, *, method: str = "", path: str = "", times: int = 1, watch: bool | None = None
+    ) -> None:
+        """The next `times` requests with this method ("" = any) whose path contains the regular expression `path` meet
+        `fault`.
 
         `watch` True or False narrows it to watches or to everything else.
         """
@@ -226,7 +239,11 @@ class FakeApiServer:
 
     def meta(self, resource: Resource, namespace: str, name: str) -> ObjectMeta:
         found = self._collection(resource.path())[namespace if resource.namespaced else "", name]["metadata"]
-        picked = {"uid": found["uid"], "resource_version": found["resourceVersion"], "finalizers": tuple(found.get("finalizers", ()))}
+        picked = {
+            "uid": found["uid"],
+            "resource_version": found["resourceVersion"],
+            "finalizers": tuple(found.get("finalizers", ())),
+        }
         return ObjectMeta(name=name, namespace=found.get("namespace", ""), labels=found.get("labels", {}), **picked)
 
     def compact(self) -> None:
@@ -281,7 +298,9 @@ class FakeApiServer:
         raw = await request.read()
         query = dict(request.query)
         body = json.loads(raw) if raw else None
-        self.requests.append(Request(request.method, request.path, query, body, dict(request.headers), _client(request)))
+        self.requests.append(
+            Request(request.method, request.path, query, body, dict(request.headers), _client(request))
+        )
         fault = self._fault(request.method, request.path, "watch" in query)
         match fault:
             case Status():
@@ -316,7 +335,12 @@ class FakeApiServer:
 
     def _fault(self, method: str, path: str, watch: bool) -> Fault | None:
         for rule in self._rules:
-            if rule.times > 0 and rule.method in ("", method) and rule.path.search(path) and rule.watch in (None, watch):
+            if (
+                rule.times > 0
+                and rule.method in ("", method)
+                and rule.path.search(path)
+                and rule.watch in (None, watch)
+            ):
                 rule.times -= 1
                 return rule.fault
         return None
@@ -344,14 +368,24 @@ class FakeApiServer:
         return response
 
     def _authenticate(self, request: web.Request) -> None:
-        if self.tokens is not None and request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
+        if (
+            self.tokens is not None
+            and request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens
+        ):
             raise _Refused(401, "Unauthorized", "Unauthorized")
 
     def _authorize(self, method: str, collection: str, query: dict[str, str]) -> None:
         plural = collection.rsplit("/", 1)[-1]
-        verb = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}.get(method, "watch" if "watch" in query else "get")
+        verb = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}.get(
+            method, "watch" if "watch" in query else "get"
+        )
         if (verb, plural) in self.forbidden:
-            raise _Refused(403, "Forbidden", f'{plural} is forbidden: User "it" cannot {verb} resource "{plural}"', {"kind": plural})
+            raise _Refused(
+                403,
+                "Forbidden",
+                f'{plural} is forbidden: User "it" cannot {verb} resource "{plural}"',
+                {"kind": plural},
+            )
 
     def _parse(self, path: str) -> tuple[str, str, str, str]:
         """Collection path without namespace, namespace, name, subresource."""
@@ -364,7 +398,16 @@ class FakeApiServer:
             raise _Refused(404, "", "404 page not found")
         return f"{match[1]}/{parts[0]}", namespace, *([*parts[1:], "", ""][:2])  # type: ignore[return-value]  # four strings
 
-    def _act(self, request: web.Request, collection: str, namespace: str, name: str, subresource: str, query: dict[str, str], body: Any) -> Json:
+    def _act(
+        self,
+        request: web.Request,
+        collection: str,
+        namespace: str,
+        name: str,
+        subresource: str,
+        query: dict[str, str],
+        body: Any,
+    ) -> Json:
         objects, key = self._collection(collection), (namespace, name)
         plural = collection.rsplit("/", 1)[-1]
         details = {"name": name, "kind": plural}
@@ -375,7 +418,9 @@ class FakeApiServer:
         if request.method == "POST":
             return copy.deepcopy(self._create(collection, namespace, body))
         if request.method == "GET" and not name:
-            return self._list(collection, namespace, query, "as=PartialObjectMetadataList" in request.headers.get("Accept", ""))
+            return self._list(
+                collection, namespace, query, "as=PartialObjectMetadataList" in request.headers.get("Accept", "")
+            )
         old = objects.get(key)
         if old is None:
             raise _Refused(404, "NotFound", f'{plural} "{name}" not found', details)
@@ -388,7 +433,11 @@ class FakeApiServer:
                 new = copy.deepcopy(body)
                 _check_uid(collection, old, new)
                 if "resourceVersion" not in new["metadata"]:
-                    raise _Refused(422, "Invalid", f'{plural} "{name}" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update')
+                    raise _Refused(
+                        422,
+                        "Invalid",
+                        f'{plural} "{name}" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update',
+                    )
             case _:
                 new = _patched(copy.deepcopy(old), body, request.headers.get("Content-Type", ""))
                 if subresource != "status":
@@ -411,7 +460,9 @@ class FakeApiServer:
             meta["namespace"] = namespace
         key = self._key(collection, new)
         if key in self._collection(collection):
-            raise _Refused(409, "AlreadyExists", f'{plural} "{key[1]}" already exists', {"name": key[1], "kind": plural})
+            raise _Refused(
+                409, "AlreadyExists", f'{plural} "{key[1]}" already exists', {"name": key[1], "kind": plural}
+            )
         if "stringData" in new:
             raise _Refused(400, "BadRequest", "this server takes data only")
         return self._store(collection, key, None, self._completed(None, new, None))
@@ -435,12 +486,16 @@ class FakeApiServer:
         if token:
             version, rest = self._snapshots.pop(token, (0, []))
             if version < self._compacted or not version:
-                raise _Refused(410, "Expired", "The provided continue parameter is too old to display a consistent list result.")
+                raise _Refused(
+                    410, "Expired", "The provided continue parameter is too old to display a consistent list result."
+                )
         else:
             wanted = _selector(query)
             version = self.version
             everything = self._collection(collection).items()
-            rest = [copy.deepcopy(body) for key, body in sorted(everything) if namespace in ("", key[0]) and wanted(body)]
+            rest = [
+                copy.deepcopy(body) for key, body in sorted(everything) if namespace in ("", key[0]) and wanted(body)
+            ]
         page, rest = (rest[:limit], rest[limit:]) if limit else (rest, [])
         meta: Json = {"resourceVersion": str(version)}
         if rest:
@@ -448,9 +503,16 @@ class FakeApiServer:
             meta["remainingItemCount"] = len(rest)
             self._snapshots[meta["continue"]] = (version, rest)
         items = [_partial(body) for body in page] if partial else page
-        return {"kind": "PartialObjectMetadataList" if partial else "List", "apiVersion": "v1", "metadata": meta, "items": items}
+        return {
+            "kind": "PartialObjectMetadataList" if partial else "List",
+            "apiVersion": "v1",
+            "metadata": meta,
+            "items": items,
+        }
 
-    async def _watch(self, request: web.Request, collection: str, namespace: str, query: dict[str, str]) -> web.StreamResponse:
+    async def _watch(
+        self, request: web.Request, collection: str, namespace: str, query: dict[str, str]
+    ) -> web.StreamResponse:
         version = int(query.get("resourceVersion") or self.version)
         if version < self._compacted:
             raise _Refused(410, "Expired", f"too old resource version: {version} ({self._compacted})")
@@ -490,7 +552,9 @@ class FakeApiServer:
         meta["creationTimestamp"] = kept.get("creationTimestamp") or meta.get("creationTimestamp") or _stamp(self.now())
         if "spec" in new:
             changed = old is None or old.get("spec") != new["spec"]
-            meta["generation"] = kept.get("generation", meta.get("generation", 1) - 1) + 1 if changed else kept.get("generation", 1)
+            meta["generation"] = (
+                kept.get("generation", meta.get("generation", 1) - 1) + 1 if changed else kept.get("generation", 1)
+            )
         if resource is not None:
             new.setdefault("apiVersion", resource.api_version)
             new.setdefault("kind", resource.kind)
@@ -527,7 +591,10 @@ class FakeApiServer:
 
     def _offer(self, watcher: _Watcher, change: _Change) -> None:
         body = change.new or change.old or {}
-        if watcher.collection != change.collection or watcher.namespace not in ("", body["metadata"].get("namespace", "")):
+        if watcher.collection != change.collection or watcher.namespace not in (
+            "",
+            body["metadata"].get("namespace", ""),
+        ):
             return
         was = change.old is not None and watcher.wanted(change.old)
         now = change.new is not None and watcher.wanted(change.new)
@@ -578,7 +645,9 @@ def _patched(into: Json, patch: Any, content_type: str) -> Json:
 def _check_uid(collection: str, old: Json, new: Json) -> None:
     if new["metadata"].get("uid", old["metadata"]["uid"]) != old["metadata"]["uid"]:
         plural, wrong = collection.rsplit("/", 1)[-1], new["metadata"]["uid"]
-        raise _Refused(422, "Invalid", f'{plural} is invalid: metadata.uid: Invalid value: "{wrong}": field is immutable')
+        raise _Refused(
+            422, "Invalid", f'{plural} is invalid: metadata.uid: Invalid value: "{wrong}": field is immutable'
+        )
     new["metadata"]["uid"] = old["metadata"]["uid"]
 
 
@@ -596,10 +665,16 @@ def _selector(query: dict[str, str]) -> Callable[[Json], bool]:
 def _requirement(text: str) -> Callable[[dict[str, str]], bool]:
     if match := re.fullmatch(r"\s*([^\s!=()]+)\s+(in|notin)\s+\(([^)]*)\)\s*", text):
         name, values = match[1], {value.strip() for value in match[3].split(",")}
-        return (lambda labels: labels.get(name) in values) if match[2] == "in" else lambda labels: labels.get(name) not in values
+        return (
+            (lambda labels: labels.get(name) in values)
+            if match[2] == "in"
+            else lambda labels: labels.get(name) not in values
+        )
     if match := re.fullmatch(r"([^!=]+)(!=|==?)(.*)", text):
         name, value = match[1], match[3]
-        return (lambda labels: labels.get(name) != value) if match[2] == "!=" else lambda labels: labels.get(name) == value
+        return (
+            (lambda labels: labels.get(name) != value) if match[2] == "!=" else lambda labels: labels.get(name) == value
+        )
     return (lambda labels: text[1:] not in labels) if text.startswith("!") else lambda labels: text in labels
 
 
@@ -614,7 +689,15 @@ def _partial(body: Json) -> Json:
 
 
 def _status(code: int, reason: str, message: str, details: Json | None) -> Json:
-    body: Json = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message, "reason": reason, "code": code}
+    body: Json = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": message,
+        "reason": reason,
+        "code": code,
+    }
     return body | ({"details": details} if details else {})
 
 
@@ -622,12 +705,16 @@ def _refusal(status: Status) -> web.Response:
     headers = {} if status.retry_after is None else {"Retry-After": str(status.retry_after)}
     if status.plain or not status.reason:
         return web.Response(status=status.code, text=status.message, headers=headers)
-    return web.json_response(_status(status.code, status.reason, status.message, status.details), status=status.code, headers=headers)
+    return web.json_response(
+        _status(status.code, status.reason, status.message, status.details), status=status.code, headers=headers
+    )
 
 
 def _client(request: web.Request) -> str:
     certificate = request.transport.get_extra_info("peercert") if request.transport is not None else None
-    return next((value for part in (certificate or {}).get("subject", ()) for name, value in part if name == "commonName"), "")
+    return next(
+        (value for part in (certificate or {}).get("subject", ()) for name, value in part if name == "commonName"), ""
+    )
 
 
 def _stamp(time: datetime) -> str:
@@ -636,7 +723,12 @@ def _stamp(time: datetime) -> str:
 
 def secret(namespace: str, name: str, data: dict[str, str] | None = None, **meta: Any) -> Json:
     """A Secret; `data` is base64 already."""
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"namespace": namespace, "name": name, **meta}, "data": data or {}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"namespace": namespace, "name": name, **meta},
+        "data": data or {},
+    }
 
 
 def names(bodies: Iterable[Json]) -> list[str]:

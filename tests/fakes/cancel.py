@@ -1,6 +1,7 @@
 """Cancels a coroutine at its n-th await, for tests that want every one of them to end cleanly.
 
-Neighbours: tests of doors. The cancellation is a real `Task.cancel`, so timeouts and task groups see it as they would in the operator.
+Neighbours: tests of doors. The cancellation is a real `Task.cancel`, so timeouts and task groups see it as they would
+in the operator.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import Any
 
 
 class CancelAt:
-    """Awaits `coroutine` and asks for the cancellation of the current task when it waits for the `at`-th time (from 1)."""
+    """Awaits `coroutine` and asks for the cancellation of the current task when it waits for the `at`-th time (from
+    1)."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any], at: int) -> None:
         self._coroutine, self._at = coroutine, at
@@ -42,7 +44,8 @@ class CancelAt:
 
 
 async def every_await(make: Callable[[], Coroutine[Any, Any, Any]], most: int = 200) -> AsyncIterator[int]:
-    """Runs `make()` again and again, cancelled at the first, second, … await; yields after each, so that the caller can look around.
+    """Runs `make()` again and again, cancelled at the first, second, … await; yields after each, so that the caller can
+    look around.
 
     Ends when a run was over before its await was reached. Raises AssertionError when a cancelled run went on.
     """

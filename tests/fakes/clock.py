@@ -1,7 +1,8 @@
 """A clock that stands still until a test advances it.
 
-Neighbours: implements `eso.runtime.clock.Clock`. Timers run on the real event loop, in order of their due time, one at a time; after each
-one the loop runs until it has nothing left to do, so what a timer started has happened before the next timer looks.
+Neighbours: implements `eso.runtime.clock.Clock`. Timers run on the real event loop, in order of their due time, one at
+a time; after each one the loop runs until it has nothing left to do, so what a timer started has happened before the
+next timer looks.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ class VirtualClock:
 
 
 async def settle() -> None:
-    """Return when the loop has no callback left to run. Work that waits for a socket or a thread is not waited for; see `until`."""
+    """Return when the loop has no callback left to run. Work that waits for a socket or a thread is not waited for; see
+    `until`."""
     ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]  # no public way to ask whether the loop is idle
     while True:
         await asyncio.sleep(0)

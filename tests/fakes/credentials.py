@@ -1,6 +1,7 @@
 """Credentials and an API server reduced to a dict, for tests of what logs in with them.
 
-Neighbours: implements `eso.providers.contract.CredentialReader` and the part of `eso.kube.rest.Rest` that reads credentials.
+Neighbours: implements `eso.providers.contract.CredentialReader` and the part of `eso.kube.rest.Rest` that reads
+credentials.
 """
 
 from __future__ import annotations
@@ -18,7 +19,13 @@ from eso.errors import EsoError
 class StaticCredentials:
     """`secrets["name/key"]` → value. Missing ones fail as they do in a cluster."""
 
-    def __init__(self, secrets: Mapping[str, str], namespace: str = "team-a", tokens: Mapping[str, str] | None = None, ca: bytes | None = None) -> None:
+    def __init__(
+        self,
+        secrets: Mapping[str, str],
+        namespace: str = "team-a",
+        tokens: Mapping[str, str] | None = None,
+        ca: bytes | None = None,
+    ) -> None:
         self.secrets, self.namespace, self.tokens, self.ca = dict(secrets), namespace, dict(tokens or {}), ca
         self.audiences: list[tuple[str, ...]] = []
 
@@ -29,7 +36,9 @@ class StaticCredentials:
         except KeyError:
             raise EsoError(f'cannot find secret data for key: "{key}"') from None
 
-    async def service_account_token(self, selector: Mapping[str, Any], *, audiences: tuple[str, ...] = (), expiration_seconds: int | None = 600) -> str:
+    async def service_account_token(
+        self, selector: Mapping[str, Any], *, audiences: tuple[str, ...] = (), expiration_seconds: int | None = 600
+    ) -> str:
         self.audiences.append(audiences)
         try:
             return self.tokens[str(selector.get("name"))]
@@ -56,7 +65,9 @@ class DictRest:
         self.failure: EsoError | None = None
 
     def secret(self, namespace: str, name: str, **data: str) -> None:
-        self.objects[f"secrets/{namespace}/{name}"] = {"data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}}
+        self.objects[f"secrets/{namespace}/{name}"] = {
+            "data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+        }
 
     async def get(self, resource: Resource, namespace: str, name: str) -> bytes | None:
         place = f"{resource.plural}/{namespace}/{name}"
@@ -66,7 +77,16 @@ class DictRest:
         found = self.objects.get(place)
         return None if found is None else orjson.dumps(found)
 
-    async def create(self, resource: Resource, namespace: str, body: Any, *, field_manager: str = "", subresource: str = "", name: str = "") -> bytes:
+    async def create(
+        self,
+        resource: Resource,
+        namespace: str,
+        body: Any,
+        *,
+        field_manager: str = "",
+        subresource: str = "",
+        name: str = "",
+    ) -> bytes:
         self.tokens.append({"namespace": namespace, "name": name, **body["spec"]})
         if self.failure is not None:
             raise self.failure

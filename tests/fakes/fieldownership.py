@@ -1,7 +1,7 @@
 """What an API server makes of a written Secret: defaults, versions, and who owns which key.
 
-Neighbours: the tests of reconcile.externalsecret.desired apply its Changes to these objects. Pure: every function returns a new object. Only
-what desired reads is kept in managedFields: data, labels, annotations.
+Neighbours: the tests of reconcile.externalsecret.desired apply its Changes to these objects. Pure: every function
+returns a new object. Only what desired reads is kept in managedFields: data, labels, annotations.
 """
 
 from __future__ import annotations
@@ -24,12 +24,15 @@ def created(body: Json, manager: str) -> Json:
 
 
 def patched(live: Json, patch: Json, manager: str) -> Json:
-    """A merge patch by `manager`. Raises AssertionError when its preconditions do not hold, as the API server answers 409."""
+    """A merge patch by `manager`. Raises AssertionError when its preconditions do not hold, as the API server answers
+    409."""
     wanted = patch.get("metadata", {})
     for part in ("uid", "resourceVersion"):
         assert wanted.get(part) in (None, live["metadata"][part]), f"409: {part}"
     new = merge(copy.deepcopy(live), copy.deepcopy(patch))
-    assert not live.get("immutable") or (new.get("immutable") and (new.get("data") or {}) == (live.get("data") or {})), "422: immutable"
+    assert not live.get("immutable") or (
+        new.get("immutable") and (new.get("data") or {}) == (live.get("data") or {})
+    ), "422: immutable"
     return stored(live, new, manager)
 
 
@@ -41,11 +44,19 @@ def stored(old: Json, new: Json, manager: str) -> Json:
     owned[manager] = owned.get(manager, set()) | written
     meta = new["metadata"]
     meta["resourceVersion"] = str(int(old["metadata"]["resourceVersion"]) + 1)
-    for holder, part in ((new, "data"), (meta, "labels"), (meta, "annotations"), (meta, "ownerReferences"), (meta, "finalizers")):
+    for holder, part in (
+        (new, "data"),
+        (meta, "labels"),
+        (meta, "annotations"),
+        (meta, "ownerReferences"),
+        (meta, "finalizers"),
+    ):
         if not holder.get(part):
             holder.pop(part, None)
     meta["managedFields"] = [
-        {"manager": name, "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": tree(held)} for name, held in owned.items() if held
+        {"manager": name, "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": tree(held)}
+        for name, held in owned.items()
+        if held
     ]
     return new
 

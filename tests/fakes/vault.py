@@ -1,7 +1,7 @@
 """A small Vault on loopback that remembers what it was asked and fails when told to.
 
-Neighbours: the contract tests run the same sentences against it and against a real server. `faults` are served instead of answers, first come
-first served, to the requests they match.
+Neighbours: the contract tests run the same sentences against it and against a real server. `faults` are served instead
+of answers, first come first served, to the requests they match.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ ROOT = "root-token"
 
 @dataclass(slots=True)
 class Fault:
-    """`status` with `body` and `headers` instead of an answer; `hang` never answers; `drop` closes the connection. `times` requests are hit."""
+    """`status` with `body` and `headers` instead of an answer; `hang` never answers; `drop` closes the connection.
+    `times` requests are hit."""
 
     status: int = 500
     body: str = '{"errors":["internal error"]}'
@@ -133,13 +134,18 @@ class FakeVault:
             return web.Response()
         body = fault.body
         if fault.echo:
-            return web.json_response({"errors": [f"cannot understand {asked.headers} {asked.body}"]}, status=fault.status)
+            return web.json_response(
+                {"errors": [f"cannot understand {asked.headers} {asked.body}"]}, status=fault.status
+            )
         return web.Response(status=fault.status, text=body, headers=fault.headers, content_type="application/json")
 
     def _login(self, path: str, asked: Asked) -> web.Response:
         body = asked.body or {}
         if path == "auth/approle/login":
-            allowed = self.approles.get(str(body.get("role_id"))) == body.get("secret_id") and body.get("role_id") in self.approles
+            allowed = (
+                self.approles.get(str(body.get("role_id"))) == body.get("secret_id")
+                and body.get("role_id") in self.approles
+            )
             if not allowed:
                 return refused(400, "invalid role or secret ID")
         elif match := re.fullmatch(r"auth/(?:userpass|ldap)/login/(.+)", path):
@@ -152,7 +158,12 @@ class FakeVault:
             return refused(404, f"no handler for route {path!r}")
         token = "s." + secrets.token_hex(8)
         self.tokens[token] = {"ttl": self.ttl, "expire_time": "2030-01-01T00:00:00Z", "type": self.token_type}
-        auth = {"client_token": token, "lease_duration": self.ttl, "renewable": self.renewable, "token_type": self.token_type}
+        auth = {
+            "client_token": token,
+            "lease_duration": self.ttl,
+            "renewable": self.renewable,
+            "token_type": self.token_type,
+        }
         return web.json_response({"auth": auth})
 
     def _token(self, action: str, token: str) -> web.Response:
@@ -160,7 +171,9 @@ class FakeVault:
             case "lookup-self":
                 return answered(self.tokens[token])
             case "renew-self":
-                return web.json_response({"auth": {"client_token": token, "lease_duration": self.ttl, "renewable": self.renewable}})
+                return web.json_response(
+                    {"auth": {"client_token": token, "lease_duration": self.ttl, "renewable": self.renewable}}
+                )
             case "revoke-self":
                 del self.tokens[token]
                 return web.Response(status=204)
@@ -185,7 +198,14 @@ class FakeVault:
             return refused(404)
         if kind == "metadata":
             custom = self.metadata.get(f"{mount}/{key}")
-            return answered({"created_time": "2024-01-01T00:00:00Z", "current_version": len(versions), "delete_version_after": "0s", "custom_metadata": custom})
+            return answered(
+                {
+                    "created_time": "2024-01-01T00:00:00Z",
+                    "current_version": len(versions),
+                    "delete_version_after": "0s",
+                    "custom_metadata": custom,
+                }
+            )
         asked_version = asked.query.get("version", "0")
         if not asked_version.isdigit():
             return refused(400, f'Failed to parse: strconv.ParseInt: parsing "{asked_version}": invalid syntax')
@@ -193,7 +213,12 @@ class FakeVault:
         if number > len(versions):
             return refused(404)
         value = versions[number - 1]
-        payload = {"data": {"data": value, "metadata": {"version": number, "deletion_time": "" if value is not None else "2024-01-01T00:00:00Z"}}}
+        payload = {
+            "data": {
+                "data": value,
+                "metadata": {"version": number, "deletion_time": "" if value is not None else "2024-01-01T00:00:00Z"},
+            }
+        }
         return web.json_response(payload, status=200 if value is not None else 404)
 
     def _list(self, entries: dict[str, Any], folder: str) -> web.Response:

@@ -1,6 +1,7 @@
 """The operator as a process of its own for one namespace, behind a proxy that can misbehave.
 
-Neighbours: e2e/harness/proxy.py and operator.py are the parts. As many side by side as a test wants: each has its own proxy, ports and log.
+Neighbours: e2e/harness/proxy.py and operator.py are the parts. As many side by side as a test wants: each has its own
+proxy, ports and log.
 """
 
 from __future__ import annotations
@@ -23,12 +24,15 @@ QUIET_SECONDS = 0.7  # without a request on an object: it has done what it wante
 
 
 class Behind:
-    """As a context manager: the proxy runs, the operator is made but not started. No Lease: nothing here is about who leads."""
+    """As a context manager: the proxy runs, the operator is made but not started. No Lease: nothing here is about who
+    leads."""
 
     def __init__(self, cluster: Cluster, namespace: str, **flags: str) -> None:
         self.cluster, self.namespace = cluster, namespace
         self.proxy = Proxy(cluster, f"proxy-{namespace}")
-        self._flags = {"namespace": namespace, "enable-leader-election": "false"} | {name.replace("_", "-"): value for name, value in flags.items()}
+        self._flags = {"namespace": namespace, "enable-leader-election": "false"} | {
+            name.replace("_", "-"): value for name, value in flags.items()
+        }
 
     def __enter__(self) -> Behind:
         with ExitStack() as opening:
@@ -44,7 +48,9 @@ class Behind:
             self._open = opening.pop_all()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._open.close()
 
     def kill_now(self) -> None:
@@ -80,7 +86,8 @@ class Behind:
 
 
 def at_rest(cluster: Cluster, namespace: str, *, ownership: bool = True) -> Json:
-    """Everything of a namespace that must not depend on what happened on the way: times, uids and versions are left out.
+    """Everything of a namespace that must not depend on what happened on the way: times, uids and versions are left
+    out.
 
     `ownership` False leaves out who owns which field: that is history.
     """
@@ -103,7 +110,10 @@ def at_rest(cluster: Cluster, namespace: str, *, ownership: bool = True) -> Json
             "owners": owners,
         }
         if ownership:
-            fields = sorted(json.dumps({k: v for k, v in entry.items() if k != "time"}, sort_keys=True) for entry in meta.get("managedFields", []))
+            fields = sorted(
+                json.dumps({k: v for k, v in entry.items() if k != "time"}, sort_keys=True)
+                for entry in meta.get("managedFields", [])
+            )
             for ref in meta.get("ownerReferences", []):
                 fields = [entry.replace(ref["uid"], ref["name"]) for entry in fields]
             state[f"secrets/{meta['name']}"]["fields"] = fields

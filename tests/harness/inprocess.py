@@ -1,6 +1,8 @@
-"""The operator in a thread of the test, on a real API server under its own ServiceAccount, with a provider that the test scripts.
+"""The operator in a thread of the test, on a real API server under its own ServiceAccount, with a provider that the
+test scripts.
 
-Neighbours: tests/conformance builds its cases on it. Only the provider and the flags differ from the process that users run.
+Neighbours: tests/conformance builds its cases on it. Only the provider and the flags differ from the process that users
+run.
 """
 
 from __future__ import annotations
@@ -41,10 +43,21 @@ class Log:
 class InProcess:
     """`flags` by name, as on the command line; `providers` replace those of the same key. Use as a context manager."""
 
-    def __init__(self, cluster: Cluster, *, flags: Mapping[str, str] | None = None, providers: Mapping[str, Provider] | None = None) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        *,
+        flags: Mapping[str, str] | None = None,
+        providers: Mapping[str, Provider] | None = None,
+    ) -> None:
         # Named after the thread, so that operators side by side do not share a file that is being written.
         self.environ = {"KUBECONFIG": str(cluster.kubeconfig_for_serviceaccount(SYSTEM, ACCOUNT))}
-        self.settings = parse([f"--{name}={value}" for name, value in ({"metrics-addr": "0", "live-addr": "0"} | dict(flags or {})).items()])
+        self.settings = parse(
+            [
+                f"--{name}={value}"
+                for name, value in ({"metrics-addr": "0", "live-addr": "0"} | dict(flags or {})).items()
+            ]
+        )
         self.registry = Registry(PROVIDERS, dict(providers or {}))
         self.log = Log()
         self.operator: Operator | None = None
@@ -60,7 +73,9 @@ class InProcess:
             raise RuntimeError(f"the operator did not start: {self.error!r}")
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
         if self.error is not None and error is None:
             raise self.error

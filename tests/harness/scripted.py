@@ -1,6 +1,7 @@
 """A provider whose answers are attributes: what a test sets is what the backend says.
 
-Neighbours: inprocess.py runs the operator with it. Implements `eso.providers.contract` and nothing else; every call is recorded.
+Neighbours: inprocess.py runs the operator with it. Implements `eso.providers.contract` and nothing else; every call is
+recorded.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ Answer = bytes | EsoError | None
 
 
 class Scripted:
-    """One backend of a test. `values`: key, or (key, property) → bytes or an error; anything else is `value`, and with `value` None proven not found.
+    """One backend of a test. `values`: key, or (key, property) → bytes or an error; anything else is `value`, and with
+    `value` None proven not found.
 
-    `map` and `maps` the same for extract, `found` for find. `build_error`, `validate_error` fail the constructor and the validation; `outage` fails
-    every call before it is answered, as a backend that is down does.
+    `map` and `maps` the same for extract, `found` for find. `build_error`, `validate_error` fail the constructor and
+    the validation; `outage` fails every call before it is answered, as a backend that is down does.
     """
 
     capability: ClassVar[str] = "ReadWrite"

@@ -1,4 +1,5 @@
-"""What users get wrong and what backends refuse, on a real API server and a real OpenBao: the condition says that, the Event says why, the Secret stays."""
+"""What users get wrong and what backends refuse, on a real API server and a real OpenBao: the condition says that, the
+Event says why, the Secret stays."""
 
 from __future__ import annotations
 
@@ -67,12 +68,16 @@ def unknown_store(case: Synced) -> None:
 
 
 def wrong_role(case: Synced) -> None:
-    auth: Json = {"kubernetes": {"mountPath": "kubernetes", "role": "no-such-role", "serviceAccountRef": {"name": "default"}}}
+    auth: Json = {
+        "kubernetes": {"mountPath": "kubernetes", "role": "no-such-role", "serviceAccountRef": {"name": "default"}}
+    }
     case.provider(auth=auth)
 
 
 def no_serviceaccount(case: Synced) -> None:
-    auth: Json = {"kubernetes": {"mountPath": "kubernetes", "role": case.namespace, "serviceAccountRef": {"name": "nobody"}}}
+    auth: Json = {
+        "kubernetes": {"mountPath": "kubernetes", "role": case.namespace, "serviceAccountRef": {"name": "nobody"}}
+    }
     case.provider(auth=auth)
 
 
@@ -91,10 +96,30 @@ def sealed(case: Synced) -> None:
 @pytest.mark.parametrize(
     ("break_it", "where", "cause"),
     [
-        pytest.param(unknown_store, "app", 'secretstores.external-secrets.io "nobody-made-it" not found', id="a store that nobody made"),
-        pytest.param(lambda case: case.ref(key="nothing/here", property="x"), "app", "nothing/here", id="a path that the policy does not open"),
-        pytest.param(lambda case: case.ref(key=f"{case.namespace}/nothing"), "app", "Secret does not exist", id="a key that does not exist"),
-        pytest.param(lambda case: case.ref(property="nothing"), "app", 'cannot find secret data for key: "nothing"', id="a property that does not exist"),
+        pytest.param(
+            unknown_store,
+            "app",
+            'secretstores.external-secrets.io "nobody-made-it" not found',
+            id="a store that nobody made",
+        ),
+        pytest.param(
+            lambda case: case.ref(key="nothing/here", property="x"),
+            "app",
+            "nothing/here",
+            id="a path that the policy does not open",
+        ),
+        pytest.param(
+            lambda case: case.ref(key=f"{case.namespace}/nothing"),
+            "app",
+            "Secret does not exist",
+            id="a key that does not exist",
+        ),
+        pytest.param(
+            lambda case: case.ref(property="nothing"),
+            "app",
+            'cannot find secret data for key: "nothing"',
+            id="a property that does not exist",
+        ),
         pytest.param(
             lambda case: case.ref(property="text.inside"),
             "app",
@@ -103,7 +128,9 @@ def sealed(case: Synced) -> None:
         ),
         pytest.param(not_allowed, "app", "permission denied", id="a key of somebody else"),
         pytest.param(wrong_role, "store", "invalid role name", id="a role that does not exist"),
-        pytest.param(no_serviceaccount, "store", 'serviceaccounts "nobody" not found', id="a ServiceAccount that does not exist"),
+        pytest.param(
+            no_serviceaccount, "store", 'serviceaccounts "nobody" not found', id="a ServiceAccount that does not exist"
+        ),
         pytest.param(unreachable, "store", "connection refused", id="a server that does not answer"),
         pytest.param(sealed, "app", "sealed", id="a sealed server"),
     ],

@@ -26,7 +26,11 @@ def result() -> dict[str, Any]:
 
 
 def test_a_cold_sync_is_two_durable_writes_per_object(result: dict[str, Any]) -> None:
-    writes = {what: count for what, count in result["ours"]["requests"].items() if what.split()[0] in ("create", "update", "patch", "delete")}
+    writes = {
+        what: count
+        for what, count in result["ours"]["requests"].items()
+        if what.split()[0] in ("create", "update", "patch", "delete")
+    }
     events = writes.pop("create events")
     assert events > 0  # told after the fact, one at a time
     leases = {what: writes.pop(what) for what in list(writes) if what.endswith("leases")}

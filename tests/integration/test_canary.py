@@ -54,7 +54,8 @@ TEMPLATES = {
 
 
 def spellings(value: str) -> set[str]:
-    """The value as it could appear: plain, base64 at each offset, URL, JSON. Parts that depend on their neighbours are cut off."""
+    """The value as it could appear: plain, base64 at each offset, URL, JSON. Parts that depend on their neighbours are
+    cut off."""
     raw = value.encode()
     found = {value, quote(value, safe=""), json.dumps(value)[1:-1], raw.hex()}
     for shift in range(3):
@@ -67,17 +68,39 @@ def spellings(value: str) -> set[str]:
 def stores(namespace: str, bao: OpenBao) -> list[Json]:
     role = namespace
     fake = {"fake": {"data": [{"key": name, "value": value} for name, value in VALUES.items() if "\0" not in value]}}
-    app_role = {"appRole": {"path": "approle", "roleId": "no-such-role", "secretRef": {"name": "credentials", "key": "secret-id"}}}
+    app_role = {
+        "appRole": {
+            "path": "approle",
+            "roleId": "no-such-role",
+            "secretRef": {"name": "credentials", "key": "secret-id"},
+        }
+    }
     token = {"tokenSecretRef": {"name": "credentials", "key": "token"}}
-    user = {"userPass": {"path": "userpass", "username": "nobody", "secretRef": {"name": "credentials", "key": "password"}}}
+    user = {
+        "userPass": {"path": "userpass", "username": "nobody", "secretRef": {"name": "credentials", "key": "password"}}
+    }
     jwt = {"jwt": {"path": "jwt", "role": "nobody", "secretRef": {"name": "credentials", "key": "token"}}}
 
     def vault(name: str, auth: Json, **more: object) -> Json:
-        return secret_store(namespace, {"vault": {"server": bao.address, "path": "secret", "version": "v2", "auth": auth, **more}}, name)
+        return secret_store(
+            namespace, {"vault": {"server": bao.address, "path": "secret", "version": "v2", "auth": auth, **more}}, name
+        )
 
     return [
-        thing("Secret", "credentials", namespace, api="v1", stringData=dict.fromkeys(("secret-id", "token", "password"), VALUES["credential"])),
-        thing("Secret", "source", namespace, api="v1", stringData={"broken": "{{ " + VALUES["source"] + " }}", "yaml": VALUES["source"] + ": : {{ .v }}"}),
+        thing(
+            "Secret",
+            "credentials",
+            namespace,
+            api="v1",
+            stringData=dict.fromkeys(("secret-id", "token", "password"), VALUES["credential"]),
+        ),
+        thing(
+            "Secret",
+            "source",
+            namespace,
+            api="v1",
+            stringData={"broken": "{{ " + VALUES["source"] + " }}", "yaml": VALUES["source"] + ": : {{ .v }}"},
+        ),
         secret_store(namespace, vault_provider(bao, role=role, account="default"), "bao"),
         secret_store(namespace, fake, "fake"),
         vault("approle", app_role),
@@ -104,21 +127,37 @@ def consumers(namespace: str) -> list[Json]:
     ]
     refs: dict[str, str | tuple[str, str]] = {"v": "template", "malformed": "malformed", "label": "label"}
     for name, text in TEMPLATES.items():
-        made.append(external_secret(namespace, f"template-{name}", refs, store="fake", target={"template": {"data": {"out": text}}}))
+        made.append(
+            external_secret(
+                namespace, f"template-{name}", refs, store="fake", target={"template": {"data": {"out": text}}}
+            )
+        )
     for part in ("labels", "annotations"):
         metadata = {part: {"told": "{{ .label }}", "{{ .label }}": "x"}}
-        made.append(external_secret(namespace, f"metadata-{part}", refs, store="fake", target={"template": {"metadata": metadata}}))
+        made.append(
+            external_secret(
+                namespace, f"metadata-{part}", refs, store="fake", target={"template": {"metadata": metadata}}
+            )
+        )
     for item in ("broken", "yaml"):
         for scope in ("KeysAndValues", "Values"):
             source = {"templateFrom": [{"secret": {"name": "source", "items": [{"key": item, "templateAs": scope}]}}]}
-            made.append(external_secret(namespace, f"source-{item}-{scope.lower()}", refs, store="fake", target={"template": source}))
+            made.append(
+                external_secret(
+                    namespace, f"source-{item}-{scope.lower()}", refs, store="fake", target={"template": source}
+                )
+            )
     for store in ("approle", "token", "userpass", "jwt", "broken-ca", "headers"):
         made.append(external_secret(namespace, f"store-{store}", {"v": (key, "bao")}, store=store))
     return made
 
 
 def extract(key: str, store: str = "fake") -> Json:
-    return {"refreshInterval": "1h", "secretStoreRef": {"name": store, "kind": "SecretStore"}, "dataFrom": [{"extract": {"key": key}}]}
+    return {
+        "refreshInterval": "1h",
+        "secretStoreRef": {"name": store, "kind": "SecretStore"},
+        "dataFrom": [{"extract": {"key": key}}],
+    }
 
 
 def decoded(key: str) -> Json:
@@ -127,12 +166,17 @@ def decoded(key: str) -> Json:
 
 @pytest.fixture
 def busy(cluster: Cluster, openbao: OpenBao, namespace: str) -> Iterator[tuple[Behind, list[str]]]:
-    """The operator at debug level, after every object got its condition; a second pass over all of them has been made too."""
+    """The operator at debug level, after every object got its condition; a second pass over all of them has been made
+    too."""
     allow_namespace(cluster, openbao, namespace)
     for method in ("approle", "userpass", "jwt"):
         if f"{method}/" not in openbao.request("GET", "sys/auth")["data"]:
             openbao.enable_auth(method)
-    openbao.put("secret", f"{namespace}/db", {"bao": VALUES["bao"], "malformed": VALUES["malformed"], "notbase64": VALUES["bao"] + "%"})
+    openbao.put(
+        "secret",
+        f"{namespace}/db",
+        {"bao": VALUES["bao"], "malformed": VALUES["malformed"], "notbase64": VALUES["bao"] + "%"},
+    )
     openbao.put("secret", f"{namespace}/keys", {VALUES["key"]: "harmless"})
     objects = consumers(namespace)
     names = [one["metadata"]["name"] for one in objects]
@@ -141,7 +185,11 @@ def busy(cluster: Cluster, openbao: OpenBao, namespace: str) -> Iterator[tuple[B
         behind.operator.start()
 
         def all_told() -> bool:
-            silent = [one["metadata"]["name"] for one in cluster.api.list("externalsecrets", namespace) if not one.get("status", {}).get("conditions")]
+            silent = [
+                one["metadata"]["name"]
+                for one in cluster.api.list("externalsecrets", namespace)
+                if not one.get("status", {}).get("conditions")
+            ]
             assert not silent, f"no condition yet: {silent}"
             return True
 
@@ -152,14 +200,22 @@ def busy(cluster: Cluster, openbao: OpenBao, namespace: str) -> Iterator[tuple[B
         yield behind, names
 
 
-def test_no_log_line_event_status_or_metric_holds_a_planted_value(cluster: Cluster, busy: tuple[Behind, list[str]]) -> None:
+def test_no_log_line_event_status_or_metric_holds_a_planted_value(
+    cluster: Cluster, busy: tuple[Behind, list[str]]
+) -> None:
     behind, _ = busy
     namespace = behind.namespace
     objects = [one for plural in ("externalsecrets", "secretstores") for one in cluster.api.list(plural, namespace)]
-    synced = {one["metadata"]["name"] for one in objects if one.get("status", {}).get("conditions", [{}])[0].get("status") == "True"}
+    synced = {
+        one["metadata"]["name"]
+        for one in objects
+        if one.get("status", {}).get("conditions", [{}])[0].get("status") == "True"
+    }
     failed = {one["metadata"]["name"] for one in objects} - synced
     assert {"good-bao", "good-fake", "bao", "fake"} <= synced
-    assert {"template-fail", "inner", "store-token", "source-broken-values", "source-yaml-keysandvalues"} <= failed, "the canaries were not in danger"
+    assert {"template-fail", "inner", "store-token", "source-broken-values", "source-yaml-keysandvalues"} <= failed, (
+        "the canaries were not in danger"
+    )
     assert cluster.secret(namespace, "good-bao") == {"v": VALUES["bao"]}
     metrics = behind.operator.metrics().text
     told = {

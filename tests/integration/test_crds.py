@@ -1,4 +1,5 @@
-"""What the API server makes of the CRDs: defaults, refusals, selectors, both versions. Sentences of section A of the conformance cases."""
+"""What the API server makes of the CRDs: defaults, refusals, selectors, both versions. Sentences of section A of the
+conformance cases."""
 
 from __future__ import annotations
 
@@ -21,7 +22,9 @@ ENTRY: Json = {"secretKey": "a", "remoteRef": {"key": "k"}}
 def crds(controlplane: ControlPlane) -> None:
     for plural in PLURALS:
         controlplane.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CRDS / f"{plural}.yaml"))
-    controlplane.kubectl("wait", "--for=condition=Established", *(f"crd/{plural}.external-secrets.io" for plural in PLURALS))
+    controlplane.kubectl(
+        "wait", "--for=condition=Established", *(f"crd/{plural}.external-secrets.io" for plural in PLURALS)
+    )
 
 
 def thing(kind: str, spec: Json, name: str = "x", version: str = "v1") -> Json:
@@ -37,7 +40,11 @@ def made(controlplane: ControlPlane, namespace: str, spec: Json, name: str = "x"
 
 def refusal(controlplane: ControlPlane, namespace: str, kind: str, spec: Json) -> str:
     """Why the API server refuses it, "" when it accepts."""
-    plural = {"ExternalSecret": "externalsecrets", "SecretStore": "secretstores", "ClusterSecretStore": "clustersecretstores"}[kind]
+    plural = {
+        "ExternalSecret": "externalsecrets",
+        "SecretStore": "secretstores",
+        "ClusterSecretStore": "clustersecretstores",
+    }[kind]
     where = "" if kind == "ClusterSecretStore" else namespace
     path = controlplane.api.path(plural, where) + "?dryRun=All"
     try:
@@ -59,14 +66,25 @@ def test_a_client_side_apply_of_every_file_works(controlplane: ControlPlane) -> 
     [
         pytest.param("externalsecrets", "es", True, id="C-002 ExternalSecrets live in namespaces and are called es"),
         pytest.param("secretstores", "ss", True, id="C-002 SecretStores live in namespaces and are called ss"),
-        pytest.param("clustersecretstores", "css", False, id="C-002 ClusterSecretStores belong to the cluster and are called css"),
-        pytest.param("clusterexternalsecrets", "ces", False, id="C-002 ClusterExternalSecrets belong to the cluster and are called ces"),
+        pytest.param(
+            "clustersecretstores", "css", False, id="C-002 ClusterSecretStores belong to the cluster and are called css"
+        ),
+        pytest.param(
+            "clusterexternalsecrets",
+            "ces",
+            False,
+            id="C-002 ClusterExternalSecrets belong to the cluster and are called ces",
+        ),
     ],
 )
 def test_discovery_names_the_kind(controlplane: ControlPlane, plural: str, short: str, namespaced: bool) -> None:
     resources = {r["name"]: r for r in controlplane.api.request("GET", "/apis/external-secrets.io/v1")["resources"]}
     found = resources[plural]
-    assert (found["shortNames"], found["namespaced"], found["categories"]) == ([short], namespaced, ["external-secrets"])
+    assert (found["shortNames"], found["namespaced"], found["categories"]) == (
+        [short],
+        namespaced,
+        ["external-secrets"],
+    )
     assert sorted(name.partition("/")[2] for name in resources if name.startswith(f"{plural}/")) == ["status"]
 
 
@@ -81,7 +99,10 @@ def test_c_001_both_versions_are_served_and_v1_is_stored(controlplane: ControlPl
         assert crd is not None
         assert crd["status"]["storedVersions"] == ["v1"]
         assert crd["metadata"]["labels"]["external-secrets.io/component"] == "controller"
-        assert {c["type"]: c["status"] for c in crd["status"]["conditions"]} == {"NamesAccepted": "True", "Established": "True"}
+        assert {c["type"]: c["status"] for c in crd["status"]["conditions"]} == {
+            "NamesAccepted": "True",
+            "Established": "True",
+        }
 
 
 def test_what_is_written_as_v1beta1_is_the_same_as_v1(controlplane: ControlPlane, namespace: str) -> None:
@@ -96,10 +117,25 @@ def test_what_is_written_as_v1beta1_is_the_same_as_v1(controlplane: ControlPlane
 @pytest.mark.parametrize(
     ("spec", "path", "wanted"),
     [
-        pytest.param({"data": [ENTRY]}, ("target",), {"creationPolicy": "Owner", "deletionPolicy": "Retain"}, id="C-005 an absent target"),
+        pytest.param(
+            {"data": [ENTRY]},
+            ("target",),
+            {"creationPolicy": "Owner", "deletionPolicy": "Retain"},
+            id="C-005 an absent target",
+        ),
         pytest.param({"data": [ENTRY]}, ("refreshInterval",), "1h0m0s", id="C-005 an absent interval"),
-        pytest.param({"target": {"name": "x"}}, ("target",), {"name": "x", "creationPolicy": "Owner", "deletionPolicy": "Retain"}, id="C-006 a named target"),
-        pytest.param({"target": {"template": {}}}, ("target", "template"), {"engineVersion": "v2", "mergePolicy": "Replace"}, id="C-008 an empty template"),
+        pytest.param(
+            {"target": {"name": "x"}},
+            ("target",),
+            {"name": "x", "creationPolicy": "Owner", "deletionPolicy": "Retain"},
+            id="C-006 a named target",
+        ),
+        pytest.param(
+            {"target": {"template": {}}},
+            ("target", "template"),
+            {"engineVersion": "v2", "mergePolicy": "Replace"},
+            id="C-008 an empty template",
+        ),
         pytest.param(
             {"target": {"template": {"templateFrom": [{"secret": {"name": "s", "items": [{"key": "k"}]}}]}}},
             ("target", "template", "templateFrom", 0),
@@ -119,16 +155,36 @@ def test_what_is_written_as_v1beta1_is_the_same_as_v1(controlplane: ControlPlane
             id="C-010 a generator",
         ),
         pytest.param({"data": [ENTRY]}, ("data", 0), ENTRY, id="C-007 a data entry gets nothing"),
-        pytest.param({"dataFrom": [{"extract": {"key": "k"}}]}, ("dataFrom", 0), {"extract": {"key": "k"}}, id="C-007 an extract gets nothing"),
-        pytest.param({"dataFrom": [{"find": {"name": {"regexp": "x"}}}]}, ("dataFrom", 0), {"find": {"name": {"regexp": "x"}}}, id="C-007 a find gets nothing"),
-        pytest.param({"secretStoreRef": {"name": "s"}}, ("secretStoreRef",), {"name": "s"}, id="C-007 a store reference gets nothing"),
+        pytest.param(
+            {"dataFrom": [{"extract": {"key": "k"}}]},
+            ("dataFrom", 0),
+            {"extract": {"key": "k"}},
+            id="C-007 an extract gets nothing",
+        ),
+        pytest.param(
+            {"dataFrom": [{"find": {"name": {"regexp": "x"}}}]},
+            ("dataFrom", 0),
+            {"find": {"name": {"regexp": "x"}}},
+            id="C-007 a find gets nothing",
+        ),
+        pytest.param(
+            {"secretStoreRef": {"name": "s"}},
+            ("secretStoreRef",),
+            {"name": "s"},
+            id="C-007 a store reference gets nothing",
+        ),
         pytest.param({"target": {"immediate": True}}, ("target", "immediate"), True, id="immediate is kept"),
         pytest.param(
-            {"target": {"template": {"engineVersion": "jinja2"}}}, ("target", "template", "engineVersion"), "jinja2", id="the second engine is accepted"
+            {"target": {"template": {"engineVersion": "jinja2"}}},
+            ("target", "template", "engineVersion"),
+            "jinja2",
+            id="the second engine is accepted",
         ),
     ],
 )
-def test_defaults(controlplane: ControlPlane, namespace: str, spec: Json, path: tuple[str | int, ...], wanted: Any) -> None:
+def test_defaults(
+    controlplane: ControlPlane, namespace: str, spec: Json, path: tuple[str | int, ...], wanted: Any
+) -> None:
     found: Any = made(controlplane, namespace, spec)
     for step in path:
         found = found[step]
@@ -164,15 +220,29 @@ STORE: Json = {"name": "s", "kind": "SecretStore"}
         pytest.param({"target": {"creationPolicy": "Foo"}}, "Unsupported value", id="C-013 creationPolicy"),
         pytest.param({"target": {"deletionPolicy": "Foo"}}, "Unsupported value", id="C-013 deletionPolicy"),
         pytest.param({"refreshPolicy": "Foo"}, "Unsupported value", id="C-013 refreshPolicy"),
-        pytest.param({"syncWindows": {"kind": "Allow", "windows": [{"schedule": "@daily", "duration": "1h"}]}}, "Unsupported value", id="C-013 window kind"),
+        pytest.param(
+            {"syncWindows": {"kind": "Allow", "windows": [{"schedule": "@daily", "duration": "1h"}]}},
+            "Unsupported value",
+            id="C-013 window kind",
+        ),
         pytest.param({"data": [ENTRY | {"secretKey": "a/b"}]}, "should match", id="C-014 a slash in a key"),
         pytest.param({"data": [ENTRY | {"secretKey": ""}]}, "at least 1 chars long", id="C-014 an empty key"),
-        pytest.param({"data": [ENTRY | {"secretKey": "a" * 254}]}, "may not be more than 253 bytes", id="C-014 a key that is too long"),
+        pytest.param(
+            {"data": [ENTRY | {"secretKey": "a" * 254}]},
+            "may not be more than 253 bytes",
+            id="C-014 a key that is too long",
+        ),
         pytest.param({"data": [ENTRY | {"secretKey": "A-b_c.1"}]}, "", id="C-014 a good key"),
-        pytest.param({"target": {"template": {"engineVersion": "v1"}}}, "Unsupported value", id="there is no first engine"),
+        pytest.param(
+            {"target": {"template": {"engineVersion": "v1"}}}, "Unsupported value", id="there is no first engine"
+        ),
         pytest.param({"refreshInterval": "nonsense"}, "", id="any text is an interval for the schema"),
         *(
-            pytest.param({"syncWindows": {"kind": "deny", "windows": [{"schedule": schedule, "duration": "1h"}]}}, told, id=f"C-015 schedule {schedule}")
+            pytest.param(
+                {"syncWindows": {"kind": "deny", "windows": [{"schedule": schedule, "duration": "1h"}]}},
+                told,
+                id=f"C-015 schedule {schedule}",
+            )
             for schedule, told in {
                 "0 22 * * 1-5": "",
                 "@daily": "",
@@ -203,7 +273,13 @@ def provided(**provider: Json) -> Json:
     return {"provider": provider}
 
 
-@pytest.mark.parametrize("kind", [pytest.param("SecretStore", id="in a SecretStore"), pytest.param("ClusterSecretStore", id="in a ClusterSecretStore")])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("SecretStore", id="in a SecretStore"),
+        pytest.param("ClusterSecretStore", id="in a ClusterSecretStore"),
+    ],
+)
 @pytest.mark.parametrize(
     ("spec", "told"),
     [
@@ -215,15 +291,29 @@ def provided(**provider: Json) -> Json:
         pytest.param({"provider": FAKE}, "", id="C-017 no interval"),
         pytest.param({"provider": FAKE, "refreshInterval": True}, "refreshInterval", id="C-017 neither"),
         pytest.param(provided(vault={"path": "kv"}), "server: Required value", id="a vault needs its address"),
-        pytest.param(provided(vault={"server": "s", "version": "v3"}), "Unsupported value", id="a vault has two versions"),
-        pytest.param(provided(vault={"server": "s", "auth": {"appRole": APP_ROLE}}), "", id="the mount of a vault's login has a default"),
-        pytest.param(provided(vault={"server": "s", "auth": {"kubernetes": {}}}), "role: Required value", id="a vault's kubernetes login needs a role"),
+        pytest.param(
+            provided(vault={"server": "s", "version": "v3"}), "Unsupported value", id="a vault has two versions"
+        ),
+        pytest.param(
+            provided(vault={"server": "s", "auth": {"appRole": APP_ROLE}}),
+            "",
+            id="the mount of a vault's login has a default",
+        ),
+        pytest.param(
+            provided(vault={"server": "s", "auth": {"kubernetes": {}}}),
+            "role: Required value",
+            id="a vault's kubernetes login needs a role",
+        ),
         pytest.param(
             provided(aws={"service": "SecretsManager", "region": "r", "customSessionTags": {"esoNamespace": "n"}}),
             "customSessionTags cannot contain automatically injected reserved keys: esoNamespace, esoStoreName, esoStoreKind",
             id="C-309 reserved session tags",
         ),
-        pytest.param(provided(aws={"service": "SecretsManager", "region": "r", "customSessionTags": {"team": "a"}}), "", id="other session tags"),
+        pytest.param(
+            provided(aws={"service": "SecretsManager", "region": "r", "customSessionTags": {"team": "a"}}),
+            "",
+            id="other session tags",
+        ),
         pytest.param(provided(crd={}), "one of auth or authRef is required", id="C-309 crd without a login"),
         pytest.param(
             provided(crd={"auth": {"serviceAccount": ACCOUNT}, "authRef": {"name": "a"}}),
@@ -236,10 +326,16 @@ def provided(**provider: Json) -> Json:
             "Exactly one of 'secretRef' or 'oidcConfig' must be specified",
             id="C-309 doppler with both",
         ),
-        pytest.param(provided(doppler={"auth": {}}), "Exactly one of 'secretRef' or 'oidcConfig' must be specified", id="C-309 doppler with neither"),
+        pytest.param(
+            provided(doppler={"auth": {}}),
+            "Exactly one of 'secretRef' or 'oidcConfig' must be specified",
+            id="C-309 doppler with neither",
+        ),
         pytest.param(provided(doppler={"auth": {"secretRef": {}}}), "", id="doppler with one"),
         pytest.param(
-            provided(nebiusmysterybox={"auth": {}}), "either serviceAccountCredsSecretRef or tokenSecretRef must be set", id="C-309 nebius without a login"
+            provided(nebiusmysterybox={"auth": {}}),
+            "either serviceAccountCredsSecretRef or tokenSecretRef must be set",
+            id="C-309 nebius without a login",
         ),
         pytest.param(
             provided(onepasswordSDK={"vault": "v", "environment": "e"}),
@@ -277,12 +373,26 @@ def provided(**provider: Json) -> Json:
             "Exactly one of 'accessToken' or 'oidcConfig' must be specified",
             id="C-309 pulumi with two logins",
         ),
-        pytest.param(provided(secretserver={"username": VALUE}), "either token, or both username and password, must be set", id="C-309 half a login"),
         pytest.param(
-            provided(secretserver={"username": PAIR, "password": VALUE}), "exactly one of value or secretRef must be set", id="C-309 a user name twice"
+            provided(secretserver={"username": VALUE}),
+            "either token, or both username and password, must be set",
+            id="C-309 half a login",
         ),
-        pytest.param(provided(secretserver={"username": VALUE, "password": {}}), "exactly one of value or secretRef must be set", id="C-309 an empty password"),
-        pytest.param(provided(secretserver={"token": PAIR}), "exactly one of value or secretRef must be set", id="C-309 a token twice"),
+        pytest.param(
+            provided(secretserver={"username": PAIR, "password": VALUE}),
+            "exactly one of value or secretRef must be set",
+            id="C-309 a user name twice",
+        ),
+        pytest.param(
+            provided(secretserver={"username": VALUE, "password": {}}),
+            "exactly one of value or secretRef must be set",
+            id="C-309 an empty password",
+        ),
+        pytest.param(
+            provided(secretserver={"token": PAIR}),
+            "exactly one of value or secretRef must be set",
+            id="C-309 a token twice",
+        ),
         pytest.param(provided(secretserver={"token": VALUE}), "", id="a token once"),
     ],
 )
@@ -293,7 +403,12 @@ def test_what_a_store_may_say(controlplane: ControlPlane, namespace: str, kind: 
 
 
 def test_a_provider_that_is_not_built_loses_no_member(controlplane: ControlPlane, namespace: str) -> None:
-    block = {"region": "r", "service": "SecretsManager", "newMember": {"a": 1}, "auth": {"newLogin": {"b": [1]}, "secretRef": {"newRef": {"name": "n"}}}}
+    block = {
+        "region": "r",
+        "service": "SecretsManager",
+        "newMember": {"a": 1},
+        "auth": {"newLogin": {"b": [1]}, "secretRef": {"newRef": {"name": "n"}}},
+    }
     spec = provided(aws=block)
     created = controlplane.api.create("secretstores", namespace, thing("SecretStore", spec))
     assert created["spec"]["provider"]["aws"] == block
@@ -302,16 +417,35 @@ def test_a_provider_that_is_not_built_loses_no_member(controlplane: ControlPlane
 def test_a_built_provider_keeps_what_it_knows(controlplane: ControlPlane, namespace: str) -> None:
     spec = provided(vault={"server": "s", "auth": {"appRole": APP_ROLE}, "noMember": 1})
     created = controlplane.api.create("secretstores", namespace, thing("SecretStore", spec))
-    assert created["spec"]["provider"]["vault"] == {"server": "s", "version": "v2", "auth": {"appRole": {**APP_ROLE, "path": "approle"}}}
+    assert created["spec"]["provider"]["vault"] == {
+        "server": "s",
+        "version": "v2",
+        "auth": {"appRole": {**APP_ROLE, "path": "approle"}},
+    }
 
 
 # C-004
 def test_c_004_field_selectors(controlplane: ControlPlane, namespace: str) -> None:
-    first = {"secretStoreRef": {"name": "s1", "kind": "SecretStore"}, "target": {"name": "t1"}, "refreshInterval": "1m", "data": [ENTRY]}
-    second = {"secretStoreRef": {"name": "s2", "kind": "ClusterSecretStore"}, "target": {"name": "t2"}, "refreshInterval": "2m", "data": [ENTRY]}
+    first = {
+        "secretStoreRef": {"name": "s1", "kind": "SecretStore"},
+        "target": {"name": "t1"},
+        "refreshInterval": "1m",
+        "data": [ENTRY],
+    }
+    second = {
+        "secretStoreRef": {"name": "s2", "kind": "ClusterSecretStore"},
+        "target": {"name": "t2"},
+        "refreshInterval": "2m",
+        "data": [ENTRY],
+    }
     made(controlplane, namespace, first, "one")
     made(controlplane, namespace, second, "two")
-    for selector in ("spec.secretStoreRef.name=s2", "spec.secretStoreRef.kind=ClusterSecretStore", "spec.target.name=t2", "spec.refreshInterval=2m"):
+    for selector in (
+        "spec.secretStoreRef.name=s2",
+        "spec.secretStoreRef.kind=ClusterSecretStore",
+        "spec.target.name=t2",
+        "spec.refreshInterval=2m",
+    ):
         found = controlplane.api.list("externalsecrets", namespace, fieldSelector=selector)
         assert [item["metadata"]["name"] for item in found] == ["two"], selector
     with pytest.raises(ApiRefused, match="field label not supported"):
@@ -323,23 +457,40 @@ def test_c_019_a_failed_first_sync_shows_an_empty_binding(controlplane: ControlP
     made(controlplane, namespace, {"data": [ENTRY]})
     live = controlplane.api.get("externalsecrets", namespace, "x")
     assert live is not None
-    status = {"conditions": [{"type": "Ready", "status": "False"}], "refreshTime": None, "binding": {}, "observedGeneration": 1}
-    found = controlplane.api.replace("externalsecrets", namespace, "x", live | {"status": status}, subresource="status")["status"]
+    status = {
+        "conditions": [{"type": "Ready", "status": "False"}],
+        "refreshTime": None,
+        "binding": {},
+        "observedGeneration": 1,
+    }
+    found = controlplane.api.replace(
+        "externalsecrets", namespace, "x", live | {"status": status}, subresource="status"
+    )["status"]
     assert found == status | {"binding": {"name": ""}}
 
 
 @pytest.mark.parametrize(
     ("plural", "columns"),
     [
-        pytest.param("externalsecrets", ["NAME", "STORETYPE", "STORE", "REFRESH INTERVAL", "STATUS", "READY", "LAST SYNC"], id="C-003 ExternalSecrets"),
+        pytest.param(
+            "externalsecrets",
+            ["NAME", "STORETYPE", "STORE", "REFRESH INTERVAL", "STATUS", "READY", "LAST SYNC"],
+            id="C-003 ExternalSecrets",
+        ),
         pytest.param("secretstores", ["NAME", "AGE", "STATUS", "CAPABILITIES", "READY"], id="C-003 SecretStores"),
-        pytest.param("clustersecretstores", ["NAME", "AGE", "STATUS", "CAPABILITIES", "READY"], id="C-003 ClusterSecretStores"),
-        pytest.param("clusterexternalsecrets", ["NAME", "STORE", "REFRESH INTERVAL", "READY"], id="C-003 ClusterExternalSecrets"),
+        pytest.param(
+            "clustersecretstores", ["NAME", "AGE", "STATUS", "CAPABILITIES", "READY"], id="C-003 ClusterSecretStores"
+        ),
+        pytest.param(
+            "clusterexternalsecrets", ["NAME", "STORE", "REFRESH INTERVAL", "READY"], id="C-003 ClusterExternalSecrets"
+        ),
     ],
 )
 def test_kubectl_get_shows_the_columns(controlplane: ControlPlane, plural: str, columns: list[str]) -> None:
     accept = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
-    answer = controlplane.api.session.get(controlplane.server + controlplane.api.path(plural), headers=accept, timeout=30)
+    answer = controlplane.api.session.get(
+        controlplane.server + controlplane.api.path(plural), headers=accept, timeout=30
+    )
     assert [c["name"].upper() for c in answer.json()["columnDefinitions"]] == columns
 
 

@@ -1,4 +1,5 @@
-"""Manifests as people write them, applied with plain `kubectl apply` to the operator process and a real OpenBao; read back with kubectl.
+"""Manifests as people write them, applied with plain `kubectl apply` to the operator process and a real OpenBao; read
+back with kubectl.
 
 In the texts `$namespace` and `$server` stand for what a reader would fill in.
 """
@@ -52,7 +53,9 @@ class Reader:
         self.cluster, self.namespace, self.openbao = cluster, namespace, openbao
         self.cluster_wide: list[tuple[str, str]] = []
         openbao.policy(namespace, {f"secret/{part}/{namespace}/*": ["read", "list"] for part in ("data", "metadata")})
-        token = openbao.request("POST", "auth/token/create", {"policies": [namespace], "ttl": "1h"})["auth"]["client_token"]
+        token = openbao.request("POST", "auth/token/create", {"policies": [namespace], "ttl": "1h"})["auth"][
+            "client_token"
+        ]
         self.kubectl("create", "secret", "generic", "vault-token", f"--from-literal=token={token}")
 
     def kubectl(self, *args: str, input: str | None = None) -> str:
@@ -178,7 +181,9 @@ def test_refresh_intervals(reader: Reader, interval: str) -> None:
     assert reader.secret("example-sync") == {"foobar": "s3cr3t"}
 
 
-def external_secret(name: str, spec: str, *, version: str = "v1", store: str = "vault-backend", kind: str = "SecretStore") -> str:
+def external_secret(
+    name: str, spec: str, *, version: str = "v1", store: str = "vault-backend", kind: str = "SecretStore"
+) -> str:
     """A manifest of `spec`, which is YAML without indentation."""
     head = {
         "apiVersion": f"external-secrets.io/{version}",
@@ -247,10 +252,17 @@ def test_found_secrets_merged_into_one_set_of_keys(reader: Reader) -> None:
     reader.put("team/cache", {"username": "cache", "port": 6379})
     find = "find: {path: $namespace/team, name: {regexp: '.*'}}"
     short = "{regexp: {source: '.*/', target: ''}}"
-    extracted = f"dataFrom: [{{{find}, rewrite: [{short}, {{merge: {{priority: [cache, db], conflictPolicy: Ignore}}}}]}}]"
+    extracted = (
+        f"dataFrom: [{{{find}, rewrite: [{short}, {{merge: {{priority: [cache, db], conflictPolicy: Ignore}}}}]}}]"
+    )
     as_json = f"dataFrom: [{{{find}, rewrite: [{short}, {{merge: {{into: all.json, strategy: JSON, conflictPolicy: Ignore, priority: [db, cache]}}}}]}}]"
     conflicts = f"dataFrom: [{{{find}, rewrite: [{{merge: {{}}}}]}}]"
-    reader.apply(STORE + external_secret("extracted", extracted) + external_secret("as-json", as_json) + external_secret("conflicts", conflicts))
+    reader.apply(
+        STORE
+        + external_secret("extracted", extracted)
+        + external_secret("as-json", as_json)
+        + external_secret("conflicts", conflicts)
+    )
     reader.wait("extracted")
     reader.wait("as-json")
     assert reader.secret("extracted") == {"username": "db", "host": "db.local", "port": "6379"}
@@ -312,7 +324,12 @@ spec:
 def test_a_cluster_secret_store(reader: Reader) -> None:
     reader.put("foo", {"a": "1"})
     name = f"vault-{reader.namespace}"
-    reader.apply(CLUSTER_STORE + external_secret("one", "dataFrom: [{extract: {key: $namespace/foo}}]", store="vault-$namespace", kind="ClusterSecretStore"))
+    reader.apply(
+        CLUSTER_STORE
+        + external_secret(
+            "one", "dataFrom: [{extract: {key: $namespace/foo}}]", store="vault-$namespace", kind="ClusterSecretStore"
+        )
+    )
     reader.wait("one")
     assert reader.secret("one") == {"a": "1"}
     row = reader.row("es", "one")
@@ -405,13 +422,17 @@ dataFrom:
     reader.wait("together")
     found = reader.secret("apart")
     assert found["tls.crt"] == cert
-    assert public(serialization.load_pem_private_key(found["tls.key"].encode(), None)) == public(serialization.load_pem_private_key(key.encode(), None))
+    assert public(serialization.load_pem_private_key(found["tls.key"].encode(), None)) == public(
+        serialization.load_pem_private_key(key.encode(), None)
+    )
     made = pkcs12.load_key_and_certificates(base64.b64decode(reader.raw("together")["data"]["keystore.p12"]), b"secret")
     assert made[1] is not None and made[1].public_bytes(serialization.Encoding.PEM).decode() == cert
 
 
 def public(key: Any) -> bytes:
-    made: bytes = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    made: bytes = key.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
     return made
 
 
@@ -475,7 +496,9 @@ def test_old_manifests_unmodified(reader: Reader) -> None:
     reader.apply(BASIC.replace("external-secrets.io/v1\n", "external-secrets.io/v1beta1\n"))
     reader.wait("vault-example")
     assert reader.secret("example-sync") == {"foobar": "s3cr3t"}
-    old = json.loads(reader.kubectl("get", "externalsecrets.v1beta1.external-secrets.io", "vault-example", "-o", "json"))
+    old = json.loads(
+        reader.kubectl("get", "externalsecrets.v1beta1.external-secrets.io", "vault-example", "-o", "json")
+    )
     new = json.loads(reader.kubectl("get", "externalsecrets.v1.external-secrets.io", "vault-example", "-o", "json"))
     assert (old["spec"], old["status"]) == (new["spec"], new["status"])
     owner = reader.raw("example-sync")["metadata"]["ownerReferences"][0]
@@ -520,6 +543,8 @@ def test_a_missing_token_secret_is_named_and_its_arrival_noticed(reader: Reader,
     reader.described("secretstore", "vault-backend", 'cannot get Kubernetes secret "vault-token"')
     with pytest.raises(KubectlFailed):
         kubectl("-n", reader.namespace, "wait", "--for=condition=Ready", "es/vault-example", "--timeout=1s")
-    reader.kubectl("create", "secret", "generic", "vault-token", f"--from-literal=token={base64.b64decode(saved).decode()}")
+    reader.kubectl(
+        "create", "secret", "generic", "vault-token", f"--from-literal=token={base64.b64decode(saved).decode()}"
+    )
     eventually(lambda: reader.row("es", "vault-example")["READY"] == "True", 5, what="synced")
     assert reader.secret("example-sync") == {"foobar": "s3cr3t"}

@@ -1,4 +1,5 @@
-"""What a real API server does to its clients: it dies, refuses, slows down, ends watches, rotates credentials, is faster than they are."""
+"""What a real API server does to its clients: it dies, refuses, slows down, ends watches, rotates credentials, is
+faster than they are."""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ def behind(cluster: Cluster, namespace: str) -> Iterator[Behind]:
 def all_ready(cluster: Cluster, namespace: str, names: list[str], within_seconds: float = 90.0) -> None:
     def ready() -> bool:
         found = {
-            one["metadata"]["name"]: one.get("status", {}).get("conditions", [{}])[0].get("status") for one in cluster.api.list("externalsecrets", namespace)
+            one["metadata"]["name"]: one.get("status", {}).get("conditions", [{}])[0].get("status")
+            for one in cluster.api.list("externalsecrets", namespace)
         }
         assert {name: found.get(name) for name in names} == dict.fromkeys(names, "True")
         return True
@@ -50,30 +52,43 @@ def all_ready(cluster: Cluster, namespace: str, names: list[str], within_seconds
 
 def created(cluster: ControlPlane, namespace: str, since: int) -> Counter[str]:
     """How often each Secret of the namespace was created by us."""
-    return Counter(one.body["metadata"]["name"] for one in writes(cluster, namespace, since) if (one.verb, one.path) == ("create", "secrets"))
+    return Counter(
+        one.body["metadata"]["name"]
+        for one in writes(cluster, namespace, since)
+        if (one.verb, one.path) == ("create", "secrets")
+    )
 
 
 def writes(cluster: ControlPlane, namespace: str, since: int) -> list[Request]:
     return [one for one in cluster.audit.writes(user=OURS, since=since) if one.namespace == namespace]
 
 
-# -- the API server is away -------------------------------------------------------------------------------------------------------
+# -- the API server is away
+# -------------------------------------------------------------------------------------------------------
 
 
-def test_an_api_server_killed_in_the_middle_of_many_syncs_loses_none_and_doubles_none(controlplane: ControlPlane, namespace: str) -> None:
+def test_an_api_server_killed_in_the_middle_of_many_syncs_loses_none_and_doubles_none(
+    controlplane: ControlPlane, namespace: str
+) -> None:
     names, began = [f"app-{n}" for n in range(60)], controlplane.audit.mark()
-    with LocalOperator(controlplane, args={"namespace": namespace, "enable-leader-election": "false"}, name=namespace) as operator:
+    with LocalOperator(
+        controlplane, args={"namespace": namespace, "enable-leader-election": "false"}, name=namespace
+    ) as operator:
         controlplane.apply([secret_store(namespace, fake_provider(VALUES))])
         controlplane.wait_ready("secretstores", namespace, "store")
         for name in names:
-            controlplane.api.create("externalsecrets", namespace, external_secret(namespace, name, {key: key for key in VALUES}))
+            controlplane.api.create(
+                "externalsecrets", namespace, external_secret(namespace, name, {key: key for key in VALUES})
+            )
             if len(created(controlplane, namespace, began)) >= 5:
                 break
         controlplane.kill_apiserver()
         controlplane.start_apiserver()
         for name in names:
             if controlplane.api.get("externalsecrets", namespace, name) is None:
-                controlplane.api.create("externalsecrets", namespace, external_secret(namespace, name, {key: key for key in VALUES}))
+                controlplane.api.create(
+                    "externalsecrets", namespace, external_secret(namespace, name, {key: key for key in VALUES})
+                )
         all_ready(controlplane, namespace, names, 90)
         assert operator.child.alive
     counts = created(controlplane, namespace, began)
@@ -83,10 +98,19 @@ def test_an_api_server_killed_in_the_middle_of_many_syncs_loses_none_and_doubles
     assert all(one is not None and len(one["metadata"]["managedFields"]) == 1 for one in versions.values())
 
 
-def test_sigterm_in_the_middle_of_many_syncs_ends_cleanly_and_the_next_process_finishes_them(controlplane: ControlPlane, namespace: str) -> None:
+def test_sigterm_in_the_middle_of_many_syncs_ends_cleanly_and_the_next_process_finishes_them(
+    controlplane: ControlPlane, namespace: str
+) -> None:
     names, began = [f"app-{n}" for n in range(60)], controlplane.audit.mark()
-    controlplane.apply([secret_store(namespace, fake_provider(VALUES)), *(external_secret(namespace, name, {key: key for key in VALUES}) for name in names)])
-    operator = LocalOperator(controlplane, args={"namespace": namespace, "enable-leader-election": "false"}, name=namespace).start()
+    controlplane.apply(
+        [
+            secret_store(namespace, fake_provider(VALUES)),
+            *(external_secret(namespace, name, {key: key for key in VALUES}) for name in names),
+        ]
+    )
+    operator = LocalOperator(
+        controlplane, args={"namespace": namespace, "enable-leader-election": "false"}, name=namespace
+    ).start()
     eventually(lambda: created(controlplane, namespace, began), 30, every=0.01, what="the first Secret")
     stopped = time.monotonic()
     assert operator.stop() == 0, operator.child.tail()
@@ -99,7 +123,8 @@ def test_sigterm_in_the_middle_of_many_syncs_ends_cleanly_and_the_next_process_f
     assert created(controlplane, namespace, began) == dict.fromkeys(names, 1)
 
 
-# -- the API server refuses, slows down, breaks off -------------------------------------------------------------------------------
+# -- the API server refuses, slows down, breaks off
+# -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -127,7 +152,11 @@ def test_a_burst_of_faults_is_survived_without_a_restart_and_without_a_double_wr
     behind.proxy.rule = rule
     behind.operator.start()
     behind.apply_fake(names, VALUES)
-    eventually(lambda: len(injected) >= 60 or len(created(controlplane, namespace, began)) == len(names), 60, what="many faults")
+    eventually(
+        lambda: len(injected) >= 60 or len(created(controlplane, namespace, began)) == len(names),
+        60,
+        what="many faults",
+    )
     assert behind.operator.child.alive, behind.operator.child.tail()
     behind.proxy.calm()
     behind.operator.wait_ready()
@@ -137,7 +166,9 @@ def test_a_burst_of_faults_is_survived_without_a_restart_and_without_a_double_wr
     assert len(injected) >= 20
 
 
-def test_deletions_that_happened_while_every_watch_was_away_are_found_by_the_list_after_410(cluster: Cluster, behind: Behind, namespace: str) -> None:
+def test_deletions_that_happened_while_every_watch_was_away_are_found_by_the_list_after_410(
+    cluster: Cluster, behind: Behind, namespace: str
+) -> None:
     behind.operator.start()
     behind.apply_fake(["kept", "removed"], VALUES, target={"deletionPolicy": "Delete"})
     all_ready(cluster, namespace, ["kept", "removed"])
@@ -158,9 +189,15 @@ def test_deletions_that_happened_while_every_watch_was_away_are_found_by_the_lis
     behind.proxy.clear()
     behind.proxy.rule = once_410
     eventually(lambda: cluster.secret(namespace, "kept") == VALUES, 90, what="the deleted Secret is back")
-    eventually(lambda: cluster.api.get("externalsecrets", namespace, "removed") is None, 30, what="the finalizer is gone")
+    eventually(
+        lambda: cluster.api.get("externalsecrets", namespace, "removed") is None, 30, what="the finalizer is gone"
+    )
     eventually(lambda: cluster.secret(namespace, "removed") is None, 90, what="its Secret is gone")
-    lists = {seen.path.rsplit("/", 1)[1] for seen in list(behind.proxy.requests) if seen.method == "GET" and "limit=" in seen.query}
+    lists = {
+        seen.path.rsplit("/", 1)[1]
+        for seen in list(behind.proxy.requests)
+        if seen.method == "GET" and "limit=" in seen.query
+    }
     assert {"secrets", "externalsecrets"} <= lists
 
 
@@ -172,14 +209,17 @@ def test_watches_cut_again_and_again_miss_no_edit(cluster: Cluster, behind: Behi
         behind.proxy.cut_watches()
         value = f"value {number}"
         cluster.api.patch("secretstores", namespace, "store", {"spec": fake_spec({"user": value, "password": value})})
-        eventually(lambda value=value: cluster.secret(namespace, "app") == {"user": value, "password": value}, 30, what=value)  # type: ignore[misc]  # binds the loop's value
+        eventually(
+            lambda value=value: cluster.secret(namespace, "app") == {"user": value, "password": value}, 30, what=value
+        )  # type: ignore[misc]  # binds the loop's value
 
 
 def fake_spec(values: dict[str, str]) -> Json:
     return {"provider": fake_provider(values)}
 
 
-# -- somebody else is faster ------------------------------------------------------------------------------------------------------
+# -- somebody else is faster
+# ------------------------------------------------------------------------------------------------------
 
 
 # C-107
@@ -215,15 +255,22 @@ def test_c_107_a_secret_that_changes_between_read_and_write_costs_a_conflict_and
     assert live is not None and live["metadata"]["labels"]["somebody"] == "else"
 
 
-# -- credentials rotate -----------------------------------------------------------------------------------------------------------
+# -- credentials rotate
+# -----------------------------------------------------------------------------------------------------------
 
 
 def bound_token(cluster: Cluster, secret: str) -> str:
     """A token of the operator's that dies with a Secret."""
     made = cluster.api.create("secrets", SYSTEM, {"metadata": {"name": secret}, "type": "Opaque"})
     reference = {"kind": "Secret", "apiVersion": "v1", "name": secret, "uid": made["metadata"]["uid"]}
-    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600, "boundObjectRef": reference}}
-    token: str = cluster.api.create("serviceaccounts", SYSTEM, body, name=ACCOUNT, subresource="token")["status"]["token"]
+    body = {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenRequest",
+        "spec": {"expirationSeconds": 3600, "boundObjectRef": reference},
+    }
+    token: str = cluster.api.create("serviceaccounts", SYSTEM, body, name=ACCOUNT, subresource="token")["status"][
+        "token"
+    ]
     return token
 
 
@@ -236,7 +283,12 @@ def with_token_file(cluster: Cluster, folder: Path, token: str) -> tuple[Path, P
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "it",
-        "clusters": [{"name": "it", "cluster": {"server": at.server, "certificate-authority-data": base64.b64encode(at.ca).decode()}}],
+        "clusters": [
+            {
+                "name": "it",
+                "cluster": {"server": at.server, "certificate-authority-data": base64.b64encode(at.ca).decode()},
+            }
+        ],
         "users": [{"name": "it", "user": {"tokenFile": str(file)}}],
         "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
     }
@@ -244,12 +296,19 @@ def with_token_file(cluster: Cluster, folder: Path, token: str) -> tuple[Path, P
     return kubeconfig, file
 
 
-def test_a_token_replaced_in_its_file_is_used_as_soon_as_the_old_one_is_refused(controlplane: ControlPlane, namespace: str, tmp_path: Path) -> None:
+def test_a_token_replaced_in_its_file_is_used_as_soon_as_the_old_one_is_refused(
+    controlplane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
     kubeconfig, file = with_token_file(controlplane, tmp_path, bound_token(controlplane, f"{namespace}-old"))
     args = {"namespace": namespace, "enable-leader-election": "false"}
     operator = LocalOperator(controlplane, args=args, env={"KUBECONFIG": str(kubeconfig)}, name=namespace)
     with operator:
-        controlplane.apply([secret_store(namespace, fake_provider(VALUES)), external_secret(namespace, "before", {key: key for key in VALUES})])
+        controlplane.apply(
+            [
+                secret_store(namespace, fake_provider(VALUES)),
+                external_secret(namespace, "before", {key: key for key in VALUES}),
+            ]
+        )
         all_ready(controlplane, namespace, ["before"])
         old = file.read_text()
         file.write_text(bound_token(controlplane, f"{namespace}-new"))

@@ -18,7 +18,8 @@ PARTS = {"data": ["MQ==", "Mg==", ""], "labels": ["x", "y", ""], "annotations": 
 def body(chance: random.Random, *, removals: bool) -> Json:
     """Some keys of some parts; with `removals` as a merge patch that also takes keys away."""
     made: dict[str, Any] = {
-        part: {key: chance.choice([*values, None] if removals else values) for key in "abc" if chance.random() < 0.6} for part, values in PARTS.items()
+        part: {key: chance.choice([*values, None] if removals else values) for key in "abc" if chance.random() < 0.6}
+        for part, values in PARTS.items()
     }
     return {"data": made["data"], "metadata": {"labels": made["labels"], "annotations": made["annotations"]}}
 
@@ -33,7 +34,12 @@ def test_a_key_belongs_to_whom_the_api_server_says(cluster: Cluster, namespace: 
     chance = random.Random(seed)
     path = cluster.api.path("secrets", namespace)
     first = body(chance, removals=False)
-    first = {"apiVersion": "v1", "kind": "Secret", **first, "metadata": {"name": "s", "namespace": namespace, **first["metadata"]}}
+    first = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        **first,
+        "metadata": {"name": "s", "namespace": namespace, **first["metadata"]},
+    }
     real = cluster.api.request("POST", f"{path}?fieldManager={MANAGERS[0]}", first)
     fake = created(first, MANAGERS[0])
     for _ in range(8):

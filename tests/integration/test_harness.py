@@ -1,4 +1,5 @@
-"""What the other integration tests stand on: the control plane, OpenBao and the readers of their logs behave like the real thing."""
+"""What the other integration tests stand on: the control plane, OpenBao and the readers of their logs behave like the
+real thing."""
 
 from __future__ import annotations
 
@@ -26,19 +27,25 @@ def token_review(plane: ControlPlane, token: str) -> dict[str, object]:
     return status
 
 
-def test_a_serviceaccount_token_passes_a_token_review_and_a_made_up_one_does_not(controlplane: ControlPlane, namespace: str) -> None:
+def test_a_serviceaccount_token_passes_a_token_review_and_a_made_up_one_does_not(
+    controlplane: ControlPlane, namespace: str
+) -> None:
     good = token_review(controlplane, controlplane.token(namespace, "default"))
     assert good["authenticated"] is True
     assert good["user"]["username"] == f"system:serviceaccount:{namespace}:default"  # type: ignore[index]
     assert not token_review(controlplane, "made.up.token").get("authenticated")
 
 
-def test_a_token_for_another_audience_is_not_a_token_for_the_api_server(controlplane: ControlPlane, namespace: str) -> None:
+def test_a_token_for_another_audience_is_not_a_token_for_the_api_server(
+    controlplane: ControlPlane, namespace: str
+) -> None:
     token = controlplane.token(namespace, "default", audiences=["vault"])
     assert not token_review(controlplane, token).get("authenticated")
 
 
-def test_a_serviceaccount_without_roles_is_refused_and_the_audit_log_says_so(controlplane: ControlPlane, namespace: str) -> None:
+def test_a_serviceaccount_without_roles_is_refused_and_the_audit_log_says_so(
+    controlplane: ControlPlane, namespace: str
+) -> None:
     began = controlplane.audit.mark()
     with pytest.raises(ApiRefused) as refused:
         controlplane.api_as(namespace, "default").list("secrets", namespace)
@@ -48,13 +55,19 @@ def test_a_serviceaccount_without_roles_is_refused_and_the_audit_log_says_so(con
     assert [one.what for one in seen] == ["list secrets"]
 
 
-def test_the_audit_log_counts_requests_and_keeps_the_bodies_of_writes(controlplane: ControlPlane, namespace: str) -> None:
+def test_the_audit_log_counts_requests_and_keeps_the_bodies_of_writes(
+    controlplane: ControlPlane, namespace: str
+) -> None:
     began = controlplane.audit.mark()
     controlplane.api.create("secrets", namespace, {"metadata": {"name": "one"}, "stringData": {"k": "v"}})
     controlplane.api.patch("secrets", namespace, "one", {"metadata": {"labels": {"a": "b"}}})
     controlplane.api.get("secrets", namespace, "one")
     counts = controlplane.audit.counts(user="admin", since=began)
-    assert {verb: counts["admin", verb, "secrets"] for verb in ("create", "patch", "get")} == {"create": 1, "patch": 1, "get": 1}
+    assert {verb: counts["admin", verb, "secrets"] for verb in ("create", "patch", "get")} == {
+        "create": 1,
+        "patch": 1,
+        "get": 1,
+    }
     writes = [write for write in controlplane.audit.writes(user="admin", since=began) if write.namespace == namespace]
     assert [(write.verb, write.name) for write in writes] == [("create", "one"), ("patch", "one")]
     assert writes[0].body["data"] == {"k": "dg=="}
@@ -82,7 +95,9 @@ def another() -> Iterator[ControlPlane]:
         yield plane
 
 
-def test_two_control_planes_run_side_by_side_and_share_nothing(controlplane: ControlPlane, namespace: str, another: ControlPlane) -> None:
+def test_two_control_planes_run_side_by_side_and_share_nothing(
+    controlplane: ControlPlane, namespace: str, another: ControlPlane
+) -> None:
     assert another.port != controlplane.port
     assert another.api.get("namespaces", "", namespace) is None
     foreign = controlplane.token(namespace, "default")
@@ -141,7 +156,9 @@ def test_waiting_names_the_last_answer() -> None:
         eventually(lambda: {}["apples"], 0, what="two apples")  # type: ignore[index]
 
 
-def test_openbao_lets_in_the_serviceaccount_of_a_role_and_nobody_else(controlplane: ControlPlane, openbao: OpenBao, namespace: str) -> None:
+def test_openbao_lets_in_the_serviceaccount_of_a_role_and_nobody_else(
+    controlplane: ControlPlane, openbao: OpenBao, namespace: str
+) -> None:
     openbao.put("secret", f"{namespace}/db", {"password": "p"})
     openbao.policy(namespace, {f"secret/data/{namespace}/*": ["read"]})
     openbao.kubernetes_role(namespace, [namespace], ["default"], [namespace])

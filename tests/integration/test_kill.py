@@ -1,4 +1,5 @@
-"""The process may end at any moment, between any two requests: nothing is lost, nothing is done twice, the next one finishes the work."""
+"""The process may end at any moment, between any two requests: nothing is lost, nothing is done twice, the next one
+finishes the work."""
 
 from __future__ import annotations
 
@@ -81,7 +82,10 @@ def killed_at(cluster: Cluster, point: Point, *, delivered: bool) -> tuple[bool,
         behind.operator.start()
 
         def dead_or_done() -> bool:
-            return not behind.operator.child.alive or cluster.condition("externalsecrets", behind.namespace, "app").get("status") == "True"
+            return (
+                not behind.operator.child.alive
+                or cluster.condition("externalsecrets", behind.namespace, "app").get("status") == "True"
+            )
 
         eventually(dead_or_done, 30, what=f"{point}")
         if behind.operator.child.alive:
@@ -112,7 +116,12 @@ def test_a_process_killed_at_any_request_of_a_first_sync_leaves_nothing_that_the
     cluster: Cluster, undisturbed: tuple[list[Point], Json], delivered: bool
 ) -> None:
     requests, wanted = undisturbed
-    certain = {"POST secrets", "PATCH externalsecrets/app/status", "PATCH externalsecrets/app", "PATCH secretstores/store/status"}
+    certain = {
+        "POST secrets",
+        "PATCH externalsecrets/app/status",
+        "PATCH externalsecrets/app",
+        "PATCH secretstores/store/status",
+    }
     assert certain <= {name for name, _ in requests}
     with ThreadPoolExecutor(SIDE_BY_SIDE) as runs:
         results = list(runs.map(lambda point: killed_at(cluster, point, delivered=delivered), requests))
@@ -121,7 +130,8 @@ def test_a_process_killed_at_any_request_of_a_first_sync_leaves_nothing_that_the
         assert state == wanted, f"killed at {point}"
 
 
-# -- random edits -----------------------------------------------------------------------------------------------------------------
+# -- random edits
+# -----------------------------------------------------------------------------------------------------------------
 
 OBJECTS = [f"es-{n}" for n in range(10)]
 STORES = ["store-0", "store-1"]
@@ -129,7 +139,8 @@ KEYS = ["alpha", "beta", "gamma"]
 
 
 class Edits:
-    """A seeded list of edits that can be made in several namespaces. Keys never vanish from a store, so the end does not depend on timing."""
+    """A seeded list of edits that can be made in several namespaces. Keys never vanish from a store, so the end does
+    not depend on timing."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
@@ -138,7 +149,12 @@ class Edits:
     def store(self, name: str) -> Json:
         self.generation += 1
         data = [{"key": key, "value": f"{key}-{name}-{self.generation}"} for key in KEYS]
-        return {"apiVersion": "external-secrets.io/v1", "kind": "SecretStore", "metadata": {"name": name}, "spec": {"provider": {"fake": {"data": data}}}}
+        return {
+            "apiVersion": "external-secrets.io/v1",
+            "kind": "SecretStore",
+            "metadata": {"name": name},
+            "spec": {"provider": {"fake": {"data": data}}},
+        }
 
     def external_secret(self, name: str) -> Json:
         chosen = self.random.sample(KEYS, self.random.randint(1, len(KEYS)))
@@ -146,18 +162,28 @@ class Edits:
         if self.random.random() < 0.3:
             target["deletionPolicy"] = "Delete"
         if self.random.random() < 0.3:
-            target["template"] = {"metadata": {"labels": {"team": self.random.choice(["red", "blue"])}}, "data": {"text": f"{{{{ .{chosen[0]} }}}}!"}}
+            target["template"] = {
+                "metadata": {"labels": {"team": self.random.choice(["red", "blue"])}},
+                "data": {"text": f"{{{{ .{chosen[0]} }}}}!"},
+            }
         spec = {
             "refreshInterval": "1h",
             "secretStoreRef": {"name": self.random.choice(STORES), "kind": "SecretStore"},
             "target": target,
             "data": [{"secretKey": key, "remoteRef": {"key": key}} for key in chosen],
         }
-        return {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": {"name": name}, "spec": spec}
+        return {
+            "apiVersion": "external-secrets.io/v1",
+            "kind": "ExternalSecret",
+            "metadata": {"name": name},
+            "spec": spec,
+        }
 
     def next(self) -> tuple[str, str, Json]:
         """(what, name, body)."""
-        what = self.random.choices(["write", "delete", "tamper", "remove", "store", "recreate store"], [6, 1, 5, 3, 3, 1])[0]
+        what = self.random.choices(
+            ["write", "delete", "tamper", "remove", "store", "recreate store"], [6, 1, 5, 3, 3, 1]
+        )[0]
         match what:
             case "write":
                 name = self.random.choice(OBJECTS)
@@ -182,7 +208,13 @@ def put(cluster: Cluster, plural: str, namespace: str, body: Json) -> None:
     if live is None:
         cluster.api.create(plural, namespace, body)
     else:
-        cluster.api.patch(plural, namespace, name, [{"op": "replace", "path": "/spec", "value": body["spec"]}], content_type="application/json-patch+json")
+        cluster.api.patch(
+            plural,
+            namespace,
+            name,
+            [{"op": "replace", "path": "/spec", "value": body["spec"]}],
+            content_type="application/json-patch+json",
+        )
 
 
 def edit(cluster: Cluster, namespace: str, what: str, name: str, body: Json) -> None:
@@ -252,14 +284,22 @@ def test_two_hundred_random_edits_with_kills_in_between_end_where_a_calm_run_end
 
         def the_same() -> bool:
             left, right = outcome(cluster, calm), outcome(cluster, rough)
-            different = {name: (left.get(name), right.get(name)) for name in left.keys() | right.keys() if left.get(name) != right.get(name)}
+            different = {
+                name: (left.get(name), right.get(name))
+                for name in left.keys() | right.keys()
+                if left.get(name) != right.get(name)
+            }
             assert not different, f"calm and rough differ: {different}"
             return True
 
         # a Secret whose owner is gone waits for the garbage collector
         eventually(the_same, 60, every=1, what="both runs end in one state")
         state = outcome(cluster, calm)
-        ready = {name: one["status"]["conditions"][0]["status"] for name, one in state.items() if name.startswith("externalsecrets/")}
+        ready = {
+            name: one["status"]["conditions"][0]["status"]
+            for name, one in state.items()
+            if name.startswith("externalsecrets/")
+        }
         assert ready and set(ready.values()) == {"True"}
     for namespace in (calm, rough):
         cluster.delete_namespace(namespace)

@@ -10,7 +10,11 @@ from e2e.harness.operator import LocalOperator
 from e2e.harness.waiting import always, eventually
 
 pytestmark = pytest.mark.real
-TIMES = {"leader-election-lease-duration": "8s", "leader-election-renew-deadline": "6s", "leader-election-retry-period": "1s"}
+TIMES = {
+    "leader-election-lease-duration": "8s",
+    "leader-election-renew-deadline": "6s",
+    "leader-election-retry-period": "1s",
+}
 
 
 def leads(operator: LocalOperator, lease: str) -> bool:

@@ -1,4 +1,5 @@
-"""manifests/ as a user applies them: with every kind of apply, onto a real API server, and what the Deployment promises."""
+"""manifests/ as a user applies them: with every kind of apply, onto a real API server, and what the Deployment
+promises."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ pytestmark = pytest.mark.real
 
 @pytest.fixture
 def fresh() -> Iterator[ControlPlane]:
-    """A control plane nothing was applied to. One for each test: to delete everything again takes the API server longer than to start another."""
+    """A control plane nothing was applied to. One for each test: to delete everything again takes the API server longer
+    than to start another."""
     with ControlPlane() as plane:
         yield plane
 
@@ -26,14 +28,20 @@ def applied(cluster: Cluster) -> set[str]:
     return {line.strip() for line in found.splitlines()}
 
 
-@pytest.mark.parametrize("mode", [pytest.param((), id="client-side"), pytest.param(("--server-side",), id="server-side")])
+@pytest.mark.parametrize(
+    "mode", [pytest.param((), id="client-side"), pytest.param(("--server-side",), id="server-side")]
+)
 def test_manifests_apply_and_apply_again_without_a_change(fresh: ControlPlane, mode: tuple[str, ...]) -> None:
     first = fresh.kubectl("apply", *mode, "-k", str(MANIFESTS))
     assert len(first.splitlines()) == len(fresh.rendered())
     assert len(applied(fresh)) == len(fresh.rendered())
-    before = {one["metadata"]["name"]: one["metadata"]["generation"] for one in fresh.api.list("customresourcedefinitions")}
+    before = {
+        one["metadata"]["name"]: one["metadata"]["generation"] for one in fresh.api.list("customresourcedefinitions")
+    }
     fresh.kubectl("apply", *mode, "-k", str(MANIFESTS))
-    after = {one["metadata"]["name"]: one["metadata"]["generation"] for one in fresh.api.list("customresourcedefinitions")}
+    after = {
+        one["metadata"]["name"]: one["metadata"]["generation"] for one in fresh.api.list("customresourcedefinitions")
+    }
     assert before and after == before
 
 
@@ -44,7 +52,12 @@ def test_client_side_and_server_side_apply_can_follow_each_other(fresh: ControlP
 
 
 def pod_of(namespace: str, name: str, template: Json) -> Json:
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": namespace}, "spec": template["spec"]}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": template["spec"],
+    }
 
 
 def test_the_pod_passes_the_restricted_pod_security_standard(controlplane: ControlPlane) -> None:
@@ -91,7 +104,9 @@ def test_the_names_that_policies_in_the_field_rely_on() -> None:
         pytest.param("deletecollection", "admin", True, id="admin may delete all"),
     ],
 )
-def test_the_cluster_s_own_roles_cover_our_kinds(controlplane: ControlPlane, namespace: str, verb: str, role: str, allowed: bool) -> None:
+def test_the_cluster_s_own_roles_cover_our_kinds(
+    controlplane: ControlPlane, namespace: str, verb: str, role: str, allowed: bool
+) -> None:
     binding = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "RoleBinding",

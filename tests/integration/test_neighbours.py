@@ -81,7 +81,9 @@ def vault(server: Hostile, auth: Json) -> Json:
     return {"vault": {"server": server.address, "path": "kv", "version": "v2", "auth": auth}}
 
 
-def test_a_hostile_namespace_gets_neither_the_operators_token_nor_its_time_nor_its_life(controlplane: ControlPlane, namespace: str, hostile: Hostile) -> None:
+def test_a_hostile_namespace_gets_neither_the_operators_token_nor_its_time_nor_its_life(
+    controlplane: ControlPlane, namespace: str, hostile: Hostile
+) -> None:
     victim = controlplane.create_namespace(f"{namespace}-victim")
     account = {"kubernetes": {"role": "r", "serviceAccountRef": {"name": "default"}}}
     with LocalOperator(controlplane, args={"enable-leader-election": "false"}, name=namespace) as operator:

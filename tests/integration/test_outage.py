@@ -37,13 +37,20 @@ def bao(controlplane: ControlPlane):
         yield server
 
 
-def test_an_outage_keeps_every_secret_is_told_once_and_ends_for_all_when_the_backend_returns(controlplane: ControlPlane, namespace: str, bao: OpenBao) -> None:
+def test_an_outage_keeps_every_secret_is_told_once_and_ends_for_all_when_the_backend_returns(
+    controlplane: ControlPlane, namespace: str, bao: OpenBao
+) -> None:
     for n in range(COUNT):
         bao.put("secret", f"{namespace}/app-{n}", {"value": "before"})
     role = allow_namespace(controlplane, bao, namespace)
     store = secret_store(namespace, vault_provider(bao, role=role, account="default"))
-    objects = [external_secret(namespace, f"app-{n}", {"value": (f"{namespace}/app-{n}", "value")}, interval="10s") for n in range(COUNT)]
-    with LocalOperator(controlplane, args={"namespace": namespace, "enable-leader-election": "false"}, name=namespace) as operator:
+    objects = [
+        external_secret(namespace, f"app-{n}", {"value": (f"{namespace}/app-{n}", "value")}, interval="10s")
+        for n in range(COUNT)
+    ]
+    with LocalOperator(
+        controlplane, args={"namespace": namespace, "enable-leader-election": "false"}, name=namespace
+    ) as operator:
         controlplane.apply([store])
         controlplane.wait_ready("secretstores", namespace, "store")
         controlplane.apply(objects)
@@ -52,10 +59,16 @@ def test_an_outage_keeps_every_secret_is_told_once_and_ends_for_all_when_the_bac
         bao.kill()
         mark = controlplane.audit.mark()
         all_are(controlplane, namespace, "False", 60)
-        parked = eventually(lambda: operator.metrics().sum("externalsecrets_gate_state", state="closed") or None, 30, what="the gate is closed")
+        parked = eventually(
+            lambda: operator.metrics().sum("externalsecrets_gate_state", state="closed") or None,
+            30,
+            what="the gate is closed",
+        )
         assert parked >= 1
         assert all(controlplane.secret(namespace, f"app-{n}") == {"value": "before"} for n in range(0, COUNT, 10))
-        told = [r for r in controlplane.audit.writes(user=operator.user, since=mark) if r.path == "externalsecrets/status"]
+        told = [
+            r for r in controlplane.audit.writes(user=operator.user, since=mark) if r.path == "externalsecrets/status"
+        ]
         assert len(told) <= 2 * COUNT, "each object tells the outage once or twice, not at every slot"
         # The parser names every counter `…_total`.
         failed_calls = operator.metrics().sum("externalsecret_provider_api_calls_count_total", status="error")
@@ -68,7 +81,9 @@ def test_an_outage_keeps_every_secret_is_told_once_and_ends_for_all_when_the_bac
             bao.put("secret", f"{namespace}/app-{n}", {"value": "after"})
         all_are(controlplane, namespace, "True", 90)
         eventually(
-            lambda: all(controlplane.secret(namespace, f"app-{n}") == {"value": "after"} for n in range(0, COUNT, 10)), 60, what="the new values are followed"
+            lambda: all(controlplane.secret(namespace, f"app-{n}") == {"value": "after"} for n in range(0, COUNT, 10)),
+            60,
+            what="the new values are followed",
         )
         calls = operator.metrics().sum("externalsecret_provider_api_calls_count_total") - before
         assert calls < 12 * COUNT, f"{calls} calls to bring {COUNT} objects back"

@@ -11,7 +11,15 @@ import pytest
 from e2e.harness.audit import Request
 from e2e.harness.cluster import ApiRefused, Cluster, Json
 from e2e.harness.controlplane import ControlPlane
-from e2e.harness.objects import allow_namespace, cluster_secret_store, external_secret, fake_provider, secret_store, thing, vault_provider
+from e2e.harness.objects import (
+    allow_namespace,
+    cluster_secret_store,
+    external_secret,
+    fake_provider,
+    secret_store,
+    thing,
+    vault_provider,
+)
 from e2e.harness.openbao import OpenBao
 from e2e.harness.operator import LocalOperator
 from e2e.harness.waiting import eventually
@@ -29,9 +37,17 @@ def granted(documents: Iterable[Json]) -> set[Right]:
     """Every right that the operator's own roles give."""
     rights: set[Right] = set()
     for role in documents:
-        if role["kind"] in ("Role", "ClusterRole") and role["metadata"]["name"] in ("external-secrets-controller", "external-secrets-leaderelection"):
+        if role["kind"] in ("Role", "ClusterRole") and role["metadata"]["name"] in (
+            "external-secrets-controller",
+            "external-secrets-leaderelection",
+        ):
             for rule in role["rules"]:
-                rights |= {(group, resource, verb) for group in rule["apiGroups"] for resource in rule["resources"] for verb in rule["verbs"]}
+                rights |= {
+                    (group, resource, verb)
+                    for group in rule["apiGroups"]
+                    for resource in rule["resources"]
+                    for verb in rule["verbs"]
+                }
     return rights
 
 
@@ -64,7 +80,12 @@ def live_one_of_everything(plane: ControlPlane, openbao: OpenBao, namespace: str
     provider = vault_provider(openbao, role=role, account="default")
     everywhere = f"everywhere-{namespace}"
     plane.api.create("configmaps", namespace, {"metadata": {"name": "parts"}, "data": {"url": "db://{{ .password }}"}})
-    templated = {"template": {"engineVersion": "v2", "templateFrom": [{"configMap": {"name": "parts", "items": [{"key": "url"}]}}]}}
+    templated = {
+        "template": {
+            "engineVersion": "v2",
+            "templateFrom": [{"configMap": {"name": "parts", "items": [{"key": "url"}]}}],
+        }
+    }
     plane.apply(
         [
             secret_store(namespace, provider),
@@ -72,8 +93,17 @@ def live_one_of_everything(plane: ControlPlane, openbao: OpenBao, namespace: str
             cluster_secret_store(everywhere, fake_provider({"a": "1"}), conditions=[{"namespaces": [namespace]}]),
             external_secret(namespace, "kept", {"password": (f"{namespace}/db", "password")}),
             external_secret(namespace, "templated", {"password": (f"{namespace}/db", "password")}, target=templated),
-            external_secret(namespace, "removed", {"a": "a"}, store=everywhere, store_kind="ClusterSecretStore", target={"deletionPolicy": "Delete"}),
-            external_secret(namespace, "failing", {"a": "nowhere"}, store=everywhere, store_kind="ClusterSecretStore", interval="1s"),
+            external_secret(
+                namespace,
+                "removed",
+                {"a": "a"},
+                store=everywhere,
+                store_kind="ClusterSecretStore",
+                target={"deletionPolicy": "Delete"},
+            ),
+            external_secret(
+                namespace, "failing", {"a": "nowhere"}, store=everywhere, store_kind="ClusterSecretStore", interval="1s"
+            ),
         ]
     )
     for name in ("kept", "templated", "removed"):
@@ -84,7 +114,9 @@ def live_one_of_everything(plane: ControlPlane, openbao: OpenBao, namespace: str
         plane.api.patch("secrets", namespace, "kept", body)
         eventually(lambda: plane.secret(namespace, "kept") == {"password": "one"}, 30, what="the Secret is put back")
     plane.api.delete("externalsecrets", namespace, "removed")
-    eventually(lambda: plane.api.get("externalsecrets", namespace, "removed") is None, 30, what="the ExternalSecret is gone")
+    eventually(
+        lambda: plane.api.get("externalsecrets", namespace, "removed") is None, 30, what="the ExternalSecret is gone"
+    )
     eventually(lambda: plane.secret(namespace, "removed") is None, 30, what="its Secret is gone")
     plane.wait_ready("secretstores", namespace, "nobody", status="False")
     plane.api.delete("clustersecretstores", "", everywhere)
@@ -100,17 +132,29 @@ def test_nothing_is_refused_and_no_rule_is_unused(controlplane: ControlPlane, li
 
     eventually(every_rule_used, 30, every=1.0)
     # namespaces of earlier tests refuse everything while they go away
-    refused = [one for one in controlplane.audit.forbidden(user=lived.user, since=lived.since) if one.namespace in lived.namespaces]
+    refused = [
+        one
+        for one in controlplane.audit.forbidden(user=lived.user, since=lived.since)
+        if one.namespace in lived.namespaces
+    ]
     assert [f"{one.what} in {one.namespace or 'the cluster'}" for one in refused] == []
 
 
-def test_an_owner_reference_needs_the_right_to_set_the_owner_s_finalizers(controlplane: ControlPlane, cluster: Cluster, namespace: str) -> None:
+def test_an_owner_reference_needs_the_right_to_set_the_owner_s_finalizers(
+    controlplane: ControlPlane, cluster: Cluster, namespace: str
+) -> None:
     """Why the ClusterRole names externalsecrets/finalizers although no request goes there."""
     controlplane.apply([external_secret(namespace, "owner", {"a": "a"}, store="nowhere")])
     owner = controlplane.api.get("externalsecrets", namespace, "owner")
     assert owner is not None
     account = thing("ServiceAccount", "writer", namespace, api="v1")
-    role = thing("Role", "writer", namespace, api="rbac.authorization.k8s.io/v1", rules=[{"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]}])
+    role = thing(
+        "Role",
+        "writer",
+        namespace,
+        api="rbac.authorization.k8s.io/v1",
+        rules=[{"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]}],
+    )
     binding = thing(
         "RoleBinding",
         "writer",
@@ -132,6 +176,8 @@ def test_an_owner_reference_needs_the_right_to_set_the_owner_s_finalizers(contro
     body = {"metadata": {"name": "owned", "ownerReferences": [reference]}}
     with pytest.raises(ApiRefused, match="cannot set blockOwnerDeletion"):
         writer.create("secrets", namespace, body)
-    role["rules"].append({"apiGroups": ["external-secrets.io"], "resources": ["externalsecrets/finalizers"], "verbs": ["update"]})
+    role["rules"].append(
+        {"apiGroups": ["external-secrets.io"], "resources": ["externalsecrets/finalizers"], "verbs": ["update"]}
+    )
     controlplane.apply([role])
     eventually(lambda: writer.create("secrets", namespace, body), 10, what="the write is allowed")

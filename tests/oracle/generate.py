@@ -1,6 +1,7 @@
 """Random templates with their data, as trees: mostly right, now and then with one mistake.
 
-Neighbours: signatures.py has the functions and what they take, tree.py the trees. The same seed and number give the same case on every machine.
+Neighbours: signatures.py has the functions and what they take, tree.py the trees. The same seed and number give the
+same case on every machine.
 """
 
 from __future__ import annotations
@@ -265,8 +266,36 @@ YAMLS = (
     "é: ü\n",
 )
 BAD_YAMLS = ("- 1\n- 2\n", "text", "a: [1", "a: b: c", "\ta: 1", "*x")
-PATHS = ("", "/", "a", "a/b", "/a/b/", "a//b/../c", "./x.tar.gz", "../..", "/../a", "a/.", ".hidden", "a.b/c", "//", "x.")
-VERSIONS = ("1.2.3", "v1.2", "1", "2.0.0-rc.1", "1.2.3-alpha+build.5", "0.0.3", "0.2.9", "10.20.30", "v01.2.3", "1.0.0+meta", "1.2.3-beta.2", "1.10.0")
+PATHS = (
+    "",
+    "/",
+    "a",
+    "a/b",
+    "/a/b/",
+    "a//b/../c",
+    "./x.tar.gz",
+    "../..",
+    "/../a",
+    "a/.",
+    ".hidden",
+    "a.b/c",
+    "//",
+    "x.",
+)
+VERSIONS = (
+    "1.2.3",
+    "v1.2",
+    "1",
+    "2.0.0-rc.1",
+    "1.2.3-alpha+build.5",
+    "0.0.3",
+    "0.2.9",
+    "10.20.30",
+    "v01.2.3",
+    "1.0.0+meta",
+    "1.2.3-beta.2",
+    "1.10.0",
+)
 CONSTRAINTS = (
     "^1.2.0",
     "~1.2",
@@ -303,7 +332,25 @@ URLS = (
     "http://h?#",
     "https://ex.com/é",
 )
-DURATIONS = ("1h", "-90m", "1.5h", "24h", "25h", "60s", "61s", "1h30m5s", "100ms", "1us", "0", "8760h1s", "720h1s", "-2h", "+5s", "nonsense", "300")
+DURATIONS = (
+    "1h",
+    "-90m",
+    "1.5h",
+    "24h",
+    "25h",
+    "60s",
+    "61s",
+    "1h30m5s",
+    "100ms",
+    "1us",
+    "0",
+    "8760h1s",
+    "720h1s",
+    "-2h",
+    "+5s",
+    "nonsense",
+    "300",
+)
 DATETIMES = (
     "2024-02-29 12:34:56",
     "1999-12-31 23:59:59",
@@ -332,7 +379,29 @@ KINDS = ("string", "int", "int64", "float64", "bool", "slice", "map", "invalid",
 KEYS = ("a", "b", "c", "key", "host", "x.y", "é", "0", "10", "9", "nested", "", "yes", "n", "a b")
 PIECES = (
     *"a b:#-?,[]{}&*!|>'\"%@`~=.0159xXeEyYnN_/\\<>$^+éß日😀\n\t\x00\x1b\u00a0\u200b\ufffd",
-    *(": ", " #", "- ", "\n\n", "  ", "\r\n", "true", "Yes", "null", "~", "0x", "1e3", "<<", "---", "...", "2001-01-01", "1:30", "0b1", "0o7", ".inf", "word "),
+    *(
+        ": ",
+        " #",
+        "- ",
+        "\n\n",
+        "  ",
+        "\r\n",
+        "true",
+        "Yes",
+        "null",
+        "~",
+        "0x",
+        "1e3",
+        "<<",
+        "---",
+        "...",
+        "2001-01-01",
+        "1:30",
+        "0b1",
+        "0o7",
+        ".inf",
+        "word ",
+    ),
 )
 ELEMENTS = (
     "2006",
@@ -393,8 +462,14 @@ class Case:
 
 BY_RESULT: dict[str, list[Pattern]] = {}
 for _pattern in PATTERNS + MEMBERS:
-    if not SLOW.intersection(_pattern.functions) and "oracle_" not in _pattern.text and "fail" not in _pattern.functions:
-        BY_RESULT.setdefault(_pattern.result, []).extend([_pattern] * (4 if _pattern.functions[:1] in (("printf",), ("toYaml",), ("fromYaml",)) else 1))
+    if (
+        not SLOW.intersection(_pattern.functions)
+        and "oracle_" not in _pattern.text
+        and "fail" not in _pattern.functions
+    ):
+        BY_RESULT.setdefault(_pattern.result, []).extend(
+            [_pattern] * (4 if _pattern.functions[:1] in (("printf",), ("toYaml",), ("fromYaml",)) else 1)
+        )
 
 PLAIN = ("str", "int", "int64", "float", "bool", "list", "strs", "ints", "dict", "strmap")
 ANYTHING = (*PLAIN, "str", "str", "dict", "list", "nil", "any", "uint8", "time", "version", "anylist", "lists")
@@ -418,7 +493,9 @@ def material() -> dict[str, bytes]:
     signer = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "oracle")])
     start = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
-    builder = x509.CertificateBuilder(name, name, signer.public_key(), 7, start, start + datetime.timedelta(days=20_000))
+    builder = x509.CertificateBuilder(
+        name, name, signer.public_key(), 7, start, start + datetime.timedelta(days=20_000)
+    )
     pem = serialization.Encoding.PEM
     private = key.private_bytes(pem, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
     return {"oracle_key": private, "oracle_cert": builder.sign(signer, None).public_bytes(pem)}
@@ -450,11 +527,14 @@ class _Maker:
         tree = Tree("body", tuple(statements))
         if self.mistake and self.odds(0.6):
             tree = self.damaged(tree)
-        if "oracle_" in self.focus or any("oracle_" in str(part) for node in tree.walk() for part in node.parts if isinstance(part, str)):
+        if "oracle_" in self.focus or any(
+            "oracle_" in str(part) for node in tree.walk() for part in node.parts if isinstance(part, str)
+        ):
             self.data |= material()
         return Case(tree, self.data, self.focus)
 
-    # --- statements -----------------------------------------------------------------------------------------------------------------------
+    # --- statements
+    # -----------------------------------------------------------------------------------------------------------------------
 
     def about(self, scope: Scope) -> Tree:
         """The statement that calls the function whose turn it is; always executed."""
@@ -505,7 +585,13 @@ class _Maker:
 
     def conditional(self, scope: Scope, depth: int) -> Tree:
         head, end = self.open(), self.shut()
-        parts: list[str | bytes | Tree] = [head, "if ", self.expression("any", scope, 2), end, self.body(scope.inner(), depth + 1)]
+        parts: list[str | bytes | Tree] = [
+            head,
+            "if ",
+            self.expression("any", scope, 2),
+            end,
+            self.body(scope.inner(), depth + 1),
+        ]
         if self.odds(0.3):
             parts += ["{{else if ", self.expression("any", scope, 1), "}}", self.body(scope.inner(), depth + 1)]
         if self.odds(0.5):
@@ -519,7 +605,14 @@ class _Maker:
         head = self.expression(kind, scope, 2)
         if name:
             inner.variables.append((name, kind))
-        parts: list[str | bytes | Tree] = [self.open(), "with ", f"{name} := " if name else "", head, self.shut(), self.body(inner, depth + 1)]
+        parts: list[str | bytes | Tree] = [
+            self.open(),
+            "with ",
+            f"{name} := " if name else "",
+            head,
+            self.shut(),
+            self.body(inner, depth + 1),
+        ]
         if self.odds(0.2):
             other = self.chance.choice(PLAIN)
             parts += ["{{else with ", self.expression(other, scope, 1), "}}", self.body(scope.inner(other), depth + 1)]
@@ -533,7 +626,11 @@ class _Maker:
         index = "str" if kind in ("dict", "strmap", "data") else "int"
         if kind == "data":
             kind = "str" if not scope.root else kind
-        source = Tree("argument", ("$",)) if kind == "data" else self.expression("strmap" if kind == "str" else kind, scope, 2)
+        source = (
+            Tree("argument", ("$",))
+            if kind == "data"
+            else self.expression("strmap" if kind == "str" else kind, scope, 2)
+        )
         inner = scope.inner(element, True)
         names = self.chance.randrange(3 if kind != "small" else 2)
         head = ""
@@ -541,7 +638,14 @@ class _Maker:
             variables = [self.fresh() for _ in range(names)]
             inner.variables += list(zip(variables, [element] if names == 1 else [index, element], strict=True))
             head = ", ".join(variables) + " := "
-        parts: list[str | bytes | Tree] = [self.open(), "range ", head, source, self.shut(), self.looped(inner, depth + 1)]
+        parts: list[str | bytes | Tree] = [
+            self.open(),
+            "range ",
+            head,
+            source,
+            self.shut(),
+            self.looped(inner, depth + 1),
+        ]
         if self.odds(0.3):
             parts += ["{{else}}", self.body(scope.inner(), depth + 1)]
         return self.statement(*parts, self.open(), "end", self.shut())
@@ -563,7 +667,9 @@ class _Maker:
         return self.statement(self.open(), f"{name} := ", value, self.shut())
 
     def comment(self, scope: Scope, depth: int) -> Tree:
-        return self.statement(self.chance.choice(("{{/* a comment */}}", " {{- /* with }} in it */ -}} ", "{{/*\n*/}}", "{{- /**/}}")))
+        return self.statement(
+            self.chance.choice(("{{/* a comment */}}", " {{- /* with }} in it */ -}} ", "{{/*\n*/}}", "{{- /**/}}"))
+        )
 
     def call_template(self, scope: Scope, depth: int) -> Tree:
         if not self.templates:
@@ -575,7 +681,16 @@ class _Maker:
         kind = self.chance.choice(PLAIN)
         self.names += 1
         body = self.body(Scope(kind, False), depth + 1)
-        return self.statement(self.open(), f'block "b{self.names}" ', self.expression(kind, scope, 1), self.shut(), body, self.open(), "end", self.shut())
+        return self.statement(
+            self.open(),
+            f'block "b{self.names}" ',
+            self.expression(kind, scope, 1),
+            self.shut(),
+            body,
+            self.open(),
+            "end",
+            self.shut(),
+        )
 
     def jump(self, scope: Scope, depth: int) -> Tree:
         if not scope.looping:
@@ -614,7 +729,8 @@ class _Maker:
         self.names += 1
         return f"$v{self.names}"
 
-    # --- expressions ----------------------------------------------------------------------------------------------------------------------
+    # --- expressions
+    # ----------------------------------------------------------------------------------------------------------------------
 
     def expression(self, kind: str, scope: Scope, depth: int) -> Tree:
         """A pipeline of (mostly) this type, without parentheses around it."""
@@ -659,7 +775,11 @@ class _Maker:
         tree = Tree("call", tuple(parts), False, pattern.functions)
         if self.mistake and self.odds(0.05):
             self.mistake = False
-            return tree.with_parts([*tree.parts, " ", self.argument("any", scope, 0)] if self.odds(0.5) else [p for p in tree.parts[:-1]] or tree.parts)
+            return tree.with_parts(
+                [*tree.parts, " ", self.argument("any", scope, 0)]
+                if self.odds(0.5)
+                else [p for p in tree.parts[:-1]] or tree.parts
+            )
         return tree
 
     def leaf(self, kind: str, scope: Scope) -> Tree:
@@ -672,7 +792,22 @@ class _Maker:
             self.mistake = False
             return Tree(
                 "argument",
-                (self.chance.choice((".nope", "$.nope", "$missing", "nil", "nosuch 1", '"bad\\q"', "1__0", "9223372036854775808", "(index . 5)", 'fail "x"')),),
+                (
+                    self.chance.choice(
+                        (
+                            ".nope",
+                            "$.nope",
+                            "$missing",
+                            "nil",
+                            "nosuch 1",
+                            '"bad\\q"',
+                            "1__0",
+                            "9223372036854775808",
+                            "(index . 5)",
+                            'fail "x"',
+                        )
+                    ),
+                ),
             )
         made = self.LEAVES.get(kind, _Maker.any_leaf)(self, scope)
         return made if isinstance(made, Tree) else Tree("constant", (made,))
@@ -686,7 +821,14 @@ class _Maker:
         if scope.root and self.odds(0.3):
             key = f"k{len(self.data)}"
             self.data[key] = raw
-            return Tree("argument", (f"$.{key}" if scope.dot != "data" else self.chance.choice((f".{key}", f"$.{key}", f'(index $ "{key}")')),))
+            return Tree(
+                "argument",
+                (
+                    f"$.{key}"
+                    if scope.dot != "data"
+                    else self.chance.choice((f".{key}", f"$.{key}", f'(index $ "{key}")')),
+                ),
+            )
         if b"`" not in raw and b"\r" not in raw and b"\x00" not in raw and self.odds(0.25):
             return b"`" + raw + b"`"
         return self.quoted(raw)
@@ -715,7 +857,13 @@ class _Maker:
             return self.string(self.chance.choice(BINARY), scope)
         if self.odds(0.1):
             return self.string(
-                "".join(chr(self.chance.choice((0x41, 0x61, 0x20, 0x31, 0x5F, 0x2D, 0xE9, 0x416, 0x1F600, 0x0A)) + self.chance.randrange(3)) for _ in range(6)),
+                "".join(
+                    chr(
+                        self.chance.choice((0x41, 0x61, 0x20, 0x31, 0x5F, 0x2D, 0xE9, 0x416, 0x1F600, 0x0A))
+                        + self.chance.randrange(3)
+                    )
+                    for _ in range(6)
+                ),
                 scope,
             )
         if self.odds(0.15):
@@ -726,22 +874,65 @@ class _Maker:
         return (
             "(list "
             + " ".join(
-                self.chance.choice(('"a"', '"b"', "1", "2.5", "true", "nil", '""', "0", '(list 1 "x")', '(dict "a" 1)', "0.0", '"10"', '"9"'))
+                self.chance.choice(
+                    (
+                        '"a"',
+                        '"b"',
+                        "1",
+                        "2.5",
+                        "true",
+                        "nil",
+                        '""',
+                        "0",
+                        '(list 1 "x")',
+                        '(dict "a" 1)',
+                        "0.0",
+                        '"10"',
+                        '"9"',
+                    )
+                )
                 for _ in range(self.chance.randrange(5))
             )
             + ")"
         )
 
     def dict_leaf(self, scope: Scope) -> str:
-        values = ('"x"', "1", "0", '""', "nil", "true", "false", '(dict "a" "deep" "b" nil)', "(list 1 2)", "1.5", "(dict)", '"multi\\nline"', '"yes"', '"1.0"')
+        values = (
+            '"x"',
+            "1",
+            "0",
+            '""',
+            "nil",
+            "true",
+            "false",
+            '(dict "a" "deep" "b" nil)',
+            "(list 1 2)",
+            "1.5",
+            "(dict)",
+            '"multi\\nline"',
+            '"yes"',
+            '"1.0"',
+        )
         return (
-            "(dict " + " ".join(f"{self.quoted(key.encode())} {self.chance.choice(values)}" for key in self.chance.sample(KEYS, self.chance.randrange(5))) + ")"
+            "(dict "
+            + " ".join(
+                f"{self.quoted(key.encode())} {self.chance.choice(values)}"
+                for key in self.chance.sample(KEYS, self.chance.randrange(5))
+            )
+            + ")"
         )
 
     def wide(self, scope: Scope) -> str:
         """A dict whose keys and values are hard on an emitter."""
-        keys = self.chance.sample((*KEYS, "k2", "k10", "k1", "K", "a10", "a9", "a-b", "a_b", "true", "1:30", "- x", "null", "1.5"), self.chance.randrange(2, 7))
-        return "(dict " + " ".join(f"{self.quoted(key.encode())} {self.quoted(self.tricky().encode())}" for key in keys) + ")"
+        keys = self.chance.sample(
+            (*KEYS, "k2", "k10", "k1", "K", "a10", "a9", "a-b", "a_b", "true", "1:30", "- x", "null", "1.5"),
+            self.chance.randrange(2, 7),
+        )
+        return (
+            "(dict "
+            + " ".join(f"{self.quoted(key.encode())} {self.quoted(self.tricky().encode())}" for key in keys)
+            + ")"
+        )
 
     def tricky(self) -> str:
         """Text from the pieces that scanners, emitters and quoters look at."""
@@ -754,7 +945,11 @@ class _Maker:
 
     def float_(self, scope: Scope) -> str:
         if self.odds(0.35):
-            text = repr(self.chance.choice((1, -1)) * round(self.chance.random(), self.chance.choice((1, 2, 3, 17))) * 10 ** self.chance.randrange(-8, 23))
+            text = repr(
+                self.chance.choice((1, -1))
+                * round(self.chance.random(), self.chance.choice((1, 2, 3, 17)))
+                * 10 ** self.chance.randrange(-8, 23)
+            )
             return text if "." in text or "e" in text else text + ".0"
         return self.chance.choice(FLOATS)
 
@@ -762,10 +957,32 @@ class _Maker:
         if self.odds(0.02):
             return self.quoted(self.chance.choice(("(", "[z-a]", "*", "a**", "\\8", "(?=x)", "x{2000}")).encode())
         if self.odds(0.3):
-            atoms = ("a", "b", "x", ".", "\\w", "\\d", "\\s", "[a-c]", "[^a]", "é", "(a)", "(b|c)", "(?:ab)", "^", "$", "\\b", "\\.", " ", "l", "-")
+            atoms = (
+                "a",
+                "b",
+                "x",
+                ".",
+                "\\w",
+                "\\d",
+                "\\s",
+                "[a-c]",
+                "[^a]",
+                "é",
+                "(a)",
+                "(b|c)",
+                "(?:ab)",
+                "^",
+                "$",
+                "\\b",
+                "\\.",
+                " ",
+                "l",
+                "-",
+            )
             return self.string(
                 "".join(
-                    self.chance.choice(atoms) + self.chance.choice(("", "", "", "*", "+", "?", "*?", "+?", "{2}", "{0,2}", "|"))
+                    self.chance.choice(atoms)
+                    + self.chance.choice(("", "", "", "*", "+", "?", "*?", "+?", "{2}", "{0,2}", "|"))
                     for _ in range(self.chance.randrange(1, 5))
                 ),
                 scope,
@@ -775,20 +992,29 @@ class _Maker:
     def layout(self, scope: Scope) -> Tree | str | bytes:
         if self.odds(0.4):
             return self.string(
-                "".join(self.chance.choice(ELEMENTS) + self.chance.choice(("", " ", "-", ":", ".", ", ")) for _ in range(self.chance.randrange(1, 6))), scope
+                "".join(
+                    self.chance.choice(ELEMENTS) + self.chance.choice(("", " ", "-", ":", ".", ", "))
+                    for _ in range(self.chance.randrange(1, 6))
+                ),
+                scope,
             )
         return self.pick(LAYOUTS, scope)
 
     def datetime_(self) -> str:
         if self.odds(0.6):
             pick = self.chance.randrange
-            return f"{pick(1, 2200):04d}-{pick(1, 13):02d}-{pick(1, 29):02d} {pick(24):02d}:{pick(60):02d}:{pick(60):02d}"
+            return (
+                f"{pick(1, 2200):04d}-{pick(1, 13):02d}-{pick(1, 29):02d} {pick(24):02d}:{pick(60):02d}:{pick(60):02d}"
+            )
         return self.chance.choice(DATETIMES)
 
     def version_text(self, scope: Scope) -> Tree | str | bytes:
         if self.odds(0.4):
             pick = self.chance.randrange
-            return self.string(f"{pick(3)}.{pick(4)}.{pick(4)}" + self.chance.choice(("", "", "", "-rc.1", "-alpha", "-1", "+b1")), scope)
+            return self.string(
+                f"{pick(3)}.{pick(4)}.{pick(4)}" + self.chance.choice(("", "", "", "-rc.1", "-alpha", "-1", "+b1")),
+                scope,
+            )
         return self.pick(VERSIONS, scope, 0.03)
 
     def constraint(self, scope: Scope) -> Tree | str | bytes:
@@ -797,7 +1023,14 @@ class _Maker:
             parts = (
                 self.chance.choice(("=", "", "!=", ">", "<", ">=", "<=", "~", "^", "~>"))
                 + self.chance.choice(
-                    (f"{pick(3)}", f"{pick(3)}.{pick(4)}", f"{pick(3)}.{pick(4)}.{pick(4)}", "x", f"{pick(3)}.x", f"{pick(2)}.{pick(3)}.{pick(3)}-rc.1")
+                    (
+                        f"{pick(3)}",
+                        f"{pick(3)}.{pick(4)}",
+                        f"{pick(3)}.{pick(4)}.{pick(4)}",
+                        "x",
+                        f"{pick(3)}.x",
+                        f"{pick(2)}.{pick(3)}.{pick(3)}-rc.1",
+                    )
                 )
                 for _ in range(pick(1, 4))
             )
@@ -822,7 +1055,11 @@ class _Maker:
     def path(self, scope: Scope) -> Tree | str | bytes:
         if self.odds(0.4):
             return self.string(
-                "".join(self.chance.choice(("/", "/", ".", "..", "a", "b.c", "é", " ", "//")) for _ in range(self.chance.randrange(1, 7))), scope
+                "".join(
+                    self.chance.choice(("/", "/", ".", "..", "a", "b.c", "é", " ", "//"))
+                    for _ in range(self.chance.randrange(1, 7))
+                ),
+                scope,
             )
         return self.pick(PATHS, scope, 0.1)
 
@@ -831,7 +1068,9 @@ class _Maker:
             return self.string(
                 self.chance.choice(("", "-"))
                 + "".join(
-                    f"{self.chance.choice((1, 7, 59, 60, 61, 90, 1.5, 0.25, 400))}{unit}" for unit in ("h", "m", "s", "ms", "us", "ns") if self.odds(0.4)
+                    f"{self.chance.choice((1, 7, 59, 60, 61, 90, 1.5, 0.25, 400))}{unit}"
+                    for unit in ("h", "m", "s", "ms", "us", "ns")
+                    if self.odds(0.4)
                 ),
                 scope,
             )
@@ -839,14 +1078,22 @@ class _Maker:
 
     def json_leaf(self, scope: Scope) -> Tree | str | bytes:
         if self.odds(0.4):
-            return self.string(json.dumps(self.value(3), ensure_ascii=self.odds(0.5), indent=self.chance.choice((None, 1))), scope)
+            return self.string(
+                json.dumps(self.value(3), ensure_ascii=self.odds(0.5), indent=self.chance.choice((None, 1))), scope
+            )
         return self.pick(JSONS, scope, 0.02)
 
     def yaml_leaf(self, scope: Scope) -> Tree | str | bytes:
         if self.odds(0.15):
             return self.string("".join(f"{key}: {self.tricky()}\n" for key in self.chance.sample("abc", 2)), scope)
         if self.odds(0.3):
-            return self.string(json.dumps(self.value(3) if self.odds(0.2) else {"a": self.value(2), "b": self.value(2)}, ensure_ascii=self.odds(0.5)), scope)
+            return self.string(
+                json.dumps(
+                    self.value(3) if self.odds(0.2) else {"a": self.value(2), "b": self.value(2)},
+                    ensure_ascii=self.odds(0.5),
+                ),
+                scope,
+            )
         return self.pick(YAMLS + BAD_YAMLS, scope, 0.02)
 
     def value(self, depth: int) -> object:
@@ -876,7 +1123,14 @@ class _Maker:
 
     def shown(self, scope: Scope) -> Tree:
         if self.odds(0.2):
-            return Tree("constant", (self.quoted(self.chance.choice(("é", "日本", "a\x01é", "\x1b", "😀", "x\u200b", '"q"', "ß\t")).encode()),))
+            return Tree(
+                "constant",
+                (
+                    self.quoted(
+                        self.chance.choice(("é", "日本", "a\x01é", "\x1b", "😀", "x\u200b", '"q"', "ß\t")).encode()
+                    ),
+                ),
+            )
         return self.argument(self.chance.choice((*PLAIN, "str", "int", "float", "nil", "uint8", "complex")), scope, 1)
 
     def small(self, scope: Scope) -> str:
@@ -891,7 +1145,9 @@ class _Maker:
         text = make(self.chance.choice(WORDS).encode())
         if self.odds(0.2) and text:
             at = self.chance.randrange(len(text))
-            text = text[:at] + self.chance.choice((b"", b"!", b"\n", b"=", b"a")) + text[at + self.chance.randrange(2) :]
+            text = (
+                text[:at] + self.chance.choice((b"", b"!", b"\n", b"=", b"a")) + text[at + self.chance.randrange(2) :]
+            )
         return self.string(text, scope)
 
     LEAVES: ClassVar[dict[str, Callable[[_Maker, Scope], Tree | str | bytes]]] = {
@@ -903,24 +1159,55 @@ class _Maker:
         "complex": lambda self, scope: self.chance.choice(("1i", "1+2i", "0.5-1e3i")),
         "bool": lambda self, scope: self.chance.choice(("true", "false")),
         "nil": lambda self, scope: "nil",
-        "blank": lambda self, scope: self.pick(("\u00a0x\u0085", "\u2003a b\u3000", "\u200bx\ufeff", "\x1fa\x1c", "\v\fx\v", "  "), scope, 0.1),
-        "mixed": lambda self, scope: self.chance.choice(("1", "1.0", "2.5", "(int64 1)", "0", "0.0", '"1"', "(list 1)", "(list 1.0)", "2")),
-        "hollow": lambda self, scope: self.chance.choice(("0", "0.0", '""', "false", "nil", "(list)", "(dict)", "(int64 0)", "1", '"0"', "-0.0", "0i")),
-        "halves": lambda self, scope: f"{self.chance.randrange(-9, 10)}.{self.chance.choice(('5', '25', '75', '45', '05', '15', '0'))}",
+        "blank": lambda self, scope: self.pick(
+            ("\u00a0x\u0085", "\u2003a b\u3000", "\u200bx\ufeff", "\x1fa\x1c", "\v\fx\v", "  "), scope, 0.1
+        ),
+        "mixed": lambda self, scope: self.chance.choice(
+            ("1", "1.0", "2.5", "(int64 1)", "0", "0.0", '"1"', "(list 1)", "(list 1.0)", "2")
+        ),
+        "hollow": lambda self, scope: self.chance.choice(
+            ("0", "0.0", '""', "false", "nil", "(list)", "(dict)", "(int64 0)", "1", '"0"', "-0.0", "0i")
+        ),
+        "halves": lambda self, scope: (
+            f"{self.chance.randrange(-9, 10)}.{self.chance.choice(('5', '25', '75', '45', '05', '15', '0'))}"
+        ),
         "wide": wide,
         "list": list_leaf,
         "anylist": lambda self, scope: self.argument(self.chance.choice(("list", "list", "strs", "ints")), scope, 0),
-        "strs": lambda self, scope: f'(splitList "," {self.quoted(self.chance.choice(("a,b,c", "", "b,a", "10,9,x", ",,")).encode())})',
+        "strs": lambda self, scope: (
+            f'(splitList "," {self.quoted(self.chance.choice(("a,b,c", "", "b,a", "10,9,x", ",,")).encode())})'
+        ),
         "ints": lambda self, scope: f"(until {self.chance.randrange(4)})",
         "lists": lambda self, scope: f"(chunk {self.chance.randrange(1, 3)} {self.list_leaf(scope)})",
         "dict": dict_leaf,
-        "solid": lambda self, scope: self.argument(self.chance.choice(("dict", "list", "str", "int", "strmap")), scope, 1),
+        "solid": lambda self, scope: self.argument(
+            self.chance.choice(("dict", "list", "str", "int", "strmap")), scope, 1
+        ),
         "strmap": lambda self, scope: f'(split "," {self.quoted(self.chance.choice(("a,b,c", "", "x")).encode())})',
         "time": lambda self, scope: f'(toDate "2006-01-02 15:04:05" "{self.datetime_()}")',
         "version": lambda self, scope: f'(semver "{self.chance.choice(VERSIONS)}")',
         "num": lambda self, scope: self.leaf(self.chance.choice(NUMERIC), scope),
         "numeric": lambda self, scope: self.pick(
-            ("1", "42", "-7", "3.14", "010", "0x1F", "1e3", "", "1_000", "08", " 1", "0.1", "12.0", "-3.99", "0b11", "9223372036854775808", "inf", "17"),
+            (
+                "1",
+                "42",
+                "-7",
+                "3.14",
+                "010",
+                "0x1F",
+                "1e3",
+                "",
+                "1_000",
+                "08",
+                " 1",
+                "0.1",
+                "12.0",
+                "-3.99",
+                "0b11",
+                "9223372036854775808",
+                "inf",
+                "17",
+            ),
             scope,
             0.1,
         ),
@@ -930,17 +1217,22 @@ class _Maker:
         "index": lambda self, scope: self.chance.choice(("-1", "-1", "0", "1", "2", "3", "5", "20", "-3")),
         "piece": lambda self, scope: self.pick((",", "a", "x", " ", "", "é", "\n", "l", "ab", "-", "="), scope, 0.3),
         "cut": lambda self, scope: self.pick(("xyz", " ", "", "aé", "\n ", "a", "0123", "\\"), scope, 0.2),
-        "words": lambda self, scope: self.string(" ".join(self.chance.choice(WORDS) for _ in range(self.chance.randrange(1, 5))), scope),
+        "words": lambda self, scope: self.string(
+            " ".join(self.chance.choice(WORDS) for _ in range(self.chance.randrange(1, 5))), scope
+        ),
         "name": lambda self, scope: self.string(
             "".join(
-                self.chance.choice(("foo", "Bar", "HTTP", "_", "-", " ", "2", "12", "x", "É", "é", ".", "OK", "__")) for _ in range(self.chance.randrange(1, 6))
+                self.chance.choice(("foo", "Bar", "HTTP", "_", "-", " ", "2", "12", "x", "É", "é", ".", "OK", "__"))
+                for _ in range(self.chance.randrange(1, 6))
             ),
             scope,
         ),
         "word": lambda self, scope: self.chance.choice(('"alice"', '"bob.smith"', '"münchen"', '"x"')),
         "key": lambda self, scope: self.quoted(self.chance.choice(KEYS[:6] if self.odds(0.7) else KEYS).encode()),
         "regex": regex,
-        "repl": lambda self, scope: self.pick(("-", "$1", "${1}x", "$1W", "$$", "$first-${rest}", "", "[$0]", "$2$1", "é"), scope, 0.1),
+        "repl": lambda self, scope: self.pick(
+            ("-", "$1", "${1}x", "$1W", "$$", "$first-${rest}", "", "[$0]", "$2$1", "é"), scope, 0.1
+        ),
         "layout": layout,
         "zone": lambda self, scope: self.pick(ZONES, scope, 0.02),
         "moment": moment,
@@ -948,7 +1240,15 @@ class _Maker:
         "epoch64": lambda self, scope: f"(int64 {self.chance.choice(('0', '1704164645', '-1', '4102444800'))})",
         "datetime": lambda self, scope: self.string(self.datetime_(), scope),
         "rfc3339": lambda self, scope: self.string(
-            self.chance.choice(("2024-02-29T12:34:56Z", "1999-12-31T23:59:59.5+02:00", "2024-06-01T00:00:00-07:30", "2030-01-01T00:00:00.123456789Z")), scope
+            self.chance.choice(
+                (
+                    "2024-02-29T12:34:56Z",
+                    "1999-12-31T23:59:59.5+02:00",
+                    "2024-06-01T00:00:00-07:30",
+                    "2030-01-01T00:00:00.123456789Z",
+                )
+            ),
+            scope,
         ),
         "durtext": lambda self, scope: self.duration(scope, DURATIONS[:15]),
         "seconds": lambda self, scope: self.chance.choice(
@@ -980,12 +1280,15 @@ class _Maker:
         "path": path,
         "typename": lambda self, scope: self.quoted(self.chance.choice(TYPES).encode()),
         "kindname": lambda self, scope: self.quoted(self.chance.choice(KINDS).encode()),
-        "passtype": lambda self, scope: self.chance.choice(('"maximum"', '"medium"', '"short"', '"basic"', '"pin"', '"nonsense"')),
+        "passtype": lambda self, scope: self.chance.choice(
+            ('"maximum"', '"medium"', '"short"', '"basic"', '"pin"', '"nonsense"')
+        ),
         "form": form,
         "shown": shown,
     }
 
-    # --- mistakes -------------------------------------------------------------------------------------------------------------------------
+    # --- mistakes
+    # -------------------------------------------------------------------------------------------------------------------------
 
     def damaged(self, tree: Tree) -> Tree:
         """The text with one token too many, one too few, or cut short."""
@@ -1030,5 +1333,9 @@ class _Maker:
         elif way == 2:
             text = text[:at]
         else:
-            text = text.replace(self.chance.choice(("{{", "}}", "(", ")", " ", "end", "if", '"')), self.chance.choice(("", " ", "{{", "x")), 1)
+            text = text.replace(
+                self.chance.choice(("{{", "}}", "(", ")", " ", "end", "if", '"')),
+                self.chance.choice(("", " ", "{{", "x")),
+                1,
+            )
         return Tree("body", (Tree("text", (text.encode("utf-8", "surrogateescape"),)),), False, tuple(tree.calls()))

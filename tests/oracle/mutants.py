@@ -1,4 +1,5 @@
-"""Wrong engines: each bends one thing of ours, the way a plausible bug would, and must not survive a bounded run of random templates.
+"""Wrong engines: each bends one thing of ours, the way a plausible bug would, and must not survive a bounded run of
+random templates.
 
 Neighbours: test_mutants.py catches them.
 """
@@ -54,13 +55,16 @@ def before(patch: pytest.MonkeyPatch, name: str, change: Callable[..., tuple[Any
     patch.setitem(ALL, name, replace(function, call=bent))  # type: ignore[arg-type]
 
 
-# --- the language -------------------------------------------------------------------------------------------------------------------------
+# --- the language
+# -------------------------------------------------------------------------------------------------------------------------
 
 
 @mutant("a missing key is nil instead of an error")
 def _(patch: pytest.MonkeyPatch) -> None:
     run = evaluate.run
-    patch.setattr(cache, "run", lambda bodies, name, dot, budget, *, strict: run(bodies, name, dot, budget, strict=False))
+    patch.setattr(
+        cache, "run", lambda bodies, name, dot, budget, *, strict: run(bodies, name, dot, budget, strict=False)
+    )
 
 
 @mutant("0.0 is true in and, or", "or ")
@@ -81,7 +85,11 @@ def _(patch: pytest.MonkeyPatch) -> None:
 @mutant("a variable is the outermost of its name, so that an inner declaration is not seen")
 def _(patch: pytest.MonkeyPatch) -> None:
     def slot(self: Any, name: str) -> int | None:
-        return self.scope[0][1] if name == "$" else next((slot for known, slot in self.scope[: max(len(self.scope) - 1, 1)] if known == name), None)
+        return (
+            self.scope[0][1]
+            if name == "$"
+            else next((slot for known, slot in self.scope[: max(len(self.scope) - 1, 1)] if known == name), None)
+        )
 
     patch.setattr(evaluate._Compiler, "slot", slot)
 
@@ -112,7 +120,8 @@ def _(patch: pytest.MonkeyPatch) -> None:
     before(patch, "trimSuffix", lambda piece, text: (text, piece))
 
 
-# --- printing -----------------------------------------------------------------------------------------------------------------------------
+# --- printing
+# -----------------------------------------------------------------------------------------------------------------------------
 
 
 @mutant("floats switch to the exponent at 1e21, as in other languages")
@@ -120,7 +129,9 @@ def _(patch: pytest.MonkeyPatch) -> None:
     plain = gotext.format_float
 
     def bent(value: float, verb: str = "g", precision: int = -1, bits: int = 64) -> str:
-        return plain(value, "f" if verb == "g" and precision < 0 and 1e6 <= abs(value) < 1e21 else verb, precision, bits)
+        return plain(
+            value, "f" if verb == "g" and precision < 0 and 1e6 <= abs(value) < 1e21 else verb, precision, bits
+        )
 
     patch.setattr(gotext, "format_float", bent)
 
@@ -153,7 +164,11 @@ def _(patch: pytest.MonkeyPatch) -> None:
 @mutant("quoted text spells control characters with \\u", "quote")
 def _(patch: pytest.MonkeyPatch) -> None:
     escaped = gotext._escaped
-    patch.setattr(gotext, "_escaped", lambda char, delimiter, ascii_only: escaped(char, delimiter, ascii_only).replace("\\x", "\\u00"))
+    patch.setattr(
+        gotext,
+        "_escaped",
+        lambda char, delimiter, ascii_only: escaped(char, delimiter, ascii_only).replace("\\x", "\\u00"),
+    )
 
 
 @mutant("nil prints as <no value> inside a list")
@@ -161,7 +176,8 @@ def _(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(gofmt, "NIL", b"<no value>")
 
 
-# --- functions ----------------------------------------------------------------------------------------------------------------------------
+# --- functions
+# ----------------------------------------------------------------------------------------------------------------------------
 
 
 @mutant("integers stop at the largest instead of wrapping", "mul")
@@ -171,7 +187,13 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
 @mutant("round rounds halves to even", "round")
 def _(patch: pytest.MonkeyPatch) -> None:
-    wrap(patch, "round", lambda out, value, places, *on: float(round(mathematics.to_float(value) * 10**places)) / 10**places if not on else out)
+    wrap(
+        patch,
+        "round",
+        lambda out, value, places, *on: (
+            float(round(mathematics.to_float(value) * 10**places)) / 10**places if not on else out
+        ),
+    )
 
 
 @mutant("the sign of a remainder follows the divisor", "mod")
@@ -191,7 +213,13 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
 @mutant("trunc cuts characters", "trunc")
 def _(patch: pytest.MonkeyPatch) -> None:
-    wrap(patch, "trunc", lambda out, size, text: text.decode("utf-8", "surrogateescape")[:size].encode("utf-8", "surrogateescape") if size >= 0 else out)
+    wrap(
+        patch,
+        "trunc",
+        lambda out, size, text: (
+            text.decode("utf-8", "surrogateescape")[:size].encode("utf-8", "surrogateescape") if size >= 0 else out
+        ),
+    )
 
 
 @mutant("trim takes ASCII blanks only", "trim")
@@ -207,12 +235,20 @@ def _(patch: pytest.MonkeyPatch) -> None:
 @mutant("toJson leaves angle brackets alone", "toJson")
 def _(patch: pytest.MonkeyPatch) -> None:
     encode = jsons.encode
-    patch.setattr(jsons, "encode", lambda budget, value, *, html=True, indent=b"": encode(budget, value, html=False, indent=indent))
+    patch.setattr(
+        jsons,
+        "encode",
+        lambda budget, value, *, html=True, indent=b"": encode(budget, value, html=False, indent=indent),
+    )
 
 
 @mutant("JSON integers stay integers", "fromJson")
 def _(patch: pytest.MonkeyPatch) -> None:
-    wrap(patch, "fromJson", lambda out, text: int(out) if isinstance(out, float) and out.is_integer() and abs(out) < 1e18 else out)
+    wrap(
+        patch,
+        "fromJson",
+        lambda out, text: int(out) if isinstance(out, float) and out.is_integer() and abs(out) < 1e18 else out,
+    )
 
 
 @mutant("YAML keys are sorted by bytes", "toYaml")
@@ -223,7 +259,9 @@ def _(patch: pytest.MonkeyPatch) -> None:
 @mutant("yes is text in YAML", "Yaml")
 def _(patch: pytest.MonkeyPatch) -> None:
     resolve = yamls.resolve
-    patch.setattr(yamls, "resolve", lambda text: ("str", text) if text in ("yes", "no", "on", "off", "y", "n") else resolve(text))
+    patch.setattr(
+        yamls, "resolve", lambda text: ("str", text) if text in ("yes", "no", "on", "off", "y", "n") else resolve(text)
+    )
 
 
 @mutant("b64dec ignores what is no base 64", "b64dec")
@@ -239,13 +277,29 @@ def _(patch: pytest.MonkeyPatch) -> None:
 @mutant("hours of the clock of twelve start at zero", "toDate")
 def _(patch: pytest.MonkeyPatch) -> None:
     shown = layouts._shown
-    patch.setattr(layouts, "_shown", lambda element, text, when: "00" if text == "03" and shown(element, text, when) == "12" else shown(element, text, when))
-    patch.setattr(layouts, "days_to", lambda year, month, day, true=layouts.days_to: true(year, month, day) + (year == 2024 and month > 2))
+    patch.setattr(
+        layouts,
+        "_shown",
+        lambda element, text, when: (
+            "00" if text == "03" and shown(element, text, when) == "12" else shown(element, text, when)
+        ),
+    )
+    patch.setattr(
+        layouts,
+        "days_to",
+        lambda year, month, day, true=layouts.days_to: true(year, month, day) + (year == 2024 and month > 2),
+    )
 
 
 @mutant("numbers of different types are equal", "deepEqual")
 def _(patch: pytest.MonkeyPatch) -> None:
-    wrap(patch, "deepEqual", lambda out, a, b: out or (is_integer(a) and isinstance(b, float) and a == b) or (isinstance(a, int | float) and a == b))
+    wrap(
+        patch,
+        "deepEqual",
+        lambda out, a, b: (
+            out or (is_integer(a) and isinstance(b, float) and a == b) or (isinstance(a, int | float) and a == b)
+        ),
+    )
 
 
 @mutant("merge overwrites", "merge")
@@ -260,4 +314,10 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
 @mutant("default takes 0 for a value", "default")
 def _(patch: pytest.MonkeyPatch) -> None:
-    wrap(patch, "default", lambda out, default, *values: values[0] if values and isinstance(values[0], int) and not isinstance(values[0], bool) else out)
+    wrap(
+        patch,
+        "default",
+        lambda out, default, *values: (
+            values[0] if values and isinstance(values[0], int) and not isinstance(values[0], bool) else out
+        ),
+    )

@@ -52,7 +52,9 @@ class Oracle:
     def __enter__(self) -> Oracle:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def started(self) -> subprocess.Popen[bytes]:
@@ -75,7 +77,10 @@ class Oracle:
 
     def answers(self, questions: Sequence[Question]) -> list[Answer]:
         """In order; a question over which the program ended (time, memory) has an answer of phase `limit`."""
-        return [answer(reply) for reply in self.replies([{"template": encoded(q.template), "data": texts(q.data)} for q in questions])]
+        return [
+            answer(reply)
+            for reply in self.replies([{"template": encoded(q.template), "data": texts(q.data)} for q in questions])
+        ]
 
     def answer(self, question: Question) -> Answer:
         return self.answers([question])[0]
@@ -133,10 +138,12 @@ def ours(question: Question) -> Answer:
         return Answer(None, f"{type(error).__name__}: {error}", "crash")
 
 
-# --- when two answers are the same ------------------------------------------------------------------------------------------------------
+# --- when two answers are the same
+# ------------------------------------------------------------------------------------------------------
 
 _MESSAGE = re.compile(
-    r"template: (?P<name>.*?):(?P<line>\d+)(?::(?P<column>\d+))?: (?:executing (?P<where>\".*?\") at <(?P<node>.*?)>: )?(?P<text>.*)", re.DOTALL
+    r"template: (?P<name>.*?):(?P<line>\d+)(?::(?P<column>\d+))?: (?:executing (?P<where>\".*?\") at <(?P<node>.*?)>: )?(?P<text>.*)",
+    re.DOTALL,
 )
 _CALLING = re.compile(r"error calling \w+: ", re.DOTALL)
 _WORDING = tuple(
@@ -158,7 +165,8 @@ MASK = "***"
 
 
 def difference(theirs: Answer, mine: Answer) -> str:
-    """Empty when they agree, otherwise what differs: `output`, `error`, `phase`, `text`, `line` or `node`; `crash` is ours alone."""
+    """Empty when they agree, otherwise what differs: `output`, `error`, `phase`, `text`, `line` or `node`; `crash` is
+    ours alone."""
     if theirs.phase == "limit":
         return "crash" if mine.phase == "crash" else ""
     if "exceeds the limit of" in mine.error:
@@ -180,11 +188,17 @@ def difference(theirs: Answer, mine: Answer) -> str:
         return "line"
     if not same_text(left["text"], right["text"]):
         return "text"
-    return "node" if (left["column"], left["where"], left["node"]) != (right["column"], right["where"], right["node"]) else ""
+    return (
+        "node"
+        if (left["column"], left["where"], left["node"]) != (right["column"], right["where"], right["node"])
+        else ""
+    )
 
 
 def same_text(theirs: str, mine: str) -> bool:
-    if theirs == mine or (MASK in mine and re.fullmatch(".*".join(map(re.escape, mine.split(MASK))), theirs, re.DOTALL)):
+    if theirs == mine or (
+        MASK in mine and re.fullmatch(".*".join(map(re.escape, mine.split(MASK))), theirs, re.DOTALL)
+    ):
         return True
     for wording in _WORDING:
         left, right = wording.match(theirs), _CALLING.match(mine)

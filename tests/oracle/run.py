@@ -3,7 +3,8 @@
     python -m tests.oracle.run --cases 20000 --seed 7
     python -m tests.oracle.run --keep      # found differences are added to vectors.json, with Go's answer
 
-Neighbours: generate.py makes the cases, oracle.py answers and judges, shrink.py makes them small; test_differential.py does it with a pinned seed.
+Neighbours: generate.py makes the cases, oracle.py answers and judges, shrink.py makes them small; test_differential.py
+does it with a pinned seed.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ VECTORS = Path(__file__).parent / "vectors.json"
 BATCH = 500
 CASES = 20_000
 LEAST_EACH = 50
-"""Agreeing successes that each function needs in a run of CASES; fewer cases need proportionally fewer, less what chance does to a part."""
+"""Agreeing successes that each function needs in a run of CASES; fewer cases need proportionally fewer, less what
+chance does to a part."""
 LEAST_SHARE = 0.70
 """Of all cases, how many must render without an error on both sides."""
 MOST_SHRUNK = 10
@@ -85,7 +87,8 @@ class Tally:
 
     @property
     def least(self) -> int:
-        """Successes that each function needs in a run of this size: three standard deviations below the share, which vanish for a whole run."""
+        """Successes that each function needs in a run of this size: three standard deviations below the share, which
+        vanish for a whole run."""
         share = min(self.cases / CASES, 1.0)
         return max(math.floor(LEAST_EACH * share - 3 * math.sqrt(LEAST_EACH * share * (1 - share))), 0)
 
@@ -107,7 +110,14 @@ def words(asked: Case) -> set[str]:
     return set(re.findall(r"[A-Za-z_]\w*", asked.tree.source().decode("utf-8", "replace")))
 
 
-def run(oracle: Oracle, seed: int, cases: int, *, seconds: float = math.inf, say: Callable[[Tally], None] = lambda tally: None) -> Tally:
+def run(
+    oracle: Oracle,
+    seed: int,
+    cases: int,
+    *,
+    seconds: float = math.inf,
+    say: Callable[[Tally], None] = lambda tally: None,
+) -> Tally:
     """Up to `cases` cases, or until `seconds` have passed; whole rounds over the functions count alike."""
     tally = Tally(seed)
     started = time.monotonic()
@@ -134,7 +144,9 @@ def run(oracle: Oracle, seed: int, cases: int, *, seconds: float = math.inf, say
     return tally
 
 
-def count(tally: Tally, batch: Sequence[Case], theirs: Sequence[Answer], mine: Sequence[Answer], at: int) -> list[tuple[int, Case, str]]:
+def count(
+    tally: Tally, batch: Sequence[Case], theirs: Sequence[Answer], mine: Sequence[Answer], at: int
+) -> list[tuple[int, Case, str]]:
     """Counts a batch; gives back the cases that differ."""
     suspects = []
     for number, (each, their, my) in enumerate(zip(batch, theirs, mine, strict=True), at):
@@ -177,8 +189,8 @@ _CONTROLS = re.compile("[\\x7f-\\x9f\\u2028\\u2029\\ufeff\\ufffe\\uffff]|u00[789
 
 
 def controls_in_yaml(each: Case, calls: set[str]) -> bool:
-    """For a text with DEL or the like Go's toYaml gives nothing at all; ours escapes it. Behind a last U+2028 libyaml writes an indent, Go does not,
-    and behind a byte order mark Go escapes everything."""
+    """For a text with DEL or the like Go's toYaml gives nothing at all; ours escapes it. Behind a last U+2028 libyaml
+    writes an indent, Go does not, and behind a byte order mark Go escapes everything."""
     texts = (each.tree.source(), *each.data.values())
     return "toYaml" in calls and any(_CONTROLS.search(text.decode("utf-8", "replace")) for text in texts)
 
@@ -187,24 +199,31 @@ _ODD_TAG = re.compile(r"!\S*[\[\]{},]")
 
 
 def odd_tags_or_keys_in_yaml(each: Case, calls: set[str]) -> bool:
-    """A bracket or comma in a tag ends it with an error in libyaml; Go takes it for a part of the tag. Go also quotes a key that cannot be one."""
+    """A bracket or comma in a tag ends it with an error in libyaml; Go takes it for a part of the tag. Go also quotes a
+    key that cannot be one."""
     if re.search(b"(?:invalid|unsupported) map key", ours(each.question).out or b""):
         return True
-    return "fromYaml" in calls and any(_ODD_TAG.search(text.decode("utf-8", "replace")) for text in (each.tree.source(), *each.data.values()))
+    return "fromYaml" in calls and any(
+        _ODD_TAG.search(text.decode("utf-8", "replace")) for text in (each.tree.source(), *each.data.values())
+    )
 
 
 def behind_the_end(each: Case, calls: set[str]) -> bool:
-    """A slice beyond the end shows in Go what its memory happens to hold behind a list that was cut or has grown; ours is an error."""
+    """A slice beyond the end shows in Go what its memory happens to hold behind a list that was cut or has grown; ours
+    is an error."""
     if "slice index out of bounds" not in ours(each.question).error:
         return False
     return bool(GROWN & calls) or len(re.findall(rb"\b(?:slice|mustSlice)\b", each.tree.source())) > 1
 
 
 def still_differs(oracle: Oracle, smaller: Case, kind: str) -> bool:
-    """Whether a smaller case differs in the same way, each time it is asked: a cut must not turn it into one that Go's map order decides."""
+    """Whether a smaller case differs in the same way, each time it is asked: a cut must not turn it into one that Go's
+    map order decides."""
     if difference(oracle.answer(smaller.question), ours(smaller.question)) != kind:
         return False
-    return not UNSTABLE & words(smaller) or all(difference(oracle.answer(smaller.question), ours(smaller.question)) == kind for _ in range(8))
+    return not UNSTABLE & words(smaller) or all(
+        difference(oracle.answer(smaller.question), ours(smaller.question)) == kind for _ in range(8)
+    )
 
 
 def wavers(oracle: Oracle, each: Case) -> bool:
@@ -214,7 +233,8 @@ def wavers(oracle: Oracle, each: Case) -> bool:
     return any(before != (oracle.answer(each.question), ours(each.question)) for _ in range(8))
 
 
-# --- vectors ------------------------------------------------------------------------------------------------------------------------------
+# --- vectors
+# ------------------------------------------------------------------------------------------------------------------------------
 
 
 def vector(found: Found) -> dict[str, object]:
@@ -239,7 +259,8 @@ def keep(found: Iterable[Found]) -> int:
     return len(new)
 
 
-# --- command line -------------------------------------------------------------------------------------------------------------------------
+# --- command line
+# -------------------------------------------------------------------------------------------------------------------------
 
 
 def progress(total: int) -> Callable[[Tally], None]:
@@ -265,15 +286,22 @@ def table(tally: Tally) -> str:
         ("different", len(tally.found) + tally.more),
         ("seconds", f"{tally.seconds:.1f}"),
         ("functions", len(FOCUS)),
-        ("least successes of a function", "{1} ({0})".format(*min(((name, tally.agreed[name]) for name in FOCUS), key=lambda pair: pair[1]))),
+        (
+            "least successes of a function",
+            "{1} ({0})".format(*min(((name, tally.agreed[name]) for name in FOCUS), key=lambda pair: pair[1])),
+        ),
     ]
     return "\n".join(f"{name:<34}{value}" for name, value in rows)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.oracle.run", description="Random templates, rendered by Go and by us.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.oracle.run", description="Random templates, rendered by Go and by us."
+    )
     parser.add_argument("--cases", type=int, default=CASES)
-    parser.add_argument("--seed", type=int, default=None, help="the same seed gives the same cases (default: a new one)")
+    parser.add_argument(
+        "--seed", type=int, default=None, help="the same seed gives the same cases (default: a new one)"
+    )
     parser.add_argument("--keep", action="store_true", help="add what differs to vectors.json")
     parser.add_argument("-o", "--output", choices=("table", "json"), default="table")
     asked = parser.parse_args()
@@ -283,11 +311,18 @@ def main() -> int:
         tally = run(oracle, seed, asked.cases, say=progress(asked.cases))
     print(file=sys.stderr)
     if asked.output == "json":
-        numbers = {name: getattr(tally, name) for name in ("seed", "cases", "successes", "errors", "positions", "set_aside", "seconds")}
+        numbers = {
+            name: getattr(tally, name)
+            for name in ("seed", "cases", "successes", "errors", "positions", "set_aside", "seconds")
+        }
         print(
             json.dumps(
                 numbers
-                | {"different": [vector(each) for each in tally.found], "more": tally.more, "functions": {name: tally.agreed[name] for name in sorted(FOCUS)}}
+                | {
+                    "different": [vector(each) for each in tally.found],
+                    "more": tally.more,
+                    "functions": {name: tally.agreed[name] for name in sorted(FOCUS)},
+                }
             )
         )
     else:

@@ -1,7 +1,8 @@
 """Every function of the table as generate.py calls it: what it gives, and how a sensible call looks.
 
-Neighbours: generate.py fills the braces. `{domain}` is one argument, `{domain*}` none to three, `{domain+}` one to three. A domain is a type or a
-meaning (`regex` is a string that mostly is one). What is random or reads the clock stands in a pattern whose result is not.
+Neighbours: generate.py fills the braces. `{domain}` is one argument, `{domain*}` none to three, `{domain+}` one to
+three. A domain is a type or a meaning (`regex` is a string that mostly is one). What is random or reads the clock
+stands in a pattern whose result is not.
 """
 
 from __future__ import annotations
@@ -339,7 +340,9 @@ SLOW = frozenset({"bcrypt", "derivePassword"})
 """Only called when it is their turn."""
 
 SET_ASIDE = {
-    frozenset({"deepCopy", "semver"}): "a copied version is 0.0.0 in Go, because none of its fields are exported; ours keeps it",
+    frozenset(
+        {"deepCopy", "semver"}
+    ): "a copied version is 0.0.0 in Go, because none of its fields are exported; ours keeps it",
     frozenset({"mustDeepCopy", "semver"}): "the same",
     frozenset({"htpasswd"}): "another algorithm than sha has a salt, and the oracle says so instead",
     frozenset({"printf", "semver"}): "a verb that a version has no text for shows its private fields in Go",
@@ -380,7 +383,8 @@ UNSTABLE = frozenset(
         "values",
     ]
 )
-"""Functions that can give another result the next time, when a mistake or a cut lets the clock, chance or Go's map order show."""
+"""Functions that can give another result the next time, when a mistake or a cut lets the clock, chance or Go's map
+order show."""
 
 GROWN = frozenset(
     [

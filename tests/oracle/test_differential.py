@@ -16,7 +16,8 @@ from tests.oracle.run import CASES, run, table
 from tests.oracle.signatures import EXCLUDED, FOCUS, OURS_ONLY
 
 SEED = 20_260_101
-"""Pinned, because a red run must mean a change and not luck; new seeds are what `python -m tests.oracle.run` without --seed is for."""
+"""Pinned, because a red run must mean a change and not luck; new seeds are what `python -m tests.oracle.run` without
+--seed is for."""
 SECONDS = 120.0
 """A slow machine ends early, with fewer cases, of which proportionally less is wanted."""
 
@@ -33,10 +34,14 @@ def test_every_function_is_asked_for_or_has_a_reason_not_to_be() -> None:
 
 
 @pytest.mark.timeout(900)  # its own limit is SECONDS; what differs is made small after it
-def test_random_templates_mean_what_they_mean_in_go(oracle: Oracle, pytestconfig: pytest.Config, capfd: pytest.CaptureFixture[str]) -> None:
+def test_random_templates_mean_what_they_mean_in_go(
+    oracle: Oracle, pytestconfig: pytest.Config, capfd: pytest.CaptureFixture[str]
+) -> None:
     seed = seed_of(pytestconfig)
     tally = run(oracle, seed, CASES, seconds=SECONDS)
     with capfd.disabled():
         print(f"\n{table(tally)}", file=sys.stderr)
-    assert not tally.complaints(), "\n".join([f"python -m tests.oracle.run --seed {seed} --cases {tally.cases}", *tally.complaints()])
+    assert not tally.complaints(), "\n".join(
+        [f"python -m tests.oracle.run --seed {seed} --cases {tally.cases}", *tally.complaints()]
+    )
     assert tally.cases, "not one case in the time there is"

@@ -1,6 +1,7 @@
 """A wrong engine does not survive: each mutant differs from Go within a bounded number of random templates.
 
-Neighbours: mutants.py has them. The seed is pinned and what the clock, chance or Go's map order decides is left out: luck catches nothing here.
+Neighbours: mutants.py has them. The seed is pinned and what the clock, chance or Go's map order decides is left out:
+luck catches nothing here.
 """
 
 from __future__ import annotations
@@ -28,7 +29,11 @@ Answered = Sequence[tuple[Case, Answer]]
 @pytest.fixture(scope="module")
 def answered(oracle: Oracle) -> Answered:
     """Cases with Go's answers, on which the right engine agrees."""
-    cases = [made for made in (case(SEED, number) for number in range(CASES)) if not (MOVING & words(made) or deliberate(made))]
+    cases = [
+        made
+        for made in (case(SEED, number) for number in range(CASES))
+        if not (MOVING & words(made) or deliberate(made))
+    ]
     return list(zip(cases, oracle.answers([each.question for each in cases]), strict=True))
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """`sort`: `body` (a list of statements), `statement`, `call`, `argument` or `constant`. `deletable`: the parent may do without it.
+    """`sort`: `body` (a list of statements), `statement`, `call`, `argument` or `constant`. `deletable`: the parent may
+    do without it.
 
     `functions`: names this node itself calls.
     """
@@ -22,7 +23,10 @@ class Tree:
     functions: tuple[str, ...] = ()
 
     def source(self) -> bytes:
-        return b"".join(part.source() if isinstance(part, Tree) else part if isinstance(part, bytes) else part.encode() for part in self.parts)
+        return b"".join(
+            part.source() if isinstance(part, Tree) else part if isinstance(part, bytes) else part.encode()
+            for part in self.parts
+        )
 
     def children(self) -> Iterator[Tree]:
         return (part for part in self.parts if isinstance(part, Tree))

@@ -5,7 +5,9 @@ import pytest
 from eso.secretbytes import SecretBytes
 
 
-@pytest.mark.parametrize("show", [repr, str, "{}".format, "{:>20}".format], ids=["repr", "str", "format", "a format spec"])
+@pytest.mark.parametrize(
+    "show", [repr, str, "{}".format, "{:>20}".format], ids=["repr", "str", "format", "a format spec"]
+)
 def test_a_secret_value_never_prints(show):
     assert "hunter2" not in show(SecretBytes(b"hunter2"))
 

@@ -27,7 +27,10 @@ _Plain.add_multi_representer(dict, yaml.SafeDumper.represent_dict)  # `schema.Ex
 def files() -> dict[str, str]:
     """File name → content."""
     made = custom_resource_definitions()
-    return {f"{plural}.yaml": HEAD + yaml.dump(crd, Dumper=_Plain, sort_keys=True, width=160, allow_unicode=True) for plural, crd in made.items()}
+    return {
+        f"{plural}.yaml": HEAD + yaml.dump(crd, Dumper=_Plain, sort_keys=True, width=160, allow_unicode=True)
+        for plural, crd in made.items()
+    }
 
 
 def main(folder: str) -> None:

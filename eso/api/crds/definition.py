@@ -1,7 +1,8 @@
 """The CustomResourceDefinitions of the core kinds.
 
-Neighbours: externalsecret.py and secretstore.py have the schemas; __main__.py writes the files. Both served versions have one schema; the
-deprecated one goes without descriptions, so that a client-side `kubectl apply` still fits into its annotation.
+Neighbours: externalsecret.py and secretstore.py have the schemas; __main__.py writes the files. Both served versions
+have one schema; the deprecated one goes without descriptions, so that a client-side `kubectl apply` still fits into its
+annotation.
 """
 
 from __future__ import annotations
@@ -10,7 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from eso.api.clusterexternalsecret import CLUSTER_EXTERNAL_SECRETS
-from eso.api.crds.externalsecret import cluster_external_secret_spec, cluster_external_secret_status, external_secret_spec, external_secret_status
+from eso.api.crds.externalsecret import (
+    cluster_external_secret_spec,
+    cluster_external_secret_status,
+    external_secret_spec,
+    external_secret_status,
+)
 from eso.api.crds.schema import Schema, obj, text, without_descriptions
 from eso.api.crds.secretstore import secret_store_spec, secret_store_status
 from eso.api.externalsecret import EXTERNAL_SECRETS
@@ -72,7 +78,11 @@ def custom_resource_definitions() -> dict[str, dict[str, Any]]:
         definition(
             CLUSTER_EXTERNAL_SECRETS,
             "ces",
-            schema("Puts one ExternalSecret into many namespaces.", cluster_external_secret_spec(), cluster_external_secret_status()),
+            schema(
+                "Puts one ExternalSecret into many namespaces.",
+                cluster_external_secret_spec(),
+                cluster_external_secret_status(),
+            ),
             CLUSTER_EXTERNAL_SECRET_COLUMNS,
         ),
         *(
@@ -94,11 +104,17 @@ def schema(description: str, spec: Schema, status: Schema) -> Schema:
     return obj(description, parts)
 
 
-def definition(resource: Resource, short_name: str, shape: Schema, columns: tuple[Column, ...], selectable: tuple[str, ...] = ()) -> dict[str, Any]:
+def definition(
+    resource: Resource, short_name: str, shape: Schema, columns: tuple[Column, ...], selectable: tuple[str, ...] = ()
+) -> dict[str, Any]:
     current = version("v1", shape, columns) | {"served": True, "storage": True}
     if selectable:
         current["selectableFields"] = [{"jsonPath": path} for path in selectable]
-    former = version("v1beta1", without_descriptions(shape), columns) | {"deprecated": True, "served": True, "storage": False}
+    former = version("v1beta1", without_descriptions(shape), columns) | {
+        "deprecated": True,
+        "served": True,
+        "storage": False,
+    }
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",

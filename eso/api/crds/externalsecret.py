@@ -1,6 +1,7 @@
 """The schemas of ExternalSecret and ClusterExternalSecret.
 
-Neighbours: ../externalsecret.py and ../clusterexternalsecret.py are the records for the same members; definition.py wraps the schemas.
+Neighbours: ../externalsecret.py and ../clusterexternalsecret.py are the records for the same members; definition.py
+wraps the schemas.
 """
 
 from __future__ import annotations
@@ -51,7 +52,11 @@ def store_ref(description: str) -> Schema:
     return obj(
         description,
         {
-            "kind": choice("SecretStore (the default, in the same namespace) or ClusterSecretStore.", "SecretStore", "ClusterSecretStore"),
+            "kind": choice(
+                "SecretStore (the default, in the same namespace) or ClusterSecretStore.",
+                "SecretStore",
+                "ClusterSecretStore",
+            ),
             "name": name("Name of the store."),
         },
     )
@@ -70,7 +75,10 @@ def generator_ref(description: str) -> Schema:
 
 
 def source_ref(generator: str) -> Schema:
-    parts = {"generatorRef": generator_ref(generator), "storeRef": store_ref("Read from this store instead of spec.secretStoreRef.")}
+    parts = {
+        "generatorRef": generator_ref(generator),
+        "storeRef": store_ref("Read from this store instead of spec.secretStoreRef."),
+    }
     return one_of("Where this entry is read from.", parts)
 
 
@@ -78,10 +86,16 @@ def strategies() -> dict[str, Schema]:
     """What happens to keys and values after the backend answered; absent means the first-named choice."""
     return {
         "conversionStrategy": choice(
-            "How characters that a Secret key cannot hold are replaced: by _ (Default) or by their code point (Unicode).", "Default", "Unicode"
+            "How characters that a Secret key cannot hold are replaced: by _ (Default) or by their code point (Unicode).",
+            "Default",
+            "Unicode",
         ),
-        "decodingStrategy": choice("How values are decoded; None leaves them as they are.", "Auto", "Base64", "Base64URL", "None"),
-        "nullBytePolicy": choice("Whether a value with a NUL byte is accepted (Ignore) or an error (Fail).", "Ignore", "Fail"),
+        "decodingStrategy": choice(
+            "How values are decoded; None leaves them as they are.", "Auto", "Base64", "Base64URL", "None"
+        ),
+        "nullBytePolicy": choice(
+            "Whether a value with a NUL byte is accepted (Ignore) or an error (Fail).", "Ignore", "Fail"
+        ),
     }
 
 
@@ -109,9 +123,14 @@ def rewrite() -> Schema:
         "conflictPolicy": choice("What to do when two secrets have the same key.", "Ignore", "Error", default="Error"),
         "into": text("The key that receives the merged object; needed for strategy JSON.", default=""),
         "priority": strings("Keys that are merged last, in this order; the last one wins."),
-        "priorityPolicy": choice("Whether a key in `priority` must exist.", "IgnoreNotFound", "Strict", default="Strict"),
+        "priorityPolicy": choice(
+            "Whether a key in `priority` must exist.", "IgnoreNotFound", "Strict", default="Strict"
+        ),
         "strategy": choice(
-            "Extract replaces all keys by the members of the merged object, JSON adds the object under one key.", "Extract", "JSON", default="Extract"
+            "Extract replaces all keys by the members of the merged object, JSON adds the object under one key.",
+            "Extract",
+            "JSON",
+            default="Extract",
         ),
     }
     regexp = {"source": text("RE2 expression."), "target": text("Replacement; $1 and ${name} insert groups.")}
@@ -120,7 +139,9 @@ def rewrite() -> Schema:
         {
             "merge": obj("Merge the values, which are JSON objects, into one.", merge),
             "regexp": obj("Replace every match in each key.", regexp, required=("source", "target")),
-            "transform": obj("Compute each key.", {"template": text("Template; .value is the key.")}, required=("template",)),
+            "transform": obj(
+                "Compute each key.", {"template": text("Template; .value is the key.")}, required=("template",)
+            ),
         },
     )
     return array("Changes to the keys, one after the other.", step)
@@ -132,12 +153,18 @@ def template_source(kind: str) -> Schema:
         {
             "key": key(f"Key of the {kind}."),
             "templateAs": choice(
-                "Values: the content is the template of one value. KeysAndValues: it renders to a YAML map.", "Values", "KeysAndValues", default="Values"
+                "Values: the content is the template of one value. KeysAndValues: it renders to a YAML map.",
+                "Values",
+                "KeysAndValues",
+                default="Values",
             ),
         },
         required=("key",),
     )
-    parts = {"items": array("The keys that hold templates.", item), "name": name(f"Name of the {kind}, in the same namespace.")}
+    parts = {
+        "items": array("The keys that hold templates.", item),
+        "name": name(f"Name of the {kind}, in the same namespace."),
+    }
     return obj(f"Templates in a {kind}.", parts, required=("items", "name"))
 
 
@@ -151,14 +178,26 @@ def template() -> Schema:
         "configMap": template_source("ConfigMap"),
         "literal": text("A template that renders to a YAML map."),
         "secret": template_source("Secret"),
-        "target": text("What the result becomes: Data, Labels or Annotations; for other kinds also a path such as spec.", default="Data"),
+        "target": text(
+            "What the result becomes: Data, Labels or Annotations; for other kinds also a path such as spec.",
+            default="Data",
+        ),
         "valuesDecodingStrategy": choice("How each rendered value is decoded.", "Auto", "Base64", "Base64URL", "None"),
     }
     parts = {
         "data": string_map("One template per key."),
-        "engineVersion": choice("v2 is the Go template language; jinja2 is Jinja2 in a sandbox.", "v2", "jinja2", default="v2"),
-        "mergePolicy": choice("Whether values that no template mentions are kept beside the rendered ones (Merge).", "Replace", "Merge", default="Replace"),
-        "metadata": obj("Metadata of the target, in the place of the ExternalSecret's own labels and annotations.", metadata),
+        "engineVersion": choice(
+            "v2 is the Go template language; jinja2 is Jinja2 in a sandbox.", "v2", "jinja2", default="v2"
+        ),
+        "mergePolicy": choice(
+            "Whether values that no template mentions are kept beside the rendered ones (Merge).",
+            "Replace",
+            "Merge",
+            default="Replace",
+        ),
+        "metadata": obj(
+            "Metadata of the target, in the place of the ExternalSecret's own labels and annotations.", metadata
+        ),
         "templateFrom": array("Further templates, in order; the later wins.", obj("", source)),
         "type": text("Type of the Secret."),
     }
@@ -187,7 +226,9 @@ def target() -> Schema:
         ),
         "immediate": boolean("Whether changes that concern this target go before all others."),
         "immutable": boolean("Create the Secret immutable; its data is never written again."),
-        "manifest": obj("Write an object of this kind in the place of a Secret.", manifest, required=("apiVersion", "kind")),
+        "manifest": obj(
+            "Write an object of this kind in the place of a Secret.", manifest, required=("apiVersion", "kind")
+        ),
         "name": name("Name of the target; the name of the ExternalSecret when absent."),
         "template": template(),
     }
@@ -197,13 +238,21 @@ def target() -> Schema:
 def sync_windows() -> Schema:
     window = {
         "duration": text("How long the window stays open, as a Go duration."),
-        "schedule": text("When the window opens: five cron fields in UTC, or a shorthand such as @daily.", minLength=1, pattern=SCHEDULE_PATTERN),
+        "schedule": text(
+            "When the window opens: five cron fields in UTC, or a shorthand such as @daily.",
+            minLength=1,
+            pattern=SCHEDULE_PATTERN,
+        ),
     }
     parts = {
         "kind": choice("allow refreshes only inside the windows, deny only outside.", "allow", "deny"),
         "windows": array("The windows.", obj("", window, required=("duration", "schedule")), minItems=1),
     }
-    return obj("When periodic refreshes may happen; first reads and changes are not held back.", parts, required=("kind", "windows"))
+    return obj(
+        "When periodic refreshes may happen; first reads and changes are not held back.",
+        parts,
+        required=("kind", "windows"),
+    )
 
 
 def external_secret_spec(description: str = "What is read and what is written.") -> Schema:
@@ -253,7 +302,9 @@ def external_secret_status() -> Schema:
         "status": text("True, False or Unknown."),
         "type": choice("", "Ready", "Deleted"),
     }
-    binding = obj("The Secret that was written, for tools that bind services.", {"name": text("Name of the Secret.", default="")})
+    binding = obj(
+        "The Secret that was written, for tools that bind services.", {"name": text("Name of the Secret.", default="")}
+    )
     parts = {
         "binding": binding | {"x-kubernetes-map-type": "atomic"},
         "conditions": array("Whether the target is in step.", obj("", condition, required=("status", "type"))),
@@ -265,7 +316,10 @@ def external_secret_status() -> Schema:
 
 
 def cluster_external_secret_spec() -> Schema:
-    metadata = {"annotations": string_map("All annotations of the ExternalSecrets."), "labels": string_map("All labels of the ExternalSecrets.")}
+    metadata = {
+        "annotations": string_map("All annotations of the ExternalSecrets."),
+        "labels": string_map("All labels of the ExternalSecrets."),
+    }
     return obj(
         "The ExternalSecret and the namespaces that get it.",
         {
@@ -287,7 +341,9 @@ def cluster_external_secret_status() -> Schema:
     parts = {
         "conditions": array("Whether all namespaces are provisioned.", obj("", condition, required=("status", "type"))),
         "externalSecretName": text("The name that the ExternalSecrets have now."),
-        "failedNamespaces": array("Namespaces without their ExternalSecret.", obj("", failure, required=("namespace",))),
+        "failedNamespaces": array(
+            "Namespaces without their ExternalSecret.", obj("", failure, required=("namespace",))
+        ),
         "provisionedNamespaces": strings("Namespaces with their ExternalSecret."),
     }
     return obj("What was found and done.", parts)

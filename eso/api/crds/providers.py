@@ -1,7 +1,8 @@
 """The schemas below `spec.provider`: one per provider key of the reference.
 
-Neighbours: secretstore.py puts them together. A provider that is not in BUILT only has its schema for CEL rules and `kubectl explain`: members
-that are missing here are kept and nothing is required, so that no existing store loses a member or becomes invalid.
+Neighbours: secretstore.py puts them together. A provider that is not in BUILT only has its schema for CEL rules and
+`kubectl explain`: members that are missing here are kept and nothing is required, so that no existing store loses a
+member or becomes invalid.
 """
 
 from __future__ import annotations
@@ -89,7 +90,10 @@ def vault() -> Schema:
         {
             "auth": vault_auth(),
             **certificate_authorities(),
-            "checkAndSet": obj("Check-and-Set for writes; KV version 2 only.", {"required": boolean("Send the version that a write is based on.")}),
+            "checkAndSet": obj(
+                "Check-and-Set for writes; KV version 2 only.",
+                {"required": boolean("Send the version that a write is based on.")},
+            ),
             "forwardInconsistent": boolean("Let the server forward reads that it could only answer with old data."),
             "headers": string_map("Headers added to every request."),
             "namespace": text("Namespace of the server in which secrets are read."),
@@ -123,7 +127,9 @@ def vault_auth() -> Schema:
         "serviceAccountRef": service_account(),
     }
     jwt = {
-        "kubernetesServiceAccountToken": obj("Request a token of a ServiceAccount.", token, required=("serviceAccountRef",)),
+        "kubernetesServiceAccountToken": obj(
+            "Request a token of a ServiceAccount.", token, required=("serviceAccountRef",)
+        ),
         "path": text("Mount of the method.", default="jwt"),
         "role": text("Role to log in as."),
         "secretRef": secret_key("Token in a Secret; wins over a requested one."),
@@ -162,7 +168,11 @@ def vault_auth() -> Schema:
             "iam": obj("AWS identity.", iam, required=("vaultRole",)),
             "jwt": obj("JWT or OIDC token.", jwt, required=("path",)),
             "kubernetes": obj("ServiceAccount token.", kubernetes, required=("mountPath", "role")),
-            "ldap": obj("LDAP.", {"path": text("Mount of the method.", default="ldap"), **password, "username": text()}, required=("path", "username")),
+            "ldap": obj(
+                "LDAP.",
+                {"path": text("Mount of the method.", default="ldap"), **password, "username": text()},
+                required=("path", "username"),
+            ),
             "namespace": text("Namespace of the server for the login, when it differs."),
             "tokenSecretRef": secret_key("A token, used as it is."),
             "userPass": obj(
@@ -181,11 +191,18 @@ def open_bao() -> Schema:
         "roleRef": secret_key("Role id in a Secret."),
         "secretRef": secret_key("Secret id."),
     }
-    user_pass = {"path": text("Mount of the method.", default="userpass"), "secretRef": secret_key("Password."), "username": text()}
+    user_pass = {
+        "path": text("Mount of the method.", default="userpass"),
+        "secretRef": secret_key("Password."),
+        "username": text(),
+    }
     auth = obj(
         "How to log in.",
         {
-            "appRole": ruled(obj("Role id and secret id.", app_role, required=("path", "secretRef")), exactly_one("roleId", "roleRef")),
+            "appRole": ruled(
+                obj("Role id and secret id.", app_role, required=("path", "secretRef")),
+                exactly_one("roleId", "roleRef"),
+            ),
             "namespace": text("Namespace of the server for the login; empty means the root."),
             "tokenSecretRef": secret_key("A token, used as it is."),
             "userPass": obj("User name and password.", user_pass, required=("path", "username")),
@@ -199,7 +216,10 @@ def open_bao() -> Schema:
         "server": text("Address, for example https://openbao.example.com:8200."),
         "version": choice("Version of the KV engine.", "v1", "v2", default="v2"),
     }
-    return ruled(obj("OpenBao: the KV secrets engine, read only.", parts, required=("server",)), at_most_one("caBundle", "caProvider"))
+    return ruled(
+        obj("OpenBao: the KV secrets engine, read only.", parts, required=("server",)),
+        at_most_one("caBundle", "caProvider"),
+    )
 
 
 # -- not built yet ----------------------------------------------------------------------------------------------------
@@ -207,7 +227,12 @@ def open_bao() -> Schema:
 
 def akeyless() -> Schema:
     secret = {"accessID": secret_key(), "accessType": secret_key(), "accessTypeParam": secret_key()}
-    kubernetes = {"accessID": text(), "k8sConfName": text(), "secretRef": secret_key(), "serviceAccountRef": service_account()}
+    kubernetes = {
+        "accessID": text(),
+        "k8sConfName": text(),
+        "secretRef": secret_key(),
+        "serviceAccountRef": service_account(),
+    }
     auth = {
         "kubernetesAuth": obj("", kubernetes, required=("accessID", "k8sConfName")),
         "secretRef": obj("", secret),
@@ -228,7 +253,10 @@ def akeyless() -> Schema:
 def aws() -> Schema:
     reserved = ("esoNamespace", "esoStoreName", "esoStoreKind")
     free = " && ".join(f"!('{tag}' in self)" for tag in reserved)
-    auth = {"jwt": obj("Web identity of a ServiceAccount.", {"serviceAccountRef": service_account()}), "secretRef": aws_keys()}
+    auth = {
+        "jwt": obj("Web identity of a ServiceAccount.", {"serviceAccountRef": service_account()}),
+        "secretRef": aws_keys(),
+    }
     deletion = {"forceDeleteWithoutRecovery": boolean(), "recoveryWindowInDays": integer("7 to 30.")}
     tag = obj("", {"key": text(), "value": text()}, required=("key", "value"))
     return obj(
@@ -260,7 +288,12 @@ def aws_keys() -> Schema:
 
 
 def azure() -> Schema:
-    cloud = {"activeDirectoryEndpoint": text(), "keyVaultDNSSuffix": text(), "keyVaultEndpoint": text(), "resourceManagerEndpoint": text()}
+    cloud = {
+        "activeDirectoryEndpoint": text(),
+        "keyVaultDNSSuffix": text(),
+        "keyVaultEndpoint": text(),
+        "resourceManagerEndpoint": text(),
+    }
     clouds = ("PublicCloud", "USGovernmentCloud", "ChinaCloud", "GermanCloud", "AzureStackCloud")
     types = ("ServicePrincipal", "ManagedIdentity", "WorkloadIdentity")
     refs = ("clientCertificate", "clientId", "clientSecret", "tenantId")
@@ -359,13 +392,27 @@ def chef() -> Schema:
 def cloudru() -> Schema:
     members = ("accessKeyIDSecretRef", "accessKeySecretSecretRef")
     secret = obj("", {member: secret_key() for member in members}, required=members)
-    return obj("Cloud.ru Secret Manager.", {"auth": obj("", {"secretRef": secret}), "projectID": text()}, required=("auth",))
+    return obj(
+        "Cloud.ru Secret Manager.", {"auth": obj("", {"secretRef": secret}), "projectID": text()}, required=("auth",)
+    )
 
 
 def conjur() -> Schema:
     api_key = {"account": text(), "apiKeyRef": secret_key(), "userRef": secret_key()}
-    jwt = {"account": text(), "hostId": text(), "secretRef": secret_key(), "serviceAccountRef": service_account(), "serviceID": text()}
-    cert = {"account": text(), "clientCertRef": secret_key(), "clientKeyRef": secret_key(), "hostId": text(), "serviceID": text()}
+    jwt = {
+        "account": text(),
+        "hostId": text(),
+        "secretRef": secret_key(),
+        "serviceAccountRef": service_account(),
+        "serviceID": text(),
+    }
+    cert = {
+        "account": text(),
+        "clientCertRef": secret_key(),
+        "clientKeyRef": secret_key(),
+        "hostId": text(),
+        "serviceID": text(),
+    }
     auth = {
         "apikey": obj("", api_key, required=("account", "apiKeyRef", "userRef")),
         "cert": obj("", cert, required=("account", "clientCertRef", "clientKeyRef", "serviceID")),
@@ -385,7 +432,11 @@ def conjur() -> Schema:
 
 def kubernetes_auth() -> Schema:
     cert = {"clientCert": secret_key(), "clientKey": secret_key()}
-    parts = {"cert": obj("", cert), "serviceAccount": service_account(), "token": obj("", {"bearerToken": secret_key()})}
+    parts = {
+        "cert": obj("", cert),
+        "serviceAccount": service_account(),
+        "token": obj("", {"bearerToken": secret_key()}),
+    }
     return one_of("How to log in.", parts)
 
 
@@ -404,11 +455,21 @@ def crd() -> Schema:
         "whitelist": obj("What may be read.", {"rules": array("", obj("", whitelist))}),
     }
     present = ("has(self.auth) || has(self.authRef)", "one of auth or authRef is required")
-    return ruled(obj("Objects of any kind in a Kubernetes cluster.", parts, required=("resource",)), present, at_most_one("auth", "authRef"))
+    return ruled(
+        obj("Objects of any kind in a Kubernetes cluster.", parts, required=("resource",)),
+        present,
+        at_most_one("auth", "authRef"),
+    )
 
 
 def delinea() -> Schema:
-    parts = {"clientId": value_or_secret(), "clientSecret": value_or_secret(), "tenant": text(), "tld": text(), "urlTemplate": text()}
+    parts = {
+        "clientId": value_or_secret(),
+        "clientSecret": value_or_secret(),
+        "tenant": text(),
+        "tld": text(),
+        "urlTemplate": text(),
+    }
     return obj("Delinea DevOps Secrets Vault.", parts, required=("clientId", "clientSecret", "tenant"))
 
 
@@ -428,7 +489,9 @@ def doppler() -> Schema:
             "auth": ruled(auth, (either("secretRef", "oidcConfig"), message)),
             "config": text(),
             "format": choice("Download all secrets as one file.", "json", "dotnet-json", "env", "yaml", "docker"),
-            "nameTransformer": choice("How names are rewritten.", "upper-camel", "camel", "lower-snake", "tf-var", "dotnet-env", "lower-kebab"),
+            "nameTransformer": choice(
+                "How names are rewritten.", "upper-camel", "camel", "lower-snake", "tf-var", "dotnet-env", "lower-kebab"
+            ),
             "project": text(),
         },
         required=("auth",),
@@ -470,7 +533,12 @@ def gcp() -> Schema:
 
 
 def gcp_workload_identity() -> Schema:
-    parts = {"clusterLocation": text(), "clusterName": text(), "clusterProjectID": text(), "serviceAccountRef": service_account()}
+    parts = {
+        "clusterLocation": text(),
+        "clusterName": text(),
+        "clusterProjectID": text(),
+        "serviceAccountRef": service_account(),
+    }
     return obj("Workload identity of GKE.", parts, required=("serviceAccountRef",))
 
 
@@ -529,7 +597,9 @@ def ibm() -> Schema:
     container = {"iamEndpoint": text(), "profile": text(), "tokenLocation": text()}
     secret = {"iamEndpoint": text(), "secretApiKeySecretRef": secret_key()}
     auth = {"containerAuth": obj("", container, required=("profile",)), "secretRef": obj("", secret)}
-    return obj("IBM Cloud Secrets Manager.", {"auth": one_of("How to log in.", auth), "serviceUrl": text()}, required=("auth",))
+    return obj(
+        "IBM Cloud Secrets Manager.", {"auth": one_of("How to log in.", auth), "serviceUrl": text()}, required=("auth",)
+    )
 
 
 def infisical() -> Schema:
@@ -541,7 +611,15 @@ def infisical() -> Schema:
         "jwtAuthCredentials": ("identityId", "jwt"),
         "kubernetesAuthCredentials": ("identityId", "serviceAccountTokenPath"),
         "ldapAuthCredentials": ("identityId", "ldapPassword", "ldapUsername"),
-        "ociAuthCredentials": ("fingerprint", "identityId", "privateKey", "privateKeyPassphrase", "region", "tenancyId", "userId"),
+        "ociAuthCredentials": (
+            "fingerprint",
+            "identityId",
+            "privateKey",
+            "privateKeyPassphrase",
+            "region",
+            "tenancyId",
+            "userId",
+        ),
         "tokenAuthCredentials": ("accessToken",),
         "universalAuthCredentials": ("clientId", "clientSecret"),
     }
@@ -556,7 +634,10 @@ def infisical() -> Schema:
     return obj(
         "Infisical.",
         {
-            "auth": obj("How to log in.", {method: obj("", {member: secret_key() for member in members}) for method, members in methods.items()}),
+            "auth": obj(
+                "How to log in.",
+                {method: obj("", {member: secret_key() for member in members}) for method, members in methods.items()},
+            ),
             **certificate_authorities(),
             "hostAPI": text("Address.", default="https://app.infisical.com/api"),
             "secretsScope": obj("What is read.", scope, required=("environmentSlug", "projectSlug")),
@@ -566,7 +647,11 @@ def infisical() -> Schema:
 
 
 def keeper() -> Schema:
-    parts = {"authRef": secret_key("Configuration of the application."), "folderID": text(), "getByTitleFallback": boolean()}
+    parts = {
+        "authRef": secret_key("Configuration of the application."),
+        "folderID": text(),
+        "getByTitleFallback": boolean(),
+    }
     return obj("Keeper Secrets Manager.", parts, required=("authRef", "folderID"))
 
 
@@ -582,7 +667,10 @@ def kubernetes() -> Schema:
 
 def nebius() -> Schema:
     auth = obj("How to log in.", {"serviceAccountCredsSecretRef": secret_key(), "tokenSecretRef": secret_key()})
-    present = ("has(self.serviceAccountCredsSecretRef) || has(self.tokenSecretRef)", "either serviceAccountCredsSecretRef or tokenSecretRef must be set")
+    present = (
+        "has(self.serviceAccountCredsSecretRef) || has(self.tokenSecretRef)",
+        "either serviceAccountCredsSecretRef or tokenSecretRef must be set",
+    )
     parts = {"apiDomain": text(), "auth": ruled(auth, present), "caProvider": obj("", {"certSecretRef": secret_key()})}
     return obj("Nebius MysteryBox.", parts, required=("apiDomain", "auth"))
 
@@ -599,7 +687,9 @@ def ngrok() -> Schema:
 def onboardbase() -> Schema:
     parts = {
         "apiHost": text(default="https://public.onboardbase.com/api/v1/"),
-        "auth": obj("", {"apiKeyRef": secret_key(), "passcodeRef": secret_key()}, required=("apiKeyRef", "passcodeRef")),
+        "auth": obj(
+            "", {"apiKeyRef": secret_key(), "passcodeRef": secret_key()}, required=("apiKeyRef", "passcodeRef")
+        ),
         "environment": text(default="development"),
         "project": text(default="development"),
     }
@@ -611,7 +701,11 @@ def onepassword() -> Schema:
     parts = {
         "auth": obj("Access token.", {"secretRef": secret}, required=("secretRef",)),
         "connectHost": text("Address of the Connect server."),
-        "vaults": {"description": "Vault → its place in the search order.", "type": "object", "additionalProperties": {"type": "integer"}},
+        "vaults": {
+            "description": "Vault → its place in the search order.",
+            "type": "object",
+            "additionalProperties": {"type": "integer"},
+        },
     }
     return obj("1Password Connect.", parts, required=tuple(parts))
 
@@ -624,7 +718,9 @@ def onepassword_sdk() -> Schema:
         "integrationInfo": obj("", {"name": text(default="1Password SDK"), "version": text(default="v1.0.0")}),
         "vault": text("Title or id."),
     }
-    return ruled(obj("1Password with a service account.", parts, required=("auth",)), at_most_one("vault", "environment"))
+    return ruled(
+        obj("1Password with a service account.", parts, required=("auth",)), at_most_one("vault", "environment")
+    )
 
 
 def oracle() -> Schema:
@@ -632,7 +728,9 @@ def oracle() -> Schema:
     return obj(
         "Oracle Cloud Infrastructure Vault.",
         {
-            "auth": obj("", {"secretRef": secret, "tenancy": text(), "user": text()}, required=("secretRef", "tenancy", "user")),
+            "auth": obj(
+                "", {"secretRef": secret, "tenancy": text(), "user": text()}, required=("secretRef", "tenancy", "user")
+            ),
             "compartment": text(),
             "encryptionKey": text(),
             "principalType": choice("", "", "UserPrincipal", "InstancePrincipal", "Workload"),
@@ -680,11 +778,17 @@ def previder() -> Schema:
 def pulumi() -> Schema:
     token = obj("", {"secretRef": secret_key()})
     oidc = {"expirationSeconds": integer(minimum=600), "organization": text(), "serviceAccountRef": service_account()}
-    auth = obj("How to log in.", {"accessToken": token, "oidcConfig": obj("", oidc, required=("organization", "serviceAccountRef"))})
+    auth = obj(
+        "How to log in.",
+        {"accessToken": token, "oidcConfig": obj("", oidc, required=("organization", "serviceAccountRef"))},
+    )
     parts = {
         "accessToken": token | {"description": "Deprecated: use auth."},
         "apiUrl": text(default="https://api.pulumi.com/api/esc"),
-        "auth": ruled(auth, (either("accessToken", "oidcConfig"), "Exactly one of 'accessToken' or 'oidcConfig' must be specified")),
+        "auth": ruled(
+            auth,
+            (either("accessToken", "oidcConfig"), "Exactly one of 'accessToken' or 'oidcConfig' must be specified"),
+        ),
         "environment": text(),
         "organization": text(),
         "project": text(),
@@ -696,14 +800,22 @@ def pulumi() -> Schema:
 
 
 def scaleway() -> Schema:
-    parts = {"accessKey": value_or_secret(), "apiUrl": text(), "projectId": text(), "region": text(), "secretKey": value_or_secret()}
+    parts = {
+        "accessKey": value_or_secret(),
+        "apiUrl": text(),
+        "projectId": text(),
+        "region": text(),
+        "secretKey": value_or_secret(),
+    }
     return obj("Scaleway Secret Manager.", parts, required=("accessKey", "projectId", "region", "secretKey"))
 
 
 def secret_server() -> Schema:
     def credential() -> Schema:
         parts = {"secretRef": secret_key(), "value": text(minLength=1)}
-        return ruled(obj("", parts), ("has(self.value) != has(self.secretRef)", "exactly one of value or secretRef must be set"))
+        return ruled(
+            obj("", parts), ("has(self.value) != has(self.secretRef)", "exactly one of value or secretRef must be set")
+        )
 
     parts = {
         **certificate_authorities(),
@@ -714,11 +826,16 @@ def secret_server() -> Schema:
         "username": credential(),
     }
     present = "has(self.token) || (has(self.username) && has(self.password))"
-    return ruled(obj("Delinea Secret Server.", parts, required=("serverURL",)), (present, "either token, or both username and password, must be set"))
+    return ruled(
+        obj("Delinea Secret Server.", parts, required=("serverURL",)),
+        (present, "either token, or both username and password, must be set"),
+    )
 
 
 def senhasegura() -> Schema:
-    auth = obj("", {"clientId": text(), "clientSecretSecretRef": secret_key()}, required=("clientId", "clientSecretSecretRef"))
+    auth = obj(
+        "", {"clientId": text(), "clientSecretSecretRef": secret_key()}, required=("clientId", "clientSecretSecretRef")
+    )
     parts = {"auth": auth, "ignoreSslCertificate": boolean(), "module": text(), "url": text()}
     return obj("senhasegura DSM.", parts, required=("auth", "module", "url"))
 
@@ -731,7 +848,9 @@ def volcengine() -> Schema:
 
 def webhook() -> Schema:
     ntlm = {"passwordSecret": secret_key(), "usernameSecret": secret_key()}
-    secret = obj("", {"name": text("Name in the templates."), "secretRef": secret_key()}, required=("name", "secretRef"))
+    secret = obj(
+        "", {"name": text("Name in the templates."), "secretRef": secret_key()}, required=("name", "secretRef")
+    )
     return obj(
         "Any HTTP service.",
         {

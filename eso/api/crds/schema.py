@@ -1,7 +1,7 @@
 """The few words that the CRD schemas are written in.
 
-Neighbours: externalsecret.py, secretstore.py and providers.py say what the kinds look like, definition.py makes CustomResourceDefinitions of it.
-Every function gives a fresh dict, so that no schema can change another.
+Neighbours: externalsecret.py, secretstore.py and providers.py say what the kinds look like, definition.py makes
+CustomResourceDefinitions of it. Every function gives a fresh dict, so that no schema can change another.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ def string_map(description: str = "", **more: Any) -> Schema:
     return described(description, {"type": "object", "additionalProperties": {"type": "string"}} | more)
 
 
-def obj(description: str = "", properties: Mapping[str, Any] | None = None, *, required: Iterable[str] = (), **more: Any) -> Schema:
+def obj(
+    description: str = "", properties: Mapping[str, Any] | None = None, *, required: Iterable[str] = (), **more: Any
+) -> Schema:
     body: Schema = {"type": "object"}
     if properties:
         body["properties"] = dict(properties)
@@ -105,7 +107,9 @@ def label_selector(description: str) -> Schema:
         required=("key", "operator"),
     )
     parts = {
-        "matchExpressions": array("Requirements that must all hold.", requirement, **{"x-kubernetes-list-type": "atomic"}),
+        "matchExpressions": array(
+            "Requirements that must all hold.", requirement, **{"x-kubernetes-list-type": "atomic"}
+        ),
         "matchLabels": string_map("Labels that must all be there with these values."),
     }
     return obj(description, parts, **{"x-kubernetes-map-type": "atomic"})
@@ -117,11 +121,18 @@ def secret_key(description: str = "A key of a Secret.") -> Schema:
 
 
 def service_account(description: str = "A ServiceAccount whose token is requested.") -> Schema:
-    return Exact(obj(description, {"audiences": strings(), "name": name(), "namespace": namespace()}, required=("name",)))
+    return Exact(
+        obj(description, {"audiences": strings(), "name": name(), "namespace": namespace()}, required=("name",))
+    )
 
 
 def ca_provider(description: str = "Where the certificate authorities come from.") -> Schema:
-    parts = {"key": key(), "name": name(), "namespace": namespace(), "type": {"type": "string", "enum": ["Secret", "ConfigMap"]}}
+    parts = {
+        "key": key(),
+        "name": name(),
+        "namespace": namespace(),
+        "type": {"type": "string", "enum": ["Secret", "ConfigMap"]},
+    }
     return Exact(obj(description, parts, required=("name", "type")))
 
 
@@ -141,7 +152,8 @@ def loose(schema: Mapping[str, Any]) -> Schema:
     if "items" in out:
         out["items"] = loose(out["items"])
     elif "additionalProperties" not in out:
-        if "properties" in out:  # the API server drops an empty one, and then a server-side apply conflicts with a client-side one
+        # the API server drops an empty one, and then a server-side apply conflicts with a client-side one
+        if "properties" in out:
             out["properties"] = {k: loose(v) for k, v in out["properties"].items()}
         out[PRESERVE] = True
     return out

@@ -1,6 +1,7 @@
 """The schema that SecretStore and ClusterSecretStore share.
 
-Neighbours: ../secretstore.py is the record for the same members; providers.py has the provider blocks; definition.py wraps the schema.
+Neighbours: ../secretstore.py is the record for the same members; providers.py has the provider blocks; definition.py
+wraps the schema.
 """
 
 from __future__ import annotations
@@ -15,11 +16,17 @@ def secret_store_spec() -> Schema:
         "namespaceSelector": label_selector("Namespaces by label."),
         "namespaces": array("Namespaces by name.", namespace()),
     }
-    retry = {"maxRetries": integer("How often.", bits=32), "retryInterval": text("Time between two tries, as a Go duration.")}
+    retry = {
+        "maxRetries": integer("How often.", bits=32),
+        "retryInterval": text("Time between two tries, as a Go duration."),
+    }
     return obj(
         "The backend and who may use it.",
         {
-            "conditions": array("Namespaces that may use a ClusterSecretStore; any match is enough. All when absent.", obj("", condition)),
+            "conditions": array(
+                "Namespaces that may use a ClusterSecretStore; any match is enough. All when absent.",
+                obj("", condition),
+            ),
             "controller": text("The controller class that this store belongs to; every controller's when empty."),
             "provider": one_of("The backend; exactly one member.", provider_schemas()),
             "refreshInterval": {

@@ -11,7 +11,16 @@ from typing import Any, ClassVar
 
 from eso.errors import EsoError
 from eso.gocompat import regexp
-from eso.providers.contract import CredentialReader, Find, InvalidConfig, NotFound, RemoteRef, StoreView, Validation, ValidationFailed
+from eso.providers.contract import (
+    CredentialReader,
+    Find,
+    InvalidConfig,
+    NotFound,
+    RemoteRef,
+    StoreView,
+    Validation,
+    ValidationFailed,
+)
 from eso.values.convert import convert_keys
 from eso.values.jsonmap import NotAMap, get_property, to_map
 
@@ -72,7 +81,9 @@ class FakeClient:
         self.store, self.provider, self.pushed = store, provider, pushed
         self.own: dict[str, Entry] = {}
         for item in store.provider_spec.get("data") or ():
-            entry = Entry(str(item.get("key") or ""), str(item.get("version") or ""), str(item.get("value") or "").encode())
+            entry = Entry(
+                str(item.get("key") or ""), str(item.get("version") or ""), str(item.get("value") or "").encode()
+            )
             self.own[entry.key + entry.version] = entry
 
     async def renew(self) -> bool:
@@ -118,14 +129,18 @@ class FakeClient:
     async def find(self, find: Find) -> dict[str, bytes]:
         """Of several versions the greatest wins, compared as text: `v9` beats `v10`."""
         if find.name_regexp is None:
-            raise InvalidConfig(f"unsupported find operator: path={find.path} tags={dict(find.tags or ())}", fix="set find.name.regexp")
+            raise InvalidConfig(
+                f"unsupported find operator: path={find.path} tags={dict(find.tags or ())}", fix="set find.name.regexp"
+            )
         try:
             matcher = regexp.compile(find.name_regexp)
         except regexp.RegexpError as error:
             raise InvalidConfig(f"could not compile find.name.regexp [{find.name_regexp}]: {error}") from error
         newest: dict[str, Entry] = {}
         for entry in self.entries.values():
-            if matcher.matches(entry.key.encode()) and (entry.key not in newest or newest[entry.key].version < entry.version):
+            if matcher.matches(entry.key.encode()) and (
+                entry.key not in newest or newest[entry.key].version < entry.version
+            ):
                 newest[entry.key] = entry
         return convert_keys({key: entry.value for key, entry in newest.items()}, find.conversion_strategy)
 

@@ -1,6 +1,8 @@
-"""Runs stock hvac, which blocks, on the event loop: each of its requests switches to the loop and comes back with the reply.
+"""Runs stock hvac, which blocks, on the event loop: each of its requests switches to the loop and comes back with the
+reply.
 
-Neighbours: login.py and client.py drive hvac through here; `net.http` sends. The greenlet is as short-lived as the call.
+Neighbours: login.py and client.py drive hvac through here; `net.http` sends. The greenlet is as short-lived as the
+call.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ INDEXES: Final = 8  # newest index headers that are remembered; one per cluster 
 
 
 async def drive(function: Callable[[], T]) -> T:
-    """The result of `function`, which may wait by `switch`. It sees the caller's context variables; a cancellation is thrown into it."""
+    """The result of `function`, which may wait by `switch`. It sees the caller's context variables; a cancellation is
+    thrown into it."""
     child = greenlet.greenlet(function)
     child.gr_context = contextvars.copy_context()
     asked = child.switch()
@@ -54,14 +57,23 @@ def switch(awaitable: Awaitable[T]) -> T:
 class LoopSession:
     """What hvac takes for a `requests.Session`. `verify`, `cert` and `proxies` are the pool's business.
 
-    `headers` go with every request; `sticky` remembers index headers and sends them along, `forward` asks for the active node as well.
+    `headers` go with every request; `sticky` remembers index headers and sends them along, `forward` asks for the
+    active node as well.
     """
 
     verify = None
     cert = None
     proxies = None
 
-    def __init__(self, pool: Pool, headers: Mapping[str, str], *, label: str = "HashiCorp/Vault", sticky: bool = False, forward: bool = False) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        headers: Mapping[str, str],
+        *,
+        label: str = "HashiCorp/Vault",
+        sticky: bool = False,
+        forward: bool = False,
+    ) -> None:
         self.label = label
         self.pool, self.headers, self.sticky, self.forward = pool, dict(headers), sticky, forward
         self._indexes: list[str] = []
@@ -75,7 +87,8 @@ class LoopSession:
         json: Any = None,
         **ignored: Any,
     ) -> requests.Response:
-        """One exchange. A 404 is returned, every other failure raised as a typed error: no error body reaches hvac's exceptions."""
+        """One exchange. A 404 is returned, every other failure raised as a typed error: no error body reaches hvac's
+        exceptions."""
         sent = {**(headers or {}), **self.headers}
         if self.sticky and self._indexes:
             sent[INDEX] = ",".join(self._indexes)
@@ -96,7 +109,9 @@ class LoopSession:
     def close(self) -> None:
         """The pool is closed by who opened it."""
 
-    async def _exchange(self, method: str, url: str, headers: Mapping[str, str], query: Mapping[str, str], body: bytes | None) -> Reply:
+    async def _exchange(
+        self, method: str, url: str, headers: Mapping[str, str], query: Mapping[str, str], body: bytes | None
+    ) -> Reply:
         """Follows one redirect (to the active node), never from https to http."""
         try:
             reply = await self._once(method, url, headers, query, body)
@@ -120,13 +135,25 @@ class LoopSession:
             raise Unavailable(f"the server redirects (status {reply.status}) where it should answer")
         return reply
 
-    async def _once(self, method: str, url: str, headers: Mapping[str, str], query: Mapping[str, str], body: bytes | None) -> Reply:
+    async def _once(
+        self, method: str, url: str, headers: Mapping[str, str], query: Mapping[str, str], body: bytes | None
+    ) -> Reply:
         async with turn(self.label, call_name(method, url, query)):
-            reply = await self.pool.request(method, url, headers=headers, params=query or None, body=body, timeouts=TIMEOUTS, max_body=MAX_REPLY)
+            reply = await self.pool.request(
+                method, url, headers=headers, params=query or None, body=body, timeouts=TIMEOUTS, max_body=MAX_REPLY
+            )
             if reply.status >= 400 and reply.status != 404:
                 shown = f"{url}?{'&'.join(f'{name}={value}' for name, value in query.items())}" if query else url
                 namespace = headers.get("X-Vault-Namespace", "")
-                raise refusal(method, shown, namespace, reply.status, reply.headers, reply.body, authenticated="X-Vault-Token" in headers)
+                raise refusal(
+                    method,
+                    shown,
+                    namespace,
+                    reply.status,
+                    reply.headers,
+                    reply.body,
+                    authenticated="X-Vault-Token" in headers,
+                )
             return reply
 
 

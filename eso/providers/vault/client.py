@@ -1,7 +1,7 @@
 """One login at a Vault server, and the reads a `vault` store makes with it.
 
-Neighbours: provider.py logs in and makes one, paths.py says where, codec.py turns replies into bytes. Stores that share the login look
-through views of one Connection; openbao.py has its own way of reading over the same Connection.
+Neighbours: provider.py logs in and makes one, paths.py says where, codec.py turns replies into bytes. Stores that share
+the login look through views of one Connection; openbao.py has its own way of reading over the same Connection.
 """
 
 from __future__ import annotations
@@ -17,7 +17,18 @@ import requests
 from eso.errors import EsoError
 from eso.gocompat import regexp
 from eso.net.http import Pool
-from eso.providers.contract import AuthExpired, Denied, Find, InvalidConfig, NotFound, RemoteRef, StoreView, Validation, ValidationFailed, prefixed
+from eso.providers.contract import (
+    AuthExpired,
+    Denied,
+    Find,
+    InvalidConfig,
+    NotFound,
+    RemoteRef,
+    StoreView,
+    Validation,
+    ValidationFailed,
+    prefixed,
+)
 from eso.providers.vault import codec
 from eso.providers.vault.bridge import LoopSession, drive
 from eso.providers.vault.login import Login, blocking
@@ -29,7 +40,8 @@ T = TypeVar("T")
 AT_ONCE: Final = 8  # requests of one search
 MOST_NAMES, MOST_FOLDERS, DEEPEST = 50_000, 2_000, 64  # of one search
 MOST_BYTES: Final = 32 << 20  # of all values of one search; a Secret takes 1 MiB
-DECODING: Final = Offload(threads=1, name="vault-decoding")  # of large replies; all of them share one interpreter with the loop
+# of large replies; all of them share one interpreter with the loop
+DECODING: Final = Offload(threads=1, name="vault-decoding")
 READ_FAILED: Final = "cannot read secret data from Vault: "
 
 
@@ -48,9 +60,12 @@ class Connection:
     clients: dict[str, Any] = field(default_factory=dict, repr=False)  # hvac's, by namespace
 
     async def get(self, path: str, **params: str) -> bytes | None:
-        """The body of a reply with data, None when the engine proved that nothing is at `path`. Raises the typed refusals."""
+        """The body of a reply with data, None when the engine proved that nothing is at `path`. Raises the typed
+        refusals."""
         try:
-            reply = await self.call(lambda client: client.adapter.get(url_path(path), params=params or None, raise_exception=False))
+            reply = await self.call(
+                lambda client: client.adapter.get(url_path(path), params=params or None, raise_exception=False)
+            )
         except Denied as error:
             if await self._ended():
                 raise AuthExpired(str(error)) from error
@@ -59,7 +74,8 @@ class Connection:
         if reply.status_code < 400 or codec.has_data(reply.content):
             return reply.content
         if told := safe_messages(reply.content):
-            # The mount is not there (any more): that proves nothing about the secret, and what is proven absent may be deleted.
+            # The mount is not there (any more): that proves nothing about the secret, and what is proven absent may be
+            # deleted.
             shown = text("get", reply.url, self.namespace, reply.status_code, told)
             raise InvalidConfig(shown, fix="check the path of the mount, and the namespace")
         return None
@@ -69,7 +85,9 @@ class Connection:
         body = await self.get(path, list="true")
         return await decoded(self.namespace, body, codec.names) if body is not None else []
 
-    async def call(self, function: Callable[[Any], requests.Response], *, namespace: str | None = None) -> requests.Response:
+    async def call(
+        self, function: Callable[[Any], requests.Response], *, namespace: str | None = None
+    ) -> requests.Response:
         where = self.namespace if namespace is None else namespace
         client = self.clients.get(where)
         if client is None:  # kept: building one costs more than a request through it
@@ -88,7 +106,8 @@ class Connection:
         return codec.member(reply.content, "data")
 
     async def _ended(self) -> bool:
-        """Servers answer a path that may not be read and a token that has ended alike. A good token can always look itself up."""
+        """Servers answer a path that may not be read and a token that has ended alike. A good token can always look
+        itself up."""
         if not self.proved:
             return False
         try:
@@ -123,7 +142,8 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One read: the path, and the one to try when nothing is there because `path: <mount>/data` was written for `<mount>`."""
+    """One read: the path, and the one to try when nothing is there because `path: <mount>/data` was written for
+    `<mount>`."""
 
     path: str
     version: str = ""
@@ -134,8 +154,8 @@ class Asked:
 
 
 class KvClient:
-    """What the clients of both provider keys are: one login, seen through one store. `connection` None: the store's credential belongs to each
-    consumer, and there is none."""
+    """What the clients of both provider keys are: one login, seen through one store. `connection` None: the store's
+    credential belongs to each consumer, and there is none."""
 
     default_mount: ClassVar[str] = ""
 
@@ -189,7 +209,8 @@ class VaultClient(KvClient):
         return self.mount, meant
 
     async def fetch(self, request: Hashable) -> codec.Payload:
-        """Raises NotFound when the server proved that there is no value, else a typed error with the reference's words."""
+        """Raises NotFound when the server proved that there is no value, else a typed error with the reference's
+        words."""
         assert isinstance(request, Asked)
         params = {"version": request.version} if request.version else {}
         body = await worded(READ_FAILED, self.live.get(request.path, **params))
@@ -249,7 +270,9 @@ class VaultClient(KvClient):
         walk.found(listed)
         folders = [name for name in listed if name.endswith("/")]
         deeper = await every(folders, lambda folder: self._below(mount, prefix + folder, walk))
-        return [prefix + name for name in listed if not name.endswith("/")] + [name for names in deeper for name in names]
+        return [prefix + name for name in listed if not name.endswith("/")] + [
+            name for names in deeper for name in names
+        ]
 
     async def _current(self, name: str, volume: Volume) -> bytes | None:
         """The value as it is now; None for one whose current version is deleted."""
@@ -275,7 +298,9 @@ class VaultClient(KvClient):
         except EsoError as error:
             raise ValidationFailed(f"invalid vault credentials: {error}", Validation.ERROR, fix=error.fix) from error
         except hvac.exceptions.VaultError:
-            raise ValidationFailed("invalid vault credentials: the server has no token endpoint here", Validation.ERROR) from None
+            raise ValidationFailed(
+                "invalid vault credentials: the server has no token endpoint here", Validation.ERROR
+            ) from None
         return Validation.READY
 
 
@@ -288,7 +313,9 @@ class Walk:
     def enter(self, prefix: str) -> None:
         self.folders += 1
         if self.folders > MOST_FOLDERS or prefix.count("/") > DEEPEST:
-            raise InvalidConfig(f"the search looks into more than {MOST_FOLDERS} folders, or deeper than {DEEPEST}", fix="set find.path")
+            raise InvalidConfig(
+                f"the search looks into more than {MOST_FOLDERS} folders, or deeper than {DEEPEST}", fix="set find.path"
+            )
 
     def found(self, names: list[str]) -> None:
         self.names += len(names)
@@ -318,7 +345,9 @@ def compiled(pattern: str) -> regexp.Regexp:
     try:
         return regexp.compile(pattern)
     except regexp.RegexpError as error:
-        raise InvalidConfig(f"could not compile find.name.regexp [{pattern}]: {error}", fix="write an RE2 expression") from error
+        raise InvalidConfig(
+            f"could not compile find.name.regexp [{pattern}]: {error}", fix="write an RE2 expression"
+        ) from error
 
 
 async def worded(prefix: str, call: Awaitable[T]) -> T:

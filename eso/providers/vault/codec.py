@@ -1,7 +1,7 @@
 """A reply's JSON → values, numbers kept as the server wrote them.
 
-Neighbours: client.py and openbao.py hand in reply bodies; `values.jsonmap` has the rules that all providers share. Parse errors are replaced: a parser
-quotes what it failed on, and that is somebody's secret.
+Neighbours: client.py and openbao.py hand in reply bodies; `values.jsonmap` has the rules that all providers share.
+Parse errors are replaced: a parser quotes what it failed on, and that is somebody's secret.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ LARGE = 64 << 10  # bytes of JSON from which on decoding takes longer than the l
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Payload:
-    """What one path holds: the object, and its JSON text as the reference encodes it. `text` is empty for metadata that says nothing."""
+    """What one path holds: the object, and its JSON text as the reference encodes it. `text` is empty for metadata that
+    says nothing."""
 
     data: Object
     text: bytes
@@ -54,7 +55,10 @@ def parse(body: bytes) -> Any:
     try:
         return jsonenc.decode(body, keep_numbers=True)
     except jsonenc.JsonError:
-        raise Malformed("the server's reply is not JSON", fix="is the address really that of the server, and not of something before it?") from None
+        raise Malformed(
+            "the server's reply is not JSON",
+            fix="is the address really that of the server, and not of something before it?",
+        ) from None
 
 
 def member(body: bytes, name: str) -> Any:
@@ -63,10 +67,14 @@ def member(body: bytes, name: str) -> Any:
 
 
 def has_data(body: bytes) -> bool:
-    """Whether a 404 is an answer (it says `data` or `warnings`) or the server's own "nothing here". Raises Malformed when something else answered."""
+    """Whether a 404 is an answer (it says `data` or `warnings`) or the server's own "nothing here". Raises Malformed
+    when something else answered."""
     found = parse(body) if len(body) <= LARGE else None  # an error page
     if not isinstance(found, dict) or not found.keys() & {b"data", b"warnings", b"errors"}:
-        raise Malformed("a 404 that is not the server's own", fix="is the address really that of the server, and not of something before it?")
+        raise Malformed(
+            "a 404 that is not the server's own",
+            fix="is the address really that of the server, and not of something before it?",
+        )
     return found.get(b"data") is not None or found.get(b"warnings") is not None
 
 

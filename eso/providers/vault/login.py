@@ -1,6 +1,7 @@
 """Logs in to Vault or OpenBao: the store's auth block → a token, with the reference's texts for what goes wrong.
 
-Neighbours: provider.py opens the connection and calls here, bridge.py carries hvac's requests, spec.py says which method is meant.
+Neighbours: provider.py opens the connection and calls here, bridge.py carries hvac's requests, spec.py says which
+method is meant.
 """
 
 from __future__ import annotations
@@ -17,7 +18,16 @@ import requests
 
 from eso.errors import EsoError
 from eso.net.http import Pool, TlsError, tls_context
-from eso.providers.contract import AuthRejected, CredentialReader, InvalidConfig, Malformed, NotYet, Throttled, Unavailable, prefixed
+from eso.providers.contract import (
+    AuthRejected,
+    CredentialReader,
+    InvalidConfig,
+    Malformed,
+    NotYet,
+    Throttled,
+    Unavailable,
+    prefixed,
+)
 from eso.providers.vault.bridge import LoopSession, drive
 from eso.providers.vault.paths import url_path
 from eso.providers.vault.spec import Json, has, method, part
@@ -29,7 +39,8 @@ NO_TOKEN: Final = "login response from auth method did not return ClientToken, c
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """What a login brought. `lifetime` in seconds, None = the token does not end by itself; `owned`: ours to renew and revoke."""
+    """What a login brought. `lifetime` in seconds, None = the token does not end by itself; `owned`: ours to renew and
+    revoke."""
 
     token: str = ""
     lifetime: float | None = None
@@ -53,8 +64,11 @@ def blocking(server: str, session: LoopSession, namespace: str, token: str = "")
     )
 
 
-async def log_in(server: str, namespace: str, auth: Json, credentials: CredentialReader, session: LoopSession, ca: bytes | None) -> Login:
-    """Follows the first configured method. Raises AuthRejected, Unavailable, Throttled, InvalidConfig, or the credential's error."""
+async def log_in(
+    server: str, namespace: str, auth: Json, credentials: CredentialReader, session: LoopSession, ca: bytes | None
+) -> Login:
+    """Follows the first configured method. Raises AuthRejected, Unavailable, Throttled, InvalidConfig, or the
+    credential's error."""
     client = blocking(server, session, namespace)
     match method(auth):
         case "tokenSecretRef":
@@ -65,12 +79,17 @@ async def log_in(server: str, namespace: str, auth: Json, credentials: Credentia
             block = part(auth, "kubernetes")
             jwt = await kubernetes_token(block, credentials)
             role, mount = str(block.get("role") or ""), mount_of(block, "kubernetes", "mountPath")
-            return await attempt(f"{FAILED}kubernetes auth: ", lambda: client.auth.kubernetes.login(role=role, jwt=jwt, mount_point=mount))
+            return await attempt(
+                f"{FAILED}kubernetes auth: ",
+                lambda: client.auth.kubernetes.login(role=role, jwt=jwt, mount_point=mount),
+            )
         case "ldap":
             block = part(auth, "ldap")
             username, password = await name_and_password(block, credentials, "LDAP")
             mount = mount_of(block, "ldap")
-            return await attempt(f"{FAILED}LDAP auth: ", lambda: client.auth.ldap.login(username, password, mount_point=mount))
+            return await attempt(
+                f"{FAILED}LDAP auth: ", lambda: client.auth.ldap.login(username, password, mount_point=mount)
+            )
         case "userPass":
             block = part(auth, "userPass")
             return await with_password(client, block, credentials, str(block.get("username") or "").strip())
@@ -78,12 +97,21 @@ async def log_in(server: str, namespace: str, auth: Json, credentials: Credentia
             block = part(auth, "jwt")
             jwt = await jwt_of(block, credentials)
             role, mount = str(block.get("role") or "").strip(), mount_of(block, "jwt")
-            return await attempt("", lambda: client.auth.jwt.jwt_login(role=role, jwt=jwt, path=mount), missing="cannot parse Vault authentication token: ")
+            return await attempt(
+                "",
+                lambda: client.auth.jwt.jwt_login(role=role, jwt=jwt, path=mount),
+                missing="cannot parse Vault authentication token: ",
+            )
         case "cert":
             return await with_certificate(server, namespace, part(auth, "cert"), credentials, session, ca)
         case "iam" | "gcp" as name:
-            raise InvalidConfig(f"vault auth method {name} is not supported by this version", fix="use another auth method of the store")
-    raise InvalidConfig("cannot initialize Vault client: no valid auth method specified", fix="set one method below spec.provider.vault.auth")
+            raise InvalidConfig(
+                f"vault auth method {name} is not supported by this version", fix="use another auth method of the store"
+            )
+    raise InvalidConfig(
+        "cannot initialize Vault client: no valid auth method specified",
+        fix="set one method below spec.provider.vault.auth",
+    )
 
 
 async def with_app_role(client: Any, block: Json, credentials: CredentialReader) -> Login:
@@ -97,27 +125,37 @@ async def with_app_role(client: Any, block: Json, credentials: CredentialReader)
         missing = "role ID" if not role_id else "secret ID"
         raise InvalidConfig(f"{FAILED}app role auth: no {missing} provided for login", fix=f"the {missing} is empty")
     mount = mount_of(block, "approle")
-    return await attempt(f"{FAILED}app role auth: ", lambda: client.auth.approle.login(role_id, secret_id, mount_point=mount))
+    return await attempt(
+        f"{FAILED}app role auth: ", lambda: client.auth.approle.login(role_id, secret_id, mount_point=mount)
+    )
 
 
 async def with_password(client: Any, block: Json, credentials: CredentialReader, username: str) -> Login:
     username, password = await name_and_password(block, credentials, "userpass", username)
     mount = mount_of(block, "userpass")
-    return await attempt(f"{FAILED}userpass auth: ", lambda: client.auth.userpass.login(username, password, mount_point=mount))
+    return await attempt(
+        f"{FAILED}userpass auth: ", lambda: client.auth.userpass.login(username, password, mount_point=mount)
+    )
 
 
-async def name_and_password(block: Json, credentials: CredentialReader, shown: str, username: str | None = None) -> tuple[str, str]:
+async def name_and_password(
+    block: Json, credentials: CredentialReader, shown: str, username: str | None = None
+) -> tuple[str, str]:
     name = str(block.get("username") or "").strip() if username is None else username
     password = (await credentials.secret(part(block, "secretRef"))).decode("utf-8", "replace")
     if not name or not password:
         missing = "user name" if not name else "password"
         raise InvalidConfig(f"{FAILED}{shown} auth: no {missing} provided for login", fix=f"the {missing} is empty")
     if "/" in name or name in (".", ".."):
-        raise InvalidConfig(f"{FAILED}{shown} auth: the user name cannot be part of a path", fix="use a user name without '/'")
+        raise InvalidConfig(
+            f"{FAILED}{shown} auth: the user name cannot be part of a path", fix="use a user name without '/'"
+        )
     return name, password
 
 
-async def with_certificate(server: str, namespace: str, block: Json, credentials: CredentialReader, session: LoopSession, ca: bytes | None) -> Login:
+async def with_certificate(
+    server: str, namespace: str, block: Json, credentials: CredentialReader, session: LoopSession, ca: bytes | None
+) -> Login:
     """The certificate is shown on a connection of its own: who we are must not travel on the pool of another login."""
     certificate = await credentials.secret(part(block, "clientCert"), default_key="tls.crt")
     key = await credentials.secret(part(block, "secretRef"), default_key="tls.key")
@@ -161,11 +199,15 @@ async def jwt_of(block: Json, credentials: CredentialReader) -> str:
         return (await credentials.secret(part(block, "secretRef"))).decode("utf-8", "replace")
     source = part(block, "kubernetesServiceAccountToken")
     if not source:
-        raise InvalidConfig("neither `secretRef` nor `kubernetesServiceAccountToken` was supplied as token source for jwt authentication")
+        raise InvalidConfig(
+            "neither `secretRef` nor `kubernetesServiceAccountToken` was supplied as token source for jwt authentication"
+        )
     selector = part(source, "serviceAccountRef")
     extra = source.get("audiences")
     audiences = (*(selector.get("audiences") or ()), *(extra if extra is not None else (DEFAULT_AUDIENCE,)))
-    return await credentials.service_account_token(selector, audiences=audiences, expiration_seconds=int(source.get("expirationSeconds") or 600))
+    return await credentials.service_account_token(
+        selector, audiences=audiences, expiration_seconds=int(source.get("expirationSeconds") or 600)
+    )
 
 
 def mount_of(block: Json, default: str, member: str = "path") -> str:
@@ -184,7 +226,9 @@ async def attempt(prefix: str, call: Callable[[], requests.Response], missing: s
         raise prefixed(prefix, error) from error
     except hvac.exceptions.VaultError:
         # Only a 404 gets here: the mount does not exist. hvac's error holds the body, so it is not chained.
-        raise AuthRejected(f"{prefix}the auth method is not enabled at this path", fix="check the mount path of the auth method") from None
+        raise AuthRejected(
+            f"{prefix}the auth method is not enabled at this path", fix="check the mount path of the auth method"
+        ) from None
     except (KeyError, TypeError, ValueError):
         raise AuthRejected(f"{missing or prefix}{NO_TOKEN}") from None
     except EsoError as error:

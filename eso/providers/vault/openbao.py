@@ -1,6 +1,7 @@
 """The provider `openBao`: smaller than `vault`, reads keys literally, never proves a not-found.
 
-Neighbours: stores.registry offers it under its own name; the login and the Connection are those of `vault`. Texts are the reference's.
+Neighbours: stores.registry offers it under its own name; the login and the Connection are those of `vault`. Texts are
+the reference's.
 """
 
 from __future__ import annotations
@@ -15,7 +16,18 @@ import hvac.exceptions
 
 from eso.errors import EsoError
 from eso.net.http import Proxies
-from eso.providers.contract import CredentialReader, Find, InvalidConfig, Malformed, RemoteRef, StoreClient, StoreView, Validation, ValidationFailed, prefixed
+from eso.providers.contract import (
+    CredentialReader,
+    Find,
+    InvalidConfig,
+    Malformed,
+    RemoteRef,
+    StoreClient,
+    StoreView,
+    Validation,
+    ValidationFailed,
+    prefixed,
+)
 from eso.providers.vault import codec, spec
 from eso.providers.vault.bridge import LoopSession
 from eso.providers.vault.client import Connection, KvClient, Volume, Walk, compiled, decoded, every
@@ -86,14 +98,22 @@ class OpenBaoProvider:
             auth = spec.part(block, "auth")
             given = auth.get("namespace")
             login_namespace = namespace if given is None else str(given)  # an empty one is the root namespace
-            login = await log_in(server, login_namespace, auth, credentials, session) if spec.has(block, "auth") else Login()
+            login = (
+                await log_in(server, login_namespace, auth, credentials, session)
+                if spec.has(block, "auth")
+                else Login()
+            )
         except BaseException:
             await pool.close()
             raise
-        return OpenBaoClient(store, Connection(server, pool, session, namespace, login_namespace, login), referent=referent)
+        return OpenBaoClient(
+            store, Connection(server, pool, session, namespace, login_namespace, login), referent=referent
+        )
 
 
-async def log_in(server: str, namespace: str, auth: Mapping[str, Any], credentials: CredentialReader, session: LoopSession) -> Login:
+async def log_in(
+    server: str, namespace: str, auth: Mapping[str, Any], credentials: CredentialReader, session: LoopSession
+) -> Login:
     client = blocking(server, session, namespace)
     if spec.has(auth, "tokenSecretRef"):
         return Login((await credentials.secret(spec.part(auth, "tokenSecretRef"))).decode("utf-8", "replace"))
@@ -130,7 +150,8 @@ class OpenBaoClient(KvClient):
         return Asked(path, version, self.v2)
 
     async def fetch(self, request: Hashable) -> codec.Payload:
-        """A missing secret is an ordinary error here, never a proven not-found: deletion policies do not act on this provider."""
+        """A missing secret is an ordinary error here, never a proven not-found: deletion policies do not act on this
+        provider."""
         assert isinstance(request, Asked)
         try:
             body = await self.live.get(request.path, **({"version": request.version} if request.version else {}))
@@ -181,7 +202,9 @@ class OpenBaoClient(KvClient):
         except TimeoutError:
             raise ValidationFailed(f"{failed}context deadline exceeded") from None
         except EsoError as error:
-            raise ValidationFailed(f"{failed}{error}", fix=error.fix or f"the policy needs read on sys/mounts/{self.mount}") from error
+            raise ValidationFailed(
+                f"{failed}{error}", fix=error.fix or f"the policy needs read on sys/mounts/{self.mount}"
+            ) from error
         except hvac.exceptions.VaultError:
             raise ValidationFailed(f"{failed}the server did not answer as expected") from None
         check_mount(body, failed, "2" if self.v2 else "1")
@@ -199,6 +222,8 @@ def check_mount(body: bytes | None, failed: str, wanted: str) -> None:
     if kind != "kv":
         raise ValidationFailed(f'expected mount type "kv" found "{kind}"')
     options = mount.get(b"options")
-    version = jsonmap.typed_value(options.get(b"version")).decode("utf-8", "replace") if isinstance(options, dict) else ""
+    version = (
+        jsonmap.typed_value(options.get(b"version")).decode("utf-8", "replace") if isinstance(options, dict) else ""
+    )
     if version != wanted:
         raise ValidationFailed(f"expected kv engine version {wanted} found version {version}")

@@ -1,6 +1,7 @@
 """Remote key → path of the KV engine → URL path, as the reference builds them.
 
-Neighbours: client.py asks for what these return; openbao.py takes keys literally and uses `url_path` only. A mount of "" means: not set.
+Neighbours: client.py asks for what these return; openbao.py takes keys literally and uses `url_path` only. A mount of
+"" means: not set.
 """
 
 from __future__ import annotations
@@ -22,25 +23,34 @@ def data_path(mount: str, v2: bool, key: str) -> str:
 
 
 def metadata_path(mount: str, v2: bool, key: str) -> str:
-    """Where the metadata of `key` is, or the folder that lists it. Nothing is cut from the key here. Raises InvalidConfig."""
+    """Where the metadata of `key` is, or the folder that lists it. Nothing is cut from the key here. Raises
+    InvalidConfig."""
     if not v2:
         if not mount:
-            raise InvalidConfig("the store has no path: a KV v1 mount can only be listed when spec.provider.vault.path is set", fix="set path")
+            raise InvalidConfig(
+                "the store has no path: a KV v1 mount can only be listed when spec.provider.vault.path is set",
+                fix="set path",
+            )
         return f"{mount}/{key}"
     if mount:
         return f"{mount}/metadata/{key}"
     if "data" not in key:
-        raise InvalidConfig("provided Path isn't a valid kv v2 path", fix="set spec.provider.vault.path, or write the path as <mount>/data/<key>")
+        raise InvalidConfig(
+            "provided Path isn't a valid kv v2 path",
+            fix="set spec.provider.vault.path, or write the path as <mount>/data/<key>",
+        )
     return key.replace("/data/", "/metadata/", 1)
 
 
 def without_data(mount: str) -> str:
-    """The mount that was probably meant by one that ends in `/data` (a KV v2 path copied from the CLI's output); "" for others."""
+    """The mount that was probably meant by one that ends in `/data` (a KV v2 path copied from the CLI's output); "" for
+    others."""
     return mount.removesuffix("/data") if mount.endswith("/data") else ""
 
 
 def url_path(path: str) -> str:
-    """`/v1/…` with duplicate and trailing slashes gone and every segment encoded. Raises InvalidConfig for `..`, which would leave the mount."""
+    """`/v1/…` with duplicate and trailing slashes gone and every segment encoded. Raises InvalidConfig for `..`, which
+    would leave the mount."""
     segments = [segment for segment in path.split("/") if segment not in ("", ".")]
     if ".." in segments:
         raise InvalidConfig(f"cannot use {path}: '..' is not allowed in a path", fix="write the key without '..'")

@@ -52,7 +52,8 @@ class VaultProvider:
         return spec.references(store)
 
     async def open(self, store: StoreView, credentials: CredentialReader) -> StoreClient:
-        """TLS material is read even where nobody logs in (a referent store without a consumer): those references need a namespace."""
+        """TLS material is read even where nobody logs in (a referent store without a consumer): those references need a
+        namespace."""
         block = store.provider_spec
         server = server_of(block)
         ca = await credentials.ca_bundle(block)
@@ -71,20 +72,32 @@ class VaultProvider:
             namespace = str(block.get("namespace") or "")
             auth = spec.part(block, "auth")
             login_namespace = str(auth.get("namespace") or "") or namespace
-            login = await log_in(server, login_namespace, auth, credentials, session, ca) if spec.has(block, "auth") else Login()
+            login = (
+                await log_in(server, login_namespace, auth, credentials, session, ca)
+                if spec.has(block, "auth")
+                else Login()
+            )
         except BaseException:
             await pool.close()
             raise
-        return VaultClient(store, Connection(server, pool, session, namespace, login_namespace, login), referent=referent)
+        return VaultClient(
+            store, Connection(server, pool, session, namespace, login_namespace, login), referent=referent
+        )
 
 
 def server_of(block: Mapping[str, Any]) -> str:
     server = str(block.get("server") or "").rstrip("/")
     parts = urlsplit(server)
     if parts.query or parts.fragment or "?" in server or "#" in server:
-        raise InvalidConfig(f'failed to parse server "{host(server)}": a query or fragment has no place in it', fix="write server as https://host:8200")
+        raise InvalidConfig(
+            f'failed to parse server "{host(server)}": a query or fragment has no place in it',
+            fix="write server as https://host:8200",
+        )
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InvalidConfig(f'failed to parse server "{host(server)}": not an http or https address', fix="write server as https://host:8200")
+        raise InvalidConfig(
+            f'failed to parse server "{host(server)}": not an http or https address',
+            fix="write server as https://host:8200",
+        )
     return server
 
 
@@ -98,7 +111,8 @@ def host(server: str) -> str:
 
 
 def endpoint(store: StoreView) -> str:
-    """Host and port, and a digest of whatever else decides how the server is reached: a store with the wrong CA tells nothing about the others."""
+    """Host and port, and a digest of whatever else decides how the server is reached: a store with the wrong CA tells
+    nothing about the others."""
     block = store.provider_spec
     server = str(block.get("server") or "")
     route = {name: block[name] for name in ROUTE if block.get(name)}
@@ -114,17 +128,24 @@ def endpoint(store: StoreView) -> str:
 
 @functools.lru_cache(maxsize=32)
 def trusting(ca: bytes | None, _: int) -> ssl.SSLContext:
-    """Shared by logins that trust the same CA and show no certificate: each one costs 20 ms and a megabyte, and stores can be many."""
+    """Shared by logins that trust the same CA and show no certificate: each one costs 20 ms and a megabyte, and stores
+    can be many."""
     return tls_context(ca_pem=ca)
 
 
-def open_pool(server: str, ca: bytes | None, certificate: bytes | None, key: bytes | None, proxies: Proxies | None) -> Pool:
+def open_pool(
+    server: str, ca: bytes | None, certificate: bytes | None, key: bytes | None, proxies: Proxies | None
+) -> Pool:
     """Connections that trust `ca` instead of the system's authorities and show `certificate`."""
     if not server.startswith("https"):
         return Pool(proxies=proxies)
     try:
         shown = certificate is not None
-        context = tls_context(ca_pem=ca, cert_pem=certificate, key_pem=key) if shown else trusting(ca, int(time.monotonic() // SHARED_SECONDS))
+        context = (
+            tls_context(ca_pem=ca, cert_pem=certificate, key_pem=key)
+            if shown
+            else trusting(ca, int(time.monotonic() // SHARED_SECONDS))
+        )
     except TlsError as error:
         raise InvalidConfig(f"error creating vault client: {error}", fix=error.fix) from error
     return Pool(tls=context, proxies=proxies)

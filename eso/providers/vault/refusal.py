@@ -1,7 +1,7 @@
 """What the server said when it said no → a typed error, without anything the server may have quoted.
 
-Neighbours: bridge.py makes one of every failed exchange, client.py and login.py put their words before it. Only messages known to be
-harmless are shown: an error body may repeat what was sent, and what was sent holds tokens.
+Neighbours: bridge.py makes one of every failed exchange, client.py and login.py put their words before it. Only
+messages known to be harmless are shown: an error body may repeat what was sent, and what was sent holds tokens.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def text(method: str, url: str, namespace: str, status: int, messages: list[str]
     return f"Error making API request.\n\n{where}URL: {method.upper()} {url}\nCode: {status}. Errors:\n\n{told}"
 
 
-def refusal(method: str, url: str, namespace: str, status: int, headers: Mapping[str, str], body: bytes, *, authenticated: bool) -> EsoError:
+def refusal(
+    method: str, url: str, namespace: str, status: int, headers: Mapping[str, str], body: bytes, *, authenticated: bool
+) -> EsoError:
     """The typed error for a reply that is no success. `authenticated`: a token went along."""
     messages = safe_messages(body)
     shown = text(method, url, namespace, status, messages)
@@ -65,7 +67,9 @@ def refusal(method: str, url: str, namespace: str, status: int, headers: Mapping
         case 404:
             return NothingThere(shown)
         case 401 | 403:
-            ended = authenticated and any(word in message for message in messages for word in ("invalid token", "bad token", "expired"))
+            ended = authenticated and any(
+                word in message for message in messages for word in ("invalid token", "bad token", "expired")
+            )
             return AuthExpired(shown) if ended else Denied(shown, fix="let the role's policy read this path")
         case 412:
             return NotYet(shown)

@@ -1,6 +1,7 @@
 """The rules of a `vault` store: what admission refuses, whose credentials it needs, what makes its login.
 
-Neighbours: provider.py offers these as the Provider, login.py follows `method`; openbao.py has the few rules of its own block.
+Neighbours: provider.py offers these as the Provider, login.py follows `method`; openbao.py has the few rules of its own
+block.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from typing import Any, Final
 from eso.providers.contract import InvalidConfig, StoreView
 
 Json = Mapping[str, Any]
-WRONG_NAMESPACE: Final = "namespace should either be empty or match the namespace of the SecretStore for a namespaced SecretStore"
+WRONG_NAMESPACE: Final = (
+    "namespace should either be empty or match the namespace of the SecretStore for a namespaced SecretStore"
+)
 METHODS: Final = ("tokenSecretRef", "appRole", "kubernetes", "ldap", "userPass", "jwt", "cert", "iam", "gcp")
 # What a store may differ in and still be the same login.
 NOT_LOGIN: Final = frozenset({"path", "version", "checkAndSet"})
@@ -40,7 +43,8 @@ def method(auth: Json) -> str:
     return next((name for name in METHODS if has(auth, name)), "")
 
 
-Selector = tuple[str, Json, str, bool]  # admission prefix, the selector, its kind, does its missing namespace make the store referent
+# admission prefix, the selector, its kind, does its missing namespace make the store referent
+Selector = tuple[str, Json, str, bool]
 
 
 def selectors(auth: Json) -> Iterator[Selector]:
@@ -96,7 +100,9 @@ def check(store: StoreView) -> list[str]:
     refuse_foreign(store, cert_selectors(auth))
     refuse_foreign(store, jwt_selectors(auth))
     if has(auth, "jwt") and not has(auth, "jwt", "secretRef") and not has(auth, "jwt", "kubernetesServiceAccountToken"):
-        raise InvalidConfig("neither `secretRef` nor `kubernetesServiceAccountToken` was supplied as token source for jwt authentication")
+        raise InvalidConfig(
+            "neither `secretRef` nor `kubernetesServiceAccountToken` was supplied as token source for jwt authentication"
+        )
     refuse_foreign(store, other_selectors(auth))
     cert, key = has(spec, "tls", "certSecretRef"), has(spec, "tls", "keySecretRef")
     if cert and key:
@@ -120,19 +126,36 @@ def refuse_foreign(store: StoreView, named: Iterable[Selector]) -> None:
 def referent(store: StoreView) -> bool:
     """A ClusterSecretStore whose credential is looked up with each consumer."""
     auth = part(store.provider_spec, "auth")
-    return store.cluster_scoped and any(counts and not selector.get("namespace") for _, selector, _, counts in selectors(auth))
+    return store.cluster_scoped and any(
+        counts and not selector.get("namespace") for _, selector, _, counts in selectors(auth)
+    )
 
 
 def references(store: StoreView) -> list[tuple[str, str, str]]:
     """Every Secret, ConfigMap and ServiceAccount behind the login."""
     spec = store.provider_spec
-    found = [(kind, str(s.get("namespace") or ""), str(s.get("name") or "")) for _, s, kind, _ in selectors(part(spec, "auth"))]
+    found = [
+        (kind, str(s.get("namespace") or ""), str(s.get("name") or ""))
+        for _, s, kind, _ in selectors(part(spec, "auth"))
+    ]
     for name in ("certSecretRef", "keySecretRef"):
         if has(spec, "tls", name):
-            found.append(("Secret", str(part(spec, "tls", name).get("namespace") or ""), str(part(spec, "tls", name).get("name") or "")))
+            found.append(
+                (
+                    "Secret",
+                    str(part(spec, "tls", name).get("namespace") or ""),
+                    str(part(spec, "tls", name).get("name") or ""),
+                )
+            )
     ca = part(spec, "caProvider")
     if ca and not spec.get("caBundle"):
-        found.append(("ConfigMap" if ca.get("type") == "ConfigMap" else "Secret", str(ca.get("namespace") or ""), str(ca.get("name") or "")))
+        found.append(
+            (
+                "ConfigMap" if ca.get("type") == "ConfigMap" else "Secret",
+                str(ca.get("namespace") or ""),
+                str(ca.get("name") or ""),
+            )
+        )
     return list(dict.fromkeys(found))
 
 

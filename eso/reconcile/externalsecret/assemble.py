@@ -1,6 +1,7 @@
 """Raw values → the data map: rewrite, convert, check, decode, in the order of the spec.
 
-Neighbours: gather.py brings the raw values, desired.py puts the map into a Secret. All or nothing: any error leaves the target alone.
+Neighbours: gather.py brings the raw values, desired.py puts the map into a Secret. All or nothing: any error leaves the
+target alone.
 """
 
 from __future__ import annotations
@@ -9,7 +10,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from eso.errors import EsoError
-from eso.providers.contract import AuthExpired, AuthRejected, Denied, InvalidConfig, Malformed, NotFound, NotYet, Throttled, Unavailable
+from eso.providers.contract import (
+    AuthExpired,
+    AuthRejected,
+    Denied,
+    InvalidConfig,
+    Malformed,
+    NotFound,
+    NotYet,
+    Throttled,
+    Unavailable,
+)
 from eso.reconcile.externalsecret.readplan import Extract, FindAll, Generate, One, Read
 from eso.template import LIMITS, Limits
 from eso.values.convert import check_keys, convert_keys
@@ -69,7 +80,11 @@ def shape(read: Read, raw: Mapping[str, bytes] | bytes, limits: Limits) -> dict[
             assert isinstance(raw, Mapping)
             source = entry.find or entry.extract
             assert source is not None
-            renamed = rewrite(dict(raw), entry.rewrite, limits) if entry.rewrite else convert_keys(dict(raw), source.conversion_strategy)
+            renamed = (
+                rewrite(dict(raw), entry.rewrite, limits)
+                if entry.rewrite
+                else convert_keys(dict(raw), source.conversion_strategy)
+            )
             values = decode_map(check_keys(renamed), source.decoding_strategy)
             refuse_null_bytes(values, source.null_byte_policy)
             return values
@@ -93,7 +108,8 @@ def missing_text(read: Read) -> str:
 
 
 def proven_missing(error: BaseException | None) -> bool:
-    """Did the backend say not-found? The outermost error with a meaning of its own decides: a refusal after a not-found is a refusal."""
+    """Did the backend say not-found? The outermost error with a meaning of its own decides: a refusal after a not-found
+    is a refusal."""
     while error is not None:
         if isinstance(error, MEANINGFUL):
             return isinstance(error, NotFound)

@@ -15,7 +15,8 @@ from eso.runtime.outcome import Wake
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What is known of the target without its values. `hash_matches`: the data-hash annotation is that of the live data.
+    """What is known of the target without its values. `hash_matches`: the data-hash annotation is that of the live
+    data.
 
     `changed_by`: the field manager that wrote last, "" when it is us or nobody knows.
     """

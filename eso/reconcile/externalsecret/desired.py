@@ -1,7 +1,7 @@
 """Live Secret + data map → what to send: creation policy, ownership, immutability, metadata.
 
-Neighbours: assemble.py made the map, `template.apply` renders it, targets.py sends the Change. Objects are plain JSON dicts; `data` values
-are bytes on the way in and base64 in a Change.
+Neighbours: assemble.py made the map, `template.apply` renders it, targets.py sends the Change. Objects are plain JSON
+dicts; `data` values are bytes on the way in and base64 in a Change.
 """
 
 from __future__ import annotations
@@ -91,7 +91,9 @@ class OrphanCleanupFailed(EsoError):
     """Listing or deleting the targets of an earlier name failed."""
 
 
-def desired(es: ExternalSecret, live: Json | None, data: Mapping[str, bytes], sources: Sources, terms: Terms = DEFAULT_TERMS) -> Change:
+def desired(
+    es: ExternalSecret, live: Json | None, data: Mapping[str, bytes], sources: Sources, terms: Terms = DEFAULT_TERMS
+) -> Change:
     """Sections 6.1-6.5 and 7. Raises the errors above; their texts are what the Event shows."""
     policy, name = es.spec.target.creation_policy, es.target_name
     if not data:
@@ -99,11 +101,15 @@ def desired(es: ExternalSecret, live: Json | None, data: Mapping[str, bytes], so
             case "Retain":
                 return Nothing("retained")
             case "Delete" if policy != "Owner":
-                raise CannotDelete(f"unable to delete secret {name}: creationPolicy={policy} is not Owner", fix="set creationPolicy: Owner")
+                raise CannotDelete(
+                    f"unable to delete secret {name}: creationPolicy={policy} is not Owner",
+                    fix="set creationPolicy: Owner",
+                )
             case "Delete" if live is not None and not bound_to(live, es):
                 # The reference deletes whatever has the name; a Secret that nobody gave us is not ours to lose.
                 raise CannotDelete(
-                    f"unable to delete secret {name}: it is not owned by this ExternalSecret", fix="delete it by hand, or change spec.target.name"
+                    f"unable to delete secret {name}: it is not owned by this ExternalSecret",
+                    fix="delete it by hand, or change spec.target.name",
                 )
             case "Delete":
                 return Delete()
@@ -112,7 +118,11 @@ def desired(es: ExternalSecret, live: Json | None, data: Mapping[str, bytes], so
     if live is None:
         if policy == "Merge":
             return Nothing("missing")
-        blank: Json = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": es.metadata.namespace}}
+        blank: Json = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name, "namespace": es.metadata.namespace},
+        }
         return Create(mutate(es, blank, data, sources, terms, fresh=True))
     try:
         wanted = mutate(es, live, data, sources, terms, fresh=False)
@@ -122,7 +132,9 @@ def desired(es: ExternalSecret, live: Json | None, data: Mapping[str, bytes], so
     return difference(live, wanted)
 
 
-def mutate(es: ExternalSecret, live: Json, data: Mapping[str, bytes], sources: Sources, terms: Terms, *, fresh: bool) -> Json:
+def mutate(
+    es: ExternalSecret, live: Json, data: Mapping[str, bytes], sources: Sources, terms: Terms, *, fresh: bool
+) -> Json:
     """The whole object as it should be; `live` is not touched."""
     meta: Json = dict(live["metadata"])
     labels, annotations = dict(meta.get("labels") or {}), dict(meta.get("annotations") or {})
@@ -149,7 +161,9 @@ def mutate(es: ExternalSecret, live: Json, data: Mapping[str, bytes], sources: S
                 meta["finalizers"] = list(dict.fromkeys([*present, *template.metadata.finalizers]))
         keep = es.spec.target.creation_policy in ("Merge", "CreateOrMerge")
         try:
-            parts = apply(template, data, sources, values if keep else {}, labels=labels, annotations=annotations, terms=terms)
+            parts = apply(
+                template, data, sources, values if keep else {}, labels=labels, annotations=annotations, terms=terms
+            )
         except EsoError as error:
             raise TemplateFailed(f"could not apply template: {error}", fix=error.fix) from error
         values, labels, annotations = parts.data, parts.labels, parts.annotations
@@ -157,7 +171,8 @@ def mutate(es: ExternalSecret, live: Json, data: Mapping[str, bytes], sources: S
             wanted["type"] = parts.type
     if sum(map(len, values.values())) > MAX_SECRET:  # hashing and sending it would be work for nothing
         raise TooLong(
-            f'Secret "{es.target_name}" is invalid: data: Too long: may not be more than {MAX_SECRET} bytes', fix="read less, or use several ExternalSecrets"
+            f'Secret "{es.target_name}" is invalid: data: Too long: may not be more than {MAX_SECRET} bytes',
+            fix="read less, or use several ExternalSecrets",
         )
     meta["ownerReferences"] = owners(es, meta)
     if es.spec.target.creation_policy == "Owner":
@@ -180,13 +195,19 @@ def owners(es: ExternalSecret, meta: Mapping[str, Any]) -> list[Json]:
     controller = next((r for r in references if r.get("controller")), None)
     ours = controller is not None and is_external_secret(controller) and controller["name"] == es.metadata.name
     if controller is not None and is_external_secret(controller) and not ours:
-        raise Owned(f"secret is owned by another ExternalSecret: {controller['name']}", fix="give the two ExternalSecrets different spec.target.name")
+        raise Owned(
+            f"secret is owned by another ExternalSecret: {controller['name']}",
+            fix="give the two ExternalSecrets different spec.target.name",
+        )
     if es.spec.target.creation_policy != "Owner":
         return [r for r in references if not (ours and r is controller)]
     if controller is not None and not ours:
         where = f"{es.metadata.namespace}/{es.target_name}"
         text = f"Object {where} is already owned by another {controller['kind']} controller {controller['name']}"
-        raise OwnershipRefused(f"could not set controller reference on secret: {text}", fix="use creationPolicy: Merge, or another spec.target.name")
+        raise OwnershipRefused(
+            f"could not set controller reference on secret: {text}",
+            fix="use creationPolicy: Merge, or another spec.target.name",
+        )
     mine: Json = {
         "apiVersion": "external-secrets.io/v1",
         "kind": "ExternalSecret",
@@ -196,11 +217,18 @@ def owners(es: ExternalSecret, meta: Mapping[str, Any]) -> list[Json]:
         "blockOwnerDeletion": True,
     }
     same = [r for r in references if is_external_secret(r) and r.get("name") == es.metadata.name]
-    return [mine if r is same[0] else r for r in references if r is same[0] or r not in same] if same else [*references, mine]
+    return (
+        [mine if r is same[0] else r for r in references if r is same[0] or r not in same]
+        if same
+        else [*references, mine]
+    )
 
 
 def is_external_secret(reference: Mapping[str, Any]) -> bool:
-    return reference.get("kind") == "ExternalSecret" and str(reference.get("apiVersion", "")).split("/")[0] == "external-secrets.io"
+    return (
+        reference.get("kind") == "ExternalSecret"
+        and str(reference.get("apiVersion", "")).split("/")[0] == "external-secrets.io"
+    )
 
 
 def bound_to(live: Mapping[str, Any], es: ExternalSecret) -> bool:
@@ -211,7 +239,9 @@ def bound_to(live: Mapping[str, Any], es: ExternalSecret) -> bool:
 
 def controlled_by(live: Mapping[str, Any], es: ExternalSecret) -> bool:
     """The controller reference carries this object's uid: the only proof that allows deleting the target with it."""
-    return any(r.get("controller") and r.get("uid") == es.metadata.uid for r in live["metadata"].get("ownerReferences") or [])
+    return any(
+        r.get("controller") and r.get("uid") == es.metadata.uid for r in live["metadata"].get("ownerReferences") or []
+    )
 
 
 def difference(live: Json, wanted: Json) -> Change:
@@ -229,7 +259,10 @@ def difference(live: Json, wanted: Json) -> Change:
         body["data"] = data
     body |= {k: wanted[k] for k in ("type", "immutable") if k in wanted and wanted[k] != live.get(k)}
     if body and live.get("immutable"):
-        raise Immutable(f"unable to update secret {before['name']}: secret is immutable", fix="delete the Secret, or change spec.target.name")
+        raise Immutable(
+            f"unable to update secret {before['name']}: secret is immutable",
+            fix="delete the Secret, or change spec.target.name",
+        )
     if not body and not meta:
         return Nothing()
     changed = body.get("data", {})

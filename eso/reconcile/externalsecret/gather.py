@@ -1,6 +1,7 @@
 """Runs the planned reads together; each result is a value or a typed error, never a half of the plan.
 
-Neighbours: readplan.py says what, `stores.reader` reads, assemble.py merges. A closed gate stops the whole pass: it is not a failed read.
+Neighbours: readplan.py says what, `stores.reader` reads, assemble.py merges. A closed gate stops the whole pass: it is
+not a failed read.
 """
 
 from __future__ import annotations
@@ -25,13 +26,22 @@ MOST_BYTES: Final = 32 << 20  # of all values of one pass
 class Reads(Protocol):
     """The front door of `stores`, as far as a pass needs it. The namespace is always the consumer's."""
 
-    async def read(self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None) -> SecretBytes: ...
-    async def read_map(self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None) -> dict[str, SecretBytes]: ...
-    async def find(self, namespace: str, store: StoreRef, find: Find, since: float | None = None) -> dict[str, SecretBytes]: ...
+    async def read(
+        self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None
+    ) -> SecretBytes: ...
+    async def read_map(
+        self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None
+    ) -> dict[str, SecretBytes]: ...
+    async def find(
+        self, namespace: str, store: StoreRef, find: Find, since: float | None = None
+    ) -> dict[str, SecretBytes]: ...
 
 
-async def gather(plan: tuple[Read, ...], reader: Reads, namespace: str, since: datetime | None) -> list[tuple[Read, Raw]]:
-    """All results in plan order. `since`: join only flights started after it (a trigger told us that older ones may be stale).
+async def gather(
+    plan: tuple[Read, ...], reader: Reads, namespace: str, since: datetime | None
+) -> list[tuple[Read, Raw]]:
+    """All results in plan order. `since`: join only flights started after it (a trigger told us that older ones may be
+    stale).
 
     Raises GateClosed when any store may not be called now.
     """
@@ -40,7 +50,12 @@ async def gather(plan: tuple[Read, ...], reader: Reads, namespace: str, since: d
     for start in range(0, len(plan), TOGETHER):
         async with asyncio.TaskGroup() as group:
             some = plan[start : start + TOGETHER]
-            tasks = [group.create_task(outcome(read_one(read, reader, namespace, trigger, volume)), name=f"read-{read.index}") for read in some]
+            tasks = [
+                group.create_task(
+                    outcome(read_one(read, reader, namespace, trigger, volume)), name=f"read-{read.index}"
+                )
+                for read in some
+            ]
         results += [task.result() for task in tasks]
     for result in results:
         if isinstance(result, GateClosed):
@@ -61,7 +76,10 @@ class Volume:
 
     def check(self) -> None:
         if self.left < 0:
-            raise Terminal(f"the values are more than {MOST_BYTES} bytes", fix="a Secret takes 1 MiB: read less, or use several ExternalSecrets")
+            raise Terminal(
+                f"the values are more than {MOST_BYTES} bytes",
+                fix="a Secret takes 1 MiB: read less, or use several ExternalSecrets",
+            )
 
 
 async def outcome(reading: Awaitable[Raw]) -> Raw:
@@ -88,7 +106,10 @@ async def read_one(read: Read, reader: Reads, namespace: str, since: float | Non
             except EsoError as error:
                 raise EsoError(f"error getting all secrets: {error}", fix=error.fix) from error
         case Generate(kind=kind):
-            raise Terminal(f"unable to get generator: terminal error: generatorRef has unknown kind {kind}", fix="this version has no generators yet")
+            raise Terminal(
+                f"unable to get generator: terminal error: generatorRef has unknown kind {kind}",
+                fix="this version has no generators yet",
+            )
 
 
 def revealed(values: dict[str, SecretBytes]) -> dict[str, bytes]:

@@ -1,7 +1,8 @@
-"""Reads and writes targets of any kind, and watches the kinds in use: the counterpart of targets.py for `spec.target.manifest`.
+"""Reads and writes targets of any kind, and watches the kinds in use: the counterpart of targets.py for
+`spec.target.manifest`.
 
-Neighbours: reconcile.py calls it, manifest.py computed the Change. Whether the kind exists and whether we may touch it is the object's own
-condition: a 403 or a missing CRD concerns nobody else.
+Neighbours: reconcile.py calls it, manifest.py computed the Change. Whether the kind exists and whether we may touch it
+is the object's own condition: a 403 or a missing CRD concerns nobody else.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ def generic_record(raw: bytes | msgspec.Raw) -> GenericRecord:
 
 
 class GenericTargets:
-    """`changed(api_version, kind, namespace, name)` is told when a managed object of a watched kind was written by somebody else or deleted."""
+    """`changed(api_version, kind, namespace, name)` is told when a managed object of a watched kind was written by
+    somebody else or deleted."""
 
     def __init__(self, rest: Rest, changed: Callable[[str, str, str, str], None], *, namespace: str, log: Any) -> None:
         self.rest, self.changed, self.namespace, self.log = rest, changed, namespace, log
@@ -111,7 +113,8 @@ class GenericTargets:
         known = self._resources.get((api_version, kind))
         if known is not None:
             return known
-        if not API_VERSION.fullmatch(api_version):  # it becomes a part of a URL, and whoever wrote it must not choose which
+        # it becomes a part of a URL, and whoever wrote it must not choose which
+        if not API_VERSION.fullmatch(api_version):
             raise no_such_kind(api_version, kind)
         group, _, version = api_version.rpartition("/")
         try:
@@ -124,7 +127,10 @@ class GenericTargets:
             if entry.get("kind") == kind and "/" not in entry.get("name", ""):
                 found = Resource(group, version, entry["name"], kind, bool(entry.get("namespaced")))
                 if not found.namespaced:
-                    raise TargetUnreadable(f"failed to get target resource: {kind} is cluster-scoped", fix="only kinds that live in a namespace can be targets")
+                    raise TargetUnreadable(
+                        f"failed to get target resource: {kind} is cluster-scoped",
+                        fix="only kinds that live in a namespace can be targets",
+                    )
                 self._resources[api_version, kind] = found
                 return found
         raise no_such_kind(api_version, kind)
@@ -142,7 +148,8 @@ class GenericTargets:
         return None if raw is None else orjson.loads(raw)
 
     async def look(self, es: ExternalSecret) -> Seen | None:
-        """What decide needs; an object without our label is simply not valid. Raises TargetUnreadable or ManifestFailed."""
+        """What decide needs; an object without our label is simply not valid. Raises TargetUnreadable or
+        ManifestFailed."""
         live = await self.live(es)
         if live is None:
             return None
@@ -152,7 +159,8 @@ class GenericTargets:
         return Seen(True, valid, "" if valid else last_manager(live["metadata"]))
 
     def unwatched(self, es: ExternalSecret) -> str:
-        """Why nobody would notice if the target changed now, "" when somebody would: a right to write is none to watch."""
+        """Why nobody would notice if the target changed now, "" when somebody would: a right to write is none to
+        watch."""
         manifest = es.spec.target.manifest
         resource = self._resources.get((manifest.api_version, manifest.kind)) if manifest is not None else None
         informer = self._informers.get(resource) if resource is not None else None
@@ -173,9 +181,19 @@ class GenericTargets:
         try:
             match change:
                 case Create(body):
-                    version = self._wrote(es, body, await self.rest.create(resource, es.metadata.namespace, body, field_manager=es.field_manager))
+                    version = self._wrote(
+                        es,
+                        body,
+                        await self.rest.create(resource, es.metadata.namespace, body, field_manager=es.field_manager),
+                    )
                 case Patch(name=name, body=body, after=after):
-                    version = self._wrote(es, after, await self.rest.patch(resource, es.metadata.namespace, name, body, field_manager=es.field_manager))
+                    version = self._wrote(
+                        es,
+                        after,
+                        await self.rest.patch(
+                            resource, es.metadata.namespace, name, body, field_manager=es.field_manager
+                        ),
+                    )
                 case Delete() if live is not None:
                     await self._delete(resource, live)
         except ApiError as error:
@@ -186,10 +204,11 @@ class GenericTargets:
         self._follow(resource, es, version)
 
     async def delete_owned(self, es: ExternalSecret) -> bool:
-        """Deletion of the ExternalSecret: the object goes only if its controller reference has our uid. A kind that is gone has nothing to delete.
+        """Deletion of the ExternalSecret: the object goes only if its controller reference has our uid. A kind that is
+        gone has nothing to delete.
 
-        What we may not touch any more is left to the garbage collector, which goes by the same reference: a Role that was deleted before the
-        ExternalSecret, as when a namespace goes, must not keep it for ever.
+        What we may not touch any more is left to the garbage collector, which goes by the same reference: a Role that
+        was deleted before the ExternalSecret, as when a namespace goes, must not keep it for ever.
         """
         try:
             live = await self.live(es)
@@ -201,12 +220,15 @@ class GenericTargets:
         except (TargetUnreadable, Forbidden) as error:
             if not isinstance(error, Forbidden) and not isinstance(error.__cause__, Forbidden):
                 raise
-            self.log.warning("the target is left to the garbage collector", name=es.name, namespace=es.namespace, error=str(error))
+            self.log.warning(
+                "the target is left to the garbage collector", name=es.name, namespace=es.namespace, error=str(error)
+            )
             return False
         return True
 
     def release(self, key: Key) -> None:
-        """The ExternalSecret is gone, or has another target: a kind that nobody uses any more is not watched any longer."""
+        """The ExternalSecret is gone, or has another target: a kind that nobody uses any more is not watched any
+        longer."""
         token = self._tokens.pop(key, None)
         if token is None:
             return
@@ -226,7 +248,8 @@ class GenericTargets:
         return await self.resource(manifest.api_version, manifest.kind)
 
     def _follow(self, resource: Resource, es: ExternalSecret, version: str) -> None:
-        """Watch the kind on behalf of `es`, and no other kind that it had before; `version` is what we know of the target already."""
+        """Watch the kind on behalf of `es`, and no other kind that it had before; `version` is what we know of the
+        target already."""
         key, token = (es.metadata.namespace, es.metadata.name), token_of(es)
         if self._tokens.get(key) != token:
             self.release(key)
@@ -238,7 +261,9 @@ class GenericTargets:
     async def _delete(self, resource: Resource, live: Json) -> None:
         meta = live["metadata"]
         with contextlib.suppress(ApiNotFound):
-            await self.rest.delete(resource, meta["namespace"], meta["name"], uid=meta["uid"], resource_version=meta["resourceVersion"])
+            await self.rest.delete(
+                resource, meta["namespace"], meta["name"], uid=meta["uid"], resource_version=meta["resourceVersion"]
+            )
 
     def _wrote(self, es: ExternalSecret, sent: Json, reply: bytes) -> str:
         """The new resourceVersion; remembers what was added to what we sent, so that it is not taken for drift."""
@@ -260,7 +285,8 @@ def token_of(es: ExternalSecret) -> Token:
 
 def no_such_kind(api_version: str, kind: str) -> NoSuchKind:
     return NoSuchKind(
-        f'failed to get target resource: no matches for kind "{kind}" in version "{api_version}"', fix="install its CRD, or correct spec.target.manifest"
+        f'failed to get target resource: no matches for kind "{kind}" in version "{api_version}"',
+        fix="install its CRD, or correct spec.target.manifest",
     )
 
 

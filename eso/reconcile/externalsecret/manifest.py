@@ -1,6 +1,7 @@
 """Live object + data map → what to send, for targets of any other kind than Secret: section 9 of the reconcile rules.
 
-Neighbours: desired.py is the same for Secrets and lends its rules of ownership; generic.py reads and sends. Objects are plain JSON.
+Neighbours: desired.py is the same for Secrets and lends its rules of ownership; generic.py reads and sends. Objects are
+plain JSON.
 """
 
 from __future__ import annotations
@@ -15,7 +16,19 @@ from eso.api.hashing import content_hash, owner_hash
 from eso.api.validate import template_refusals
 from eso.errors import EsoError, Terminal
 from eso.gocompat.text import runes
-from eso.reconcile.externalsecret.desired import CannotDelete, Change, Create, Delete, Json, Nothing, Patch, bound_to, owned_keys, owners, without
+from eso.reconcile.externalsecret.desired import (
+    CannotDelete,
+    Change,
+    Create,
+    Delete,
+    Json,
+    Nothing,
+    Patch,
+    bound_to,
+    owned_keys,
+    owners,
+    without,
+)
 from eso.template.apply import DEFAULT_TERMS, Sources, Terms
 from eso.template.manifest import render_manifest
 from eso.template.place import member
@@ -39,7 +52,8 @@ class NoSuchKind(TargetUnreadable):
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A write that the API server completed with defaults: the data-hash annotation, what we sent and what it stored, as hashes."""
+    """A write that the API server completed with defaults: the data-hash annotation, what we sent and what it stored,
+    as hashes."""
 
     mark: str
     sent: str
@@ -58,7 +72,8 @@ def refuse(es: ExternalSecret, *, enabled: bool) -> None:
 
 
 def intact(live: Json | None, left: Left | None = None) -> bool:
-    """Section 9.2, step 2: managed, and with the content that we left. Raises ManifestFailed for a managed object without content."""
+    """Section 9.2, step 2: managed, and with the content that we left. Raises ManifestFailed for a managed object
+    without content."""
     if live is None or (live["metadata"].get("labels") or {}).get(wellknown.LABEL_MANAGED) != "true":
         return False
     try:
@@ -92,7 +107,12 @@ def hashed(obj: Json) -> str:
 
 
 def desired_manifest(
-    es: ExternalSecret, live: Json | None, data: Mapping[str, bytes], sources: Sources, terms: Terms = DEFAULT_TERMS, left: Left | None = None
+    es: ExternalSecret,
+    live: Json | None,
+    data: Mapping[str, bytes],
+    sources: Sources,
+    terms: Terms = DEFAULT_TERMS,
+    left: Left | None = None,
 ) -> Change:
     """`left`: what became of our last write, when it was completed. Raises ManifestFailed or CannotDelete."""
     policy = es.spec.target.creation_policy
@@ -101,9 +121,14 @@ def desired_manifest(
             case "Retain":
                 return Nothing("retained")
             case "Delete" if policy != "Owner":
-                raise CannotDelete(f"unable to delete resource: creationPolicy={policy} is not Owner", fix="set creationPolicy: Owner")
+                raise CannotDelete(
+                    f"unable to delete resource: creationPolicy={policy} is not Owner", fix="set creationPolicy: Owner"
+                )
             case "Delete" if live is not None and not bound_to(live, es):
-                raise CannotDelete("unable to delete resource: it is not owned by this ExternalSecret", fix="delete it by hand, or change spec.target.name")
+                raise CannotDelete(
+                    "unable to delete resource: it is not owned by this ExternalSecret",
+                    fix="delete it by hand, or change spec.target.name",
+                )
             case "Delete":
                 return Delete()
     if policy == "None":
@@ -126,7 +151,8 @@ def desired_manifest(
 
 
 def rendered(es: ExternalSecret, live: Json | None, data: Mapping[str, bytes], sources: Sources, terms: Terms) -> Json:
-    """The whole object as it should be; `live` is not touched. Foreign metadata stays, whatever the policy; content only where we merge."""
+    """The whole object as it should be; `live` is not touched. Foreign metadata stays, whatever the policy; content
+    only where we merge."""
     manifest, template = es.spec.target.manifest, es.spec.target.template
     assert manifest is not None
     identity = {"name": es.target_name, "namespace": es.metadata.namespace}

@@ -54,7 +54,8 @@ def remote(spec: RemoteRefSpec) -> RemoteRef:
 
 
 def read_plan(es: ExternalSecret) -> tuple[Read, ...]:
-    """`dataFrom` first, then `data`: later results overwrite earlier ones. Within one entry find beats extract beats generator."""
+    """`dataFrom` first, then `data`: later results overwrite earlier ones. Within one entry find beats extract beats
+    generator."""
     default = es.spec.secret_store_ref or StoreRef()
     plan: list[Read] = []
     for i, entry in enumerate(es.spec.data_from):

@@ -21,13 +21,34 @@ from eso.kube.rest import JSON_PATCH, AlreadyExists, ApiError, Conflict, Invalid
 from eso.observe.redact import without
 from eso.reconcile.externalsecret.assemble import assemble
 from eso.reconcile.externalsecret.decide import Idle, LabelTarget, Seen, Sync, decide
-from eso.reconcile.externalsecret.desired import Change, Delete, DeleteFailed, Json, Nothing, OrphanCleanupFailed, Patch, Raced, TemplateFailed, desired
+from eso.reconcile.externalsecret.desired import (
+    Change,
+    Delete,
+    DeleteFailed,
+    Json,
+    Nothing,
+    OrphanCleanupFailed,
+    Patch,
+    Raced,
+    TemplateFailed,
+    desired,
+)
 from eso.reconcile.externalsecret.gather import Reads, gather
 from eso.reconcile.externalsecret.generic import GenericTargets
 from eso.reconcile.externalsecret.manifest import ManifestFailed, desired_manifest, refuse
 from eso.reconcile.externalsecret.readplan import primary_key, read_plan, stores_of
 from eso.reconcile.externalsecret.refresh import Synced, come_back, first_due, interval_seconds, polls, readable, slot
-from eso.reconcile.externalsecret.report import Event, Report, Told, failed, new_status, parked, seen_status, succeeded, words
+from eso.reconcile.externalsecret.report import (
+    Event,
+    Report,
+    Told,
+    failed,
+    new_status,
+    parked,
+    seen_status,
+    succeeded,
+    words,
+)
 from eso.reconcile.externalsecret.targets import Key, Targets
 from eso.reconcile.externalsecret.triggers import TARGET_CHANGED
 from eso.runtime.outcome import Done, Fatal, Outcome, Retry, Wake
@@ -78,8 +99,8 @@ class Meter(Protocol):
 class ReconcileExternalSecret:
     """Collaborators come in here; a pass takes the key, why it woke and the time.
 
-    `identity(namespace, store)` names the login behind a store without waiting; `emit(object, event)` queues an Event; `monotonic` is
-    the clock for durations, seconds.
+    `identity(namespace, store)` names the login behind a store without waiting; `emit(object, event)` queues an Event;
+    `monotonic` is the clock for durations, seconds.
     """
 
     def __init__(
@@ -99,7 +120,14 @@ class ReconcileExternalSecret:
         log: Any,
     ) -> None:
         self.offload = offload
-        self.cache, self.targets, self.generic, self.reader, self.rest, self.settings = cache, targets, generic, reader, rest, settings
+        self.cache, self.targets, self.generic, self.reader, self.rest, self.settings = (
+            cache,
+            targets,
+            generic,
+            reader,
+            rest,
+            settings,
+        )
         self.identity, self.emit, self.meter, self.monotonic, self.log = identity, emit, meter, monotonic, log
         self._synced: dict[Key, tuple[str, Synced]] = {}  # uid, what this process knows of the last success
         self._written: dict[Key, datetime] = {}  # last status write, for the heartbeat
@@ -150,13 +178,22 @@ class ReconcileExternalSecret:
                     self.meter.drifted(key, target.changed_by if target else "deleted")
             results = await gather(read_plan(es), self.reader, es.metadata.namespace, wake.triggered)  # 14
             skip_missing = es.spec.target.deletion_policy != "Retain"
-            assembled = await self.compute(es, lambda limits: assemble(results, skip_missing=skip_missing, limits=limits))
+            assembled = await self.compute(
+                es, lambda limits: assemble(results, skip_missing=skip_missing, limits=limits)
+            )
             told = replace(told, missing=assembled.missing)
             live, sources, inputs = await self.before(es, assembled.data)
             told = replace(told, existed=live is not None)
             heavy = costly(es.spec.target.template, sources)
-            change = await self.compute(es, lambda limits: self.shape(es, live, assembled.data, sources, inputs, limits), heavy=heavy)  # 15
-            if not isinstance(change, Nothing | Delete) and es.spec.target.creation_policy == "Owner" and es.spec.target.manifest is None:
+            # 15
+            change = await self.compute(
+                es, lambda limits: self.shape(es, live, assembled.data, sources, inputs, limits), heavy=heavy
+            )
+            if (
+                not isinstance(change, Nothing | Delete)
+                and es.spec.target.creation_policy == "Owner"
+                and es.spec.target.manifest is None
+            ):
                 told = replace(told, orphans=await self.delete_orphans(es))
             await self.act(es, change, live, inputs, assembled.data)  # 16
             self.note(es, change, told)
@@ -181,7 +218,11 @@ class ReconcileExternalSecret:
         key = (es.metadata.namespace, es.metadata.name)
         if key in self._parked:
             self._parked.discard(key)
-            if synced.due is not None and polls(es) and (slots := int((now - synced.due).total_seconds() // interval_seconds(es))) > 0:
+            if (
+                synced.due is not None
+                and polls(es)
+                and (slots := int((now - synced.due).total_seconds() // interval_seconds(es))) > 0
+            ):
                 self.meter.missed(key, slots)
 
     async def look(self, es: ExternalSecret) -> Seen | None:
@@ -207,7 +248,11 @@ class ReconcileExternalSecret:
             sources = await self.targets.sources(es)
         except EsoError as error:
             text = f"error fetching templateFrom data: {error}"
-            raise (ManifestFailed(text, fix=error.fix) if generic else TemplateFailed(f"could not apply template: {text}", fix=error.fix)) from error
+            raise (
+                ManifestFailed(text, fix=error.fix)
+                if generic
+                else TemplateFailed(f"could not apply template: {text}", fix=error.fix)
+            ) from error
         if generic:
             return await self.generic.live(es), sources, b""
         inputs = self.targets.inputs(es, data, sources)
@@ -218,7 +263,8 @@ class ReconcileExternalSecret:
         return (await self.targets.live(es) if known or not data else None), sources, inputs
 
     async def compute(self, es: ExternalSecret, desk: Callable[[Limits], T], *, heavy: bool = False) -> T:
-        """On the loop while it is cheap; what turns out not to be is computed again in a thread, so that nobody else waits for it."""
+        """On the loop while it is cheap; what turns out not to be is computed again in a thread, so that nobody else
+        waits for it."""
         if not heavy:
             try:
                 return desk(CHEAP)
@@ -227,7 +273,15 @@ class ReconcileExternalSecret:
                     raise
         return await self.offload(es.namespace, desk, self.settings.terms.limits)
 
-    def shape(self, es: ExternalSecret, live: Json | None, data: dict[str, bytes], sources: Sources, inputs: bytes, limits: Limits) -> Change:
+    def shape(
+        self,
+        es: ExternalSecret,
+        live: Json | None,
+        data: dict[str, bytes],
+        sources: Sources,
+        inputs: bytes,
+        limits: Limits,
+    ) -> Change:
         """The Change; nothing is computed when the target provably is what these inputs led to."""
         terms = replace(self.settings.terms, limits=limits)
         if es.spec.target.manifest is not None:
@@ -236,7 +290,9 @@ class ReconcileExternalSecret:
             return Nothing()
         return desired(es, live, data, sources, terms)
 
-    async def act(self, es: ExternalSecret, change: Change, live: Json | None, inputs: bytes, data: dict[str, bytes]) -> None:
+    async def act(
+        self, es: ExternalSecret, change: Change, live: Json | None, inputs: bytes, data: dict[str, bytes]
+    ) -> None:
         try:
             if es.spec.target.manifest is None:
                 await self.targets.apply(es, change, live, inputs)
@@ -249,16 +305,24 @@ class ReconcileExternalSecret:
         except EsoError as error:
             if isinstance(change, Delete):
                 raise DeleteFailed(str(error), fix=error.fix) from error
-            prefix = f"unable to update secret {es.target_name}: " if isinstance(change, Patch) and es.spec.target.manifest is None else ""
+            prefix = (
+                f"unable to update secret {es.target_name}: "
+                if isinstance(change, Patch) and es.spec.target.manifest is None
+                else ""
+            )
             # The API server may quote what it refuses, and a template may have put a value there.
-            raise EsoError(prefix + without(str(error), [value for value in data.values() if len(value) >= TELLING]), fix=error.fix) from None
+            raise EsoError(
+                prefix + without(str(error), [value for value in data.values() if len(value) >= TELLING]), fix=error.fix
+            ) from None
 
     def note(self, es: ExternalSecret, change: Change, told: Told) -> None:
         """Lines that operators alert on. Key names only."""
         where = {"secret": es.target_name, "namespace": es.metadata.namespace}
         match change:
             case Patch(added=added, updated=updated, removed=removed, emptied=emptied) if added or updated or removed:
-                self.log.debug("secret data keys changed", **where, added=added, updated=updated, removed=removed, emptied=emptied)
+                self.log.debug(
+                    "secret data keys changed", **where, added=added, updated=updated, removed=removed, emptied=emptied
+                )
             case Delete() if told.existed:
                 self.log.debug("deleted secret", **where, reason="DeletionPolicy=Delete and provider returned no data")
 
@@ -280,7 +344,9 @@ class ReconcileExternalSecret:
             self.announce(es, report.condition)
         last = self._written.get(key) or es.status.refresh_time
         # A time in the future, from a clock that was wrong, is put right at once.
-        heartbeat_due = last is None or not timedelta(0) <= now - last < timedelta(seconds=self.settings.heartbeat_seconds)
+        heartbeat_due = last is None or not timedelta(0) <= now - last < timedelta(
+            seconds=self.settings.heartbeat_seconds
+        )
         status = new_status(es, report, now, heartbeat_due=heartbeat_due, told_generation=self._told.get(key, 0))
         if not await self.say(es, status):
             return
@@ -301,8 +367,12 @@ class ReconcileExternalSecret:
         """Writes the status, if there is something to write. False when the object is gone: the watch will tell."""
         key = (es.metadata.namespace, es.metadata.name)
         if status is not None:
-            # A merge patch of a custom resource's status does not look at metadata.uid; the test does, and so spares a recreated object.
-            body = [{"op": "test", "path": "/metadata/uid", "value": es.metadata.uid}, {"op": "add", "path": "/status", "value": status}]
+            # A merge patch of a custom resource's status does not look at metadata.uid; the test does, and so spares a
+            # recreated object.
+            body = [
+                {"op": "test", "path": "/metadata/uid", "value": es.metadata.uid},
+                {"op": "add", "path": "/status", "value": status},
+            ]
             try:
                 raw = await self.rest.patch(EXTERNAL_SECRETS, *key, body, subresource="status", content_type=JSON_PATCH)
             except (NotFound, Invalid):
@@ -323,12 +393,18 @@ class ReconcileExternalSecret:
         manifest = es.spec.target.manifest
         if manifest is None:
             if await self.targets.delete_owned(es):
-                self.log.debug("deleted managed secret", secret=es.target_name, namespace=es.metadata.namespace, reason="ExternalSecret deleted")
+                self.log.debug(
+                    "deleted managed secret",
+                    secret=es.target_name,
+                    namespace=es.metadata.namespace,
+                    reason="ExternalSecret deleted",
+                )
         elif self.settings.generic_targets and await self.generic.delete_owned(es):
             self.emit(es, Event("Normal", "Deleted", f"Deleted {manifest.kind} {es.target_name}"))
 
     def refuse_unreadable(self, es: Undecodable) -> Outcome:
-        """Only an edit can help: told in an Event, because there is no status that could be written without losing some of it."""
+        """Only an edit can help: told in an Event, because there is no status that could be written without losing some
+        of it."""
         error = EsoError(f"cannot read the object: {es.error}", fix="correct the named field")
         self.emit(es, Event("Warning", "UpdateFailed", f"{error} ({error.fix})"))
         self.meter.errored((es.namespace, es.name))

@@ -33,15 +33,23 @@ def readable(es: ExternalSecret) -> None:
     try:
         interval_seconds(es)
     except DurationError as error:
-        raise UnreadableSpec(f'invalid spec.refreshInterval "{es.spec.refresh_interval}": {error}', fix="write a Go duration such as 1h or 90s") from error
+        raise UnreadableSpec(
+            f'invalid spec.refreshInterval "{es.spec.refresh_interval}": {error}',
+            fix="write a Go duration such as 1h or 90s",
+        ) from error
     if es.spec.sync_windows and len(es.spec.sync_windows.windows) > MOST_WINDOWS:
-        raise UnreadableSpec(f"spec.syncWindows.windows has more than {MOST_WINDOWS} entries", fix="a cron expression may name many times")
+        raise UnreadableSpec(
+            f"spec.syncWindows.windows has more than {MOST_WINDOWS} entries",
+            fix="a cron expression may name many times",
+        )
     for i, window in enumerate(es.spec.sync_windows.windows if es.spec.sync_windows else ()):
         try:
             _ = window.duration_seconds
         except DurationError as error:
             field = f"spec.syncWindows.windows[{i}].duration"
-            raise UnreadableSpec(f'invalid {field} "{window.duration}": {error}', fix="write a Go duration such as 2h") from error
+            raise UnreadableSpec(
+                f'invalid {field} "{window.duration}": {error}', fix="write a Go duration such as 2h"
+            ) from error
 
 
 def interval_seconds(es: ExternalSecret) -> float:
@@ -59,7 +67,8 @@ def polls(es: ExternalSecret) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """The last success as this process knows it: status, overlaid by what was seen since (status is written at a heartbeat only).
+    """The last success as this process knows it: status, overlaid by what was seen since (status is written at a
+    heartbeat only).
 
     `due` is the next periodic slot; None when nothing polls.
     """
@@ -85,13 +94,15 @@ def should_refresh(es: ExternalSecret, synced: Synced, wake: Wake, now: datetime
         return False
     if changed or synced.refreshed is None or synced.refreshed > now:
         return True
-    # A failure within the interval (a trigger's read, or one from before a restart) is tried again; without it the next slot would be the next try.
+    # A failure within the interval (a trigger's read, or one from before a restart) is tried again; without it the next
+    # slot would be the next try.
     early = failing(es) or (wake.triggered is not None and wake.triggered > synced.refreshed)
     return ((early and forced_by_trigger(es)) or synced.due is None or synced.due <= now) and window_open(es, now)
 
 
 def forced_by_trigger(es: ExternalSecret) -> bool:
-    """A store, credential or source that changed, or a failure, makes only these read early: others read by their own policy alone."""
+    """A store, credential or source that changed, or a failure, makes only these read early: others read by their own
+    policy alone."""
     return es.spec.refresh_policy in ("", "Periodic") and interval_seconds(es) > 0 and not es.spec.uses_generators
 
 
@@ -142,7 +153,8 @@ def slot(es: ExternalSecret, refreshed: datetime, phase: str, now: datetime) -> 
 
 
 def come_back(es: ExternalSecret, due: datetime | None, now: datetime, phase: str) -> Outcome:
-    """When the next periodic pass is due. Blocked by a window: when it opens, spread a little, because all who waited for it come then."""
+    """When the next periodic pass is due. Blocked by a window: when it opens, spread a little, because all who waited
+    for it come then."""
     lane = Lane.NEW if es.spec.target.immediate else Lane.PERIODIC
     if due is None or not polls(es):  # an edit may have taken the interval away and left the slot
         return Done()
@@ -160,7 +172,10 @@ def opening(es: ExternalSecret, now: datetime) -> datetime | None:
     if windows is None or window_open(es, now):
         return now
     if windows.kind == "allow":
-        return min((o for w in windows.windows if (o := cron.next_opening(w.schedule, w.duration_seconds, now)) is not None), default=None)
+        return min(
+            (o for w in windows.windows if (o := cron.next_opening(w.schedule, w.duration_seconds, now)) is not None),
+            default=None,
+        )
     at: datetime | None = now
     for _ in range(STEPS):  # one window may close into another
         if at is None or window_open(es, at):

@@ -1,6 +1,7 @@
 """What happened → status, condition, Events, Outcome: the only module that words a condition.
 
-Neighbours: reconcile.py publishes the Report. Condition messages are the reference's, to the letter; the cause goes into the Event.
+Neighbours: reconcile.py publishes the Report. Condition messages are the reference's, to the letter; the cause goes
+into the Event.
 """
 
 from __future__ import annotations
@@ -53,7 +54,12 @@ class Words:
 
 
 SECRET = Words(
-    "SecretSynced", "SecretSyncedError", "SecretDeleted", "SecretMissing", "secret will not be created due to CreationPolicy=Merge", "could not delete secret"
+    "SecretSynced",
+    "SecretSyncedError",
+    "SecretDeleted",
+    "SecretMissing",
+    "secret will not be created due to CreationPolicy=Merge",
+    "could not delete secret",
 )
 RESOURCE = Words(
     "ResourceSynced",
@@ -94,7 +100,8 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What the pass did before it ended, for Events: orphans removed, entries proven missing, whether the target was there to delete."""
+    """What the pass did before it ended, for Events: orphans removed, entries proven missing, whether the target was
+    there to delete."""
 
     orphans: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
@@ -112,9 +119,19 @@ def succeeded(es: ExternalSecret, change: Change, told: Told, outcome: Outcome) 
     manifest = es.spec.target.manifest
     match change:
         case Create():
-            events = (*events, Event("Normal", "Created", f"Created {manifest.kind} {es.target_name}" if manifest else "secret created"))
+            events = (
+                *events,
+                Event(
+                    "Normal", "Created", f"Created {manifest.kind} {es.target_name}" if manifest else "secret created"
+                ),
+            )
         case Patch():
-            events = (*events, Event("Normal", "Updated", f"Updated {manifest.kind} {es.target_name}" if manifest else "secret updated"))
+            events = (
+                *events,
+                Event(
+                    "Normal", "Updated", f"Updated {manifest.kind} {es.target_name}" if manifest else "secret updated"
+                ),
+            )
         case Delete():
             reason, message = say.deleted, "secret deleted due to DeletionPolicy=Delete"
             text = f"Deleted {manifest.kind} {es.target_name}" if manifest else message
@@ -123,7 +140,9 @@ def succeeded(es: ExternalSecret, change: Change, told: Told, outcome: Outcome) 
             message = "secret retained due to DeletionPolicy=Retain"
         case Nothing("missing"):
             reason, message = say.missing, say.not_created
-    if manifest is None and (isinstance(change, Create | Patch) or (change == Nothing() and es.spec.target.creation_policy != "None")):
+    if manifest is None and (
+        isinstance(change, Create | Patch) or (change == Nothing() and es.spec.target.creation_policy != "None")
+    ):
         binding = es.target_name
     wrote = isinstance(change, Create | Patch | Delete)
     return Report(outcome, Condition("Ready", "True", reason, message), events, True, wrote, binding)
@@ -135,7 +154,11 @@ def failed(es: ExternalSecret, error: EsoError, told: Told) -> Report:
     if message is None:
         return Report(outcome)
     text = str(error) if not error.fix else f"{error} ({error.fix})"
-    updating = told.existed and es.spec.target.manifest is None and not isinstance(error, FetchFailed | CannotDelete | DeleteFailed | OrphanCleanupFailed)
+    updating = (
+        told.existed
+        and es.spec.target.manifest is None
+        and not isinstance(error, FetchFailed | CannotDelete | DeleteFailed | OrphanCleanupFailed)
+    )
     binding = es.target_name if updating else ""
     reason = SECRET.failed if isinstance(error, ManifestRefused) else words(es).failed
     return Report(
@@ -179,9 +202,11 @@ def verdict(es: ExternalSecret, error: EsoError) -> tuple[str | None, Outcome]:
 
 
 def parked(es: ExternalSecret, closed: GateClosed, slot_in: float | None) -> Report:
-    """The backend's limit. A never-synced object is told once; a synced one when its slot is missed or its spec is another, once per outage.
+    """The backend's limit. A never-synced object is told once; a synced one when its slot is missed or its spec is
+    another, once per outage.
 
-    `slot_in`: seconds until its slot, negative when it is missed, None without one. Until then an object that is fine waits, and comes back to tell.
+    `slot_in`: seconds until its slot, negative when it is missed, None without one. Until then an object that is fine
+    waits, and comes back to tell.
 
     What was told before stays, for the generation of now: it would not be true of an edited spec that it is synced.
     """
@@ -198,16 +223,23 @@ def parked(es: ExternalSecret, closed: GateClosed, slot_in: float | None) -> Rep
     return Report(outcome, Condition("Ready", "False", words(es).failed, FETCH_FAILED), (event,), error=True)
 
 
-def new_status(es: ExternalSecret, report: Report, start: datetime, *, heartbeat_due: bool, told_generation: int = 0) -> dict[str, Any] | None:
+def new_status(
+    es: ExternalSecret, report: Report, start: datetime, *, heartbeat_due: bool, told_generation: int = 0
+) -> dict[str, Any] | None:
     """The whole new status, or None when nothing that users rely on would change.
 
-    `told_generation`: what this process wrote last; the CRDs of the reference have no member for it and drop it, which is no reason to write again.
+    `told_generation`: what this process wrote last; the CRDs of the reference have no member for it and drop it, which
+    is no reason to write again.
     """
     if report.condition is None:
         return None
     status, generation = es.status, es.metadata.generation
     pruned = told_generation == generation and status.observed_generation == 0
-    wanted = msgspec.structs.replace(report.condition, last_transition_time=start.replace(microsecond=0), observed_generation=0 if pruned else generation)
+    wanted = msgspec.structs.replace(
+        report.condition,
+        last_transition_time=start.replace(microsecond=0),
+        observed_generation=0 if pruned else generation,
+    )
     conditions = set_condition(status.conditions, wanted)
     version = synced_resource_version(es.metadata) if report.synced else status.synced_resource_version
     binding = report.binding or (status.binding.name if status.binding else "")
@@ -221,10 +253,18 @@ def new_status(es: ExternalSecret, report: Report, start: datetime, *, heartbeat
     if same and not report.wrote and not (report.synced and heartbeat_due):
         return None
     refreshed = start if report.synced else status.refresh_time
-    return status_json(msgspec.structs.replace(status, synced_resource_version=version), conditions, refreshed, binding, generation)
+    return status_json(
+        msgspec.structs.replace(status, synced_resource_version=version), conditions, refreshed, binding, generation
+    )
 
 
-def status_json(status: ExternalSecretStatus, conditions: Iterable[Condition], refreshed: datetime | None, binding: str, generation: int) -> dict[str, Any]:
+def status_json(
+    status: ExternalSecretStatus,
+    conditions: Iterable[Condition],
+    refreshed: datetime | None,
+    binding: str,
+    generation: int,
+) -> dict[str, Any]:
     body: dict[str, Any] = {
         "conditions": [condition_json(c) for c in conditions],
         "refreshTime": rfc3339(refreshed) if refreshed else None,
@@ -240,7 +280,9 @@ def seen_status(es: ExternalSecret, told_generation: int) -> dict[str, Any] | No
     if generation in (es.status.observed_generation, told_generation) or not es.status.conditions:
         return None
     conditions = [msgspec.structs.replace(c, observed_generation=generation) for c in es.status.conditions]
-    return status_json(es.status, conditions, es.status.refresh_time, es.status.binding.name if es.status.binding else "", generation)
+    return status_json(
+        es.status, conditions, es.status.refresh_time, es.status.binding.name if es.status.binding else "", generation
+    )
 
 
 def condition_json(c: Condition) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Reads and writes target Secrets; knows without a read whether one still is as we left it.
 
-Neighbours: reconcile.py calls it, desired.py computed the Change. Keeps no value: per target the resourceVersion we verified and a keyed
-digest of what went into it. A digest may prove "no write needed", never "absent".
+Neighbours: reconcile.py calls it, desired.py computed the Change. Keeps no value: per target the resourceVersion we
+verified and a keyed digest of what went into it. A digest may prove "no write needed", never "absent".
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ def target_record(raw: bytes | msgspec.Raw) -> TargetRecord:
     meta = _partial.decode(raw).metadata
     labels = meta.labels or {}
     managed = labels.get(wellknown.LABEL_MANAGED) == "true"
-    return TargetRecord(meta.namespace, meta.name, meta.resourceVersion, managed, labels.get(wellknown.LABEL_CREATED_BY, ""))
+    return TargetRecord(
+        meta.namespace, meta.name, meta.resourceVersion, managed, labels.get(wellknown.LABEL_CREATED_BY, "")
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,8 @@ class Verified:
 
 
 class Targets:
-    """`cached(namespace, name)` and `labelled(namespace, created_by)` look into the Secret informer; `news` is told what `observed` held back."""
+    """`cached(namespace, name)` and `labelled(namespace, created_by)` look into the Secret informer; `news` is told
+    what `observed` held back."""
 
     def __init__(
         self,
@@ -102,7 +105,8 @@ class Targets:
         written = self._written.get(key)
         if new is None:
             if self._written.pop(key, None) is not None:
-                self._doubtful.add(key)  # the watch is behind our own write: what is gone may be what was there before it
+                # the watch is behind our own write: what is gone may be what was there before it
+                self._doubtful.add(key)
             self._verified.pop(key, None)
             return True
         if written is not None:
@@ -137,7 +141,9 @@ class Targets:
             self._written.pop(key, None)
             return None
         live: Json = orjson.loads(raw)
-        if (record := self.record(*key)) is None or int(record.resource_version) < int(live["metadata"]["resourceVersion"]):
+        if (record := self.record(*key)) is None or int(record.resource_version) < int(
+            live["metadata"]["resourceVersion"]
+        ):
             self._written[key] = target_record(raw)
         self._verify(key, live)
         return live
@@ -147,7 +153,9 @@ class Targets:
         key = (es.metadata.namespace, es.target_name)
         await self._write(key, self.rest.patch(SECRETS, *key, body, field_manager=es.field_manager))
 
-    def inputs(self, es: ExternalSecret, data: Mapping[str, bytes], sources: Mapping[tuple[str, str], Mapping[str, str]]) -> bytes:
+    def inputs(
+        self, es: ExternalSecret, data: Mapping[str, bytes], sources: Mapping[tuple[str, str], Mapping[str, str]]
+    ) -> bytes:
         """Keyed digest of all that decides the target's content, apart from the target itself."""
         digest = hashlib.blake2b(key=self._digest_key, digest_size=16)
         head = [es.metadata.uid, es.metadata.generation, es.metadata.labels, es.metadata.annotations]
@@ -171,7 +179,9 @@ class Targets:
         key = (es.metadata.namespace, es.target_name)
         match change:
             case Create(body):
-                await self._write(key, self.rest.create(SECRETS, es.metadata.namespace, body, field_manager=es.field_manager), inputs)
+                await self._write(
+                    key, self.rest.create(SECRETS, es.metadata.namespace, body, field_manager=es.field_manager), inputs
+                )
             case Patch(body=body):
                 await self._write(key, self.rest.patch(SECRETS, *key, body, field_manager=es.field_manager), inputs)
             case Delete() if live is not None:
@@ -195,9 +205,11 @@ class Targets:
         return True
 
     async def delete_orphans(self, es: ExternalSecret, created_by: str) -> list[str]:
-        """Targets left behind by a rename: same `created-by` label, another name, still bound to us. Returns the deleted names.
+        """Targets left behind by a rename: same `created-by` label, another name, still bound to us. Returns the
+        deleted names.
 
-        The reference goes by the label alone, and so deletes the copy that somebody made of a Secret together with its labels.
+        The reference goes by the label alone, and so deletes the copy that somebody made of a Secret together with its
+        labels.
         """
         gone: list[str] = []
         for record in self.labelled(es.metadata.namespace, created_by):
@@ -215,12 +227,21 @@ class Targets:
             resource = CONFIG_MAPS if kind == "ConfigMap" else SECRETS
             raw = await self.rest.get(resource, es.metadata.namespace, name)
             if raw is None:
-                raise SourceMissing(f'{resource.plural} "{name}" not found', fix=f"create the {kind} in namespace {es.metadata.namespace}")
+                raise SourceMissing(
+                    f'{resource.plural} "{name}" not found',
+                    fix=f"create the {kind} in namespace {es.metadata.namespace}",
+                )
             size += len(raw)
             if size > MOST_BYTES:
-                raise SourceMissing(f"the sources of templateFrom are more than {MOST_BYTES} bytes", fix="name fewer, or smaller ones")
+                raise SourceMissing(
+                    f"the sources of templateFrom are more than {MOST_BYTES} bytes", fix="name fewer, or smaller ones"
+                )
             data = orjson.loads(raw).get("data") or {}
-            found[kind, name] = data if kind == "ConfigMap" else {k: base64.b64decode(v).decode(errors="surrogateescape") for k, v in data.items()}
+            found[kind, name] = (
+                data
+                if kind == "ConfigMap"
+                else {k: base64.b64decode(v).decode(errors="surrogateescape") for k, v in data.items()}
+            )
         return found
 
     def released(self, key: Key) -> None:
@@ -234,7 +255,8 @@ class Targets:
         self._doubtful.add(key)
 
     async def _write(self, key: Key, sending: Awaitable[bytes], inputs: bytes = b"") -> None:
-        """One write of ours. What the watch showed before the reply is told afterwards, unless it was this write or older."""
+        """One write of ours. What the watch showed before the reply is told afterwards, unless it was this write or
+        older."""
         held: list[TargetRecord] = []
         self._held.setdefault(key, []).append(held)
         ours = 0

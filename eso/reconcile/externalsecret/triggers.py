@@ -1,6 +1,7 @@
 """Watch event → which ExternalSecrets run, in which lane, and why.
 
-Neighbours: wiring.py registers these with the informers; the reverse index below is fed by the ExternalSecret informer alone.
+Neighbours: wiring.py registers these with the informers; the reverse index below is fed by the ExternalSecret informer
+alone.
 """
 
 from __future__ import annotations
@@ -27,7 +28,11 @@ TARGET_CHANGED = "target changed"
 def lane_of(old: Record | None, new: Record) -> Lane | None:
     """None when the change is not one that a pass could react to (status only)."""
     if old is None:
-        if not isinstance(new, ExternalSecret) or new.metadata.deletion_timestamp is not None or new.spec.target.immediate:
+        if (
+            not isinstance(new, ExternalSecret)
+            or new.metadata.deletion_timestamp is not None
+            or new.spec.target.immediate
+        ):
             return Lane.NEW
         return Lane.PERIODIC if new.status.synced_resource_version else Lane.NEW
     a, b = old.metadata, new.metadata
@@ -45,7 +50,8 @@ def lane_of(old: Record | None, new: Record) -> Lane | None:
 
 
 def tokens_of(es: ExternalSecret) -> frozenset[Token]:
-    """Target, stores and template sources of one object; its namespace too when a ClusterSecretStore may look at the labels."""
+    """Target, stores and template sources of one object; its namespace too when a ClusterSecretStore may look at the
+    labels."""
     namespace = es.metadata.namespace
     found: set[Token] = set()
     if es.spec.target.manifest is None:
@@ -98,7 +104,9 @@ class ReverseIndex:
 class Triggers:
     """`add` puts a key on the queue; `find(key)` is the informer's record, `now` the wall clock (UTC)."""
 
-    def __init__(self, index: ReverseIndex, add: Add, find: Callable[[Key], Record | None], now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, index: ReverseIndex, add: Add, find: Callable[[Key], Record | None], now: Callable[[], datetime]
+    ) -> None:
         self.index, self._add, self._find, self._now = index, add, find, now
 
     def external_secret(self, old: Record | None, new: Record | None) -> None:
@@ -111,7 +119,9 @@ class Triggers:
             self._add(key, Lane.NEW, "deleted", None)
             return
         # What is being deleted waits for nothing: its own deletion of the target would only wake it once more.
-        self.index.put(key, tokens_of(new) if isinstance(new, ExternalSecret) and new.metadata.deletion_timestamp is None else ())
+        self.index.put(
+            key, tokens_of(new) if isinstance(new, ExternalSecret) and new.metadata.deletion_timestamp is None else ()
+        )
         lane = lane_of(old, new)
         if lane is not None:
             self._add(key, lane, "changed" if old is not None else "listed", None)
@@ -122,14 +132,19 @@ class Triggers:
             self._add(key, self._lane(key, Lane.DRIFT), TARGET_CHANGED, None)
 
     def depended(self, kind: str, namespace: str, name: str, reason: str, within: str = "") -> None:
-        """Something that is read changed: whoever depends on it reads again, newer than this moment. `within`: only objects of that namespace."""
+        """Something that is read changed: whoever depends on it reads again, newer than this moment. `within`: only
+        objects of that namespace."""
         for key in self.index.keys((kind, namespace, name), within):
             self._add(key, self._lane(key, Lane.EVENT), reason, self._now())
 
     def store(self, old: SecretStore | None, new: SecretStore) -> None:
-        """Edited: everybody reads again. Turned Ready: only those that wait for it. A store that goes away wakes nobody: nothing can be read."""
+        """Edited: everybody reads again. Turned Ready: only those that wait for it. A store that goes away wakes
+        nobody: nothing can be read."""
         kind, namespace, name = new.kind, new.metadata.namespace, new.metadata.name
-        if old is not None and (old.metadata.uid, old.metadata.generation) != (new.metadata.uid, new.metadata.generation):
+        if old is not None and (old.metadata.uid, old.metadata.generation) != (
+            new.metadata.uid,
+            new.metadata.generation,
+        ):
             self.depended(kind, namespace, name, "store changed")
         elif new.ready and not (old is not None and old.ready):
             for key in self.index.keys((kind, namespace, name)):

@@ -27,7 +27,8 @@ class Validator(Protocol):
     """The front door of `stores`, as far as a store's own pass needs it."""
 
     async def validate(self, store: SecretStore) -> tuple[Validation, str]:
-        """(READY or UNKNOWN, capability). Raises ValidationFailed, or the error that kept the client from being built."""
+        """(READY or UNKNOWN, capability). Raises ValidationFailed, or the error that kept the client from being
+        built."""
 
     def maintained(self, store: SecretStore) -> bool: ...
 
@@ -39,7 +40,8 @@ class Meter(Protocol):
 
 
 class ReconcileStore:
-    """One instance per kind. `lookup(key)` reads the informer; `requeue_seconds` is the re-validation period of stores without their own."""
+    """One instance per kind. `lookup(key)` reads the informer; `requeue_seconds` is the re-validation period of stores
+    without their own."""
 
     def __init__(
         self,
@@ -72,7 +74,9 @@ class ReconcileStore:
         try:
             interval = store.spec.refresh_interval_seconds or self.requeue_seconds  # 4
         except DurationError as error:
-            return Retry(EsoError(f"invalid refreshInterval: {error}", fix="write a Go duration such as 5m, or seconds"))
+            return Retry(
+                EsoError(f"invalid refreshInterval: {error}", fix="write a Go duration such as 5m, or seconds")
+            )
         try:
             result, capability = await self.validator.validate(store)  # 6
         except GateClosed as closed:
@@ -80,7 +84,10 @@ class ReconcileStore:
         except EsoError as error:
             report = invalid(error, interval)
         else:
-            report = valid(result, capability, interval, maintained=self.validator.maintained(store) or self.silenced(store))  # 7, 8
+            # 7, 8
+            report = valid(
+                result, capability, interval, maintained=self.validator.maintained(store) or self.silenced(store)
+            )
         told = await self.publish(store, report, now)  # 5
         self.meter.passed(key, self.monotonic() - began)
         return report.outcome if told else Retry()
@@ -89,21 +96,28 @@ class ReconcileStore:
         return wellknown.ANNOTATION_IGNORE_MAINTENANCE in store.metadata.annotations
 
     async def publish(self, store: SecretStore, report: Report, now: datetime) -> bool:
-        """False when the status could not be written: everybody who waits for it would wait until the next validation."""
+        """False when the status could not be written: everybody who waits for it would wait until the next
+        validation."""
         meta = store.metadata
         key = (meta.namespace, meta.name)
         self.meter.ready(key, report.condition.status)
         status = new_status(store, report, now, self._told.get(key, 0))
         if status is None:
             return True  # told before: an Event per validation would only be noise
-        # A merge patch of a custom resource's status does not look at metadata.uid; the test does, and so spares a recreated store.
-        body = [{"op": "test", "path": "/metadata/uid", "value": meta.uid}, {"op": "add", "path": "/status", "value": status}]
+        # A merge patch of a custom resource's status does not look at metadata.uid; the test does, and so spares a
+        # recreated store.
+        body = [
+            {"op": "test", "path": "/metadata/uid", "value": meta.uid},
+            {"op": "add", "path": "/status", "value": status},
+        ]
         try:
             await self.rest.patch(self.resource, *key, body, subresource="status", content_type=JSON_PATCH)
         except (NotFound, Invalid):
             return True  # gone, or another one by now
         except EsoError as error:
-            self.log.error("could not write the store's status", store=meta.name, namespace=meta.namespace, error=str(error))
+            self.log.error(
+                "could not write the store's status", store=meta.name, namespace=meta.namespace, error=str(error)
+            )
             return False
         self._told[key] = meta.generation
         for event in report.events:

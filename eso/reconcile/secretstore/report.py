@@ -50,7 +50,11 @@ def invalid(error: EsoError, interval_seconds: float) -> Report:
         condition = Condition("Ready", "True", "ValidationUnknown", "could not determine validation status")
         return Report(After(interval_seconds), condition, (Event("Warning", "ValidationUnknown", text),))
     message = "unable to validate store" if isinstance(error, ValidationFailed) else "unable to create client"
-    return Report(Retry(error), Condition("Ready", "False", "InvalidProviderConfig", message), (Event("Warning", "InvalidProviderConfig", text),))
+    return Report(
+        Retry(error),
+        Condition("Ready", "False", "InvalidProviderConfig", message),
+        (Event("Warning", "InvalidProviderConfig", text),),
+    )
 
 
 def parked(store: SecretStore, closed: GateClosed) -> Report:
@@ -60,17 +64,24 @@ def parked(store: SecretStore, closed: GateClosed) -> Report:
     ready = condition(store.status.conditions, "Ready")
     if ready is not None and ready.status == "False" and ready.reason == "InvalidProviderConfig":
         message = ready.message  # the failure that closed the gate knew at which step it was
-    return Report(Parked(closed.gate, closed.epoch), Condition("Ready", "False", "InvalidProviderConfig", message), (event,))
+    return Report(
+        Parked(closed.gate, closed.epoch), Condition("Ready", "False", "InvalidProviderConfig", message), (event,)
+    )
 
 
 def new_status(store: SecretStore, report: Report, now: datetime, told_generation: int = 0) -> dict[str, Any] | None:
     """The whole new status, None when nothing would change. Capabilities survive later failures.
 
-    `told_generation`: what this process wrote last; the CRDs of the reference have no member for it and drop it, which is no reason to write again.
+    `told_generation`: what this process wrote last; the CRDs of the reference have no member for it and drop it, which
+    is no reason to write again.
     """
     generation, ready = store.metadata.generation, condition(store.status.conditions, "Ready")
     pruned = told_generation == generation and ready is not None and ready.observed_generation == 0
-    wanted = msgspec.structs.replace(report.condition, last_transition_time=now.replace(microsecond=0), observed_generation=0 if pruned else generation)
+    wanted = msgspec.structs.replace(
+        report.condition,
+        last_transition_time=now.replace(microsecond=0),
+        observed_generation=0 if pruned else generation,
+    )
     conditions = set_condition(store.status.conditions, wanted)
     capability = report.capability or store.status.capabilities
     if tuple(conditions) == tuple(store.status.conditions) and capability == store.status.capabilities:

@@ -1,7 +1,7 @@
 """The library: every function a template can call besides the language's own.
 
-Neighbours: the evaluator looks names up in FUNCTIONS; each module here fills a TABLE of its own. `impure` is what World is for: only functions
-that take the budget can reach the clock and entropy, and only through it.
+Neighbours: the evaluator looks names up in FUNCTIONS; each module here fills a TABLE of its own. `impure` is what World
+is for: only functions that take the budget can reach the clock and entropy, and only through it.
 """
 
 from __future__ import annotations
@@ -63,11 +63,13 @@ _MODULES = (
 _BYTES_PER_STEP = 256
 
 SLOW = frozenset(name for module in (passwords, certificates, keys, pkcs12) for name in module.SLOW)
-"""Functions that take milliseconds to seconds of pure computation: a template that names one should not be rendered on the event loop."""
+"""Functions that take milliseconds to seconds of pure computation: a template that names one should not be rendered on
+the event loop."""
 
 
 def _metered(function: Function) -> Function:
-    """A function that does not look at the budget pays a step per 256 bytes of the strings it is given, so that cheap calls on huge texts count."""
+    """A function that does not look at the budget pays a step per 256 bytes of the strings it is given, so that cheap
+    calls on huge texts count."""
     if function.budget or Param.STRING not in function.params:
         return function
     call = function.call

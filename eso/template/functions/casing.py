@@ -21,7 +21,8 @@ class Word(Enum):
 
 
 def joined_words(text: bytes, connector: str) -> bytes:
-    """`text` in lower case, its words joined by `connector`; connectors and punctuation that stand between words replace the joint."""
+    """`text` in lower case, its words joined by `connector`; connectors and punctuation that stand between words
+    replace the joint."""
     words = list(_words(text.decode("utf-8", "surrogateescape")))
     out: list[str] = []
     at = 0
@@ -36,8 +37,13 @@ def joined_words(text: bytes, connector: str) -> bytes:
             while at < len(words) and words[at][0] in (Word.LOWER, Word.NUMBER):
                 group.append(words[at])
                 at += 1
-        elif at < len(words) and words[at][0] is Word.NUMBER and not (at + 1 < len(words) and words[at + 1][0] is Word.LOWER):
-            group.append(words[at])  # digits belong to the word before them unless lower case follows: Bld4Floor, but http_2xx
+        elif (
+            at < len(words)
+            and words[at][0] is Word.NUMBER
+            and not (at + 1 < len(words) and words[at + 1][0] is Word.LOWER)
+        ):
+            # digits belong to the word before them unless lower case follows: Bld4Floor, but http_2xx
+            group.append(words[at])
             at += 1
         out.extend(_lowered(*part, connector) for part in group)
         if at < len(words) and words[at][0] not in (Word.CONNECTOR, Word.PUNCTUATION):
@@ -50,7 +56,10 @@ def _lowered(kind: Word, word: str, connector: str) -> str:
     if kind is Word.CONNECTOR:
         return "".join(connector if _is_connector(char) else "\ufffd" for char in word)
     if kind is Word.UPPER:
-        return "".join("\ufffd" if _is_invalid(char) else gotext.lower_rune(char) if gotext.is_upper(char) else char for char in word)
+        return "".join(
+            "\ufffd" if _is_invalid(char) else gotext.lower_rune(char) if gotext.is_upper(char) else char
+            for char in word
+        )
     return word
 
 
@@ -105,7 +114,9 @@ def _words(text: str) -> Iterator[tuple[Word, str]]:
     while at < len(units):
         kind = kinds[at]
         end = at + 1
-        while end < len(units) and (kinds[end] is kind or (kind is Word.PUNCTUATION and gotext.is_punct(units[end][-1]))):
+        while end < len(units) and (
+            kinds[end] is kind or (kind is Word.PUNCTUATION and gotext.is_punct(units[end][-1]))
+        ):
             end += 1  # behind punctuation, `-` and `_` are punctuation too
         if kind is Word.UPPER and end < len(units) and kinds[end] is Word.LOWER:
             if end - at > 1:
@@ -118,7 +129,8 @@ def _words(text: str) -> Iterator[tuple[Word, str]]:
 
 
 def pascal(text: bytes) -> bytes:
-    """PascalCase: the last connector of each run goes, the character behind it grows; runs of capitals at the start of a word shrink."""
+    """PascalCase: the last connector of each run goes, the character behind it grows; runs of capitals at the start of
+    a word shrink."""
     chars = gotext.runes(text)
     at = 0
     while at < len(chars) and _is_connector(chars[at]):

@@ -1,6 +1,7 @@
 """New certificates: authorities, self-signed and signed ones, and wrapping a given pair.
 
-Neighbours: keys.py makes and reads keys, x509.py reads certificates. Validity starts at the world's clock; serial numbers come from its entropy.
+Neighbours: keys.py makes and reads keys, x509.py reads certificates. Validity starts at the world's clock; serial
+numbers come from its entropy.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from eso.template.values import FunctionError, Opaque, Param, Table, Value
 
 TABLE = Table()
 CERTIFICATE, INT, LIST, STRING = Param.CERTIFICATE, Param.INT, Param.LIST, Param.STRING
-SLOW = frozenset({"genCA", "genCAWithKey", "genSelfSignedCert", "genSelfSignedCertWithKey", "genSignedCert", "genSignedCertWithKey"})
+SLOW = frozenset(
+    {"genCA", "genCAWithKey", "genSelfSignedCert", "genSelfSignedCertWithKey", "genSignedCert", "genSignedCertWithKey"}
+)
 
 _SIGNING_STEPS = 2_000
 SigningKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
@@ -75,7 +78,9 @@ def _alternative_names(budget: Budget, names: Names) -> list[library.GeneralName
     made: list[library.GeneralName] = []
     for name in domains or []:
         if not isinstance(name, bytes):
-            raise FunctionError(b"error processing alternate dns name: " + gofmt.plain(budget, name) + b" is not a string")
+            raise FunctionError(
+                b"error processing alternate dns name: " + gofmt.plain(budget, name) + b" is not a string"
+            )
         try:
             made.append(library.DNSName(name.decode()))
         except ValueError:
@@ -93,7 +98,9 @@ def _alternative_names(budget: Budget, names: Names) -> list[library.GeneralName
     return made
 
 
-def _certificate(budget: Budget, name: bytes, days: int, key: SigningKey, names: Names, *, authority: bool, issuer: _Issuer | None) -> Pair:
+def _certificate(
+    budget: Budget, name: bytes, days: int, key: SigningKey, names: Names, *, authority: bool, issuer: _Issuer | None
+) -> Pair:
     budget.spend(_SIGNING_STEPS)
     common_name = name.decode("utf-8", "replace")
     subject = _subject(common_name)
@@ -101,7 +108,9 @@ def _certificate(budget: Budget, name: bytes, days: int, key: SigningKey, names:
     start, end = _validity(budget, days)
     public = key.public_key()
     issuer_name = issuer.certificate.subject if issuer else subject
-    builder = library.CertificateBuilder(issuer_name, subject, public, int.from_bytes(budget.world.random(16), "big") or 1)
+    builder = library.CertificateBuilder(
+        issuer_name, subject, public, int.from_bytes(budget.world.random(16), "big") or 1
+    )
     builder = builder.not_valid_before(start).not_valid_after(end)
     usage = library.KeyUsage(
         digital_signature=True,
@@ -115,7 +124,9 @@ def _certificate(budget: Budget, name: bytes, days: int, key: SigningKey, names:
         decipher_only=False,
     )
     builder = builder.add_extension(usage, critical=True)
-    builder = builder.add_extension(library.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+    builder = builder.add_extension(
+        library.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False
+    )
     builder = builder.add_extension(library.BasicConstraints(ca=authority, path_length=None), critical=True)
     if authority:
         builder = builder.add_extension(library.SubjectKeyIdentifier(_key_identifier(key)), critical=False)
@@ -151,7 +162,13 @@ def _digest(key: SigningKey) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | 
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return None
     if isinstance(key, ec.EllipticCurvePrivateKey):
-        return hashes.SHA512() if key.curve.key_size > 384 else hashes.SHA384() if key.curve.key_size > 256 else hashes.SHA256()
+        return (
+            hashes.SHA512()
+            if key.curve.key_size > 384
+            else hashes.SHA384()
+            if key.curve.key_size > 256
+            else hashes.SHA256()
+        )
     return hashes.SHA256()
 
 
@@ -198,24 +215,36 @@ def gen_ca_with_key(budget: Budget, name: bytes, days: int, key: bytes) -> Pair:
 @TABLE.function("genSelfSignedCert", params=(STRING, LIST, LIST, INT), budget=True)
 def gen_self_signed(budget: Budget, name: bytes, addresses: Value, domains: Value, days: int) -> Pair:
     _alternative_names(budget, (addresses, domains))  # before the expensive key
-    return _certificate(budget, name, days, keys.new_rsa(budget, 2048), (addresses, domains), authority=False, issuer=None)
+    return _certificate(
+        budget, name, days, keys.new_rsa(budget, 2048), (addresses, domains), authority=False, issuer=None
+    )
 
 
 @TABLE.function("genSelfSignedCertWithKey", params=(STRING, LIST, LIST, INT, STRING), budget=True)
-def gen_self_signed_with_key(budget: Budget, name: bytes, addresses: Value, domains: Value, days: int, key: bytes) -> Pair:
-    return _certificate(budget, name, days, _signing_key(budget, key), (addresses, domains), authority=False, issuer=None)
+def gen_self_signed_with_key(
+    budget: Budget, name: bytes, addresses: Value, domains: Value, days: int, key: bytes
+) -> Pair:
+    return _certificate(
+        budget, name, days, _signing_key(budget, key), (addresses, domains), authority=False, issuer=None
+    )
 
 
 @TABLE.function("genSignedCert", params=(STRING, LIST, LIST, INT, CERTIFICATE), budget=True)
 def gen_signed(budget: Budget, name: bytes, addresses: Value, domains: Value, days: int, ca: Pair) -> Pair:
     _alternative_names(budget, (addresses, domains))
     issuer = _issuer(budget, ca)
-    return _certificate(budget, name, days, keys.new_rsa(budget, 2048), (addresses, domains), authority=False, issuer=issuer)
+    return _certificate(
+        budget, name, days, keys.new_rsa(budget, 2048), (addresses, domains), authority=False, issuer=issuer
+    )
 
 
 @TABLE.function("genSignedCertWithKey", params=(STRING, LIST, LIST, INT, CERTIFICATE, STRING), budget=True)
-def gen_signed_with_key(budget: Budget, name: bytes, addresses: Value, domains: Value, days: int, ca: Pair, key: bytes) -> Pair:
-    return _certificate(budget, name, days, _signing_key(budget, key), (addresses, domains), authority=False, issuer=_issuer(budget, ca))
+def gen_signed_with_key(
+    budget: Budget, name: bytes, addresses: Value, domains: Value, days: int, ca: Pair, key: bytes
+) -> Pair:
+    return _certificate(
+        budget, name, days, _signing_key(budget, key), (addresses, domains), authority=False, issuer=_issuer(budget, ca)
+    )
 
 
 @TABLE.function("buildCustomCert", params=(STRING, STRING), budget=True)

@@ -76,7 +76,11 @@ def choices(budget: Budget, alphabet: bytes, count: int) -> bytes:
     out = bytearray()
     while len(out) < count:
         budget.spend(16)
-        out += bytes(alphabet[byte % len(alphabet)] for byte in budget.world.random(min(2 * (count - len(out)), 4096)) if byte < limit)
+        out += bytes(
+            alphabet[byte % len(alphabet)]
+            for byte in budget.world.random(min(2 * (count - len(out)), 4096))
+            if byte < limit
+        )
     return bytes(out[:count])
 
 

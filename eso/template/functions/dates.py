@@ -1,7 +1,8 @@
 """Times, durations and the functions on them.
 
-Neighbours: layouts.py prints and reads, gocompat.duration knows duration texts. The zone "Local" is UTC, as in the reference's container; named
-zones come from the IANA data. Only `now`, `ago`, and the functions that fall back to the current time look at the clock, through the budget's world.
+Neighbours: layouts.py prints and reads, gocompat.duration knows duration texts. The zone "Local" is UTC, as in the
+reference's container; named zones come from the IANA data. Only `now`, `ago`, and the functions that fall back to the
+current time look at the clock, through the budget's world.
 """
 
 from __future__ import annotations
@@ -15,7 +16,19 @@ from eso.gocompat import duration as durations
 from eso.template.bounds import Budget
 from eso.template.functions import common, layouts
 from eso.template.functions.layouts import Civil, LayoutError
-from eso.template.values import ByteList, Function, FunctionError, GoInt, Int64, Opaque, Param, Table, Uint8, Value, wrap64
+from eso.template.values import (
+    ByteList,
+    Function,
+    FunctionError,
+    GoInt,
+    Int64,
+    Opaque,
+    Param,
+    Table,
+    Uint8,
+    Value,
+    wrap64,
+)
 
 TABLE = Table()
 ANY, DURATION, INT, STRING, TIME = Param.ANY, Param.DURATION, Param.INT, Param.STRING, Param.TIME
@@ -74,7 +87,9 @@ class Location(Opaque):
         """Abbreviation, seconds east of UTC, daylight saving: at a moment."""
         if self.rules is None:
             return self.abbreviation, self.offset, False
-        moment = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=min(max(seconds, _FIRST), _LAST))).astimezone(self.rules)
+        moment = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=min(max(seconds, _FIRST), _LAST))).astimezone(
+            self.rules
+        )
         offset, saving = moment.utcoffset(), moment.dst()
         return moment.tzname() or "", int(offset.total_seconds()) if offset else 0, bool(saving)
 
@@ -99,7 +114,8 @@ def zone(name: str) -> Location:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Time(Opaque):
-    """A moment (seconds and nanoseconds since 1970) shown in a zone; `running` is the process's age in ns for times that come from `now`."""
+    """A moment (seconds and nanoseconds since 1970) shown in a zone; `running` is the process's age in ns for times
+    that come from `now`."""
 
     seconds: int
     nanosecond: int
@@ -127,7 +143,9 @@ class Time(Opaque):
     def json(self) -> bytes:
         """RFC 3339, without quotes. Raises FunctionError outside years 0 to 9999."""
         if not 0 <= self.civil().year <= 9999:
-            raise FunctionError("json: error calling MarshalJSON for type time.Time: Time.MarshalJSON: year outside of range [0,9999]")
+            raise FunctionError(
+                "json: error calling MarshalJSON for type time.Time: Time.MarshalJSON: year outside of range [0,9999]"
+            )
         return self.format(JSON_LAYOUT)
 
     def same(self, other: Opaque) -> bool:
@@ -151,7 +169,9 @@ class Time(Opaque):
 
     def plus(self, nanoseconds: int) -> Time:
         seconds, nanosecond = divmod(self.nanoseconds() + nanoseconds, SECOND)
-        return Time(_wrapped(seconds), nanosecond, self.location, None if self.running is None else self.running + nanoseconds)
+        return Time(
+            _wrapped(seconds), nanosecond, self.location, None if self.running is None else self.running + nanoseconds
+        )
 
 
 def _wrapped(seconds: int) -> int:
@@ -186,7 +206,8 @@ def _str(text: bytes) -> str:
     return text.decode("utf-8", "surrogateescape")
 
 
-# --- functions ---------------------------------------------------------------------------------------------------------------------------
+# --- functions
+# ---------------------------------------------------------------------------------------------------------------------------
 
 
 TABLE.function("now", budget=True)(now)
@@ -216,7 +237,8 @@ def html_date_in_zone(budget: Budget, value: Value, name: bytes) -> bytes:
 
 @TABLE.function("mustToDate", params=(STRING, STRING), budget=True)
 def must_to_date(budget: Budget, layout: bytes, text: bytes) -> Time:
-    budget.spend(1 + (len(layout) + len(text)) // 4 + len(layout) * len(text) // 2048)  # each element cuts the text anew
+    # each element cuts the text anew
+    budget.spend(1 + (len(layout) + len(text)) // 4 + len(layout) * len(text) // 2048)
     try:
         civil = layouts.read(_str(layout), _str(text))
     except LayoutError as error:
@@ -228,7 +250,8 @@ def must_to_date(budget: Budget, layout: bytes, text: bytes) -> Time:
 
 
 def _read_location(civil: Civil) -> Location:
-    """Without a zone in the text: Local. An offset that Local has too is Local; an unknown abbreviation is a name with offset 0."""
+    """Without a zone in the text: Local. An offset that Local has too is Local; an unknown abbreviation is a name with
+    offset 0."""
     if civil.zone is None and civil.offset is None:
         return LOCAL
     if civil.offset is None:
@@ -289,7 +312,11 @@ def duration(value: Value) -> bytes:
     if isinstance(value, bytes):
         text = value[1:] if value[:1] in (b"+", b"-") else value
         if text.isdigit():
-            seconds = _saturated(int(value[:400])) if len(value) < 400 else (-_LIMIT if value.startswith(b"-") else _LIMIT - 1)
+            seconds = (
+                _saturated(int(value[:400]))
+                if len(value) < 400
+                else (-_LIMIT if value.startswith(b"-") else _LIMIT - 1)
+            )
     elif isinstance(value, Int64):
         seconds = int(value)
     return Duration(wrap64(seconds * SECOND)).text()
@@ -309,7 +336,14 @@ def duration_round(budget: Budget, value: Value) -> bytes:
         elapsed = _saturated(now(budget).distance(value))
     elapsed = abs(elapsed)
     day = 24 * 3600 * SECOND
-    for unit, name in ((365 * day, b"y"), (30 * day, b"mo"), (day, b"d"), (3600 * SECOND, b"h"), (60 * SECOND, b"m"), (SECOND, b"s")):
+    for unit, name in (
+        (365 * day, b"y"),
+        (30 * day, b"mo"),
+        (day, b"d"),
+        (3600 * SECOND, b"h"),
+        (60 * SECOND, b"m"),
+        (SECOND, b"s"),
+    ):
         if elapsed > unit:
             return b"%d" % (elapsed // unit) + name
     return b"0s"
@@ -325,7 +359,8 @@ def _rounded(value: int, unit: int) -> int:
     return _saturated(size if value >= 0 else -size)
 
 
-# --- members -----------------------------------------------------------------------------------------------------------------------------
+# --- members
+# -----------------------------------------------------------------------------------------------------------------------------
 
 
 _TIME, _DURATION, _MONTH, _WEEKDAY, _LOCATION = Table(), Table(), Table(), Table(), Table()
@@ -373,7 +408,9 @@ def _stepped(value: Time, unit: int, *, nearest: bool) -> Time:
 
 def _go_string(value: Time) -> bytes:
     civil = value.civil()
-    place = {UTC_ZONE: "time.UTC", LOCAL: "time.Local"}.get(value.location, f"time.Location({layouts.quoted(value.location.name)})")
+    place = {UTC_ZONE: "time.UTC", LOCAL: "time.Local"}.get(
+        value.location, f"time.Location({layouts.quoted(value.location.name)})"
+    )
     month = layouts.MONTHS[civil.month - 1]
     clock = f"{civil.hour}, {civil.minute}, {civil.second}, {civil.nanosecond}"
     return f"time.Date({civil.year}, time.{month}, {civil.day}, {clock}, {place})".encode("utf-8", "surrogateescape")
@@ -432,7 +469,9 @@ _TIME.refuse("Date", "function Date has 3 return values; should be 1 or 2")
 _TIME.refuse("Clock", "function Clock has 3 return values; should be 1 or 2")
 _TIME.refuse("ISOWeek", "invalid function signature for ISOWeek: second return value should be error; is int")
 _TIME.refuse("Zone", "invalid function signature for Zone: second return value should be error; is int")
-_TIME.refuse("ZoneBounds", "invalid function signature for ZoneBounds: second return value should be error; is time.Time")
+_TIME.refuse(
+    "ZoneBounds", "invalid function signature for ZoneBounds: second return value should be error; is time.Time"
+)
 
 _member(_DURATION, "Hours", lambda d: _truncated_float(d, 3600 * SECOND))
 _member(_DURATION, "Minutes", lambda d: _truncated_float(d, 60 * SECOND))

@@ -1,4 +1,5 @@
-"""Functions on dicts. `set`, `unset` and the merges change their first argument in place, as in the reference; nested containers are shared.
+"""Functions on dicts. `set`, `unset` and the merges change their first argument in place, as in the reference; nested
+containers are shared.
 
 Neighbours: equality.py copies. A parameter of type dict arrives as None for nil and then counts as an empty dict.
 """
@@ -106,11 +107,16 @@ def _merged(budget: Budget, target: Dict | None, sources: tuple[Dict | None, ...
             budget.spend(1 + len(outof))
             for key, value in list(outof.items()):
                 mine = into.get(key)
-                if type(into) is not dict and type(into) is not type(outof) and (isinstance(value, list) or overwrite or (not mine and value is not None)):
+                if (
+                    type(into) is not dict
+                    and type(into) is not type(outof)
+                    and (isinstance(value, list) or overwrite or (not mine and value is not None))
+                ):
                     raise FunctionError(
                         f"reflect.Value.SetMapIndex: value of type interface {{}} is not assignable to type {type_name(into).partition(']')[2]}"
                     )
-                # An empty dict that can be filled is filled, and so keeps nil values out; one that stays empty gives way.
+                # An empty dict that can be filled is filled, and so keeps nil values out; one that stays empty gives
+                # way.
                 if (
                     isinstance(mine, dict)
                     and isinstance(value, dict)
@@ -145,7 +151,9 @@ def dig(*path: Value) -> Value:
             raise FunctionError(f"interface conversion: interface {{}} is {type_name(key)}, not string")
     for key in wanted:
         if type(found) is not dict:
-            raise FunctionError(f"interface conversion: interface {{}} is {type_name(found)}, not map[string]interface {{}}")
+            raise FunctionError(
+                f"interface conversion: interface {{}} is {type_name(found)}, not map[string]interface {{}}"
+            )
         if key not in found:
             return default
         found = found[key]

@@ -1,6 +1,7 @@
 """Base 64, base 32, hex, and the hash sums.
 
-Neighbours: gocompat.base64 decodes. The decoders of templates return the error's text as their result instead of failing, as in the reference.
+Neighbours: gocompat.base64 decodes. The decoders of templates return the error's text as their result instead of
+failing, as in the reference.
 """
 
 from __future__ import annotations

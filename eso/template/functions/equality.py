@@ -1,6 +1,7 @@
 """Deep equality with types, and independent copies: the two walks over a whole value.
 
-Neighbours: lists.py, dicts.py and reflection.py call them. Both keep their own stack, so that depth ends in a limit and not in the host's recursion.
+Neighbours: lists.py, dicts.py and reflection.py call them. Both keep their own stack, so that depth ends in a limit and
+not in the host's recursion.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ def deep_equal(budget: Budget, left: Value, right: Value) -> bool:
 
 
 def _same_fields(a: Opaque, b: Opaque) -> bool:
-    return a.same(b) or (a.text() is not None and a.text() == b.text()) or (a.fields() != () and a.fields() == b.fields())
+    return (
+        a.same(b) or (a.text() is not None and a.text() == b.text()) or (a.fields() != () and a.fields() == b.fields())
+    )
 
 
 def deep_copy(budget: Budget, value: Value) -> Value:

@@ -1,6 +1,7 @@
 """Defaults, emptiness and refusal.
 
-Neighbours: values.py defines truth; `and`, `or`, `not` and the comparisons belong to the language and live with the evaluator.
+Neighbours: values.py defines truth; `and`, `or`, `not` and the comparisons belong to the language and live with the
+evaluator.
 """
 
 from __future__ import annotations

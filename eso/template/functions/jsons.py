@@ -1,7 +1,7 @@
 """JSON in and out: the walk over template values; sorted keys, types that JSON lacks.
 
-Neighbours: gocompat.jsonenc reads texts and writes strings and floats; yamls.py writes the same tree as YAML. The walk keeps its own stack, so
-that deep or cyclic values end in a limit.
+Neighbours: gocompat.jsonenc reads texts and writes strings and floats; yamls.py writes the same tree as YAML. The walk
+keeps its own stack, so that deep or cyclic values end in a limit.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ _PLAIN = bytes(byte for byte in range(0x20, 0x100) if byte not in b'"\\<>&\x7f')
 """Bytes that stand for themselves in a JSON string of valid text; others may take six."""
 
 
-# --- out ---------------------------------------------------------------------------------------------------------------------------------
+# --- out
+# ---------------------------------------------------------------------------------------------------------------------------------
 
 
 def encode(budget: Budget, value: Value, *, html: bool = True, indent: bytes = b"") -> bytes:
-    """The JSON text of a value. Raises FunctionError for what JSON cannot hold, BoundsExceeded for what is too deep or too large."""
+    """The JSON text of a value. Raises FunctionError for what JSON cannot hold, BoundsExceeded for what is too deep or
+    too large."""
     out: list[bytes] = []
     open_containers: list[tuple[Iterator[Value], dict[bytes, Value] | None]] = []
     _write(budget, out, value, open_containers, html)
@@ -58,7 +60,13 @@ def encode(budget: Budget, value: Value, *, html: bool = True, indent: bytes = b
 _END: Value = object()
 
 
-def _write(budget: Budget, out: list[bytes], value: Value, open_containers: list[tuple[Iterator[Value], dict[bytes, Value] | None]], html: bool) -> None:
+def _write(
+    budget: Budget,
+    out: list[bytes],
+    value: Value,
+    open_containers: list[tuple[Iterator[Value], dict[bytes, Value] | None]],
+    html: bool,
+) -> None:
     """Appends a scalar, or opens a container for the caller to fill."""
     budget.spend()
     budget.check_size(ELEMENT)
@@ -150,7 +158,8 @@ def to_pretty_json(budget: Budget, value: Value) -> bytes:
         return b""
 
 
-# --- in ----------------------------------------------------------------------------------------------------------------------------------
+# --- in
+# ----------------------------------------------------------------------------------------------------------------------------------
 
 
 def decode(budget: Budget, text: bytes) -> Value:

@@ -1,6 +1,7 @@
 """JSON Web Keys as PEM.
 
-Neighbours: gocompat.jsonenc reads them, pem.py frames the result. A private key is never written as a public one, nor the reverse.
+Neighbours: gocompat.jsonenc reads them, pem.py frames the result. A private key is never written as a public one, nor
+the reverse.
 """
 
 from __future__ import annotations
@@ -85,7 +86,9 @@ def _rsa(document: dict[bytes, Value], private: bool) -> _Key:
     if not private:
         return _Key(public.public_key(), None, "*rsa.PublicKey")
     p, q, d = _number(document, b"p"), _number(document, b"q"), _number(document, b"d")
-    numbers = rsa.RSAPrivateNumbers(p, q, d, rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q), public)
+    numbers = rsa.RSAPrivateNumbers(
+        p, q, d, rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q), public
+    )
     return _Key(None, numbers.private_key(), "*rsa.PrivateKey")
 
 
@@ -97,7 +100,9 @@ def _curve(document: dict[bytes, Value], private: bool) -> _Key:
     public = ec.EllipticCurvePublicNumbers(_number(document, b"x"), _number(document, b"y"), curve())
     if not private:
         return _Key(public.public_key(), None, "*ecdsa.PublicKey")
-    return _Key(None, ec.EllipticCurvePrivateNumbers(_number(document, b"d"), public).private_key(), "*ecdsa.PrivateKey")
+    return _Key(
+        None, ec.EllipticCurvePrivateNumbers(_number(document, b"d"), public).private_key(), "*ecdsa.PrivateKey"
+    )
 
 
 def _edwards(document: dict[bytes, Value], private: bool) -> _Key:

@@ -1,6 +1,7 @@
 """Private keys: reading them in any of the usual forms, making new ones, RSA decryption.
 
-Neighbours: pem.py frames them, certificates.py signs with them. Key generation draws on the system's entropy, not on the budget's world.
+Neighbours: pem.py frames them, certificates.py signs with them. Key generation draws on the system's entropy, not on
+the budget's world.
 """
 
 from __future__ import annotations
@@ -22,7 +23,11 @@ SLOW = frozenset({"genPrivateKey", "rsaDecrypt"})
 RSA_2048_STEPS, RSA_4096_STEPS, DSA_STEPS, CURVE_STEPS = 25_000, 150_000, 250_000, 500
 """What making a key costs, in steps: by these a rendering that makes too many ends before the clock does."""
 
-_HASHES: dict[bytes, type[hashes.HashAlgorithm]] = {b"SHA1": hashes.SHA1, b"SHA256": hashes.SHA256, b"SHA512": hashes.SHA512}
+_HASHES: dict[bytes, type[hashes.HashAlgorithm]] = {
+    b"SHA1": hashes.SHA1,
+    b"SHA256": hashes.SHA256,
+    b"SHA512": hashes.SHA512,
+}
 
 
 class KeyFormatError(ValueError):
@@ -53,7 +58,11 @@ def pkcs8(key: PrivateKeyTypes) -> bytes:
 
 def as_pem(key: PrivateKeyTypes) -> bytes:
     """In the key type's own form: PKCS#1 for RSA, SEC 1 for EC, DSA's, else PKCS#8."""
-    for kind, label in ((rsa.RSAPrivateKey, b"RSA PRIVATE KEY"), (ec.EllipticCurvePrivateKey, b"EC PRIVATE KEY"), (dsa.DSAPrivateKey, b"DSA PRIVATE KEY")):
+    for kind, label in (
+        (rsa.RSAPrivateKey, b"RSA PRIVATE KEY"),
+        (ec.EllipticCurvePrivateKey, b"EC PRIVATE KEY"),
+        (dsa.DSAPrivateKey, b"DSA PRIVATE KEY"),
+    ):
         if isinstance(key, kind):
             return pem.encode(label, key.private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
     return pem.encode(b"PRIVATE KEY", pkcs8(key))
@@ -68,7 +77,12 @@ def from_pem(budget: Budget, text: bytes) -> PrivateKeyTypes:
     label = block.kind.decode("utf-8", "replace")
     if label != "PRIVATE KEY" and not label.endswith(" PRIVATE KEY"):
         raise KeyFormatError(f"no private key data in PEM block of type {label}")
-    names = {"PRIVATE KEY": "PKCS#8", "EC PRIVATE KEY": "EC private key", "RSA PRIVATE KEY": "RSA private key", "DSA PRIVATE KEY": "DSA private key"}
+    names = {
+        "PRIVATE KEY": "PKCS#8",
+        "EC PRIVATE KEY": "EC private key",
+        "RSA PRIVATE KEY": "RSA private key",
+        "DSA PRIVATE KEY": "DSA private key",
+    }
     if label not in names:
         raise KeyFormatError(f"unknown private key type {label}")
     _pay_for(budget, block.data)

@@ -1,6 +1,7 @@
 """Go's date layouts: the reference time written the way a date shall look, for printing and for reading.
 
-Neighbours: dates.py wraps the results in times. Everything here is about a civil date and clock; seconds since 1970 appear only in `Civil`.
+Neighbours: dates.py wraps the results in times. Everything here is about a civil date and clock; seconds since 1970
+appear only in `Civil`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,20 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
 
-MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
+MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 DAY = 86400
 
@@ -73,7 +87,8 @@ class LayoutError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Civil:
-    """A date and clock in some zone. `offset` is its seconds east of UTC, `zone` its abbreviation; both None where a text had neither."""
+    """A date and clock in some zone. `offset` is its seconds east of UTC, `zone` its abbreviation; both None where a
+    text had neither."""
 
     year: int
     month: int
@@ -156,7 +171,8 @@ def _cut(layout: str) -> Elements:
     return tuple(found)
 
 
-# --- printing ----------------------------------------------------------------------------------------------------------------------------
+# --- printing
+# ----------------------------------------------------------------------------------------------------------------------------
 
 
 def show(layout: str, when: Civil) -> str:
@@ -239,7 +255,8 @@ def shown_offset(text: str, offset: int) -> str:
     return out
 
 
-# --- reading -----------------------------------------------------------------------------------------------------------------------------
+# --- reading
+# -----------------------------------------------------------------------------------------------------------------------------
 
 
 class _Bad(Exception):
@@ -293,7 +310,9 @@ class _Reading:
         self.zone: str | None = None
 
     def mismatch(self, layout: str, element: str, rest: str) -> LayoutError:
-        return LayoutError(f"parsing time {quoted(self.text)} as {quoted(layout)}: cannot parse {quoted(rest)} as {quoted(element)}")
+        return LayoutError(
+            f"parsing time {quoted(self.text)} as {quoted(layout)}: cannot parse {quoted(rest)} as {quoted(element)}"
+        )
 
     def skip(self, layout: str, literal: str) -> None:
         """Literal text must match; a run of blanks matches any run, also none at the end."""

@@ -57,7 +57,10 @@ def prepend(budget: Budget, values: Value, value: Value) -> list[Value]:
 @TABLE.function("concat", params=(ANY,), variadic=True, budget=True)
 def concat(budget: Budget, *lists: Value) -> list[Value]:
     budget.spend(sum(len(values) for values in lists if isinstance(values, list)))
-    return make_list(budget, [value for values in lists for value in elements(values, "Cannot concat type {} as list")]) or NilList()
+    return (
+        make_list(budget, [value for values in lists for value in elements(values, "Cannot concat type {} as list")])
+        or NilList()
+    )
 
 
 @TABLE.function("reverse", "mustReverse", params=(ANY,), budget=True)
@@ -76,7 +79,10 @@ def uniq(budget: Budget, values: Value) -> list[Value]:
 
 @TABLE.function("without", "mustWithout", params=(ANY, ANY), variadic=True, budget=True)
 def without(budget: Budget, values: Value, *unwanted: Value) -> list[Value]:
-    return make_list(budget, [value for value in elements(values, "Cannot find without on type {}") if not _in(budget, value, unwanted)])
+    return make_list(
+        budget,
+        [value for value in elements(values, "Cannot find without on type {}") if not _in(budget, value, unwanted)],
+    )
 
 
 @TABLE.function("has", "mustHas", params=(ANY, ANY), budget=True)
@@ -105,7 +111,8 @@ def slice_list(budget: Budget, values: Value, *bounds: Value) -> Value:
 def chunk(budget: Budget, size: int, values: Value) -> ListList:
     found = elements(values, "Cannot chunk type {}")
     if size <= 0:
-        # What Go's arithmetic makes of a negative size: nothing of a few elements, one list of a single one, an error of the rest.
+        # What Go's arithmetic makes of a negative size: nothing of a few elements, one list of a single one, an error
+        # of the rest.
         lists = (len(found) - 1) // size + 1 if size else -1
         if lists == 0 or (lists == 1 and len(found) % -size):
             return ListList([found[:1]] * lists)

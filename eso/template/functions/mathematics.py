@@ -1,6 +1,7 @@
 """Arithmetic: the loose conversions to Go's int64 and float64, and what is computed with them.
 
-Neighbours: lists.py converts indexes with it. Integers wrap at 64 bits; `addf` and its kin compute in exact decimals, as the reference does.
+Neighbours: lists.py converts indexes with it. Integers wrap at 64 bits; `addf` and its kin compute in exact decimals,
+as the reference does.
 """
 
 from __future__ import annotations
@@ -28,15 +29,19 @@ _BASES = {
     8: re.compile(rb"[-+]?0[oO]?((?:_?[0-7])+)"),
     10: re.compile(rb"[-+]?([1-9](?:_?[0-9])*|0)"),
 }
-_FLOAT = re.compile(rb"[-+]?(?:[0-9](?:_?[0-9])*(?:\.(?:[0-9](?:_?[0-9])*)?)?|\.[0-9](?:_?[0-9])*)(?:[eE][-+]?[0-9](?:_?[0-9])*)?")
+_FLOAT = re.compile(
+    rb"[-+]?(?:[0-9](?:_?[0-9])*(?:\.(?:[0-9](?:_?[0-9])*)?)?|\.[0-9](?:_?[0-9])*)(?:[eE][-+]?[0-9](?:_?[0-9])*)?"
+)
 _HEX_FLOAT = re.compile(rb"[-+]?0[xX](?:_?[0-9a-fA-F])*(?:\.(?:[0-9a-fA-F](?:_?[0-9a-fA-F])*)?)?[pP][-+]?[0-9]+")
 _SPECIAL_FLOAT = re.compile(rb"[-+]?inf(?:inity)?|nan", re.IGNORECASE)
 _LONGEST = 400
-"""Digits of a number's text that are worth reading: a longer integer overflows, and Python's own reading is quadratic."""
+"""Digits of a number's text that are worth reading: a longer integer overflows, and Python's own reading is
+quadratic."""
 _DIVISION_PLACES = 16
 
 
-# --- conversions -------------------------------------------------------------------------------------------------------------------------
+# --- conversions
+# -------------------------------------------------------------------------------------------------------------------------
 
 
 def parse_int(text: bytes) -> int | None:
@@ -58,7 +63,11 @@ def parse_float(text: bytes) -> float | None:
     if len(text) <= 10 * _LONGEST and _FLOAT.fullmatch(text):
         number = float(text.replace(b"_", b""))
         return None if math.isinf(number) else number
-    if len(text) <= 10 * _LONGEST and _HEX_FLOAT.fullmatch(text) and re.search(rb"[0-9a-fA-F]", text[2:].lstrip(b"xX0+-") or b"0"):
+    if (
+        len(text) <= 10 * _LONGEST
+        and _HEX_FLOAT.fullmatch(text)
+        and re.search(rb"[0-9a-fA-F]", text[2:].lstrip(b"xX0+-") or b"0")
+    ):
         try:
             return float.fromhex(text.replace(b"_", b"").decode())
         except (OverflowError, ValueError):
@@ -129,7 +138,8 @@ def to_decimal(budget: Budget, value: Value) -> Int64:
     return Int64(number if _SMALLEST <= number <= _LARGEST else 0)
 
 
-# --- integers ----------------------------------------------------------------------------------------------------------------------------
+# --- integers
+# ----------------------------------------------------------------------------------------------------------------------------
 
 
 @TABLE.function("add", params=(ANY,), variadic=True)
@@ -185,7 +195,8 @@ def smallest(*values: Value) -> Int64:
     return Int64(min(map(to_int, values)))
 
 
-# --- floats ------------------------------------------------------------------------------------------------------------------------------
+# --- floats
+# ------------------------------------------------------------------------------------------------------------------------------
 
 
 @TABLE.function("maxf", params=(ANY, ANY), variadic=True)
@@ -202,7 +213,11 @@ def _largest(numbers: list[float]) -> float:
     """Infinity wins over NaN, NaN over numbers, 0 over -0."""
     if math.inf in numbers:
         return math.inf
-    return math.nan if any(map(math.isnan, numbers)) else max(numbers, key=lambda number: (number, math.copysign(1.0, number)))
+    return (
+        math.nan
+        if any(map(math.isnan, numbers))
+        else max(numbers, key=lambda number: (number, math.copysign(1.0, number)))
+    )
 
 
 @TABLE.function("floor", params=(ANY,))
@@ -241,7 +256,9 @@ def _decimal(value: Value) -> Fraction:
     return Fraction(repr(number))
 
 
-def _folded(budget: Budget, start: Fraction, values: tuple[Value, ...], step: Callable[[Fraction, Fraction], Fraction]) -> float:
+def _folded(
+    budget: Budget, start: Fraction, values: tuple[Value, ...], step: Callable[[Fraction, Fraction], Fraction]
+) -> float:
     total = start
     for value in values:
         # The exact result grows with each factor: pay for its digits before using them.
@@ -287,7 +304,8 @@ def _quotient(left: Fraction, right: Fraction) -> Fraction:
     return rounded if (left < 0) is (right < 0) else -rounded
 
 
-# --- sequences ---------------------------------------------------------------------------------------------------------------------------
+# --- sequences
+# ---------------------------------------------------------------------------------------------------------------------------
 
 
 @TABLE.function("until", params=(INT,), budget=True)

@@ -13,7 +13,8 @@ STRING = Param.STRING
 
 @TABLE.function("clean", "osClean", params=(STRING,))
 def clean(path: bytes) -> bytes:
-    """The shortest equal path: no `.`, no doubled slash, `..` only at the start of a relative path; `.` for an empty one."""
+    """The shortest equal path: no `.`, no doubled slash, `..` only at the start of a relative path; `.` for an empty
+    one."""
     rooted = path.startswith(b"/")
     kept: list[bytes] = []
     for part in path.split(b"/"):

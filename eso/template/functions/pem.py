@@ -1,6 +1,7 @@
 """PEM texts: blocks in and out, and the filters on them.
 
-Neighbours: x509.py reads the certificates inside, keys.py the private keys. Damaged blocks are skipped, as Go's reader does.
+Neighbours: x509.py reads the certificates inside, keys.py the private keys. Damaged blocks are skipped, as Go's reader
+does.
 """
 
 from __future__ import annotations
@@ -86,7 +87,10 @@ def encode(kind: bytes, data: bytes, headers: tuple[tuple[bytes, bytes], ...] = 
     """64 columns, a newline at the end; headers sorted, `Proc-Type` first."""
     lines = [_BEGIN + kind + _DASHES]
     if headers:
-        lines += [name + b": " + value for name, value in sorted(headers, key=lambda header: (header[0] != b"Proc-Type", header[0]))]
+        lines += [
+            name + b": " + value
+            for name, value in sorted(headers, key=lambda header: (header[0] != b"Proc-Type", header[0]))
+        ]
         lines.append(b"")
     body = base64.encode(data)
     lines += [body[at : at + COLUMNS] for at in range(0, len(body), COLUMNS)]
@@ -107,7 +111,10 @@ def filter_pem(wanted: bytes, text: bytes) -> bytes:
     at = 0
     while (found := decode(text, at)) is not None:
         block, at = found
-        if block.kind.decode("utf-8", "surrogateescape").casefold() == wanted.decode("utf-8", "surrogateescape").casefold():
+        if (
+            block.kind.decode("utf-8", "surrogateescape").casefold()
+            == wanted.decode("utf-8", "surrogateescape").casefold()
+        ):
             kept.append(encode(block.kind, block.data, block.headers))
     if not kept and at < len(text):
         raise FunctionError("error filtering pem: found junk")

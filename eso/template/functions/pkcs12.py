@@ -1,7 +1,8 @@
 """PKCS#12 files (RFC 7292): keys and certificates out of them, and into new ones.
 
-Neighbours: der.py for the bytes, x509.py and keys.py for what is inside, pem.py for the texts around. Files are binary here; new ones come back in
-base 64. Read: SHA-1, SHA-2 and PBMAC1 macs, 3DES, RC2 and PBES2 encryption. Written: AES-256-CBC and SHA-256, 2048 iterations.
+Neighbours: der.py for the bytes, x509.py and keys.py for what is inside, pem.py for the texts around. Files are binary
+here; new ones come back in base 64. Read: SHA-1, SHA-2 and PBMAC1 macs, 3DES, RC2 and PBES2 encryption. Written:
+AES-256-CBC and SHA-256, 2048 iterations.
 """
 
 from __future__ import annotations
@@ -42,7 +43,12 @@ PBES2, PBKDF2, PBMAC1 = "1.2.840.113549.1.5.13", "1.2.840.113549.1.5.12", "1.2.8
 SHA1_3DES, SHA1_RC2_128, SHA1_RC2_40 = "1.2.840.113549.1.12.1.3", "1.2.840.113549.1.12.1.5", "1.2.840.113549.1.12.1.6"
 AES_256, SHA_256, HMAC_SHA_256 = "2.16.840.1.101.3.4.1.42", "2.16.840.1.101.3.4.2.1", "1.2.840.113549.2.9"
 
-_DIGESTS = {"1.3.14.3.2.26": "sha1", SHA_256: "sha256", "2.16.840.1.101.3.4.2.2": "sha384", "2.16.840.1.101.3.4.2.3": "sha512"}
+_DIGESTS = {
+    "1.3.14.3.2.26": "sha1",
+    SHA_256: "sha256",
+    "2.16.840.1.101.3.4.2.2": "sha384",
+    "2.16.840.1.101.3.4.2.3": "sha512",
+}
 _HMACS = {
     "1.2.840.113549.2.7": "sha1",
     "1.2.840.113549.2.8": "sha224",
@@ -80,7 +86,8 @@ def _password(text: bytes) -> Password:
     return Password(shown.encode("utf-16-be") + b"\x00\x00", shown.encode())
 
 
-# --- keys from passwords -----------------------------------------------------------------------------------------------------------------
+# --- keys from passwords
+# -----------------------------------------------------------------------------------------------------------------
 
 
 def _pay(budget: Budget, iterations: int) -> None:
@@ -90,11 +97,17 @@ def _pay(budget: Budget, iterations: int) -> None:
     budget.spend(iterations // _ITERATIONS_PER_STEP)
 
 
-def _derive(budget: Budget, digest: str, purpose: int, password: bytes, salt: bytes, iterations: int, size: int) -> bytes:
+def _derive(
+    budget: Budget, digest: str, purpose: int, password: bytes, salt: bytes, iterations: int, size: int
+) -> bytes:
     """The key derivation of RFC 7292, appendix B.2. `purpose`: 1 key, 2 initialisation vector, 3 mac key."""
     _pay(budget, iterations)
     block = hashlib.new(digest).block_size
-    repeated = b"".join((part * (block // len(part) + 1))[:block] if len(part) <= block else _filled(part, block) for part in (salt, password) if part)
+    repeated = b"".join(
+        (part * (block // len(part) + 1))[:block] if len(part) <= block else _filled(part, block)
+        for part in (salt, password)
+        if part
+    )
     out = b""
     while len(out) < size:
         part = bytes([purpose]) * block + repeated
@@ -103,7 +116,9 @@ def _derive(budget: Budget, digest: str, purpose: int, password: bytes, salt: by
         out += part
         if len(out) < size:
             addend = int.from_bytes(_filled(part, block)[:block], "big") + 1
-            pieces = (int.from_bytes(repeated[at : at + block], "big") + addend for at in range(0, len(repeated), block))
+            pieces = (
+                int.from_bytes(repeated[at : at + block], "big") + addend for at in range(0, len(repeated), block)
+            )
             repeated = b"".join((piece % (1 << 8 * block)).to_bytes(block, "big") for piece in pieces)
     return out[:size]
 
@@ -132,7 +147,8 @@ def _pbkdf2(budget: Budget, parameters: der.Node, password: bytes, size: int) ->
     return hashlib.pbkdf2_hmac(digest, password, salt.content, iterations.integer(), size)
 
 
-# --- decryption --------------------------------------------------------------------------------------------------------------------------
+# --- decryption
+# --------------------------------------------------------------------------------------------------------------------------
 
 
 def _decrypt(budget: Budget, algorithm: der.Node, data: bytes, password: Password) -> bytes:
@@ -143,7 +159,10 @@ def _decrypt(budget: Budget, algorithm: der.Node, data: bytes, password: Passwor
         raise Pkcs12Error(f"pkcs12: algorithm {name.oid()} is not supported")
     salt, iterations = parameters.children(der.OCTETS, der.INTEGER)[:2]
     size = {SHA1_3DES: 24, SHA1_RC2_128: 16, SHA1_RC2_40: 5}[name.oid()]
-    key, iv = (_derive(budget, "sha1", purpose, password.bmp, salt.content, iterations.integer(), length) for purpose, length in ((1, size), (2, 8)))
+    key, iv = (
+        _derive(budget, "sha1", purpose, password.bmp, salt.content, iterations.integer(), length)
+        for purpose, length in ((1, size), (2, 8))
+    )
     _check_blocks(data, 8)
     if name.oid() == SHA1_3DES:
         return _unpadded(_cbc(TripleDES(key), iv, data), 8)
@@ -185,7 +204,8 @@ def _unpadded(data: bytes, block: int) -> bytes:
         raise Pkcs12Error("pkcs12: decryption password incorrect") from None
 
 
-# --- reading -----------------------------------------------------------------------------------------------------------------------------
+# --- reading
+# -----------------------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,7 +355,8 @@ def pkcs12_cert(budget: Budget, data: bytes) -> bytes:
     return _read_certificates(budget, b"", data)
 
 
-# --- writing -----------------------------------------------------------------------------------------------------------------------------
+# --- writing
+# -----------------------------------------------------------------------------------------------------------------------------
 
 
 def _attribute(name: str, value: bytes) -> bytes:
@@ -386,7 +407,8 @@ def _file(budget: Budget, safes: list[bytes], password: Password) -> bytes:
 
 
 def write(budget: Budget, certificates: list[library.Certificate], key: PrivateKeyTypes, password: bytes) -> bytes:
-    """Base 64 of a file with the key, its certificate (the first) and further ones. Nothing checks that they belong together."""
+    """Base 64 of a file with the key, its certificate (the first) and further ones. Nothing checks that they belong
+    together."""
     budget.spend(_PARSE_STEPS)
     secret = _password(password)
     identifier = hashlib.sha1(certificates[0].public_bytes(Encoding.DER), usedforsecurity=False).digest()

@@ -1,4 +1,5 @@
-"""RC2 (RFC 2268), decryption only: old PKCS#12 files hide their certificates with 40 bits of it, and no kept library offers that size.
+"""RC2 (RFC 2268), decryption only: old PKCS#12 files hide their certificates with 40 bits of it, and no kept library
+offers that size.
 
 Neighbours: pkcs12.py. Nothing is ever encrypted with it here.
 """

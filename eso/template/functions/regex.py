@@ -1,7 +1,9 @@
 """Regular expressions: RE2 only, linear in the text.
 
-Neighbours: gocompat.regexp compiles, matches and expands. A piped value is the last parameter: the text of `regexMatch`, the replacement of
-`regexReplaceAll`. The plain functions other than `regexMatch` fail with Go's panic text on a bad expression, the must variants with the error itself.
+Neighbours: gocompat.regexp compiles, matches and expands. A piped value is the last parameter: the text of
+`regexMatch`, the replacement of
+`regexReplaceAll`. The plain functions other than `regexMatch` fail with Go's panic text on a bad expression, the must
+variants with the error itself.
 """
 
 from __future__ import annotations
@@ -47,7 +49,8 @@ def _each_match(budget: Budget, size: int) -> Callable[[], None]:
 
 
 def _pair(name: str, *params: Param) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
-    """Registers `regexX` and `mustRegexX`; the decorated function gets the compiled expression in place of the pattern."""
+    """Registers `regexX` and `mustRegexX`; the decorated function gets the compiled expression in place of the
+    pattern."""
 
     def add(work: Callable[..., Value]) -> Callable[..., Value]:
         for label, must in ((name, False), ("must" + name[0].upper() + name[1:], True)):

@@ -1,6 +1,7 @@
 """Semantic versions and the constraints that users write on them.
 
-Neighbours: none. A partial constraint means a range (`>1.2` is ≥ 1.3.0), and pre-releases match only where a constraint names one.
+Neighbours: none. A partial constraint means a range (`>1.2` is ≥ 1.3.0), and pre-releases match only where a constraint
+names one.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ _PART = r"v?([0-9|xX*]+)(\.[0-9|xX*]+)?(\.[0-9|xX*]+)?(-[0-9A-Za-z\-]+(?:\.[0-9A
 _CONSTRAINT = re.compile(rf"(=>|>=|=<|<=|!=|~>|=|>|<|~|\^|)\s*({_PART})")
 _RANGE = re.compile(rf"\s*({_PART})\s+-\s+({_PART})\s*")
 _LONGEST = 256
-"""Characters of a version or a constraint. Longer ones are refused: the patterns are matched by a backtracking engine."""
+"""Characters of a version or a constraint. Longer ones are refused: the patterns are matched by a backtracking
+engine."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +44,11 @@ class Version(Opaque):
     unexported = frozenset({"major", "minor", "patch", "pre", "metadata", "original"})
 
     def __str__(self) -> str:
-        return f"{self.major}.{self.minor}.{self.patch}" + (f"-{self.prerelease}" if self.prerelease else "") + (f"+{self.metadata}" if self.metadata else "")
+        return (
+            f"{self.major}.{self.minor}.{self.patch}"
+            + (f"-{self.prerelease}" if self.prerelease else "")
+            + (f"+{self.metadata}" if self.metadata else "")
+        )
 
     def text(self) -> bytes:
         return str(self).encode()
@@ -89,19 +95,22 @@ def parse(text: str) -> Version:
     return Version(major, minor, patch, prerelease, found[8] or "", text)
 
 
-# --- constraints -------------------------------------------------------------------------------------------------------------------------
+# --- constraints
+# -------------------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """`operator` with a version whose missing parts are 0; `parts` is how many of the three numbers were given (0: `*`)."""
+    """`operator` with a version whose missing parts are 0; `parts` is how many of the three numbers were given (0:
+    `*`)."""
 
     operator: str
     version: Version
     parts: int
 
     def holds(self, version: Version) -> bool:
-        """By the numbers that were given; `*` counts as 0.0.0. Whether a pre-release may match at all is the caller's question."""
+        """By the numbers that were given; `*` counts as 0.0.0. Whether a pre-release may match at all is the caller's
+        question."""
         order = version.precedence(self.version)
         mine, theirs = self.version.numbers(), version.numbers()
         given = self.parts or 3
@@ -189,7 +198,8 @@ def satisfies(version: Version, alternatives: list[list[Constraint]]) -> bool:
     return False
 
 
-# --- functions and members ---------------------------------------------------------------------------------------------------------------
+# --- functions and members
+# ---------------------------------------------------------------------------------------------------------------
 
 
 @TABLE.function("semver", params=(STRING,))
@@ -223,7 +233,9 @@ def _present(other: Version | None) -> Version:
 
 def _struct(version: Version) -> Version:
     """What Go returns by value: prints and types as a struct, and is its own original (which keeps a leading v)."""
-    return VersionStruct(version.major, version.minor, version.patch, version.prerelease, version.metadata, version.original)
+    return VersionStruct(
+        version.major, version.minor, version.patch, version.prerelease, version.metadata, version.original
+    )
 
 
 def _raised(version: Version, major: int, minor: int, patch: int) -> Version:
@@ -233,7 +245,8 @@ def _raised(version: Version, major: int, minor: int, patch: int) -> Version:
 
 
 def _inc_patch(version: Version) -> Version:
-    grown = version.patch if version.prerelease else (version.patch + 1) % _NUMBER_LIMIT  # 1.2.3-rc.1 grows to its own release first
+    # 1.2.3-rc.1 grows to its own release first
+    grown = version.patch if version.prerelease else (version.patch + 1) % _NUMBER_LIMIT
     return _raised(version, version.major, version.minor, grown)
 
 
@@ -251,7 +264,9 @@ def _reparsed(version: Version, text: bytes, sign: str, field: str) -> Version:
         try:
             parse(f"1.2.3{sign}{value}")
         except FunctionError:
-            raise FunctionError(f"invalid {'prerelease string' if field == 'prerelease' else 'metadata string'}") from None
+            raise FunctionError(
+                f"invalid {'prerelease string' if field == 'prerelease' else 'metadata string'}"
+            ) from None
     changed = replace(version, prerelease=value) if field == "prerelease" else replace(version, metadata=value)
     lead = "v" if version.original.startswith("v") else ""
     return _struct(replace(changed, original=lead + str(changed)))
@@ -276,5 +291,7 @@ _comparison("LessThanEqual", lambda order: order <= 0)
 _comparison("GreaterThan", lambda order: order > 0)
 _comparison("GreaterThanEqual", lambda order: order >= 0)
 Version.members = _MEMBERS
-_ON_POINTERS = frozenset({"Original", "Compare", "Equal", "LessThan", "LessThanEqual", "GreaterThan", "GreaterThanEqual"})
+_ON_POINTERS = frozenset(
+    {"Original", "Compare", "Equal", "LessThan", "LessThanEqual", "GreaterThan", "GreaterThanEqual"}
+)
 VersionStruct.members = {name: member for name, member in _MEMBERS.items() if name not in _ON_POINTERS}

@@ -1,6 +1,7 @@
 """Functions on strings.
 
-Neighbours: casing.py holds the word rules, common.py turns values into text. Strings are bytes: lengths and cuts count bytes.
+Neighbours: casing.py holds the word rules, common.py turns values into text. Strings are bytes: lengths and cuts count
+bytes.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ def split_text(budget: Budget, separator: bytes, text: bytes, limit: int = -1) -
     return pieces(text, limit)
 
 
-# --- case --------------------------------------------------------------------------------------------------------------------------------
+# --- case
+# --------------------------------------------------------------------------------------------------------------------------------
 
 
 @TABLE.function("upper", params=(STRING,), budget=True)
@@ -113,7 +115,8 @@ def _pay(budget: Budget, text: bytes, per_character: int, growth: int = 1) -> No
     common.afford(budget, len(text) * growth)
 
 
-# --- trimming and cutting ----------------------------------------------------------------------------------------------------------------
+# --- trimming and cutting
+# ----------------------------------------------------------------------------------------------------------------
 
 
 @TABLE.function("trim", params=(STRING,))
@@ -125,7 +128,11 @@ def trim(text: bytes) -> bytes:
 def trim_all(cut: bytes, text: bytes) -> bytes:
     if not cut:
         return text
-    return text.decode("utf-8", "surrogateescape").strip(cut.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+    return (
+        text.decode("utf-8", "surrogateescape")
+        .strip(cut.decode("utf-8", "surrogateescape"))
+        .encode("utf-8", "surrogateescape")
+    )
 
 
 @TABLE.function("trimPrefix", params=(STRING, STRING))
@@ -190,11 +197,13 @@ def initials(budget: Budget, text: bytes) -> bytes:
 @TABLE.function("nospace", params=(STRING,))
 def nospace(text: bytes) -> bytes:
     kept = text.translate(None, _BYTE_SPACES)
-    # Once something was dropped, each remaining byte is written out as a character of its own: non-ASCII text is damaged, as in the reference.
+    # Once something was dropped, each remaining byte is written out as a character of its own: non-ASCII text is
+    # damaged, as in the reference.
     return text if len(kept) == len(text) else kept.decode("latin-1").encode()
 
 
-# --- looking and replacing ---------------------------------------------------------------------------------------------------------------
+# --- looking and replacing
+# ---------------------------------------------------------------------------------------------------------------
 
 
 @TABLE.function("contains", params=(STRING, STRING))
@@ -319,7 +328,8 @@ def plural(one: bytes, many: bytes, count: int) -> bytes:
     return one if count == 1 else many
 
 
-# --- strings and lists -------------------------------------------------------------------------------------------------------------------
+# --- strings and lists
+# -------------------------------------------------------------------------------------------------------------------
 
 
 @TABLE.function("toString", params=(ANY,), budget=True)
@@ -365,7 +375,8 @@ def sort_alpha(budget: Budget, value: Value) -> StringList:
     return StringList(sorted(common.texts(budget, value)))
 
 
-# --- chance ------------------------------------------------------------------------------------------------------------------------------
+# --- chance
+# ------------------------------------------------------------------------------------------------------------------------------
 
 
 @TABLE.function("shuffle", params=(STRING,), budget=True)

@@ -1,6 +1,7 @@
 """URLs taken apart and put together, as Go's net/url reads and writes them.
 
-Neighbours: none. Everything works on bytes; the parts of a parsed URL are decoded where the reference decodes them (path, fragment, host).
+Neighbours: none. Everything works on bytes; the parts of a parsed URL are decoded where the reference decodes them
+(path, fragment, host).
 """
 
 from __future__ import annotations
@@ -147,7 +148,10 @@ def _host(text: bytes) -> bytes:
         if not bracket:
             raise UrlError("missing ']' in host")
         address, percent, zone = address.partition(b"%25")
-        tail = (percent and b"%" + _ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode()) if found[1] else found[0], zone)) + b"]"
+        tail = (
+            percent
+            and b"%" + _ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode()) if found[1] else found[0], zone)
+        ) + b"]"
         _check_port(port)
         return unescape(address, Part.HOST) + tail + port
     if b":" in text:
@@ -186,7 +190,9 @@ def url_join(source: dict[bytes, Value] | None) -> bytes:
         try:
             user = parse(b"proto://" + userinfo + b"@host").user
         except UrlError as error:
-            raise FunctionError(f"unable to parse userinfo in dict: parse {_quoted(b'proto://' + userinfo + b'@host')}: {error}") from None
+            raise FunctionError(
+                f"unable to parse userinfo in dict: parse {_quoted(b'proto://' + userinfo + b'@host')}: {error}"
+            ) from None
     return Url(user=user, **parts).text()
 
 

@@ -77,7 +77,9 @@ def in_order(certificates: Sequence[x509.Certificate]) -> list[x509.Certificate]
         first_with.setdefault(subject, []).append(index)
     parents: list[int | None] = []
     for index, certificate in enumerate(certificates):
-        parents.append(next((other for other in first_with.get(authority_key(certificate), [])[:2] if other != index), None))
+        parents.append(
+            next((other for other in first_with.get(authority_key(certificate), [])[:2] if other != index), None)
+        )
     leaves = sorted(set(range(len(certificates))).difference(parents))
     if len(leaves) > 1:
         raise ValueError("found multiple leaf or disjunct certificates")

@@ -1,7 +1,9 @@
-"""YAML in and out, in the dialect of Go's yaml.v2 behind a JSON bridge: YAML 1.1 scalars, every key a string, lists not indented.
+"""YAML in and out, in the dialect of Go's yaml.v2 behind a JSON bridge: YAML 1.1 scalars, every key a string, lists not
+indented.
 
-Neighbours: jsons.py makes the tree that is written; apply.py parses rendered texts with `load`. Reading works on the parser's events with a stack of its
-own: nothing in a document can name a class, and aliases are copies paid from the budget.
+Neighbours: jsons.py makes the tree that is written; apply.py parses rendered texts with `load`. Reading works on the
+parser's events with a stack of its own: nothing in a document can name a class, and aliases are copies paid from the
+budget.
 """
 
 from __future__ import annotations
@@ -57,7 +59,12 @@ _WORDS |= {"-" + word: ("float", float("-inf")) for word in (".inf", ".Inf", ".I
 _INTEGER = re.compile(r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|([1-9][0-9]*|0))", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", re.ASCII)
 _BASE60 = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?", re.ASCII)
-_TIMESTAMPS = ("2006-1-2T15:4:5.999999999Z07:00", "2006-1-2t15:4:5.999999999Z07:00", "2006-1-2 15:4:5.999999999", "2006-1-2")
+_TIMESTAMPS = (
+    "2006-1-2T15:4:5.999999999Z07:00",
+    "2006-1-2t15:4:5.999999999Z07:00",
+    "2006-1-2 15:4:5.999999999",
+    "2006-1-2",
+)
 _LONGEST_NUMBER = 400
 
 
@@ -65,7 +72,8 @@ class YamlError(ValueError):
     """Why a text is no YAML, in the words of Go's library, `yaml: ` included."""
 
 
-# --- scalars -----------------------------------------------------------------------------------------------------------------------------
+# --- scalars
+# -----------------------------------------------------------------------------------------------------------------------------
 
 
 def resolve(text: str) -> tuple[str, bool | int | float | str | None]:
@@ -118,7 +126,8 @@ def _is_timestamp(text: str) -> bool:
     return False
 
 
-# --- in ----------------------------------------------------------------------------------------------------------------------------------
+# --- in
+# ----------------------------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -136,9 +145,12 @@ class _Open:
 
 
 def load(budget: Budget, document: bytes) -> Tree:
-    """The first document as a JSON-like tree: integers stay integers, keys are text, nothing is None. Raises YamlError."""
+    """The first document as a JSON-like tree: integers stay integers, keys are text, nothing is None. Raises
+    YamlError."""
     budget.spend(len(document) // 16)
-    budget.check_size(len(document) + 5 * ELEMENT * sum(document.count(sign) for sign in (b",", b"[", b"{", b"\n", b":")))
+    budget.check_size(
+        len(document) + 5 * ELEMENT * sum(document.count(sign) for sign in (b",", b"[", b"{", b"\n", b":"))
+    )
     try:
         text = document.decode()
     except UnicodeDecodeError:
@@ -350,7 +362,8 @@ def _with_floats(budget: Budget, tree: dict[bytes, Tree]) -> dict[bytes, Value]:
     return tree
 
 
-# --- out ---------------------------------------------------------------------------------------------------------------------------------
+# --- out
+# ---------------------------------------------------------------------------------------------------------------------------------
 
 
 class _Writer:
@@ -386,7 +399,8 @@ class _Writer:
             self._scalar(tree)
 
     def _scalar(self, value: object, quoted: str = "") -> None:
-        """`quoted`: a type besides the others whose look-alikes need quotes: `<<` does as a key, and is plain text elsewhere."""
+        """`quoted`: a type besides the others whose look-alikes need quotes: `<<` does as a key, and is plain text
+        elsewhere."""
         style = None
         match value:
             case None:
@@ -461,7 +475,8 @@ def dump(budget: Budget, value: Value) -> bytes:
     _Writer(budget, stream).document(tree)
     text = stream.getvalue()
     if text.endswith("\n...\n"):
-        text = text.removesuffix("...\n")  # the emitter ends a lone scalar, and text that keeps its line ends, with a document marker
+        # the emitter ends a lone scalar, and text that keeps its line ends, with a document marker
+        text = text.removesuffix("...\n")
     return text.encode()
 
 

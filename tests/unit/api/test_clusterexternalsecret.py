@@ -8,7 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from eso.api.clusterexternalsecret import ClusterExternalSecret, ClusterExternalSecretSpec, FailedNamespace, decode_cluster_external_secret
+from eso.api.clusterexternalsecret import (
+    ClusterExternalSecret,
+    ClusterExternalSecretSpec,
+    FailedNamespace,
+    decode_cluster_external_secret,
+)
 from eso.api.labels import LabelSelector
 from eso.api.meta import ObjectMeta
 from eso.gocompat.duration import DurationError
@@ -43,7 +48,10 @@ def test_every_member_is_read_and_the_child_is_left_as_it_is() -> None:
     ces = decoded(FULL)
     assert (ces.namespace, ces.name, ces.resource_version, ces.child_name) == ("", "ces", "7", "child")
     assert ces.spec.external_secret_spec == FULL["spec"]["externalSecretSpec"]
-    assert (ces.spec.external_secret_metadata.labels, ces.spec.external_secret_metadata.annotations) == ({"a": "1"}, {"b": "2"})
+    assert (ces.spec.external_secret_metadata.labels, ces.spec.external_secret_metadata.annotations) == (
+        {"a": "1"},
+        {"b": "2"},
+    )
     assert ces.spec.selectors == (LabelSelector({"env": "prod"}), LabelSelector())
     assert (ces.spec.namespaces, ces.spec.refresh_seconds) == (("x",), 90.0)
     assert ces.status.failed_namespaces == (FailedNamespace("b", "no"),)

@@ -17,13 +17,19 @@ OLD = Condition("Ready", "True", "SecretSynced", "secret synced", THEN)
 @pytest.mark.parametrize(
     ("wanted", "stored"),
     [
-        pytest.param(Condition("Ready", "True", "SecretSynced", "secret synced", NOW), OLD, id="nothing new keeps the old time"),
+        pytest.param(
+            Condition("Ready", "True", "SecretSynced", "secret synced", NOW), OLD, id="nothing new keeps the old time"
+        ),
         pytest.param(
             Condition("Ready", "True", "SecretDeleted", "gone", NOW),
             Condition("Ready", "True", "SecretDeleted", "gone", THEN),
             id="another reason keeps the old time",
         ),
-        pytest.param(Condition("Ready", "False", "X", "y", NOW), Condition("Ready", "False", "X", "y", NOW), id="another status moves the time"),
+        pytest.param(
+            Condition("Ready", "False", "X", "y", NOW),
+            Condition("Ready", "False", "X", "y", NOW),
+            id="another status moves the time",
+        ),
     ],
 )
 def test_the_transition_time_moves_with_the_status_only(wanted: Condition, stored: Condition) -> None:

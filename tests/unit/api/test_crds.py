@@ -33,7 +33,11 @@ RECORDS: dict[str, type[msgspec.Struct]] = {
     "secretstores": SecretStore,
     "clustersecretstores": SecretStore,
 }
-VERSIONS = [pytest.param(plural, index, id=f"{plural} {version}") for plural in CRDS for index, version in enumerate(("v1", "v1beta1"))]
+VERSIONS = [
+    pytest.param(plural, index, id=f"{plural} {version}")
+    for plural in CRDS
+    for index, version in enumerate(("v1", "v1beta1"))
+]
 
 
 def schema_of(plural: str, index: int = 0) -> dict[str, Any]:
@@ -81,19 +85,55 @@ def test_a_definition_fits_into_the_annotation_of_a_client_side_apply(plural: st
             [".spec.secretStoreRef.name", ".spec.secretStoreRef.kind", ".spec.target.name", ".spec.refreshInterval"],
             id="C-002 C-003 C-004 ExternalSecret",
         ),
-        pytest.param("secretstores", "Namespaced", "ss", ["AGE", "Status", "Capabilities", "Ready"], [], id="C-002 C-003 SecretStore"),
-        pytest.param("clustersecretstores", "Cluster", "css", ["AGE", "Status", "Capabilities", "Ready"], [], id="C-002 C-003 ClusterSecretStore"),
-        pytest.param("clusterexternalsecrets", "Cluster", "ces", ["Store", "Refresh Interval", "Ready"], [], id="C-002 C-003 ClusterExternalSecret"),
+        pytest.param(
+            "secretstores",
+            "Namespaced",
+            "ss",
+            ["AGE", "Status", "Capabilities", "Ready"],
+            [],
+            id="C-002 C-003 SecretStore",
+        ),
+        pytest.param(
+            "clustersecretstores",
+            "Cluster",
+            "css",
+            ["AGE", "Status", "Capabilities", "Ready"],
+            [],
+            id="C-002 C-003 ClusterSecretStore",
+        ),
+        pytest.param(
+            "clusterexternalsecrets",
+            "Cluster",
+            "ces",
+            ["Store", "Refresh Interval", "Ready"],
+            [],
+            id="C-002 C-003 ClusterExternalSecret",
+        ),
     ],
 )
-def test_names_scope_and_columns(plural: str, scope: str, short: str, columns: list[str], selectable: list[str]) -> None:
+def test_names_scope_and_columns(
+    plural: str, scope: str, short: str, columns: list[str], selectable: list[str]
+) -> None:
     crd = CRDS[plural]
     spec, names = crd["spec"], crd["spec"]["names"]
-    assert crd["metadata"] == {"labels": {"external-secrets.io/component": "controller"}, "name": f"{plural}.external-secrets.io"}
-    assert (spec["scope"], names["shortNames"], names["categories"], spec["conversion"]) == (scope, [short], ["external-secrets"], {"strategy": "None"})
+    assert crd["metadata"] == {
+        "labels": {"external-secrets.io/component": "controller"},
+        "name": f"{plural}.external-secrets.io",
+    }
+    assert (spec["scope"], names["shortNames"], names["categories"], spec["conversion"]) == (
+        scope,
+        [short],
+        ["external-secrets"],
+        {"strategy": "None"},
+    )
     assert (names["singular"], names["listKind"]) == (names["kind"].lower(), f"{names['kind']}List")
     current, former = spec["versions"]
-    assert (current["name"], current["served"], current["storage"], current.get("deprecated", False)) == ("v1", True, True, False)
+    assert (current["name"], current["served"], current["storage"], current.get("deprecated", False)) == (
+        "v1",
+        True,
+        True,
+        False,
+    )
     assert (former["name"], former["served"], former["storage"], former["deprecated"]) == ("v1beta1", True, False, True)
     for version in (current, former):
         assert [column["name"] for column in version["additionalPrinterColumns"]] == columns
@@ -120,7 +160,19 @@ def test_the_embedded_spec_is_that_of_an_external_secret() -> None:
 @pytest.mark.parametrize(("plural", "index"), VERSIONS)
 def test_the_schema_is_structural(plural: str, index: int) -> None:
     """The rules of the API server that can be checked without one."""
-    words = {"type", "format", "description", "properties", "required", "items", "additionalProperties", "enum", "default", "nullable", "pattern"}
+    words = {
+        "type",
+        "format",
+        "description",
+        "properties",
+        "required",
+        "items",
+        "additionalProperties",
+        "enum",
+        "default",
+        "nullable",
+        "pattern",
+    }
     words |= {"minLength", "maxLength", "minItems", "minimum", "minProperties", "maxProperties", "anyOf"}
     words |= {PRESERVE, RULES, "x-kubernetes-int-or-string", "x-kubernetes-map-type", "x-kubernetes-list-type"}
     for path, node in nodes(schema_of(plural, index)):
@@ -146,7 +198,11 @@ def fits(value: Any, schema: Mapping[str, Any]) -> bool:
     """A default must be valid by itself."""
     match schema["type"]:
         case "string":
-            return isinstance(value, str) and value in schema.get("enum", [value]) and len(value) >= schema.get("minLength", 0)
+            return (
+                isinstance(value, str)
+                and value in schema.get("enum", [value])
+                and len(value) >= schema.get("minLength", 0)
+            )
         case "boolean":
             return isinstance(value, bool)
         case "integer":
@@ -159,7 +215,9 @@ def fits(value: Any, schema: Mapping[str, Any]) -> bool:
 @pytest.mark.parametrize("plural", sorted(CRDS))
 def test_everything_outside_the_provider_blocks_is_described_or_speaks_for_itself(plural: str) -> None:
     for path, node in nodes(schema_of(plural)):
-        plain = path.startswith(("$.spec.provider.", "$.metadata", "$.status.conditions")) or path.endswith((".items", ".additionalProperties"))
+        plain = path.startswith(("$.spec.provider.", "$.metadata", "$.status.conditions")) or path.endswith(
+            (".items", ".additionalProperties")
+        )
         assert plain or node.get("description") or ".matchExpressions." in path, path
 
 
@@ -174,13 +232,21 @@ def test_all_provider_keys_of_the_reference_are_there() -> None:
 def test_only_a_built_provider_drops_what_it_does_not_know(provider: str) -> None:
     schema = provider_schemas()[provider]
     for path, node in nodes(schema):
-        selector = set(node.get("properties", {})) <= {"key", "name", "namespace", "type", "audiences"} and "name" in node.get("properties", {})
+        selector = set(node.get("properties", {})) <= {
+            "key",
+            "name",
+            "namespace",
+            "type",
+            "audiences",
+        } and "name" in node.get("properties", {})
         if node.get("type") == "object" and "additionalProperties" not in node and not selector:
             assert node.get(PRESERVE, False) is (provider not in BUILT), path
 
 
 RULES_OF_THE_REFERENCE = {
-    "aws.customSessionTags": {"customSessionTags cannot contain automatically injected reserved keys: esoNamespace, esoStoreName, esoStoreKind"},
+    "aws.customSessionTags": {
+        "customSessionTags cannot contain automatically injected reserved keys: esoNamespace, esoStoreName, esoStoreKind"
+    },
     "crd": {"one of auth or authRef is required", "at most one of the fields in [auth authRef] may be set"},
     "doppler.auth": {"Exactly one of 'secretRef' or 'oidcConfig' must be specified"},
     "nebiusmysterybox.auth": {"either serviceAccountCredsSecretRef or tokenSecretRef must be set"},
@@ -198,7 +264,11 @@ RULES_OF_THE_REFERENCE = {
 
 
 def test_the_rules_between_members_are_those_of_the_reference() -> None:
-    found = {path: {rule["message"] for rule in node[RULES]} for path, node in nodes(schema_of("secretstores")) if RULES in node}
+    found = {
+        path: {rule["message"] for rule in node[RULES]}
+        for path, node in nodes(schema_of("secretstores"))
+        if RULES in node
+    }
     assert found == {f"$.spec.provider.{path}": messages for path, messages in RULES_OF_THE_REFERENCE.items()}
 
 
@@ -224,7 +294,8 @@ def differences(record: type[msgspec.Struct], schema: Mapping[str, Any], path: s
     for name in sorted(set(known) & set(members)):
         field, member = known[name], members[name]
         if "default" in member and member["type"] != "object" and member["default"] != field.default:
-            nullable = field.default is None and name == "refreshInterval"  # its absence is told apart from the default's text
+            # its absence is told apart from the default's text
+            nullable = field.default is None and name == "refreshInterval"
             if not nullable:
                 yield f"{path}.{name} has default {member['default']!r} in the schema and {field.default!r} in the record"
         for struct in structs_in(field.type):
@@ -238,12 +309,19 @@ def test_records_and_schemas_have_the_same_members_and_defaults(plural: str, par
     (record,) = structs_in(field.type)
     found = set(differences(record, schema_of(plural)["properties"][part], part))
     # A ClusterExternalSecret's condition has three members less than the record that all kinds share.
-    fewer = {f"status.conditions.{name} is only in the record" for name in ("lastTransitionTime", "observedGeneration", "reason")}
+    fewer = {
+        f"status.conditions.{name} is only in the record"
+        for name in ("lastTransitionTime", "observedGeneration", "reason")
+    }
     assert found == (fewer if (plural, part) == ("clusterexternalsecrets", "status") else set())
 
 
 def test_a_loose_schema_requires_nothing_and_keeps_everything_but_leaves_selectors_alone() -> None:
-    strict = obj("", {"a": text(), "ref": secret_key(), "list": {"type": "array", "items": obj("", {"b": text()}, required=("b",))}}, required=("a",))
+    strict = obj(
+        "",
+        {"a": text(), "ref": secret_key(), "list": {"type": "array", "items": obj("", {"b": text()}, required=("b",))}},
+        required=("a",),
+    )
     relaxed = loose(strict)
     assert "required" not in relaxed
     assert relaxed[PRESERVE] is True
@@ -253,4 +331,7 @@ def test_a_loose_schema_requires_nothing_and_keeps_everything_but_leaves_selecto
 
 
 def test_a_member_called_description_is_not_a_description() -> None:
-    assert without_descriptions(obj("gone", {"description": text("gone too")})) == {"type": "object", "properties": {"description": {"type": "string"}}}
+    assert without_descriptions(obj("gone", {"description": text("gone too")})) == {
+        "type": "object",
+        "properties": {"description": {"type": "string"}},
+    }

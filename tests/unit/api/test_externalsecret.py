@@ -50,7 +50,15 @@ FULL: dict[str, Any] = {
         "labels": {"app": "x"},
         "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"},
         "finalizers": ["f"],
-        "ownerReferences": [{"apiVersion": "external-secrets.io/v1", "kind": "ClusterExternalSecret", "name": "c", "uid": "cu", "controller": True}],
+        "ownerReferences": [
+            {
+                "apiVersion": "external-secrets.io/v1",
+                "kind": "ClusterExternalSecret",
+                "name": "c",
+                "uid": "cu",
+                "controller": True,
+            }
+        ],
         "managedFields": [{"manager": "kubectl", "fieldsV1": {"f:spec": {}}}],
     },
     "spec": {
@@ -72,8 +80,15 @@ FULL: dict[str, Any] = {
                 "data": {"a": "{{ .a }}"},
                 "metadata": {"labels": {"l": "1"}, "annotations": {"a": "2"}, "finalizers": ["x/y"]},
                 "templateFrom": [
-                    {"configMap": {"name": "cm", "items": [{"key": "k", "templateAs": "KeysAndValues"}]}, "target": "Labels"},
-                    {"secret": {"name": "s", "items": [{"key": "k"}]}, "literal": "", "valuesDecodingStrategy": "Base64"},
+                    {
+                        "configMap": {"name": "cm", "items": [{"key": "k", "templateAs": "KeysAndValues"}]},
+                        "target": "Labels",
+                    },
+                    {
+                        "secret": {"name": "s", "items": [{"key": "k"}]},
+                        "literal": "",
+                        "valuesDecodingStrategy": "Base64",
+                    },
                 ],
             },
         },
@@ -93,7 +108,14 @@ FULL: dict[str, Any] = {
             }
         ],
         "dataFrom": [
-            {"extract": {"key": "all"}, "rewrite": [{"regexp": {"source": "a", "target": "b"}}, {"transform": {"template": "t"}}, {"merge": {"into": "j"}}]},
+            {
+                "extract": {"key": "all"},
+                "rewrite": [
+                    {"regexp": {"source": "a", "target": "b"}},
+                    {"transform": {"template": "t"}},
+                    {"merge": {"into": "j"}},
+                ],
+            },
             {"find": {"path": "p", "name": {"regexp": "x"}, "tags": {"t": "1"}, "decodingStrategy": "None"}},
             {"sourceRef": {"generatorRef": {"kind": "UUID", "name": "u"}}},
         ],
@@ -103,7 +125,15 @@ FULL: dict[str, Any] = {
         "syncedResourceVersion": "3-abc",
         "binding": {"name": "test-secret"},
         "observedGeneration": 3,
-        "conditions": [{"type": "Ready", "status": "True", "reason": "SecretSynced", "message": "secret synced", "lastTransitionTime": "2024-05-01T12:00:00Z"}],
+        "conditions": [
+            {
+                "type": "Ready",
+                "status": "True",
+                "reason": "SecretSynced",
+                "message": "secret synced",
+                "lastTransitionTime": "2024-05-01T12:00:00Z",
+            }
+        ],
     },
 }
 
@@ -123,36 +153,70 @@ def test_every_member_is_read() -> None:
     assert (es.namespace, es.name, es.resource_version, es.metadata.generation) == ("ns", "test-es", "42", 3)
     controller = es.metadata.controller
     assert controller is not None
-    assert (controller.group, controller.kind, controller.name, controller.uid) == ("external-secrets.io", "ClusterExternalSecret", "c", "cu")
+    assert (controller.group, controller.kind, controller.name, controller.uid) == (
+        "external-secrets.io",
+        "ClusterExternalSecret",
+        "c",
+        "cu",
+    )
     spec = es.spec
     assert spec.secret_store_ref == StoreRef("store", "ClusterSecretStore")
     assert (spec.refresh_policy, spec.refresh_interval_seconds, spec.uses_generators) == ("Periodic", 5400.0, True)
     assert spec.sync_windows == SyncWindows("deny", (SyncWindow("@daily", "90s"),))
     assert spec.sync_windows.windows[0].duration_seconds == 90.0
     target = spec.target
-    assert (target.creation_policy, target.deletion_policy, target.immutable, target.immediate) == ("Merge", "Delete", True, True)
+    assert (target.creation_policy, target.deletion_policy, target.immutable, target.immediate) == (
+        "Merge",
+        "Delete",
+        True,
+        True,
+    )
     assert target.manifest is not None
     assert (target.manifest.api_version, target.manifest.kind) == ("v1", "ConfigMap")
     template = target.template
     assert template is not None
-    assert (template.type, template.engine_version, template.merge_policy, template.data) == ("Opaque", "jinja2", "Merge", {"a": "{{ .a }}"})
-    assert (template.metadata.labels, template.metadata.annotations, template.metadata.finalizers) == ({"l": "1"}, {"a": "2"}, ("x/y",))
+    assert (template.type, template.engine_version, template.merge_policy, template.data) == (
+        "Opaque",
+        "jinja2",
+        "Merge",
+        {"a": "{{ .a }}"},
+    )
+    assert (template.metadata.labels, template.metadata.annotations, template.metadata.finalizers) == (
+        {"l": "1"},
+        {"a": "2"},
+        ("x/y",),
+    )
     assert template.template_from == (
         TemplateFrom(config_map=TemplateSource("cm", (TemplateItem("k", "KeysAndValues"),)), target="Labels"),
         TemplateFrom(secret=TemplateSource("s", (TemplateItem("k"),)), literal="", values_decoding_strategy="Base64"),
     )
     assert spec.data == (
-        Data("targetProperty", RemoteRefSpec("barz", "bang", "v1", "Fetch", "Unicode", "Auto", "Fail"), SourceRef(store_ref=StoreRef("other"))),
+        Data(
+            "targetProperty",
+            RemoteRefSpec("barz", "bang", "v1", "Fetch", "Unicode", "Auto", "Fail"),
+            SourceRef(store_ref=StoreRef("other")),
+        ),
     )
     extract, find, generator = spec.data_from
     assert extract == DataFrom(
         extract=RemoteRefSpec("all"),
-        rewrite=(Rewrite(regexp=RewriteRegexp("a", "b")), Rewrite(transform=RewriteTransform("t")), Rewrite(merge=RewriteMerge("j"))),
+        rewrite=(
+            Rewrite(regexp=RewriteRegexp("a", "b")),
+            Rewrite(transform=RewriteTransform("t")),
+            Rewrite(merge=RewriteMerge("j")),
+        ),
     )
     assert find.find is not None
     assert find.find.name is not None
-    assert (find.find.path, find.find.name.regexp, find.find.tags, find.find.decoding_strategy) == ("p", "x", {"t": "1"}, "None")
-    assert generator.source_ref == SourceRef(generator_ref=GeneratorRef("UUID", "u", "generators.external-secrets.io/v1alpha1"))
+    assert (find.find.path, find.find.name.regexp, find.find.tags, find.find.decoding_strategy) == (
+        "p",
+        "x",
+        {"t": "1"},
+        "None",
+    )
+    assert generator.source_ref == SourceRef(
+        generator_ref=GeneratorRef("UUID", "u", "generators.external-secrets.io/v1alpha1")
+    )
     status = es.status
     assert status.refresh_time is not None
     assert rfc3339(status.refresh_time) == "2024-05-01T12:00:00Z"
@@ -182,17 +246,39 @@ def test_managed_fields_are_not_kept() -> None:
         ),
         pytest.param(
             {"dataFrom": [{"rewrite": [{"merge": {}}]}]},
-            {"dataFrom": [{"rewrite": [{"merge": {"into": "", "priorityPolicy": "Strict", "conflictPolicy": "Error", "strategy": "Extract"}}]}]},
+            {
+                "dataFrom": [
+                    {
+                        "rewrite": [
+                            {
+                                "merge": {
+                                    "into": "",
+                                    "priorityPolicy": "Strict",
+                                    "conflictPolicy": "Error",
+                                    "strategy": "Extract",
+                                }
+                            }
+                        ]
+                    }
+                ]
+            },
             id="an empty merge",
         ),
     ],
 )
-def test_an_object_from_a_file_is_the_object_that_the_api_server_completes(written: dict[str, Any], full: dict[str, Any]) -> None:
+def test_an_object_from_a_file_is_the_object_that_the_api_server_completes(
+    written: dict[str, Any], full: dict[str, Any]
+) -> None:
     assert of(written) == of(full)
 
 
 def test_an_empty_text_is_not_an_absent_member_where_that_matters() -> None:
-    spec = of({"target": {"template": {"templateFrom": [{"literal": "", "target": ""}]}}, "dataFrom": [{"find": {"path": ""}}]})
+    spec = of(
+        {
+            "target": {"template": {"templateFrom": [{"literal": "", "target": ""}]}},
+            "dataFrom": [{"find": {"path": ""}}],
+        }
+    )
     template = spec.target.template
     assert template is not None
     assert (template.template_from[0].literal, template.template_from[0].target) == ("", "")
@@ -222,9 +308,21 @@ def test_an_interval_that_cannot_be_read_fails_where_it_is_used(interval: str) -
 @pytest.mark.parametrize(
     ("spec", "wanted"),
     [
-        pytest.param(ExternalSecretSpec(data_from=(DataFrom(source_ref=SourceRef(generator_ref=GeneratorRef("UUID", "u"))),)), True, id="a generator"),
-        pytest.param(ExternalSecretSpec(data_from=(DataFrom(source_ref=SourceRef(store_ref=StoreRef("s"))),)), False, id="another store"),
-        pytest.param(ExternalSecretSpec(data=(Data("k", source_ref=SourceRef(generator_ref=GeneratorRef("UUID", "u"))),)), False, id="the deprecated place"),
+        pytest.param(
+            ExternalSecretSpec(data_from=(DataFrom(source_ref=SourceRef(generator_ref=GeneratorRef("UUID", "u"))),)),
+            True,
+            id="a generator",
+        ),
+        pytest.param(
+            ExternalSecretSpec(data_from=(DataFrom(source_ref=SourceRef(store_ref=StoreRef("s"))),)),
+            False,
+            id="another store",
+        ),
+        pytest.param(
+            ExternalSecretSpec(data=(Data("k", source_ref=SourceRef(generator_ref=GeneratorRef("UUID", "u"))),)),
+            False,
+            id="the deprecated place",
+        ),
     ],
 )
 def test_uses_generators(spec: ExternalSecretSpec, wanted: bool) -> None:
@@ -254,7 +352,9 @@ sources = st.builds(SourceRef, st.none() | stores, st.none() | st.builds(Generat
 rewrites = st.one_of(
     st.builds(Rewrite, regexp=st.builds(RewriteRegexp, texts, texts)),
     st.builds(Rewrite, transform=st.builds(RewriteTransform, texts)),
-    st.builds(Rewrite, merge=st.builds(RewriteMerge, texts, st.lists(texts, max_size=2).map(tuple), texts, texts, texts)),
+    st.builds(
+        Rewrite, merge=st.builds(RewriteMerge, texts, st.lists(texts, max_size=2).map(tuple), texts, texts, texts)
+    ),
 )
 entries = st.builds(
     DataFrom,
@@ -263,7 +363,12 @@ entries = st.builds(
     st.lists(rewrites, max_size=2).map(tuple),
     st.none() | sources,
 )
-froms = st.builds(TemplateFrom, literal=st.none() | texts, target=texts, secret=st.none() | st.builds(TemplateSource, texts, st.just((TemplateItem("k"),))))
+froms = st.builds(
+    TemplateFrom,
+    literal=st.none() | texts,
+    target=texts,
+    secret=st.none() | st.builds(TemplateSource, texts, st.just((TemplateItem("k"),))),
+)
 templates = st.builds(Template, texts, texts, texts, maps, template_from=st.lists(froms, max_size=2).map(tuple))
 specs = st.builds(
     ExternalSecretSpec,
@@ -309,9 +414,21 @@ def test_a_usual_object_weighs_less_than_two_kilobytes() -> None:
             "target": {"name": f"app-{n}-secret", "creationPolicy": "Owner", "deletionPolicy": "Retain"},
             "data": [{"secretKey": key, "remoteRef": {"key": f"team-a/app-{n}", "property": key}} for key in keys],
         }
-        labels = {"app.kubernetes.io/name": f"app-{n}", "app.kubernetes.io/instance": f"app-{n}", "app.kubernetes.io/managed-by": "Helm"}
-        meta = FULL["metadata"] | {"name": f"app-{n}", "uid": f"0f9b2c1e-1111-2222-3333-{n:012d}", "labels": labels, "annotations": {}, "ownerReferences": []}
-        return decoded({"metadata": meta, "spec": spec, "status": FULL["status"] | {"syncedResourceVersion": "1-" + "a" * 56}})
+        labels = {
+            "app.kubernetes.io/name": f"app-{n}",
+            "app.kubernetes.io/instance": f"app-{n}",
+            "app.kubernetes.io/managed-by": "Helm",
+        }
+        meta = FULL["metadata"] | {
+            "name": f"app-{n}",
+            "uid": f"0f9b2c1e-1111-2222-3333-{n:012d}",
+            "labels": labels,
+            "annotations": {},
+            "ownerReferences": [],
+        }
+        return decoded(
+            {"metadata": meta, "spec": spec, "status": FULL["status"] | {"syncedResourceVersion": "1-" + "a" * 56}}
+        )
 
     seen: set[int] = set()
     first, second = usual(1), usual(2)

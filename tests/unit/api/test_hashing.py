@@ -17,7 +17,9 @@ from eso.api.meta import ObjectMeta
     [
         pytest.param({}, "74a974446e359fb3e6baff9bd0058950e6edd0f040888d9989b0a11b", id="no data: map[]"),
         pytest.param(
-            {"b": b"", "a": b"\x01\x02\xff"}, "737aa2e720f04fdd495daf368f10c720ff5e9cc379d3d69435e58363", id="sorted keys, decimal bytes: map[a:[1 2 255] b:[]]"
+            {"b": b"", "a": b"\x01\x02\xff"},
+            "737aa2e720f04fdd495daf368f10c720ff5e9cc379d3d69435e58363",
+            id="sorted keys, decimal bytes: map[a:[1 2 255] b:[]]",
         ),
     ],
 )
@@ -42,7 +44,9 @@ def test_the_owner_hash() -> None:
     ("meta", "wanted"),
     [
         pytest.param(
-            ObjectMeta(generation=1), "1-f47fe3c0b255b6dd8047cdffa772587bb829efe7a1cb70febeda2eb2", id="no metadata: {annotations:map[] labels:map[]}"
+            ObjectMeta(generation=1),
+            "1-f47fe3c0b255b6dd8047cdffa772587bb829efe7a1cb70febeda2eb2",
+            id="no metadata: {annotations:map[] labels:map[]}",
         ),
         pytest.param(
             ObjectMeta(generation=12, labels={"app": "x"}, annotations={"b": "2", "a": "1"}),
@@ -61,7 +65,10 @@ def test_only_labels_and_annotations_are_hashed_and_the_generation_is_a_prefix()
     same = ObjectMeta(name="x", uid="u", generation=2, finalizers=("f",), labels={"a": "1"}, annotations={"b": "2"})
     assert synced_resource_version(base).partition("-")[2] == synced_resource_version(same).partition("-")[2]
     assert synced_resource_version(base) != synced_resource_version(same)
-    for other in (ObjectMeta(generation=1, labels={"a": "2"}, annotations={"b": "2"}), ObjectMeta(generation=1, labels={"b": "2"}, annotations={"a": "1"})):
+    for other in (
+        ObjectMeta(generation=1, labels={"a": "2"}, annotations={"b": "2"}),
+        ObjectMeta(generation=1, labels={"b": "2"}, annotations={"a": "1"}),
+    ):
         assert synced_resource_version(other) != synced_resource_version(base)
 
 
@@ -71,7 +78,9 @@ def test_only_labels_and_annotations_are_hashed_and_the_generation_is_a_prefix()
         pytest.param("test-es", "externalsecrets.external-secrets.io/test-es", id="C-134 a short name is plain"),
         pytest.param("a" * 27, "externalsecrets.external-secrets.io/" + "a" * 27, id="C-134 27 bytes are plain"),
         pytest.param(
-            "a" * 28, "externalsecrets.external-secrets.io/sha3/52a6f48b37cd3535ef771a530c08d9cc4b78350ccdd33f2405e22ebb", id="C-134 28 bytes are hashed"
+            "a" * 28,
+            "externalsecrets.external-secrets.io/sha3/52a6f48b37cd3535ef771a530c08d9cc4b78350ccdd33f2405e22ebb",
+            id="C-134 28 bytes are hashed",
         ),
     ],
 )

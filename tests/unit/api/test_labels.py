@@ -33,7 +33,11 @@ def expression(key: str, operator: str, *values: str) -> LabelSelector:
         pytest.param(expression("none", "Exists"), False, id="Exists: it does not"),
         pytest.param(expression("env", "DoesNotExist"), False, id="DoesNotExist: it does"),
         pytest.param(expression("none", "DoesNotExist"), True, id="DoesNotExist: it does not"),
-        pytest.param(LabelSelector({"env": "prod"}, (Requirement("team", "In", ("b",)),)), False, id="labels and expressions must both hold"),
+        pytest.param(
+            LabelSelector({"env": "prod"}, (Requirement("team", "In", ("b",)),)),
+            False,
+            id="labels and expressions must both hold",
+        ),
     ],
 )
 def test_a_selector_matches(selector: LabelSelector, wanted: bool) -> None:
@@ -43,7 +47,9 @@ def test_a_selector_matches(selector: LabelSelector, wanted: bool) -> None:
 @pytest.mark.parametrize(
     ("selector", "text"),
     [
-        pytest.param(expression("env", "Foo"), '"Foo" is not a valid label selector operator', id="an unknown operator"),
+        pytest.param(
+            expression("env", "Foo"), '"Foo" is not a valid label selector operator', id="an unknown operator"
+        ),
         pytest.param(expression("env", ""), '"" is not a valid label selector operator', id="no operator"),
         pytest.param(expression("env", "In"), "values set can't be empty", id="In without values"),
         pytest.param(expression("env", "NotIn"), "values set can't be empty", id="NotIn without values"),

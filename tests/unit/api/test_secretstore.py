@@ -14,13 +14,27 @@ from eso.api.secretstore import SecretStore, SecretStoreSpec, SecretStoreStatus,
 from eso.gocompat.duration import DurationError
 
 FULL: dict[str, Any] = {
-    "metadata": {"name": "store", "uid": "u", "resourceVersion": "7", "generation": 2, "annotations": {"external-secrets.io/ignore-maintenance-checks": ""}},
+    "metadata": {
+        "name": "store",
+        "uid": "u",
+        "resourceVersion": "7",
+        "generation": 2,
+        "annotations": {"external-secrets.io/ignore-maintenance-checks": ""},
+    },
     "spec": {
         "controller": "team-a",
         "refreshInterval": "5m",
-        "provider": {"vault": {"server": "https://vault", "auth": {"tokenSecretRef": {"name": "t", "key": "k"}}, "anything": [1, {"a": None}]}},
+        "provider": {
+            "vault": {
+                "server": "https://vault",
+                "auth": {"tokenSecretRef": {"name": "t", "key": "k"}},
+                "anything": [1, {"a": None}],
+            }
+        },
         "retrySettings": {"maxRetries": 3, "retryInterval": "5s"},
-        "conditions": [{"namespaces": ["a"], "namespaceRegexes": ["b.*"], "namespaceSelector": {"matchLabels": {"env": "prod"}}}],
+        "conditions": [
+            {"namespaces": ["a"], "namespaceRegexes": ["b.*"], "namespaceSelector": {"matchLabels": {"env": "prod"}}}
+        ],
     },
     "status": {"capabilities": "ReadWrite", "conditions": [{"type": "Ready", "status": "True", "reason": "Valid"}]},
 }
@@ -36,7 +50,11 @@ def test_every_member_is_read() -> None:
     store = decoded(FULL)
     assert (store.kind, store.namespace, store.name, store.resource_version) == ("ClusterSecretStore", "", "store", "7")
     assert store.spec.provider == FULL["spec"]["provider"]
-    assert (store.spec.controller, store.spec.refresh_interval_seconds, store.spec.retry_settings) == ("team-a", 300.0, FULL["spec"]["retrySettings"])
+    assert (store.spec.controller, store.spec.refresh_interval_seconds, store.spec.retry_settings) == (
+        "team-a",
+        300.0,
+        FULL["spec"]["retrySettings"],
+    )
     assert store.spec.conditions == (StoreCondition(LabelSelector({"env": "prod"}), ("a",), ("b.*",)),)
     assert (store.status.capabilities, store.ready) == ("ReadWrite", True)
 
@@ -81,7 +99,9 @@ def test_the_interval(interval: int | str | None, seconds: float | None) -> None
     ("interval", "text"),
     [
         pytest.param(-5, "invalid refreshInterval -5: must not be negative", id="negative seconds"),
-        pytest.param("nonsense", 'invalid refreshInterval "nonsense": time: invalid duration "nonsense"', id="no duration"),
+        pytest.param(
+            "nonsense", 'invalid refreshInterval "nonsense": time: invalid duration "nonsense"', id="no duration"
+        ),
         pytest.param("10", 'invalid refreshInterval "10": time: missing unit in duration "10"', id="no unit"),
         pytest.param("-5m", 'invalid refreshInterval "-5m": must not be negative', id="a negative duration"),
         pytest.param("", 'invalid refreshInterval "": time: invalid duration ""', id="an empty text"),

@@ -12,9 +12,18 @@ from hypothesis import strategies as st
 from eso.api.externalsecret import Data, ExternalSecretSpec, Target
 from eso.api.meta import ObjectMeta
 from eso.api.secretstore import SecretStore, SecretStoreSpec
-from eso.api.validate import InvalidStore, check_store, external_secret_refusals, provider_of, template_refusals, undecodable
+from eso.api.validate import (
+    InvalidStore,
+    check_store,
+    external_secret_refusals,
+    provider_of,
+    template_refusals,
+    undecodable,
+)
 
-E1 = "deletionPolicy=Delete must not be used when the controller doesn't own the secret. Please set creationPolicy=Owner"
+E1 = (
+    "deletionPolicy=Delete must not be used when the controller doesn't own the secret. Please set creationPolicy=Owner"
+)
 E2 = "deletionPolicy=Merge must not be used with creationPolicy=None. There is no Secret to merge with"
 E3 = "either data or dataFrom should be specified"
 E4 = 'template.type="kubernetes.io/service-account-token" with annotation "kubernetes.io/service-account.name" is not allowed'
@@ -67,20 +76,36 @@ ANNOTATED = {"annotations": {"kubernetes.io/service-account.name": ""}}
         pytest.param(spec(data=[], dataFrom=[{"extract": {"key": "k"}}]), [], id="only dataFrom"),
         pytest.param(spec(dataFrom=[{"find": {}, "extract": {"key": "k"}}]), [E8], id="C-289 find and extract"),
         pytest.param(spec(dataFrom=[{"find": {}, "sourceRef": GENERATOR}]), [E8], id="C-289 generator and find"),
-        pytest.param(spec(dataFrom=[{"extract": {"key": "k"}, "sourceRef": GENERATOR}]), [E8], id="C-289 generator and extract"),
-        pytest.param(spec(dataFrom=[{"extract": {"key": "k"}, "sourceRef": STORE}]), [], id="extract from another store"),
+        pytest.param(
+            spec(dataFrom=[{"extract": {"key": "k"}, "sourceRef": GENERATOR}]), [E8], id="C-289 generator and extract"
+        ),
+        pytest.param(
+            spec(dataFrom=[{"extract": {"key": "k"}, "sourceRef": STORE}]), [], id="extract from another store"
+        ),
         pytest.param(spec(dataFrom=[{"sourceRef": STORE}]), [], id="another store alone reads nothing but is admitted"),
         pytest.param(spec(dataFrom=[{}]), [E9], id="C-290 an empty entry"),
         pytest.param(spec(dataFrom=[{"sourceRef": {}}]), [E10], id="C-291 an empty source"),
         pytest.param(spec(dataFrom=[{}, {"sourceRef": {}}]), [E9, E10], id="every entry is looked at"),
-        pytest.param(spec(data=[], target={"deletionPolicy": "Merge", "creationPolicy": "None"}), [E2, E3], id="C-292 two at once, in order"),
+        pytest.param(
+            spec(data=[], target={"deletionPolicy": "Merge", "creationPolicy": "None"}),
+            [E2, E3],
+            id="C-292 two at once, in order",
+        ),
         pytest.param(
             spec(data=[ENTRY | {"secretKey": key} for key in "AABB"]),
             ["duplicate secretKey found: A", "duplicate secretKey found: B"],
             id="C-293 keys that repeat",
         ),
-        pytest.param(spec(data=[ENTRY | {"secretKey": key} for key in "AAA"]), ["duplicate secretKey found: A"] * 2, id="each repetition counts"),
-        pytest.param(spec(data=[ENTRY, ENTRY], target={"deletionPolicy": "Delete"}), [], id="C-293 repeating is admitted under Delete"),
+        pytest.param(
+            spec(data=[ENTRY | {"secretKey": key} for key in "AAA"]),
+            ["duplicate secretKey found: A"] * 2,
+            id="each repetition counts",
+        ),
+        pytest.param(
+            spec(data=[ENTRY, ENTRY], target={"deletionPolicy": "Delete"}),
+            [],
+            id="C-293 repeating is admitted under Delete",
+        ),
         pytest.param(templated(type=TOKEN, metadata=ANNOTATED), [E4], id="C-294 a token for somebody"),
         pytest.param(templated(type=TOKEN), [], id="C-294 the type alone"),
         pytest.param(templated(metadata=ANNOTATED), [], id="C-294 the annotation alone"),
@@ -88,17 +113,40 @@ ANNOTATED = {"annotations": {"kubernetes.io/service-account.name": ""}}
         pytest.param(aimed("annotations", type=TOKEN), [E5], id="C-295 in lower case"),
         pytest.param(aimed("annotationſ", type=TOKEN), [E5], id="C-295 with a long s, which Go folds too"),
         pytest.param(aimed("Data", type=TOKEN), [], id="C-295 data from a template"),
-        pytest.param(templated(type=TOKEN, metadata=ANNOTATED, templateFrom=[{"literal": "x", "target": "Annotations"}]), [E4], id="only the first hit"),
+        pytest.param(
+            templated(type=TOKEN, metadata=ANNOTATED, templateFrom=[{"literal": "x", "target": "Annotations"}]),
+            [E4],
+            id="only the first hit",
+        ),
         pytest.param(templated(type=BOOTSTRAP), [E6], id="C-296 a bootstrap token"),
         pytest.param(
-            aimed("type", "metadata.annotations", "Metadata.Annotations.kubernetes.io/service-account.name", "immutable"),
-            [e7("type"), e7("metadata.annotations"), e7("Metadata.Annotations.kubernetes.io/service-account.name"), e7("immutable")],
+            aimed(
+                "type", "metadata.annotations", "Metadata.Annotations.kubernetes.io/service-account.name", "immutable"
+            ),
+            [
+                e7("type"),
+                e7("metadata.annotations"),
+                e7("Metadata.Annotations.kubernetes.io/service-account.name"),
+                e7("immutable"),
+            ],
             id="C-297 parts that a template may not fill",
         ),
         pytest.param(aimed("data", "LABELS", "Annotations", ""), [], id="C-297 parts that it may fill"),
-        pytest.param(aimed("spec.a", manifest={"apiVersion": "example.com/v1", "kind": "Thing"}), [], id="C-298 any part of another kind"),
-        pytest.param(aimed("spec.a", manifest={"apiVersion": "v1", "kind": "Secret"}), [e7("spec.a")], id="C-298 a Secret by another name"),
-        pytest.param(templated({"apiVersion": "v1", "kind": "ConfigMap"}, type=BOOTSTRAP), [E6], id="privileged types are refused for every kind"),
+        pytest.param(
+            aimed("spec.a", manifest={"apiVersion": "example.com/v1", "kind": "Thing"}),
+            [],
+            id="C-298 any part of another kind",
+        ),
+        pytest.param(
+            aimed("spec.a", manifest={"apiVersion": "v1", "kind": "Secret"}),
+            [e7("spec.a")],
+            id="C-298 a Secret by another name",
+        ),
+        pytest.param(
+            templated({"apiVersion": "v1", "kind": "ConfigMap"}, type=BOOTSTRAP),
+            [E6],
+            id="privileged types are refused for every kind",
+        ),
         pytest.param(
             spec(
                 data=[],
@@ -130,9 +178,14 @@ def test_property_a_key_is_told_once_per_repetition(keys: list[str]) -> None:
     assert len(found) == len(keys) - len(set(keys))
 
 
-@given(st.sampled_from(("Owner", "Orphan", "Merge", "None", "CreateOrMerge")), st.sampled_from(("Delete", "Merge", "Retain")))
+@given(
+    st.sampled_from(("Owner", "Orphan", "Merge", "None", "CreateOrMerge")),
+    st.sampled_from(("Delete", "Merge", "Retain")),
+)
 def test_property_retain_goes_with_everything(creation: str, deletion: str) -> None:
-    found = external_secret_refusals(ExternalSecretSpec(data=(Data("a"),), target=Target(creation_policy=creation, deletion_policy=deletion)))
+    found = external_secret_refusals(
+        ExternalSecretSpec(data=(Data("a"),), target=Target(creation_policy=creation, deletion_policy=deletion))
+    )
     assert deletion != "Retain" or found == []
 
 
@@ -143,7 +196,9 @@ def test_property_retain_goes_with_everything(creation: str, deletion: str) -> N
         pytest.param(spec(refreshInterval="1h"), "", id="a good one"),
         pytest.param(spec(refreshInterval="abc"), 'time: invalid duration "abc"', id="C-300 a bad one"),
         pytest.param(
-            spec(syncWindows={"kind": "deny", "windows": [{"schedule": "@daily", "duration": "10"}]}), 'time: missing unit in duration "10"', id="a bad window"
+            spec(syncWindows={"kind": "deny", "windows": [{"schedule": "@daily", "duration": "10"}]}),
+            'time: missing unit in duration "10"',
+            id="a bad window",
         ),
     ],
 )
@@ -169,19 +224,45 @@ FAULT = "failed to compile {}th namespace regex in {}th condition: error parsing
     ("given_store", "text"),
     [
         pytest.param(regexes(["\\1"]), FAULT.format(0, 0, "\\1"), id="C-303 one expression"),
-        pytest.param(regexes(["\\1", "\\2"]), FAULT.format(0, 0, "\\1") + "\n" + FAULT.format(1, 0, "\\2"), id="C-303 two expressions"),
+        pytest.param(
+            regexes(["\\1", "\\2"]),
+            FAULT.format(0, 0, "\\1") + "\n" + FAULT.format(1, 0, "\\2"),
+            id="C-303 two expressions",
+        ),
         pytest.param(regexes(["a"], ["b", "\\1"]), FAULT.format(1, 1, "\\1"), id="the place is counted from zero"),
-        pytest.param(store(refreshInterval=-5), "invalid refreshInterval -5: must not be negative", id="C-304 negative seconds"),
-        pytest.param(store(refreshInterval="nonsense"), 'invalid refreshInterval "nonsense": time: invalid duration "nonsense"', id="C-304 no duration"),
-        pytest.param(store(refreshInterval="10"), 'invalid refreshInterval "10": time: missing unit in duration "10"', id="C-304 no unit"),
-        pytest.param(store(refreshInterval="-5m"), 'invalid refreshInterval "-5m": must not be negative', id="C-304 a negative duration"),
-        pytest.param(store("", provider={}), "store error for : secret stores must only have exactly one backend specified, found 0", id="C-305 no provider"),
+        pytest.param(
+            store(refreshInterval=-5), "invalid refreshInterval -5: must not be negative", id="C-304 negative seconds"
+        ),
+        pytest.param(
+            store(refreshInterval="nonsense"),
+            'invalid refreshInterval "nonsense": time: invalid duration "nonsense"',
+            id="C-304 no duration",
+        ),
+        pytest.param(
+            store(refreshInterval="10"),
+            'invalid refreshInterval "10": time: missing unit in duration "10"',
+            id="C-304 no unit",
+        ),
+        pytest.param(
+            store(refreshInterval="-5m"),
+            'invalid refreshInterval "-5m": must not be negative',
+            id="C-304 a negative duration",
+        ),
+        pytest.param(
+            store("", provider={}),
+            "store error for : secret stores must only have exactly one backend specified, found 0",
+            id="C-305 no provider",
+        ),
         pytest.param(
             store("", provider=FAKE | {"vault": {}}),
             "store error for : secret stores must only have exactly one backend specified, found 2",
             id="C-305 two providers",
         ),
-        pytest.param(store("x", provider={}, refreshInterval=-1), "invalid refreshInterval -1: must not be negative", id="the first stage wins"),
+        pytest.param(
+            store("x", provider={}, refreshInterval=-1),
+            "invalid refreshInterval -1: must not be negative",
+            id="the first stage wins",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_store(given_store: SecretStore, text: str) -> None:

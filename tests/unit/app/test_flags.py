@@ -11,7 +11,9 @@ from eso.app.flags import CONTROLLER, UsageError, parse, usage
         pytest.param([], "concurrent", 1, id="a default"),
         pytest.param(["--controller-class=other"], "controller-class", "other", id="a string with an equals sign"),
         pytest.param(["--controller-class", "other"], "controller-class", "other", id="a string as the next word"),
-        pytest.param(["--template-left-delimiter=<%="], "template-left-delimiter", "<%=", id="only the first equals sign counts"),
+        pytest.param(
+            ["--template-left-delimiter=<%="], "template-left-delimiter", "<%=", id="only the first equals sign counts"
+        ),
         pytest.param(["--enable-leader-election"], "enable-leader-election", True, id="a boolean alone is true"),
         pytest.param(["--enable-flood-gate=f"], "enable-flood-gate", False, id="a boolean in short"),
         pytest.param(["--store-requeue-interval=1h30m"], "store-requeue-interval", 5400.0, id="a Go duration"),
@@ -37,7 +39,11 @@ def test_a_flag_is_read(argv, name, value):
         pytest.param(["--store-requeue-interval=5"], "missing unit", id="a duration without a unit"),
         pytest.param(["--loglevel=loud"], "'loud' is no level", id="no level"),
         pytest.param(["--metrics-auth"], "--metrics-secure", id="authenticated but not secure metrics"),
-        pytest.param(["--enable-leader-election", "--leader-election-renew-deadline=20s"], "must be shorter", id="a deadline longer than the lease"),
+        pytest.param(
+            ["--enable-leader-election", "--leader-election-renew-deadline=20s"],
+            "must be shorter",
+            id="a deadline longer than the lease",
+        ),
     ],
 )
 def test_bad_arguments_name_the_flag_and_a_fix(argv, text):

@@ -41,7 +41,12 @@ def files(write):
     """(manifest without a template, with one, data, remote)."""
     data = f"user: admin\npassword: {CANARY}\n"
     remote = f"shop/db: {{user: admin, password: {CANARY}}}\n"
-    return write("plain.yaml", MANIFEST % ""), write("es.yaml", MANIFEST % TEMPLATE), write("data.yaml", data), write("remote.yaml", remote)
+    return (
+        write("plain.yaml", MANIFEST % ""),
+        write("es.yaml", MANIFEST % TEMPLATE),
+        write("data.yaml", data),
+        write("remote.yaml", remote),
+    )
 
 
 def rendered(capsys, *argv: str) -> tuple[int, str, str]:
@@ -82,7 +87,12 @@ def test_values_are_masked_unless_asked_for(files, capsys, form):
 
 def test_a_diff_shows_what_changes_and_exits_with_1(files, write, capsys):
     plain, _, data, _ = files
-    live = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "database", "namespace": "shop"}, "data": {"user": "YWRtaW4=", "old": "eA=="}}
+    live = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "database", "namespace": "shop"},
+        "data": {"user": "YWRtaW4=", "old": "eA=="},
+    }
     path = write("live.yaml", yaml.safe_dump(live))
     code, out, _ = rendered(capsys, "-f", plain, "--data", data, "--live", path, "-o", "diff")
     assert code == 1
@@ -94,13 +104,21 @@ def test_a_diff_without_a_difference_exits_with_0(files, write, capsys):
     plain, _, data, _ = files
     _, out, _ = rendered(capsys, "-f", plain, "--data", data, "--show-values")
     path = write("live.yaml", out)
-    assert rendered(capsys, "-f", plain, "--data", data, "--live", path, "-o", "diff")[:2] == (0, "Secret shop/database: no difference\n")
+    assert rendered(capsys, "-f", plain, "--data", data, "--live", path, "-o", "diff")[:2] == (
+        0,
+        "Secret shop/database: no difference\n",
+    )
 
 
 def test_template_sources_may_stand_beside_the_manifest(write, capsys):
     target = "target: {template: {templateFrom: [{configMap: {name: texts, items: [{key: conf}]}}]}}"
-    manifest = MANIFEST % target + "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: texts}\ndata: {conf: 'user={{ .user }}'}\n"
-    code, out, _ = rendered(capsys, "-f", write("es.yaml", manifest), "--data", write("d.yaml", "user: u\npassword: p\n"), "--show-values")
+    manifest = (
+        MANIFEST % target
+        + "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: texts}\ndata: {conf: 'user={{ .user }}'}\n"
+    )
+    code, out, _ = rendered(
+        capsys, "-f", write("es.yaml", manifest), "--data", write("d.yaml", "user: u\npassword: p\n"), "--show-values"
+    )
     assert code == 0 and decoded(yaml.safe_load(out)) == {"conf": "user=u"}
 
 
@@ -112,7 +130,9 @@ def test_template_sources_may_stand_beside_the_manifest(write, capsys):
     ],
 )
 def test_what_would_not_be_written_is_explained(write, capsys, target, live, text):
-    code, out, _ = rendered(capsys, "-f", write("es.yaml", MANIFEST % target), "--data", write("d.yaml", "user: u\npassword: p\n"))
+    code, out, _ = rendered(
+        capsys, "-f", write("es.yaml", MANIFEST % target), "--data", write("d.yaml", "user: u\npassword: p\n")
+    )
     assert code == 0 and out.startswith("# nothing would be written") and text in out
 
 
@@ -120,17 +140,26 @@ def test_what_would_not_be_written_is_explained(write, capsys, target, live, tex
     ("argv", "text"),
     [
         pytest.param([], "exactly one of --data", id="nothing at all"),
-        pytest.param(["-f", "ES", "--data", "DATA", "--remote", "REMOTE"], "exactly one of --data", id="two sources of data"),
+        pytest.param(
+            ["-f", "ES", "--data", "DATA", "--remote", "REMOTE"], "exactly one of --data", id="two sources of data"
+        ),
         pytest.param(["-f", "/nonexistent", "--data", "DATA"], "cannot read /nonexistent", id="a missing file"),
         pytest.param(["-f", "BROKEN", "--data", "DATA"], "is not YAML at line", id="no YAML"),
         pytest.param(["-f", "ES", "--data", "NESTED"], "is a dict, not text", id="a nested value"),
-        pytest.param(["-f", "ES", "--name", "other", "--data", "DATA"], "0 ExternalSecrets named 'other'", id="another name"),
+        pytest.param(
+            ["-f", "ES", "--name", "other", "--data", "DATA"], "0 ExternalSecrets named 'other'", id="another name"
+        ),
         pytest.param(["-f", "TYPED", "--data", "DATA"], "$.spec.data", id="a member of the wrong kind"),
     ],
 )
 def test_bad_input_names_the_file_or_the_member_and_exits_with_2(files, write, capsys, argv, text):
     _, es, data, remote = files
-    known = {"ES": es, "DATA": data, "REMOTE": remote, "NESTED": write("nested.yaml", f"user: {{password: {CANARY}}}\n")}
+    known = {
+        "ES": es,
+        "DATA": data,
+        "REMOTE": remote,
+        "NESTED": write("nested.yaml", f"user: {{password: {CANARY}}}\n"),
+    }
     known |= {
         "BROKEN": write("broken.yaml", f"a: [{CANARY}\n"),
         "TYPED": write("typed.yaml", "kind: ExternalSecret\nmetadata: {name: a}\nspec: {data: text}\n"),
@@ -149,7 +178,9 @@ def test_bad_input_names_the_file_or_the_member_and_exits_with_2(files, write, c
 )
 def test_a_template_that_fails_exits_with_1_and_says_why(write, capsys, template, text):
     manifest = MANIFEST % f"target: {{template: {{data: {{key: '{template}'}}}}}}"
-    code, _, err = rendered(capsys, "-f", write("es.yaml", manifest), "--data", write("d.yaml", f"user: {CANARY}\npassword: p\n"))
+    code, _, err = rendered(
+        capsys, "-f", write("es.yaml", manifest), "--data", write("d.yaml", f"user: {CANARY}\npassword: p\n")
+    )
     assert code == 1 and text in err and CANARY not in err
 
 
@@ -164,13 +195,20 @@ def test_the_arguments_of_the_references_template_command_work(write, capsys):
     data = write("data.yaml", "user: YWRtaW4=\npassword: cA==\n")
     code, out, _ = rendered(capsys, "--source-templated-object", es, "--source-secret-data-file", data)
     assert code == 0
-    assert out == "data:\n  url: cG9zdGdyZXM6Ly9hZG1pbjpwQGRi\nmetadata:\n  annotations:\n    owner: admin\n    plain: text\n\n"
+    assert (
+        out
+        == "data:\n  url: cG9zdGdyZXM6Ly9hZG1pbjpwQGRi\nmetadata:\n  annotations:\n    owner: admin\n    plain: text\n\n"
+    )
 
 
 def test_the_references_template_command_writes_a_file_and_refuses_other_kinds(write, tmp_path, capsys):
     es, data = write("es.yaml", MANIFEST % TEMPLATE), write("data.yaml", "user: YWRtaW4=\npassword: cA==\n")
     target = tmp_path / "out.yaml"
-    assert rendered(capsys, "--source-templated-object", es, "--source-secret-data-file", data, "--output", str(target))[:2] == (0, "")
+    assert rendered(
+        capsys, "--source-templated-object", es, "--source-secret-data-file", data, "--output", str(target)
+    )[:2] == (0, "")
     assert target.read_text().startswith("data:\n  url: ")
-    code, _, err = rendered(capsys, "--source-templated-object", write("cm.yaml", "kind: ConfigMap\n"), "--source-secret-data-file", data)
+    code, _, err = rendered(
+        capsys, "--source-templated-object", write("cm.yaml", "kind: ConfigMap\n"), "--source-secret-data-file", data
+    )
     assert code == 2 and "unsupported template kind ConfigMap" in err

@@ -158,7 +158,9 @@ fields = st.tuples(
     st.sampled_from(["*", "2", "jan-jun"]),
     st.sampled_from(["*", "0", "1-5", "sat"]),
 ).map(" ".join)
-moments = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1)).map(lambda moment: moment.replace(tzinfo=UTC, microsecond=0))
+moments = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1)).map(
+    lambda moment: moment.replace(tzinfo=UTC, microsecond=0)
+)
 
 
 @given(fields, moments)

@@ -45,10 +45,18 @@ def test_a_duration_is_read_in_seconds(text: str, seconds: float) -> None:
         pytest.param("-", 'time: invalid duration "-"', id="only a sign"),
         pytest.param(".s", 'time: invalid duration ".s"', id="only a point"),
         pytest.param("1h-1m", 'time: unknown unit "h-" in duration "1h-1m"', id="a sign in the middle"),
-        pytest.param("9223372036854775808ns", 'time: invalid duration "9223372036854775808ns"', id="one nanosecond too many"),
-        pytest.param("99999999999999999999", 'time: invalid duration "99999999999999999999"', id="too many digits come before the missing unit"),
+        pytest.param(
+            "9223372036854775808ns", 'time: invalid duration "9223372036854775808ns"', id="one nanosecond too many"
+        ),
+        pytest.param(
+            "99999999999999999999",
+            'time: invalid duration "99999999999999999999"',
+            id="too many digits come before the missing unit",
+        ),
         pytest.param("3000000h", 'time: invalid duration "3000000h"', id="more hours than fit"),
-        pytest.param('"x\\é', 'time: invalid duration "\\"x\\\\\\xc3\\xa9"', id="quotes, backslashes and bytes are escaped"),
+        pytest.param(
+            '"x\\é', 'time: invalid duration "\\"x\\\\\\xc3\\xa9"', id="quotes, backslashes and bytes are escaped"
+        ),
         pytest.param("9" * 100_000, f'time: invalid duration "{"9" * 100_000}"', id="a hundred thousand digits"),
     ],
 )

@@ -30,7 +30,9 @@ from eso.gocompat.jsonenc import JsonError, Number, decode, encode, members
         pytest.param(Number("1.50"), b"1.50", id="a number kept as text"),
         pytest.param(b"a<b>&c", rb'"a\u003cb\u003e\u0026c"', id="HTML signs"),
         pytest.param(b'q"b\\s/', rb'"q\"b\\s/"', id="quotes and backslashes, no slashes"),
-        pytest.param(b"\b\f\n\r\t\x01\x1f\x7f", b'"\\b\\f\\n\\r\\t\\u0001\\u001f\x7f"', id="control characters, not delete"),
+        pytest.param(
+            b"\b\f\n\r\t\x01\x1f\x7f", b'"\\b\\f\\n\\r\\t\\u0001\\u001f\x7f"', id="control characters, not delete"
+        ),
         pytest.param("é😀".encode(), '"é😀"'.encode(), id="text stays raw"),
         pytest.param("\u2028\u2029".encode(), rb'"\u2028\u2029"', id="line separators"),
         pytest.param(b"\xff\xe2\x82", rb'"\ufffd\ufffd\ufffd"', id="invalid bytes, one by one"),
@@ -38,7 +40,9 @@ from eso.gocompat.jsonenc import JsonError, Number, decode, encode, members
         pytest.param("text", b'"text"', id="str is text too"),
         pytest.param([], b"[]", id="an empty list"),
         pytest.param({}, b"{}", id="an empty map"),
-        pytest.param({b"b": [1, None], b"a": {}, b"B": b""}, b'{"B":"","a":{},"b":[1,null]}', id="keys are sorted by bytes"),
+        pytest.param(
+            {b"b": [1, None], b"a": {}, b"B": b""}, b'{"B":"","a":{},"b":[1,null]}', id="keys are sorted by bytes"
+        ),
         pytest.param({b"<\xff": 1}, rb'{"\u003c\ufffd":1}', id="keys are escaped like text"),
         pytest.param((1, 2), b"[1,2]", id="a tuple is a list"),
     ],
@@ -53,7 +57,10 @@ def test_json_without_html_escapes_keeps_the_other_escapes() -> None:
 
 def test_indented_json() -> None:
     value = {b"b": [1, {b"x": b"<"}], b"a": {}, b"c": []}
-    assert encode(value, indent="  ") == b'{\n  "a": {},\n  "b": [\n    1,\n    {\n      "x": "\\u003c"\n    }\n  ],\n  "c": []\n}'
+    assert (
+        encode(value, indent="  ")
+        == b'{\n  "a": {},\n  "b": [\n    1,\n    {\n      "x": "\\u003c"\n    }\n  ],\n  "c": []\n}'
+    )
 
 
 def test_other_types_are_turned_into_values_by_the_caller() -> None:
@@ -92,7 +99,9 @@ def test_a_map_that_holds_itself_ends_in_an_error() -> None:
         pytest.param(b'"\\ud800"', "\ufffd".encode(), id="a lone surrogate"),
         pytest.param(b'"\\ud800\\u0041"', "\ufffdA".encode(), id="a lone surrogate before a letter"),
         pytest.param(b'"\\ud800\\ud83d\\ude00"', "\ufffd😀".encode(), id="a lone surrogate before a pair"),
-        pytest.param(b'{"\xff":"\xe2\x82"}', {"\ufffd".encode(): "\ufffd\ufffd".encode()}, id="invalid bytes, one by one"),
+        pytest.param(
+            b'{"\xff":"\xe2\x82"}', {"\ufffd".encode(): "\ufffd\ufffd".encode()}, id="invalid bytes, one by one"
+        ),
         pytest.param(b"9007199254740993", 9007199254740992.0, id="a number beyond doubles is rounded"),
         pytest.param(b"123456789012345678901234567890", 1.2345678901234568e29, id="a great integer"),
         pytest.param(b"1e-400", 0.0, id="too small is zero"),
@@ -121,7 +130,9 @@ ERRORS = [
     pytest.param(b"nulx", "invalid character 'x' in literal null (expecting 'l')", id="a wrong word"),
     pytest.param(b"-", "invalid character ' ' in numeric literal", id="only a sign"),
     pytest.param(b"-x", "invalid character 'x' in numeric literal", id="a sign and no digit"),
-    pytest.param(b"1.x", "invalid character 'x' after decimal point in numeric literal", id="no digit behind the point"),
+    pytest.param(
+        b"1.x", "invalid character 'x' after decimal point in numeric literal", id="no digit behind the point"
+    ),
     pytest.param(b"1ex", "invalid character 'x' in exponent of numeric literal", id="no digit in the exponent"),
     pytest.param(b"1e+", "invalid character ' ' in exponent of numeric literal", id="an exponent without digits"),
     pytest.param(b"01", "invalid character '1' after top-level value", id="a leading zero"),
@@ -132,19 +143,31 @@ ERRORS = [
     pytest.param(b"{a", "invalid character 'a' looking for beginning of object key string", id="a bare key"),
     pytest.param(b'{"a" 1}', "invalid character '1' after object key", id="no colon"),
     pytest.param(b'{"a":1 "b"}', "invalid character '\"' after object key:value pair", id="no comma in an object"),
-    pytest.param(b'{"a":1,}', "invalid character '}' looking for beginning of object key string", id="a comma too many in an object"),
+    pytest.param(
+        b'{"a":1,}',
+        "invalid character '}' looking for beginning of object key string",
+        id="a comma too many in an object",
+    ),
     pytest.param(b"[1 2]", "invalid character '2' after array element", id="no comma in an array"),
     pytest.param(b"[1,]", "invalid character ']' looking for beginning of value", id="a comma too many in an array"),
     pytest.param(b'"\n"', r"invalid character '\n' in string literal", id="a newline in a string"),
     pytest.param(b'"\\x"', "invalid character 'x' in string escape code", id="an unknown escape"),
     pytest.param(b'"\\u12g4"', r"invalid character 'g' in \u hexadecimal character escape", id="no hexadecimal digit"),
     pytest.param(b"'a'", r"invalid character '\'' looking for beginning of value", id="single quotes"),
-    pytest.param(b"\xc3\xa9", "invalid character 'Ã' looking for beginning of value", id="a byte is shown as its code point"),
-    pytest.param(b"\x80", r"invalid character '\u0080' looking for beginning of value", id="escaped where it is not printable"),
+    pytest.param(
+        b"\xc3\xa9", "invalid character 'Ã' looking for beginning of value", id="a byte is shown as its code point"
+    ),
+    pytest.param(
+        b"\x80", r"invalid character '\u0080' looking for beginning of value", id="escaped where it is not printable"
+    ),
     pytest.param(b"\xef\xbb\xbf1", "invalid character 'ï' looking for beginning of value", id="no byte order mark"),
     pytest.param(b"[" * (jsonenc.MAX_DEPTH + 1), "exceeded max depth", id="too deep"),
     pytest.param(b"[" * 1_000_000, "exceeded max depth", id="very much too deep"),
-    pytest.param(b"[1e400]", "json: cannot unmarshal number into Go value of type float64", id="no double: the digits are not told"),
+    pytest.param(
+        b"[1e400]",
+        "json: cannot unmarshal number into Go value of type float64",
+        id="no double: the digits are not told",
+    ),
     pytest.param(b"[1e400,x]", "invalid character 'x' looking for beginning of value", id="syntax goes first"),
 ]
 
@@ -177,10 +200,18 @@ def test_members_keep_the_source_text_of_their_values() -> None:
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        pytest.param(b"[1]", "json: cannot unmarshal array into Go value of type map[string]json.RawMessage", id="an array"),
-        pytest.param(b'"x"', "json: cannot unmarshal string into Go value of type map[string]json.RawMessage", id="a string"),
-        pytest.param(b"1", "json: cannot unmarshal number into Go value of type map[string]json.RawMessage", id="a number"),
-        pytest.param(b"true", "json: cannot unmarshal bool into Go value of type map[string]json.RawMessage", id="a bool"),
+        pytest.param(
+            b"[1]", "json: cannot unmarshal array into Go value of type map[string]json.RawMessage", id="an array"
+        ),
+        pytest.param(
+            b'"x"', "json: cannot unmarshal string into Go value of type map[string]json.RawMessage", id="a string"
+        ),
+        pytest.param(
+            b"1", "json: cannot unmarshal number into Go value of type map[string]json.RawMessage", id="a number"
+        ),
+        pytest.param(
+            b"true", "json: cannot unmarshal bool into Go value of type map[string]json.RawMessage", id="a bool"
+        ),
         pytest.param(b'{"a":1}x', "invalid character 'x' after top-level value", id="garbage behind"),
     ],
 )
@@ -192,8 +223,14 @@ def test_only_an_object_has_members(document: bytes, message: str) -> None:
 
 
 values = st.recursive(
-    st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8).map(lambda text: text.encode("utf-8", "replace")),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5).map(lambda text: text.encode("utf-8", "replace")), inner, max_size=4),
+    st.none()
+    | st.booleans()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8).map(lambda text: text.encode("utf-8", "replace")),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(max_size=5).map(lambda text: text.encode("utf-8", "replace")), inner, max_size=4)
+    ),
     max_leaves=20,
 )
 

@@ -77,7 +77,9 @@ def test_the_text_of_functions_that_panic() -> None:
         pytest.param(r"\p{LC}+", "aǅ中".encode(), "aǅ".encode(), id="cased letters"),
         pytest.param("[[:alpha:]]+", b"12ab", b"ab", id="classes with a name"),
         pytest.param(r"\Qa.b\E", b"a.b", b"a.b", id="literal text"),
-        pytest.param(r"\Q(?P<é\E", "(?P<é".encode(), "(?P<é".encode(), id="what looks like a group in literal text is none"),
+        pytest.param(
+            r"\Q(?P<é\E", "(?P<é".encode(), "(?P<é".encode(), id="what looks like a group in literal text is none"
+        ),
         pytest.param("[(?P<é]+", b"(?P<", b"(?P<", id="nor in brackets"),
         pytest.param("(?<n>b+)", b"abb", b"bb", id="names without a P"),
         pytest.param("a{0,1000}", b"aa", b"aa", id="a thousand times is allowed"),
@@ -102,7 +104,13 @@ def test_the_leftmost_match(pattern: str, text: bytes, found: bytes | None) -> N
         pytest.param("^my/initial/path/", b"my/initial/path/foo", b"", b"foo", id="C-160 a prefix by nothing"),
         pytest.param("f(.*)o", b"foo", b"a_new_path_$1", b"a_new_path_o", id="C-161 a group"),
         pytest.param("f(.*)o", b"foodaloo", b"a_new_path_$1", b"a_new_path_oodalo", id="C-161 a greedy group"),
-        pytest.param("f(?P<content>.*)o", b"floo", b"a_new_path_${content}_${1}", b"a_new_path_lo_lo", id="C-161 a name and a number"),
+        pytest.param(
+            "f(?P<content>.*)o",
+            b"floo",
+            b"a_new_path_${content}_${1}",
+            b"a_new_path_lo_lo",
+            id="C-161 a name and a number",
+        ),
         pytest.param("(.*)", b"foo", b"$1_x", b"", id="C-162 an unbraced name runs to the end of the word"),
         pytest.param("my/(.*?)/bar/(.*)", b"my/app/bar/key", b"$1-$2", b"app-key", id="C-163 two groups"),
         pytest.param("x*", b"axb", b"-", b"-a-b-", id="empty matches between characters"),
@@ -217,7 +225,9 @@ def test_compiled_expressions_are_kept_and_the_oldest_forgotten() -> None:
     assert regexp.compile("kept") is not first
 
 
-simple = st.lists(st.sampled_from(["a", "b", "[ab]", "a*", "b+?", "c?", "(a|b)", "x{2}"]), min_size=1, max_size=4).map("".join)
+simple = st.lists(st.sampled_from(["a", "b", "[ab]", "a*", "b+?", "c?", "(a|b)", "x{2}"]), min_size=1, max_size=4).map(
+    "".join
+)
 
 
 @given(simple, st.text(alphabet="abcx", max_size=12))
@@ -226,7 +236,10 @@ def test_simple_expressions_match_like_any_other_engine(pattern: str, text: str)
     assert regexp.compile(pattern).find(text.encode()) == (None if theirs is None else theirs[0].encode())
 
 
-@given(st.lists(st.sampled_from(["a", "b", "[ab]", "b+", "(a|b)"]), min_size=1, max_size=4).map("".join), st.text(alphabet="abcx", max_size=12))
+@given(
+    st.lists(st.sampled_from(["a", "b", "[ab]", "b+", "(a|b)"]), min_size=1, max_size=4).map("".join),
+    st.text(alphabet="abcx", max_size=12),
+)
 def test_matches_that_are_not_empty_are_replaced_like_in_any_other_engine(pattern: str, text: str) -> None:
     assert regexp.compile(pattern).replace_all(text.encode(), b"<$0>") == re.sub(pattern, r"<\g<0>>", text).encode()
 
@@ -246,6 +259,9 @@ def test_any_expression_on_any_bytes_gives_parts_of_the_text(pattern: str, text:
         assert expression.replace_all_literal(text, replacement) == text
 
 
-@given(st.text(alphabet=st.characters(max_codepoint=127), max_size=3).map(str.encode), st.text(alphabet=st.characters(max_codepoint=127)).map(str.encode))
+@given(
+    st.text(alphabet=st.characters(max_codepoint=127), max_size=3).map(str.encode),
+    st.text(alphabet=st.characters(max_codepoint=127)).map(str.encode),
+)
 def test_quoted_bytes_are_found_where_they_are(needle: bytes, hay: bytes) -> None:
     assert regexp.compile(regexp.quote_meta(needle)).matches(hay) == (needle in hay)

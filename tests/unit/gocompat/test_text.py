@@ -23,7 +23,9 @@ from eso.gocompat import text
         pytest.param(b"\xff\xe2\x82", r'"\xff\xe2\x82"', id="invalid bytes"),
         pytest.param("é😀".encode(), '"é😀"', id="printable text stays"),
         pytest.param("\ufffd".encode(), '"\ufffd"', id="a real replacement character stays"),
-        pytest.param("\u2028\u00a0\ufeff\u00ad".encode(), r'"\u2028\u00a0\ufeff\u00ad"', id="spaces and formats are escaped"),
+        pytest.param(
+            "\u2028\u00a0\ufeff\u00ad".encode(), r'"\u2028\u00a0\ufeff\u00ad"', id="spaces and formats are escaped"
+        ),
         pytest.param("\U000e0001".encode(), r'"\U000e0001"', id="beyond the basic plane with eight digits"),
     ],
 )
@@ -50,7 +52,10 @@ def test_back_quoted_where_that_is_possible(data: bytes, shown: str) -> None:
     assert text.backquote(data) == shown
 
 
-@pytest.mark.parametrize(("char", "quoted"), [("x", "'x'"), ("'", r"'\''"), ('"', "'\"'"), ("\n", r"'\n'"), ("\udc80", "'\ufffd'"), ("\u2028", r"'\u2028'")])
+@pytest.mark.parametrize(
+    ("char", "quoted"),
+    [("x", "'x'"), ("'", r"'\''"), ('"', "'\"'"), ("\n", r"'\n'"), ("\udc80", "'\ufffd'"), ("\u2028", r"'\u2028'")],
+)
 def test_a_quoted_character(char: str, quoted: str) -> None:
     assert text.quote_rune(char) == quoted
 
@@ -107,7 +112,12 @@ def test_a_float_at_single_precision(value: float, shown: str) -> None:
 
 
 def test_decimal_numbers_have_no_exponent() -> None:
-    assert [text.decimal_number(v) for v in (123.0, 1e21, 1.5, 1e-9)] == ["123", "1000000000000000000000", "1.5", "0.000000001"]
+    assert [text.decimal_number(v) for v in (123.0, 1e21, 1.5, 1e-9)] == [
+        "123",
+        "1000000000000000000000",
+        "1.5",
+        "0.000000001",
+    ]
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
@@ -146,7 +156,9 @@ def test_invalid_bytes_are_replaced_when_case_is_mapped() -> None:
 @pytest.mark.parametrize(
     ("data", "shown"),
     [
-        pytest.param("it's a-b c_d 1x", "It'S A-B C_d 1x", id="quotes and dashes end a word, digits and underlines do not"),
+        pytest.param(
+            "it's a-b c_d 1x", "It'S A-B C_d 1x", id="quotes and dashes end a word, digits and underlines do not"
+        ),
         pytest.param("ǆa éb", "ǅa Éb", id="title case is not upper case"),
         pytest.param("a\u2003b—c", "A\u2003B—c", id="of other scripts only spaces end a word"),
     ],

@@ -15,7 +15,16 @@ import yaml
 from e2e.harness.certs import Authority
 from eso.api.meta import SECRETS
 from eso.kube import config as c
-from eso.kube.config import ClusterAccess, ConfigError, FixedAccess, InCluster, KubeConfig, Loaded, connect, pod_namespace
+from eso.kube.config import (
+    ClusterAccess,
+    ConfigError,
+    FixedAccess,
+    InCluster,
+    KubeConfig,
+    Loaded,
+    connect,
+    pod_namespace,
+)
 from eso.kube.rest import Rest, Unauthorized, Unreachable
 from eso.net.http import Proxies
 from tests.fakes.apiserver import FakeApiServer
@@ -247,7 +256,10 @@ async def test_a_client_certificate_is_shown(api, pki, tmp_path):
 async def test_a_renewed_client_certificate_is_shown_on_new_connections(api, pki, tmp_path):
     clock = VirtualClock()
     pair = pki.authority.client("renewed", "old")
-    access = await from_file(kubeconfig(tmp_path / "config", api, pki, {"client-certificate": str(pair.cert), "client-key": str(pair.key)}), clock)
+    access = await from_file(
+        kubeconfig(tmp_path / "config", api, pki, {"client-certificate": str(pair.cert), "client-key": str(pair.key)}),
+        clock,
+    )
     rest = Rest(access)
     await rest.get(SECRETS, "a", "s")
     pki.authority.client("renewed", "new")
@@ -277,7 +289,9 @@ def plugin(folder: Path, expiry: str = "") -> dict[str, Any]:
     script = folder / "plugin"
     script.write_text(f"#!/bin/sh\necho run >> {folder}/runs\nprintf '{reply}' $(wc -l < {folder}/runs | tr -d ' ')\n")
     script.chmod(0o755)
-    return {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": str(script), "interactiveMode": "Never"}}
+    return {
+        "exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": str(script), "interactiveMode": "Never"}
+    }
 
 
 @pytest.mark.parametrize(
@@ -307,7 +321,13 @@ async def test_a_plugin_runs_again_when_its_credential_is_refused(api, pki, tmp_
 
 async def test_trust_can_be_switched_off_in_the_file(api, pki, tmp_path):
     other = base64.b64encode(Authority(tmp_path / "other").cert.read_bytes()).decode()
-    path = kubeconfig(tmp_path / "config", api, pki, {"token": "t"}, **{"certificate-authority-data": other, "insecure-skip-tls-verify": True})
+    path = kubeconfig(
+        tmp_path / "config",
+        api,
+        pki,
+        {"token": "t"},
+        **{"certificate-authority-data": other, "insecure-skip-tls-verify": True},
+    )
     access = await from_file(path)
     assert await Rest(access).get(SECRETS, "a", "s") is None
     await access.close()
@@ -319,7 +339,9 @@ async def test_trust_can_be_switched_off_in_the_file(api, pki, tmp_path):
         pytest.param(None, id="no file"),
         pytest.param("", id="an empty file"),
         pytest.param(f"token: {CANARY}: {CANARY}\n  - [", id="no YAML"),
-        pytest.param(json.dumps({"current-context": "x", "clusters": [], "contexts": [], "users": []}), id="no such context"),
+        pytest.param(
+            json.dumps({"current-context": "x", "clusters": [], "contexts": [], "users": []}), id="no such context"
+        ),
         pytest.param(json.dumps({"users": [{"name": "me", "user": {"token": CANARY}}]}), id="no context at all"),
     ],
 )
@@ -344,7 +366,11 @@ def test_neither_the_token_nor_the_proxys_password_prints():
 
 async def test_a_fixed_credential_that_is_refused_stays_refused():
     access = FixedAccess("https://h/", "Bearer t")
-    assert (access.server, await access.authorization(), await access.refused("Bearer t")) == ("https://h", "Bearer t", False)
+    assert (access.server, await access.authorization(), await access.refused("Bearer t")) == (
+        "https://h",
+        "Bearer t",
+        False,
+    )
 
 
 def test_loading_a_configuration_does_not_load_the_generated_models():

@@ -65,7 +65,14 @@ async def test_an_event_looks_as_client_go_writes_it(api):
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {"name": "es.17a6101701650000", "namespace": "a"},
-        "involvedObject": {"kind": "Secret", "namespace": "a", "name": "es", "uid": "uid-1", "apiVersion": "v1", "resourceVersion": "7"},
+        "involvedObject": {
+            "kind": "Secret",
+            "namespace": "a",
+            "name": "es",
+            "uid": "uid-1",
+            "apiVersion": "v1",
+            "resourceVersion": "7",
+        },
         "reason": "UpdateFailed",
         "message": "boom",
         "source": {"component": "external-secrets"},
@@ -170,7 +177,9 @@ async def test_too_many_waiting_events_are_dropped_and_counted(api, monkeypatch)
 
 async def test_events_of_cluster_wide_objects_live_in_default(api):
     async with telling(api) as it:
-        it.recorder.emit("cluster-secret-store", NAMESPACES, ObjectMeta(name="store", uid="u"), "Normal", "Valid", "store validated")
+        it.recorder.emit(
+            "cluster-secret-store", NAMESPACES, ObjectMeta(name="store", uid="u"), "Normal", "Valid", "store validated"
+        )
         await it.recorder.drain(5)
         [event] = api.all(EVENTS)
         assert event["metadata"]["namespace"] == "default"
@@ -225,7 +234,9 @@ async def test_a_refused_event_is_only_logged(api):
         it.emit("next")
         await it.recorder.drain(5)
         assert it.written() == [("next", 1)]
-        assert it.log.lines == [("could not write an event", {"namespace": "a", "name": "es", "error": "because it is being terminated"})]
+        assert it.log.lines == [
+            ("could not write an event", {"namespace": "a", "name": "es", "error": "because it is being terminated"})
+        ]
 
 
 async def test_draining_ends_when_its_time_is_over(api):
@@ -280,7 +291,9 @@ async def test_the_next_attempt_is_an_annotation_and_no_new_event(api):
             await it.recorder.drain(5)
         assert it.written() == [("boom", 2)]
         [event] = api.all(EVENTS)
-        assert event["metadata"]["annotations"] == {"extensions.external-secrets.io/next-attempt": "2024-01-01T00:00:02Z"}
+        assert event["metadata"]["annotations"] == {
+            "extensions.external-secrets.io/next-attempt": "2024-01-01T00:00:02Z"
+        }
         it.emit()
         await it.recorder.drain(5)
         [event] = api.all(EVENTS)

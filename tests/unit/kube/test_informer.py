@@ -60,7 +60,13 @@ class Following:
         self.api, self.clock, self.log = api, VirtualClock(), Log()
         self.told: list[tuple[str | None, str | None]] = []
         self.rest = api.rest()
-        options = {"clock": self.clock, "log": self.log, "jitter": lambda: 0.5, "decode": decode, "on_change": self.on_change} | options
+        options = {
+            "clock": self.clock,
+            "log": self.log,
+            "jitter": lambda: 0.5,
+            "decode": decode,
+            "on_change": self.on_change,
+        } | options
         self.informer: Informer[Kept] = Informer(self.rest, SECRETS, **options)
 
     def on_change(self, old: Kept | None, new: Kept | None) -> None:
@@ -163,7 +169,12 @@ async def test_watches_ask_for_bookmarks_and_an_end_and_never_for_version_0(api)
         [first, second] = api.requests
         assert "resourceVersion" not in first.query
         assert first.query["limit"] == "500"
-        assert second.query == {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": "270", "resourceVersion": "100"}
+        assert second.query == {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": "270",
+            "resourceVersion": "100",
+        }
 
 
 @pytest.mark.parametrize("how", ["as the reply", "as an event"])
@@ -180,7 +191,12 @@ async def test_a_version_too_old_leads_to_a_new_list_and_the_difference_is_told(
             api.compact()
             await it.wait_out()
         else:
-            api.fail(Garbage(b'{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"too old"}}\n'), watch=True)
+            api.fail(
+                Garbage(
+                    b'{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"too old"}}\n'
+                ),
+                watch=True,
+            )
             await it.wait_out()
         await it.wait_out()
         await it.shows("stays", "changes", "comes")
@@ -250,7 +266,14 @@ async def test_a_watch_that_fails_is_taken_up_again_where_it_was(api, fault):
         assert it.told == [(None, "x"), (None, "y")]
 
 
-@pytest.mark.parametrize("fault", [pytest.param(HalfReply(), id="half a list"), pytest.param(Garbage(), id="no list"), pytest.param(Reset(), id="reset")])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(HalfReply(), id="half a list"),
+        pytest.param(Garbage(), id="no list"),
+        pytest.param(Reset(), id="reset"),
+    ],
+)
 async def test_a_list_that_fails_changes_nothing(api, fault):
     api.put(SECRETS, secret("a", "x"))
     async with following(api) as it:
@@ -285,7 +308,8 @@ async def test_a_server_that_restarts_is_found_again(api):
 
 
 async def test_a_silent_stream_is_left(api, monkeypatch):
-    monkeypatch.setattr(w, "SILENCE", -269.9)  # the server may keep it open for 270 s; a tenth of a second of real silence stands for the rest
+    # the server may keep it open for 270 s; a tenth of a second of real silence stands for the rest
+    monkeypatch.setattr(w, "SILENCE", -269.9)
     async with following(api) as it:
         await until(lambda: it.informer.error is not None)
         assert "silent" in str(it.informer.error)
@@ -311,7 +335,9 @@ async def test_forbidden_is_told_once_and_ends_when_it_is_allowed(api):
 
 async def test_refusals_without_end_lead_to_a_new_list(api):
     async with following(api) as it:
-        api.fail(Status(504, "Timeout", "Too large resource version: 100, current: 3"), watch=True, times=w.RELIST_AFTER)
+        api.fail(
+            Status(504, "Timeout", "Too large resource version: 100, current: 3"), watch=True, times=w.RELIST_AFTER
+        )
         api.close_watches()
         await it.ride(lambda: it.lists() == 2)
         await it.ride(lambda: it.informer.error is None and api.watching == 1)
@@ -342,7 +368,11 @@ async def test_an_unchanged_object_is_not_told_again(api):
 async def test_events_may_arrive_in_any_pieces(api):
     async with following(api) as it:
         lines = b"".join(
-            json.dumps({"type": "ADDED", "object": secret("a", f"x{n}", resourceVersion=str(200 + n), uid=str(n))}).encode() + b"\n" for n in range(3)
+            json.dumps(
+                {"type": "ADDED", "object": secret("a", f"x{n}", resourceVersion=str(200 + n), uid=str(n))}
+            ).encode()
+            + b"\n"
+            for n in range(3)
         )
         for n in range(0, len(lines), 7):
             api.send_raw(lines[n : n + 7])
@@ -362,7 +392,10 @@ async def test_an_object_that_cannot_be_decoded_ends_neither_the_list_nor_the_wa
         api.put(SECRETS, secret("a", "bad2"))
         api.put(SECRETS, secret("a", "y"))
         await it.shows("x", "y")
-        assert [(more["name"], more["error"]) for level, _, more in it.log.lines if level == "error"] == [("bad1", "ValueError"), ("bad2", "ValueError")]
+        assert [(more["name"], more["error"]) for level, _, more in it.log.lines if level == "error"] == [
+            ("bad1", "ValueError"),
+            ("bad2", "ValueError"),
+        ]
 
 
 async def test_an_object_that_turned_undecodable_is_not_taken_for_deleted(api):
@@ -502,7 +535,12 @@ async def test_others_get_their_turn_while_many_events_arrive(api):
 async def test_large_objects_give_the_others_their_turn_sooner():
     """Each one takes milliseconds to read: sixty-four of them in a row would be a stall."""
     big = json.dumps(
-        {"type": "ADDED", "object": {"metadata": {"name": "x", "namespace": "a", "resourceVersion": "1", "annotations": {"a": "x" * 300_000}}}}
+        {
+            "type": "ADDED",
+            "object": {
+                "metadata": {"name": "x", "namespace": "a", "resourceVersion": "1", "annotations": {"a": "x" * 300_000}}
+            },
+        }
     ).encode()
     turns, seen = 0, list[int]()
 
@@ -551,7 +589,10 @@ class Hasty(VirtualClock):
 async def test_the_informer_can_be_cancelled_at_every_await(api):
     for n in range(w.YIELD_EVERY + 1):
         api.put(SECRETS, secret("a", f"x{n}"))
-    events = b"".join(json.dumps({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "100"}}}).encode() + b"\n" for _ in range(w.YIELD_EVERY))
+    events = b"".join(
+        json.dumps({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "100"}}}).encode() + b"\n"
+        for _ in range(w.YIELD_EVERY)
+    )
     api.fail(Garbage(events + b"?\n"), watch=True, times=10_000)
     rest = api.rest(in_flight=1)
 

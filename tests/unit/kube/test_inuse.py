@@ -34,7 +34,9 @@ async def api():
 @asynccontextmanager
 async def running(api: FakeApiServer):
     rest = api.rest()
-    informers: InformersInUse[Kept] = InformersInUse(lambda resource: Informer(rest, resource, decode, lambda old, new: None, clock=VirtualClock()))
+    informers: InformersInUse[Kept] = InformersInUse(
+        lambda resource: Informer(rest, resource, decode, lambda old, new: None, clock=VirtualClock())
+    )
     async with asyncio.TaskGroup() as group:
         task = group.create_task(informers.run())
         await asyncio.sleep(0)
@@ -77,7 +79,9 @@ async def test_use_again_after_the_end_starts_anew(api):
 
 async def test_what_was_asked_for_before_the_start_runs_from_the_start(api):
     rest = api.rest()
-    informers: InformersInUse[Kept] = InformersInUse(lambda resource: Informer(rest, resource, decode, lambda old, new: None))
+    informers: InformersInUse[Kept] = InformersInUse(
+        lambda resource: Informer(rest, resource, decode, lambda old, new: None)
+    )
     informer = informers.use(SECRETS, "x")
     task = asyncio.ensure_future(informers.run())
     await until(informer.has_synced.is_set)

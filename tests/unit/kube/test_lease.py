@@ -42,7 +42,13 @@ def told() -> list[str]:
 @pytest.fixture
 def candidate(rest: Rest, clock: VirtualClock, told: list[str]):
     def make(identity: str, **options: Any) -> Lease:
-        return Lease(rest, *NAME, identity, LeaseTimes(), **({"clock": clock, "jitter": lambda: 0.0, "told": told.append} | options))
+        return Lease(
+            rest,
+            *NAME,
+            identity,
+            LeaseTimes(),
+            **({"clock": clock, "jitter": lambda: 0.0, "told": told.append} | options),
+        )
 
     return make
 
@@ -85,10 +91,20 @@ async def test_renewing_moves_the_renew_time_only(api, candidate, clock):
 
 
 async def test_labels_and_unknown_members_of_the_lease_stay(api, candidate, clock):
-    api.put(LEASES, {"metadata": {"namespace": NAME[0], "name": NAME[1], "labels": {"l": "1"}}, "spec": {"strategy": "OldestEmulationVersion"}})
+    api.put(
+        LEASES,
+        {
+            "metadata": {"namespace": NAME[0], "name": NAME[1], "labels": {"l": "1"}},
+            "spec": {"strategy": "OldestEmulationVersion"},
+        },
+    )
     await candidate("a").acquire()
     live = api.get(LEASES, *NAME)
-    assert (live["metadata"]["labels"], live["spec"]["strategy"], live["spec"]["leaseTransitions"]) == ({"l": "1"}, "OldestEmulationVersion", 1)
+    assert (live["metadata"]["labels"], live["spec"]["strategy"], live["spec"]["leaseTransitions"]) == (
+        {"l": "1"},
+        "OldestEmulationVersion",
+        1,
+    )
 
 
 async def test_a_second_candidate_waits_while_the_first_renews(api, candidate, clock):
@@ -120,7 +136,12 @@ async def test_the_holders_clock_does_not_matter(api, candidate, clock):
         LEASES,
         {
             "metadata": {"namespace": NAME[0], "name": NAME[1]},
-            "spec": {"holderIdentity": "other", "leaseDurationSeconds": 30, "renewTime": "1999-01-01T00:00:00.000000Z", "leaseTransitions": 4},
+            "spec": {
+                "holderIdentity": "other",
+                "leaseDurationSeconds": 30,
+                "renewTime": "1999-01-01T00:00:00.000000Z",
+                "leaseTransitions": 4,
+            },
         },
     )
     lease = candidate("a")
@@ -294,7 +315,10 @@ async def test_a_candidate_waits_for_an_api_server_that_is_not_there(api, candid
 
 @pytest.mark.parametrize(
     "times",
-    [pytest.param((10.0, 10.0, 2.0), id="deadline not below the duration"), pytest.param((15.0, 10.0, 8.4), id="retry too close to the deadline")],
+    [
+        pytest.param((10.0, 10.0, 2.0), id="deadline not below the duration"),
+        pytest.param((15.0, 10.0, 8.4), id="retry too close to the deadline"),
+    ],
 )
 def test_times_that_cannot_work_are_refused(times):
     with pytest.raises(EsoError):

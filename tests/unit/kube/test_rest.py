@@ -46,7 +46,10 @@ async def test_none_means_that_the_server_proved_the_object_absent(client):
     "fault",
     [
         pytest.param(Status(404, plain=True, message="404 page not found"), id="a page not found is no proof"),
-        pytest.param(Status(404, "NotFound", "the server could not find the requested resource"), id="an unknown resource is no proof"),
+        pytest.param(
+            Status(404, "NotFound", "the server could not find the requested resource"),
+            id="an unknown resource is no proof",
+        ),
         pytest.param(Status(403, "Forbidden"), id="forbidden is no proof"),
         pytest.param(Status(500, "InternalError"), id="a broken server is no proof"),
         pytest.param(HalfReply(), id="half a reply is no proof"),
@@ -99,7 +102,9 @@ async def test_an_error_says_what_the_server_said(api, client):
     "fault",
     [
         pytest.param(Status(502, plain=True, message="hunter2 in a proxy's page"), id="a proxy's page"),
-        pytest.param(Status(400, plain=True, message='{"kind":"Secret","message":"hunter2"}'), id="an echo of the object"),
+        pytest.param(
+            Status(400, plain=True, message='{"kind":"Secret","message":"hunter2"}'), id="an echo of the object"
+        ),
         pytest.param(Garbage(b'{"metadata": "hunter2"'), id="a list that is none"),
     ],
 )
@@ -124,8 +129,14 @@ async def test_no_body_becomes_a_message(api, client, fault):
             id="several fields",
         ),
         pytest.param('f[1]: Duplicate value: "hunter2"', "f[1]: Duplicate value: ***", id="a duplicate"),
-        pytest.param("spec.n: Invalid value: 42: should be less than 10", "spec.n: Invalid value: ***: should be less than 10", id="a number"),
-        pytest.param('spec: Invalid value: map[string]interface {}{"a":"hunter2: x"}: no', "spec: Invalid value: ***", id="a map"),
+        pytest.param(
+            "spec.n: Invalid value: 42: should be less than 10",
+            "spec.n: Invalid value: ***: should be less than 10",
+            id="a number",
+        ),
+        pytest.param(
+            'spec: Invalid value: map[string]interface {}{"a":"hunter2: x"}: no', "spec: Invalid value: ***", id="a map"
+        ),
         pytest.param('spec: Invalid value: {"a":"hunter2: x"}: no', "spec: Invalid value: ***", id="a map as JSON"),
         pytest.param('spec: Invalid value: "hunter2' + "x" * 9, "spec: Invalid value: ***", id="a text without an end"),
         pytest.param("spec.a: Required value: say what", "spec.a: Required value: say what", id="nothing quoted"),
@@ -152,7 +163,11 @@ async def test_writes_carry_field_manager_content_type_and_the_time_we_wait(api,
     await client.create(SECRETS, "a", secret("a", "t"), field_manager="me")
     patch, put, post = api.writes
     assert [one.query for one in api.writes] == [{"fieldManager": "me", "timeout": "10s"}] * 3
-    assert [one.headers["Content-Type"] for one in (patch, put, post)] == ["application/merge-patch+json", "application/json", "application/json"]
+    assert [one.headers["Content-Type"] for one in (patch, put, post)] == [
+        "application/merge-patch+json",
+        "application/json",
+        "application/json",
+    ]
 
 
 async def test_a_status_patch_leaves_the_rest_alone(api, client):
@@ -160,7 +175,11 @@ async def test_a_status_patch_leaves_the_rest_alone(api, client):
     api.put(stores, {"metadata": {"namespace": "a", "name": "f"}, "spec": {"x": 1}})
     await client.patch(stores, "a", "f", {"spec": {"x": 2}, "status": {"ok": True}}, subresource="status")
     live = api.get(stores, "a", "f")
-    assert (live["spec"], live["status"], api.sent("PATCH")[0].path.rsplit("/", 1)[-1]) == ({"x": 1}, {"ok": True}, "status")
+    assert (live["spec"], live["status"], api.sent("PATCH")[0].path.rsplit("/", 1)[-1]) == (
+        {"x": 1},
+        {"ok": True},
+        "status",
+    )
 
 
 async def test_a_stale_resource_version_conflicts(api, client):
@@ -177,7 +196,10 @@ async def test_deletion_in_the_background_with_both_preconditions(api, client):
     live = api.put(SECRETS, secret("a", "s"))["metadata"]
     await client.delete(SECRETS, "a", "s", uid=live["uid"], resource_version=live["resourceVersion"])
     assert api.get(SECRETS, "a", "s") is None
-    assert api.sent("DELETE")[0].body["preconditions"] == {"uid": live["uid"], "resourceVersion": live["resourceVersion"]}
+    assert api.sent("DELETE")[0].body["preconditions"] == {
+        "uid": live["uid"],
+        "resourceVersion": live["resourceVersion"],
+    }
     assert api.sent("DELETE")[0].body["propagationPolicy"] == "Background"
     with pytest.raises(r.NotFound):
         await client.delete(SECRETS, "a", "s")

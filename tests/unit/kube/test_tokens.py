@@ -25,7 +25,12 @@ async def rest(api):
 @pytest.mark.parametrize(
     ("audiences", "seconds", "spec"),
     [
-        pytest.param(["vault", "x"], 600, {"audiences": ["vault", "x"], "expirationSeconds": 600}, id="audiences and expiry as asked for"),
+        pytest.param(
+            ["vault", "x"],
+            600,
+            {"audiences": ["vault", "x"], "expirationSeconds": 600},
+            id="audiences and expiry as asked for",
+        ),
         pytest.param([], None, {}, id="the server's defaults"),
     ],
 )

@@ -37,7 +37,9 @@ def test_no_version_is_no_place_to_watch_from(state, signal):
 
 
 versions = st.text("0123456789", min_size=1, max_size=6)
-signals = st.one_of(versions.map(Listed), versions.map(Changed), versions.map(Bookmark), st.just(Closed()), st.just(Gone()))
+signals = st.one_of(
+    versions.map(Listed), versions.map(Changed), versions.map(Bookmark), st.just(Closed()), st.just(Gone())
+)
 
 
 @given(st.lists(signals))

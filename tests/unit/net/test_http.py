@@ -16,7 +16,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from e2e.harness.certs import Authority
-from eso.net.http import Pool, Proxies, TimedOut, Timeouts, TlsError, TooLarge, TransportError, Unreachable, origin, tls_context
+from eso.net.http import (
+    Pool,
+    Proxies,
+    TimedOut,
+    Timeouts,
+    TlsError,
+    TooLarge,
+    TransportError,
+    Unreachable,
+    origin,
+    tls_context,
+)
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import until
 
@@ -58,12 +69,19 @@ async def pool():
 
 
 async def echo(request: web.BaseRequest) -> web.StreamResponse:
-    return web.Response(text=f"{request.method} {request.path_qs} {await request.text()}", headers={"X-Seen": request.headers.get("X-Sent", "")})
+    return web.Response(
+        text=f"{request.method} {request.path_qs} {await request.text()}",
+        headers={"X-Seen": request.headers.get("X-Sent", "")},
+    )
 
 
 async def test_a_reply_is_its_status_headers_and_body_whatever_the_status(pool):
     async def teapot(request: web.BaseRequest) -> web.StreamResponse:
-        return web.Response(status=418, text=f"{request.method} {request.path_qs} {await request.text()}", headers={"X-Seen": request.headers["X-Sent"]})
+        return web.Response(
+            status=418,
+            text=f"{request.method} {request.path_qs} {await request.text()}",
+            headers={"X-Seen": request.headers["X-Sent"]},
+        )
 
     async with serving(teapot) as url:
         reply = await pool.request("PUT", f"{url}/p", params={"q": "a b"}, headers={"X-Sent": "yes"}, body=b"body")
@@ -128,16 +146,26 @@ async def test_the_limit_counts_what_was_unpacked(pool):
     [
         pytest.param(b"", "closed the connection without a reply", id="nothing at all"),
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhunter2", "broke off", id="half a body"),
-        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nhunter2\r\n", "broke off", id="half of the chunks"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\nhunter2\r\n",
+            "broke off",
+            id="half of the chunks",
+        ),
         pytest.param(b"hunter2 is not HTTP\r\n\r\n", "does not speak HTTP", id="another protocol"),
         pytest.param(b"HTTP/1.1 200 OK\r\nhunter2\r\n\r\n", "does not speak HTTP", id="a broken header"),
-        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 7\r\n\r\nhunter2", "broke off", id="not what it is said to be packed as"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 7\r\n\r\nhunter2",
+            "broke off",
+            id="not what it is said to be packed as",
+        ),
     ],
 )
 async def test_a_reply_that_is_none_is_an_error_that_does_not_quote_it(pool, reply, text):
     async with raw_server(reply) as url:
         with pytest.raises(Unreachable, match=text) as caught:
-            await pool.request("POST", f"{url}/{CANARY}?token={CANARY}", headers={"Authorization": CANARY}, body=CANARY.encode())
+            await pool.request(
+                "POST", f"{url}/{CANARY}?token={CANARY}", headers={"Authorization": CANARY}, body=CANARY.encode()
+            )
     error = caught.value
     assert error.sent
     assert CANARY not in f"{error} {error!r} {error.fix}"
@@ -341,7 +369,9 @@ async def test_a_given_ca_is_trusted_and_a_client_certificate_is_shown(authority
     if how == "file":
         context = tls_context(ca_file=str(authority.cert), cert_file=str(pair.cert), key_file=str(pair.key))
     else:
-        context = tls_context(ca_pem=authority.cert.read_bytes(), cert_pem=pair.cert.read_bytes(), key_pem=pair.key.read_bytes())
+        context = tls_context(
+            ca_pem=authority.cert.read_bytes(), cert_pem=pair.cert.read_bytes(), key_pem=pair.key.read_bytes()
+        )
     pool = Pool(tls=context)
     async with serving(whoami, server_tls) as url:
         assert (await pool.request("GET", url)).body == b"['us']"
@@ -371,9 +401,19 @@ async def test_trust_can_be_switched_off(server_tls):
     [
         pytest.param({"ca_pem": b"hunter2"}, "cannot use the CA certificates", id="a CA that is none"),
         pytest.param({"ca_file": "/does/not/exist"}, "no such file or directory", id="a CA file that is not there"),
-        pytest.param({"cert_pem": b"hunter2", "key_pem": b"hunter2"}, "cannot use the client certificate", id="a certificate that is none"),
-        pytest.param({"cert_pem": b"x" * 70_000, "key_pem": b"hunter2"}, "longer than a certificate can be", id="a certificate that would block a pipe"),
-        pytest.param({"cert_file": "/does/not/exist"}, "no such file or directory", id="a certificate file that is not there"),
+        pytest.param(
+            {"cert_pem": b"hunter2", "key_pem": b"hunter2"},
+            "cannot use the client certificate",
+            id="a certificate that is none",
+        ),
+        pytest.param(
+            {"cert_pem": b"x" * 70_000, "key_pem": b"hunter2"},
+            "longer than a certificate can be",
+            id="a certificate that would block a pipe",
+        ),
+        pytest.param(
+            {"cert_file": "/does/not/exist"}, "no such file or directory", id="a certificate file that is not there"
+        ),
     ],
 )
 def test_certificates_that_cannot_be_used_say_so_without_their_content(options, text):
@@ -387,7 +427,9 @@ def test_an_encrypted_key_does_not_ask_for_a_passphrase(authority: Authority, tm
 
     pair = authority.client("locked", "us")
     key = serialization.load_pem_private_key(pair.key.read_bytes(), None)
-    locked = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"hunter2"))
+    locked = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"hunter2")
+    )
     with pytest.raises(TlsError, match="the key is encrypted"):
         tls_context(cert_pem=pair.cert.read_bytes(), key_pem=locked)
 
@@ -474,7 +516,9 @@ async def test_a_proxy_that_refuses_is_named_as_such():
 
     async with serving(proxy) as url:
         pool = Pool(proxies=Proxies(https=url))
-        with pytest.raises(Unreachable, match=r"the proxy refused the connection to https://vault.internal with status 407"):
+        with pytest.raises(
+            Unreachable, match=r"the proxy refused the connection to https://vault.internal with status 407"
+        ):
             await pool.request("GET", "https://vault.internal/v1")
         await pool.close()
     pool = Pool(proxies=Proxies(https="http://127.0.0.1:1"))
@@ -532,7 +576,9 @@ async def cancelled_as_the_handshake_ends(pool: Pool, url: str) -> None:
     ("use", "reply"),
     [
         pytest.param(cancelled_as_the_handshake_ends, b"", id="a request cancelled as its handshake ended"),
-        pytest.param(left_early, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n", id="a stream left early"),
+        pytest.param(
+            left_early, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n", id="a stream left early"
+        ),
         pytest.param(given_up, b"", id="a request without an answer"),
         pytest.param(given_up, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\none", id="half an answer"),
     ],

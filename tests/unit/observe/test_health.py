@@ -55,7 +55,10 @@ async def test_verbose_lists_every_check(bench):
 
 async def test_one_failing_check_fails_the_whole_and_says_why(bench):
     bench.health.live("watchdog", lambda: "loop lag 31s")
-    assert await bench.get("/healthz") == (500, "[+]healthz ok\n[-]watchdog failed: loop lag 31s\nhealthz check failed\n")
+    assert await bench.get("/healthz") == (
+        500,
+        "[+]healthz ok\n[-]watchdog failed: loop lag 31s\nhealthz check failed\n",
+    )
     assert (await bench.get("/healthz/watchdog"))[0] == 500
     assert (await bench.get("/healthz/healthz"))[0] == 200
     assert (await bench.get("/readyz"))[0] == 200
@@ -71,7 +74,10 @@ async def test_readiness_waits_for_its_checks_and_follows_them(bench):
 
 
 async def test_metrics_are_text_of_the_known_version(http):
-    async with serving("127.0.0.1:0", "0", scrape, Health()) as bound, http.get(f"http://127.0.0.1:{bound.metrics[1]}/metrics") as answer:
+    async with (
+        serving("127.0.0.1:0", "0", scrape, Health()) as bound,
+        http.get(f"http://127.0.0.1:{bound.metrics[1]}/metrics") as answer,
+    ):
         assert answer.status == 200
         assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
         assert await answer.read() == b"x 1\n"

@@ -161,7 +161,9 @@ def test_a_value_in_a_field_does_not_get_into_the_line(value, shown):
     assert captured.lines()[0]["field"] == shown
 
 
-@pytest.mark.parametrize("field", ["password", "token", "secret_id", "client_secret", "private_key", "Authorization", "jwt", "value"])
+@pytest.mark.parametrize(
+    "field", ["password", "token", "secret_id", "client_secret", "private_key", "Authorization", "jwt", "value"]
+)
 def test_a_field_that_is_named_like_a_credential_is_hidden(field):
     captured = Captured()
     log.get("x").info("said", **{field: CANARY})
@@ -264,9 +266,15 @@ class TestLibraries:
         task = asyncio.ensure_future(forgotten())
         await asyncio.wait([task])
         loop = asyncio.get_running_loop()
-        loop.call_exception_handler({"message": "Task exception was never retrieved", "exception": task.exception(), "future": task})
+        loop.call_exception_handler(
+            {"message": "Task exception was never retrieved", "exception": task.exception(), "future": task}
+        )
         (line,) = captured.lines()
-        assert (line["logger"], line["msg"], line["error"]) == ("asyncio", "Task exception was never retrieved", "ValueError")
+        assert (line["logger"], line["msg"], line["error"]) == (
+            "asyncio",
+            "Task exception was never retrieved",
+            "ValueError",
+        )
         assert CANARY not in captured.out.getvalue().decode()
 
 
@@ -294,7 +302,9 @@ def test_a_crash_report_holds_no_value():
     assert done.returncode == 1
     assert CANARY not in (done.stdout + done.stderr).decode()
     lines = [orjson.loads(line) for line in done.stderr.splitlines()]
-    assert [(line["level"], line["msg"], line["error"]) for line in lines] == [("fatal", "uncaught exception", "KeyError")] * 3
+    assert [(line["level"], line["msg"], line["error"]) for line in lines] == [
+        ("fatal", "uncaught exception", "KeyError")
+    ] * 3
 
 
 GROUP = """

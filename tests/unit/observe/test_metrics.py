@@ -40,7 +40,9 @@ def named(metrics, name):
 
 
 def conditions(metrics, name="externalsecret_status_condition"):
-    return {(dict(labels)["condition"], dict(labels)["status"]): value for labels, value in named(metrics, name).items()}
+    return {
+        (dict(labels)["condition"], dict(labels)["status"]): value for labels, value in named(metrics, name).items()
+    }
 
 
 def run(meter, key=A, status="True", seconds=0.5, errors=0):
@@ -57,7 +59,9 @@ def metrics():
 
 
 def type_lines(metrics):
-    return dict(line.split()[2:] for line in metrics.render(metrics.freeze()).decode().splitlines() if line.startswith("# TYPE"))
+    return dict(
+        line.split()[2:] for line in metrics.render(metrics.freeze()).decode().splitlines() if line.startswith("# TYPE")
+    )
 
 
 class TestExternalSecret:
@@ -119,7 +123,10 @@ class TestExternalSecret:
         run(meter)
         run(meter, status="False", errors=1)
         run(meter)
-        by_status = {dict(labels)["status"]: value for labels, value in named(metrics, "externalsecrets_sync_calls_total").items()}
+        by_status = {
+            dict(labels)["status"]: value
+            for labels, value in named(metrics, "externalsecrets_sync_calls_total").items()
+        }
         assert by_status == {"success": 2, "error": 1}
 
     def test_durations_by_store_and_status(self, metrics):
@@ -150,7 +157,13 @@ class TestExtendedLabels:
         return Metrics(extended_labels=True)
 
     def meter(self, metrics):
-        self.own = {"app.kubernetes.io/name": "web", "app.kubernetes.io/part-of": "shop", "name": "evil", "namespace": "evil", "status": "evil"}
+        self.own = {
+            "app.kubernetes.io/name": "web",
+            "app.kubernetes.io/part-of": "shop",
+            "name": "evil",
+            "namespace": "evil",
+            "status": "evil",
+        }
         return metrics.external_secrets(labels_of=lambda key: self.own)
 
     def test_six_known_labels_and_no_other_are_taken_over(self, metrics):
@@ -172,7 +185,9 @@ class TestExtendedLabels:
         self.own = {"app.kubernetes.io/name": "shop"}
         run(meter)
         assert len(named(metrics, "externalsecret_status_condition")) == 2
-        assert {dict(labels)["app_kubernetes_io_name"] for labels in named(metrics, "externalsecret_status_condition")} == {"shop"}
+        assert {
+            dict(labels)["app_kubernetes_io_name"] for labels in named(metrics, "externalsecret_status_condition")
+        } == {"shop"}
 
     def test_an_object_that_is_gone_keeps_its_last_labels(self, metrics):
         meter = self.meter(metrics)
@@ -219,7 +234,13 @@ class TestController:
         assert seen["controller_runtime_max_concurrent_reconciles", one] == 256
         assert seen["controller_runtime_active_workers", one] == 3
         assert seen["controller_runtime_reconcile_time_seconds_count", one] == 0
-        for name in ("depth", "adds_total", "retries_total", "unfinished_work_seconds", "longest_running_processor_seconds"):
+        for name in (
+            "depth",
+            "adds_total",
+            "retries_total",
+            "unfinished_work_seconds",
+            "longest_running_processor_seconds",
+        ):
             assert seen[f"workqueue_{name}", both] == 0
         for name in ("queue_duration_seconds_count", "work_duration_seconds_count"):
             assert seen[f"workqueue_{name}", both] == 0
@@ -275,7 +296,30 @@ class TestController:
             pytest.param(
                 "controller_runtime_reconcile_time_seconds",
                 [
-                    *(0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.25, 1.5, 1.75, 2),
+                    *(
+                        0.005,
+                        0.01,
+                        0.025,
+                        0.05,
+                        0.1,
+                        0.15,
+                        0.2,
+                        0.25,
+                        0.3,
+                        0.35,
+                        0.4,
+                        0.45,
+                        0.5,
+                        0.6,
+                        0.7,
+                        0.8,
+                        0.9,
+                        1,
+                        1.25,
+                        1.5,
+                        1.75,
+                        2,
+                    ),
                     *(2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9, 10, 15, 20, 25, 30, 40, 50, 60),
                 ],
                 id="passes",
@@ -294,16 +338,27 @@ class TestOthers:
     def test_provider_calls(self, metrics):
         metrics.provider_call("HashiCorp/Vault", "ReadSecretData", "success", 0.02)
         metrics.provider_call("HashiCorp/Vault", "ReadSecretData", "error")
-        calls = {dict(labels)["status"]: value for labels, value in named(metrics, "externalsecret_provider_api_calls_count").items()}
+        calls = {
+            dict(labels)["status"]: value
+            for labels, value in named(metrics, "externalsecret_provider_api_calls_count").items()
+        }
         assert calls == {"success": 1, "error": 1}
         assert list(named(metrics, "externalsecrets_provider_call_duration_seconds_sum").values()) == [0.02]
 
     @pytest.mark.parametrize(
         ("count", "name", "labels"),
         [
-            pytest.param(lambda m: m.read("vault", "flight"), "externalsecrets_reads_total", {"provider": "vault", "origin": "flight"}, id="reads"),
             pytest.param(
-                lambda m: m.drift(A, "kubectl"), "externalsecrets_drift_detected_total", {"name": "a", "namespace": "shop", "manager": "kubectl"}, id="drift"
+                lambda m: m.read("vault", "flight"),
+                "externalsecrets_reads_total",
+                {"provider": "vault", "origin": "flight"},
+                id="reads",
+            ),
+            pytest.param(
+                lambda m: m.drift(A, "kubectl"),
+                "externalsecrets_drift_detected_total",
+                {"name": "a", "namespace": "shop", "manager": "kubectl"},
+                id="drift",
             ),
             pytest.param(
                 lambda m: m.auth_failure("main", "", "ClusterSecretStore"),
@@ -317,13 +372,45 @@ class TestOthers:
                 {"code": "200", "method": "GET", "host": "10.0.0.1:443"},
                 id="API requests",
             ),
-            pytest.param(lambda m: m.leading("l", True), "leader_election_master_status", {"name": "l"}, id="the Lease"),
-            pytest.param(lambda m: m.breached("loop lag"), "externalsecrets_watchdog_breaches_total", {"measure": "loop lag"}, id="breaches"),
-            pytest.param(lambda m: m.secrets(lambda: {"vault": 1}), "externalsecrets_secrets_total", {"store_provider": "vault"}, id="secrets by provider"),
-            pytest.param(lambda m: m.gates(lambda: {"g": "open"}), "externalsecrets_gate_state", {"gate": "g", "state": "open"}, id="gates"),
-            pytest.param(lambda m: m.watches(lambda: {"secrets": 1}), "externalsecrets_watch_age_seconds", {"resource": "secrets"}, id="watches"),
-            pytest.param(lambda m: m.watchdog(lambda: {"x": 1}), "externalsecrets_watchdog_seconds", {"measure": "x"}, id="the watchdog"),
-            pytest.param(lambda m: m.watchdog(lambda: {"loop lag": 1}), "externalsecrets_loop_lag_seconds", {}, id="the loop's lag"),
+            pytest.param(
+                lambda m: m.leading("l", True), "leader_election_master_status", {"name": "l"}, id="the Lease"
+            ),
+            pytest.param(
+                lambda m: m.breached("loop lag"),
+                "externalsecrets_watchdog_breaches_total",
+                {"measure": "loop lag"},
+                id="breaches",
+            ),
+            pytest.param(
+                lambda m: m.secrets(lambda: {"vault": 1}),
+                "externalsecrets_secrets_total",
+                {"store_provider": "vault"},
+                id="secrets by provider",
+            ),
+            pytest.param(
+                lambda m: m.gates(lambda: {"g": "open"}),
+                "externalsecrets_gate_state",
+                {"gate": "g", "state": "open"},
+                id="gates",
+            ),
+            pytest.param(
+                lambda m: m.watches(lambda: {"secrets": 1}),
+                "externalsecrets_watch_age_seconds",
+                {"resource": "secrets"},
+                id="watches",
+            ),
+            pytest.param(
+                lambda m: m.watchdog(lambda: {"x": 1}),
+                "externalsecrets_watchdog_seconds",
+                {"measure": "x"},
+                id="the watchdog",
+            ),
+            pytest.param(
+                lambda m: m.watchdog(lambda: {"loop lag": 1}),
+                "externalsecrets_loop_lag_seconds",
+                {},
+                id="the loop's lag",
+            ),
         ],
     )
     def test_each_is_told_under_its_name(self, metrics, count, name, labels):
@@ -334,7 +421,11 @@ class TestOthers:
         assert named(metrics, "process_cpu_seconds_total")
 
     def test_switched_off_controllers_have_no_series(self, metrics):
-        assert not [name for name, _ in series(metrics) if name.startswith(("externalsecret_s", "secretstore_", "workqueue_", "controller_runtime_"))]
+        assert not [
+            name
+            for name, _ in series(metrics)
+            if name.startswith(("externalsecret_s", "secretstore_", "workqueue_", "controller_runtime_"))
+        ]
 
     def test_types_are_the_known_ones(self, metrics):
         run(metrics.external_secrets())

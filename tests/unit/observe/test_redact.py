@@ -25,7 +25,10 @@ LEAKS = [
     pytest.param(f"authorization: Basic {base64.b64encode(CANARY.encode()).decode()}", id="a basic header"),
     pytest.param(f"{{'Authorization': 'Bearer {CANARY}'}}", id="a header map of Python"),
     pytest.param(json.dumps({"Authorization": f"Bearer {CANARY}"}), id="a header map of JSON"),
-    pytest.param(f"Authorization: AWS4-HMAC-SHA256 Credential=AKIA/x, SignedHeaders=host, Signature={CANARY}", id="an AWS signature"),
+    pytest.param(
+        f"Authorization: AWS4-HMAC-SHA256 Credential=AKIA/x, SignedHeaders=host, Signature={CANARY}",
+        id="an AWS signature",
+    ),
     pytest.param(f"got Bearer {CANARY} instead", id="a bearer token in prose"),
     pytest.param(f"X-Vault-Token: {CANARY}", id="a Vault token header"),
     pytest.param(f"x-amz-security-token: {CANARY}", id="an AWS session token header"),
@@ -89,8 +92,13 @@ def test_what_users_need_to_read_stays(text):
 
 
 def test_around_the_credential_the_text_stays():
-    assert scrub(f"dial https://admin:{CANARY}@vault:8200/v1?x=1: refused") == "dial https://***@vault:8200/v1?x=1: refused"
-    assert scrub(f"X-Vault-Token: {CANARY}; X-Vault-Namespace: team-a") == "X-Vault-Token: ***; X-Vault-Namespace: team-a"
+    assert (
+        scrub(f"dial https://admin:{CANARY}@vault:8200/v1?x=1: refused")
+        == "dial https://***@vault:8200/v1?x=1: refused"
+    )
+    assert (
+        scrub(f"X-Vault-Token: {CANARY}; X-Vault-Namespace: team-a") == "X-Vault-Token: ***; X-Vault-Namespace: team-a"
+    )
 
 
 VALUE = 'p"ä/+ ß\n&x'
@@ -109,7 +117,9 @@ VALUE = 'p"ä/+ ß\n&x'
         pytest.param(repr(VALUE.encode()), id="as Python prints it"),
     ],
 )
-@pytest.mark.parametrize("planted", [VALUE, VALUE.encode(), SecretBytes(VALUE.encode())], ids=["text", "bytes", "SecretBytes"])
+@pytest.mark.parametrize(
+    "planted", [VALUE, VALUE.encode(), SecretBytes(VALUE.encode())], ids=["text", "bytes", "SecretBytes"]
+)
 def test_a_known_value_is_taken_out_in_every_spelling(spelled, planted):
     scrubbed = scrub(f"before {spelled} after", [planted])
     assert spelled.strip('"') not in scrubbed
@@ -141,7 +151,21 @@ def test_half_a_letter_does_not_make_it_fail():
 
 
 @pytest.mark.parametrize(
-    "part", ["a://", "a.", "a", "bearer ", "-----BEGIN PRIVATE KEY-----", 'token":"', "token:", "authorization:", "x-a-", "eyJ-", "\\\\", "s."]
+    "part",
+    [
+        "a://",
+        "a.",
+        "a",
+        "bearer ",
+        "-----BEGIN PRIVATE KEY-----",
+        'token":"',
+        "token:",
+        "authorization:",
+        "x-a-",
+        "eyJ-",
+        "\\\\",
+        "s.",
+    ],
 )
 def test_a_long_text_from_outside_is_done_in_time(part):
     """Would take minutes if any pattern cost the square of the length."""

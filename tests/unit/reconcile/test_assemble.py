@@ -6,7 +6,18 @@ from typing import Any
 import pytest
 
 from eso.errors import EsoError, Terminal
-from eso.providers.contract import AuthExpired, AuthRejected, Denied, InvalidConfig, Malformed, NotFound, Throttled, Timeout, Unavailable, prefixed
+from eso.providers.contract import (
+    AuthExpired,
+    AuthRejected,
+    Denied,
+    InvalidConfig,
+    Malformed,
+    NotFound,
+    Throttled,
+    Timeout,
+    Unavailable,
+    prefixed,
+)
 from eso.reconcile.externalsecret.assemble import FetchFailed, Raw, assemble, proven_missing
 from eso.reconcile.externalsecret.readplan import read_plan
 from tests.unit.reconcile.objects import es
@@ -39,19 +50,37 @@ def put_together(spec: dict[str, Any], raw: list[Raw], *, skip_missing: bool = F
         pytest.param({}, [], {}, id="nothing asked for is nothing"),
         pytest.param({"data": [one("a"), one("b")]}, [b"1", b"2"], {"a": b"1", "b": b"2"}, id="one key per entry"),
         pytest.param({"data": [one("a"), one("a")]}, [b"1", b"2"], {"a": b"2"}, id="the later entry wins"),
-        pytest.param({"dataFrom": [extract(), extract()]}, [{"a": b"1", "b": b"1"}, {"b": b"2"}], {"a": b"1", "b": b"2"}, id="the later dataFrom wins"),
-        pytest.param({"data": [one("a")], "dataFrom": [extract()]}, [{"a": b"from", "b": b"x"}, b"data"], {"a": b"data", "b": b"x"}, id="data beats dataFrom"),
+        pytest.param(
+            {"dataFrom": [extract(), extract()]},
+            [{"a": b"1", "b": b"1"}, {"b": b"2"}],
+            {"a": b"1", "b": b"2"},
+            id="the later dataFrom wins",
+        ),
+        pytest.param(
+            {"data": [one("a")], "dataFrom": [extract()]},
+            [{"a": b"from", "b": b"x"}, b"data"],
+            {"a": b"data", "b": b"x"},
+            id="data beats dataFrom",
+        ),
         pytest.param({"data": [one("a", decodingStrategy="Base64")]}, [b64("x")], {"a": b"x"}, id="a value is decoded"),
         pytest.param({"data": [one("a")]}, [b64("x")], {"a": b64("x")}, id="no strategy, no decoding"),
         pytest.param({"data": [one("a")]}, [b"\x00"], {"a": b"\x00"}, id="binary values pass by default"),
         pytest.param({"dataFrom": [extract()]}, [{"a/b": b"1"}], {"a_b": b"1"}, id="foreign characters are converted"),
-        pytest.param({"dataFrom": [find(conversionStrategy="Unicode")]}, [{"a/b": b"1"}], {"a_U002f_b": b"1"}, id="or named"),
+        pytest.param(
+            {"dataFrom": [find(conversionStrategy="Unicode")]}, [{"a/b": b"1"}], {"a_U002f_b": b"1"}, id="or named"
+        ),
         pytest.param({"dataFrom": [find()]}, [{"": b"1", "a": b"2"}], {"a": b"2"}, id="the empty key is dropped"),
         pytest.param(
-            {"dataFrom": [extract(decodingStrategy="Auto")]}, [{"a": b64("x"), "b": b"?"}], {"a": b"x", "b": b"?"}, id="each value of a map is decoded"
+            {"dataFrom": [extract(decodingStrategy="Auto")]},
+            [{"a": b64("x"), "b": b"?"}],
+            {"a": b"x", "b": b"?"},
+            id="each value of a map is decoded",
         ),
         pytest.param(
-            {"dataFrom": [find([{"regexp": {"source": "/", "target": "."}}])]}, [{"a/b": b"1"}], {"a.b": b"1"}, id="rewriting takes the place of the conversion"
+            {"dataFrom": [find([{"regexp": {"source": "/", "target": "."}}])]},
+            [{"a/b": b"1"}],
+            {"a.b": b"1"},
+            id="rewriting takes the place of the conversion",
         ),
     ],
 )
@@ -74,7 +103,12 @@ BAD_KEY = "invalid secret keys (TIP: use rewrite or conversionStrategy to change
             "spec.dataFrom[0].sourceRef.generatorRef, err: boom",
             id="generator",
         ),
-        pytest.param({"data": [one("k")]}, NotFound(), "spec.data[0] (key: remote-k), err: Secret does not exist", id="a missing secret when none may be"),
+        pytest.param(
+            {"data": [one("k")]},
+            NotFound(),
+            "spec.data[0] (key: remote-k), err: Secret does not exist",
+            id="a missing secret when none may be",
+        ),
     ],
 )
 def test_a_failing_entry_names_its_place(spec: dict[str, Any], raw: Raw, text: str):
@@ -86,13 +120,27 @@ def test_a_failing_entry_names_its_place(spec: dict[str, Any], raw: Raw, text: s
 BY_VALUE = [
     pytest.param({"data": [one("k", decodingStrategy="Base64")]}, b"?", id="a value that is not of its encoding"),
     pytest.param({"data": [one("k", nullBytePolicy="Fail")]}, b"a\x00", id="a value with a NUL byte"),
-    pytest.param({"dataFrom": [extract(nullBytePolicy="Fail")]}, {"a": b"a\x00"}, id="a value of a map with a NUL byte"),
-    pytest.param({"dataFrom": [extract(decodingStrategy="Base64")]}, {"a": b"?"}, id="a value of a map that is not of its encoding"),
+    pytest.param(
+        {"dataFrom": [extract(nullBytePolicy="Fail")]}, {"a": b"a\x00"}, id="a value of a map with a NUL byte"
+    ),
+    pytest.param(
+        {"dataFrom": [extract(decodingStrategy="Base64")]},
+        {"a": b"?"},
+        id="a value of a map that is not of its encoding",
+    ),
     pytest.param({"dataFrom": [extract()]}, {"a/b": b"1", "a.b": b"2", "a_b": b"3"}, id="two keys that become one"),
-    pytest.param({"dataFrom": [find([{"regexp": {"source": "x", "target": "y"}}])]}, {"a/b": b"1"}, id="a key with a foreign character"),
+    pytest.param(
+        {"dataFrom": [find([{"regexp": {"source": "x", "target": "y"}}])]},
+        {"a/b": b"1"},
+        id="a key with a foreign character",
+    ),
     pytest.param({"dataFrom": [find()]}, {"k" * 254: b"1"}, id="a key that is too long"),
     pytest.param({"dataFrom": [extract([{"merge": {}}])]}, {"a": b"[]"}, id="a value that cannot be merged"),
-    pytest.param({"dataFrom": [extract([{"merge": {}}])]}, {"a": b'{"x": 1}', "b": b'{"x": 2}'}, id="values that cannot be merged with each other"),
+    pytest.param(
+        {"dataFrom": [extract([{"merge": {}}])]},
+        {"a": b'{"x": 1}', "b": b'{"x": 2}'},
+        id="values that cannot be merged with each other",
+    ),
 ]
 
 
@@ -114,7 +162,9 @@ MISSING = {"dataFrom": [extract(), find()], "data": [one("a"), one("b")]}
 
 
 def test_proven_absence_contributes_nothing_where_the_policy_lets_it():
-    found = put_together(MISSING, [NotFound(), prefixed("error getting all secrets: ", NotFound()), NotFound(), b"2"], skip_missing=True)
+    found = put_together(
+        MISSING, [NotFound(), prefixed("error getting all secrets: ", NotFound()), NotFound(), b"2"], skip_missing=True
+    )
     assert found.data == {"b": b"2"}
     assert found.missing == (
         "secret does not exist at provider using spec.dataFrom[0]",
@@ -125,7 +175,17 @@ def test_proven_absence_contributes_nothing_where_the_policy_lets_it():
 
 @pytest.mark.parametrize(
     "error",
-    [AuthExpired("x"), AuthRejected("x"), Denied("x"), Throttled("x"), Unavailable("x"), Timeout("x"), Malformed("x"), InvalidConfig("x"), EsoError("x")],
+    [
+        AuthExpired("x"),
+        AuthRejected("x"),
+        Denied("x"),
+        Throttled("x"),
+        Unavailable("x"),
+        Timeout("x"),
+        Malformed("x"),
+        InvalidConfig("x"),
+        EsoError("x"),
+    ],
     ids=lambda e: type(e).__name__,
 )
 @pytest.mark.parametrize("skip_missing", [False, True])
@@ -144,7 +204,9 @@ def caused(error: EsoError, cause: EsoError) -> EsoError:
     [
         pytest.param(NotFound(), True, id="not found"),
         pytest.param(caused(EsoError("worded"), NotFound()), True, id="not found, worded"),
-        pytest.param(caused(EsoError("worded"), caused(EsoError("again"), NotFound())), True, id="not found, worded twice"),
+        pytest.param(
+            caused(EsoError("worded"), caused(EsoError("again"), NotFound())), True, id="not found, worded twice"
+        ),
         pytest.param(caused(Denied("no"), NotFound()), False, id="a refusal after a not-found is a refusal"),
         pytest.param(caused(EsoError("worded"), Unavailable("down")), False, id="an outage, worded"),
         pytest.param(EsoError("Secret does not exist"), False, id="a text proves nothing"),

@@ -51,7 +51,9 @@ def test_the_next_step(policy: str, seen: Seen | None, synced: Synced, step: obj
     assert decide(es(target=target(policy)), seen, synced, QUIET, NOW) == step
 
 
-@pytest.mark.parametrize("refresh", [{"refreshPolicy": "CreatedOnce"}, {"refreshPolicy": "OnChange"}, {"refreshInterval": "0"}], ids=str)
+@pytest.mark.parametrize(
+    "refresh", [{"refreshPolicy": "CreatedOnce"}, {"refreshPolicy": "OnChange"}, {"refreshInterval": "0"}], ids=str
+)
 def test_drift_is_repaired_whatever_the_refresh_policy(refresh: dict[str, str]):
     one = es(target=target("Owner"), **refresh)
     assert decide(one, INTACT, DUE, QUIET, NOW) == Idle()

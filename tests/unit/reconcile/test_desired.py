@@ -71,15 +71,27 @@ def settled(one: ExternalSecret, live: Json | None, data: dict[str, bytes], sour
     return after
 
 
-# --- properties -----------------------------------------------------------------------------------------------------------------------------
+# --- properties
+# -----------------------------------------------------------------------------------------------------------------------------
 
 small = st.dictionaries(st.sampled_from(KEYS), st.sampled_from(VALUES), max_size=3)
-texts = st.dictionaries(st.sampled_from(["a", "b", "l", wellknown.LABEL_MANAGED, wellknown.LABEL_CREATED_BY]), st.sampled_from(["", "x", "y"]), max_size=3)
-notes = st.dictionaries(st.sampled_from(["a", "n", wellknown.ANNOTATION_DATA_HASH]), st.sampled_from(["", "x", "y"]), max_size=3)
-rendered = st.dictionaries(st.sampled_from([*KEYS, "d"]), st.sampled_from(["{{ .a }}", "fixed", "", "{{ .a }}{{ .b }}", "{{ nonsense"]), max_size=3)
+texts = st.dictionaries(
+    st.sampled_from(["a", "b", "l", wellknown.LABEL_MANAGED, wellknown.LABEL_CREATED_BY]),
+    st.sampled_from(["", "x", "y"]),
+    max_size=3,
+)
+notes = st.dictionaries(
+    st.sampled_from(["a", "n", wellknown.ANNOTATION_DATA_HASH]), st.sampled_from(["", "x", "y"]), max_size=3
+)
+rendered = st.dictionaries(
+    st.sampled_from([*KEYS, "d"]),
+    st.sampled_from(["{{ .a }}", "fixed", "", "{{ .a }}{{ .b }}", "{{ nonsense"]),
+    max_size=3,
+)
 finalizers = st.lists(st.sampled_from(["example.com/one", "example.com/two"]), max_size=3)
 template_from = st.fixed_dictionaries(
-    {"literal": st.sampled_from(["a: '{{ .a }}'", "l: 1\nn: two", "[]", ""])}, optional={"target": st.sampled_from(["Data", "labels", "ANNOTATIONS"])}
+    {"literal": st.sampled_from(["a: '{{ .a }}'", "l: 1\nn: two", "[]", ""])},
+    optional={"target": st.sampled_from(["Data", "labels", "ANNOTATIONS"])},
 )
 templates = st.none() | st.fixed_dictionaries(
     {},
@@ -87,7 +99,9 @@ templates = st.none() | st.fixed_dictionaries(
         "data": rendered,
         "mergePolicy": st.sampled_from(["Replace", "Merge"]),
         "templateFrom": st.lists(template_from, max_size=2),
-        "metadata": st.fixed_dictionaries({}, optional={"labels": rendered, "annotations": rendered, "finalizers": finalizers}),
+        "metadata": st.fixed_dictionaries(
+            {}, optional={"labels": rendered, "annotations": rendered, "finalizers": finalizers}
+        ),
     },
 )
 specs = st.fixed_dictionaries(
@@ -100,7 +114,11 @@ specs = st.fixed_dictionaries(
 )
 objects = st.builds(
     lambda spec, labels, annotations, uid: es(
-        labels=labels, annotations=annotations, uid=uid, target=target(**{k: v for k, v in spec.items() if v is not None}), data=[]
+        labels=labels,
+        annotations=annotations,
+        uid=uid,
+        target=target(**{k: v for k, v in spec.items() if v is not None}),
+        data=[],
     ),
     specs,
     texts,
@@ -135,7 +153,11 @@ secrets = st.none() | foreign
 
 
 @given(one=objects, live=secrets, data=small)
-@example(one=es(target=target(), data=[]), live=created(blank_secret({}, ownerReferences=[reference(controller=False)]), "kubectl"), data=DATA)
+@example(
+    one=es(target=target(), data=[]),
+    live=created(blank_secret({}, ownerReferences=[reference(controller=False)]), "kubectl"),
+    data=DATA,
+)
 def test_a_pass_over_an_unchanged_world_writes_nothing(one: ExternalSecret, live: Json | None, data: dict[str, bytes]):
     settled(one, live, data)
 
@@ -144,7 +166,9 @@ edits = st.builds(lambda data, labels: {"data": encoded(data), "metadata": {"lab
 
 
 @given(passes=st.lists(st.tuples(objects, small, st.none() | edits), min_size=2, max_size=5), live=secrets)
-def test_whatever_was_written_before_one_write_is_enough(passes: list[tuple[ExternalSecret, dict[str, bytes], Json | None]], live: Json | None):
+def test_whatever_was_written_before_one_write_is_enough(
+    passes: list[tuple[ExternalSecret, dict[str, bytes], Json | None]], live: Json | None
+):
     """The object, the data and the Secret change in any order; each time the world is at rest after one write."""
     for one, data, edit in passes:
         live = settled(one, live, data)
@@ -154,7 +178,8 @@ def test_whatever_was_written_before_one_write_is_enough(passes: list[tuple[Exte
 
 @given(one=objects, live=secrets, data=small)
 def test_what_we_wrote_is_what_we_recognise(one: ExternalSecret, live: Json | None, data: dict[str, bytes]):
-    """Label and data-hash of every written Secret are those that the next pass expects, and the binding is the policy's."""
+    """Label and data-hash of every written Secret are those that the next pass expects, and the binding is the
+    policy's."""
     after = settled(one, live, data)
     if after is None or after == live:
         return
@@ -164,35 +189,55 @@ def test_what_we_wrote_is_what_we_recognise(one: ExternalSecret, live: Json | No
     owner = one.spec.target.creation_policy == "Owner"
     assert bound_to(after, one) is owner and controlled_by(after, one) is owner
     assert (meta["labels"].get(wellknown.LABEL_CREATED_BY) == owner_hash("ns", "test-es")) is owner
-    assert sum(r["name"] == "test-es" for r in meta.get("ownerReferences", []) if r["kind"] == "ExternalSecret" and r.get("controller")) == owner
+    assert (
+        sum(
+            r["name"] == "test-es"
+            for r in meta.get("ownerReferences", [])
+            if r["kind"] == "ExternalSecret" and r.get("controller")
+        )
+        == owner
+    )
 
 
 @given(one=objects, live=foreign, data=small)
 def test_what_others_own_stays(one: ExternalSecret, live: Json, data: dict[str, bytes]):
-    """Under the merging policies no key, label or annotation of others that we do not produce is touched; under the others no label or annotation."""
+    """Under the merging policies no key, label or annotation of others that we do not produce is touched; under the
+    others no label or annotation."""
     after = settled(one, live, data)
     if after is None:
         return
     ours = {(part, key) for part, path in PATHS.items() for key in owned_keys(live["metadata"], MANAGER, *path)}
-    own = {("labels", wellknown.LABEL_CREATED_BY), ("labels", wellknown.LABEL_MANAGED), ("annotations", wellknown.ANNOTATION_DATA_HASH)}
+    own = {
+        ("labels", wellknown.LABEL_CREATED_BY),
+        ("labels", wellknown.LABEL_MANAGED),
+        ("annotations", wellknown.ANNOTATION_DATA_HASH),
+    }
     keeps_data = one.spec.target.creation_policy in ("Merge", "CreateOrMerge")
     for field, value in fields(live).items():
         if field in ours or field in own or (field[0] == "data" and not keeps_data):
             continue
         assert field in fields(after), f"{field} is lost"
-        assert fields(after)[field] == value or field in {(p, k) for p, path in PATHS.items() for k in owned_keys(after["metadata"], MANAGER, *path)}
+        assert fields(after)[field] == value or field in {
+            (p, k) for p, path in PATHS.items() for k in owned_keys(after["metadata"], MANAGER, *path)
+        }
 
 
 PATHS = {"data": ("f:data",), "labels": ("f:metadata", "f:labels"), "annotations": ("f:metadata", "f:annotations")}
 
 
 @given(policy=st.sampled_from(POLICIES), before=small, after=small, theirs=small)
-def test_keys_we_no_longer_produce_go_and_no_others(policy: str, before: dict[str, bytes], after: dict[str, bytes], theirs: dict[str, bytes]):
+def test_keys_we_no_longer_produce_go_and_no_others(
+    policy: str, before: dict[str, bytes], after: dict[str, bytes], theirs: dict[str, bytes]
+):
     one = es(target=target(policy, "Merge"), data=[])
     live = settled(one, created(blank_secret(theirs), "kubectl"), before)
     live = settled(one, live, after)
     assert live is not None
-    kept = {k: v for k, v in theirs.items() if k not in before or before[k] == v} if policy in ("Merge", "CreateOrMerge") else {}
+    kept = (
+        {k: v for k, v in theirs.items() if k not in before or before[k] == v}
+        if policy in ("Merge", "CreateOrMerge")
+        else {}
+    )
     assert decoded(live) == kept | after
 
 
@@ -200,7 +245,9 @@ plain = st.dictionaries(st.sampled_from(["a", "b", "c"]), st.sampled_from(["x", 
 
 
 @given(policy=st.sampled_from(POLICIES), before=plain, after=plain, theirs=plain)
-def test_metadata_we_no_longer_want_goes_and_no_other(policy: str, before: dict[str, str], after: dict[str, str], theirs: dict[str, str]):
+def test_metadata_we_no_longer_want_goes_and_no_other(
+    policy: str, before: dict[str, str], after: dict[str, str], theirs: dict[str, str]
+):
     live: Json | None = created(blank_secret(labels=dict(theirs), annotations=dict(theirs)), "kubectl")
     for texts in (before, after):
         live = settled(es(labels=texts, annotations=texts, target=target(policy)), live, DATA)
@@ -210,7 +257,8 @@ def test_metadata_we_no_longer_want_goes_and_no_other(policy: str, before: dict[
         assert {k: v for k, v in live["metadata"][part].items() if "/" not in k} == kept
 
 
-# --- tables ---------------------------------------------------------------------------------------------------------------------------------
+# --- tables
+# ---------------------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -238,7 +286,9 @@ def test_an_emptied_backend_under_the_deletion_policy_merge_makes_an_empty_secre
 
 @pytest.mark.parametrize("policy", ["Orphan", "Merge", "CreateOrMerge", "None"])
 def test_only_the_policy_owner_may_delete(policy: str):
-    with pytest.raises(CannotDelete, match=rf"^unable to delete secret test-secret: creationPolicy={policy} is not Owner$") as refusal:
+    with pytest.raises(
+        CannotDelete, match=rf"^unable to delete secret test-secret: creationPolicy={policy} is not Owner$"
+    ) as refusal:
         desired(es(target=target(policy, "Delete")), None, {}, {})
     assert not refusal.value.retryable
 
@@ -254,7 +304,9 @@ def test_only_the_policy_owner_may_delete(policy: str):
 )
 def test_a_secret_that_is_not_bound_to_us_is_not_deleted(references: list[Json]):
     live = created(blank_secret({"a": b"1"}, ownerReferences=references), "kubectl")
-    with pytest.raises(CannotDelete, match=r"^unable to delete secret test-secret: it is not owned by this ExternalSecret$"):
+    with pytest.raises(
+        CannotDelete, match=r"^unable to delete secret test-secret: it is not owned by this ExternalSecret$"
+    ):
         desired(es(target=target("Owner", "Delete")), live, {}, {})
 
 
@@ -264,11 +316,20 @@ def test_a_secret_that_is_not_bound_to_us_is_not_deleted(references: list[Json])
         pytest.param("Owner", [], [reference()], id="a Secret of nobody is adopted"),
         pytest.param("Owner", [reference()], [reference()], id="ours stays ours"),
         pytest.param("Owner", [reference(uid="old")], [reference()], id="a recreated object binds again"),
-        pytest.param("Owner", [reference(group="external-secrets.io/v1beta1")], [reference()], id="the version does not matter"),
-        pytest.param("Owner", [reference(controller=False)], [reference()], id="a plain reference to us becomes the controller's"),
+        pytest.param(
+            "Owner", [reference(group="external-secrets.io/v1beta1")], [reference()], id="the version does not matter"
+        ),
+        pytest.param(
+            "Owner", [reference(controller=False)], [reference()], id="a plain reference to us becomes the controller's"
+        ),
         pytest.param("Orphan", [reference()], [], id="Orphan lets go"),
         pytest.param("Merge", [reference(uid="old")], [], id="Merge lets go of an old binding"),
-        pytest.param("Merge", [reference("j", kind="Job", group="batch/v1")], [reference("j", kind="Job", group="batch/v1")], id="Merge leaves a controller"),
+        pytest.param(
+            "Merge",
+            [reference("j", kind="Job", group="batch/v1")],
+            [reference("j", kind="Job", group="batch/v1")],
+            id="Merge leaves a controller",
+        ),
         pytest.param(
             "Owner",
             [reference("j", kind="Job", group="batch/v1", controller=False)],
@@ -327,12 +388,31 @@ def live_secret(**changes: Any) -> Json:
 @pytest.mark.parametrize(
     ("edit", "body", "lists"),
     [
-        pytest.param(lambda w: w["data"].update(encoded({"c": "3"})), {"data": encoded({"c": "3"})}, (("c",), (), (), ()), id="added"),
-        pytest.param(lambda w: w["data"].update(encoded({"a": "3"})), {"data": encoded({"a": "3"})}, ((), ("a",), (), ()), id="updated"),
+        pytest.param(
+            lambda w: w["data"].update(encoded({"c": "3"})),
+            {"data": encoded({"c": "3"})},
+            (("c",), (), (), ()),
+            id="added",
+        ),
+        pytest.param(
+            lambda w: w["data"].update(encoded({"a": "3"})),
+            {"data": encoded({"a": "3"})},
+            ((), ("a",), (), ()),
+            id="updated",
+        ),
         pytest.param(lambda w: w["data"].pop("a"), {"data": {"a": None}}, ((), (), ("a",), ()), id="removed"),
-        pytest.param(lambda w: w["data"].update({"a": "", "c": ""}), {"data": {"a": "", "c": ""}}, (("c",), ("a",), (), ("a", "c")), id="emptied"),
-        pytest.param(lambda w: w.update(type="kubernetes.io/tls"), {"type": "kubernetes.io/tls"}, ((), (), (), ()), id="the type"),
-        pytest.param(lambda w: w.update(immutable=True), {"immutable": True}, ((), (), (), ()), id="the immutable flag"),
+        pytest.param(
+            lambda w: w["data"].update({"a": "", "c": ""}),
+            {"data": {"a": "", "c": ""}},
+            (("c",), ("a",), (), ("a", "c")),
+            id="emptied",
+        ),
+        pytest.param(
+            lambda w: w.update(type="kubernetes.io/tls"), {"type": "kubernetes.io/tls"}, ((), (), (), ()), id="the type"
+        ),
+        pytest.param(
+            lambda w: w.update(immutable=True), {"immutable": True}, ((), (), (), ()), id="the immutable flag"
+        ),
     ],
 )
 def test_a_patch_holds_what_differs_and_names_the_keys(edit: Any, body: Json, lists: tuple[tuple[str, ...], ...]):
@@ -341,17 +421,23 @@ def test_a_patch_holds_what_differs_and_names_the_keys(edit: Any, body: Json, li
     edit(wanted)
     change = difference(live, wanted)
     assert isinstance(change, Patch)
-    assert change.body == body | {"metadata": {"uid": live["metadata"]["uid"], "resourceVersion": live["metadata"]["resourceVersion"]}}
+    assert change.body == body | {
+        "metadata": {"uid": live["metadata"]["uid"], "resourceVersion": live["metadata"]["resourceVersion"]}
+    }
     assert (change.added, change.updated, change.removed, change.emptied) == lists
 
 
 @pytest.mark.parametrize(
     ("edit", "meta"),
     [
-        pytest.param(lambda m: m["labels"].update(l="y", k="z"), {"labels": {"l": "y", "k": "z"}}, id="labels changed and added"),
+        pytest.param(
+            lambda m: m["labels"].update(l="y", k="z"), {"labels": {"l": "y", "k": "z"}}, id="labels changed and added"
+        ),
         pytest.param(lambda m: m["labels"].pop("l"), {"labels": {"l": None}}, id="a label removed"),
         pytest.param(lambda m: m["annotations"].clear(), {"annotations": {"n": None}}, id="an annotation removed"),
-        pytest.param(lambda m: m.update(ownerReferences=[reference()]), {"ownerReferences": [reference()]}, id="an owner"),
+        pytest.param(
+            lambda m: m.update(ownerReferences=[reference()]), {"ownerReferences": [reference()]}, id="an owner"
+        ),
         pytest.param(lambda m: m.update(finalizers=["f"]), {"finalizers": ["f"]}, id="a finalizer"),
     ],
 )
@@ -362,7 +448,9 @@ def test_metadata_may_change_whatever_the_secret(edit: Any, meta: Json, immutabl
     edit(wanted["metadata"])
     change = difference(live, wanted)
     assert isinstance(change, Patch)
-    assert change.body == {"metadata": meta | {"uid": live["metadata"]["uid"], "resourceVersion": live["metadata"]["resourceVersion"]}}
+    assert change.body == {
+        "metadata": meta | {"uid": live["metadata"]["uid"], "resourceVersion": live["metadata"]["resourceVersion"]}
+    }
 
 
 def test_owner_references_that_are_to_go_are_removed_whole():
@@ -393,7 +481,15 @@ def test_an_immutable_secret_is_not_written(wanted: Json):
     [
         pytest.param({}, id="nothing differs"),
         pytest.param(
-            {"metadata": {"name": "test-secret", "labels": {"l": "x"}, "annotations": {"n": "x"}, "ownerReferences": [], "finalizers": []}},
+            {
+                "metadata": {
+                    "name": "test-secret",
+                    "labels": {"l": "x"},
+                    "annotations": {"n": "x"},
+                    "ownerReferences": [],
+                    "finalizers": [],
+                }
+            },
             id="empty is absent",
         ),
     ],
@@ -417,7 +513,10 @@ def test_immutable_is_never_taken_back():
 
 def test_an_immutable_target_gets_the_flag_and_our_marks_but_no_data():
     live = created(blank_secret({"a": "old"}, labels={"l": "x"}), "kubectl")
-    one = es(labels={"late": "yes"}, target=target("Owner", immutable=True, template={"type": "kubernetes.io/tls", "data": {"a": "{{ .gone }}"}}))
+    one = es(
+        labels={"late": "yes"},
+        target=target("Owner", immutable=True, template={"type": "kubernetes.io/tls", "data": {"a": "{{ .gone }}"}}),
+    )
     change = desired(one, live, DATA, {})
     assert isinstance(change, Patch)
     meta = change.body.pop("metadata")
@@ -451,7 +550,10 @@ def test_labels_come_from_the_object_or_from_the_template(template: Json | None,
 def test_finalizers_of_a_template(present: list[str], terminating: bool, wanted: list[str]):
     meta = {"finalizers": present} | ({"deletionTimestamp": "2026-05-01T12:00:00Z"} if terminating else {})
     live = created(blank_secret({}, **meta), "kubectl")
-    after = applied(live, desired(es(target=target("Merge", template={"metadata": {"finalizers": ["f", "g", "f"]}})), live, DATA, {}))
+    after = applied(
+        live,
+        desired(es(target=target("Merge", template={"metadata": {"finalizers": ["f", "g", "f"]}})), live, DATA, {}),
+    )
     assert after is not None and after["metadata"].get("finalizers", []) == wanted
 
 
@@ -480,14 +582,22 @@ def test_a_template_that_fails_names_its_cause(live: bool):
 
 def test_a_template_that_would_mint_a_credential_is_refused_without_a_webhook():
     one = es(target=target("Owner", template={"type": "bootstrap.kubernetes.io/token"}))
-    with pytest.raises(TemplateFailed, match=r'^could not apply template: template.type="bootstrap.kubernetes.io/token" is not allowed$'):
+    with pytest.raises(
+        TemplateFailed,
+        match=r'^could not apply template: template.type="bootstrap.kubernetes.io/token" is not allowed$',
+    ):
         desired(one, None, DATA, {})
 
 
 def test_fields_of_a_subresource_and_of_other_managers_are_not_ours():
     entry = {"manager": MANAGER, "fieldsV1": {"f:data": {".": {}, "f:a": {}, "k:{}": {}}}}
     meta = {
-        "managedFields": [entry, entry | {"manager": "other", "fieldsV1": {"f:data": {"f:b": {}}}}, entry | {"subresource": "status"}, {"manager": MANAGER}]
+        "managedFields": [
+            entry,
+            entry | {"manager": "other", "fieldsV1": {"f:data": {"f:b": {}}}},
+            entry | {"subresource": "status"},
+            {"manager": MANAGER},
+        ]
     }
     assert list(owned_keys(meta, MANAGER, "f:data")) == ["a"]
     assert list(owned_keys(meta, MANAGER, "f:metadata", "f:labels")) == []
@@ -507,5 +617,7 @@ def test_more_than_a_secret_takes_is_refused_before_it_is_hashed_and_sent(size: 
     if fits:
         assert isinstance(desired(es(target=target()), None, data, {}), Create)
     else:
-        with pytest.raises(EsoError, match='Secret "test-secret" is invalid: data: Too long: may not be more than 1048576 bytes'):
+        with pytest.raises(
+            EsoError, match='Secret "test-secret" is invalid: data: Too long: may not be more than 1048576 bytes'
+        ):
             desired(es(target=target()), None, data, {})

@@ -40,8 +40,17 @@ async def test_results_stand_in_the_order_of_the_plan_however_many_they_are(monk
     assert [read for read, _ in await gather(plan, Large(), "ns", None)] == list(plan)
 
 
-@pytest.mark.parametrize("spec", [{"data": entries(10)}, {"dataFrom": [{"extract": {"key": f"k{n}"}} for n in range(10)]}, {"dataFrom": [{"find": {}}] * 10}])
-async def test_a_pass_holds_only_so_much_and_asks_for_no_more(spec: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"data": entries(10)},
+        {"dataFrom": [{"extract": {"key": f"k{n}"}} for n in range(10)]},
+        {"dataFrom": [{"find": {}}] * 10},
+    ],
+)
+async def test_a_pass_holds_only_so_much_and_asks_for_no_more(
+    spec: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(gather_module, "TOGETHER", 1)
     monkeypatch.setattr(gather_module, "MOST_BYTES", 3_500)
     reader = Large()

@@ -23,9 +23,17 @@ from tests.unit.reconcile.objects import es, reference
 MANAGED, DATA_HASH = "reconcile.external-secrets.io/managed", "reconcile.external-secrets.io/data-hash"
 WIDGETS = Resource("test.example.com", "v1", "widgets", "Widget")
 DISCOVERY = {
-    "/api/v1": {"resources": [{"name": "configmaps", "kind": "ConfigMap", "namespaced": True}, {"name": "nodes", "kind": "Node", "namespaced": False}]},
+    "/api/v1": {
+        "resources": [
+            {"name": "configmaps", "kind": "ConfigMap", "namespaced": True},
+            {"name": "nodes", "kind": "Node", "namespaced": False},
+        ]
+    },
     "/apis/test.example.com/v1": {
-        "resources": [{"name": "widgets/status", "kind": "Widget", "namespaced": True}, {"name": "widgets", "kind": "Widget", "namespaced": True}]
+        "resources": [
+            {"name": "widgets/status", "kind": "Widget", "namespaced": True},
+            {"name": "widgets", "kind": "Widget", "namespaced": True},
+        ]
     },
 }
 
@@ -71,17 +79,34 @@ async def bench() -> AsyncIterator[Bench]:
         await made.rest.access.close()
 
 
-def one(kind: str = "ConfigMap", version: str = "v1", *, name: str = "test-es", creation: str = "Owner", target: str = "t") -> ExternalSecret:
+def one(
+    kind: str = "ConfigMap", version: str = "v1", *, name: str = "test-es", creation: str = "Owner", target: str = "t"
+) -> ExternalSecret:
     return es(
         name=name,
         uid=f"uid-{name}",
-        target={"name": target, "creationPolicy": creation, "deletionPolicy": "Delete", "manifest": {"apiVersion": version, "kind": kind}},
+        target={
+            "name": target,
+            "creationPolicy": creation,
+            "deletionPolicy": "Delete",
+            "manifest": {"apiVersion": version, "kind": kind},
+        },
     )
 
 
 def stored(data: Json, uid: str = "uid-test-es", *, name: str = "t") -> Json:
-    meta: Json = {"name": name, "namespace": "ns", "labels": {MANAGED: "true"}, "annotations": {DATA_HASH: content_hash(data)}}
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta | {"ownerReferences": [reference(uid=uid)]}, "data": data}
+    meta: Json = {
+        "name": name,
+        "namespace": "ns",
+        "labels": {MANAGED: "true"},
+        "annotations": {DATA_HASH: content_hash(data)},
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": meta | {"ownerReferences": [reference(uid=uid)]},
+        "data": data,
+    }
 
 
 async def test_a_kind_is_looked_up_once(bench: Bench):
@@ -101,11 +126,16 @@ async def test_a_kind_that_lives_in_no_namespace_is_refused(bench: Bench):
         await bench.generic.resource("v1", "Node")
 
 
-@pytest.mark.parametrize("answer", [pytest.param("/api/v1", id="the group has no such kind"), pytest.param("", id="there is no such group")])
+@pytest.mark.parametrize(
+    "answer", [pytest.param("/api/v1", id="the group has no such kind"), pytest.param("", id="there is no such group")]
+)
 async def test_a_missing_kind_is_told_and_asked_for_again(bench: Bench, answer: str):
     path = "^/apis/test.example.com/v1$"
     bench.api.fail(
-        Garbage(json.dumps(DISCOVERY[answer]).encode()) if answer else Status(404, "NotFound", "the server could not find the requested resource"), path=path
+        Garbage(json.dumps(DISCOVERY[answer]).encode())
+        if answer
+        else Status(404, "NotFound", "the server could not find the requested resource"),
+        path=path,
     )
     with pytest.raises(NoSuchKind, match=r'no matches for kind "Widget" in version "test\.example\.com/v1"'):
         await bench.generic.live(one("Widget", "test.example.com/v1"))
@@ -214,7 +244,10 @@ async def test_after_a_restart_an_intact_target_is_watched_without_a_write(bench
 async def test_a_drifted_target_names_who_changed_it(bench: Bench):
     bench.serves("/api/v1")
     body = stored({"k": "v"})
-    body["metadata"]["managedFields"] = [{"manager": "ours", "time": "2024-01-01T00:00:00Z"}, {"manager": "a-human", "time": "2024-01-02T00:00:00Z"}]
+    body["metadata"]["managedFields"] = [
+        {"manager": "ours", "time": "2024-01-01T00:00:00Z"},
+        {"manager": "a-human", "time": "2024-01-02T00:00:00Z"},
+    ]
     bench.api.put(CONFIG_MAPS, body | {"data": {"k": "drift"}})
     seen = await bench.generic.look(one())
     assert seen is not None and not seen.hash_matches and seen.changed_by == "a-human"
@@ -244,16 +277,23 @@ async def test_a_kind_that_may_not_be_watched_is_told_until_it_may(bench: Bench)
         await bench.sync(widget, {"k": b"v"})
         await until(lambda: bench.generic.unwatched(widget) != "")
         why = bench.generic.unwatched(widget)
-        assert why.startswith("changes of the target are noticed at the next refresh only: configmaps is forbidden") and "list, watch" in why
+        assert (
+            why.startswith("changes of the target are noticed at the next refresh only: configmaps is forbidden")
+            and "list, watch" in why
+        )
         bench.api.forbidden.clear()
         await until(lambda: bench.generic.unwatched(widget) == "")
 
 
-# --- deletion of the ExternalSecret --------------------------------------------------------------------------------------------------------
+# --- deletion of the ExternalSecret
+# --------------------------------------------------------------------------------------------------------
 
 
 # C-232
-@pytest.mark.parametrize(("uid", "deleted"), [pytest.param("uid-test-es", True, id="ours goes"), pytest.param("uid-of-another", False, id="another's stays")])
+@pytest.mark.parametrize(
+    ("uid", "deleted"),
+    [pytest.param("uid-test-es", True, id="ours goes"), pytest.param("uid-of-another", False, id="another's stays")],
+)
 async def test_c_232_only_what_carries_our_uid_is_deleted(bench: Bench, uid: str, deleted: bool):
     bench.serves("/api/v1")
     bench.api.put(CONFIG_MAPS, stored({"k": "v"}, uid))
@@ -262,7 +302,9 @@ async def test_c_232_only_what_carries_our_uid_is_deleted(bench: Bench, uid: str
 
 
 async def test_a_missing_kind_does_not_hold_the_deletion(bench: Bench):
-    bench.api.fail(Status(404, "NotFound", "the server could not find the requested resource"), path="^/apis/gone.example.com/v1$")
+    bench.api.fail(
+        Status(404, "NotFound", "the server could not find the requested resource"), path="^/apis/gone.example.com/v1$"
+    )
     assert await bench.generic.delete_owned(one("Gone", "gone.example.com/v1")) is False
 
 
@@ -285,7 +327,18 @@ async def test_an_api_server_in_trouble_does_hold_the_deletion(bench: Bench):
 
 @pytest.mark.parametrize(
     "version",
-    ["../api/v1/namespaces/kube-system/secrets/x?", "apps/v1/../../../api/v1", "v1?a=b", "apps/v1#", "apps%2Fv1", "a..b/v1", "/v1", "apps/", "V1", "v1\n"],
+    [
+        "../api/v1/namespaces/kube-system/secrets/x?",
+        "apps/v1/../../../api/v1",
+        "v1?a=b",
+        "apps/v1#",
+        "apps%2Fv1",
+        "a..b/v1",
+        "/v1",
+        "apps/",
+        "V1",
+        "v1\n",
+    ],
 )
 async def test_an_api_version_leads_to_no_other_url(version: str) -> None:
     async with FakeApiServer() as api:

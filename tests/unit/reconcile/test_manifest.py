@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 from eso.api.hashing import content_hash, owner_hash
 from eso.errors import EsoError
 from eso.reconcile.externalsecret.desired import CannotDelete, Create, Delete, Nothing, Patch
-from eso.reconcile.externalsecret.manifest import ManifestFailed, ManifestRefused, desired_manifest, hashed, intact, left_behind, merge_diff, refuse
+from eso.reconcile.externalsecret.manifest import (
+    ManifestFailed,
+    ManifestRefused,
+    desired_manifest,
+    hashed,
+    intact,
+    left_behind,
+    merge_diff,
+    refuse,
+)
 from tests.fakes.apiserver import Json, merge
 from tests.unit.reconcile.objects import es, reference
 
@@ -26,14 +35,28 @@ META = {"name": "t", "namespace": "ns", "uid": "uid-t", "resourceVersion": "7"}
 
 
 def object_for(
-    kind: Json = CONFIG_MAP, *, creation: str = "Owner", deletion: str = "Retain", template: Any = None, labels: Any = None, annotations: Any = None
+    kind: Json = CONFIG_MAP,
+    *,
+    creation: str = "Owner",
+    deletion: str = "Retain",
+    template: Any = None,
+    labels: Any = None,
+    annotations: Any = None,
 ):
     target: Json = {"name": "t", "creationPolicy": creation, "deletionPolicy": deletion, "manifest": kind}
-    return es(target=target | ({"template": template} if template is not None else {}), labels=labels, annotations=annotations)
+    return es(
+        target=target | ({"template": template} if template is not None else {}), labels=labels, annotations=annotations
+    )
 
 
 def live(
-    kind: Json = CONFIG_MAP, *, marked: bool | str = True, labels: Json | None = None, annotations: Json | None = None, meta: Json | None = None, **body: Any
+    kind: Json = CONFIG_MAP,
+    *,
+    marked: bool | str = True,
+    labels: Json | None = None,
+    annotations: Json | None = None,
+    meta: Json | None = None,
+    **body: Any,
 ):
     """A managed object with the right hash, unless `marked` says otherwise (False: not ours, text: that hash)."""
     obj: Json = {**kind, "metadata": META | (meta or {}), **body}
@@ -53,7 +76,8 @@ def after(obj: Json, change: Any) -> Json:
     return found
 
 
-# --- C-227, C-228: hash and validity ---------------------------------------------------------------------------------------------------
+# --- C-227, C-228: hash and validity
+# ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -70,7 +94,9 @@ def test_the_hash_is_over_the_spec_or_else_the_data(obj: Json, content: Json):
 
 
 def test_c_227_an_object_with_neither_has_no_hash():
-    with pytest.raises(EsoError, match=r"^generic target content does not have a spec or data field for content hashing$"):
+    with pytest.raises(
+        EsoError, match=r"^generic target content does not have a spec or data field for content hashing$"
+    ):
         hashed({"status": {}})
 
 
@@ -81,8 +107,14 @@ def test_c_227_an_object_with_neither_has_no_hash():
         pytest.param(live(marked=False, data={"k": "v"}), False, id="C-228 not managed"),
         pytest.param(live(marked="other", data={"k": "v"}), False, id="C-228 another hash"),
         pytest.param(live(data={"k": "v"}), True, id="C-228 the right hash"),
-        pytest.param(live(WIDGET, spec={"a": [1, {"b": None}]}, data={"x": "y"}), True, id="C-228 the right hash of a spec"),
-        pytest.param(live(marked=False, annotations={DATA_HASH: content_hash({"k": "v"})}, data={"k": "v"}), False, id="the right hash, but not managed"),
+        pytest.param(
+            live(WIDGET, spec={"a": [1, {"b": None}]}, data={"x": "y"}), True, id="C-228 the right hash of a spec"
+        ),
+        pytest.param(
+            live(marked=False, annotations={DATA_HASH: content_hash({"k": "v"})}, data={"k": "v"}),
+            False,
+            id="the right hash, but not managed",
+        ),
     ],
 )
 def test_a_target_is_intact_when_it_is_managed_and_its_hash_is_right(obj: Json | None, valid: bool):
@@ -94,14 +126,22 @@ def test_c_228_a_managed_object_without_content_is_an_error():
         intact(live(marked="x"))
 
 
-# --- C-214: the gate ---------------------------------------------------------------------------------------------------------------------
+# --- C-214: the gate
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("kind", "enabled", "told"),
     [
-        pytest.param(CONFIG_MAP, False, "generic targets are disabled. Enable with --unsafe-allow-generic-targets flag", id="switched off"),
-        pytest.param({"apiVersion": "", "kind": "X"}, True, "target.manifest.apiVersion is required", id="no apiVersion"),
+        pytest.param(
+            CONFIG_MAP,
+            False,
+            "generic targets are disabled. Enable with --unsafe-allow-generic-targets flag",
+            id="switched off",
+        ),
+        pytest.param(
+            {"apiVersion": "", "kind": "X"}, True, "target.manifest.apiVersion is required", id="no apiVersion"
+        ),
         pytest.param({"apiVersion": "v1", "kind": ""}, True, "target.manifest.kind is required", id="no kind"),
     ],
 )
@@ -111,7 +151,8 @@ def test_an_unusable_manifest_block_is_refused(kind: Json, enabled: bool, told: 
     assert str(raised.value) == told
 
 
-# --- creating ----------------------------------------------------------------------------------------------------------------------------
+# --- creating
+# ----------------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_new_config_map_holds_plain_text_and_everything_that_marks_it_as_ours():
@@ -132,7 +173,13 @@ def test_a_new_config_map_holds_plain_text_and_everything_that_marks_it_as_ours(
     )
 
 
-@pytest.mark.parametrize("kind", [pytest.param(WIDGET, id="C-217 a custom kind"), pytest.param({"apiVersion": "v1", "kind": "Secret"}, id="a Secret, oddly")])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(WIDGET, id="C-217 a custom kind"),
+        pytest.param({"apiVersion": "v1", "kind": "Secret"}, id="a Secret, oddly"),
+    ],
+)
 def test_without_a_template_every_other_kind_gets_spec_data(kind: Json):
     change = desired_manifest(object_for(kind), None, DATA, {})
     assert isinstance(change, Create)
@@ -143,11 +190,16 @@ def test_without_a_template_every_other_kind_gets_spec_data(kind: Json):
 # C-219
 def test_c_219_with_a_template_only_its_metadata_counts_as_it_stands():
     one = object_for(
-        template={"metadata": {"labels": {"t": "{{ .k }}"}, "annotations": {"t": "2"}}, "data": {"x": "{{ .k }}"}}, labels={"l": "1"}, annotations={"a": "1"}
+        template={"metadata": {"labels": {"t": "{{ .k }}"}, "annotations": {"t": "2"}}, "data": {"x": "{{ .k }}"}},
+        labels={"l": "1"},
+        annotations={"a": "1"},
     )
     change = desired_manifest(one, None, DATA, {})
     assert isinstance(change, Create)
-    assert set(change.body["metadata"]["labels"]) == {"t", MANAGED, CREATED_BY} and change.body["metadata"]["labels"]["t"] == "{{ .k }}"
+    assert (
+        set(change.body["metadata"]["labels"]) == {"t", MANAGED, CREATED_BY}
+        and change.body["metadata"]["labels"]["t"] == "{{ .k }}"
+    )
     assert set(change.body["metadata"]["annotations"]) == {"t", DATA_HASH}
     assert change.body["data"] == {"x": "v"}
 
@@ -185,10 +237,13 @@ def test_a_path_can_neither_rename_nor_move_nor_retype_the_target():
 @pytest.mark.parametrize("target", ["metadata", "metadata.labels"])
 def test_metadata_that_is_no_map_is_refused(target: str):
     with pytest.raises(ManifestFailed, match="expected map at key"):
-        desired_manifest(object_for(WIDGET, template={"templateFrom": [{"literal": "text", "target": target}]}), None, DATA, {})
+        desired_manifest(
+            object_for(WIDGET, template={"templateFrom": [{"literal": "text", "target": target}]}), None, DATA, {}
+        )
 
 
-# --- an empty map ------------------------------------------------------------------------------------------------------------------------
+# --- an empty map
+# ------------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -196,7 +251,13 @@ def test_metadata_that_is_no_map_is_refused(target: str):
     [
         pytest.param("Retain", "Owner", live(data={"k": "v"}), Nothing("retained"), id="C-231 Retain"),
         pytest.param("Retain", "None", None, Nothing("retained"), id="Retain and None"),
-        pytest.param("Delete", "Owner", live(data={"k": "v"}, meta={"ownerReferences": [reference()]}), Delete(), id="C-231 Delete with Owner"),
+        pytest.param(
+            "Delete",
+            "Owner",
+            live(data={"k": "v"}, meta={"ownerReferences": [reference()]}),
+            Delete(),
+            id="C-231 Delete with Owner",
+        ),
         pytest.param("Delete", "Owner", None, Delete(), id="Delete, nothing there"),
     ],
 )
@@ -207,8 +268,18 @@ def test_an_empty_map_follows_the_deletion_policy(deletion: str, creation: str, 
 @pytest.mark.parametrize(
     ("creation", "obj", "told"),
     [
-        pytest.param("Orphan", None, "unable to delete resource: creationPolicy=Orphan is not Owner", id="C-231 Delete with Orphan"),
-        pytest.param("Owner", live(data={}), "unable to delete resource: it is not owned by this ExternalSecret", id="nobody gave it to us"),
+        pytest.param(
+            "Orphan",
+            None,
+            "unable to delete resource: creationPolicy=Orphan is not Owner",
+            id="C-231 Delete with Orphan",
+        ),
+        pytest.param(
+            "Owner",
+            live(data={}),
+            "unable to delete resource: it is not owned by this ExternalSecret",
+            id="nobody gave it to us",
+        ),
         pytest.param(
             "Owner",
             live(data={}, meta={"ownerReferences": [reference("other")]}),
@@ -228,7 +299,8 @@ def test_an_empty_map_with_deletion_policy_merge_goes_on():
     assert isinstance(change, Create) and change.body["data"] == {}
 
 
-# --- updating ----------------------------------------------------------------------------------------------------------------------------
+# --- updating
+# ----------------------------------------------------------------------------------------------------------------------------
 
 
 def settled(one: Any, **changes: Any) -> Json:
@@ -251,13 +323,25 @@ def test_an_update_carries_what_it_was_computed_from_and_only_what_differs():
     one = object_for()
     change = desired_manifest(one, settled(one), {"k": b"new"}, {})
     assert isinstance(change, Patch)
-    assert change.body == {"data": {"k": "new"}, "metadata": {"annotations": {DATA_HASH: content_hash({"k": "new"})}, "uid": "uid-t", "resourceVersion": "7"}}
+    assert change.body == {
+        "data": {"k": "new"},
+        "metadata": {"annotations": {DATA_HASH: content_hash({"k": "new"})}, "uid": "uid-t", "resourceVersion": "7"},
+    }
 
 
 @pytest.mark.parametrize("policy", ["Owner", "Orphan"])
 def test_owner_and_orphan_write_the_content_anew_and_keep_the_metadata_of_others(policy: str):
-    one = object_for(WIDGET, creation=policy, template={"templateFrom": [{"literal": "a: '{{ .k }}'", "target": "spec"}]})
-    obj = live(WIDGET, labels={"theirs": "1"}, meta={"finalizers": ["f"]}, spec={"a": "old", "foreign": 1}, data={"stale": "x"}, status={"seen": True})
+    one = object_for(
+        WIDGET, creation=policy, template={"templateFrom": [{"literal": "a: '{{ .k }}'", "target": "spec"}]}
+    )
+    obj = live(
+        WIDGET,
+        labels={"theirs": "1"},
+        meta={"finalizers": ["f"]},
+        spec={"a": "old", "foreign": 1},
+        data={"stale": "x"},
+        status={"seen": True},
+    )
     result = after(obj, desired_manifest(one, obj, DATA, {}))
     assert result["spec"] == {"a": "v"} and "data" not in result
     assert result["status"] == {"seen": True}
@@ -266,7 +350,11 @@ def test_owner_and_orphan_write_the_content_anew_and_keep_the_metadata_of_others
 
 # C-223
 def test_c_223_merge_keeps_everything_else():
-    one = object_for(WIDGET, creation="Merge", template={"templateFrom": [{"literal": "api_url: '{{ .k }}'", "target": "spec.slack"}]})
+    one = object_for(
+        WIDGET,
+        creation="Merge",
+        template={"templateFrom": [{"literal": "api_url: '{{ .k }}'", "target": "spec.slack"}]},
+    )
     obj = live(WIDGET, marked=False, spec={"type": "t", "slack": {"channel": "c", "username": "u"}})
     change = desired_manifest(one, obj, DATA, {})
     assert isinstance(change, Patch) and change.body["spec"] == {"slack": {"api_url": "v"}}
@@ -275,16 +363,29 @@ def test_c_223_merge_keeps_everything_else():
 
 def test_merge_without_a_template_keeps_the_other_members_of_the_spec():
     obj = live(WIDGET, spec={"data": {"old": "x"}, "other": 1})
-    assert after(obj, desired_manifest(object_for(WIDGET, creation="Merge"), obj, DATA, {}))["spec"] == {"data": {"k": "v"}, "other": 1}
+    assert after(obj, desired_manifest(object_for(WIDGET, creation="Merge"), obj, DATA, {}))["spec"] == {
+        "data": {"k": "v"},
+        "other": 1,
+    }
 
 
 def test_labels_that_we_put_there_and_that_nobody_asks_for_any_more_go():
     owned = [
-        {"manager": "externalsecrets.external-secrets.io/test-es", "fieldsV1": {"f:metadata": {"f:labels": {"f:stale": {}}, "f:annotations": {"f:old": {}}}}}
+        {
+            "manager": "externalsecrets.external-secrets.io/test-es",
+            "fieldsV1": {"f:metadata": {"f:labels": {"f:stale": {}}, "f:annotations": {"f:old": {}}}},
+        }
     ]
-    obj = live(labels={"stale": "1", "theirs": "1"}, annotations={"old": "1"}, meta={"managedFields": owned}, data={"k": "v"})
+    obj = live(
+        labels={"stale": "1", "theirs": "1"}, annotations={"old": "1"}, meta={"managedFields": owned}, data={"k": "v"}
+    )
     result = after(obj, desired_manifest(object_for(labels={"new": "1"}), obj, DATA, {}))
-    assert result["metadata"]["labels"] == {"theirs": "1", "new": "1", MANAGED: "true", CREATED_BY: owner_hash("ns", "test-es")}
+    assert result["metadata"]["labels"] == {
+        "theirs": "1",
+        "new": "1",
+        MANAGED: "true",
+        CREATED_BY: owner_hash("ns", "test-es"),
+    }
     assert result["metadata"]["annotations"] == {DATA_HASH: content_hash({"k": "v"})}
 
 
@@ -298,15 +399,26 @@ def test_a_change_of_policy_takes_the_reference_away():
 @pytest.mark.parametrize("policy", ["Owner", "Merge", "CreateOrMerge", "Orphan"])
 def test_c_233_what_another_external_secret_controls_is_not_touched(policy: str):
     with pytest.raises(ManifestFailed, match="owned by another ExternalSecret: other"):
-        desired_manifest(object_for(creation=policy), live(data={}, meta={"ownerReferences": [reference("other", uid="uid-other")]}), DATA, {})
+        desired_manifest(
+            object_for(creation=policy),
+            live(data={}, meta={"ownerReferences": [reference("other", uid="uid-other")]}),
+            DATA,
+            {},
+        )
 
 
 def test_what_another_kind_of_controller_owns_is_not_taken():
     with pytest.raises(ManifestFailed, match="already owned by another Deployment controller d"):
-        desired_manifest(object_for(), live(data={}, meta={"ownerReferences": [reference("d", kind="Deployment", group="apps/v1")]}), DATA, {})
+        desired_manifest(
+            object_for(),
+            live(data={}, meta={"ownerReferences": [reference("d", kind="Deployment", group="apps/v1")]}),
+            DATA,
+            {},
+        )
 
 
-# --- kinds that the API server completes ---------------------------------------------------------------------------------------------------
+# --- kinds that the API server completes
+# ---------------------------------------------------------------------------------------------------
 
 
 def test_what_the_api_server_adds_is_neither_drift_nor_a_reason_to_write():
@@ -325,7 +437,9 @@ def test_what_the_api_server_adds_is_neither_drift_nor_a_reason_to_write():
     unmarked = copy.deepcopy(stored)
     unmarked["metadata"]["annotations"][DATA_HASH] = "corrupt"
     assert not intact(unmarked, left)
-    assert desired_manifest(one, unmarked, DATA, {}, left=left).body["metadata"]["annotations"] == {DATA_HASH: left.mark}  # type: ignore[union-attr]  # a Patch
+    assert desired_manifest(one, unmarked, DATA, {}, left=left).body["metadata"]["annotations"] == {
+        DATA_HASH: left.mark
+    }  # type: ignore[union-attr]  # a Patch
 
 
 def test_nothing_is_remembered_of_what_is_stored_as_sent():
@@ -335,11 +449,16 @@ def test_nothing_is_remembered_of_what_is_stored_as_sent():
     assert left_behind(sent.body, settled(one, status={"x": 1})) is None
 
 
-# --- the merge patch -----------------------------------------------------------------------------------------------------------------------
+# --- the merge patch
+# -----------------------------------------------------------------------------------------------------------------------
 
 SCALARS = st.one_of(st.booleans(), st.integers(-3, 3), st.text("ab", max_size=2))
 VALUES = st.recursive(
-    SCALARS, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text("xyz", min_size=1, max_size=1), inner, max_size=3)), max_leaves=8
+    SCALARS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.text("xyz", min_size=1, max_size=1), inner, max_size=3)
+    ),
+    max_leaves=8,
 )
 OBJECTS = st.dictionaries(st.text("xyz", min_size=1, max_size=1), VALUES, max_size=3)
 
@@ -356,7 +475,9 @@ def test_property_equal_objects_need_no_patch(obj: Json):
     assert merge_diff(obj, copy.deepcopy(obj)) == {}
 
 
-@pytest.mark.parametrize(("old", "new"), [pytest.param(1, True, id="true is not one"), pytest.param(1, 1.0, id="a float is not an integer")])
+@pytest.mark.parametrize(
+    ("old", "new"), [pytest.param(1, True, id="true is not one"), pytest.param(1, 1.0, id="a float is not an integer")]
+)
 def test_values_of_another_type_differ(old: Any, new: Any):
     assert merge_diff({"a": old}, {"a": new}) == {"a": new}
 
@@ -364,6 +485,12 @@ def test_values_of_another_type_differ(old: Any, new: Any):
 def test_a_generic_secret_cannot_be_given_a_type_that_mints_a_token():
     """The token controller would fill it with the token of any account of the namespace."""
     literal = {"literal": "kubernetes.io/service-account-token", "target": "type"}
-    one = es(target={"name": "t", "manifest": {"apiVersion": "v1", "kind": "Secret"}, "template": {"templateFrom": [literal]}})
+    one = es(
+        target={
+            "name": "t",
+            "manifest": {"apiVersion": "v1", "kind": "Secret"},
+            "template": {"templateFrom": [literal]},
+        }
+    )
     with pytest.raises(ManifestFailed, match='templateFrom target="type" is not allowed when targeting a Secret'):
         desired_manifest(one, None, {"a": b"b"}, {})

@@ -6,7 +6,16 @@ import pytest
 
 from eso.api.externalsecret import StoreRef
 from eso.providers.contract import Find, RemoteRef
-from eso.reconcile.externalsecret.readplan import Extract, FindAll, Generate, One, primary_key, read_plan, sources_of, stores_of
+from eso.reconcile.externalsecret.readplan import (
+    Extract,
+    FindAll,
+    Generate,
+    One,
+    primary_key,
+    read_plan,
+    sources_of,
+    stores_of,
+)
 from tests.unit.reconcile.objects import es, target
 
 DEFAULT = StoreRef("s", "SecretStore")
@@ -35,7 +44,9 @@ def test_nothing_asked_for_is_no_read():
 @pytest.mark.parametrize(
     ("entry", "kind"),
     [
-        pytest.param({"find": {"path": "p"}, "extract": {"key": "x"}, "sourceRef": GENERATOR}, FindAll, id="find beats extract"),
+        pytest.param(
+            {"find": {"path": "p"}, "extract": {"key": "x"}, "sourceRef": GENERATOR}, FindAll, id="find beats extract"
+        ),
         pytest.param({"extract": {"key": "x"}, "sourceRef": GENERATOR}, Extract, id="extract beats a generator"),
         pytest.param({"sourceRef": GENERATOR}, Generate, id="a generator alone"),
     ],
@@ -56,8 +67,16 @@ def test_an_entry_with_a_store_alone_contributes_nothing():
         pytest.param({"data": [one(sourceRef=OTHER)]}, StoreRef("o", "ClusterSecretStore"), id="data: its own store"),
         pytest.param({"data": [one(sourceRef=GENERATOR)]}, StoreRef(), id="data: a generator there names no store"),
         pytest.param({"dataFrom": [{"extract": {"key": "x"}}]}, DEFAULT, id="extract: the object's store"),
-        pytest.param({"dataFrom": [{"extract": {"key": "x"}, "sourceRef": OTHER}]}, StoreRef("o", "ClusterSecretStore"), id="extract: its own store"),
-        pytest.param({"dataFrom": [{"find": {"path": "x"}, "sourceRef": OTHER}]}, StoreRef("o", "ClusterSecretStore"), id="find: its own store"),
+        pytest.param(
+            {"dataFrom": [{"extract": {"key": "x"}, "sourceRef": OTHER}]},
+            StoreRef("o", "ClusterSecretStore"),
+            id="extract: its own store",
+        ),
+        pytest.param(
+            {"dataFrom": [{"find": {"path": "x"}, "sourceRef": OTHER}]},
+            StoreRef("o", "ClusterSecretStore"),
+            id="find: its own store",
+        ),
         pytest.param({"secretStoreRef": None, "data": [one()]}, StoreRef(), id="no store at all"),
     ],
 )
@@ -78,9 +97,13 @@ def test_all_of_a_reference_is_handed_on():
     [
         pytest.param({"name": {"regexp": "x"}}, Find(None, "x", None), id="by name"),
         pytest.param({"path": ""}, Find("", None, None), id="an empty path is not an absent one"),
-        pytest.param({"tags": {"b": "2", "a": "1"}}, Find(None, None, (("a", "1"), ("b", "2"))), id="by tags, in order"),
+        pytest.param(
+            {"tags": {"b": "2", "a": "1"}}, Find(None, None, (("a", "1"), ("b", "2"))), id="by tags, in order"
+        ),
         pytest.param({"tags": {}}, Find(None, None, ()), id="no tags are not absent ones"),
-        pytest.param({"path": "p", "conversionStrategy": "Unicode"}, Find("p", None, None, "Unicode"), id="with a strategy"),
+        pytest.param(
+            {"path": "p", "conversionStrategy": "Unicode"}, Find("p", None, None, "Unicode"), id="with a strategy"
+        ),
     ],
 )
 def test_what_find_asks_for(find: dict[str, Any], wanted: Find):
@@ -89,7 +112,11 @@ def test_what_find_asks_for(find: dict[str, Any], wanted: Find):
 
 
 def test_every_store_is_listed_once_in_order():
-    spec = es(**REF, data=[one(sourceRef=OTHER), one("b")], dataFrom=[{"extract": {"key": "x"}, "sourceRef": OTHER}, {"sourceRef": GENERATOR}]).spec
+    spec = es(
+        **REF,
+        data=[one(sourceRef=OTHER), one("b")],
+        dataFrom=[{"extract": {"key": "x"}, "sourceRef": OTHER}, {"sourceRef": GENERATOR}],
+    ).spec
     assert stores_of(spec) == (DEFAULT, StoreRef("o", "ClusterSecretStore"))
 
 
@@ -102,8 +129,12 @@ def test_a_store_without_a_name_is_none():
     [
         pytest.param({"data": [one("a"), one("b")]}, "remote-a", id="the first entry's"),
         pytest.param({"data": [one("a")], "dataFrom": [{"extract": {"key": "x"}}]}, "x", id="dataFrom comes first"),
-        pytest.param({"dataFrom": [{"find": {"path": "p", "name": {"regexp": "r"}}}]}, "find:p:r", id="a search is its own key"),
-        pytest.param({"dataFrom": [{"sourceRef": GENERATOR}], "data": [one("a")]}, "remote-a", id="a generator has none"),
+        pytest.param(
+            {"dataFrom": [{"find": {"path": "p", "name": {"regexp": "r"}}}]}, "find:p:r", id="a search is its own key"
+        ),
+        pytest.param(
+            {"dataFrom": [{"sourceRef": GENERATOR}], "data": [one("a")]}, "remote-a", id="a generator has none"
+        ),
         pytest.param({"dataFrom": [{"sourceRef": GENERATOR}]}, "uid-es", id="nothing is read: the object itself"),
     ],
 )
@@ -113,5 +144,8 @@ def test_the_key_that_objects_fall_due_by(spec: dict[str, Any], key: str):
 
 def test_template_sources_are_listed_once():
     again = {"configMap": {"name": "c", "items": []}, "secret": {"name": "t", "items": []}}
-    assert sources_of(es(target=target(template={"templateFrom": [again, {"literal": ""}, again]})).spec) == (("ConfigMap", "c"), ("Secret", "t"))
+    assert sources_of(es(target=target(template={"templateFrom": [again, {"literal": ""}, again]})).spec) == (
+        ("ConfigMap", "c"),
+        ("Secret", "t"),
+    )
     assert sources_of(es().spec) == ()

@@ -46,10 +46,14 @@ class Backend:
             raise copy.copy(self.value)
         return SecretBytes(self.value)
 
-    async def read_map(self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None) -> dict[str, SecretBytes]:
+    async def read_map(
+        self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None
+    ) -> dict[str, SecretBytes]:
         return {"a": await self.read(namespace, store, ref, since)}
 
-    async def find(self, namespace: str, store: StoreRef, find: Find, since: float | None = None) -> dict[str, SecretBytes]:
+    async def find(
+        self, namespace: str, store: StoreRef, find: Find, since: float | None = None
+    ) -> dict[str, SecretBytes]:
         self.reads += 1
         return {}
 
@@ -72,7 +76,8 @@ class Meter:
 
 
 class World:
-    """One process on an API server whose watches are always up to date, except where a test says otherwise (`stale`)."""
+    """One process on an API server whose watches are always up to date, except where a test says otherwise
+    (`stale`)."""
 
     def __init__(self, api: FakeApiServer, **settings: Any) -> None:
         self.api, self.rest, self.backend, self.meter = api, api.rest(), Backend(), Meter()
@@ -123,7 +128,9 @@ class World:
         finalizers = spec.pop("finalizers", [])
         spec = {"secretStoreRef": {"name": "s", "kind": "SecretStore"}, "target": target(), "data": DATA} | spec
         meta = {"name": ES[1], "namespace": ES[0], "finalizers": finalizers}
-        return self.api.put(EXTERNAL_SECRETS, {"metadata": meta, "spec": {k: v for k, v in spec.items() if v is not None}})
+        return self.api.put(
+            EXTERNAL_SECRETS, {"metadata": meta, "spec": {k: v for k, v in spec.items() if v is not None}}
+        )
 
     def delete(self) -> None:
         self.api.edit(EXTERNAL_SECRETS, *ES, {"metadata": {"deletionTimestamp": "2026-05-01T12:00:00Z"}})
@@ -331,8 +338,14 @@ async def test_a_closed_gate_parks(world: World):
     assert len(world.events) == 1
 
 
-@pytest.mark.parametrize(("interval", "slots"), [("1m", 1), ("0", 0)], ids=["each missed slot counts", "who was told not to poll misses none"])
-async def test_slots_that_a_closed_gate_cost_are_counted_when_the_key_comes_back(world: World, interval: str, slots: int):
+@pytest.mark.parametrize(
+    ("interval", "slots"),
+    [("1m", 1), ("0", 0)],
+    ids=["each missed slot counts", "who was told not to poll misses none"],
+)
+async def test_slots_that_a_closed_gate_cost_are_counted_when_the_key_comes_back(
+    world: World, interval: str, slots: int
+):
     world.put(refreshInterval="1m")
     await world.run()
     world.backend.value = GateClosed("the backend is down", "endpoint:x", 7)
@@ -363,7 +376,8 @@ async def test_a_rename_removes_the_earlier_target_before_it_makes_the_new_one(w
     assert [e.message for e in world.events[1:]] == ["secret deleted because it was orphaned", "secret created"]
 
 
-# --- deletion -------------------------------------------------------------------------------------------------------------------------------
+# --- deletion
+# -------------------------------------------------------------------------------------------------------------------------------
 
 
 async def test_the_finalizer_is_put_on_where_deletion_has_work(world: World):
@@ -433,7 +447,8 @@ async def test_an_object_that_cannot_be_read_can_still_be_deleted(world: World):
     assert found is None or not found["metadata"].get("finalizers")
 
 
-# --- a backend that says that nothing is there ------------------------------------------------------------------------------------------------
+# --- a backend that says that nothing is there
+# ------------------------------------------------------------------------------------------------
 
 
 async def test_proven_absence_deletes_once(world: World):
@@ -457,17 +472,25 @@ async def test_a_deletion_that_fails_is_told_and_tried_again(world: World):
     assert world.ready == ("False", "could not delete secret") and world.secret() == VALUE
 
 
-# --- ended at any moment ----------------------------------------------------------------------------------------------------------------------
+# --- ended at any moment
+# ----------------------------------------------------------------------------------------------------------------------
 
 SITUATIONS = [
     pytest.param({}, [], VALUE, id="a creation"),
     pytest.param({"target": target("Merge")}, [blank_secret({"b": "1"})], VALUE | {"b": b"1"}, id="a merge"),
-    pytest.param({"target": target(deletion="Delete")}, [blank_secret({"b": "1"}, ownerReferences=[reference(uid="old")])], VALUE, id="an adoption"),
+    pytest.param(
+        {"target": target(deletion="Delete")},
+        [blank_secret({"b": "1"}, ownerReferences=[reference(uid="old")])],
+        VALUE,
+        id="an adoption",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("spec", "secrets", "wanted"), SITUATIONS)
-async def test_a_pass_that_is_cancelled_anywhere_leaves_what_the_next_one_finishes(world: World, spec: Any, secrets: list[Json], wanted: dict[str, bytes]):
+async def test_a_pass_that_is_cancelled_anywhere_leaves_what_the_next_one_finishes(
+    world: World, spec: Any, secrets: list[Json], wanted: dict[str, bytes]
+):
     def begin() -> Awaitable[Any]:
         for one in world.api.all(SECRETS):
             world.api.remove(SECRETS, "ns", one["metadata"]["name"])

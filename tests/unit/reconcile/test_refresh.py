@@ -45,7 +45,9 @@ def test_what_does_not_poll_never_comes_back_by_itself(spec: Any, due: Any):
     assert come_back(es(**spec), due, NOW, "phase") == Done()
 
 
-@pytest.mark.parametrize("spec", [{"refreshPolicy": "CreatedOnce"}, {"refreshPolicy": "OnChange"}, {"refreshInterval": "0"}], ids=str)
+@pytest.mark.parametrize(
+    "spec", [{"refreshPolicy": "CreatedOnce"}, {"refreshPolicy": "OnChange"}, {"refreshInterval": "0"}], ids=str
+)
 @pytest.mark.parametrize("refreshed", ["2026-05-01T11:59:00Z", "2026-01-01T00:00:00Z"], ids=["lately", "long ago"])
 def test_what_does_not_poll_is_not_due_after_a_restart(spec: Any, refreshed: str):
     assert first_due(told(refreshed, **spec), "phase", 300.0, NOW) is None
@@ -95,7 +97,9 @@ def test_a_slot_is_never_later_than_one_interval_after_the_success(interval: int
 def test_generators_keep_the_exact_time(interval: int, ago: int):
     generators = [{"sourceRef": {"generatorRef": {"kind": "UUID", "name": "g"}}}]
     refreshed = NOW - timedelta(seconds=ago)
-    assert slot(es(refreshInterval=f"{interval}s", dataFrom=generators), refreshed, "p", NOW) == refreshed + timedelta(seconds=interval)
+    assert slot(es(refreshInterval=f"{interval}s", dataFrom=generators), refreshed, "p", NOW) == refreshed + timedelta(
+        seconds=interval
+    )
 
 
 @pytest.mark.parametrize(

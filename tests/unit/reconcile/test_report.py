@@ -44,12 +44,42 @@ def told(change: Any, *, creation: str = "Owner", generic: bool = False, before:
 @pytest.mark.parametrize(
     ("change", "reason", "message", "binding", "events"),
     [
-        pytest.param(Create({}), "SecretSynced", "secret synced", "test-secret", [("Normal", "Created", "secret created")], id="created"),
-        pytest.param(PATCH, "SecretSynced", "secret synced", "test-secret", [("Normal", "Updated", "secret updated")], id="updated"),
+        pytest.param(
+            Create({}),
+            "SecretSynced",
+            "secret synced",
+            "test-secret",
+            [("Normal", "Created", "secret created")],
+            id="created",
+        ),
+        pytest.param(
+            PATCH,
+            "SecretSynced",
+            "secret synced",
+            "test-secret",
+            [("Normal", "Updated", "secret updated")],
+            id="updated",
+        ),
         pytest.param(Nothing(), "SecretSynced", "secret synced", "test-secret", [], id="nothing to do: no Event"),
-        pytest.param(Nothing("retained"), "SecretSynced", "secret retained due to DeletionPolicy=Retain", "", [], id="retained"),
-        pytest.param(Nothing("missing"), "SecretMissing", "secret will not be created due to CreationPolicy=Merge", "", [], id="missing"),
-        pytest.param(Delete(), "SecretDeleted", "secret deleted due to DeletionPolicy=Delete", "", [], id="deleted, but nothing was there: no Event"),
+        pytest.param(
+            Nothing("retained"), "SecretSynced", "secret retained due to DeletionPolicy=Retain", "", [], id="retained"
+        ),
+        pytest.param(
+            Nothing("missing"),
+            "SecretMissing",
+            "secret will not be created due to CreationPolicy=Merge",
+            "",
+            [],
+            id="missing",
+        ),
+        pytest.param(
+            Delete(),
+            "SecretDeleted",
+            "secret deleted due to DeletionPolicy=Delete",
+            "",
+            [],
+            id="deleted, but nothing was there: no Event",
+        ),
     ],
 )
 def test_success_with_a_secret(change: Any, reason: str, message: str, binding: str, events: list[Any]):
@@ -63,9 +93,27 @@ def test_success_with_a_secret(change: Any, reason: str, message: str, binding: 
 @pytest.mark.parametrize(
     ("change", "reason", "message", "events"),
     [
-        pytest.param(Create({}), "ResourceSynced", "secret synced", [("Normal", "Created", "Created ConfigMap test-secret")], id="created"),
-        pytest.param(PATCH, "ResourceSynced", "secret synced", [("Normal", "Updated", "Updated ConfigMap test-secret")], id="updated"),
-        pytest.param(Nothing("missing"), "ResourceMissing", "resource will not be created due to CreationPolicy=Merge", [], id="missing"),
+        pytest.param(
+            Create({}),
+            "ResourceSynced",
+            "secret synced",
+            [("Normal", "Created", "Created ConfigMap test-secret")],
+            id="created",
+        ),
+        pytest.param(
+            PATCH,
+            "ResourceSynced",
+            "secret synced",
+            [("Normal", "Updated", "Updated ConfigMap test-secret")],
+            id="updated",
+        ),
+        pytest.param(
+            Nothing("missing"),
+            "ResourceMissing",
+            "resource will not be created due to CreationPolicy=Merge",
+            [],
+            id="missing",
+        ),
     ],
 )
 def test_success_with_another_kind(change: Any, reason: str, message: str, events: list[Any]):
@@ -77,7 +125,10 @@ def test_success_with_another_kind(change: Any, reason: str, message: str, event
 
 @pytest.mark.parametrize(
     ("generic", "text"),
-    [pytest.param(False, "secret deleted due to DeletionPolicy=Delete", id="Secret"), pytest.param(True, "Deleted ConfigMap test-secret", id="another kind")],
+    [
+        pytest.param(False, "secret deleted due to DeletionPolicy=Delete", id="Secret"),
+        pytest.param(True, "Deleted ConfigMap test-secret", id="another kind"),
+    ],
 )
 def test_a_deletion_of_something_is_told(generic: bool, text: str):
     report = told(Delete(), generic=generic, before=Told(existed=True))
@@ -106,8 +157,12 @@ FETCH, OTHER_FETCH = FetchFailed("where, err: x", EsoError("x")), FetchFailed("w
     [
         pytest.param(FETCH, "could not get secret data from provider", Retry, id="a read that may succeed later"),
         pytest.param(OTHER_FETCH, "could not get secret data from provider", Fatal, id="a read that needs an edit"),
-        pytest.param(UnreadableSpec("x"), "could not get secret data from provider", Fatal, id="a member without a meaning"),
-        pytest.param(OwnershipRefused("x"), "failed to take ownership of target secret", Done, id="another controller's Secret"),
+        pytest.param(
+            UnreadableSpec("x"), "could not get secret data from provider", Fatal, id="a member without a meaning"
+        ),
+        pytest.param(
+            OwnershipRefused("x"), "failed to take ownership of target secret", Done, id="another controller's Secret"
+        ),
         pytest.param(Owned("x"), "target is owned by another ExternalSecret", Done, id="another object's Secret"),
         pytest.param(Immutable("x"), "could not update secret, target is immutable", Done, id="an immutable Secret"),
         pytest.param(CannotDelete("x"), "could not delete secret", Done, id="not ours to delete"),
@@ -115,13 +170,19 @@ FETCH, OTHER_FETCH = FetchFailed("where, err: x", EsoError("x")), FetchFailed("w
         pytest.param(OrphanCleanupFailed("x"), "could not delete orphaned secrets", Retry, id="orphans"),
         pytest.param(TemplateFailed("x"), "could not update secret", Retry, id="a template"),
         pytest.param(EsoError("x"), "could not update secret", Retry, id="anything else"),
-        pytest.param(Terminal("x"), "could not update secret", Retry, id="anything else, even if it says that only an edit helps"),
+        pytest.param(
+            Terminal("x"), "could not update secret", Retry, id="anything else, even if it says that only an edit helps"
+        ),
     ],
 )
 def test_failures_with_a_secret(error: EsoError, message: str, outcome: type):
     report = failed(es(target=target()), error, Told())
     assert report.condition is not None
-    assert (report.condition.status, report.condition.reason, report.condition.message) == ("False", "SecretSyncedError", message)
+    assert (report.condition.status, report.condition.reason, report.condition.message) == (
+        "False",
+        "SecretSyncedError",
+        message,
+    )
     assert type(report.outcome) is outcome
     assert report.events == (Event("Warning", "UpdateFailed", str(error), again=outcome is Retry),)
     assert report.error and not report.synced and not report.wrote
@@ -131,10 +192,18 @@ def test_failures_with_a_secret(error: EsoError, message: str, outcome: type):
     ("error", "reason", "message", "outcome"),
     [
         pytest.param(ManifestRefused("x"), "SecretSyncedError", "invalid generic target", Done, id="refused"),
-        pytest.param(TargetUnreadable("x"), "ResourceSyncedError", "could not get target resource", Retry, id="unreadable"),
-        pytest.param(ManifestFailed("x"), "ResourceSyncedError", "could not apply template to manifest", Retry, id="rendering"),
-        pytest.param(CannotDelete("x"), "ResourceSyncedError", "could not delete resource", Done, id="not ours to delete"),
-        pytest.param(DeleteFailed("x"), "ResourceSyncedError", "could not delete resource", Retry, id="a deletion that failed"),
+        pytest.param(
+            TargetUnreadable("x"), "ResourceSyncedError", "could not get target resource", Retry, id="unreadable"
+        ),
+        pytest.param(
+            ManifestFailed("x"), "ResourceSyncedError", "could not apply template to manifest", Retry, id="rendering"
+        ),
+        pytest.param(
+            CannotDelete("x"), "ResourceSyncedError", "could not delete resource", Done, id="not ours to delete"
+        ),
+        pytest.param(
+            DeleteFailed("x"), "ResourceSyncedError", "could not delete resource", Retry, id="a deletion that failed"
+        ),
         pytest.param(FETCH, "ResourceSyncedError", "could not get secret data from provider", Retry, id="a read"),
     ],
 )
@@ -169,7 +238,11 @@ def test_the_binding_after_a_failure(error: EsoError, existed: bool, binding: st
 
 CLOSED = GateClosed("the backend is down", "endpoint:x", 7)
 READY = {"type": "Ready", "status": "True", "reason": "SecretSynced", "message": "secret synced"}
-FAILED = READY | {"status": "False", "reason": "SecretSyncedError", "message": "could not get secret data from provider"}
+FAILED = READY | {
+    "status": "False",
+    "reason": "SecretSyncedError",
+    "message": "could not get secret data from provider",
+}
 
 
 @pytest.mark.parametrize(
@@ -188,10 +261,17 @@ FAILED = READY | {"status": "False", "reason": "SecretSyncedError", "message": "
 def test_a_closed_gate(condition: Any, version: str, slot_missed: bool, speaks: bool, counts: bool, observed: int):
     conditions = [condition | {"observedGeneration": observed}] if condition else []
     slot_in = -1.0 if slot_missed else 30.0
-    report = parked(es(generation=2, status={"conditions": conditions, "syncedResourceVersion": version}), CLOSED, slot_in)
+    report = parked(
+        es(generation=2, status={"conditions": conditions, "syncedResourceVersion": version}), CLOSED, slot_in
+    )
     still_fine = condition is READY and not speaks
-    assert report.outcome == Parked("endpoint:x", 7, slot_in if still_fine else None), "what is fine has a miss to tell later, nothing else has"
-    assert (report.events, report.error) == ((Event("Warning", "UpdateFailed", "the backend is down"),) if speaks else (), counts)
+    assert report.outcome == Parked("endpoint:x", 7, slot_in if still_fine else None), (
+        "what is fine has a miss to tell later, nothing else has"
+    )
+    assert (report.events, report.error) == (
+        (Event("Warning", "UpdateFailed", "the backend is down"),) if speaks else (),
+        counts,
+    )
     if speaks:
         assert report.condition == Condition(**FAILED)
     elif observed == 2:
@@ -200,21 +280,33 @@ def test_a_closed_gate(condition: Any, version: str, slot_missed: bool, speaks: 
         assert report.condition is not None and report.condition.status == condition["status"]
 
 
-# --- status ---------------------------------------------------------------------------------------------------------------------------------
+# --- status
+# ---------------------------------------------------------------------------------------------------------------------------------
 
 EARLIER = "2026-05-01T11:00:00Z"
 
 
 def was(condition: dict[str, Any] | None = None, *, generation: int = 1, **members: Any) -> ExternalSecret:
     """An object that was told to be synced at 11:00; `members` of its status."""
-    spoken = (condition or READY) | {"lastTransitionTime": EARLIER, "observedGeneration": members.get("observedGeneration", 1)}
+    spoken = (condition or READY) | {
+        "lastTransitionTime": EARLIER,
+        "observedGeneration": members.get("observedGeneration", 1),
+    }
     plain = es(generation=generation)
     version = synced_resource_version(msgspec.structs.replace(plain.metadata, generation=1))
-    status = {"refreshTime": EARLIER, "syncedResourceVersion": version, "binding": {"name": "test-secret"}, "conditions": [spoken], "observedGeneration": 1}
+    status = {
+        "refreshTime": EARLIER,
+        "syncedResourceVersion": version,
+        "binding": {"name": "test-secret"},
+        "conditions": [spoken],
+        "observedGeneration": 1,
+    }
     return es(generation=generation, target=target(), status=status | members)
 
 
-def status(one: ExternalSecret, report: Report, *, heartbeat: bool = False, told_generation: int = 0, at: datetime = NOW) -> dict[str, Any] | None:
+def status(
+    one: ExternalSecret, report: Report, *, heartbeat: bool = False, told_generation: int = 0, at: datetime = NOW
+) -> dict[str, Any] | None:
     return new_status(one, report, at, heartbeat_due=heartbeat, told_generation=told_generation)
 
 
@@ -270,14 +362,21 @@ def test_only_a_change_of_the_status_moves_the_transition_time():
     other = failed(was(), EsoError("x"), Told())
     after = status(was(FAILED), other)
     assert after is not None
-    assert after["conditions"][0]["message"] == "could not update secret" and after["conditions"][0]["lastTransitionTime"] == EARLIER
+    assert (
+        after["conditions"][0]["message"] == "could not update secret"
+        and after["conditions"][0]["lastTransitionTime"] == EARLIER
+    )
 
 
 def test_conditions_of_others_stay():
     other = {"type": "Other", "status": "True", "reason": "R", "message": "m"}
     one = es(target=target(), status={"conditions": [other]})
     after = status(one, SYNCED)
-    assert after is not None and [c["type"] for c in after["conditions"]] == ["Other", "Ready"] and after["conditions"][0] == other
+    assert (
+        after is not None
+        and [c["type"] for c in after["conditions"]] == ["Other", "Ready"]
+        and after["conditions"][0] == other
+    )
 
 
 def test_a_report_without_a_condition_writes_nothing():
@@ -304,7 +403,9 @@ def test_a_pass_without_work_says_once_what_it_has_seen(one: ExternalSecret, tol
     assert (after is not None) is writes
     if after is not None:
         generation = one.metadata.generation
-        assert after["observedGeneration"] == generation and {c["observedGeneration"] for c in after["conditions"]} == {generation}
+        assert after["observedGeneration"] == generation and {c["observedGeneration"] for c in after["conditions"]} == {
+            generation
+        }
         assert after["refreshTime"] == EARLIER and after["syncedResourceVersion"] == one.status.synced_resource_version
 
 
@@ -317,7 +418,12 @@ def test_a_schema_that_drops_the_generation_is_not_written_to_again_and_again():
 
 def test_what_was_written_reads_back_as_unchanged():
     """The status as a fixed point: whatever is reported twice is written once."""
-    for report in (SYNCED, BROKEN, succeeded(was(), Nothing("retained"), Told(), COME_BACK), parked(es(), CLOSED, True)):
+    for report in (
+        SYNCED,
+        BROKEN,
+        succeeded(was(), Nothing("retained"), Told(), COME_BACK),
+        parked(es(), CLOSED, True),
+    ):
         first = status(es(target=target()), report)
         assert first is not None
         again = es(target=target(), status={k: v for k, v in first.items() if v is not None})

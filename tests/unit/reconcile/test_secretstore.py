@@ -22,13 +22,17 @@ NOW = datetime(2026, 5, 1, 12, 0, 0, 999, tzinfo=UTC)
 AT_NOON, EARLIER = "2026-05-01T12:00:00Z", "2026-05-01T11:00:00Z"
 VALID = {"type": "Ready", "status": "True", "reason": "Valid", "message": "store validated"}
 FAILED = {"type": "Ready", "status": "False", "reason": "InvalidProviderConfig", "message": "unable to validate store"}
-WARNING = Event("Warning", "StoreUnmaintained", "store isn't currently maintained. Please plan and prepare accordingly.")
+WARNING = Event(
+    "Warning", "StoreUnmaintained", "store isn't currently maintained. Please plan and prepare accordingly."
+)
 
 
 def store(*conditions: Json, generation: int = 3, capabilities: str = "ReadWrite", **spec: Any) -> SecretStore:
     status = {"conditions": list(conditions)} | ({"capabilities": capabilities} if conditions else {})
     meta = {"name": "s", "namespace": "ns", "uid": "u", "generation": generation}
-    found = decode_secret_store(msgspec.json.encode({"metadata": meta, "spec": {"provider": {"fake": {}}} | spec, "status": status}))
+    found = decode_secret_store(
+        msgspec.json.encode({"metadata": meta, "spec": {"provider": {"fake": {}}} | spec, "status": status})
+    )
     assert isinstance(found, SecretStore)
     return found
 
@@ -38,7 +42,8 @@ def said(report: Report) -> Json:
     return {"type": c.type, "status": c.status, "reason": c.reason, "message": c.message}
 
 
-# --- reports -------------------------------------------------------------------------------------------------------------------------------
+# --- reports
+# -------------------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("result", list(Validation))
@@ -52,8 +57,16 @@ def test_no_error_means_valid_whatever_the_result(result: Validation, maintained
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        pytest.param(ValidationFailed("no", Validation.ERROR, fix="do"), "unable to validate store", id="a validation that failed"),
-        pytest.param(ValidationFailed("no", Validation.READY, fix="do"), "unable to validate store", id="a validation that failed oddly"),
+        pytest.param(
+            ValidationFailed("no", Validation.ERROR, fix="do"),
+            "unable to validate store",
+            id="a validation that failed",
+        ),
+        pytest.param(
+            ValidationFailed("no", Validation.READY, fix="do"),
+            "unable to validate store",
+            id="a validation that failed oddly",
+        ),
         pytest.param(EsoError("no", fix="do"), "unable to create client", id="no client"),
     ],
 )
@@ -66,7 +79,11 @@ def test_an_error_backs_off(error: EsoError, message: str):
 def test_a_state_that_cannot_be_found_out_leaves_the_store_usable():
     report = invalid(ValidationFailed("no", Validation.UNKNOWN), 60)
     assert said(report) == VALID | {"reason": "ValidationUnknown", "message": "could not determine validation status"}
-    assert (report.outcome, report.capability, report.events) == (After(60), "", (Event("Warning", "ValidationUnknown", "no"),))
+    assert (report.outcome, report.capability, report.events) == (
+        After(60),
+        "",
+        (Event("Warning", "ValidationUnknown", "no"),),
+    )
 
 
 def test_a_closed_gate_keeps_the_message_of_the_failure_that_closed_it():
@@ -75,13 +92,16 @@ def test_a_closed_gate_keeps_the_message_of_the_failure_that_closed_it():
     assert said(report) == no_client
 
 
-@pytest.mark.parametrize(("gate", "message"), [("identity:x", "unable to create client"), ("endpoint:x", "unable to validate store")])
+@pytest.mark.parametrize(
+    ("gate", "message"), [("identity:x", "unable to create client"), ("endpoint:x", "unable to validate store")]
+)
 def test_a_closed_gate_is_the_condition_of_the_store(gate: str, message: str):
     report = parked(store(), GateClosed("down", gate, 4))
     assert (said(report), report.outcome) == (FAILED | {"message": message}, Parked(gate, 4))
 
 
-# --- status --------------------------------------------------------------------------------------------------------------------------------
+# --- status
+# --------------------------------------------------------------------------------------------------------------------------------
 
 GOOD, BAD = valid(Validation.READY, "ReadWrite", 60, maintained=True), invalid(ValidationFailed("no"), 60)
 
@@ -97,7 +117,10 @@ def test_the_first_validation_writes_everything():
 
 def test_a_failure_moves_the_time_and_keeps_the_capabilities():
     before = VALID | {"lastTransitionTime": EARLIER, "observedGeneration": 3}
-    assert status(store(before), BAD) == {"conditions": [FAILED | {"lastTransitionTime": AT_NOON, "observedGeneration": 3}], "capabilities": "ReadWrite"}
+    assert status(store(before), BAD) == {
+        "conditions": [FAILED | {"lastTransitionTime": AT_NOON, "observedGeneration": 3}],
+        "capabilities": "ReadWrite",
+    }
 
 
 # C-252
@@ -107,7 +130,9 @@ def test_c_252_the_same_again_is_not_written():
 
 def test_a_new_generation_is_written_and_moves_no_time():
     found = status(store(VALID | {"lastTransitionTime": EARLIER, "observedGeneration": 2}), GOOD)
-    assert found is not None and found["conditions"] == [VALID | {"lastTransitionTime": EARLIER, "observedGeneration": 3}]
+    assert found is not None and found["conditions"] == [
+        VALID | {"lastTransitionTime": EARLIER, "observedGeneration": 3}
+    ]
 
 
 def test_a_schema_that_drops_the_generation_is_written_to_once():
@@ -117,11 +142,14 @@ def test_a_schema_that_drops_the_generation_is_written_to_once():
 
 
 def test_capabilities_that_changed_are_written():
-    found = status(store(VALID | {"lastTransitionTime": EARLIER, "observedGeneration": 3}, capabilities="ReadOnly"), GOOD)
+    found = status(
+        store(VALID | {"lastTransitionTime": EARLIER, "observedGeneration": 3}, capabilities="ReadOnly"), GOOD
+    )
     assert found is not None and found["capabilities"] == "ReadWrite"
 
 
-# --- the pass ------------------------------------------------------------------------------------------------------------------------------
+# --- the pass
+# ------------------------------------------------------------------------------------------------------------------------------
 
 
 class World:
@@ -149,7 +177,11 @@ class World:
         )
 
     def put(self, **spec: Any) -> None:
-        self.read(self.api.put(SECRET_STORES, {"metadata": {"name": "s", "namespace": "ns"}, "spec": {"provider": {"fake": {}}} | spec}))
+        self.read(
+            self.api.put(
+                SECRET_STORES, {"metadata": {"name": "s", "namespace": "ns"}, "spec": {"provider": {"fake": {}}} | spec}
+            )
+        )
 
     def read(self, body: Json | None = None) -> Json:
         found = body or self.api.get(SECRET_STORES, "ns", "s")
@@ -205,7 +237,12 @@ async def test_a_pass_tells_once(world: World):
 # C-254
 async def test_c_254_the_annotation_silences_the_maintenance_warning(world: World):
     world.put()
-    world.api.edit(SECRET_STORES, "ns", "s", {"metadata": {"annotations": {"external-secrets.io/ignore-maintenance-checks": "false"}}})
+    world.api.edit(
+        SECRET_STORES,
+        "ns",
+        "s",
+        {"metadata": {"annotations": {"external-secrets.io/ignore-maintenance-checks": "false"}}},
+    )
     world.read()
     await world.run()
     assert world.events == [Event("Normal", "Valid", "store validated")]
@@ -231,7 +268,9 @@ async def test_c_253_what_is_not_there_any_more_is_not_written_to(world: World, 
     def meanwhile() -> None:
         world.api.remove(SECRET_STORES, "ns", "s")
         if again:
-            world.api.put(SECRET_STORES, {"metadata": {"name": "s", "namespace": "ns"}, "spec": {"provider": {"fake": {}}}})
+            world.api.put(
+                SECRET_STORES, {"metadata": {"name": "s", "namespace": "ns"}, "spec": {"provider": {"fake": {}}}}
+            )
 
     world.meanwhile = meanwhile
     assert await world.run() == After(300)

@@ -97,7 +97,9 @@ async def test_a_secret_that_nobody_saw_costs_no_read(world: World):
     ("labels", "annotations", "seen"),
     [
         pytest.param(MARKS, {wellknown.ANNOTATION_DATA_HASH: data_hash(DATA)}, Seen(True, True), id="as we left it"),
-        pytest.param(MARKS, {wellknown.ANNOTATION_DATA_HASH: data_hash({})}, Seen(True, False), id="changed by somebody"),
+        pytest.param(
+            MARKS, {wellknown.ANNOTATION_DATA_HASH: data_hash({})}, Seen(True, False), id="changed by somebody"
+        ),
         pytest.param(MARKS, None, Seen(True, False), id="without a hash"),
         pytest.param({}, {wellknown.ANNOTATION_DATA_HASH: data_hash(DATA)}, Seen(False, True), id="without our label"),
     ],
@@ -172,7 +174,9 @@ async def test_an_echo_that_is_faster_than_the_reply_is_no_news(world: World, mo
     assert world.show()
 
 
-async def test_what_somebody_wrote_before_our_reply_came_is_told_after_it(world: World, monkeypatch: pytest.MonkeyPatch):
+async def test_what_somebody_wrote_before_our_reply_came_is_told_after_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
     def edited() -> None:
         world.show()
         world.api.edit(SECRETS, *KEY, {"data": {"a": "aHVtYW4="}})
@@ -250,7 +254,9 @@ async def test_a_deletion_is_news_and_the_secret_is_missing_without_a_read(world
 async def test_inputs_cover_the_object(world: World, change: dict[str, Any]):
     one = es(target=target())
     await world.sync(one)
-    assert not world.targets.unchanged(es(target=target(), **change), world.targets.inputs(es(target=target(), **change), DATA, {}))
+    assert not world.targets.unchanged(
+        es(target=target(), **change), world.targets.inputs(es(target=target(), **change), DATA, {})
+    )
 
 
 @pytest.mark.parametrize(
@@ -350,7 +356,9 @@ async def test_labelling_touches_nothing_but_the_label(world: World):
         pytest.param([], False, id="nobody's"),
     ],
 )
-async def test_a_deleted_object_takes_along_only_what_carries_its_uid(world: World, references: list[Json], deleted: bool):
+async def test_a_deleted_object_takes_along_only_what_carries_its_uid(
+    world: World, references: list[Json], deleted: bool
+):
     world.put({"a": "1"}, ownerReferences=references)
     assert await world.targets.delete_owned(es(target=target("Owner", "Delete"))) is deleted
     assert (world.secret() is None) is deleted
@@ -366,7 +374,10 @@ async def test_deleting_names_the_very_object_that_was_read(world: World):
     one = es(target=target("Owner", "Delete"))
     await world.targets.apply(one, Delete(), await world.targets.live(one), b"")
     (request,) = world.api.sent("DELETE")
-    assert request.body["preconditions"] == {"uid": live["metadata"]["uid"], "resourceVersion": live["metadata"]["resourceVersion"]}
+    assert request.body["preconditions"] == {
+        "uid": live["metadata"]["uid"],
+        "resourceVersion": live["metadata"]["resourceVersion"],
+    }
     assert world.secret() is None
 
 
@@ -381,19 +392,36 @@ async def test_orphans_are_what_is_marked_bound_and_named_otherwise(world: World
     world.put(name="earlier", labels=mark, ownerReferences=[reference()])
     world.put(name="before-recreation", labels=mark, ownerReferences=[reference(uid="old")])
     world.put(name="copy", labels=mark)
-    world.put(name="others", labels={wellknown.LABEL_CREATED_BY: owner_hash("ns", "another")}, ownerReferences=[reference("another")])
+    world.put(
+        name="others",
+        labels={wellknown.LABEL_CREATED_BY: owner_hash("ns", "another")},
+        ownerReferences=[reference("another")],
+    )
     for name in ("test-secret", "earlier", "before-recreation", "copy", "others"):
         world.show(name)
     world.cache["ns", "gone"] = TargetRecord("ns", "gone", "1", True, owner_hash("ns", "test-es"))
-    assert sorted(await world.targets.delete_orphans(one, owner_hash("ns", "test-es"))) == ["before-recreation", "earlier"]
+    assert sorted(await world.targets.delete_orphans(one, owner_hash("ns", "test-es"))) == [
+        "before-recreation",
+        "earlier",
+    ]
     assert sorted(s["metadata"]["name"] for s in world.api.all(SECRETS)) == ["copy", "others", "test-secret"]
 
 
-SOURCES = target(template={"templateFrom": [{"configMap": {"name": "c", "items": [{"key": "k"}]}}, {"secret": {"name": "t", "items": [{"key": "k"}]}}]})
+SOURCES = target(
+    template={
+        "templateFrom": [
+            {"configMap": {"name": "c", "items": [{"key": "k"}]}},
+            {"secret": {"name": "t", "items": [{"key": "k"}]}},
+        ]
+    }
+)
 
 
 async def test_template_sources_are_read_as_text(world: World):
-    world.api.put(CONFIG_MAPS, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "ns"}, "data": {"k": "plain"}})
+    world.api.put(
+        CONFIG_MAPS,
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "ns"}, "data": {"k": "plain"}},
+    )
     world.put({"k": b"\xff"}, name="t")  # type: ignore[dict-item]  # bytes that are no text
     found = await world.targets.sources(es(target=SOURCES))
     assert found == {("ConfigMap", "c"): {"k": "plain"}, ("Secret", "t"): {"k": "\udcff"}}
@@ -416,7 +444,11 @@ async def test_template_sources_are_bounded_together(world: World, monkeypatch: 
     monkeypatch.setattr(targets_module, "MOST_BYTES", 3_000)
     for name in ("a", "b"):
         world.api.put(CONFIG_MAPS, {"metadata": {"name": name, "namespace": "ns"}, "data": {"k": "x" * 2_000}})
-    one = es(target=target(template={"templateFrom": [{"configMap": {"name": name, "items": [{"key": "k"}]}} for name in ("a", "b")]}))
+    one = es(
+        target=target(
+            template={"templateFrom": [{"configMap": {"name": name, "items": [{"key": "k"}]}} for name in ("a", "b")]}
+        )
+    )
     with pytest.raises(SourceMissing, match="more than 3000 bytes"):
         await world.targets.sources(one)
 

@@ -21,7 +21,11 @@ def with_meta(one: ExternalSecret, **changes: Any) -> ExternalSecret:
     return msgspec.structs.replace(one, metadata=msgspec.structs.replace(one.metadata, **changes))
 
 
-SYNCED = {"syncedResourceVersion": "1-x", "refreshTime": "2026-05-01T11:00:00Z", "conditions": [{"type": "Ready", "status": "True"}]}
+SYNCED = {
+    "syncedResourceVersion": "1-x",
+    "refreshTime": "2026-05-01T11:00:00Z",
+    "conditions": [{"type": "Ready", "status": "True"}],
+}
 
 
 @pytest.mark.parametrize(
@@ -31,7 +35,11 @@ SYNCED = {"syncedResourceVersion": "1-x", "refreshTime": "2026-05-01T11:00:00Z",
         pytest.param(es(status=SYNCED), Lane.PERIODIC, id="synced by whoever was here before can wait"),
         pytest.param(es(status=SYNCED, target=target(immediate=True)), Lane.NEW, id="what is immediate never waits"),
         pytest.param(with_meta(es(status=SYNCED), deletion_timestamp=NOW), Lane.NEW, id="a deletion does not wait"),
-        pytest.param(Undecodable(ObjectMeta(name="test-es", namespace="ns"), "why"), Lane.NEW, id="what cannot be read is told soon"),
+        pytest.param(
+            Undecodable(ObjectMeta(name="test-es", namespace="ns"), "why"),
+            Lane.NEW,
+            id="what cannot be read is told soon",
+        ),
     ],
 )
 def test_the_lane_of_an_object_that_is_met(new: ExternalSecret | Undecodable, lane: Lane):
@@ -49,7 +57,11 @@ def test_the_lane_of_an_object_that_is_met(new: ExternalSecret | Undecodable, la
         pytest.param({"finalizers": ("theirs", "more")}, Lane.NEW, id="a finalizer of others"),
         pytest.param({"finalizers": ()}, Lane.NEW, id="a finalizer taken off"),
         pytest.param({"finalizers": ("theirs", OURS)}, None, id="our own finalizer put on"),
-        pytest.param({"finalizers": ("theirs", OURS), "deletion_timestamp": NOW}, Lane.NEW, id="our own finalizer put on, then deleted"),
+        pytest.param(
+            {"finalizers": ("theirs", OURS), "deletion_timestamp": NOW},
+            Lane.NEW,
+            id="our own finalizer put on, then deleted",
+        ),
         pytest.param({"deletion_timestamp": NOW}, Lane.NEW, id="deleted"),
         pytest.param({"uid": "another"}, Lane.NEW, id="recreated"),
     ],
@@ -67,7 +79,9 @@ def test_our_finalizer_taken_off_by_somebody_wakes_the_object():
 def store(kind: str = "SecretStore", ready: str = "True", generation: int = 1, uid: str = "u") -> Any:
     meta = {"name": "s", "namespace": "ns" if kind == "SecretStore" else "", "uid": uid, "generation": generation}
     status = {"conditions": [{"type": "Ready", "status": ready}]} if ready else {}
-    return decode_secret_store(msgspec.json.encode({"kind": kind, "metadata": meta, "spec": {"provider": {"fake": {}}}, "status": status}))
+    return decode_secret_store(
+        msgspec.json.encode({"kind": kind, "metadata": meta, "spec": {"provider": {"fake": {}}}, "status": status})
+    )
 
 
 STORE_REF = {"name": "s", "kind": "SecretStore"}
@@ -76,8 +90,18 @@ STORE_REF = {"name": "s", "kind": "SecretStore"}
 def test_an_object_depends_on_its_target_its_stores_and_its_sources():
     one = es(
         secretStoreRef=STORE_REF,
-        target=target(template={"templateFrom": [{"configMap": {"name": "c", "items": []}}, {"secret": {"name": "t", "items": []}}]}),
-        data=[{"secretKey": "k", "remoteRef": {"key": "r"}, "sourceRef": {"storeRef": {"name": "g", "kind": "ClusterSecretStore"}}}],
+        target=target(
+            template={
+                "templateFrom": [{"configMap": {"name": "c", "items": []}}, {"secret": {"name": "t", "items": []}}]
+            }
+        ),
+        data=[
+            {
+                "secretKey": "k",
+                "remoteRef": {"key": "r"},
+                "sourceRef": {"storeRef": {"name": "g", "kind": "ClusterSecretStore"}},
+            }
+        ],
     )
     assert tokens_of(one) == {
         ("Target", "ns", "test-secret"),
@@ -131,16 +155,22 @@ def reader_of_s(name: str, ready: str, **spec: Any) -> ExternalSecret:
 @pytest.mark.parametrize(
     ("old", "new", "woken", "newer_than"),
     [
-        pytest.param(store(ready=""), store(), ["failed", "fresh"], None, id="turned Ready: only those that wait for it"),
+        pytest.param(
+            store(ready=""), store(), ["failed", "fresh"], None, id="turned Ready: only those that wait for it"
+        ),
         pytest.param(None, store(), ["failed", "fresh"], None, id="met as Ready: only those that wait for it"),
         pytest.param(store(), store(), [], None, id="still Ready: nobody"),
         pytest.param(store(), store(ready="False"), [], None, id="no longer Ready: nobody, nothing can be read"),
         pytest.param(store(), store(generation=2), ["failed", "fine", "fresh"], NOW, id="edited: everybody"),
-        pytest.param(store(), store(uid="other", ready=""), ["failed", "fine", "fresh"], NOW, id="recreated: everybody"),
+        pytest.param(
+            store(), store(uid="other", ready=""), ["failed", "fine", "fresh"], NOW, id="recreated: everybody"
+        ),
     ],
 )
 def test_a_store_wakes_its_readers(old: Any, new: Any, woken: list[str], newer_than: datetime | None):
-    world = Watched(reader_of_s("fine", "True"), reader_of_s("failed", "False"), reader_of_s("fresh", ""), es(name="stranger"))
+    world = Watched(
+        reader_of_s("fine", "True"), reader_of_s("failed", "False"), reader_of_s("fresh", ""), es(name="stranger")
+    )
     world.triggers.store(old, new)
     assert sorted(world.woken) == woken
     assert {(lane, at) for _, lane, _, at in world.added} <= {(Lane.EVENT, newer_than)}
@@ -158,9 +188,14 @@ def test_an_immediate_target_goes_before_everything_else():
     assert [(key[1], lane) for key, lane, *_ in world.added] == [("now", Lane.NEW), ("then", Lane.DRIFT)]
 
 
-@pytest.mark.parametrize(("new", "woken"), [({"team": "b"}, ["one"]), ({"team": "a"}, [])], ids=["changed labels", "the same labels"])
+@pytest.mark.parametrize(
+    ("new", "woken"), [({"team": "b"}, ["one"]), ({"team": "a"}, [])], ids=["changed labels", "the same labels"]
+)
 def test_labels_of_a_namespace_wake_those_that_read_cluster_stores(new: dict[str, str], woken: list[str]):
-    world = Watched(es(name="one", secretStoreRef={"name": "g", "kind": "ClusterSecretStore"}), es(name="two", secretStoreRef=STORE_REF))
+    world = Watched(
+        es(name="one", secretStoreRef={"name": "g", "kind": "ClusterSecretStore"}),
+        es(name="two", secretStoreRef=STORE_REF),
+    )
     world.triggers.namespace("ns", {"team": "a"}, new)
     assert world.woken == woken
 

@@ -43,7 +43,9 @@ class Bench:
         self.passes = []  # (key, wake, now)
         self.answer = lambda key: Done()
         named = {"log": log.get("controllers.ExternalSecret"), "meter": self.meter, "kind": "ExternalSecret"}
-        self.controller = Controller("externalsecret", self.queue, self.reconcile, self.clock, workers, grace_seconds=20, **named)
+        self.controller = Controller(
+            "externalsecret", self.queue, self.reconcile, self.clock, workers, grace_seconds=20, **named
+        )
 
     async def reconcile(self, key, wake, now):
         self.passes.append((key, wake, now))
@@ -235,7 +237,9 @@ async def test_a_failed_pass_is_told_with_everything_that_names_it():
         pytest.param(lambda: KeyError(VALUE), id="a bug"),
         pytest.param(lambda: Retry(ValueError(VALUE)), id="a foreign error handed back"),
         pytest.param(lambda: Fatal(ValueError(VALUE)), id="a foreign error that ends it"),
-        pytest.param(lambda: EsoError(f"cannot log in at https://user:{VALUE}@vault"), id="a credential in our own text"),
+        pytest.param(
+            lambda: EsoError(f"cannot log in at https://user:{VALUE}@vault"), id="a credential in our own text"
+        ),
     ],
 )
 async def test_no_value_gets_into_the_log(make):
@@ -259,6 +263,6 @@ async def test_a_bug_is_told_with_the_way_there():
 
 
 def test_every_outcome_has_a_result():
-    assert {result_of(o) for o in (Done(), After(1), Retry(), Retry(EsoError("x")), Parked("g", 0), Fatal(EsoError("x")))} == {
-        *("success", "requeue_after", "requeue", "error", "parked")
-    }
+    assert {
+        result_of(o) for o in (Done(), After(1), Retry(), Retry(EsoError("x")), Parked("g", 0), Fatal(EsoError("x")))
+    } == {*("success", "requeue_after", "requeue", "error", "parked")}

@@ -91,7 +91,9 @@ def test_objects_created_in_one_second_do_not_come_back_in_one_second():
 
 def test_objects_that_read_the_same_key_fall_due_together():
     later = NOON + timedelta(minutes=7)
-    assert NOON + timedelta(seconds=next_due(NOON, 3600, "vault|kv/c", NOON)) == later + timedelta(seconds=next_due(later, 3600, "vault|kv/c", later))
+    assert NOON + timedelta(seconds=next_due(NOON, 3600, "vault|kv/c", NOON)) == later + timedelta(
+        seconds=next_due(later, 3600, "vault|kv/c", later)
+    )
 
 
 @pytest.mark.parametrize("interval", [0, -1, 1e-9])

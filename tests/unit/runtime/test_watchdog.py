@@ -1,4 +1,5 @@
-"""The watchdog, looked at from outside: a fake monotonic clock, and once the real thread while the loop really stands still."""
+"""The watchdog, looked at from outside: a fake monotonic clock, and once the real thread while the loop really stands
+still."""
 
 from __future__ import annotations
 

@@ -24,7 +24,9 @@ class Bench:
         self.epochs = {}
         self.closed = {}  # key -> gate
         self.asked = []
-        self.queue = WorkQueue(self.clock, gate_epoch=lambda gate: self.epochs.get(gate, 0), admit=self.admit, **options)
+        self.queue = WorkQueue(
+            self.clock, gate_epoch=lambda gate: self.epochs.get(gate, 0), admit=self.admit, **options
+        )
 
     def admit(self, key):
         self.asked.append(key)
@@ -472,7 +474,13 @@ class TestSnapshot:
         bench.queue.add(A, Lane.EVENT)
         bench.queue.add_after(B, 5, Lane.PERIODIC)
         seen = bench.queue.snapshot()
-        assert (seen.ready[Lane.EVENT], seen.depth, seen.scheduled, seen.running, seen.parked) == (1, 1, 1, 1, {"vault": 1})
+        assert (seen.ready[Lane.EVENT], seen.depth, seen.scheduled, seen.running, seen.parked) == (
+            1,
+            1,
+            1,
+            1,
+            {"vault": 1},
+        )
 
     async def test_the_oldest_overdue_key_counts_from_its_due_time_though_nobody_looked(self, bench):
         bench.queue.add_after(A, 5, Lane.PERIODIC)

@@ -26,7 +26,8 @@ triggers = st.none() | st.integers(0, 100).map(lambda n: datetime(2024, 1, 1, tz
 
 @dataclass
 class Life:
-    """One key as the model sees it. `due` None: nothing pending. `gate`: parked there. `run`: what the pass in hand was given."""
+    """One key as the model sees it. `due` None: nothing pending. `gate`: parked there. `run`: what the pass in hand was
+    given."""
 
     due: float | None = None
     lane: Lane = Lane.PERIODIC
@@ -211,7 +212,9 @@ class QueueMachine(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_remembered_without_need(self):
-        assert len(self.queue) == sum(bool(life.run or life.gate or life.due is not None) for life in self.lives.values())
+        assert len(self.queue) == sum(
+            bool(life.run or life.gate or life.due is not None) for life in self.lives.values()
+        )
 
     @invariant()
     def failures_agree(self):

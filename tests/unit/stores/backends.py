@@ -144,11 +144,21 @@ class ScriptedProvider:
 READY = Condition("Ready", "True", "Valid", "store validated")
 
 
-def store(name: str = "main", namespace: str = "team-a", *, generation: int = 1, uid: str = "", ready: bool = True, **spec: Any) -> SecretStore:
+def store(
+    name: str = "main",
+    namespace: str = "team-a",
+    *,
+    generation: int = 1,
+    uid: str = "",
+    ready: bool = True,
+    **spec: Any,
+) -> SecretStore:
     token = {"name": "token", "key": "token"}
     provider = {"scripted": {"token": token, **spec.pop("block", {})}}
     return SecretStore(
-        metadata=ObjectMeta(name=name, namespace=namespace, uid=uid or f"uid-{namespace}-{name}", generation=generation),
+        metadata=ObjectMeta(
+            name=name, namespace=namespace, uid=uid or f"uid-{namespace}-{name}", generation=generation
+        ),
         spec=SecretStoreSpec(**{"provider": provider, **spec}),
         status=SecretStoreStatus(conditions=(READY,) if ready else ()),
     )
@@ -157,7 +167,9 @@ def store(name: str = "main", namespace: str = "team-a", *, generation: int = 1,
 class World:
     """A reader with everything below it; `stores` and `rest` are the cluster."""
 
-    def __init__(self, *, retries: tuple[int, float] = (0, 0.0), in_flight: int = 64, quotas: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self, *, retries: tuple[int, float] = (0, 0.0), in_flight: int = 64, quotas: Mapping[str, float] | None = None
+    ) -> None:
         self.clock, self.rest, self.backend = VirtualClock(), DictRest(), Backend()
         self.stores: dict[tuple[str, str, str], SecretStore] = {}
         self.namespaces: dict[str, dict[str, str]] = {}
@@ -165,7 +177,9 @@ class World:
         self.parked: dict[str, int] = {}
         provider = ScriptedProvider(self.backend)
         provider.retries = retries  # type: ignore[misc]  # each world decides
-        self.rules = Rules(lambda *place: self.stores.get(place), self.namespaces.get, Registry({}, {"scripted": provider}))
+        self.rules = Rules(
+            lambda *place: self.stores.get(place), self.namespaces.get, Registry({}, {"scripted": provider})
+        )
         self.gates = Gates(self.clock, self.release, in_flight=in_flight, quotas=quotas)
         self.reader = Reader(self.rules, self.rest, self.gates, self.clock, jitter=lambda: 0.0)  # type: ignore[arg-type]  # it only reads
         self.add(store())

@@ -6,7 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eso.stores.breaker import Closed, Elapsed, Failed, HalfOpen, Held, Open, Passed, Rejected, Signal, State, advance, login_delay, probe_delay
+from eso.stores.breaker import (
+    Closed,
+    Elapsed,
+    Failed,
+    HalfOpen,
+    Held,
+    Open,
+    Passed,
+    Rejected,
+    Signal,
+    State,
+    advance,
+    login_delay,
+    probe_delay,
+)
 
 NOW = 100.0
 
@@ -25,11 +39,15 @@ NOW = 100.0
         pytest.param(Closed(110.0, "x"), Passed(), Closed(110.0, "x"), id="a straggler's success opens nothing"),
         pytest.param(Closed(110.0, "x"), Failed("y"), Closed(110.0, "x"), id="a straggler's failure prolongs nothing"),
         pytest.param(Closed(110.0, "x"), Held("y", 30.0), Closed(130.0, "y", 1), id="a longer Retry-After is obeyed"),
-        pytest.param(Closed(110.0, "x"), Held("y", 1.0), Closed(110.0, "y", 1), id="a shorter Retry-After does not open earlier"),
+        pytest.param(
+            Closed(110.0, "x"), Held("y", 1.0), Closed(110.0, "y", 1), id="a shorter Retry-After does not open earlier"
+        ),
         pytest.param(HalfOpen("x", 1), Passed(), Open(0), id="the probe succeeded"),
         pytest.param(HalfOpen("x", 1), Failed("y"), Closed(102.0, "y", 2), id="the second closing lasts twice as long"),
         pytest.param(HalfOpen("x", 2), Rejected("y"), Closed(120.0, "y", 3), id="a login refused again waits longer"),
-        pytest.param(HalfOpen("x", 9), Failed("y"), Closed(130.0, "y", 10), id="half a minute is the longest between two probes"),
+        pytest.param(
+            HalfOpen("x", 9), Failed("y"), Closed(130.0, "y", 10), id="half a minute is the longest between two probes"
+        ),
         pytest.param(HalfOpen("x", 1), Held("y", 4.0), Closed(104.0, "y", 2), id="a throttled probe waits as told"),
         pytest.param(HalfOpen("x", 1), Elapsed(), HalfOpen("x", 1), id="a probe may take its time"),
     ],
@@ -40,9 +58,15 @@ def test_a_gate_moves(state: State, signal: Signal, expected: State) -> None:
 
 times = st.integers(0, 10_000)
 moments = st.floats(0, 1e6)
-states = st.one_of(st.builds(Open, times), st.builds(Closed, moments, st.just("c"), times), st.builds(HalfOpen, st.just("h"), times))
+states = st.one_of(
+    st.builds(Open, times), st.builds(Closed, moments, st.just("c"), times), st.builds(HalfOpen, st.just("h"), times)
+)
 signals = st.one_of(
-    st.just(Passed()), st.just(Elapsed()), st.builds(Failed, st.just("f")), st.builds(Rejected, st.just("r")), st.builds(Held, st.just("t"), st.floats(0, 3600))
+    st.just(Passed()),
+    st.just(Elapsed()),
+    st.builds(Failed, st.just("f")),
+    st.builds(Rejected, st.just("r")),
+    st.builds(Held, st.just("t"), st.floats(0, 3600)),
 )
 
 
@@ -59,7 +83,9 @@ def test_nothing_opens_without_a_probe(state: State, now: float) -> None:
     assert isinstance(advance(state, Elapsed(), now), Open) == isinstance(state, Open)
 
 
-@pytest.mark.parametrize(("delay", "longest"), [pytest.param(probe_delay, 30.0, id="probes"), pytest.param(login_delay, 60.0, id="logins")])
+@pytest.mark.parametrize(
+    ("delay", "longest"), [pytest.param(probe_delay, 30.0, id="probes"), pytest.param(login_delay, 60.0, id="logins")]
+)
 def test_weeks_of_failures_do_not_overflow(delay: object, longest: float) -> None:
     assert callable(delay)
     assert delay(10_000) == longest

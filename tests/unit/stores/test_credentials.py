@@ -47,8 +47,18 @@ def reader(store: StoreView = SECRET_STORE, namespace: str = "team-a", **options
     ("store", "selector", "value"),
     [
         pytest.param(SECRET_STORE, {"name": "creds", "key": "token"}, b"t-a", id="the store's namespace"),
-        pytest.param(SECRET_STORE, {"name": "creds", "key": "token", "namespace": "other"}, b"t-a", id="a SecretStore cannot reach into another namespace"),
-        pytest.param(CLUSTER_STORE, {"name": "creds", "key": "token", "namespace": "other"}, b"t-other", id="a ClusterSecretStore names one"),
+        pytest.param(
+            SECRET_STORE,
+            {"name": "creds", "key": "token", "namespace": "other"},
+            b"t-a",
+            id="a SecretStore cannot reach into another namespace",
+        ),
+        pytest.param(
+            CLUSTER_STORE,
+            {"name": "creds", "key": "token", "namespace": "other"},
+            b"t-other",
+            id="a ClusterSecretStore names one",
+        ),
         pytest.param(CLUSTER_STORE, {"name": "creds", "key": "token"}, b"t-a", id="or looks with the consumer"),
         pytest.param(SECRET_STORE, {"name": "creds", "key": "empty"}, b"", id="an empty value is a value"),
     ],
@@ -61,7 +71,11 @@ async def test_a_secret_is_read_where_the_rules_say(store: StoreView, selector: 
 @pytest.mark.parametrize(
     ("selector", "text"),
     [
-        pytest.param({"name": "gone", "key": "k"}, 'cannot get Kubernetes secret "gone" from namespace "team-a": secrets "gone" not found', id="no secret"),
+        pytest.param(
+            {"name": "gone", "key": "k"},
+            'cannot get Kubernetes secret "gone" from namespace "team-a": secrets "gone" not found',
+            id="no secret",
+        ),
         pytest.param({"name": "creds", "key": "nope"}, 'cannot find secret data for key: "nope"', id="no such key"),
         pytest.param({"name": "creds"}, 'cannot find secret data for key: ""', id="an empty key is looked up as it is"),
     ],
@@ -81,7 +95,9 @@ async def test_a_default_key_stands_in_for_an_absent_one() -> None:
 async def test_the_api_servers_refusal_is_told() -> None:
     credentials, rest = reader()
     rest.failure = Forbidden('secrets "creds" is forbidden', status=403)
-    with pytest.raises(EsoError, match=r'cannot get Kubernetes secret "creds" from namespace "team-a": secrets "creds" is forbidden'):
+    with pytest.raises(
+        EsoError, match=r'cannot get Kubernetes secret "creds" from namespace "team-a": secrets "creds" is forbidden'
+    ):
         await credentials.secret({"name": "creds", "key": "token"})
 
 
@@ -94,7 +110,10 @@ async def test_a_secret_with_several_keys_is_read_once_per_login() -> None:
 
 async def test_a_token_is_asked_for_as_the_provider_says() -> None:
     credentials, rest = reader(CLUSTER_STORE)
-    assert await credentials.service_account_token({"name": "app", "namespace": "other"}, audiences=("vault",)) == "token-of-other-app"
+    assert (
+        await credentials.service_account_token({"name": "app", "namespace": "other"}, audiences=("vault",))
+        == "token-of-other-app"
+    )
     assert rest.tokens == [{"namespace": "other", "name": "app", "audiences": ["vault"], "expirationSeconds": 600}]
 
 
@@ -107,9 +126,15 @@ async def test_the_first_listed_secret_with_a_token_is_the_legacy_token() -> Non
 @pytest.mark.parametrize(
     ("account", "text"),
     [
-        pytest.param(None, 'cannot get Kubernetes service account "app": serviceaccounts "app" not found', id="no account"),
+        pytest.param(
+            None, 'cannot get Kubernetes service account "app": serviceaccounts "app" not found', id="no account"
+        ),
         pytest.param({}, 'cannot find secrets bound to service account: "app"', id="nothing listed"),
-        pytest.param({"secrets": [{"name": "x"}]}, 'cannot find token in secrets bound to service account: "app"', id="nothing with a token"),
+        pytest.param(
+            {"secrets": [{"name": "x"}]},
+            'cannot find token in secrets bound to service account: "app"',
+            id="nothing with a token",
+        ),
     ],
 )
 async def test_why_there_is_no_legacy_token(account: dict[str, Any] | None, text: str) -> None:
@@ -135,7 +160,9 @@ async def test_our_own_token_is_not_for_a_secret_store_whose_author_chooses_the_
 
 
 async def test_credentials_that_cannot_be_read_are_equal_in_no_two_namespaces() -> None:
-    digests = {await reader(namespace=namespace)[0].digest([("Secret", "", "gone")]) for namespace in ("team-a", "team-b")}
+    digests = {
+        await reader(namespace=namespace)[0].digest([("Secret", "", "gone")]) for namespace in ("team-a", "team-b")
+    }
     assert len(digests) == 2
 
 
@@ -145,7 +172,11 @@ async def test_credentials_that_cannot_be_read_are_equal_in_no_two_namespaces() 
         pytest.param(base64.b64encode(PEM), PEM, id="base64 once, as the field says"),
         pytest.param(base64.b64encode(base64.b64encode(PEM)), PEM, id="encoded twice by mistake"),
         pytest.param(base64.b64encode(base64.urlsafe_b64encode(PEM)), PEM, id="encoded for a URL by mistake"),
-        pytest.param(base64.b64encode(PEM + b"-----BEGIN X-----\nrest"), PEM + b"-----BEGIN X-----\nrest", id="only the first block is looked at"),
+        pytest.param(
+            base64.b64encode(PEM + b"-----BEGIN X-----\nrest"),
+            PEM + b"-----BEGIN X-----\nrest",
+            id="only the first block is looked at",
+        ),
     ],
 )
 def test_a_bundle_is_understood(bundle: bytes, expected: bytes) -> None:
@@ -155,7 +186,11 @@ def test_a_bundle_is_understood(bundle: bytes, expected: bytes) -> None:
 @pytest.mark.parametrize(
     ("bundle", "text"),
     [
-        pytest.param(b"not pem", "failed to decode ca bundle: failed to parse the new certificate, not valid pem data", id="no PEM"),
+        pytest.param(
+            b"not pem",
+            "failed to decode ca bundle: failed to parse the new certificate, not valid pem data",
+            id="no PEM",
+        ),
         pytest.param(
             b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
             "failed to decode ca bundle: failed to validate certificate: ",
@@ -176,7 +211,12 @@ def ca(**provider: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("store", "spec", "text"),
     [
-        pytest.param(CLUSTER_STORE, ca(type="Secret", name="ca", key="k"), "missing namespace on caProvider secret", id="a cluster store has to name one"),
+        pytest.param(
+            CLUSTER_STORE,
+            ca(type="Secret", name="ca", key="k"),
+            "missing namespace on caProvider secret",
+            id="a cluster store has to name one",
+        ),
         pytest.param(
             SECRET_STORE,
             ca(type="Secret", name="ca", key="k", namespace="other"),
@@ -202,7 +242,9 @@ def ca(**provider: str) -> dict[str, Any]:
             "failed to get cert from configmap: failed to get caProvider configMap roots -> nope",
             id="no such key",
         ),
-        pytest.param(SECRET_STORE, ca(type="File", name="x"), "unsupported CA provider type: File", id="an unknown type"),
+        pytest.param(
+            SECRET_STORE, ca(type="File", name="x"), "unsupported CA provider type: File", id="an unknown type"
+        ),
     ],
 )
 async def test_why_there_is_no_ca(store: StoreView, spec: dict[str, Any], text: str) -> None:
@@ -218,7 +260,10 @@ async def test_a_ca_comes_from_the_bundle_first() -> None:
     rest.objects["configmaps/team-a/roots"] = {"data": {"ca.crt": "pem"}}
     assert await credentials.ca_bundle({}) is None
     assert await credentials.ca_bundle(ca(type="ConfigMap", name="roots", key="ca.crt")) == b"pem"
-    assert await credentials.ca_bundle({"caBundle": base64.b64encode(PEM).decode(), **ca(type="Nonsense", name="x")}) == PEM
+    assert (
+        await credentials.ca_bundle({"caBundle": base64.b64encode(PEM).decode(), **ca(type="Nonsense", name="x")})
+        == PEM
+    )
 
 
 async def test_a_digest_tells_contents_apart_and_shows_none() -> None:

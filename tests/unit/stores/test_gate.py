@@ -413,7 +413,12 @@ async def test_gates_that_nobody_uses_any_more_are_forgotten() -> None:
         await call(gates)
         await down(gates, "team-a")
         await clock.advance(2.0)
-        assert gates.states() == {ENDPOINT: "open", IDENTITY: "open", f"{ENDPOINT}@team-a": "half-open", "identity:team-a": "open"}
+        assert gates.states() == {
+            ENDPOINT: "open",
+            IDENTITY: "open",
+            f"{ENDPOINT}@team-a": "half-open",
+            "identity:team-a": "open",
+        }
         await clock.advance(IDLE * 2)
         assert gates.states() == {}
         assert gates._families == {}

@@ -157,7 +157,9 @@ async def test_a_missing_credential_is_worded_and_closes_nothing() -> None:
     ("retries", "settings", "failures", "waited"),
     [
         pytest.param((2, 1.0), None, [Unavailable("x"), NotYet("x")], 2.0, id="the provider's default"),
-        pytest.param((2, 1.0), {"maxRetries": 3, "retryInterval": "5s"}, [NotYet("x")] * 3, 15.0, id="the store's own settings"),
+        pytest.param(
+            (2, 1.0), {"maxRetries": 3, "retryInterval": "5s"}, [NotYet("x")] * 3, 15.0, id="the store's own settings"
+        ),
     ],
 )
 async def test_what_may_pass_by_itself_is_tried_again(
@@ -182,10 +184,17 @@ async def test_what_may_pass_by_itself_is_tried_again(
         pytest.param({}, [NotYet("behind")], NotYet, id="settings that say nothing mean no retries"),
         pytest.param(None, [Denied("no")], Denied, id="a refusal"),
         pytest.param({"retryInterval": "soon"}, [], InvalidConfig, id="settings that cannot be read"),
-        pytest.param({"maxRetries": 10**6, "retryInterval": "0s"}, [NotYet("behind")] * 11, NotYet, id="what was tried ten times again"),
+        pytest.param(
+            {"maxRetries": 10**6, "retryInterval": "0s"},
+            [NotYet("behind")] * 11,
+            NotYet,
+            id="what was tried ten times again",
+        ),
     ],
 )
-async def test_what_is_not_tried_again(settings: dict[str, object] | None, failures: list[EsoError], error: type[EsoError]) -> None:
+async def test_what_is_not_tried_again(
+    settings: dict[str, object] | None, failures: list[EsoError], error: type[EsoError]
+) -> None:
     async with running(World(retries=(2, 1.0))) as world:
         world.add(store(generation=2, retry_settings=settings))
         if failures:
@@ -265,7 +274,8 @@ async def test_who_joined_a_call_that_ended_at_another_namespaces_gate_makes_its
         await read(world, "team-b", CLUSTER)
         world.backend.hold, world.backend.failures = asyncio.Event(), [Throttled("the quota of team-a")]
         tasks = []
-        for namespace, key in (("team-a", "other"), ("team-a", "db"), ("team-b", "db")):  # the second waits for a place, the third joins it
+        # the second waits for a place, the third joins it
+        for namespace, key in (("team-a", "other"), ("team-a", "db"), ("team-b", "db")):
             tasks.append(asyncio.ensure_future(read(world, namespace, CLUSTER, key)))
             await settle()
         world.backend.hold.set()
@@ -407,7 +417,13 @@ async def test_a_failing_renewal_is_tried_again_and_never_harms_reads() -> None:
         assert world.backend.logins == ["t-1"]
 
 
-@pytest.mark.parametrize("odd", [pytest.param(ValueError("abc"), id="at the renewal"), pytest.param(AuthExpired("ended"), id="at the login that follows")])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param(ValueError("abc"), id="at the renewal"),
+        pytest.param(AuthExpired("ended"), id="at the login that follows"),
+    ],
+)
 async def test_a_backend_that_answers_a_renewal_with_nonsense_does_not_end_the_process(odd: Exception) -> None:
     world = World()
     world.backend.lifetime = 60.0
@@ -433,7 +449,8 @@ async def test_a_client_that_cannot_log_out_does_not_end_the_process() -> None:
 
 
 async def test_a_login_made_while_its_credential_was_unreadable_is_shared_with_nobody() -> None:
-    """The first look fails, the login's own look succeeds: whoever cannot read the credential at all must not find that login."""
+    """The first look fails, the login's own look succeeds: whoever cannot read the credential at all must not find that
+    login."""
     async with running(World()) as world:
         first = world.rest.get
 

@@ -14,7 +14,10 @@ from eso.stores.registry import PROVIDERS, Registry
 from eso.stores.resolve import Rules, admitted, resolve
 from tests.unit.stores.backends import Backend, ScriptedProvider, store
 
-LABELS = {"team-a": {"kubernetes.io/metadata.name": "team-a", "env": "prod"}, "team-b": {"kubernetes.io/metadata.name": "team-b"}}
+LABELS = {
+    "team-a": {"kubernetes.io/metadata.name": "team-a", "env": "prod"},
+    "team-b": {"kubernetes.io/metadata.name": "team-b"},
+}
 
 
 def rules(*stores: SecretStore, flood_gate: bool = True) -> Rules:
@@ -38,7 +41,13 @@ def test_a_store_is_found_in_the_consumers_namespace() -> None:
 @pytest.mark.parametrize(
     ("ref", "namespace", "stores", "text"),
     [
-        pytest.param(MAIN, "team-a", [], 'could not get SecretStore "main", secretstores.external-secrets.io "main" not found', id="no such store"),
+        pytest.param(
+            MAIN,
+            "team-a",
+            [],
+            'could not get SecretStore "main", secretstores.external-secrets.io "main" not found',
+            id="no such store",
+        ),
         pytest.param(
             MAIN,
             "team-b",
@@ -53,10 +62,28 @@ def test_a_store_is_found_in_the_consumers_namespace() -> None:
             'could not get ClusterSecretStore "main", clustersecretstores.external-secrets.io "main" not found',
             id="kinds do not stand in for each other",
         ),
-        pytest.param(MAIN, "team-a", [store(controller="other")], "can not reference unmanaged store", id="another controller's store"),
-        pytest.param(MAIN, "team-a", [store(controller="other", ready=False)], "can not reference unmanaged store", id="the class comes before readiness"),
+        pytest.param(
+            MAIN,
+            "team-a",
+            [store(controller="other")],
+            "can not reference unmanaged store",
+            id="another controller's store",
+        ),
+        pytest.param(
+            MAIN,
+            "team-a",
+            [store(controller="other", ready=False)],
+            "can not reference unmanaged store",
+            id="the class comes before readiness",
+        ),
         pytest.param(MAIN, "team-a", [store(ready=False)], 'SecretStore "main" is not ready', id="not validated yet"),
-        pytest.param(CLUSTER, "team-a", [cluster(ready=False)], 'ClusterSecretStore "main" is not ready', id="a cluster store not validated yet"),
+        pytest.param(
+            CLUSTER,
+            "team-a",
+            [cluster(ready=False)],
+            'ClusterSecretStore "main" is not ready',
+            id="a cluster store not validated yet",
+        ),
         pytest.param(
             CLUSTER,
             "team-b",
@@ -116,13 +143,34 @@ def test_conditions_of_a_namespaced_store_are_ignored() -> None:
     [
         pytest.param((StoreCondition(namespaces=("team-a",)),), "team-a", True, id="named"),
         pytest.param((StoreCondition(namespaces=("team-a",)),), "team-b", False, id="not named"),
-        pytest.param((StoreCondition(namespace_selector=LabelSelector()),), "team-b", True, id="an empty selector admits all"),
-        pytest.param((StoreCondition(namespace_selector=LabelSelector(match_labels={"env": "prod"})),), "team-a", True, id="labelled"),
-        pytest.param((StoreCondition(namespace_selector=LabelSelector(match_labels={"env": "prod"})),), "team-b", False, id="not labelled"),
-        pytest.param((StoreCondition(namespace_regexes=("eam-.$",)),), "team-b", True, id="a regular expression is searched, not anchored"),
-        pytest.param((StoreCondition(namespace_regexes=("^a",)),), "team-a", False, id="a regular expression that finds nothing"),
+        pytest.param(
+            (StoreCondition(namespace_selector=LabelSelector()),), "team-b", True, id="an empty selector admits all"
+        ),
+        pytest.param(
+            (StoreCondition(namespace_selector=LabelSelector(match_labels={"env": "prod"})),),
+            "team-a",
+            True,
+            id="labelled",
+        ),
+        pytest.param(
+            (StoreCondition(namespace_selector=LabelSelector(match_labels={"env": "prod"})),),
+            "team-b",
+            False,
+            id="not labelled",
+        ),
+        pytest.param(
+            (StoreCondition(namespace_regexes=("eam-.$",)),),
+            "team-b",
+            True,
+            id="a regular expression is searched, not anchored",
+        ),
+        pytest.param(
+            (StoreCondition(namespace_regexes=("^a",)),), "team-a", False, id="a regular expression that finds nothing"
+        ),
         pytest.param((StoreCondition(),), "team-a", False, id="a condition without parts admits nobody"),
-        pytest.param((StoreCondition(), StoreCondition(namespaces=("team-a",))), "team-a", True, id="any condition is enough"),
+        pytest.param(
+            (StoreCondition(), StoreCondition(namespaces=("team-a",))), "team-a", True, id="any condition is enough"
+        ),
         pytest.param(
             (StoreCondition(namespace_selector=LabelSelector(match_labels={"x": "y"}), namespaces=("team-a",)),),
             "team-a",
@@ -138,10 +186,19 @@ def test_conditions_of_a_cluster_store(conditions: tuple[StoreCondition, ...], n
 @pytest.mark.parametrize(
     ("condition", "namespace", "text"),
     [
-        pytest.param(StoreCondition(namespaces=("x",)), "gone", 'failed to get a namespace "gone"', id="an unknown namespace"),
-        pytest.param(StoreCondition(namespace_regexes=("(",)), "team-a", "failed to compile regex (", id="an expression that does not compile"),
         pytest.param(
-            StoreCondition(namespace_selector=LabelSelector(match_expressions=(Requirement(key="a", operator="Near"),))),
+            StoreCondition(namespaces=("x",)), "gone", 'failed to get a namespace "gone"', id="an unknown namespace"
+        ),
+        pytest.param(
+            StoreCondition(namespace_regexes=("(",)),
+            "team-a",
+            "failed to compile regex (",
+            id="an expression that does not compile",
+        ),
+        pytest.param(
+            StoreCondition(
+                namespace_selector=LabelSelector(match_expressions=(Requirement(key="a", operator="Near"),))
+            ),
             "team-a",
             "Near",
             id="a selector that is none",

@@ -12,7 +12,9 @@ from eso.stores.resolve import usable
 
 def store(generation: int = 1) -> SecretStore:
     meta = {"name": "s", "namespace": "ns", "uid": "u", "generation": generation}
-    made = decode_secret_store(msgspec.json.encode({"kind": "SecretStore", "metadata": meta, "spec": {"provider": {"fake": {"data": []}}}}))
+    made = decode_secret_store(
+        msgspec.json.encode({"kind": "SecretStore", "metadata": meta, "spec": {"provider": {"fake": {"data": []}}}})
+    )
     assert isinstance(made, SecretStore)
     return made
 

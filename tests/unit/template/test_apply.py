@@ -14,7 +14,12 @@ from eso.template.bounds import Limits, World
 
 DATA = {"user": b"alice", "password": b"s3cr3t", "bin": b"\xff\x00"}
 SOURCES = {
-    ("ConfigMap", "cm"): {"value": "cm {{ .user }}", "pairs": "user: cm-{{ .user }}\nport: 5432\n", "broken": "{{ .user", "b64": "{{ .user | b64enc }}"},
+    ("ConfigMap", "cm"): {
+        "value": "cm {{ .user }}",
+        "pairs": "user: cm-{{ .user }}\nport: 5432\n",
+        "broken": "{{ .user",
+        "b64": "{{ .user | b64enc }}",
+    },
     ("Secret", "s"): {
         "value": "secret {{ .user }}",
         "pairs": "user: s-{{ .user }}",
@@ -45,7 +50,14 @@ def test_without_a_template_the_data_goes_over_what_is_there() -> None:
 
 def test_the_maps_that_come_in_stay_as_they_are() -> None:
     values, labels = {"x": b"1"}, {"l": "raw"}
-    apply(template(data={"y": "2"}, metadata={"labels": {"l": "{{ .user }}"}}), DATA, SOURCES, values, labels=labels, annotations={})
+    apply(
+        template(data={"y": "2"}, metadata={"labels": {"l": "{{ .user }}"}}),
+        DATA,
+        SOURCES,
+        values,
+        labels=labels,
+        annotations={},
+    )
     assert (values, labels) == ({"x": b"1"}, {"l": "raw"})
 
 
@@ -56,9 +68,15 @@ def test_the_maps_that_come_in_stay_as_they_are() -> None:
         pytest.param({"type": "kubernetes.io/tls"}, DATA, id="a template of a type alone copies the data"),
         pytest.param({"data": {"u": "{{ .user }}"}}, {"u": b"alice"}, id="Replace leaves the data out"),
         pytest.param(
-            {"data": {"u": "{{ .user }}", "user": "new"}, "mergePolicy": "Merge"}, {**DATA, "u": b"alice", "user": b"new"}, id="Merge lets the template win"
+            {"data": {"u": "{{ .user }}", "user": "new"}, "mergePolicy": "Merge"},
+            {**DATA, "u": b"alice", "user": b"new"},
+            id="Merge lets the template win",
         ),
-        pytest.param({"data": {"e": "", "b": "{{ .bin }}"}}, {"e": b"", "b": b"\xff\x00"}, id="empty and binary results are values"),
+        pytest.param(
+            {"data": {"e": "", "b": "{{ .bin }}"}},
+            {"e": b"", "b": b"\xff\x00"},
+            id="empty and binary results are values",
+        ),
         pytest.param(
             {"templateFrom": [{"literal": "a: 1\nb: 1\nc: 1"}, {"literal": "b: 2\nc: 2"}], "data": {"c": "3"}},
             {"a": b"1", "b": b"2", "c": b"3"},
@@ -78,16 +96,27 @@ def test_the_maps_that_come_in_stay_as_they_are() -> None:
             id="one entry may name all three sources: configMap, secret, literal",
         ),
         pytest.param(
-            {"templateFrom": [{"configMap": {"name": "cm", "items": [{"key": "value"}]}}, {"secret": {"name": "s", "items": [{"key": "raw"}]}}]},
+            {
+                "templateFrom": [
+                    {"configMap": {"name": "cm", "items": [{"key": "value"}]}},
+                    {"secret": {"name": "s", "items": [{"key": "raw"}]}},
+                ]
+            },
             {"value": b"cm alice", "raw": b"x\xff"},
             id="a value template is stored under its key",
         ),
-        pytest.param({"templateFrom": [{"literal": "{{ .user }}: {{ .password }}"}]}, {"alice": b"s3cr3t"}, id="keys are rendered too"),
+        pytest.param(
+            {"templateFrom": [{"literal": "{{ .user }}: {{ .password }}"}]},
+            {"alice": b"s3cr3t"},
+            id="keys are rendered too",
+        ),
         pytest.param({"templateFrom": [{"literal": "# nothing"}]}, {}, id="a literal of comments gives nothing"),
         pytest.param(
             {
                 "templateFrom": [
-                    {"literal": "a: 010\nb: 0x10\nc: yes\nd: 1.10\ne: 3.14159265\nf: 1e3\ng: 123456789.5\nh: null\ni: 2020-01-01\nj: '1.10'\nyes: x\n1.10: w"}
+                    {
+                        "literal": "a: 010\nb: 0x10\nc: yes\nd: 1.10\ne: 3.14159265\nf: 1e3\ng: 123456789.5\nh: null\ni: 2020-01-01\nj: '1.10'\nyes: x\n1.10: w"
+                    }
                 ]
             },
             {
@@ -106,7 +135,11 @@ def test_the_maps_that_come_in_stay_as_they_are() -> None:
             },
             id="scalars become text as JSON and single precision have them",
         ),
-        pytest.param({"templateFrom": [{"literal": "a: 1\na: 2\n---\nb: 3"}]}, {"a": b"2"}, id="the last duplicate and the first document count"),
+        pytest.param(
+            {"templateFrom": [{"literal": "a: 1\na: 2\n---\nb: 3"}]},
+            {"a": b"2"},
+            id="the last duplicate and the first document count",
+        ),
         pytest.param(
             {"templateFrom": [{"literal": "a: YQ==", "valuesDecodingStrategy": "Base64"}], "data": {"b": "YQ=="}},
             {"a": b"a", "b": b"YQ=="},
@@ -118,7 +151,11 @@ def test_the_maps_that_come_in_stay_as_they_are() -> None:
             id="Auto takes what fits",
         ),
         pytest.param(
-            {"templateFrom": [{"configMap": {"name": "cm", "items": [{"key": "b64"}]}, "valuesDecodingStrategy": "Base64URL"}]},
+            {
+                "templateFrom": [
+                    {"configMap": {"name": "cm", "items": [{"key": "b64"}]}, "valuesDecodingStrategy": "Base64URL"}
+                ]
+            },
             {"b64": b"alice"},
             id="values of sources are decoded",
         ),
@@ -153,7 +190,11 @@ def test_the_type_comes_from_the_template() -> None:
 
 
 def test_delimiters_of_the_process_apply_to_every_part() -> None:
-    block = template(data={"a": "[[ .user ]]{{"}, templateFrom=[{"literal": "b: '[[ .user ]]'"}], metadata={"labels": {"l": "[[ .user ]]"}})
+    block = template(
+        data={"a": "[[ .user ]]{{"},
+        templateFrom=[{"literal": "b: '[[ .user ]]'"}],
+        metadata={"labels": {"l": "[[ .user ]]"}},
+    )
     parts = applied(block, terms=Terms("[[", "]]"))
     assert (parts.data, parts.labels) == ({"a": b"alice{{", "b": b"alice"}, {"l": "alice"})
 
@@ -167,24 +208,35 @@ PAIRS = FROM + "could not unmarshal template to 'map[string][]byte': "
     ("block", "text"),
     [
         pytest.param({"engineVersion": "v1"}, "unsupported template engine version: v1", id="an unknown engine"),
-        pytest.param({"engineVersion": "", "data": {"a": "b"}}, "unsupported template engine version: ", id="no engine"),
+        pytest.param(
+            {"engineVersion": "", "data": {"a": "b"}}, "unsupported template engine version: ", id="no engine"
+        ),
         pytest.param(
             {"data": {"p": "{{ .nope }}"}},
-            EXECUTE + 'unable to execute template at key p: template: p:1:3: executing "p" at <.nope>: map has no entry for key "nope"',
+            EXECUTE
+            + 'unable to execute template at key p: template: p:1:3: executing "p" at <.nope>: map has no entry for key "nope"',
             id="an execution error",
         ),
-        pytest.param({"data": {"p": "{{"}}, EXECUTE + "unable to parse template at key p: template: p:1: unclosed action", id="a parse error"),
         pytest.param(
-            {"metadata": {"labels": {"p": "{{"}}}, EXECUTE + "unable to parse template at key p: template: p:1: unclosed action", id="an error in metadata"
+            {"data": {"p": "{{"}},
+            EXECUTE + "unable to parse template at key p: template: p:1: unclosed action",
+            id="a parse error",
+        ),
+        pytest.param(
+            {"metadata": {"labels": {"p": "{{"}}},
+            EXECUTE + "unable to parse template at key p: template: p:1: unclosed action",
+            id="an error in metadata",
         ),
         pytest.param(
             {"templateFrom": [{"literal": "{{"}]},
-            FROM + "unable to execute template at key {{: unable to parse template at key {{: template: {{:1: unclosed action",
+            FROM
+            + "unable to execute template at key {{: unable to parse template at key {{: template: {{:1: unclosed action",
             id="a literal is its own name",
         ),
         pytest.param(
             {"templateFrom": [{"configMap": {"name": "cm", "items": [{"key": "broken"}]}}]},
-            FROM + "unable to execute template at key broken: unable to parse template at key broken: template: broken:1: unclosed action",
+            FROM
+            + "unable to execute template at key broken: unable to parse template at key broken: template: broken:1: unclosed action",
             id="a broken source",
         ),
         pytest.param(
@@ -196,7 +248,8 @@ PAIRS = FROM + "could not unmarshal template to 'map[string][]byte': "
         ),
         pytest.param(
             {"templateFrom": [{"secret": {"name": "s", "items": [{"key": "word"}]}}]},
-            FROM + 'unable to execute template at key word: unable to parse template at key word: template: word:1: function "***" not defined',
+            FROM
+            + 'unable to execute template at key word: unable to parse template at key word: template: word:1: function "***" not defined',
             id="not even the word that the parser stumbled over",
         ),
         pytest.param(
@@ -209,7 +262,11 @@ PAIRS = FROM + "could not unmarshal template to 'map[string][]byte': "
             FROM + "error in secret s: missing key nope",
             id="a missing key of a Secret",
         ),
-        pytest.param({"templateFrom": [{"secret": {"name": "gone", "items": [{"key": "a"}]}}]}, FROM + 'secrets "gone" not found', id="a missing Secret"),
+        pytest.param(
+            {"templateFrom": [{"secret": {"name": "gone", "items": [{"key": "a"}]}}]},
+            FROM + 'secrets "gone" not found',
+            id="a missing Secret",
+        ),
         pytest.param(
             {"templateFrom": [{"configMap": {"name": "cm", "items": [{"key": "value", "templateAs": "X"}]}}]},
             FROM + "unknown scope 'X': expected 'Values' or 'KeysAndValues'",
@@ -217,22 +274,26 @@ PAIRS = FROM + "could not unmarshal template to 'map[string][]byte': "
         ),
         pytest.param(
             {"templateFrom": [{"literal": "a: {b: 1}"}]},
-            PAIRS + "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal object into Go value of type string",
+            PAIRS
+            + "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal object into Go value of type string",
             id="a map as a value",
         ),
         pytest.param(
             {"templateFrom": [{"literal": "a: [1]"}]},
-            PAIRS + "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go value of type string",
+            PAIRS
+            + "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go value of type string",
             id="a list as a value",
         ),
         pytest.param(
             {"templateFrom": [{"literal": "[1]"}]},
-            PAIRS + "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go value of type map[string]string",
+            PAIRS
+            + "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go value of type map[string]string",
             id="a list at the top",
         ),
         pytest.param(
             {"templateFrom": [{"literal": "hello"}]},
-            PAIRS + "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal string into Go value of type map[string]string",
+            PAIRS
+            + "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal string into Go value of type map[string]string",
             id="a scalar at the top",
         ),
         pytest.param(
@@ -260,7 +321,9 @@ def test_the_first_key_in_order_fails_first() -> None:
 
 @pytest.mark.parametrize("text", [b"a: b: c", b"? ", b"null: x", b"\xff: a", b"a: *x", b"a:\n\t- b"])
 def test_what_is_no_yaml_map_is_said_to_be_none(text: bytes) -> None:
-    with pytest.raises(ApplyFailed, match=r"^could not unmarshal template to 'map\[string\]\[\]byte': error converting YAML to JSON: "):
+    with pytest.raises(
+        ApplyFailed, match=r"^could not unmarshal template to 'map\[string\]\[\]byte': error converting YAML to JSON: "
+    ):
         dict(parsed(text, ""))
 
 
@@ -279,7 +342,9 @@ def test_a_function_that_quotes_its_argument_does_not_show_a_value() -> None:
     ("block", "limit"),
     [
         pytest.param({"data": {"a": "{{ range 1000000 }}{{ end }}"}}, True, id="too many steps in data"),
-        pytest.param({"templateFrom": [{"literal": "{{ range 1000000 }}{{ end }}"}]}, True, id="too many steps in a literal"),
+        pytest.param(
+            {"templateFrom": [{"literal": "{{ range 1000000 }}{{ end }}"}]}, True, id="too many steps in a literal"
+        ),
         pytest.param({"templateFrom": [{"literal": 'a: [{{ repeat 200000 "x," }}]'}]}, True, id="too much YAML"),
         pytest.param({"data": {"a": "{{ .nope }}"}}, False, id="a plain mistake"),
     ],

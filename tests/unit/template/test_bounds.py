@@ -13,19 +13,27 @@ from eso.template.cache import Cache
 DATA = {"user": b"alice", "big": b"x" * 100_000}
 SMALL = Limits(steps=20_000, output_bytes=10_000, value_bytes=2_000_000, template_depth=100, seconds=10.0)
 
-NESTED_YAML = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\\n" + "".join(f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 10)}]\\n" for i in range(1, 9))
+NESTED_YAML = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\\n" + "".join(
+    f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 10)}]\\n" for i in range(1, 9)
+)
 DOUBLING = "{{ $x := list 1 }}" + "{{ $x = list $x $x }}" * 40
 
 
 @pytest.mark.parametrize(
     "source",
     [
-        pytest.param('{{ define "x" }}{{ template "x" }}{{ end }}{{ template "x" }}', id="a template that calls itself"),
-        pytest.param('{{ define "x" }}{{ template "x" . }}{{ template "x" . }}{{ end }}{{ template "x" . }}', id="a template that calls itself twice"),
+        pytest.param(
+            '{{ define "x" }}{{ template "x" }}{{ end }}{{ template "x" }}', id="a template that calls itself"
+        ),
+        pytest.param(
+            '{{ define "x" }}{{ template "x" . }}{{ template "x" . }}{{ end }}{{ template "x" . }}',
+            id="a template that calls itself twice",
+        ),
         pytest.param(
             '{{ define "a" }}{{ range until 10 }}{{ template "b" }}{{ end }}{{ end }}'
             + "".join(
-                f'{{{{ define "{x}" }}}}{{{{ range until 10 }}}}{{{{ template "{y}" }}}}{{{{ end }}}}{{{{ end }}}}' for x, y in itertools.pairwise("bcdefgh")
+                f'{{{{ define "{x}" }}}}{{{{ range until 10 }}}}{{{{ template "{y}" }}}}{{{{ end }}}}{{{{ end }}}}'
+                for x, y in itertools.pairwise("bcdefgh")
             )
             + '{{ define "h" }}x{{ end }}{{ template "a" }}',
             id="templates that multiply",
@@ -41,23 +49,43 @@ DOUBLING = "{{ $x := list 1 }}" + "{{ $x = list $x $x }}" * 40
         pytest.param('{{ indent 1000000000 "x" }}', id="a giant indent"),
         pytest.param("{{ randAlphaNum 1000000000 }}", id="a giant random string"),
         pytest.param("{{ range until 100000 }}{{ $.big }}{{ end }}", id="output without end"),
-        pytest.param('{{ $x := "ab" }}{{ range 64 }}{{ $x = cat $x $x }}{{ end }}{{ len $x }}', id="a string that doubles"),
-        pytest.param('{{ $x := "ab" }}{{ range 64 }}{{ $x = print $x $x }}{{ end }}{{ len $x }}', id="a printed string that doubles"),
-        pytest.param('{{ $x := "ab" }}{{ range 64 }}{{ $x = replace "a" (print "a" $x) $x }}{{ end }}{{ len $x }}', id="a replacement that squares"),
+        pytest.param(
+            '{{ $x := "ab" }}{{ range 64 }}{{ $x = cat $x $x }}{{ end }}{{ len $x }}', id="a string that doubles"
+        ),
+        pytest.param(
+            '{{ $x := "ab" }}{{ range 64 }}{{ $x = print $x $x }}{{ end }}{{ len $x }}',
+            id="a printed string that doubles",
+        ),
+        pytest.param(
+            '{{ $x := "ab" }}{{ range 64 }}{{ $x = replace "a" (print "a" $x) $x }}{{ end }}{{ len $x }}',
+            id="a replacement that squares",
+        ),
         pytest.param('{{ replace "" .big .big }}', id="an insertion before every character"),
         pytest.param(DOUBLING + "{{ $x }}", id="a list that holds itself twice, printed"),
         pytest.param(DOUBLING + "{{ toJson $x }}", id="a list that holds itself twice, as JSON"),
         pytest.param(DOUBLING + "{{ toYaml $x }}", id="a list that holds itself twice, as YAML"),
         pytest.param(DOUBLING + "{{ deepCopy $x }}", id="a list that holds itself twice, copied"),
-        pytest.param(DOUBLING + "{{ deepEqual $x (list $x) }}" + "{{ len (uniq (list $x (deepCopy $x))) }}", id="a list that holds itself twice, compared"),
+        pytest.param(
+            DOUBLING + "{{ deepEqual $x (list $x) }}" + "{{ len (uniq (list $x (deepCopy $x))) }}",
+            id="a list that holds itself twice, compared",
+        ),
         pytest.param("{{ $d := dict }}{{ $_ := set $d `d` $d }}{{ $d }}", id="a dict that holds itself, printed"),
-        pytest.param("{{ $d := dict }}{{ $_ := set $d `d` $d }}{{ deepCopy $d }}", id="a dict that holds itself, copied"),
-        pytest.param("{{ $d := dict }}{{ $_ := set $d `d` $d }}{{ mustToJson $d }}", id="a dict that holds itself, as JSON"),
+        pytest.param(
+            "{{ $d := dict }}{{ $_ := set $d `d` $d }}{{ deepCopy $d }}", id="a dict that holds itself, copied"
+        ),
+        pytest.param(
+            "{{ $d := dict }}{{ $_ := set $d `d` $d }}{{ mustToJson $d }}", id="a dict that holds itself, as JSON"
+        ),
         pytest.param(f'{{{{ fromYaml "{NESTED_YAML}" }}}}', id="YAML aliases that multiply"),
-        pytest.param('{{ range until 1000 }}{{ $x := regexFindAll "(.*)" $.big -1 }}{{ end }}', id="one expensive call after the other"),
+        pytest.param(
+            '{{ range until 1000 }}{{ $x := regexFindAll "(.*)" $.big -1 }}{{ end }}',
+            id="one expensive call after the other",
+        ),
         pytest.param('{{ range until 1000 }}{{ bcrypt "x" }}{{ end }}', id="many slow hashes"),
         pytest.param('{{ range until 1000 }}{{ genPrivateKey "rsa" }}{{ end }}', id="many keys"),
-        pytest.param('{{ range until 1000 }}{{ derivePassword 1 "long" "p" "u" "s" }}{{ end }}', id="many derived passwords"),
+        pytest.param(
+            '{{ range until 1000 }}{{ derivePassword 1 "long" "p" "u" "s" }}{{ end }}', id="many derived passwords"
+        ),
     ],
 )
 def test_a_poison_template_ends_with_the_limit_it_hit(source: str) -> None:
@@ -78,9 +106,19 @@ def test_a_poison_template_ends_with_the_limit_it_hit(source: str) -> None:
     [
         pytest.param("{{ range 1000000 }}{{ end }}", "template exceeds the limit of 20000 steps", id="steps"),
         pytest.param("{{ .big }}", "template exceeds the limit of 10000 bytes of output", id="output"),
-        pytest.param('{{ $x := repeat 3000000 "x" }}', "template exceeds the limit of 2000000 bytes of values", id="values"),
-        pytest.param('{{ define "x" }}{{ template "x" }}{{ end }}{{ template "x" }}', "exceeded maximum template depth (100)", id="depth of templates"),
-        pytest.param("{{ $d := dict }}{{ $_ := set $d `d` $d }}{{ $d }}", "template exceeds the limit of 1000 levels of nesting", id="depth of values"),
+        pytest.param(
+            '{{ $x := repeat 3000000 "x" }}', "template exceeds the limit of 2000000 bytes of values", id="values"
+        ),
+        pytest.param(
+            '{{ define "x" }}{{ template "x" }}{{ end }}{{ template "x" }}',
+            "exceeded maximum template depth (100)",
+            id="depth of templates",
+        ),
+        pytest.param(
+            "{{ $d := dict }}{{ $_ := set $d `d` $d }}{{ $d }}",
+            "template exceeds the limit of 1000 levels of nesting",
+            id="depth of values",
+        ),
     ],
 )
 def test_the_message_says_where_and_which_limit(source: str, text: str) -> None:
@@ -102,7 +140,9 @@ def test_nesting_that_people_may_write_works(depth: int) -> None:
     assert render("{{ " + "(" * depth + "1" + ")" * depth + " }}", {}) == b"1"
     assert render("{{ if true }}" * depth + "x" + "{{ end }}" * depth, {}) == b"x"
     assert render("{{ if false }}" + "{{ else if false }}" * (depth // 2) + "{{ else }}x{{ end }}", {}) == b"x"
-    recursive = '{{ define "d" }}{{ if . }}{{ template "d" (rest .) }}{{ else }}x{{ end }}{{ end }}{{ template "d" until %d }}'
+    recursive = (
+        '{{ define "d" }}{{ if . }}{{ template "d" (rest .) }}{{ else }}x{{ end }}{{ end }}{{ template "d" until %d }}'
+    )
     assert render(recursive % depth, {}, limits=LIMITS) == b"x"
 
 

@@ -17,11 +17,60 @@ WORLD = World(lambda: 1_700_000_000_000_000_000, lambda: 0.0, lambda n: b"\x55" 
 DATA = {"user": b"alice", "num": b"42", "json": b'{"a":[1,{"b":null}],"n":1e6}', "bin": b"\xff\x00"}
 PHASES: tuple[Phase, ...] = ("parse", "execute", "bounds")
 
-SLOW = {"genPrivateKey", "genCA", "genCAWithKey", "genSelfSignedCert", "genSelfSignedCertWithKey", "genSignedCert", "genSignedCertWithKey"}
-SLOW |= {"bcrypt", "htpasswd", "derivePassword", "pemToPkcs12", "pemToPkcs12Pass", "fullPemToPkcs12", "fullPemToPkcs12Pass"}
+SLOW = {
+    "genPrivateKey",
+    "genCA",
+    "genCAWithKey",
+    "genSelfSignedCert",
+    "genSelfSignedCertWithKey",
+    "genSignedCert",
+    "genSignedCertWithKey",
+}
+SLOW |= {
+    "bcrypt",
+    "htpasswd",
+    "derivePassword",
+    "pemToPkcs12",
+    "pemToPkcs12Pass",
+    "fullPemToPkcs12",
+    "fullPemToPkcs12Pass",
+}
 NAMES = sorted(set(ALL) - SLOW)
-LITERALS = ["1", "-1", "0", "2.5", "1e6", "3i", '"a"', '"é\\xff"', "`r`", "'x'", "true", "nil", "99999999999", '"2006-01-02"', '"[a-z]*"', '"%5.2v"', '""']
-OPERANDS = [*LITERALS, ".", "$", ".user", ".num", ".json", ".bin", ".nope", "$x", "(list 1 nil)", "(dict `a` 1)", "(fromJson .json)", "now", "(semver `1.2.3`)"]
+LITERALS = [
+    "1",
+    "-1",
+    "0",
+    "2.5",
+    "1e6",
+    "3i",
+    '"a"',
+    '"é\\xff"',
+    "`r`",
+    "'x'",
+    "true",
+    "nil",
+    "99999999999",
+    '"2006-01-02"',
+    '"[a-z]*"',
+    '"%5.2v"',
+    '""',
+]
+OPERANDS = [
+    *LITERALS,
+    ".",
+    "$",
+    ".user",
+    ".num",
+    ".json",
+    ".bin",
+    ".nope",
+    "$x",
+    "(list 1 nil)",
+    "(dict `a` 1)",
+    "(fromJson .json)",
+    "now",
+    "(semver `1.2.3`)",
+]
 SOUP = [
     "{{", "}}", "{{-", "-}}", "|", "(", ")", ":=", "=", ",", ".", "$x", "$x, $y", "if", "else", "end", "range", "with", "define", "block", "template",
     "break", "continue", "{{end}}", "{{else}}", "/*", "*/", '"', "`", "'", "\\", "\n", " ", "text", "é", "\u2028", "0x", "1_0", "\udcff", ".a.b", "..", "#",

@@ -14,7 +14,14 @@ from eso.template import LIMITS, TemplateError
 from eso.template.apply import ApplyFailed, apply, costly
 from eso.template.jinja import Workers, render
 
-DATA = {"user": b"alice", "pass": b"s3cr:t/&", "my-key": b"dashed", "json": b'{"host":"db","tags":["a","b"]}', "b64": b"aGVsbG8=", "raw": b"\xff\x00\x80"}
+DATA = {
+    "user": b"alice",
+    "pass": b"s3cr:t/&",
+    "my-key": b"dashed",
+    "json": b'{"host":"db","tags":["a","b"]}',
+    "b64": b"aGVsbG8=",
+    "raw": b"\xff\x00\x80",
+}
 CANARY = b"hunter2-canary"
 
 
@@ -25,18 +32,26 @@ def out(source: str, **data: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("source", "wanted"),
     [
-        pytest.param("postgres://{{ user }}:{{ pass | urlencode }}@db", b"postgres://alice:s3cr%3At/%26@db", id="keys are variables"),
+        pytest.param(
+            "postgres://{{ user }}:{{ pass | urlencode }}@db",
+            b"postgres://alice:s3cr%3At/%26@db",
+            id="keys are variables",
+        ),
         pytest.param("{{ data['my-key'] }}", b"dashed", id="a key with a dash"),
         pytest.param("{{ b64 | b64dec }} {{ user | b64enc }}", b"hello YWxpY2U=", id="base64"),
         pytest.param("{{ (json | fromJson).host }}", b"db", id="JSON in"),
         pytest.param("{{ {'b': 1, 'a': user} | toJson }}", b'{"a":"alice","b":1}', id="JSON out, keys sorted"),
-        pytest.param("{% for t in (json | fromJson).tags %}{{ loop.index }}={{ t }};{% endfor %}", b"1=a;2=b;", id="a loop"),
+        pytest.param(
+            "{% for t in (json | fromJson).tags %}{{ loop.index }}={{ t }};{% endfor %}", b"1=a;2=b;", id="a loop"
+        ),
         pytest.param("{% if user == 'alice' %}yes{% else %}no{% endif %}", b"yes", id="a condition"),
         pytest.param("{{ user | upper | quote }}", b'"ALICE"', id="filters in a row"),
         pytest.param("{{ raw }}", b"\xff\x00\x80", id="binary values pass through"),
         pytest.param("a\n", b"a\n", id="a trailing newline stays"),
         pytest.param("{{ '<&>' }}", b"<&>", id="nothing is escaped"),
-        pytest.param("{{ user | sha256sum }}", b"2bd806c97f0e00af1a1fc3328fa763a9269723c8db8fac4f93af71db186d6e90", id="a digest"),
+        pytest.param(
+            "{{ user | sha256sum }}", b"2bd806c97f0e00af1a1fc3328fa763a9269723c8db8fac4f93af71db186d6e90", id="a digest"
+        ),
         pytest.param("{{ {'a': [1, 2]} | toYaml }}", b"a:\n- 1\n- 2", id="YAML out"),
     ],
 )
@@ -71,7 +86,9 @@ def test_a_template_fails_with_its_reason(source, phase, text):
         pytest.param("{{ '%0500000000d' % 1 }}", id="a giant number"),
         pytest.param("{{ 'x' * 999999999999 }}", id="a giant string"),
         pytest.param("{{ ('x' * 100000000) + ('y' * 200000000) }}", id="two large strings"),
-        pytest.param("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", id="a long loop"),
+        pytest.param(
+            "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", id="a long loop"
+        ),
         pytest.param("{% for a in range(99999) %}{{ 'x' * 1000 }}{% endfor %}", id="a long output"),
         pytest.param("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", id="an endless recursion"),
         pytest.param("{{ 9 ** (9 ** 9) }}", id="a giant power"),
@@ -84,7 +101,16 @@ def test_a_poison_template_ends_by_a_bound_and_the_next_one_renders(source):
     assert out("{{ user }}") == b"alice"
 
 
-@pytest.mark.parametrize("source", ["{{ canary | b64dec }}", "{{ canary | fromJson }}", "{{ canary.nope }}", "{{ canary | int + [] }}", "{{ {}[canary] }}"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ canary | b64dec }}",
+        "{{ canary | fromJson }}",
+        "{{ canary.nope }}",
+        "{{ canary | int + [] }}",
+        "{{ {}[canary] }}",
+    ],
+)
 def test_no_error_shows_a_value(source):
     with pytest.raises(TemplateError) as failed:
         out(source, canary=CANARY)
@@ -93,7 +119,9 @@ def test_no_error_shows_a_value(source):
 
 def test_a_worker_that_was_ended_from_outside_is_replaced():
     workers = Workers(1)
-    request = json.dumps({"name": "n", "source": base64.b64encode(b"ok").decode(), "data": {}, "output_bytes": 100}).encode()
+    request = json.dumps(
+        {"name": "n", "source": base64.b64encode(b"ok").decode(), "data": {}, "output_bytes": 100}
+    ).encode()
     try:
         assert base64.b64decode(workers.ask(request, 5)["out"]) == b"ok"
         workers._idle[0].process.kill()
@@ -116,7 +144,9 @@ def test_a_worker_can_be_read_when_the_process_has_many_files_open(monkeypatch):
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
     workers, opened = Workers(), [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
     try:
-        assert workers.ask(json.dumps({"name": "k", "source": "", "data": {}, "output_bytes": 10}).encode(), 10.0) == {"out": ""}
+        assert workers.ask(json.dumps({"name": "k", "source": "", "data": {}, "output_bytes": 10}).encode(), 10.0) == {
+            "out": ""
+        }
     finally:
         workers.close()
         for one in opened:
@@ -138,5 +168,7 @@ for attempt in (lambda: open("/proc/self/environ"), socket.socket, lambda: os.op
     sys.exit(1)
 """
     with open(os.devnull, "wb") as nowhere:
-        found = subprocess.run([sys.executable, "-c", script], stdin=nowhere, stdout=nowhere, stderr=nowhere, check=False)
+        found = subprocess.run(
+            [sys.executable, "-c", script], stdin=nowhere, stdout=nowhere, stderr=nowhere, check=False
+        )
     assert found.returncode == 0

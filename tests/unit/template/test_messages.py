@@ -18,7 +18,12 @@ def message(source: str, *, name: str = "t", missing: str = "error") -> tuple[st
 @pytest.mark.parametrize(
     ("source", "phase", "text"),
     [
-        pytest.param("{{ .nope }}", "execute", 'template: t:1:3: executing "t" at <.nope>: map has no entry for key "nope"', id="a missing key"),
+        pytest.param(
+            "{{ .nope }}",
+            "execute",
+            'template: t:1:3: executing "t" at <.nope>: map has no entry for key "nope"',
+            id="a missing key",
+        ),
         pytest.param(
             "é\n ä{{ upper  5 }}",
             "execute",
@@ -37,9 +42,17 @@ def message(source: str, *, name: str = "t", missing: str = "error") -> tuple[st
             'template: t:1:4: executing "t" at <printf "%s" .user | upper>: can\'t give argument to non-function printf "%s" .user | upper',
             id="an expression is re-printed with single spaces",
         ),
-        pytest.param('{{ fail "no" }}', "execute", 'template: t:1:3: executing "t" at <fail "no">: error calling fail: no', id="a failing function"),
         pytest.param(
-            "{{ upper }}", "execute", 'template: t:1:3: executing "t" at <upper>: wrong number of args for upper: want 1 got 0', id="an argument count"
+            '{{ fail "no" }}',
+            "execute",
+            'template: t:1:3: executing "t" at <fail "no">: error calling fail: no',
+            id="a failing function",
+        ),
+        pytest.param(
+            "{{ upper }}",
+            "execute",
+            'template: t:1:3: executing "t" at <upper>: wrong number of args for upper: want 1 got 0',
+            id="an argument count",
         ),
         pytest.param(
             "{{ range $i, $v := list nil }}{{ $v.x }}{{ end }}",
@@ -54,7 +67,10 @@ def message(source: str, *, name: str = "t", missing: str = "error") -> tuple[st
             id="a value that went through a pipeline has its own type",
         ),
         pytest.param(
-            "{{ upper (list nil | first) }}", "execute", 'template: t:1:21: executing "t" at <first>: invalid value; expected string', id="a computed nil"
+            "{{ upper (list nil | first) }}",
+            "execute",
+            'template: t:1:21: executing "t" at <first>: invalid value; expected string',
+            id="a computed nil",
         ),
         pytest.param(
             '{{ upper (dict "a" nil).a }}',
@@ -63,18 +79,44 @@ def message(source: str, *, name: str = "t", missing: str = "error") -> tuple[st
             id="a nil that is an element",
         ),
         pytest.param(
-            '{{template "x" .}}', "execute", 'template: t:1:11: executing "t" at <{{template "x" .}}>: template "x" not defined', id="an undefined template"
+            '{{template "x" .}}',
+            "execute",
+            'template: t:1:11: executing "t" at <{{template "x" .}}>: template "x" not defined',
+            id="an undefined template",
         ),
         pytest.param("a\n{{ nope }}", "parse", 'template: t:2: function "nope" not defined', id="an unknown function"),
         pytest.param("{{ .user\n\n", "parse", "template: t:3: unclosed action started at t:1", id="an unclosed action"),
-        pytest.param("{{ .user\n'", "parse", "template: t:2: unterminated character constant in action started at t:1", id="an error in a long action"),
-        pytest.param("{{/* a */ b}}", "parse", "template: t:1: comment ends before closing delimiter", id="a comment that shares its action"),
+        pytest.param(
+            "{{ .user\n'",
+            "parse",
+            "template: t:2: unterminated character constant in action started at t:1",
+            id="an error in a long action",
+        ),
+        pytest.param(
+            "{{/* a */ b}}",
+            "parse",
+            "template: t:1: comment ends before closing delimiter",
+            id="a comment that shares its action",
+        ),
         pytest.param("{{ end }}", "parse", "template: t:1: unexpected {{end}}", id="an end without a beginning"),
         pytest.param(
-            '{{define "a"}}x{{end}}{{define "a"}}y{{end}}', "parse", 'template: t:1: template: multiple definition of template "a"', id="a second definition"
+            '{{define "a"}}x{{end}}{{define "a"}}y{{end}}',
+            "parse",
+            'template: t:1: template: multiple definition of template "a"',
+            id="a second definition",
         ),
-        pytest.param('{{ .user "aaaaaaaaaaaaaaaa" := }}', "parse", 'template: t:1: unexpected ":=" in operand', id="a misplaced token"),
-        pytest.param("{{template abcdefghijklm}}", "parse", 'template: t:1: unexpected "abcdefghij"... in template clause', id="a long token is cut"),
+        pytest.param(
+            '{{ .user "aaaaaaaaaaaaaaaa" := }}',
+            "parse",
+            'template: t:1: unexpected ":=" in operand',
+            id="a misplaced token",
+        ),
+        pytest.param(
+            "{{template abcdefghijklm}}",
+            "parse",
+            'template: t:1: unexpected "abcdefghij"... in template clause',
+            id="a long token is cut",
+        ),
     ],
 )
 def test_messages_are_the_language_s_own(source: str, phase: str, text: str) -> None:
@@ -109,7 +151,10 @@ def test_other_delimiters_leave_the_usual_ones_alone() -> None:
 
 
 def test_a_map_of_maps_is_webhook_data() -> None:
-    assert render("{{ .remoteRef.key }}/{{ .auth.token }}", {"remoteRef": {"key": b"a"}, "auth": {"token": b"b"}}) == b"a/b"
+    assert (
+        render("{{ .remoteRef.key }}/{{ .auth.token }}", {"remoteRef": {"key": b"a"}, "auth": {"token": b"b"}})
+        == b"a/b"
+    )
 
 
 def test_binary_values_pass_through_unchanged() -> None:

@@ -16,7 +16,11 @@ from eso.template.place import MAX_INDEX, go_type, member, parse_path, place
     ("path", "steps"),
     [
         pytest.param("spec", ("spec",), id="one name"),
-        pytest.param("spec.headers.customRequestHeaders", ("spec", "headers", "customRequestHeaders"), id="C-224 every segment keeps its case"),
+        pytest.param(
+            "spec.headers.customRequestHeaders",
+            ("spec", "headers", "customRequestHeaders"),
+            id="C-224 every segment keeps its case",
+        ),
         pytest.param("spec.rules[0].from", ("spec", "rules", 0, "from"), id="C-225 an index"),
         pytest.param("a[1][2]", ("a", 1, 2), id="a list in a list"),
         pytest.param("a.[3]", ("a", 3), id="an index on its own, after a name"),
@@ -36,7 +40,9 @@ def test_a_path_is_names_and_indexes(path: str, steps: tuple[str | int, ...]):
         pytest.param("[0]", "path must start with a key", id="C-226 starts with an index"),
         pytest.param("[0].test", "path must start with a key", id="C-226 starts with an index and goes on"),
         pytest.param("a..b", "empty segment", id="C-226 nothing between two dots"),
-        pytest.param(f"a[{MAX_INDEX + 1}]", "index 10001 exceeds maximum (10000)", id="C-226 an index that would fill the memory"),
+        pytest.param(
+            f"a[{MAX_INDEX + 1}]", "index 10001 exceeds maximum (10000)", id="C-226 an index that would fill the memory"
+        ),
         pytest.param("", "empty segment", id="nothing at all"),
         pytest.param("a.", "empty segment", id="a dot at the end"),
         pytest.param("a[-1]", "negative index -1", id="a negative index"),
@@ -57,7 +63,14 @@ def test_a_bad_path_says_what_is_wrong(path: str, why: str):
     ("before", "path", "value", "merge", "after"),
     [
         pytest.param({}, "spec", {"a": 1}, True, {"spec": {"a": 1}}, id="a new member"),
-        pytest.param({"spec": {"old": 1}}, "spec", {"a": 1}, True, {"spec": {"a": 1}}, id="a single name replaces, also where others merge"),
+        pytest.param(
+            {"spec": {"old": 1}},
+            "spec",
+            {"a": 1},
+            True,
+            {"spec": {"a": 1}},
+            id="a single name replaces, also where others merge",
+        ),
         pytest.param(
             {"spec": {"type": "t", "slack": {"channel": "c"}}},
             "spec.slack",
@@ -67,13 +80,32 @@ def test_a_bad_path_says_what_is_wrong(path: str, why: str):
             id="C-223 a map is merged into the map that is there",
         ),
         pytest.param(
-            {"spec": {"slack": {"channel": "c"}}}, "spec.slack", {"api_url": "u"}, False, {"spec": {"slack": {"api_url": "u"}}}, id="a value replaces"
+            {"spec": {"slack": {"channel": "c"}}},
+            "spec.slack",
+            {"api_url": "u"},
+            False,
+            {"spec": {"slack": {"api_url": "u"}}},
+            id="a value replaces",
         ),
         pytest.param(
-            {"spec": {"slack": {"deep": {"x": 1}}}}, "spec.slack", {"deep": {"y": 2}}, True, {"spec": {"slack": {"deep": {"y": 2}}}}, id="one level deep only"
+            {"spec": {"slack": {"deep": {"x": 1}}}},
+            "spec.slack",
+            {"deep": {"y": 2}},
+            True,
+            {"spec": {"slack": {"deep": {"y": 2}}}},
+            id="one level deep only",
         ),
-        pytest.param({"spec": {"slack": "text"}}, "spec.slack", {"a": 1}, True, {"spec": {"slack": {"a": 1}}}, id="what is no map is replaced"),
-        pytest.param({"spec": {"slack": {"a": 1}}}, "spec.slack", [1], True, {"spec": {"slack": [1]}}, id="a list replaces a map"),
+        pytest.param(
+            {"spec": {"slack": "text"}},
+            "spec.slack",
+            {"a": 1},
+            True,
+            {"spec": {"slack": {"a": 1}}},
+            id="what is no map is replaced",
+        ),
+        pytest.param(
+            {"spec": {"slack": {"a": 1}}}, "spec.slack", [1], True, {"spec": {"slack": [1]}}, id="a list replaces a map"
+        ),
         pytest.param({}, "a.b.c", 1, True, {"a": {"b": {"c": 1}}}, id="maps are made on the way"),
         pytest.param({"a": None}, "a.b", 1, True, {"a": {"b": 1}}, id="null is nothing"),
         pytest.param(
@@ -85,7 +117,14 @@ def test_a_bad_path_says_what_is_wrong(path: str, why: str):
             id="C-225 maps and lists are made on the way",
         ),
         pytest.param({"a": [1]}, "a[3]", 4, True, {"a": [1, None, None, 4]}, id="C-225 a list grows with nulls"),
-        pytest.param({"a": [{"sibling": 1}, 2]}, "a[0].new", 3, True, {"a": [{"sibling": 1, "new": 3}, 2]}, id="C-225 siblings stay"),
+        pytest.param(
+            {"a": [{"sibling": 1}, 2]},
+            "a[0].new",
+            3,
+            True,
+            {"a": [{"sibling": 1, "new": 3}, 2]},
+            id="C-225 siblings stay",
+        ),
         pytest.param({}, "a[1][0]", "x", False, {"a": [None, ["x"]]}, id="a list in a list"),
     ],
 )
@@ -100,10 +139,19 @@ def test_a_value_is_put_at_its_path(before, path, value, merge, after):
     [
         pytest.param({"spec": "text"}, "spec.a", 'expected map at key "a" but found string', id="text is no map"),
         pytest.param({"spec": []}, "spec.a", 'expected map at key "a" but found []interface {}', id="a list is no map"),
-        pytest.param({"spec": {}}, "spec[0]", "expected array at index 0 but found map[string]interface {}", id="a map is no list"),
+        pytest.param(
+            {"spec": {}},
+            "spec[0]",
+            "expected array at index 0 but found map[string]interface {}",
+            id="a map is no list",
+        ),
         pytest.param({"spec": 7}, "spec[0].a", "expected array at index 0 but found int64", id="a number is no list"),
-        pytest.param({"spec": {"on": True}}, "spec.on.a", 'expected map at key "a" but found bool', id="a boolean is no map"),
-        pytest.param({"spec": {"on": 1.5}}, "spec.on.a", 'expected map at key "a" but found float64', id="a float is no map"),
+        pytest.param(
+            {"spec": {"on": True}}, "spec.on.a", 'expected map at key "a" but found bool', id="a boolean is no map"
+        ),
+        pytest.param(
+            {"spec": {"on": 1.5}}, "spec.on.a", 'expected map at key "a" but found float64', id="a float is no map"
+        ),
     ],
 )
 def test_a_wrong_container_on_the_way_is_refused(obj, path, why):

@@ -6,7 +6,13 @@ import pytest
 
 from eso.template import TemplateError, render
 
-DATA = {"p": b"hunter2-hunter2", "b": b"aHVudGVyMi1odW50ZXIy", "j": b'{"a":["hunter2-hunter2"],"n":271828}', "lines": b'hunter2\n"hunter2"', "n": b"271828"}
+DATA = {
+    "p": b"hunter2-hunter2",
+    "b": b"aHVudGVyMi1odW50ZXIy",
+    "j": b'{"a":["hunter2-hunter2"],"n":271828}',
+    "lines": b'hunter2\n"hunter2"',
+    "n": b"271828",
+}
 
 
 @pytest.mark.parametrize(
@@ -44,8 +50,14 @@ def test_values_are_masked(source: str) -> None:
 @pytest.mark.parametrize(
     ("source", "end"),
     [
-        pytest.param('{{ fail "set the user" }}', "error calling fail: set the user", id="what the template says itself is shown"),
-        pytest.param('{{ fail (printf "%s is missing" "user") }}', "error calling fail: ***", id="what it puts together is not known to be harmless"),
+        pytest.param(
+            '{{ fail "set the user" }}', "error calling fail: set the user", id="what the template says itself is shown"
+        ),
+        pytest.param(
+            '{{ fail (printf "%s is missing" "user") }}',
+            "error calling fail: ***",
+            id="what it puts together is not known to be harmless",
+        ),
         pytest.param('{{ range "abc" }}{{ end }}', "range can't iterate over abc", id="a constant"),
         pytest.param('{{ mustDateModify "abc" now }}', 'time: invalid duration "abc"', id="a bad constant"),
         pytest.param("{{ .nope }}", 'map has no entry for key "nope"', id="names"),

@@ -33,8 +33,16 @@ def test_foreign_characters_are_converted(strategy: str, key: str, expected: str
 @pytest.mark.parametrize(
     ("strategy", "message"),
     [
-        pytest.param("Default", "error applying conversion strategy Default to keys: secret name collision during conversion: foo_bar", id="C-157 default"),
-        pytest.param("", "error applying conversion strategy  to keys: secret name collision during conversion: foo_bar", id="C-157 absent, with two blanks"),
+        pytest.param(
+            "Default",
+            "error applying conversion strategy Default to keys: secret name collision during conversion: foo_bar",
+            id="C-157 default",
+        ),
+        pytest.param(
+            "",
+            "error applying conversion strategy  to keys: secret name collision during conversion: foo_bar",
+            id="C-157 absent, with two blanks",
+        ),
     ],
 )
 def test_two_keys_that_become_one_are_an_error(strategy: str, message: str) -> None:
@@ -56,13 +64,41 @@ def test_unicode_conversion_tells_apart_what_default_does_not() -> None:
 @pytest.mark.parametrize(
     ("key", "message"),
     [
-        pytest.param("foo/bar", "key has invalid character /, only alphanumeric, '-', '.' and '_' are allowed: foo/bar", id="C-158 a slash"),
-        pytest.param("app_p***word", "key has invalid character *, only alphanumeric, '-', '.' and '_' are allowed: app_p***word", id="C-163 a star"),
-        pytest.param("k" * 254, f"key has length 254 but max is 253: (following is truncated): {'k' * 253}", id="C-180 one byte too many"),
-        pytest.param("é" * 127, f"key has length 254 but max is 253: (following is truncated): {'é' * 126}\ufffd", id="bytes are counted, not characters"),
-        pytest.param("a\udcff", "key has invalid character \ufffd, only alphanumeric, '-', '.' and '_' are allowed: a\ufffd", id="an undecodable byte"),
-        pytest.param("a\nb", "key has invalid character \n, only alphanumeric, '-', '.' and '_' are allowed: a\nb", id="a newline"),
-        pytest.param("ab\n", "key has invalid character \n, only alphanumeric, '-', '.' and '_' are allowed: ab\n", id="a newline at the end"),
+        pytest.param(
+            "foo/bar",
+            "key has invalid character /, only alphanumeric, '-', '.' and '_' are allowed: foo/bar",
+            id="C-158 a slash",
+        ),
+        pytest.param(
+            "app_p***word",
+            "key has invalid character *, only alphanumeric, '-', '.' and '_' are allowed: app_p***word",
+            id="C-163 a star",
+        ),
+        pytest.param(
+            "k" * 254,
+            f"key has length 254 but max is 253: (following is truncated): {'k' * 253}",
+            id="C-180 one byte too many",
+        ),
+        pytest.param(
+            "é" * 127,
+            f"key has length 254 but max is 253: (following is truncated): {'é' * 126}\ufffd",
+            id="bytes are counted, not characters",
+        ),
+        pytest.param(
+            "a\udcff",
+            "key has invalid character \ufffd, only alphanumeric, '-', '.' and '_' are allowed: a\ufffd",
+            id="an undecodable byte",
+        ),
+        pytest.param(
+            "a\nb",
+            "key has invalid character \n, only alphanumeric, '-', '.' and '_' are allowed: a\nb",
+            id="a newline",
+        ),
+        pytest.param(
+            "ab\n",
+            "key has invalid character \n, only alphanumeric, '-', '.' and '_' are allowed: ab\n",
+            id="a newline at the end",
+        ),
     ],
 )
 def test_a_key_that_no_secret_takes_is_refused(key: str, message: str) -> None:

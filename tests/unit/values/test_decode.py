@@ -47,7 +47,10 @@ def test_a_value_of_another_form_is_refused_without_telling_it(strategy: str, va
     assert str(caught.value) == f"error applying decoding strategy {strategy} to data: {message}"
     with pytest.raises(DecodingError) as caught:
         decode_map({"ok": b"", "key": value}, strategy)
-    assert str(caught.value) == f"error applying decoding strategy {strategy} to data: failure decoding key {'key'}: {message}"
+    assert (
+        str(caught.value)
+        == f"error applying decoding strategy {strategy} to data: failure decoding key {'key'}: {message}"
+    )
 
 
 def test_auto_on_a_map_decodes_what_it_can() -> None:
@@ -90,7 +93,9 @@ def test_what_was_encoded_is_decoded(value: bytes) -> None:
     assert decode(base64.b64encode(value), "Auto") == value
 
 
-@given(st.dictionaries(st.text(max_size=4), st.binary(max_size=12), max_size=5), st.sampled_from(["Base64", "Base64URL"]))
+@given(
+    st.dictionaries(st.text(max_size=4), st.binary(max_size=12), max_size=5), st.sampled_from(["Base64", "Base64URL"])
+)
 def test_no_message_holds_a_value(data: dict[str, bytes], strategy: str) -> None:
     planted = {key: value + b"hunter2!" for key, value in data.items()}
     if not planted:

@@ -78,7 +78,9 @@ def test_a_path_names_a_value(path: str, text: str | None) -> None:
 @pytest.mark.parametrize(
     ("document", "path", "text"),
     [
-        pytest.param(b"12345678901234567890123", "@this", b"12345678901234567890123", id="digits stay whatever their number"),
+        pytest.param(
+            b"12345678901234567890123", "@this", b"12345678901234567890123", id="digits stay whatever their number"
+        ),
         pytest.param(b"[-1.0]", "0", b"-1", id="a negative number is printed anew"),
         pytest.param(b"[1e3]", "0", b"1000", id="an exponent is written out"),
         pytest.param(b"[1e-7]", "0", b"0.0000001", id="whatever its size"),
@@ -91,7 +93,9 @@ def test_a_path_names_a_value(path: str, text: str | None) -> None:
         pytest.param(b'{"a":1} {"b":2}', "b", None, id="only the first value counts"),
         pytest.param(b'{"a":1}\n{"a":2}', "..#.a", b"[1,2]", id="unless the text is JSON lines"),
         pytest.param(b'{"a":1}\n{"a":2}', "..1.a", b"2", id="a line"),
-        pytest.param(b'{"a":{"b":1},"a":{"c":2}}', "a.c", b"2", id="a later member of the same name has what the first has not"),
+        pytest.param(
+            b'{"a":{"b":1},"a":{"c":2}}', "a.c", b"2", id="a later member of the same name has what the first has not"
+        ),
         pytest.param(b"[[1,2],[3,[4]]]", "@flatten", b"[1,2,3,[4]]", id="flattened"),
         pytest.param(b"[[1,2],[3,[4]]]", '@flatten:{"deep":true}', b"[1,2,3,4]", id="flattened at any depth"),
         pytest.param(b'[{"a":1,"b":1},{"a":2}]', "@join", b'{"a":2,"b":1}', id="joined"),
@@ -99,8 +103,18 @@ def test_a_path_names_a_value(path: str, text: str | None) -> None:
         pytest.param(b'{"id":[1,2],"v":["x","y"]}', "@group", b'[{"id":1,"v":"x"},{"id":2,"v":"y"}]', id="grouped"),
         pytest.param(b'{"a":{"x":1},"b":[{"x":2}]}', "@dig:x", b"[1,2]", id="dug out"),
         pytest.param(b'{"a":1}', "@values", b"[1]", id="values"),
-        pytest.param(b'{"b":[1,{"c":2}],"a":[1,2]}', "@pretty", b'{\n  "b": [\n    1,\n    {\n      "c": 2\n    }\n  ],\n  "a": [1, 2]\n}\n', id="laid out"),
-        pytest.param(b'{"b":1,"a":2}', '@pretty:{"sortKeys":true,"indent":"\\t"}', b'{\n\t"a": 2,\n\t"b": 1\n}\n', id="laid out by options"),
+        pytest.param(
+            b'{"b":[1,{"c":2}],"a":[1,2]}',
+            "@pretty",
+            b'{\n  "b": [\n    1,\n    {\n      "c": 2\n    }\n  ],\n  "a": [1, 2]\n}\n',
+            id="laid out",
+        ),
+        pytest.param(
+            b'{"b":1,"a":2}',
+            '@pretty:{"sortKeys":true,"indent":"\\t"}',
+            b'{\n\t"a": 2,\n\t"b": 1\n}\n',
+            id="laid out by options",
+        ),
         pytest.param(b'{"a":1}', "@valid.a", b"1", id="valid"),
         pytest.param(b'{"a":1', "@valid.a", None, id="not valid"),
         pytest.param("[{é:1}]".encode(), "0", "{é:1}".encode(), id="what is not looked at is not checked"),
@@ -151,10 +165,35 @@ def test_a_deep_value_is_found_by_a_long_path() -> None:
 
 
 paths = st.lists(
-    st.sampled_from(["a", "b", "0", "1", "#", "*", "?", "@this", "@keys", "@reverse", "#(a>1)", "#(a==1)#", "", "\\", "{a,b}", "[a,1]", "!", "..", "(", '"']),
+    st.sampled_from(
+        [
+            "a",
+            "b",
+            "0",
+            "1",
+            "#",
+            "*",
+            "?",
+            "@this",
+            "@keys",
+            "@reverse",
+            "#(a>1)",
+            "#(a==1)#",
+            "",
+            "\\",
+            "{a,b}",
+            "[a,1]",
+            "!",
+            "..",
+            "(",
+            '"',
+        ]
+    ),
     max_size=5,
 ).map(".".join)
-documents = st.binary(max_size=30) | st.sampled_from([PEOPLE, b'[{"a":1},{"a":2,"b":[3]}]', b'{"a":{"b":[1,2]}}', b"[1,[2,3]]", b'{"a":"x'])
+documents = st.binary(max_size=30) | st.sampled_from(
+    [PEOPLE, b'[{"a":1},{"a":2,"b":[3]}]', b'{"a":{"b":[1,2]}}', b"[1,[2,3]]", b'{"a":"x']
+)
 
 
 @given(documents, paths | st.text(max_size=10))

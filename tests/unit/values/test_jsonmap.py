@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from eso.gocompat.jsonenc import Number
 from eso.values.jsonmap import NotAMap, Variant, get_property, object_in, to_map, typed_value
 
-DOCUMENT = (
-    b'{"text":"a\\u00e9<","empty":"","null":null,"int":12345678901234567890,"float": 1.50 ,"exp":1e3,"bool":true,"object":{"z" : 1,"a":"<"},"list":[ 1,2.0]}'
-)
+DOCUMENT = b'{"text":"a\\u00e9<","empty":"","null":null,"int":12345678901234567890,"float": 1.50 ,"exp":1e3,"bool":true,"object":{"z" : 1,"a":"<"},"list":[ 1,2.0]}'
 
 
 def test_raw_members_keep_the_text_of_the_document() -> None:
@@ -61,7 +59,11 @@ VARIANTS: list[Variant] = ["raw", "typed", "string"]
         pytest.param(b"null", {}, id="null is an empty map"),
         pytest.param(b" {} ", {}, id="an empty object"),
         pytest.param(b'{"a":"1","a":"2"}', {"a": b"2"}, id="the last of equal names wins"),
-        pytest.param(b'{"a":"\xff","\\ud800":"\\ud800"}', {"a": "\ufffd".encode(), "\ufffd": "\ufffd".encode()}, id="what is no text is replaced"),
+        pytest.param(
+            b'{"a":"\xff","\\ud800":"\\ud800"}',
+            {"a": "\ufffd".encode(), "\ufffd": "\ufffd".encode()},
+            id="what is no text is replaced",
+        ),
         pytest.param(b'{"a.b":"\\"q\\""}', {"a.b": b'"q"'}, id="escapes in values"),
     ],
 )
@@ -117,7 +119,10 @@ def test_dots_may_be_part_of_a_name() -> None:
 
 flat = st.dictionaries(
     st.text(max_size=6).map(lambda text: text.encode("utf-8", "replace").decode()),
-    st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.text(max_size=6).map(lambda text: text.encode("utf-8", "replace").decode()),
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**20), 10**20)
+    | st.text(max_size=6).map(lambda text: text.encode("utf-8", "replace").decode()),
     max_size=6,
 )
 
@@ -133,7 +138,9 @@ def test_members_are_rendered_as_text(document: dict[str, object], ascii_only: b
             case _:
                 return str(value).encode()
 
-    assert to_map(json.dumps(document, ensure_ascii=ascii_only).encode()) == {key: shown(value) for key, value in document.items()}
+    assert to_map(json.dumps(document, ensure_ascii=ascii_only).encode()) == {
+        key: shown(value) for key, value in document.items()
+    }
 
 
 @given(st.binary(max_size=40), st.sampled_from(VARIANTS))

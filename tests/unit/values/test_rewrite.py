@@ -25,9 +25,21 @@ def transform(template: str) -> Rewrite:
 
 
 def merge(
-    into: str = "", priority: tuple[str, ...] = (), priority_policy: str = "Strict", conflict_policy: str = "Error", strategy: str = "Extract"
+    into: str = "",
+    priority: tuple[str, ...] = (),
+    priority_policy: str = "Strict",
+    conflict_policy: str = "Error",
+    strategy: str = "Extract",
 ) -> Rewrite:
-    return Rewrite(merge=RewriteMerge(into=into, priority=priority, priority_policy=priority_policy, conflict_policy=conflict_policy, strategy=strategy))
+    return Rewrite(
+        merge=RewriteMerge(
+            into=into,
+            priority=priority,
+            priority_policy=priority_policy,
+            conflict_policy=conflict_policy,
+            strategy=strategy,
+        )
+    )
 
 
 def data_of(*keys: str) -> dict[str, bytes]:
@@ -37,11 +49,18 @@ def data_of(*keys: str) -> dict[str, bytes]:
 @pytest.mark.parametrize(
     ("keys", "operations", "expected"),
     [
-        pytest.param(["foo", "bar"], [regexp("(.*)", "new-$1")], ["new-foo", "new-bar"], id="C-159 the whole key, once"),
+        pytest.param(
+            ["foo", "bar"], [regexp("(.*)", "new-$1")], ["new-foo", "new-bar"], id="C-159 the whole key, once"
+        ),
         pytest.param(["foo-bar"], [regexp("-", "_")], ["foo_bar"], id="C-160 a part"),
         pytest.param(["foo"], [regexp("hello", "world")], ["foo"], id="C-160 no match"),
         pytest.param(["my/initial/path/foo"], [regexp("^my/initial/path/", "")], ["foo"], id="C-160 a prefix"),
-        pytest.param(["foo", "foodaloo"], [regexp("f(.*)o", "a_new_path_$1")], ["a_new_path_o", "a_new_path_oodalo"], id="C-161 a group"),
+        pytest.param(
+            ["foo", "foodaloo"],
+            [regexp("f(.*)o", "a_new_path_$1")],
+            ["a_new_path_o", "a_new_path_oodalo"],
+            id="C-161 a group",
+        ),
         pytest.param(
             ["foo", "floo"],
             [regexp("f(?P<content>.*)o", "a_new_path_${content}_${1}")],
@@ -80,7 +99,11 @@ def test_what_a_rewrite_leaves_is_still_checked() -> None:
 
 
 def test_of_two_keys_that_become_one_the_greater_wins_whatever_the_order() -> None:
-    assert rewrite(data_of("a1", "a2"), [regexp("[0-9]", "")]) == rewrite(data_of("a2", "a1"), [regexp("[0-9]", "")]) == {"a": b"a2"}
+    assert (
+        rewrite(data_of("a1", "a2"), [regexp("[0-9]", "")])
+        == rewrite(data_of("a2", "a1"), [regexp("[0-9]", "")])
+        == {"a": b"a2"}
+    )
 
 
 def test_a_template_that_cuts_a_character_makes_a_key_that_is_refused() -> None:
@@ -138,7 +161,10 @@ def test_merge_extracts_the_members_in_place_of_the_keys() -> None:
 def test_merge_refuses_conflicts(data: dict[str, bytes], names: str) -> None:
     with pytest.raises(RewriteError) as caught:
         rewrite(data, [merge()])
-    assert str(caught.value) == f"error applying rewrite to keys: failed rewrite operation[0]: merge failed with conflicts: {names}"
+    assert (
+        str(caught.value)
+        == f"error applying rewrite to keys: failed rewrite operation[0]: merge failed with conflicts: {names}"
+    )
 
 
 def test_merge_takes_conflicts_from_the_last_of_the_priority() -> None:
@@ -178,16 +204,31 @@ def test_merge_into_json_needs_a_key() -> None:
 @pytest.mark.parametrize(
     ("value", "cause"),
     [
-        pytest.param(b"hunter2", "invalid character at byte 0 looking for beginning of value", id="C-172 no JSON: not a character of it is told"),
-        pytest.param(b'["hunter2"]', "json: cannot unmarshal array into Go value of type map[string]interface {}", id="C-172 an array"),
-        pytest.param(b'"hunter2"', "json: cannot unmarshal string into Go value of type map[string]interface {}", id="C-172 a string"),
+        pytest.param(
+            b"hunter2",
+            "invalid character at byte 0 looking for beginning of value",
+            id="C-172 no JSON: not a character of it is told",
+        ),
+        pytest.param(
+            b'["hunter2"]',
+            "json: cannot unmarshal array into Go value of type map[string]interface {}",
+            id="C-172 an array",
+        ),
+        pytest.param(
+            b'"hunter2"',
+            "json: cannot unmarshal string into Go value of type map[string]interface {}",
+            id="C-172 a string",
+        ),
         pytest.param(b"", "unexpected end of JSON input", id="C-172 nothing"),
     ],
 )
 def test_merge_wants_json_objects(value: bytes, cause: str) -> None:
     with pytest.raises(RewriteError) as caught:
         rewrite({"a": value}, [merge()])
-    assert str(caught.value) == f"error applying rewrite to keys: failed rewrite operation[0]: merge failed with failed to unmarshal JSON: {cause}"
+    assert (
+        str(caught.value)
+        == f"error applying rewrite to keys: failed rewrite operation[0]: merge failed with failed to unmarshal JSON: {cause}"
+    )
 
 
 def test_two_merges_in_sequence() -> None:
@@ -234,7 +275,9 @@ def test_operations_that_rename_nothing_are_identity(data: dict[str, bytes]) -> 
     assert rewrite(data, [regexp("(?s)^(.*)$", "${1}"), transform("{{ .value }}"), regexp(r"\z", "")]) == data
 
 
-@given(st.lists(st.dictionaries(st.sampled_from("abc"), st.integers(0, 9) | st.text(max_size=3), max_size=3), max_size=4))
+@given(
+    st.lists(st.dictionaries(st.sampled_from("abc"), st.integers(0, 9) | st.text(max_size=3), max_size=3), max_size=4)
+)
 def test_merge_is_a_union_in_the_order_of_the_keys(objects: list[dict[str, object]]) -> None:
     data = {f"k{i}": json.dumps(item).encode() for i, item in enumerate(objects)}
     expected: dict[str, object] = {}
@@ -259,7 +302,9 @@ def regexps(target: str, times: int) -> list[Rewrite]:
             "bytes of values",
             id="merges of merges",
         ),
-        pytest.param([Rewrite(regexp=RewriteRegexp(source="nothing", target="x"))] * 200, "steps", id="many keys many times"),
+        pytest.param(
+            [Rewrite(regexp=RewriteRegexp(source="nothing", target="x"))] * 200, "steps", id="many keys many times"
+        ),
     ],
 )
 def test_operations_are_bounded_together(operations: list[Rewrite], text: str) -> None:
@@ -276,7 +321,9 @@ def test_transforms_share_their_time() -> None:
     assert out_of_bounds(refused.value)
 
 
-@pytest.mark.parametrize("operation", [*regexps("b", 1), Rewrite(transform=RewriteTransform(template="{{ range 2000 }}{{ end }}x"))])
+@pytest.mark.parametrize(
+    "operation", [*regexps("b", 1), Rewrite(transform=RewriteTransform(template="{{ range 2000 }}{{ end }}x"))]
+)
 def test_what_is_too_much_for_the_loop_says_so(operation: Rewrite) -> None:
     with pytest.raises(RewriteError) as refused:
         rewrite({f"k{n}": b"" for n in range(2_000)}, [operation], CHEAP)

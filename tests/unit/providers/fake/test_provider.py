@@ -21,7 +21,11 @@ async def read(provider: FakeProvider, store: StoreView, ref: RemoteRef) -> byte
     return client.value(await client.fetch(client.request(ref)), ref)
 
 
-VERSIONS = view({"key": "a", "value": "old", "version": "v9"}, {"key": "a", "value": "new", "version": "v10"}, {"key": "j", "value": '{"x":1.50}'})
+VERSIONS = view(
+    {"key": "a", "value": "old", "version": "v9"},
+    {"key": "a", "value": "new", "version": "v10"},
+    {"key": "j", "value": '{"x":1.50}'},
+)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +54,10 @@ async def test_absence(ref: RemoteRef) -> None:
 
 
 async def test_a_map_keeps_the_source_text_and_hides_what_it_cannot_read() -> None:
-    client = await FakeProvider().open(view({"key": "j", "value": '{"x": 1.50, "o": {"b":1, "a":2}}'}, {"key": "t", "value": "planted"}), StaticCredentials({}))
+    client = await FakeProvider().open(
+        view({"key": "j", "value": '{"x": 1.50, "o": {"b":1, "a":2}}'}, {"key": "t", "value": "planted"}),
+        StaticCredentials({}),
+    )
     ref = RemoteRef("j")
     assert client.mapping(await client.fetch(client.request(ref)), ref) == {"x": b"1.50", "o": b'{"b":1, "a":2}'}
     with pytest.raises(EsoError, match="unable to unmarshal secret: ") as failed:
@@ -60,7 +67,8 @@ async def test_a_map_keeps_the_source_text_and_hides_what_it_cannot_read() -> No
 
 async def test_a_search_takes_the_greatest_version_as_text_and_converts_names() -> None:
     client = await FakeProvider().open(
-        view({"key": "/a", "value": "nine", "version": "v9"}, {"key": "/a", "value": "ten", "version": "v10"}), StaticCredentials({})
+        view({"key": "/a", "value": "nine", "version": "v9"}, {"key": "/a", "value": "ten", "version": "v10"}),
+        StaticCredentials({}),
     )
     assert await client.find(Find(name_regexp="a")) == {"_a": b"nine"}
     assert await client.find(Find(name_regexp="a", conversion_strategy="Unicode")) == {"_U002f_a": b"nine"}

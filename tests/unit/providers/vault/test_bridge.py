@@ -103,5 +103,7 @@ async def test_every_await_may_be_cancelled() -> None:
         ("GET", "secret/data/x", {"version": "1"}, "ReadSecretData"),
     ],
 )
-def test_requests_are_counted_under_the_names_of_the_reference(method: str, path: str, query: dict[str, str], name: str) -> None:
+def test_requests_are_counted_under_the_names_of_the_reference(
+    method: str, path: str, query: dict[str, str], name: str
+) -> None:
     assert call_name(method, f"http://v/v1/{path}", query) == name

@@ -37,7 +37,13 @@ from tests.fakes.cancel import every_await
 from tests.fakes.credentials import StaticCredentials
 from tests.fakes.vault import ROOT, FakeVault, Fault
 
-SECRETS = {"login/token": ROOT, "role/id": "role-1", "role/secret": "planted-secret-id", "user/password": "planted-password", "jwt/token": "planted.jwt"}
+SECRETS = {
+    "login/token": ROOT,
+    "role/id": "role-1",
+    "role/secret": "planted-secret-id",
+    "user/password": "planted-password",
+    "jwt/token": "planted.jwt",
+}
 APP_ROLE = {"appRole": {"path": "approle", "roleId": " role-1 ", "secretRef": {"name": "role", "key": "secret"}}}
 TOKEN = {"tokenSecretRef": {"name": "login", "key": "token"}}
 
@@ -61,9 +67,17 @@ async def vault(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeVault]:
     await fake.stop()
 
 
-def view(vault: FakeVault, auth: dict[str, Any] | None = TOKEN, *, kind: str = "SecretStore", **block: Any) -> StoreView:
+def view(
+    vault: FakeVault, auth: dict[str, Any] | None = TOKEN, *, kind: str = "SecretStore", **block: Any
+) -> StoreView:
     spec = {"server": vault.address, "path": "secret"} | block | ({"auth": auth} if auth is not None else {})
-    return StoreView(kind, "store", "team-a" if kind == "SecretStore" else "", "vault", {k: v for k, v in spec.items() if v is not None})
+    return StoreView(
+        kind,
+        "store",
+        "team-a" if kind == "SecretStore" else "",
+        "vault",
+        {k: v for k, v in spec.items() if v is not None},
+    )
 
 
 def credentials(namespace: str = "team-a", **changes: str) -> StaticCredentials:
@@ -87,7 +101,12 @@ async def read(client: VaultClient | OpenBaoClient, key: str, **members: str) ->
 @pytest.mark.parametrize(
     ("auth", "path", "body"),
     [
-        pytest.param(APP_ROLE, "/v1/auth/approle/login", {"role_id": "role-1", "secret_id": "planted-secret-id"}, id="app role, its id trimmed"),
+        pytest.param(
+            APP_ROLE,
+            "/v1/auth/approle/login",
+            {"role_id": "role-1", "secret_id": "planted-secret-id"},
+            id="app role, its id trimmed",
+        ),
         pytest.param(
             {"appRole": {"roleRef": {"name": "role", "key": "id"}, "secretRef": {"name": "role", "key": "secret"}}},
             "/v1/auth/approle/login",
@@ -106,7 +125,12 @@ async def read(client: VaultClient | OpenBaoClient, key: str, **members: str) ->
             {"role": "reader", "jwt": "planted.jwt"},
             id="kubernetes with a Secret, key token by default",
         ),
-        pytest.param({"kubernetes": {"role": "reader"}}, "/v1/auth/kubernetes/login", {"role": "reader", "jwt": "sa-token"}, id="kubernetes as ourselves"),
+        pytest.param(
+            {"kubernetes": {"role": "reader"}},
+            "/v1/auth/kubernetes/login",
+            {"role": "reader", "jwt": "sa-token"},
+            id="kubernetes as ourselves",
+        ),
         pytest.param(
             {"userPass": {"path": "userpass", "username": " me ", "secretRef": {"name": "user", "key": "password"}}},
             "/v1/auth/userpass/login/me",
@@ -126,7 +150,13 @@ async def read(client: VaultClient | OpenBaoClient, key: str, **members: str) ->
             id="a token from a Secret",
         ),
         pytest.param(
-            {"jwt": {"path": "jwt", "role": "reader", "kubernetesServiceAccountToken": {"serviceAccountRef": {"name": "app"}}}},
+            {
+                "jwt": {
+                    "path": "jwt",
+                    "role": "reader",
+                    "kubernetesServiceAccountToken": {"serviceAccountRef": {"name": "app"}},
+                }
+            },
             "/v1/auth/jwt/login",
             {"role": "reader", "jwt": "sa-token"},
             id="a token of an account",
@@ -148,8 +178,16 @@ async def test_logins(vault: FakeVault, auth: dict[str, Any], path: str, body: d
     ("source", "audiences"),
     [
         pytest.param({"serviceAccountRef": {"name": "app"}}, ("vault",), id="vault by default"),
-        pytest.param({"serviceAccountRef": {"name": "app", "audiences": ["a"]}}, ("a", "vault"), id="appended to those of the account"),
-        pytest.param({"serviceAccountRef": {"name": "app", "audiences": ["a"]}, "audiences": []}, ("a",), id="an empty list means none"),
+        pytest.param(
+            {"serviceAccountRef": {"name": "app", "audiences": ["a"]}},
+            ("a", "vault"),
+            id="appended to those of the account",
+        ),
+        pytest.param(
+            {"serviceAccountRef": {"name": "app", "audiences": ["a"]}, "audiences": []},
+            ("a",),
+            id="an empty list means none",
+        ),
         pytest.param({"serviceAccountRef": {"name": "app"}, "audiences": ["x"]}, ("x",), id="or others"),
     ],
 )
@@ -185,7 +223,13 @@ async def test_without_auth_requests_carry_no_token(vault: FakeVault) -> None:
             id="a wrong secret id",
         ),
         pytest.param(APP_ROLE, {"role/secret": ""}, InvalidConfig, "no secret ID provided", id="an empty secret id"),
-        pytest.param({"appRole": {**APP_ROLE["appRole"], "path": "nope"}}, {}, AuthRejected, "not enabled at this path", id="an auth mount that is not there"),
+        pytest.param(
+            {"appRole": {**APP_ROLE["appRole"], "path": "nope"}},
+            {},
+            AuthRejected,
+            "not enabled at this path",
+            id="an auth mount that is not there",
+        ),
         pytest.param(
             {"userPass": {"username": "me", "secretRef": {"name": "user", "key": "password"}}},
             {"user/password": "planted-wrong"},
@@ -193,8 +237,16 @@ async def test_without_auth_requests_carry_no_token(vault: FakeVault) -> None:
             "unable to log in with userpass auth: ",
             id="a wrong password",
         ),
-        pytest.param({"iam": {"vaultRole": "r"}}, {}, InvalidConfig, "vault auth method iam is not supported by this version", id="iam"),
-        pytest.param({}, {}, InvalidConfig, "cannot initialize Vault client: no valid auth method specified", id="no method"),
+        pytest.param(
+            {"iam": {"vaultRole": "r"}},
+            {},
+            InvalidConfig,
+            "vault auth method iam is not supported by this version",
+            id="iam",
+        ),
+        pytest.param(
+            {}, {}, InvalidConfig, "cannot initialize Vault client: no valid auth method specified", id="no method"
+        ),
         pytest.param(
             {"kubernetes": {"role": "r", "serviceAccountRef": {"name": "gone"}}},
             {},
@@ -203,11 +255,17 @@ async def test_without_auth_requests_carry_no_token(vault: FakeVault) -> None:
             id="an account that is not there",
         ),
         pytest.param(
-            {"userPass": {"username": "../x", "secretRef": {"name": "user", "key": "password"}}}, {}, InvalidConfig, "user name", id="a user that is a path"
+            {"userPass": {"username": "../x", "secretRef": {"name": "user", "key": "password"}}},
+            {},
+            InvalidConfig,
+            "user name",
+            id="a user that is a path",
         ),
     ],
 )
-async def test_logins_that_fail(vault: FakeVault, auth: dict[str, Any], changes: dict[str, str], kind: type[EsoError], text: str) -> None:
+async def test_logins_that_fail(
+    vault: FakeVault, auth: dict[str, Any], changes: dict[str, str], kind: type[EsoError], text: str
+) -> None:
     with pytest.raises(EsoError) as failed:
         await VaultProvider().open(view(vault, auth), credentials(**changes))
     assert type(failed.value) is kind
@@ -234,7 +292,9 @@ async def test_a_server_that_fails_a_login(vault: FakeVault, fault: Fault, kind:
     assert "planted" not in "".join(traceback.format_exception(failed.value))
 
 
-@pytest.mark.parametrize("answer", [Fault(404, path="renew-self"), Fault(200, path="renew-self", body='{"auth": {"lease_duration": "abc"}}')])
+@pytest.mark.parametrize(
+    "answer", [Fault(404, path="renew-self"), Fault(200, path="renew-self", body='{"auth": {"lease_duration": "abc"}}')]
+)
 async def test_a_renewal_that_is_answered_oddly_counts_as_none(vault: FakeVault, answer: Fault) -> None:
     client = await opened(vault, APP_ROLE)
     vault.fail(answer)
@@ -273,7 +333,11 @@ async def test_namespaces_and_headers_go_along(vault: FakeVault) -> None:
 async def test_a_version_is_asked_for(vault: FakeVault) -> None:
     vault.put("secret", "app", {"n": "one"}, {"n": "two"})
     client = await opened(vault)
-    assert [await read(client, "app", property="n", version=version) for version in ("1", "2", "")] == [b"one", b"two", b"two"]
+    assert [await read(client, "app", property="n", version=version) for version in ("1", "2", "")] == [
+        b"one",
+        b"two",
+        b"two",
+    ]
     with pytest.raises(NotFound):
         await read(client, "app", version="9")
     with pytest.raises(InvalidConfig):
@@ -295,7 +359,11 @@ async def test_numbers_keep_their_text_and_html_is_escaped(vault: FakeVault) -> 
     assert await read(client, "app") == b'{"a":1.50,"b":12345678901234567890,"h":"\\u003c\\u0026\\u003e"}'
     assert await read(client, "app", property="b") == b"12345678901234567890"
     ref = RemoteRef("app")
-    assert client.mapping(await client.fetch(client.request(ref)), ref) == {"a": b"1.5", "b": b"12345678901234567000", "h": b"<&>"}
+    assert client.mapping(await client.fetch(client.request(ref)), ref) == {
+        "a": b"1.5",
+        "b": b"12345678901234567000",
+        "h": b"<&>",
+    }
     await client.close()
 
 
@@ -303,7 +371,12 @@ async def test_metadata_is_fetched_with_custom_members_on_top(vault: FakeVault) 
     vault.put("secret", "app", {"x": "y"})
     vault.metadata["secret/app"] = {"owner": "me", "current_version": "mine"}
     client = await opened(vault)
-    expected = {"created_time": "2024-01-01T00:00:00Z", "current_version": "mine", "delete_version_after": "0s", "owner": "me"}
+    expected = {
+        "created_time": "2024-01-01T00:00:00Z",
+        "current_version": "mine",
+        "delete_version_after": "0s",
+        "owner": "me",
+    }
     assert json.loads(await read(client, "app", metadata_policy="Fetch")) == expected
     assert await read(client, "app", metadata_policy="Fetch", property="owner") == b"me"
     with pytest.raises(EsoError, match="secret not found") as missing:
@@ -322,7 +395,11 @@ async def test_version_1_has_no_metadata(vault: FakeVault) -> None:
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
-        pytest.param(Fault(403, body='{"errors":["2 errors occurred:\\n* permission denied\\n* invalid token"]}'), AuthExpired, id="the token has ended"),
+        pytest.param(
+            Fault(403, body='{"errors":["2 errors occurred:\\n* permission denied\\n* invalid token"]}'),
+            AuthExpired,
+            id="the token has ended",
+        ),
         pytest.param(Fault(412), NotYet, id="a server that is behind"),
         pytest.param(Fault(429), Throttled, id="too many requests"),
         pytest.param(Fault(502, body="planted <html>"), Unavailable, id="a gateway's page"),
@@ -332,7 +409,11 @@ async def test_version_1_has_no_metadata(vault: FakeVault) -> None:
         pytest.param(Fault(200, body='{"data":{"data":"planted"}}'), Malformed, id="a value that is no object"),
         pytest.param(Fault(400, echo=True), InvalidConfig, id="an answer that quotes what was sent"),
         pytest.param(Fault(404, body='{"errors":[]}'), NotFound, id="a 404 of the engine proves the absence"),
-        pytest.param(Fault(404, body='{"errors":["no handler for route planted"]}'), InvalidConfig, id="a 404 for the mount proves nothing"),
+        pytest.param(
+            Fault(404, body='{"errors":["no handler for route planted"]}'),
+            InvalidConfig,
+            id="a 404 for the mount proves nothing",
+        ),
         pytest.param(Fault(404, body="planted <html>"), Malformed, id="a 404 of something else proves nothing"),
         pytest.param(Fault(404, body=""), Malformed, id="an empty 404 proves nothing"),
         pytest.param(Fault(404, body='{"message":"planted"}'), Malformed, id="a 404 of another API proves nothing"),
@@ -371,7 +452,8 @@ async def test_a_token_that_ended_is_told_from_a_path_that_may_not_be_read(vault
     await read(client, "app")
     with pytest.raises(Denied):
         await read(client, "private")
-    vault.fail(Fault(403, body='{"errors":["permission denied"]}', times=2))  # older servers say no more about a dead token
+    # older servers say no more about a dead token
+    vault.fail(Fault(403, body='{"errors":["permission denied"]}', times=2))
     with pytest.raises(AuthExpired):
         await read(client, "app")
     await client.close()
@@ -395,7 +477,9 @@ async def test_a_token_that_is_bad_from_the_start_is_denied(vault: FakeVault) ->
         pytest.param(True, True, ("i1", "forward-active-node"), id="both"),
     ],
 )
-async def test_index_headers_are_remembered_where_asked(vault: FakeVault, own: bool, forward: bool, sent: tuple[str | None, str | None]) -> None:
+async def test_index_headers_are_remembered_where_asked(
+    vault: FakeVault, own: bool, forward: bool, sent: tuple[str | None, str | None]
+) -> None:
     client = await opened(vault, readYourWrites=own, forwardInconsistent=forward)
     vault.fail(Fault(200, body='{"data":{"data":{}}}', headers={"X-Vault-Index": "i1"}))
     await read(client, "app")
@@ -472,7 +556,9 @@ async def test_an_error_while_searching_ends_it_with_its_kind(vault: FakeVault) 
     await client.close()
 
 
-async def test_a_server_that_invents_folders_without_end_ends_the_search(vault: FakeVault, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_invents_folders_without_end_ends_the_search(
+    vault: FakeVault, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client = await opened(vault)
 
     async def endless(path: str) -> list[str]:
@@ -491,7 +577,9 @@ async def test_a_server_that_invents_folders_without_end_ends_the_search(vault: 
 
 
 @pytest.mark.parametrize("kind", [VaultProvider(), OpenBaoProvider()], ids=["vault", "openBao"])
-async def test_a_search_is_bounded_in_names_and_bytes(vault: FakeVault, kind: VaultProvider | OpenBaoProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_search_is_bounded_in_names_and_bytes(
+    vault: FakeVault, kind: VaultProvider | OpenBaoProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("a", "b", "c"):
         vault.put("secret", name, {"n": "x" * 100})
     client = await kind.open(view(vault), credentials())
@@ -608,11 +696,25 @@ async def opened_bao(vault: FakeVault, auth: dict[str, Any] | None = TOKEN, **bl
         pytest.param({"path": "kv1", "version": "v1"}, "gone", "", "secret not found: at kv1/gone", id="version 1"),
         pytest.param({}, "gone", "3", "secret not found: for version 3 at secret/data/gone", id="a version"),
         pytest.param({}, "secret/app", "", "secret not found: at secret/data/secret/app", id="keys are literal"),
-        pytest.param({}, "app", "x1", 'invalid Ref.Version: strconv.Atoi: parsing "x1": invalid syntax', id="a version that is none"),
-        pytest.param({"path": "kv1", "version": "v1"}, "app", "1", "OpenBao KVv1 secrets do not support versioning (use KVv2)", id="a version of version 1"),
+        pytest.param(
+            {},
+            "app",
+            "x1",
+            'invalid Ref.Version: strconv.Atoi: parsing "x1": invalid syntax',
+            id="a version that is none",
+        ),
+        pytest.param(
+            {"path": "kv1", "version": "v1"},
+            "app",
+            "1",
+            "OpenBao KVv1 secrets do not support versioning (use KVv2)",
+            id="a version of version 1",
+        ),
     ],
 )
-async def test_openbao_never_proves_an_absence(vault: FakeVault, block: dict[str, Any], key: str, version: str, text: str) -> None:
+async def test_openbao_never_proves_an_absence(
+    vault: FakeVault, block: dict[str, Any], key: str, version: str, text: str
+) -> None:
     vault.put("secret", "app", {"n": "one"})
     client = await opened_bao(vault, **block)
     with pytest.raises(EsoError) as failed:
@@ -682,7 +784,11 @@ async def test_openbao_finds_another_kind_of_engine(vault: FakeVault) -> None:
     ("auth", "path"),
     [
         pytest.param(APP_ROLE, "/v1/auth/approle/login", id="app role"),
-        pytest.param({"userPass": {"username": "me", "secretRef": {"name": "user", "key": "password"}}}, "/v1/auth/userpass/login/me", id="user and password"),
+        pytest.param(
+            {"userPass": {"username": "me", "secretRef": {"name": "user", "key": "password"}}},
+            "/v1/auth/userpass/login/me",
+            id="user and password",
+        ),
     ],
 )
 async def test_openbao_logins(vault: FakeVault, auth: dict[str, Any], path: str) -> None:
@@ -710,6 +816,8 @@ async def test_openbao_words_its_ca_failures(vault: FakeVault) -> None:
 
 
 def test_openbao_refuses_foreign_namespaces() -> None:
-    store = StoreView("SecretStore", "s", "team-a", "openBao", {"auth": {"tokenSecretRef": {"name": "a", "namespace": "b"}}})
+    store = StoreView(
+        "SecretStore", "s", "team-a", "openBao", {"auth": {"tokenSecretRef": {"name": "a", "namespace": "b"}}}
+    )
     with pytest.raises(InvalidConfig, match=r"invalid Auth\.TokenSecretRef: namespace should either be empty"):
         OpenBaoProvider().validate_store(store)

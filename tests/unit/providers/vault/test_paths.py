@@ -44,7 +44,11 @@ def test_where_metadata_is(mount: str, v2: bool, key: str, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("v2", "text"), [pytest.param(True, "provided Path isn't a valid kv v2 path", id="version 2"), pytest.param(False, "the store has no path", id="version 1")]
+    ("v2", "text"),
+    [
+        pytest.param(True, "provided Path isn't a valid kv v2 path", id="version 2"),
+        pytest.param(False, "the store has no path", id="version 1"),
+    ],
 )
 def test_metadata_without_a_mount_may_be_impossible(v2: bool, text: str) -> None:
     with pytest.raises(EsoError, match=text):

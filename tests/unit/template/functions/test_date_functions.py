@@ -66,27 +66,89 @@ def test_texts_that_do_not_fit_are_told(layout: str, text: str, message: str) ->
 @pytest.mark.parametrize(
     ("template", "output"),
     [
-        pytest.param('{{ toDate "2006 MST" "2020 CEST" }}', "2020-01-01 00:00:00 +0000 CEST", id="an unknown zone name has offset 0"),
-        pytest.param('{{ toDate "2006 -0700" "2020 +0000" }}', "2020-01-01 00:00:00 +0000 UTC", id="an offset that Local has is Local"),
-        pytest.param('{{ toDate "15:04:05" "01:02:03.25" }}', "0000-01-01 01:02:03.25 +0000 UTC", id="a fraction needs no element"),
-        pytest.param('{{ toDate "2006 002" "2020 060" | htmlDate }}', "2020-02-29", id="days of the year know leap years"),
+        pytest.param(
+            '{{ toDate "2006 MST" "2020 CEST" }}',
+            "2020-01-01 00:00:00 +0000 CEST",
+            id="an unknown zone name has offset 0",
+        ),
+        pytest.param(
+            '{{ toDate "2006 -0700" "2020 +0000" }}',
+            "2020-01-01 00:00:00 +0000 UTC",
+            id="an offset that Local has is Local",
+        ),
+        pytest.param(
+            '{{ toDate "15:04:05" "01:02:03.25" }}',
+            "0000-01-01 01:02:03.25 +0000 UTC",
+            id="a fraction needs no element",
+        ),
+        pytest.param(
+            '{{ toDate "2006 002" "2020 060" | htmlDate }}', "2020-02-29", id="days of the year know leap years"
+        ),
         pytest.param('{{ toDate "06 PM 3" "69 PM 12" | date "2006 15" }}', "1969 12", id="two digits pivot at 69"),
-        pytest.param('{{ date "2006-01-02 15:04 MST" (toDate "2006-01-02" "2020-07-01") }}', "2020-07-01 00:00 UTC", id="date takes a time"),
-        pytest.param('{{ dateInZone "15:04 MST" 1593597600 "Europe/Berlin" }}', "12:00 CEST", id="zones know summer time"),
-        pytest.param('{{ (toDate "2006-01-02" "2020-01-31").AddDate 0 1 0 }}', "2020-03-02 00:00:00 +0000 UTC", id="dates normalise"),
-        pytest.param('{{ (toDate "2006" "2021").Sub (toDate "2006" "2020") }}', "8784h0m0s", id="the distance is a duration"),
-        pytest.param('{{ ((toDate "2006" "2021").Sub (toDate "2006" "2020")).Hours }}', "8784", id="durations have members"),
-        pytest.param('{{ (toDate "2006" "2020").Add 1500000000 }}', "2020-01-01 00:00:01.5 +0000 UTC", id="an integer constant is nanoseconds"),
+        pytest.param(
+            '{{ date "2006-01-02 15:04 MST" (toDate "2006-01-02" "2020-07-01") }}',
+            "2020-07-01 00:00 UTC",
+            id="date takes a time",
+        ),
+        pytest.param(
+            '{{ dateInZone "15:04 MST" 1593597600 "Europe/Berlin" }}', "12:00 CEST", id="zones know summer time"
+        ),
+        pytest.param(
+            '{{ (toDate "2006-01-02" "2020-01-31").AddDate 0 1 0 }}',
+            "2020-03-02 00:00:00 +0000 UTC",
+            id="dates normalise",
+        ),
+        pytest.param(
+            '{{ (toDate "2006" "2021").Sub (toDate "2006" "2020") }}', "8784h0m0s", id="the distance is a duration"
+        ),
+        pytest.param(
+            '{{ ((toDate "2006" "2021").Sub (toDate "2006" "2020")).Hours }}', "8784", id="durations have members"
+        ),
+        pytest.param(
+            '{{ (toDate "2006" "2020").Add 1500000000 }}',
+            "2020-01-01 00:00:01.5 +0000 UTC",
+            id="an integer constant is nanoseconds",
+        ),
         pytest.param('{{ ((toDate "15:04:05" "01:02:03").Truncate 3600000000000).Hour }}', "1", id="times truncate"),
-        pytest.param('{{ (toDate "2006" "2020").GoString }}', "time.Date(2020, time.January, 1, 0, 0, 0, 0, time.Local)", id="Go syntax"),
-        pytest.param('{{ (toDate "2006" "2020").Location }} {{ now.UTC.Location }}', "Local UTC", id="locations have names"),
-        pytest.param('{{ eq (toDate "2006" "2020") (toDate "2006" "2020") }}', "true", id="equal representations are equal"),
-        pytest.param('{{ (toDate "x" "y").IsZero }} {{ (toDate "2006" "2020").YearDay }}', "true 1", id="a failure is the zero time"),
-        pytest.param('{{ (toDate "2006" "2020").MarshalText }}', "[50 48 50 48 45 48 49 45 48 49 84 48 48 58 48 48 58 48 48 90]", id="bytes print as numbers"),
-        pytest.param('{{ duration "-90" }} {{ duration "9999999999999999999999" }}', "-1m30s -1s", id="seconds saturate, then wrap"),
-        pytest.param("{{ durationRound (int64 90000000000) }} {{ durationRound 5 }}", "1m 0s", id="int64 counts nanoseconds, int nothing"),
-        pytest.param('{{ dateInZone "2006" 0 "../etc/passwd" }}{{ dateInZone "2006" 0 "/etc/passwd" }}', "19701970", id="a zone is no path"),
-        pytest.param('{{ dateInZone "2006" 9223372036854775807 "Europe/Berlin" | len }}', "13", id="seconds wrap at 64 bits"),
+        pytest.param(
+            '{{ (toDate "2006" "2020").GoString }}',
+            "time.Date(2020, time.January, 1, 0, 0, 0, 0, time.Local)",
+            id="Go syntax",
+        ),
+        pytest.param(
+            '{{ (toDate "2006" "2020").Location }} {{ now.UTC.Location }}', "Local UTC", id="locations have names"
+        ),
+        pytest.param(
+            '{{ eq (toDate "2006" "2020") (toDate "2006" "2020") }}', "true", id="equal representations are equal"
+        ),
+        pytest.param(
+            '{{ (toDate "x" "y").IsZero }} {{ (toDate "2006" "2020").YearDay }}',
+            "true 1",
+            id="a failure is the zero time",
+        ),
+        pytest.param(
+            '{{ (toDate "2006" "2020").MarshalText }}',
+            "[50 48 50 48 45 48 49 45 48 49 84 48 48 58 48 48 58 48 48 90]",
+            id="bytes print as numbers",
+        ),
+        pytest.param(
+            '{{ duration "-90" }} {{ duration "9999999999999999999999" }}',
+            "-1m30s -1s",
+            id="seconds saturate, then wrap",
+        ),
+        pytest.param(
+            "{{ durationRound (int64 90000000000) }} {{ durationRound 5 }}",
+            "1m 0s",
+            id="int64 counts nanoseconds, int nothing",
+        ),
+        pytest.param(
+            '{{ dateInZone "2006" 0 "../etc/passwd" }}{{ dateInZone "2006" 0 "/etc/passwd" }}',
+            "19701970",
+            id="a zone is no path",
+        ),
+        pytest.param(
+            '{{ dateInZone "2006" 9223372036854775807 "Europe/Berlin" | len }}', "13", id="seconds wrap at 64 bits"
+        ),
     ],
 )
 def test_dates(template: str, output: str) -> None:
@@ -144,7 +206,10 @@ def test_improper_constraints_are_told(constraint: str) -> None:
         ('{{ (semver "1.2.3").IncMajor | typeOf }} {{ (semver "1.2.3").IncMinor | kindOf }}', "semver.Version struct"),
         ('{{ (semver "1.2.3").SetPrerelease "rc.1" }} {{ (semver "1.2.3").SetMetadata "b" }}', "1.2.3-rc.1 1.2.3+b"),
         ('{{ (semver "1.2.3").Compare (semver "1.2.3-a") }} {{ (semver "1.0").Equal (semver "v1.0.0+x") }}', "1 true"),
-        ('{{ (semver "1.0.0-alpha.2").LessThan (semver "1.0.0-alpha.10") }} {{ typeOf (semver "1.0").Major }}', "true uint64"),
+        (
+            '{{ (semver "1.0.0-alpha.2").LessThan (semver "1.0.0-alpha.10") }} {{ typeOf (semver "1.0").Major }}',
+            "true uint64",
+        ),
     ],
 )
 def test_versions_have_members(template: str, output: str) -> None:

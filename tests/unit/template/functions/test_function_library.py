@@ -41,19 +41,31 @@ def test_slow_names_are_functions() -> None:
     assert {"genPrivateKey", "bcrypt", "htpasswd", "derivePassword", "genCA", "pkcs12key"} <= SLOW
 
 
-# --- purity ------------------------------------------------------------------------------------------------------------------------------
+# --- purity
+# ------------------------------------------------------------------------------------------------------------------------------
 
-FROZEN = World(wall_ns=lambda: 1_700_000_000_123_456_789, monotonic=lambda: 12.5, random=lambda count: bytes(range(count)), started=10.0)
+FROZEN = World(
+    wall_ns=lambda: 1_700_000_000_123_456_789,
+    monotonic=lambda: 12.5,
+    random=lambda count: bytes(range(count)),
+    started=10.0,
+)
 
 
 @pytest.mark.parametrize(
     ("template", "output"),
     [
-        pytest.param("{{ now }}", "2023-11-14 22:13:20.123456789 +0000 UTC m=+2.500000000", id="now is the world's clock and its age"),
+        pytest.param(
+            "{{ now }}",
+            "2023-11-14 22:13:20.123456789 +0000 UTC m=+2.500000000",
+            id="now is the world's clock and its age",
+        ),
         pytest.param("{{ now.UTC }}", "2023-11-14 22:13:20.123456789 +0000 UTC", id="UTC drops the age"),
         pytest.param('{{ date "2006-01-02" "not a time" }}', "2023-11-14", id="a string as a date means now"),
         pytest.param('{{ ago (toDate "2006-01-02" "2023-11-14") }}', "22h13m20s", id="ago rounds to seconds"),
-        pytest.param('{{ durationRound (toDate "2006-01-02" "2023-11-01") }}', "13d", id="a time is rounded as its age"),
+        pytest.param(
+            '{{ durationRound (toDate "2006-01-02" "2023-11-01") }}', "13d", id="a time is rounded as its age"
+        ),
         pytest.param("{{ uuidv4 }}", "00010203-0405-4607-8809-0a0b0c0d0e0f", id="a uuid is sixteen random bytes"),
         pytest.param("{{ randBytes 3 }}", "AAEC", id="random bytes come from the world"),
         pytest.param("{{ randNumeric 4 }}", "0123", id="random digits come from the world"),
@@ -63,12 +75,15 @@ def test_clock_and_chance_come_from_the_world(template: str, output: str) -> Non
     assert render(template, {}, world=FROZEN).decode() == output
 
 
-@pytest.mark.parametrize("template", ['{{ bcrypt "x" }}', '{{ encryptAES "k" "text" }}', '{{ shuffle "abcdef" }}', "{{ randAscii 40 }}"])
+@pytest.mark.parametrize(
+    "template", ['{{ bcrypt "x" }}', '{{ encryptAES "k" "text" }}', '{{ shuffle "abcdef" }}', "{{ randAscii 40 }}"]
+)
 def test_the_same_world_gives_the_same_output(template: str) -> None:
     assert render(template, {}, world=FROZEN) == render(template, {}, world=FROZEN)
 
 
-# --- bounds ------------------------------------------------------------------------------------------------------------------------------
+# --- bounds
+# ------------------------------------------------------------------------------------------------------------------------------
 
 CYCLE = '{{ $d := dict "a" 1 }}{{ $_ := set $d "me" $d }}'
 NESTED = '{{ $x := dict }}{{ range until 200 }}{{ $x = dict "a" $x "b" $x }}{{ end }}'
@@ -135,7 +150,9 @@ def test_merging_a_dict_with_itself_changes_nothing() -> None:
     ],
 )
 def test_what_would_blow_up_is_refused_within_small_limits(template: str) -> None:
-    layers = [f"{name}: &{name} [{','.join(['*' + before] * 9)}]" for before, name in zip("abcdefgh", "bcdefghi", strict=True)]
+    layers = [
+        f"{name}: &{name} [{','.join(['*' + before] * 9)}]" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+    ]
     small = Limits(steps=100_000, value_bytes=4 << 20)
     with pytest.raises(TemplateError, match="exceeds the limit of"):
         render(template, {"bomb": "\n".join(layers).encode()}, limits=small)
@@ -161,7 +178,9 @@ def test_hostile_texts_cost_no_more_than_their_length(template: str) -> None:
         assert str(refused)
 
 
-@pytest.mark.parametrize("call", ['genPrivateKey "rsa"', 'bcrypt "x"', 'genCA "x" 1', 'derivePassword 1 "pin" "a" "b" "c"'])
+@pytest.mark.parametrize(
+    "call", ['genPrivateKey "rsa"', 'bcrypt "x"', 'genCA "x" 1', 'derivePassword 1 "pin" "a" "b" "c"']
+)
 def test_expensive_calls_are_paid_before_they_are_made(call: str) -> None:
     with pytest.raises(TemplateError, match="exceeds the limit of 5000 steps"):
         render("{{ " + call + " }}", {}, limits=Limits(steps=5_000))

@@ -37,7 +37,8 @@ LEGACY = base64.b64decode(
     "QFLroN3EjJfDa9pXSOOa7fIxb3SaqB64blF92KxJZmI0IFg+OXZ51l0vaPXDH9gJq3L7hLhA5IhlLVlF8zaa6WyLvDUy29tlP49Cnan/5HDV+W1XL0fyJ9q04O9C8y9AgqIX1WB1bxyJ"
     "oKPZdihUbjjLcwadMSUwIwYJKoZIhvcNAQkVMRYEFCjJxnu+zbDqtvIbm2+w+yPL5xefMDEwITAJBgUrDgMCGgUABBR94RS/788axvTVgk953Ee4pHaf7wQIoGufavKvYk8CAggA"
 )
-"""Of OpenSSL's legacy provider: certificates under 40-bit RC2, the key under 3DES, a SHA-1 mac; password `alt`, the key above."""
+"""Of OpenSSL's legacy provider: certificates under 40-bit RC2, the key under 3DES, a SHA-1 mac; password `alt`, the key
+above."""
 
 
 def shown(template: str, **data: bytes) -> bytes:
@@ -46,7 +47,9 @@ def shown(template: str, **data: bytes) -> bytes:
 
 def pkcs8(key: bytes) -> bytes:
     loaded = serialization.load_pem_private_key(key, None)
-    return loaded.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return loaded.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
 def failure(template: str, **data: bytes) -> str:
@@ -55,10 +58,14 @@ def failure(template: str, **data: bytes) -> str:
     return str(refused.value)
 
 
-# --- PEM ---------------------------------------------------------------------------------------------------------------------------------
+# --- PEM
+# ---------------------------------------------------------------------------------------------------------------------------------
 
 
-@given(st.binary(max_size=200), st.dictionaries(st.sampled_from([b"Proc-Type", b"A", b"Z"]), st.sampled_from([b"1", b"4,ENCRYPTED"])))
+@given(
+    st.binary(max_size=200),
+    st.dictionaries(st.sampled_from([b"Proc-Type", b"A", b"Z"]), st.sampled_from([b"1", b"4,ENCRYPTED"])),
+)
 def test_a_pem_block_survives_being_written_and_read(data: bytes, headers: dict[bytes, bytes]) -> None:
     text = pem.encode(b"X Y", data, tuple(headers.items()))
     found = pem.decode(b"before\n" + text + b"behind")
@@ -75,8 +82,16 @@ def test_a_pem_block_survives_being_written_and_read(data: bytes, headers: dict[
         pytest.param(b"-----BEGIN X-----\nAAAA \t\n-----END X-----  ", 1, id="trailing blanks are tolerated"),
         pytest.param(b" -----BEGIN X-----\nAAAA\n-----END X-----\n", 0, id="BEGIN starts its line"),
         pytest.param(b"-----BEGIN X-----\nAAAA\n-----END Y-----\n", 0, id="the types must match"),
-        pytest.param(b"-----BEGIN X-----\nA!\n-----END X-----\n-----BEGIN X-----\nAAAA\n-----END X-----", 1, id="a damaged block is skipped"),
-        pytest.param(b"-----BEGIN Y-----\nAAAA\n-----BEGIN X-----\nAAAA\n-----END X-----\n", 1, id="an unfinished block is skipped"),
+        pytest.param(
+            b"-----BEGIN X-----\nA!\n-----END X-----\n-----BEGIN X-----\nAAAA\n-----END X-----",
+            1,
+            id="a damaged block is skipped",
+        ),
+        pytest.param(
+            b"-----BEGIN Y-----\nAAAA\n-----BEGIN X-----\nAAAA\n-----END X-----\n",
+            1,
+            id="an unfinished block is skipped",
+        ),
         pytest.param(b"-----BEGIN X-----\n-----END X-----\n", 1, id="a block may be empty"),
         pytest.param(b"-----BEGIN X-----\nAAAA\n-----END X-----junk\n", 0, id="nothing follows END on its line"),
     ],
@@ -85,7 +100,8 @@ def test_pem_is_read_like_go_reads_it(text: bytes, count: int) -> None:
     assert len(list(pem.blocks(text))) == count
 
 
-# --- PKCS#12 -----------------------------------------------------------------------------------------------------------------------------
+# --- PKCS#12
+# -----------------------------------------------------------------------------------------------------------------------------
 
 
 def test_an_old_file_with_weak_ciphers_is_read() -> None:
@@ -104,7 +120,9 @@ def test_what_is_written_can_be_read_here(password: bytes) -> None:
     certificate = shown("{{ (genCAWithKey `ca` 1 .k).Cert }}", k=EC_KEY)
     written = shown("{{ fullPemToPkcs12Pass .c .k .w }}", c=certificate, k=EC_KEY, w=password)
     data = base64.b64decode(written)
-    assert shown("{{ pkcs12keyPass .w .p }}{{ pkcs12certPass .w .p }}", p=data, w=password) == pkcs8(EC_KEY) + certificate
+    assert (
+        shown("{{ pkcs12keyPass .w .p }}{{ pkcs12certPass .w .p }}", p=data, w=password) == pkcs8(EC_KEY) + certificate
+    )
 
 
 def test_what_is_written_can_be_read_elsewhere() -> None:
@@ -118,7 +136,9 @@ def test_what_is_written_can_be_read_elsewhere() -> None:
 
 @pytest.mark.parametrize("kind", [other.PBES.PBESv1SHA1And3KeyTripleDESCBC, other.PBES.PBESv2SHA256AndAES256CBC])
 def test_what_others_write_is_read_in_the_order_of_the_file(kind: other.PBES) -> None:
-    first, second = (library.load_pem_x509_certificate(shown("{{ (genCAWithKey `ca` 1 .k).Cert }}", k=EC_KEY)) for _ in range(2))
+    first, second = (
+        library.load_pem_x509_certificate(shown("{{ (genCAWithKey `ca` 1 .k).Cert }}", k=EC_KEY)) for _ in range(2)
+    )
     key = serialization.load_pem_private_key(EC_KEY, None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     how = serialization.PrivateFormat.PKCS12.encryption_builder().kdf_rounds(50).key_cert_algorithm(kind).build(b"pw")
@@ -162,16 +182,21 @@ def test_rc2_agrees_with_the_library_where_that_has_it(key: bytes, iv: bytes, bl
 @given(st.binary(max_size=120))
 def test_no_bytes_break_the_reader(data: bytes) -> None:
     assert "unable to decode pkcs12 with password: pkcs12: " in failure("{{ pkcs12key .p }}", p=data)
-    assert "unable to decode pkcs12 with password: pkcs12: " in failure("{{ pkcs12key .p }}", p=LEGACY[: len(data)] + data)
+    assert "unable to decode pkcs12 with password: pkcs12: " in failure(
+        "{{ pkcs12key .p }}", p=LEGACY[: len(data)] + data
+    )
 
 
-# --- certificates ------------------------------------------------------------------------------------------------------------------------
+# --- certificates
+# ------------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_signed_certificate_has_what_servers_need() -> None:
     world = World(wall_ns=lambda: 1_700_000_000 * 10**9, monotonic=lambda: 0.0, random=lambda count: bytes([7] * count))
     template = "{{ $ca := genCAWithKey `ca` 9 .k }}{{ $ca.Cert }}@{{ (genSignedCertWithKey `cn` (list `1.2.3.4`) (list `a.b`) 2 $ca .k).Cert }}"
-    authority, signed = (library.load_pem_x509_certificate(text) for text in render(template, {"k": EC_KEY}, world=world).split(b"@"))
+    authority, signed = (
+        library.load_pem_x509_certificate(text) for text in render(template, {"k": EC_KEY}, world=world).split(b"@")
+    )
     signed.verify_directly_issued_by(authority)
     assert signed.serial_number == int.from_bytes(bytes([7] * 16), "big")
     assert (signed.not_valid_after_utc - signed.not_valid_before_utc).days == 2
@@ -202,7 +227,9 @@ def test_a_foreign_key_cannot_sign_for_an_authority() -> None:
     ],
 )
 def test_bad_keys_name_their_cause(key: bytes, message: str) -> None:
-    assert f"error calling genCAWithKey: parsing private key: {message}" in failure("{{ genCAWithKey `x` 1 .k }}", k=key)
+    assert f"error calling genCAWithKey: parsing private key: {message}" in failure(
+        "{{ genCAWithKey `x` 1 .k }}", k=key
+    )
 
 
 @pytest.mark.parametrize(("kind", "label"), [("rsa", b"RSA "), ("dsa", b"DSA "), ("ecdsa", b"EC "), ("ed25519", b"")])
@@ -214,16 +241,21 @@ def test_new_keys_have_the_form_of_their_type(kind: str, label: bytes) -> None:
 
 @pytest.mark.parametrize("days", ["-1", "9223372036854775807"])
 def test_a_validity_that_cannot_be_is_refused(days: str) -> None:
-    assert "error calling genCAWithKey: error creating certificate: " in failure("{{ genCAWithKey `x` " + days + " .k }}", k=EC_KEY)
+    assert "error calling genCAWithKey: error creating certificate: " in failure(
+        "{{ genCAWithKey `x` " + days + " .k }}", k=EC_KEY
+    )
 
 
 @pytest.mark.filterwarnings("ignore:Attribute's length")
 def test_a_common_name_may_be_longer_than_x520_allows() -> None:
-    certificate = library.load_pem_x509_certificate(shown("{{ (genCAWithKey (repeat 20 `name.`) 1 .k).Cert }}", k=EC_KEY))
+    certificate = library.load_pem_x509_certificate(
+        shown("{{ (genCAWithKey (repeat 20 `name.`) 1 .k).Cert }}", k=EC_KEY)
+    )
     assert certificate.subject.rfc4514_string() == "CN=" + "name." * 20
 
 
-# --- JWK ---------------------------------------------------------------------------------------------------------------------------------
+# --- JWK
+# ---------------------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -233,9 +265,15 @@ def test_a_common_name_may_be_longer_than_x520_allows() -> None:
         pytest.param({"kty": "FOO"}, "invalid key type from JSON (FOO)", id="an unknown type"),
         pytest.param({"kty": "EC", "crv": "secp256k1", "x": "AA", "y": "AA"}, "invalid curve", id="an unknown curve"),
         pytest.param({"kty": "EC", "crv": "P-256", "x": "AA", "y": "AQ"}, "invalid EC key", id="a point off the curve"),
-        pytest.param({"kty": "OKP", "crv": "X25519", "x": "AA"}, "x509: unsupported public key type: x25519.PublicKey", id="no X25519"),
+        pytest.param(
+            {"kty": "OKP", "crv": "X25519", "x": "AA"},
+            "x509: unsupported public key type: x25519.PublicKey",
+            id="no X25519",
+        ),
         pytest.param({"kty": "RSA", "n": "AQAB"}, "required field e is missing", id="a missing member"),
-        pytest.param({"kty": "RSA", "e": "AQAB", "n": "_" * 5000}, "field n is too long", id="a member that is too long"),
+        pytest.param(
+            {"kty": "RSA", "e": "AQAB", "n": "_" * 5000}, "field n is too long", id="a member that is too long"
+        ),
         pytest.param({"kty": "oct", "k": "AAAA"}, "x509: unsupported public key type: []uint8", id="a symmetric key"),
     ],
 )
@@ -247,7 +285,8 @@ def test_a_malformed_jwk_never_shows_its_text() -> None:
     assert "zzsecret" not in failure("{{ jwkPrivateKeyPem .k }}", k=b'{"kty":"EC","d":zzsecret}')
 
 
-# --- passwords ---------------------------------------------------------------------------------------------------------------------------
+# --- passwords
+# ---------------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_text_encrypts_and_decrypts_under_its_key_only() -> None:

@@ -46,7 +46,9 @@ def test_words_are_cut_as_in_the_reference(text: str, snake: str, camel: str) ->
         pytest.param("{{ quote .b }}", b'" \\xff\\x00 "', id="quote escapes invalid bytes"),
         pytest.param('{{ splitList "" .b | len }}', b"4", id="an invalid byte is one character"),
         pytest.param('{{ replace "" "-" .b }}', b"- -\xff-\x00- -", id="empty old stands between characters"),
-        pytest.param('{{ nospace "é a" }}', "Ã©a".encode(), id="nospace damages non-ASCII text once it drops something"),
+        pytest.param(
+            '{{ nospace "é a" }}', "Ã©a".encode(), id="nospace damages non-ASCII text once it drops something"
+        ),
         pytest.param('{{ nospace "éa" }}', "éa".encode(), id="nospace leaves a text without blanks alone"),
         pytest.param('{{ initials "été a" }}', "Ãa".encode(), id="initials take bytes"),
         pytest.param('{{ substr 1 3 "aéb" }}', "é".encode(), id="substr counts bytes"),
@@ -54,7 +56,11 @@ def test_words_are_cut_as_in_the_reference(text: str, snake: str, camel: str) ->
         pytest.param('{{ wrapWith 3 "" "abcdef" }}', b"abc\ndef", id="an empty separator is a newline"),
         pytest.param('{{ abbrevboth 4 8 "1234567890" }}', b"12345...", id="a small offset abbreviates at the end only"),
         pytest.param('{{ abbrevboth 99 8 "1234567890" }}', b"...67890", id="a large offset keeps the end"),
-        pytest.param('{{ splitn "," 0 "a,b" }}|{{ splitn "," -1 "a,b" }}', b"map[]|map[_0:a _1:b]", id="splitn knows zero and negative limits"),
+        pytest.param(
+            '{{ splitn "," 0 "a,b" }}|{{ splitn "," -1 "a,b" }}',
+            b"map[]|map[_0:a _1:b]",
+            id="splitn knows zero and negative limits",
+        ),
         pytest.param('{{ untitle "Hello\\tWorld" }}', b"hello\tworld", id="any white space starts a word"),
         pytest.param('{{ swapcase "hello WORLD" }}', b"HELLO world", id="swapcase swaps"),
         pytest.param('{{ cat "a" "" "b" }}', b"a  b", id="cat keeps the blank of an empty string"),
@@ -116,7 +122,9 @@ def test_a_url_survives_being_written_and_read(url: urls.Url) -> None:
 def test_an_empty_must_variant_shows_the_parser_and_the_plain_one_the_panic() -> None:
     with pytest.raises(TemplateError, match=r"error calling mustRegexFind: error parsing regexp: "):
         shown('{{ mustRegexFind "(" "a" }}')
-    with pytest.raises(TemplateError, match=r"error calling regexFind: regexp: Compile\(`\(`\): error parsing regexp: "):
+    with pytest.raises(
+        TemplateError, match=r"error calling regexFind: regexp: Compile\(`\(`\): error parsing regexp: "
+    ):
         shown('{{ regexFind "(" "a" }}')
 
 
