@@ -123,7 +123,7 @@ class World:
         return self.secrets.get((namespace, name))
 
     def labelled(self, namespace: str, created_by: str) -> list[TargetRecord]:
-        return self.secrets.by((namespace, created_by))
+        return self.secrets.by("owner", (namespace, created_by))
 
     @property
     def informers(self) -> list[Informer[Any]]:
@@ -269,9 +269,9 @@ class Operator:
             self._secret_changed,
             namespace=one,
             metadata_only=True,
-            index=lambda r: [(r.namespace, r.created_by)] if r.created_by else [],
             **common,
         )
+        world.secrets.index("owner", lambda r: [(r.namespace, r.created_by)] if r.created_by else [])
         world.config_maps = Informer(
             self.rest,
             CONFIG_MAPS,

@@ -1,22 +1,25 @@
-"""Watch events → cache, then callbacks.
+"""Watch events → cache, then listeners.
 
-Neighbours: watch.py drives it, cache.py keeps the records, `reconcile.*.triggers` are what the callbacks call. An
-object that cannot be decoded is skipped and told in the log; it never ends the watch.
+Neighbours: watch.py drives it, cache.py keeps the records, standing.py says how far it got; the listeners are the
+triggers of `reconcile.*`. An object that cannot be decoded is skipped and logged; it never ends the watch.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable
 from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
 import msgspec
 
 from eso.api.meta import Resource
-from eso.kube.cache import Cache, Key
+from eso.kube.cache import Cache, Key, KeysOf
 from eso.kube.rest import ApiError, Rest
+from eso.kube.standing import Pending, Standing, standing
 from eso.kube.watch import YIELD_EVERY, Watch
+from eso.observe import redact
+from eso.observe.log import SILENT, Log
 from eso.runtime.clock import Clock
 
 
@@ -32,12 +35,16 @@ class Versioned(Protocol):
 R = TypeVar("R", bound=Versioned)
 
 
+Listener = Callable[[R | None, R | None], None]
+
+
 class Informer(Generic[R]):
     """A cache of one resource that follows the API server.
 
-    `decode(raw)` makes the record of one object. `on_change(old, new)` runs on the loop after the cache moved: None,
-    new = it came; old, None = it is gone. `keep(record)` False: not kept, as if it did not exist. `index`: see Cache;
-    read it with `by`.
+    `decode(raw)` makes the record of one object. A listener is called as `listener(old, new)` on the loop, after the
+    cache moved: (None, new) for an object that came, (old, None) for one that is gone. `keep(record)` False: the object
+    is treated as if it did not exist. A listener, an index or `keep` that raises is logged with the type of its error
+    and ends neither the watch nor the process; a record that `keep` cannot judge is kept.
     """
 
     def __init__(
@@ -45,22 +52,21 @@ class Informer(Generic[R]):
         rest: Rest,
         resource: Resource,
         decode: Callable[[msgspec.Raw], R],
-        on_change: Callable[[R | None, R | None], None],
-        *,
+        *listeners: Listener[R],
         namespace: str = "",
         label_selector: str = "",
         field_selector: str = "",
         metadata_only: bool = False,
-        index: Callable[[R], Iterable[Hashable]] | None = None,
         keep: Callable[[R], bool] | None = None,
         clock: Clock | None = None,
         jitter: Callable[[], float] = random.random,
-        log: Any = None,
+        log: Log = SILENT,
     ) -> None:
         self.resource = resource
         self.has_synced = asyncio.Event()
-        self._decode, self._on_change, self._keep, self._log = decode, on_change, keep, log
-        self._cache: Cache[R] = Cache(index)
+        self._settled = asyncio.Event()  # set while `standing()` is not Pending
+        self._decode, self._listeners, self._keep, self._log = decode, list(listeners), keep, log
+        self._cache: Cache[R] = Cache(self._misplaced)
         self._next: dict[Key, R] = {}  # the list that is being read
         self._ahead: dict[Key, str] = {}  # versions that `learned` knew before the watch
         self._watch = Watch(
@@ -76,6 +82,16 @@ class Informer(Generic[R]):
             log=log,
         )
 
+    def listen(self, listener: Listener[R]) -> None:
+        """Adds a listener, to be called after those that are there. It hears what changes from now on: add it before
+        `run`, or read the cache as well."""
+        self._listeners.append(listener)
+
+    def index(self, name: str, keys_of: KeysOf[R]) -> None:
+        """Adds an index: `by(name, key)` finds the records for which `keys_of(record)` names `key`. `keys_of` must
+        depend on the record alone. Raises ValueError for a name in use."""
+        self._cache.index(name, keys_of)
+
     async def run(self) -> NoReturn:
         """Until cancelled. Errors of the API server are waited out; see `error`."""
         await self._watch.run()
@@ -84,6 +100,21 @@ class Informer(Generic[R]):
     def error(self) -> ApiError | None:
         """Why nothing arrives at the moment (403, missing CRD, no connection), None while all is well."""
         return self._watch.error
+
+    def standing(self) -> Standing:
+        """Synced, still waiting for the first list, or told that there will be none (CRD missing, 403).
+
+        Missing and Refused end by themselves: the list is asked for again until it works. They may also come after the
+        sync, when a CRD or a right is taken away; the cache then keeps the last known records.
+        """
+        return standing(self.has_synced.is_set(), self._watch.error)
+
+    async def settled(self) -> Standing:
+        """Waits until the first list is complete, or until the API server says that it will not be: Synced, Missing or
+        Refused. An API server that is away is waited for."""
+        while isinstance(stands := self.standing(), Pending):
+            await self._settled.wait()
+        return stands
 
     def age(self) -> float:
         """Seconds since the server was last heard on this watch."""
@@ -99,16 +130,19 @@ class Informer(Generic[R]):
     def values(self) -> list[R]:
         return self._cache.values()
 
-    def by(self, index_key: Hashable) -> list[R]:
-        return self._cache.by(index_key)
+    def by(self, name: str, key: Hashable) -> list[R]:
+        """The records under `key` in the index `name`."""
+        return self._cache.by(name, key)
 
     def __len__(self) -> int:
         return len(self._cache)
 
     def learned(self, raw: bytes) -> None:
-        """Our own write, from its reply: the cache moves before the watch shows it, and nobody is told. Ignored when it
-        is old news already."""
-        record = self._decode(msgspec.Raw(raw))
+        """Takes our own write from its reply: the cache moves before the watch shows it, and no listener is called.
+        Ignored when the cache is newer already."""
+        record = self._read(("", ""), msgspec.Raw(raw))
+        if record is None:
+            return
         key = (record.namespace, record.name)
         known = self._cache.get(key)
         if known is not None and newer(record.resource_version, known.resource_version):
@@ -142,6 +176,13 @@ class Informer(Generic[R]):
             if count % YIELD_EVERY == 0:
                 await asyncio.sleep(0)
         self.has_synced.set()
+        self._settled.set()
+
+    def heard(self, error: ApiError | None) -> None:
+        if isinstance(standing(self.has_synced.is_set(), error), Pending):
+            self._settled.clear()
+        else:
+            self._settled.set()
 
     def changed(self, key: Key, version: str, raw: msgspec.Raw) -> None:
         known = self._cache.get(key)
@@ -174,36 +215,41 @@ class Informer(Generic[R]):
             self._tell(old, None)
 
     def _kept(self, record: R) -> bool:
-        return self._keep is None or self._keep(record)
+        if self._keep is None:
+            return True
+        try:
+            return self._keep(record)
+        except Exception as error:  # dropping it would look like a deletion
+            self._log_error("cannot tell whether to keep an object; it is kept", key_of(record), error)
+            return True
 
     def _read(self, key: Key, raw: msgspec.Raw) -> R | None:
-        """None for what cannot be read."""
+        """None for an object that cannot be decoded."""
         try:
             return self._decode(raw)
         except Exception as error:
-            # A decoder's text names a path and types only; another exception's text may quote the object.
-            self._log_error(
-                "cannot read an object; it is ignored",
-                key,
-                str(error) if isinstance(error, msgspec.MsgspecError) else type(error).__name__,
-            )
+            self._log_error("cannot read an object; it is ignored", key, error)
             return None
 
     def _tell(self, old: R | None, new: R | None) -> None:
-        try:
-            self._on_change(old, new)
-        except Exception as error:  # one object must not stop the news about all others
-            record = new if new is not None else old
-            self._log_error(
-                "a change was not taken in",
-                (getattr(record, "namespace", ""), getattr(record, "name", "")),
-                type(error).__name__,
-                exc_info=True,
-            )
+        for listener in self._listeners:
+            try:
+                listener(old, new)
+            except Exception as error:  # one listener, or one object, must not stop the news for the others
+                record = new if new is not None else old
+                self._log_error("a change was not taken in", key_of(record), error, stacktrace=redact.stack(error))
 
-    def _log_error(self, text: str, key: Key, error: str, **more: Any) -> None:
-        if self._log is not None:
-            self._log.error(text, resource=self.resource.plural, namespace=key[0], name=key[1], error=error, **more)
+    def _misplaced(self, index: str, key: Key, error: Exception) -> None:
+        self._log_error("cannot index an object; it is not found there", key, error, index=index)
+
+    def _log_error(self, text: str, key: Key, error: Exception, **more: Any) -> None:
+        # The text of a decoder names a path and types only; the text of any other exception may quote the object.
+        cause = str(error) if isinstance(error, msgspec.MsgspecError) else type(error).__name__
+        self._log.error(text, resource=self.resource.plural, namespace=key[0], name=key[1], error=cause, **more)
+
+
+def key_of(record: Versioned | None) -> Key:
+    return getattr(record, "namespace", ""), getattr(record, "name", "")
 
 
 def newer(version: str, than: str) -> bool:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Final, NoReturn, Protocol
+from typing import Final, NoReturn, Protocol
 
 import msgspec
 
@@ -18,6 +18,7 @@ from eso.api.meta import Resource
 from eso.kube.rest import ApiError, Rest, Unreachable, typed
 from eso.kube.rest import Gone as ApiGone
 from eso.kube.watchstate import Bookmark, Changed, Closed, Gone, Listed, Listing, Signal, State, Watching, advance
+from eso.observe.log import SILENT, Log
 from eso.runtime.clock import Clock, SystemClock
 
 Key = tuple[str, str]
@@ -46,6 +47,9 @@ class Sink(Protocol):
     def changed(self, key: Key, version: str, raw: msgspec.Raw) -> None: ...
 
     def deleted(self, key: Key, raw: msgspec.Raw) -> None: ...
+
+    def heard(self, error: ApiError | None) -> None:
+        """What the API server answered to the last list or watch; None: all is well."""
 
 
 class _Meta(msgspec.Struct, gc=False):
@@ -101,7 +105,7 @@ class Watch:
         metadata_only: bool = False,
         clock: Clock | None = None,
         jitter: Callable[[], float] = random.random,
-        log: Any = None,
+        log: Log = SILENT,
     ) -> None:
         self._rest, self._resource, self._sink, self._namespace = rest, resource, sink, namespace
         self._label_selector, self._field_selector, self._metadata_only = label_selector, field_selector, metadata_only
@@ -253,11 +257,12 @@ class Watch:
 
     def _tell(self, error: ApiError | None) -> None:
         """Logs a cause once, not each time it is met again."""
-        if error is not None and self._log is not None and str(error) != str(self.error):
+        if error is not None and str(error) != str(self.error):
             self._log.warning(
                 "watch interrupted", resource=self._resource.plural, namespace=self._namespace, error=str(error)
             )
         self.error = error
+        self._sink.heard(error)
 
 
 async def lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

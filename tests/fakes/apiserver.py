@@ -292,7 +292,7 @@ class FakeApiServer:
     def writes(self) -> list[Request]:
         return [one for one in self.requests if one.method != "GET"]
 
-    # -- requests -----------------------------------------------------------------------------------------------------
+    # requests
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         raw = await request.read()
@@ -317,7 +317,7 @@ class FakeApiServer:
         try:
             self._authenticate(request)
             collection, namespace, name, subresource = self._parse(request.path)
-            self._authorize(request.method, collection, query)
+            self._authorize(request.method, collection, name, query)
             if request.method == "GET" and "watch" in query:
                 return await self._watch(request, collection, namespace, query)
             reply = self._act(request, collection, namespace, name, subresource, query, body)
@@ -374,11 +374,10 @@ class FakeApiServer:
         ):
             raise _Refused(401, "Unauthorized", "Unauthorized")
 
-    def _authorize(self, method: str, collection: str, query: dict[str, str]) -> None:
+    def _authorize(self, method: str, collection: str, name: str, query: dict[str, str]) -> None:
         plural = collection.rsplit("/", 1)[-1]
-        verb = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}.get(
-            method, "watch" if "watch" in query else "get"
-        )
+        reads = "watch" if "watch" in query else "get" if name else "list"
+        verb = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}.get(method, reads)
         if (verb, plural) in self.forbidden:
             raise _Refused(
                 403,

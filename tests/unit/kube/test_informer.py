@@ -16,6 +16,7 @@ from eso.api.meta import SECRETS, ObjectMeta, Record
 from eso.kube import watch as w
 from eso.kube.informer import Informer
 from eso.kube.rest import Forbidden, Unreachable
+from eso.kube.standing import Missing, Pending, Refused, Synced
 from tests.fakes.apiserver import FakeApiServer, Garbage, HalfReply, Reset, Status, secret
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import VirtualClock, until
@@ -65,9 +66,12 @@ class Following:
             "log": self.log,
             "jitter": lambda: 0.5,
             "decode": decode,
-            "on_change": self.on_change,
         } | options
-        self.informer: Informer[Kept] = Informer(self.rest, SECRETS, **options)
+        listener = options.pop("on_change", self.on_change)
+        index = options.pop("index", None)
+        self.informer: Informer[Kept] = Informer(self.rest, SECRETS, options.pop("decode"), listener, **options)
+        if index is not None:
+            self.informer.index("store", index)
 
     def on_change(self, old: Kept | None, new: Kept | None) -> None:
         known = self.informer.get(("a", (new or old).name))  # type: ignore[union-attr]  # never both None
@@ -435,6 +439,123 @@ async def test_a_callback_that_fails_does_not_stop_the_news(api):
         assert it.log.lines[0][1] == "a change was not taken in"
 
 
+async def test_every_listener_is_told_in_order_whatever_the_others_do(api):
+    order: list[str] = []
+
+    def fails(old: Kept | None, new: Kept | None) -> None:
+        order.append("fails")
+        raise KeyError("hunter2")
+
+    async with following(api, on_change=fails) as it:
+        it.informer.listen(lambda old, new: order.append("second"))
+        it.informer.listen(it.on_change)
+        api.put(SECRETS, secret("a", "x"))
+        await it.shows("x")
+        assert order == ["fails", "second"]
+        assert it.told == [(None, "x")]
+        [(level, text, more)] = it.log.lines
+        assert (level, text, more["name"], more["error"]) == ("error", "a change was not taken in", "x", "KeyError")
+        assert "hunter2" not in str(more)
+
+
+async def test_a_record_that_keep_cannot_judge_is_kept(api):
+    def keep(record: Kept) -> bool:
+        raise LookupError("hunter2")
+
+    api.put(SECRETS, secret("a", "x"))
+    async with following(api, keep=keep) as it:
+        api.put(SECRETS, secret("a", "y"))
+        await it.shows("x", "y")
+        assert {more["error"] for _, _, more in it.log.lines} == {"LookupError"}
+        api.remove(SECRETS, "a", "y")
+        await it.shows("x")
+
+
+async def test_a_record_that_an_index_cannot_place_is_found_by_name_and_in_the_other_indexes(api):
+    def keys_of(record: Kept) -> list[str]:
+        if record.name == "bad":
+            raise TypeError("hunter2")
+        return [record.name]
+
+    api.put(SECRETS, secret("a", "bad"))
+    async with following(api, index=keys_of) as it:
+        it.informer.index("namespace", lambda record: [record.metadata.namespace])
+        api.put(SECRETS, secret("a", "x"))
+        await it.shows("bad", "x")
+        assert it.informer.by("store", "bad") == []
+        assert [record.name for record in it.informer.by("store", "x")] == ["x"]
+        assert [record.name for record in it.informer.by("namespace", "a")] == ["bad", "x"]
+        assert [(more["index"], more["error"]) for _, _, more in it.log.lines] == [("store", "TypeError")]
+        api.remove(SECRETS, "a", "bad")
+        await it.shows("x")
+        assert [record.name for record in it.informer.by("namespace", "a")] == ["x"]
+
+
+async def test_keys_that_cannot_be_hashed_are_a_failed_index_too(api):
+    async with following(api, index=lambda record: [["a list"]]) as it:
+        api.put(SECRETS, secret("a", "x"))
+        await it.shows("x")
+        assert [more["error"] for _, _, more in it.log.lines] == ["TypeError"]
+
+
+async def test_an_index_has_one_meaning(api):
+    async with following(api, index=lambda record: []) as it:
+        with pytest.raises(ValueError, match="store"):
+            it.informer.index("store", lambda record: [])
+        with pytest.raises(KeyError):
+            it.informer.by("other", "x")
+
+
+async def test_a_reply_to_our_own_write_that_cannot_be_read_is_logged_and_ignored(api):
+    api.put(SECRETS, secret("a", "x"))
+    async with following(api) as it:
+        before = it.informer.get(("a", "x"))
+        it.informer.learned(b"<html>")
+        assert it.informer.get(("a", "x")) is before
+        assert [text for _, text, _ in it.log.lines] == ["cannot read an object; it is ignored"]
+
+
+async def test_a_missing_crd_is_settled_and_ends_when_it_is_installed(api):
+    api.unserved = {"secrets"}
+    async with following(api, synced=False) as it:
+        stands = await asyncio.wait_for(it.informer.settled(), 5)
+        assert isinstance(stands, Missing)
+        assert not it.informer.has_synced.is_set()
+        api.unserved = set()
+        api.put(SECRETS, secret("a", "x"))
+        await it.wait_out()
+        await it.shows("x")
+        assert it.informer.standing() == Synced()
+        assert await it.informer.settled() == Synced()
+
+
+async def test_a_refused_list_is_settled_and_an_api_server_that_is_away_is_not(api):
+    api.fail(Status(503, plain=True), path="secrets", times=1)
+    api.forbidden.add(("list", "secrets"))
+    async with following(api, synced=False) as it:
+        await until(lambda: it.informer.error is not None)
+        assert isinstance(it.informer.standing(), Pending)
+        settled = asyncio.ensure_future(it.informer.settled())
+        await asyncio.sleep(0)
+        assert not settled.done()
+        await it.wait_out()
+        assert isinstance(await asyncio.wait_for(settled, 5), Refused)
+        api.fail(Reset(), path="secrets", times=2)
+        await it.wait_out()
+        await until(lambda: isinstance(it.informer.error, Unreachable))
+        assert isinstance(it.informer.standing(), Pending), "it may be served again now"
+
+
+async def test_a_right_that_is_taken_away_after_the_sync_leaves_the_records(api):
+    api.put(SECRETS, secret("a", "x"))
+    async with following(api) as it:
+        api.forbidden |= {("watch", "secrets"), ("list", "secrets")}
+        api.close_watches()
+        await until(lambda: isinstance(it.informer.standing(), Refused))
+        assert it.informer.has_synced.is_set()
+        assert it.informer.keys() == [("a", "x")]
+
+
 async def test_metadata_only_asks_for_no_data_in_lists_and_watches(api):
     raws: list[bytes] = []
 
@@ -489,7 +610,7 @@ async def test_the_index_follows_the_records(api):
     async with following(api, index=lambda record: [record.metadata.labels.get("store")]) as it:
 
         def found(store: str) -> list[str]:
-            return [record.name for record in it.informer.by(store)]
+            return [record.name for record in it.informer.by("store", store)]
 
         assert (found("one"), found("two")) == (["x"], [])
         api.put(SECRETS, secret("a", "y", labels={"store": "one"}))
@@ -561,6 +682,8 @@ async def test_large_objects_give_the_others_their_turn_sooner():
     class Count:
         def changed(self, *_: object) -> None:
             seen.append(turns)
+
+        def heard(self, *_: object) -> None: ...
 
     watch = w.Watch(Stream(), SECRETS, Count())  # type: ignore[arg-type]  # all that one stream needs
     async with asyncio.TaskGroup() as group:
