@@ -1,183 +1,390 @@
-"""argv → one frozen Settings; every flag, default and unit in one table.
+"""argv → one frozen record of settings per subcommand; every flag, default and unit stands in one table.
 
-Neighbours: main.py chooses the subcommand, wiring.py reads the Settings. Nothing else reads argv.
+A field of a settings class is a flag: `metrics_addr` is `--metrics-addr`. Neighbours: main.py chooses the subcommand,
+wiring.py reads the settings. No other module reads argv.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from enum import Enum
+from typing import Any, ClassVar, Final, TypeVar
 
 from eso.errors import EsoError
 from eso.gocompat.duration import DurationError, parse_duration
 
+HELP_WIDTH: Final = 120
+
 
 class UsageError(EsoError):
-    """The arguments are off: exit code 2."""
+    """The arguments cannot be used: exit code 2."""
+
+
+class Group(Enum):
+    """The headings of the help, in its order."""
+
+    SCOPE = "What is reconciled"
+    PACE = "How much and how often"
+    TEMPLATES = "Templates"
+    ELECTION = "Leader election"
+    WEBHOOK = "Admission webhook"
+    CERTIFICATES = "Certificates"
+    SERVERS = "Metrics and probes"
+    LOG = "Log"
+    REFUSED = "Not supported, the process does not start with one of these"
+    WITHOUT_EFFECT = "Accepted for compatibility, without effect"
+
+
+class Kind(Enum):
+    """How the text of a flag is read. The value is what messages call it."""
+
+    TEXT = "string"
+    SWITCH = "bool"
+    NUMBER = "int"
+    RATE = "float"
+    DURATION = "duration"
+    WORDS = "list"
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """`kind`: string, bool, int, float, duration (seconds), list. `effect` False: parsed for compatibility and told
-    once."""
+    """One row of the table. `shown` is the default as a person writes it, `value` names what follows the `=` in the
+    help, `least` is the smallest number that is accepted. A flag with `effect=False` is read and logged once."""
 
     name: str
-    kind: str
+    kind: Kind
     default: Any
+    shown: str
     help: str
+    group: Group
+    value: str
+    choices: tuple[str, ...] = ()
+    least: float | None = None
     effect: bool = True
 
 
-COMMON = (
-    Flag("metrics-addr", "string", ":8080", "bind address of /metrics; 0 disables"),
-    Flag("metrics-secure", "bool", False, "serve metrics over HTTPS", False),
-    Flag("metrics-auth", "bool", False, "require a Kubernetes bearer token for metrics", False),
-    Flag("metrics-cert-dir", "string", "", "directory of the metrics certificate", False),
-    Flag("metrics-cert-name", "string", "tls.crt", "file name of the metrics certificate", False),
-    Flag("metrics-key-name", "string", "tls.key", "file name of the metrics key", False),
-    Flag("enable-http2", "bool", False, "allow HTTP/2 on metrics and webhook servers", False),
-    Flag("loglevel", "string", "info", "debug, info, warn, error, dpanic, panic or fatal"),
-    Flag("zap-time-encoding", "string", "epoch", "epoch, millis, nano, iso8601, rfc3339 or rfc3339nano"),
-)
-
-CONTROLLER = (
-    *COMMON,
-    Flag("live-addr", "string", ":8082", "bind address of /healthz and /readyz"),
-    Flag("controller-class", "string", "default", "stores of another spec.controller are ignored"),
-    Flag("enable-leader-election", "bool", False, "only the holder of the Lease reconciles"),
-    Flag("leader-election-id", "string", "external-secrets-controller", "name of the Lease"),
-    Flag("leader-election-namespace", "string", "", "namespace of the Lease; default: the pod's"),
-    Flag("leader-election-lease-duration", "duration", 15.0, "how long a Lease is valid"),
-    Flag(
-        "leader-election-renew-deadline", "duration", 10.0, "give up the lead when it could not be renewed for so long"
-    ),
-    Flag("leader-election-retry-period", "duration", 2.0, "between attempts to get or renew the Lease"),
-    Flag("concurrent", "int", 1, "accepted; passes in flight are bounded by --passes-in-flight", False),
-    Flag("passes-in-flight", "int", 256, "passes that may run at the same time, per controller"),
-    Flag("client-qps", "float", 50.0, "accepted; the API server's own flow control is obeyed instead", False),
-    Flag("client-burst", "int", 100, "accepted; see --client-qps", False),
-    Flag("namespace", "string", "", "restrict all watches to one namespace"),
-    Flag("enable-secret-store-reconciler", "bool", True, "validate SecretStores"),
-    Flag("enable-cluster-store-reconciler", "bool", True, "validate ClusterSecretStores and serve what refers to them"),
-    Flag("enable-cluster-external-secret-reconciler", "bool", True, "serve ClusterExternalSecrets", False),
-    Flag("enable-push-secret-reconciler", "bool", True, "serve PushSecrets", False),
-    Flag("enable-cluster-push-secret-reconciler", "bool", True, "serve ClusterPushSecrets", False),
-    Flag("enable-secrets-caching", "bool", False, "accepted; Secrets are watched as metadata", False),
-    Flag("enable-configmaps-caching", "bool", False, "accepted; ConfigMaps are watched as metadata", False),
-    Flag("enable-managed-secrets-caching", "bool", True, "accepted; see --enable-secrets-caching", False),
-    Flag(
-        "enable-secret-api-read-on-cache-mismatch",
-        "bool",
-        True,
-        "accepted; one cache cannot disagree with itself",
-        False,
-    ),
-    Flag("store-requeue-interval", "duration", 300.0, "re-validation period of stores without spec.refreshInterval"),
-    Flag("status-heartbeat", "duration", 300.0, "how often an unchanged refresh writes refreshTime; 0: every time"),
-    Flag("enable-flood-gate", "bool", True, "refuse stores whose Ready condition is not True"),
-    Flag("enable-generator-state", "bool", True, "keep GeneratorState objects", False),
-    Flag("enable-extended-metric-labels", "bool", False, "add the six app_kubernetes_io_* labels", False),
-    Flag("unsafe-allow-generic-targets", "bool", False, "permit targets other than Secret", False),
-    Flag("generator-gc-grace-period", "duration", 120.0, "delay before superseded generator state is cleaned", False),
-    Flag("template-left-delimiter", "string", "{{", "opens a template action"),
-    Flag("template-right-delimiter", "string", "}}", "closes a template action"),
-    Flag("enable-vault-token-cache", "bool", False, "accepted; logins are always shared per identity", False),
-    Flag("vault-token-cache-size", "int", 262144, "accepted; see --enable-vault-token-cache", False),
-    Flag("experimental-enable-vault-token-cache", "bool", False, "accepted; see --enable-vault-token-cache", False),
-    Flag("experimental-vault-token-cache-size", "int", 262144, "accepted; see --enable-vault-token-cache", False),
-    Flag("experimental-enable-doppler-oidc-cache", "bool", False, "accepted", False),
-    Flag("experimental-doppler-oidc-cache-size", "int", 262144, "accepted", False),
-    Flag("experimental-enable-aws-session-cache", "bool", False, "accepted; sessions are always shared", False),
-    Flag("pulumi-oidc-cache-size", "int", 262144, "accepted", False),
-    Flag("doppler-etag-cache-size", "int", 16384, "accepted", False),
-    Flag("mysterybox-tokens-cache-size", "int", 4096, "accepted", False),
-    Flag("mysterybox-connections-cache-size", "int", 128, "accepted", False),
-)
-
-LEVELS = ("debug", "info", "warn", "error", "dpanic", "panic", "fatal")
-TRUE, FALSE = {"1", "t", "T", "true", "TRUE", "True"}, {"0", "f", "F", "false", "FALSE", "False"}
+T = TypeVar("T")
+FLAG: Final = "flag"
 
 
-@dataclass(frozen=True, slots=True)
+def _option(kind: Kind, default: T, shown: str, help: str, group: Group, value: str, **more: Any) -> T:
+    row = {
+        "kind": kind,
+        "default": default,
+        "shown": shown,
+        "help": help,
+        "group": group,
+        "value": value,
+        "effect": group is not Group.WITHOUT_EFFECT,
+        **more,
+    }
+    return field(default=default, metadata={FLAG: row})
+
+
+def text(default: str, help: str, group: Group, value: str = "TEXT", choices: tuple[str, ...] = ()) -> str:
+    return _option(Kind.TEXT, default, default, help, group, value, choices=choices)
+
+
+def switch(default: bool, help: str, group: Group) -> bool:
+    return _option(Kind.SWITCH, default, str(default).lower(), help, group, "")
+
+
+def number(default: int, help: str, group: Group, least: int | None = None) -> int:
+    return _option(Kind.NUMBER, default, str(default), help, group, "N", least=least)
+
+
+def rate(default: float, help: str, group: Group) -> float:
+    return _option(Kind.RATE, default, f"{default:g}", help, group, "N")
+
+
+def duration(shown: str, help: str, group: Group, least: float = 0.0) -> float:
+    """Seconds. `shown` is the default in the notation of the flag: `1h30m`."""
+    return _option(Kind.DURATION, parse_duration(shown), shown, help, group, "DURATION", least=least)
+
+
+def words(default: tuple[str, ...], help: str, group: Group, value: str) -> tuple[str, ...]:
+    """A list. The first use of the flag replaces the default, each further one appends."""
+    return _option(Kind.WORDS, default, ",".join(default), help, group, value)
+
+
+LEVELS: Final = ("debug", "info", "warn", "error", "dpanic", "panic", "fatal")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Values by flag name; `given` are the flags that stood on the command line."""
+    """What all subcommands have in common. `given` holds the names of the flags that stood on the command line."""
 
-    values: dict[str, Any]
-    given: frozenset[str] = field(default=frozenset())
+    command: ClassVar[str] = ""
+    given: frozenset[str] = field(default=frozenset(), compare=False)
 
-    def __getitem__(self, name: str) -> Any:
-        return self.values[name]
+    metrics_addr: str = text(":8080", "bind address of /metrics; 0 disables it", Group.SERVERS, "HOST:PORT")
+    metrics_secure: bool = switch(False, "serve metrics over HTTPS", Group.REFUSED)
+    metrics_auth: bool = switch(False, "require a Kubernetes bearer token for metrics", Group.REFUSED)
+    metrics_cert_dir: str = text("", "directory of the metrics certificate", Group.WITHOUT_EFFECT, "DIRECTORY")
+    metrics_cert_name: str = text("tls.crt", "file name of the metrics certificate", Group.WITHOUT_EFFECT, "FILE")
+    metrics_key_name: str = text("tls.key", "file name of the metrics key", Group.WITHOUT_EFFECT, "FILE")
+    enable_http2: bool = switch(False, "HTTP/2 is never offered", Group.WITHOUT_EFFECT)
+    loglevel: str = text("info", "least level that is logged: " + ", ".join(LEVELS), Group.LOG, "LEVEL", LEVELS)
+    zap_time_encoding: str = text(
+        "epoch", "time stamps: epoch, millis, nano, iso8601, rfc3339 or rfc3339nano", Group.LOG, "ENCODING"
+    )
 
     def without_effect(self) -> list[str]:
-        """Flags that were given and do nothing here: each is logged once."""
-        return [f"--{flag.name}: {flag.help}" for flag in CONTROLLER if flag.name in self.given and not flag.effect]
+        """Flags that were given and do nothing in this subcommand: each is logged once."""
+        return [
+            f"--{flag.name}: {flag.help}" for flag in table(type(self)) if flag.name in self.given and not flag.effect
+        ]
 
-
-def parse(argv: Sequence[str], flags: Sequence[Flag] = CONTROLLER) -> Settings:
-    """GNU long flags only: `--name=value`, `--name value`, booleans `--name` or `--name=false`. Raises UsageError."""
-    known = {flag.name: flag for flag in flags}
-    values = {flag.name: flag.default for flag in flags}
-    given: set[str] = set()
-    rest = list(argv)
-    while rest:
-        word = rest.pop(0)
-        if not (match := re.fullmatch(r"--([a-z0-9-]+)(?:=(.*))?", word, re.DOTALL)) or match[1] not in known:
-            raise UsageError(f"unknown flag or argument: {word.split('=')[0]}", fix="see eso controller --help")
-        flag, text = known[match[1]], match[2]
-        if text is None:
-            if flag.kind == "bool":
-                text = "true"
-            elif not rest:
+    def check(self) -> None:
+        """Refuses values that do not go together. Raises UsageError."""
+        # A start without the protection that was asked for would serve what should have been kept from others.
+        for name, on in (("metrics-secure", self.metrics_secure), ("metrics-auth", self.metrics_auth)):
+            if on:
                 raise UsageError(
-                    f"--{flag.name} needs a value of kind {flag.kind}", fix=f"--{flag.name}={flag.default}"
+                    f"--{name} is not supported: metrics would be served without the protection that it asks for",
+                    fix="take it out, and serve metrics to this host only (--metrics-addr=127.0.0.1:8080, with a proxy"
+                    " that adds TLS and authentication beside it) or let a NetworkPolicy admit Prometheus alone",
                 )
-            else:
-                text = rest.pop(0)
-        values[flag.name] = convert(flag, text)
-        given.add(flag.name)
-    check(values)
-    return Settings(values, frozenset(given))
 
 
-def convert(flag: Flag, text: str) -> Any:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControllerSettings(Settings):
+    """Flags of `eso controller`."""
+
+    command: ClassVar[str] = "controller"
+
+    live_addr: str = text(":8082", "bind address of /healthz and /readyz; 0 disables them", Group.SERVERS, "HOST:PORT")
+    namespace: str = text("", "restrict all watches to one namespace", Group.SCOPE, "NAMESPACE")
+    controller_class: str = text(
+        "default", "ignore stores of another spec.controller, and what refers to them", Group.SCOPE, "CLASS"
+    )
+    enable_secret_store_reconciler: bool = switch(True, "validate SecretStores", Group.SCOPE)
+    enable_cluster_store_reconciler: bool = switch(
+        True, "validate ClusterSecretStores and serve what refers to them", Group.SCOPE
+    )
+    unsafe_allow_generic_targets: bool = switch(False, "permit targets other than Secret", Group.SCOPE)
+    enable_flood_gate: bool = switch(True, "refuse stores whose Ready condition is not True", Group.SCOPE)
+
+    passes_in_flight: int = number(256, "passes that may run at the same time, per controller", Group.PACE, least=1)
+    store_requeue_interval: float = duration(
+        "5m", "validate stores without spec.refreshInterval this often", Group.PACE
+    )
+    status_heartbeat: float = duration(
+        "5m", "an unchanged refresh writes refreshTime at most this often; 0: every time", Group.PACE
+    )
+
+    template_left_delimiter: str = text("{{", "opens a template action", Group.TEMPLATES)
+    template_right_delimiter: str = text("}}", "closes a template action", Group.TEMPLATES)
+
+    enable_leader_election: bool = switch(False, "only the holder of the Lease reconciles", Group.ELECTION)
+    leader_election_id: str = text("external-secrets-controller", "name of the Lease", Group.ELECTION, "NAME")
+    leader_election_namespace: str = text(
+        "", "namespace of the Lease; the pod's own if empty", Group.ELECTION, "NAMESPACE"
+    )
+    leader_election_lease_duration: float = duration("15s", "how long a Lease is valid", Group.ELECTION)
+    leader_election_renew_deadline: float = duration(
+        "10s", "give up the lead after this time without a renewal", Group.ELECTION
+    )
+    leader_election_retry_period: float = duration(
+        "2s", "time between attempts to get or renew the Lease", Group.ELECTION, least=0.001
+    )
+
+    enable_extended_metric_labels: bool = switch(False, "add the six app_kubernetes_io_* labels", Group.SERVERS)
+
+    concurrent: int = number(1, "passes are bounded by --passes-in-flight", Group.WITHOUT_EFFECT)
+    client_qps: float = rate(50.0, "the API server's own flow control is obeyed instead", Group.WITHOUT_EFFECT)
+    client_burst: int = number(100, "see --client-qps", Group.WITHOUT_EFFECT)
+    enable_cluster_external_secret_reconciler: bool = switch(
+        True, "ClusterExternalSecrets are not served by this version", Group.WITHOUT_EFFECT
+    )
+    enable_push_secret_reconciler: bool = switch(
+        True, "PushSecrets are not served by this version", Group.WITHOUT_EFFECT
+    )
+    enable_cluster_push_secret_reconciler: bool = switch(
+        True, "ClusterPushSecrets are not served by this version", Group.WITHOUT_EFFECT
+    )
+    enable_generator_state: bool = switch(True, "generators are not served by this version", Group.WITHOUT_EFFECT)
+    generator_gc_grace_period: float = duration("2m", "see --enable-generator-state", Group.WITHOUT_EFFECT)
+    enable_secrets_caching: bool = switch(False, "Secrets are watched as metadata", Group.WITHOUT_EFFECT)
+    enable_configmaps_caching: bool = switch(False, "ConfigMaps are watched as metadata", Group.WITHOUT_EFFECT)
+    enable_managed_secrets_caching: bool = switch(True, "see --enable-secrets-caching", Group.WITHOUT_EFFECT)
+    enable_secret_api_read_on_cache_mismatch: bool = switch(
+        True, "there is one cache, it cannot disagree with another", Group.WITHOUT_EFFECT
+    )
+    enable_vault_token_cache: bool = switch(False, "logins are always shared per identity", Group.WITHOUT_EFFECT)
+    vault_token_cache_size: int = number(262144, "see --enable-vault-token-cache", Group.WITHOUT_EFFECT)
+    experimental_enable_vault_token_cache: bool = switch(False, "see --enable-vault-token-cache", Group.WITHOUT_EFFECT)
+    experimental_vault_token_cache_size: int = number(262144, "see --enable-vault-token-cache", Group.WITHOUT_EFFECT)
+    experimental_enable_doppler_oidc_cache: bool = switch(
+        False, "logins are always shared per identity", Group.WITHOUT_EFFECT
+    )
+    experimental_doppler_oidc_cache_size: int = number(
+        262144, "see --experimental-enable-doppler-oidc-cache", Group.WITHOUT_EFFECT
+    )
+    experimental_enable_aws_session_cache: bool = switch(False, "sessions are always shared", Group.WITHOUT_EFFECT)
+    pulumi_oidc_cache_size: int = number(262144, "logins are always shared per identity", Group.WITHOUT_EFFECT)
+    doppler_etag_cache_size: int = number(16384, "equal reads share one call instead", Group.WITHOUT_EFFECT)
+    mysterybox_tokens_cache_size: int = number(4096, "logins are always shared per identity", Group.WITHOUT_EFFECT)
+    mysterybox_connections_cache_size: int = number(128, "connections are always shared", Group.WITHOUT_EFFECT)
+
+    def check(self) -> None:
+        Settings.check(
+            self
+        )  # a slotted dataclass is made anew: `super()` without arguments would name its first version
+        if self.enable_leader_election and self.leader_election_renew_deadline >= self.leader_election_lease_duration:
+            raise UsageError(
+                "--leader-election-renew-deadline must be shorter than --leader-election-lease-duration",
+                fix="for example 10s and 15s",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookSettings(Settings):
+    """Flags of `eso webhook`."""
+
+    command: ClassVar[str] = "webhook"
+
+    healthz_addr: str = text(
+        ":8081", "bind address of /healthz and /readyz; 0 disables them", Group.SERVERS, "HOST:PORT"
+    )
+    port: int = number(10250, "TCP port of the TLS listener", Group.WEBHOOK, least=1)
+    dns_name: str = text("localhost", "name for which the serving certificate must be valid", Group.WEBHOOK, "NAME")
+    tls_ciphers: tuple[str, ...] = words(
+        (),
+        "cipher suites of TLS 1.2 and older by their IANA names; the library's choice if empty",
+        Group.WEBHOOK,
+        "A,B",
+    )
+    tls_min_version: str = text("1.2", "oldest TLS version that is accepted", Group.WEBHOOK, "VERSION")
+    cert_dir: str = text(
+        "/tmp/k8s-webhook-server/serving-certs",
+        "directory of tls.crt, tls.key and ca.crt",
+        Group.CERTIFICATES,
+        "DIRECTORY",
+    )
+    check_interval: float = duration("5m", "time between checks of the certificate", Group.CERTIFICATES, least=0.001)
+    lookahead_interval: float = duration(
+        "2160h", "the certificate must still be valid for this long, otherwise the process ends", Group.CERTIFICATES
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertControllerSettings(Settings):
+    """Flags of `eso certcontroller`."""
+
+    command: ClassVar[str] = "certcontroller"
+
+    healthz_addr: str = text(
+        ":8081", "bind address of /healthz and /readyz; 0 disables them", Group.SERVERS, "HOST:PORT"
+    )
+    crd_names: tuple[str, ...] = words(
+        (
+            "externalsecrets.external-secrets.io",
+            "clustersecretstores.external-secrets.io",
+            "secretstores.external-secrets.io",
+        ),
+        "CRDs whose conversion webhook gets the CA",
+        Group.SCOPE,
+        "A,B",
+    )
+    enable_partial_cache: bool = switch(
+        False, "watch only objects with the label external-secrets.io/component", Group.SCOPE
+    )
+    crd_requeue_interval: float = duration(
+        "5m", "look at CRDs and webhook configurations this often", Group.PACE, least=0.001
+    )
+    service_name: str = text("external-secrets-webhook", "name of the webhook's Service", Group.WEBHOOK, "NAME")
+    service_namespace: str = text("default", "namespace of the webhook's Service", Group.WEBHOOK, "NAMESPACE")
+    secret_name: str = text(
+        "external-secrets-webhook", "name of the Secret with the CA and the certificate", Group.CERTIFICATES, "NAME"
+    )
+    secret_namespace: str = text("default", "namespace of that Secret", Group.CERTIFICATES, "NAMESPACE")
+    enable_leader_election: bool = switch(False, "only the holder of the Lease works", Group.ELECTION)
+
+
+S = TypeVar("S", bound=Settings)
+TRUE: Final = {"1", "t", "T", "true", "TRUE", "True"}
+FALSE: Final = {"0", "f", "F", "false", "FALSE", "False"}
+
+
+def table(settings: type[Settings]) -> list[Flag]:
+    """The flags of a subcommand, in the order of its fields."""
+    return [Flag(one.name.replace("_", "-"), **one.metadata[FLAG]) for one in fields(settings) if FLAG in one.metadata]
+
+
+def parse(settings: type[S], argv: Sequence[str]) -> S:
+    """GNU long flags only: `--name=value`, `--name value`, booleans `--name` or `--name=false`. Raises UsageError."""
+    known = {flag.name: flag for flag in table(settings)}
+    values: dict[str, Any] = {}
+    rest = iter(argv)
+    for word in rest:
+        if not (match := re.fullmatch(r"--([a-z0-9-]+)(?:=(.*))?", word, re.DOTALL)) or match[1] not in known:
+            raise UsageError(
+                f"unknown flag or argument: {word.split('=')[0]}", fix=f"see eso {settings.command} --help"
+            )
+        flag, written = known[match[1]], match[2]
+        if written is None:
+            written = "true" if flag.kind is Kind.SWITCH else next(rest, None)
+        if written is None:
+            raise UsageError(f"--{flag.name} needs a value of kind {flag.kind.value}", fix=example(flag))
+        value = convert(flag, written)
+        values[flag.name] = values.get(flag.name, ()) + value if flag.kind is Kind.WORDS else value
+    made = settings(given=frozenset(values), **{name.replace("-", "_"): value for name, value in values.items()})
+    made.check()
+    return made
+
+
+def _switch(written: str) -> bool:
+    if written not in TRUE | FALSE:
+        raise ValueError("use true or false")
+    return written in TRUE
+
+
+READERS: Final[Mapping[Kind, Callable[[str], Any]]] = {
+    Kind.TEXT: str,
+    Kind.SWITCH: _switch,
+    Kind.NUMBER: int,
+    Kind.RATE: float,
+    Kind.DURATION: parse_duration,
+    Kind.WORDS: lambda written: tuple(part for part in written.split(",") if part),
+}
+
+
+def convert(flag: Flag, written: str) -> Any:
     try:
-        match flag.kind:
-            case "bool":
-                if text not in TRUE | FALSE:
-                    raise ValueError("use true or false")
-                return text in TRUE
-            case "int":
-                return int(text)
-            case "float":
-                return float(text)
-            case "duration":
-                return parse_duration(text)
-            case "list":
-                return [part for part in text.split(",") if part]
+        value = READERS[flag.kind](written)
     except (ValueError, DurationError) as error:
-        raise UsageError(
-            f"--{flag.name}: {text!r} is no {flag.kind}: {error}", fix=f"for example --{flag.name}={flag.default}"
-        ) from None
-    return text
+        raise UsageError(f"--{flag.name}: {written!r} is no {flag.kind.value}: {error}", fix=example(flag)) from None
+    if flag.choices and value not in flag.choices:
+        raise UsageError(f"--{flag.name}: {written!r} is none of its values", fix="one of " + ", ".join(flag.choices))
+    if flag.least is not None and value < flag.least:
+        raise UsageError(f"--{flag.name}: {written!r} is too small", fix=example(flag))
+    return value
 
 
-def check(values: dict[str, Any]) -> None:
-    if values["loglevel"] not in LEVELS:
-        raise UsageError(f"--loglevel: {values['loglevel']!r} is no level", fix="one of " + ", ".join(LEVELS))
-    if values.get("metrics-auth") and not values.get("metrics-secure"):
-        raise UsageError("--metrics-auth needs --metrics-secure", fix="give both or neither")
-    if (
-        values.get("enable-leader-election")
-        and values["leader-election-renew-deadline"] >= values["leader-election-lease-duration"]
-    ):
-        raise UsageError(
-            "--leader-election-renew-deadline must be shorter than --leader-election-lease-duration",
-            fix="for example 10s and 15s",
-        )
+def example(flag: Flag) -> str:
+    return f"for example --{flag.name}={flag.shown}"
 
 
-def usage(flags: Sequence[Flag] = CONTROLLER) -> str:
-    lines = [f"  --{f.name:<44} {f.help} (default {f.default})" for f in flags]
-    return "\n".join(lines)
+def usage(settings: type[Settings]) -> str:
+    """The help of a subcommand: flags under their headings, each with its default."""
+    flags = table(settings)
+    blocks = []
+    for group in Group:
+        if rows := [flag for flag in flags if flag.group is group]:
+            blocks.append("\n".join([f"{group.value}:", *(_row(flag) for flag in rows)]))
+    return "\n\n".join(blocks)
+
+
+def _row(flag: Flag) -> str:
+    head = f"  --{flag.name}" + (f"={flag.value}" if flag.value else "")
+    shown = ", ".join(flag.default) if flag.kind is Kind.WORDS else flag.shown  # with places where a line may break
+    told = flag.help + (f" (default {shown})" if shown else "")
+    indent = " " * 50
+    lines = textwrap.wrap(told, HELP_WIDTH - len(indent), break_on_hyphens=False)
+    if len(head) < len(indent) - 1:
+        return head.ljust(len(indent)) + f"\n{indent}".join(lines)
+    return "\n".join([head, *(indent + line for line in lines)])

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Coroutine, Mapping, Sequen
 from contextlib import asynccontextmanager
 from typing import Any
 
-from eso.app.flags import Settings
+from eso.app.flags import ControllerSettings
 from eso.app.wiring import Operator
 from eso.errors import EsoError
 from eso.kube.config import connect
@@ -28,12 +28,12 @@ from eso.stores.registry import Registry
 DRAIN_SECONDS = 3.0
 
 
-def serve(settings: Settings, environ: Mapping[str, str]) -> int:
+def serve(settings: ControllerSettings, environ: Mapping[str, str]) -> int:
     """The controller process, from start to SIGTERM. Returns the exit code; what went wrong is in the log."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold values
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each address that stores name may take a socket
-    logging.configure(settings["loglevel"], settings["zap-time-encoding"])
+    logging.configure(settings.loglevel, settings.zap_time_encoding)
     log = logging.get("setup")
     for text in settings.without_effect():
         log.info("flag has no effect here", flag=text)
@@ -47,7 +47,7 @@ def serve(settings: Settings, environ: Mapping[str, str]) -> int:
     return code
 
 
-async def until_told(settings: Settings, environ: Mapping[str, str]) -> None:
+async def until_told(settings: ControllerSettings, environ: Mapping[str, str]) -> None:
     """Runs until SIGTERM or SIGINT; a second signal does not wait for passes in hand."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -72,7 +72,7 @@ async def run(operator: Operator, stop: asyncio.Event) -> None:
     """One process's life, as nesting: probes and watches outside, then the lease, then logins, then the passes."""
     settings, world = operator.settings, operator.world
     log = logging.get("setup")
-    probes = serving(settings["metrics-addr"], settings["live-addr"], operator.metrics.scrape, operator.health)
+    probes = serving(settings.metrics_addr, settings.live_addr, operator.metrics.scrape, operator.health)
     async with probes, background(operator.watchdog.run(), operator.recorder.run()):
         # Everything that refers to Secrets is listed before Secrets are: only then is known what each of them means to
         # us.
@@ -121,7 +121,7 @@ async def following(informers: Sequence[Informer[Any]], stop: asyncio.Event) -> 
 @asynccontextmanager
 async def leading(operator: Operator) -> AsyncIterator[None]:
     """Keeps the lease; gives it away after the last write, so that a standby need not wait for it to run out."""
-    lease, name = operator.lease, operator.settings["leader-election-id"]
+    lease, name = operator.lease, operator.settings.leader_election_id
     if lease is None:
         yield
         return

@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from eso.app.flags import UsageError, parse, usage
+from eso.app.flags import ControllerSettings, UsageError, parse, usage
 from eso.errors import EsoError
 
 HELP = """usage: eso [controller] [--flag=value ...]
@@ -25,7 +25,8 @@ examples:
   eso --enable-leader-election=true --concurrent=1
   KUBECONFIG=~/.kube/config eso controller --live-addr=127.0.0.1:8082 --metrics-addr=0
 
-flags of controller:
+Flags of the controller. A DURATION is written as 300ms, 15s, 5m or 1h30m.
+
 """
 
 
@@ -43,10 +44,10 @@ def run(argv: list[str]) -> int:
 
                 return render(rest)
             case "help":
-                print(HELP + usage())
+                print(HELP + usage(ControllerSettings))
                 return 0
             case "controller" if {"--help", "-h"} & set(rest):
-                print(HELP + usage())
+                print(HELP + usage(ControllerSettings))
                 return 0
             case "controller":
                 return controller(rest)
@@ -64,7 +65,7 @@ def run(argv: list[str]) -> int:
 
 
 def controller(argv: list[str]) -> int:
-    settings = parse(argv)
+    settings = parse(ControllerSettings, argv)
     from eso.app.lifecycle import serve  # the render command needs none of it
 
     return serve(settings, dict(os.environ))

@@ -14,7 +14,7 @@ import msgspec
 from eso.api.externalsecret import EXTERNAL_SECRETS, ExternalSecret, StoreRef, decode_external_secret
 from eso.api.meta import CONFIG_MAPS, LEASES, NAMESPACES, SECRETS, ObjectMeta, Resource, Undecodable
 from eso.api.secretstore import CLUSTER_SECRET_STORES, SECRET_STORES, SecretStore, decode_secret_store
-from eso.app.flags import Settings
+from eso.app.flags import ControllerSettings
 from eso.errors import EsoError
 from eso.kube.config import pod_namespace
 from eso.kube.events import Recorder
@@ -137,22 +137,22 @@ class Operator:
     """Everything one process is made of. `access` is the API server, `registry` the providers, `clock` the time."""
 
     def __init__(
-        self, settings: Settings, access: Access, clock: Clock, log: Any, *, registry: Registry | None = None
+        self, settings: ControllerSettings, access: Access, clock: Clock, log: Any, *, registry: Registry | None = None
     ) -> None:
         self.settings, self.clock, self.log = settings, clock, log
-        self.metrics = Metrics(extended_labels=settings["enable-extended-metric-labels"])
+        self.metrics = Metrics(extended_labels=settings.enable_extended_metric_labels)
         self.lease: Lease | None = None
         # A write must be over before the lease can be: half of it leaves room for a few renewals that fail.
         self.rest = Rest(
             access,
-            write_timeout=min(10.0, settings["leader-election-lease-duration"] / 2),
+            write_timeout=min(10.0, settings.leader_election_lease_duration / 2),
             may_write=self._may_write,
             counted=self.metrics.api_request,
         )
         # for the Lease itself and for Events, which may tell that it was lost
         self.unfenced = Rest(access, counted=self.metrics.api_request)
         self.recorder = Recorder(self.unfenced, clock=clock, log=log)
-        if settings["enable-leader-election"]:
+        if settings.enable_leader_election:
             self.lease = self._lease()
         self.offload = Offload(threads=1)  # each further one takes as much of the interpreter as the loop gets
         self.world = World()
@@ -168,12 +168,12 @@ class Operator:
             gate_epoch=self.gates.epoch,
             admit=self._admit,
             meter=self._meters["externalsecret"],
-            workers=settings["passes-in-flight"],
+            workers=settings.passes_in_flight,
         )
         self.triggers = Triggers(
             self.index, self.queue.add, lambda key: self.world.external_secrets.get(key), clock.now
         )
-        self.generic = GenericTargets(self.rest, self._generic_changed, namespace=settings["namespace"], log=log)
+        self.generic = GenericTargets(self.rest, self._generic_changed, namespace=settings.namespace, log=log)
         self.store_queues = {
             kind: WorkQueue(
                 clock,
@@ -197,14 +197,14 @@ class Operator:
 
     def _store_kinds(self) -> list[str]:
         enabled = {
-            "SecretStore": self.settings["enable-secret-store-reconciler"],
-            "ClusterSecretStore": self.settings["enable-cluster-store-reconciler"],
+            "SecretStore": self.settings.enable_secret_store_reconciler,
+            "ClusterSecretStore": self.settings.enable_cluster_store_reconciler,
         }
         return [kind for kind, on in enabled.items() if on]
 
     def _workers(self) -> dict[str, int]:
         """Controller → passes in flight."""
-        return {"externalsecret": self.settings["passes-in-flight"]} | {
+        return {"externalsecret": self.settings.passes_in_flight} | {
             kind.lower(): STORE_WORKERS for kind in self._store_kinds()
         }
 
@@ -213,22 +213,22 @@ class Operator:
             self.world.store,
             self.world.namespace_labels,
             registry,
-            controller_class=self.settings["controller-class"],
-            flood_gate=self.settings["enable-flood-gate"],
+            controller_class=self.settings.controller_class,
+            flood_gate=self.settings.enable_flood_gate,
         )
 
     def _lease(self) -> Lease:
-        flags, name = self.settings, self.settings["leader-election-id"]
-        namespace = flags["leader-election-namespace"] or pod_namespace()
+        flags, name = self.settings, self.settings.leader_election_id
+        namespace = flags.leader_election_namespace or pod_namespace()
         if not namespace:
             raise EsoError(
                 "leader election needs a namespace, and this process runs in no pod",
                 fix="give --leader-election-namespace",
             )
         times = LeaseTimes(
-            flags["leader-election-lease-duration"],
-            flags["leader-election-renew-deadline"],
-            flags["leader-election-retry-period"],
+            flags.leader_election_lease_duration,
+            flags.leader_election_renew_deadline,
+            flags.leader_election_retry_period,
         )
 
         def told(message: str) -> None:
@@ -239,7 +239,7 @@ class Operator:
         return Lease(self.unfenced, namespace, name, new_identity(), times, clock=self.clock, told=told, log=self.log)
 
     def _inform(self) -> None:
-        one, world = self.settings["namespace"], self.world
+        one, world = self.settings.namespace, self.world
         common: dict[str, Any] = {"clock": self.clock, "log": self.log}
         world.stores = {
             kind: Informer(
@@ -292,11 +292,11 @@ class Operator:
             self.reader,
             self.rest,
             PassSettings(
-                controller_class=flags["controller-class"],
-                cluster_stores=flags["enable-cluster-store-reconciler"],
-                generic_targets=flags["unsafe-allow-generic-targets"],
-                heartbeat_seconds=flags["status-heartbeat"],
-                terms=Terms(flags["template-left-delimiter"], flags["template-right-delimiter"]),
+                controller_class=flags.controller_class,
+                cluster_stores=flags.enable_cluster_store_reconciler,
+                generic_targets=flags.unsafe_allow_generic_targets,
+                heartbeat_seconds=flags.status_heartbeat,
+                terms=Terms(flags.template_left_delimiter, flags.template_right_delimiter),
             ),
             identity=self.reader.identity,
             emit=self._emit,
@@ -310,7 +310,7 @@ class Operator:
             self.queue,
             passes.reconcile,
             self.clock,
-            flags["passes-in-flight"],
+            flags.passes_in_flight,
             log=self.log,
             meter=self._meters["externalsecret"],
             kind="ExternalSecret",
@@ -323,8 +323,8 @@ class Operator:
             lambda key: self.world.store(kind, *key),
             self.reader,
             self.rest,
-            controller_class=self.settings["controller-class"],
-            requeue_seconds=self.settings["store-requeue-interval"],
+            controller_class=self.settings.controller_class,
+            requeue_seconds=self.settings.store_requeue_interval,
             emit=lambda store, event: self._emit_store(resource, store, event),
             meter=self.metrics.objects(kind.lower()),
             monotonic=self.clock.monotonic,

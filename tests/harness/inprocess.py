@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from e2e.harness.cluster import Cluster
-from eso.app.flags import parse
+from eso.app.flags import ControllerSettings, parse
 from eso.app.lifecycle import run
 from eso.app.wiring import Operator
 from eso.kube.config import connect
@@ -53,10 +53,11 @@ class InProcess:
         # Named after the thread, so that operators side by side do not share a file that is being written.
         self.environ = {"KUBECONFIG": str(cluster.kubeconfig_for_serviceaccount(SYSTEM, ACCOUNT))}
         self.settings = parse(
+            ControllerSettings,
             [
                 f"--{name}={value}"
                 for name, value in ({"metrics-addr": "0", "live-addr": "0"} | dict(flags or {})).items()
-            ]
+            ],
         )
         self.registry = Registry(PROVIDERS, dict(providers or {}))
         self.log = Log()

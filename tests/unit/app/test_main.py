@@ -12,7 +12,11 @@ def test_help_has_examples_and_flags_and_succeeds(argv, capsys):
     assert "examples:" in out and "--enable-leader-election" in out
 
 
-@pytest.mark.parametrize("argv", [["nonsense"], ["--nonsense"], ["controller", "--concurrent=many"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "argv",
+    [["nonsense"], ["--nonsense"], ["controller", "--concurrent=many"], ["--metrics-secure"], ["--metrics-auth=true"]],
+    ids=" ".join,
+)
 def test_bad_arguments_exit_with_2_and_say_what_to_do(argv, capsys):
     assert run(argv) == 2
     assert "(" in capsys.readouterr().err
