@@ -6,18 +6,22 @@ one text. See values.py for all that a template can reach.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Literal
 
 from eso.template.bounds import BoundsExceeded, Budget, Limits, World
 from eso.template.cache import Cache, compile_template
 from eso.template.errors import TemplateError
+from eso.template.functions import FUNCTIONS
 from eso.template.values import StringMap, StringMapMap
 from eso.template.world import WORLD
 
-__all__ = ["LIMITS", "Limits", "TemplateError", "World", "render"]
+__all__ = ["LIMITS", "Limits", "TemplateError", "World", "render", "rolls_dice"]
 
 LIMITS = Limits()
+DICE = re.compile(rf"\b(?:{'|'.join(sorted(name for name, of in FUNCTIONS.items() if of.dice or of.moment >= 0))})\b")
+"""The name of a function that may draw random bytes or read the clock."""
 _CACHE = Cache()
 
 
@@ -51,6 +55,21 @@ def render(
         raise TemplateError(f"template: {name}: template exceeds the limit of nesting", phase="bounds") from None
     except MemoryError:
         raise TemplateError(f"template: {name}: template exceeds the memory there is", phase="bounds") from None
+
+
+def rolls_dice(source: str, *, name: str = "t", left: str = "{{", right: str = "}}", keep: bool = True) -> bool:
+    """Whether the template draws random bytes or reads the clock, so that rendering it again gives another output.
+
+    Compiles the text, unless no word of it is the name of such a function. A text that does not compile rolls no dice:
+    rendering it tells why.
+    """
+    if not DICE.search(source):
+        return False
+    left, right = left or "{{", right or "}}"
+    try:
+        return (_CACHE.get(name, source, left, right) if keep else compile_template(name, source, left, right)).dice
+    except (TemplateError, RecursionError, MemoryError):
+        return False
 
 
 def dot(data: Mapping[str, bytes] | Mapping[str, Mapping[str, bytes]]) -> StringMap | StringMapMap:

@@ -36,8 +36,15 @@ class Engine(Protocol):
     ) -> bytes: ...
 
 
+class Chance(Protocol):
+    """Tells whether a text that is rendered again may give another output for the same data. Never raises."""
+
+    def __call__(self, source: str, *, name: str, left: str, right: str, keep: bool) -> bool: ...
+
+
 ENGINES: dict[str, Engine] = {"v2": engine_v2.render, "jinja2": jinja.render}
-"""`engineVersion` → who renders."""
+"""`engineVersion` → what renders."""
+CHANCE: dict[str, Chance] = {"v2": engine_v2.rolls_dice, "jinja2": jinja.rolls_dice}
 
 TELLING = 6  # bytes from which on a value is looked for in messages
 WORD = re.compile(r"[^\s{}()|\"'`]+")
@@ -290,7 +297,38 @@ def guessed(value: bytes) -> bytes:
     return value
 
 
-# --- what it costs, for who must not wait for it
+def rolls_dice(template: Template | None, sources: Sources, terms: Terms = DEFAULT_TERMS) -> bool:
+    """Whether rendering the block again may give other parts for the same data and sources: one of its texts draws
+    random bytes or reads the clock. Missing objects and keys count for nothing; `apply` reports them."""
+    chance = CHANCE.get(template.engine_version) if template else None
+    if template is None or chance is None:
+        return False
+
+    def rolls(text: str, name: str, *, secret: bool = False) -> bool:
+        return chance(text, name=name, left=terms.left, right=terms.right, keep=not secret)
+
+    metadata = template.metadata
+    if any(
+        rolls(text, key)
+        for texts in (template.data, metadata.labels, metadata.annotations)
+        for key, text in texts.items()
+    ):
+        return True
+    for entry in template.template_from:
+        if entry.literal is not None and rolls(entry.literal, entry.literal):
+            return True
+        for kind, source in (("ConfigMap", entry.config_map), ("Secret", entry.secret)):
+            content = sources.get((kind, source.name), {}) if source else {}
+            for item in source.items if source else ():
+                text = content.get(item.key, "")
+                # the name under which `Block` renders the text, so that both use one compiled program
+                name = text if item.template_as == "KeysAndValues" and kind == "ConfigMap" else item.key
+                if rolls(text, name, secret=kind == "Secret"):
+                    return True
+    return False
+
+
+# --- what rendering costs, for a caller that must not wait for it
 # --------------------------------------------------------------------------------------------
 
 CHEAP = Limits(steps=1_000, output_bytes=256 << 10, value_bytes=1 << 20, seconds=0.02)

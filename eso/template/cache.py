@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from eso.gocompat.text import quote
 from eso.template.bounds import Budget
 from eso.template.builtins import BUILTINS
+from eso.template.dice import rolls_dice
 from eso.template.errors import TemplateError
 from eso.template.evaluate import Body, ExecError, compile_bodies, run
 from eso.template.functions import FUNCTIONS
@@ -32,6 +33,8 @@ class Program:
     name: str
     source: str = field(repr=False)
     bodies: Mapping[bytes, Body] = field(repr=False)
+    dice: bool
+    """It draws random bytes or reads the clock, so equal data may give another output each time."""
 
     def run(self, dot: Value, budget: Budget, *, strict: bool) -> bytes:
         """Raises TemplateError and, without a position, BoundsExceeded and RecursionError."""
@@ -72,7 +75,8 @@ def compile_template(name: str, source: str, left: str, right: str) -> Program:
         raise TemplateError(
             f"template: {shown(name)}: template exceeds the limit of {MAX_TOKENS} tokens", phase="bounds"
         ) from None
-    return Program(name, source, compile_bodies(trees, ALL))
+    dice = rolls_dice(trees, name.encode("utf-8", "surrogateescape"), ALL)
+    return Program(name, source, compile_bodies(trees, ALL), dice)
 
 
 class Cache:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import base64
 import os
+import re
 import select
 import subprocess
 import sys
@@ -116,6 +117,17 @@ class Workers:
 
 _WORKERS: Final = Workers()
 atexit.register(_WORKERS.close)
+
+
+RANDOM: Final = re.compile(
+    r"""\brandom\b | \bmap \s* \( \s* (?! attribute \s* = | (['"]) \w* \1 \s* [,)] )""", re.VERBOSE
+)
+"""The one filter that draws random numbers, or `map` with a filter whose name is computed."""
+
+
+def rolls_dice(source: str, *, name: str, left: str, right: str, keep: bool) -> bool:
+    """Whether rendering again may give another output. There is no clock in the sandbox; `random` is what draws."""
+    return RANDOM.search(source) is not None
 
 
 def render(

@@ -191,6 +191,9 @@ class Function:
     first, then receiver). ANY, DICT, LIST and pointer parameters may be None; INT arrives as plain `int`, FLOAT64 as
     `float`. It returns a value and raises FunctionError; any other ordinary exception becomes `error calling F` too,
     with a fixed text. `refuse`: the call always fails with this text after the count check.
+
+    `dice`: equal arguments may give another result at the next call, because the function draws random bytes or reads
+    the clock. `moment`: the position of an argument that means the current time unless it is a time; -1 for none.
     """
 
     name: str
@@ -199,19 +202,27 @@ class Function:
     call: Call = field(default=lambda: None, repr=False)
     budget: bool = False
     refuse: str = ""
+    dice: bool = False
+    moment: int = -1
 
 
 class Table(dict[str, Function]):
     """Name → Function, filled by its decorator; functions/__init__ joins the tables of the modules."""
 
     def function(
-        self, *names: str, params: tuple[Param, ...] = (), variadic: bool = False, budget: bool = False
+        self,
+        *names: str,
+        params: tuple[Param, ...] = (),
+        variadic: bool = False,
+        budget: bool = False,
+        dice: bool = False,
+        moment: int = -1,
     ) -> Callable[[C], C]:
         """Adds the decorated callable under every name (aliases show their own name in messages)."""
 
         def add(call: C) -> C:
             for name in names:
-                self[name] = Function(name, params, variadic, call, budget)
+                self[name] = Function(name, params, variadic, call, budget, dice=dice, moment=moment)
             return call
 
         return add

@@ -202,17 +202,17 @@ def _issuer(budget: Budget, pair: Pair) -> _Issuer:
     return _Issuer(certificate, key)
 
 
-@TABLE.function("genCA", params=(STRING, INT), budget=True)
+@TABLE.function("genCA", params=(STRING, INT), budget=True, dice=True)
 def gen_ca(budget: Budget, name: bytes, days: int) -> Pair:
     return _certificate(budget, name, days, keys.new_rsa(budget, 2048), (None, None), authority=True, issuer=None)
 
 
-@TABLE.function("genCAWithKey", params=(STRING, INT, STRING), budget=True)
+@TABLE.function("genCAWithKey", params=(STRING, INT, STRING), budget=True, dice=True)
 def gen_ca_with_key(budget: Budget, name: bytes, days: int, key: bytes) -> Pair:
     return _certificate(budget, name, days, _signing_key(budget, key), (None, None), authority=True, issuer=None)
 
 
-@TABLE.function("genSelfSignedCert", params=(STRING, LIST, LIST, INT), budget=True)
+@TABLE.function("genSelfSignedCert", params=(STRING, LIST, LIST, INT), budget=True, dice=True)
 def gen_self_signed(budget: Budget, name: bytes, addresses: Value, domains: Value, days: int) -> Pair:
     _alternative_names(budget, (addresses, domains))  # before the expensive key
     return _certificate(
@@ -220,7 +220,7 @@ def gen_self_signed(budget: Budget, name: bytes, addresses: Value, domains: Valu
     )
 
 
-@TABLE.function("genSelfSignedCertWithKey", params=(STRING, LIST, LIST, INT, STRING), budget=True)
+@TABLE.function("genSelfSignedCertWithKey", params=(STRING, LIST, LIST, INT, STRING), budget=True, dice=True)
 def gen_self_signed_with_key(
     budget: Budget, name: bytes, addresses: Value, domains: Value, days: int, key: bytes
 ) -> Pair:
@@ -229,7 +229,7 @@ def gen_self_signed_with_key(
     )
 
 
-@TABLE.function("genSignedCert", params=(STRING, LIST, LIST, INT, CERTIFICATE), budget=True)
+@TABLE.function("genSignedCert", params=(STRING, LIST, LIST, INT, CERTIFICATE), budget=True, dice=True)
 def gen_signed(budget: Budget, name: bytes, addresses: Value, domains: Value, days: int, ca: Pair) -> Pair:
     _alternative_names(budget, (addresses, domains))
     issuer = _issuer(budget, ca)
@@ -238,7 +238,7 @@ def gen_signed(budget: Budget, name: bytes, addresses: Value, domains: Value, da
     )
 
 
-@TABLE.function("genSignedCertWithKey", params=(STRING, LIST, LIST, INT, CERTIFICATE, STRING), budget=True)
+@TABLE.function("genSignedCertWithKey", params=(STRING, LIST, LIST, INT, CERTIFICATE, STRING), budget=True, dice=True)
 def gen_signed_with_key(
     budget: Budget, name: bytes, addresses: Value, domains: Value, days: int, ca: Pair, key: bytes
 ) -> Pair:

@@ -27,7 +27,7 @@ def _cipher(key: bytes, iv: bytes) -> Cipher[CBC]:
     return Cipher(AES(key[:_KEY].ljust(_KEY, b"\x00")), CBC(iv))
 
 
-@TABLE.function("encryptAES", params=(STRING, STRING), budget=True)
+@TABLE.function("encryptAES", params=(STRING, STRING), budget=True, dice=True)
 def encrypt_aes(budget: Budget, key: bytes, text: bytes) -> bytes:
     if not text:
         return b""
@@ -57,7 +57,7 @@ def decrypt_aes(key: bytes, text: bytes) -> bytes:
         raise FunctionError("wrong key or damaged text: bad padding") from None
 
 
-@TABLE.function("randBytes", params=(INT,), budget=True)
+@TABLE.function("randBytes", params=(INT,), budget=True, dice=True)
 def rand_bytes(budget: Budget, count: int) -> bytes:
     if count < 0:
         raise FunctionError("runtime error: makeslice: len out of range")
@@ -65,6 +65,6 @@ def rand_bytes(budget: Budget, count: int) -> bytes:
     return base64.encode(budget.world.random(count))
 
 
-@TABLE.function("uuidv4", budget=True)
+@TABLE.function("uuidv4", budget=True, dice=True)
 def uuid_v4(budget: Budget) -> bytes:
     return str(uuid.UUID(bytes=budget.world.random(16), version=4)).encode()

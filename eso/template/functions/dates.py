@@ -210,27 +210,27 @@ def _str(text: bytes) -> str:
 # ---------------------------------------------------------------------------------------------------------------------------
 
 
-TABLE.function("now", budget=True)(now)
+TABLE.function("now", budget=True, dice=True)(now)
 
 
-@TABLE.function("dateInZone", "date_in_zone", params=(STRING, ANY, STRING), budget=True)
+@TABLE.function("dateInZone", "date_in_zone", params=(STRING, ANY, STRING), budget=True, moment=1)
 def date_in_zone(budget: Budget, layout: bytes, value: Value, name: bytes) -> bytes:
     budget.spend(1 + len(layout) // 4)
     budget.check_size(16 * len(layout))
     return replace(_moment(budget, value), location=zone(_str(name))).format(_str(layout))
 
 
-@TABLE.function("date", params=(STRING, ANY), budget=True)
+@TABLE.function("date", params=(STRING, ANY), budget=True, moment=1)
 def date(budget: Budget, layout: bytes, value: Value) -> bytes:
     return date_in_zone(budget, layout, value, b"Local")
 
 
-@TABLE.function("htmlDate", params=(ANY,), budget=True)
+@TABLE.function("htmlDate", params=(ANY,), budget=True, moment=0)
 def html_date(budget: Budget, value: Value) -> bytes:
     return date_in_zone(budget, b"2006-01-02", value, b"Local")
 
 
-@TABLE.function("htmlDateInZone", params=(ANY, STRING), budget=True)
+@TABLE.function("htmlDateInZone", params=(ANY, STRING), budget=True, moment=0)
 def html_date_in_zone(budget: Budget, value: Value, name: bytes) -> bytes:
     return date_in_zone(budget, b"2006-01-02", value, name)
 
@@ -299,7 +299,7 @@ def unix_epoch(value: Time) -> bytes:
     return b"%d" % value.seconds
 
 
-@TABLE.function("ago", params=(ANY,), budget=True)
+@TABLE.function("ago", params=(ANY,), budget=True, dice=True)
 def ago(budget: Budget, value: Value) -> bytes:
     elapsed = _saturated(now(budget).distance(_moment(budget, value)))
     return Duration(_rounded(elapsed, SECOND)).text()
@@ -322,7 +322,7 @@ def duration(value: Value) -> bytes:
     return Duration(wrap64(seconds * SECOND)).text()
 
 
-@TABLE.function("durationRound", params=(ANY,), budget=True)
+@TABLE.function("durationRound", params=(ANY,), budget=True, dice=True)
 def duration_round(budget: Budget, value: Value) -> bytes:
     elapsed = 0
     if isinstance(value, bytes):

@@ -97,7 +97,7 @@ def new_rsa(budget: Budget, bits: int) -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, bits)
 
 
-@TABLE.function("genPrivateKey", params=(STRING,), budget=True)
+@TABLE.function("genPrivateKey", params=(STRING,), budget=True, dice=True)
 def gen_private_key(budget: Budget, kind: bytes) -> bytes:
     match kind:
         case b"" | b"rsa":

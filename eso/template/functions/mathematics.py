@@ -343,7 +343,7 @@ def seq(budget: Budget, *numbers: int) -> bytes:
     return common.joined(budget, b" ", [b"%d" % number for number in made])
 
 
-@TABLE.function("randInt", params=(INT, INT), budget=True)
+@TABLE.function("randInt", params=(INT, INT), budget=True, dice=True)
 def rand_int(budget: Budget, low: int, high: int) -> int:
     if high <= low:
         raise FunctionError("invalid argument to Intn")

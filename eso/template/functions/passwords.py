@@ -27,7 +27,7 @@ _TO_BCRYPT = bytes.maketrans(
 )
 
 
-@TABLE.function("bcrypt", params=(STRING,), budget=True)
+@TABLE.function("bcrypt", params=(STRING,), budget=True, dice=True)
 def bcrypt(budget: Budget, password: bytes) -> bytes:
     """Cost 10. A password that is too long gives a text, not a failure."""
     if len(password) > _BCRYPT_LONGEST:
@@ -37,7 +37,7 @@ def bcrypt(budget: Budget, password: bytes) -> bytes:
     return library.hashpw(password, b"$2a$10$" + salt)
 
 
-@TABLE.function("htpasswd", params=(STRING, STRING, HASH_ALGORITHM), budget=True)
+@TABLE.function("htpasswd", params=(STRING, STRING, HASH_ALGORITHM), budget=True, dice=True)
 def htpasswd(budget: Budget, user: bytes, password: bytes, algorithm: bytes) -> bytes:
     """A line of Apache's password file."""
     if b":" in user:

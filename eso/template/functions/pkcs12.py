@@ -460,27 +460,27 @@ def _pair_written(budget: Budget, certificate_pem: bytes, key_pem: bytes, passwo
         raise FunctionError(str(error)) from None
 
 
-@TABLE.function("pemToPkcs12Pass", params=(STRING, STRING, STRING), budget=True)
+@TABLE.function("pemToPkcs12Pass", params=(STRING, STRING, STRING), budget=True, dice=True)
 def pem_to_pkcs12_pass(budget: Budget, certificate: bytes, key: bytes, password: bytes) -> bytes:
     return _pair_written(budget, certificate, key, password, many=False)
 
 
-@TABLE.function("pemToPkcs12", params=(STRING, STRING), budget=True)
+@TABLE.function("pemToPkcs12", params=(STRING, STRING), budget=True, dice=True)
 def pem_to_pkcs12(budget: Budget, certificate: bytes, key: bytes) -> bytes:
     return _pair_written(budget, certificate, key, b"", many=False)
 
 
-@TABLE.function("fullPemToPkcs12Pass", params=(STRING, STRING, STRING), budget=True)
+@TABLE.function("fullPemToPkcs12Pass", params=(STRING, STRING, STRING), budget=True, dice=True)
 def full_pem_to_pkcs12_pass(budget: Budget, certificates: bytes, key: bytes, password: bytes) -> bytes:
     return _pair_written(budget, certificates, key, password, many=True)
 
 
-@TABLE.function("fullPemToPkcs12", params=(STRING, STRING), budget=True)
+@TABLE.function("fullPemToPkcs12", params=(STRING, STRING), budget=True, dice=True)
 def full_pem_to_pkcs12(budget: Budget, certificates: bytes, key: bytes) -> bytes:
     return _pair_written(budget, certificates, key, b"", many=True)
 
 
-@TABLE.function("pemTruststoreToPKCS12Pass", params=(STRING, STRING), budget=True)
+@TABLE.function("pemTruststoreToPKCS12Pass", params=(STRING, STRING), budget=True, dice=True)
 def truststore_pass(budget: Budget, certificates: bytes, password: bytes) -> bytes:
     found = _certificates_in(budget, certificates, many=True)
     try:
@@ -489,6 +489,6 @@ def truststore_pass(budget: Budget, certificates: bytes, password: bytes) -> byt
         raise FunctionError(str(error)) from None
 
 
-@TABLE.function("pemTruststoreToPKCS12", params=(STRING,), budget=True)
+@TABLE.function("pemTruststoreToPKCS12", params=(STRING,), budget=True, dice=True)
 def truststore(budget: Budget, certificates: bytes) -> bytes:
     return truststore_pass(budget, certificates, b"")

@@ -379,7 +379,7 @@ def sort_alpha(budget: Budget, value: Value) -> StringList:
 # ------------------------------------------------------------------------------------------------------------------------------
 
 
-@TABLE.function("shuffle", params=(STRING,), budget=True)
+@TABLE.function("shuffle", params=(STRING,), budget=True, dice=True)
 def shuffle(budget: Budget, text: bytes) -> bytes:
     budget.check_size((ELEMENT + 33) * len(text))
     chars = list(gotext.runes(text))
@@ -395,7 +395,7 @@ def _random_function(name: str, alphabet: bytes) -> None:
         common.afford(budget, max(count, 0))
         return common.choices(budget, alphabet, count) if count > 0 else b""
 
-    TABLE.function(name, params=(INT,), budget=True)(draw)
+    TABLE.function(name, params=(INT,), budget=True, dice=True)(draw)
 
 
 _random_function("randAlphaNum", _LETTERS + _DIGITS)
