@@ -69,9 +69,8 @@ def resolve(ref: StoreRef, namespace: str, rules: Rules) -> Store:
     kind = "ClusterSecretStore" if ref.cluster_scoped else "SecretStore"
     found = rules.store(kind, "" if ref.cluster_scoped else namespace, ref.name)
     if found is None:
-        plural = "clustersecretstores" if ref.cluster_scoped else "secretstores"
         raise StoreMissing(
-            f'could not get {kind} "{ref.name}", {plural}.external-secrets.io "{ref.name}" not found',
+            f'could not get {kind} "{ref.name}", {kind}.external-secrets.io "{ref.name}" not found',
             fix=f"create the {kind}",
         )
     if found.spec.controller and found.spec.controller != rules.controller_class:

@@ -130,7 +130,7 @@ def test_c_199_a_secret_store_serves_its_own_namespace_only(live: Case):
     live.api.create("secretstores", elsewhere, body)
     live.external_secret(secretStoreRef={"name": "there", "kind": "SecretStore"})
     live.failed("could not get secret data from provider")
-    live.told('could not get SecretStore "there", secretstores.external-secrets.io "there" not found')
+    live.told('could not get SecretStore "there", SecretStore.external-secrets.io "there" not found')
     live.cluster.delete_namespace(elsewhere)
     assert live.secret() is None
 

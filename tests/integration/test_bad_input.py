@@ -99,7 +99,7 @@ def sealed(case: Synced) -> None:
         pytest.param(
             unknown_store,
             "app",
-            'secretstores.external-secrets.io "nobody-made-it" not found',
+            'SecretStore.external-secrets.io "nobody-made-it" not found',
             id="a store that nobody made",
         ),
         pytest.param(
