@@ -20,6 +20,7 @@ ANNOTATION_IGNORE_MAINTENANCE: Final = "external-secrets.io/ignore-maintenance-c
 ANNOTATION_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 ANNOTATION_SERVICE_ACCOUNT_NAME: Final = "kubernetes.io/service-account.name"
 EXTENSIONS_PREFIX: Final = "extensions.external-secrets.io/"
+ANNOTATION_SUSPEND: Final = f"{EXTENSIONS_PREFIX}suspend"
 
 FINALIZER_EXTERNAL_SECRET: Final = "externalsecrets.external-secrets.io/externalsecret-cleanup"
 

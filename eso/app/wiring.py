@@ -26,9 +26,9 @@ from eso.observe.metrics import Metrics
 from eso.reconcile.externalsecret.generic import GenericTargets
 from eso.reconcile.externalsecret.readplan import stores_of
 from eso.reconcile.externalsecret.reconcile import PassSettings, ReconcileExternalSecret
-from eso.reconcile.externalsecret.report import Event
 from eso.reconcile.externalsecret.targets import TargetRecord, Targets, target_record
 from eso.reconcile.externalsecret.triggers import Key, ReverseIndex, Triggers
+from eso.reconcile.kit.event import Event
 from eso.reconcile.secretstore.reconcile import ReconcileStore
 from eso.reconcile.secretstore.report import Event as StoreEvent
 from eso.runtime.backoff import backoff

@@ -7,18 +7,19 @@ dicts; `data` values are bytes on the way in and base64 in a Change.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from eso.api import wellknown
-from eso.api.externalsecret import ExternalSecret
+from eso.api.externalsecret import EXTERNAL_SECRETS, ExternalSecret
 from eso.api.hashing import data_hash, owner_hash
 from eso.api.validate import template_refusals
 from eso.errors import EsoError, Terminal
+from eso.reconcile.kit.difference import Json, flat_patch
+from eso.reconcile.kit.owners import bound_to, controller_of, controller_reference, owned_keys, refers_to
 from eso.template.apply import DEFAULT_TERMS, Sources, Terms, apply
 
-Json = dict[str, Any]
 MAX_SECRET = 1 << 20  # bytes of all values, as the API server counts them
 
 
@@ -105,7 +106,7 @@ def desired(
                     f"unable to delete secret {name}: creationPolicy={policy} is not Owner",
                     fix="set creationPolicy: Owner",
                 )
-            case "Delete" if live is not None and not bound_to(live, es):
+            case "Delete" if live is not None and not bound_to(live, EXTERNAL_SECRETS, es.metadata.name):
                 # The reference deletes whatever has the name; a Secret that nobody gave us is not ours to lose.
                 raise CannotDelete(
                     f"unable to delete secret {name}: it is not owned by this ExternalSecret",
@@ -192,9 +193,9 @@ def mutate(
 def owners(es: ExternalSecret, meta: Mapping[str, Any]) -> list[Json]:
     """Section 6.5. Group, kind and name decide whose controller reference it is; version and uid do not."""
     references = [dict(r) for r in meta.get("ownerReferences") or []]
-    controller = next((r for r in references if r.get("controller")), None)
-    ours = controller is not None and is_external_secret(controller) and controller["name"] == es.metadata.name
-    if controller is not None and is_external_secret(controller) and not ours:
+    controller = controller_of({"ownerReferences": references})
+    ours = controller is not None and refers_to(controller, EXTERNAL_SECRETS, es.metadata.name)
+    if controller is not None and refers_to(controller, EXTERNAL_SECRETS) and not ours:
         raise Owned(
             f"secret is owned by another ExternalSecret: {controller['name']}",
             fix="give the two ExternalSecrets different spec.target.name",
@@ -208,39 +209,12 @@ def owners(es: ExternalSecret, meta: Mapping[str, Any]) -> list[Json]:
             f"could not set controller reference on secret: {text}",
             fix="use creationPolicy: Merge, or another spec.target.name",
         )
-    mine: Json = {
-        "apiVersion": "external-secrets.io/v1",
-        "kind": "ExternalSecret",
-        "name": es.metadata.name,
-        "uid": es.metadata.uid,
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
-    same = [r for r in references if is_external_secret(r) and r.get("name") == es.metadata.name]
+    mine = controller_reference(EXTERNAL_SECRETS, es.metadata)
+    same = [r for r in references if refers_to(r, EXTERNAL_SECRETS, es.metadata.name)]
     return (
         [mine if r is same[0] else r for r in references if r is same[0] or r not in same]
         if same
         else [*references, mine]
-    )
-
-
-def is_external_secret(reference: Mapping[str, Any]) -> bool:
-    return (
-        reference.get("kind") == "ExternalSecret"
-        and str(reference.get("apiVersion", "")).split("/")[0] == "external-secrets.io"
-    )
-
-
-def bound_to(live: Mapping[str, Any], es: ExternalSecret) -> bool:
-    """The controller reference names this ExternalSecret, whatever its uid: it may have been recreated."""
-    references = live["metadata"].get("ownerReferences") or []
-    return any(r.get("controller") and is_external_secret(r) and r.get("name") == es.metadata.name for r in references)
-
-
-def controlled_by(live: Mapping[str, Any], es: ExternalSecret) -> bool:
-    """The controller reference carries this object's uid: the only proof that allows deleting the target with it."""
-    return any(
-        r.get("controller") and r.get("uid") == es.metadata.uid for r in live["metadata"].get("ownerReferences") or []
     )
 
 
@@ -249,13 +223,13 @@ def difference(live: Json, wanted: Json) -> Change:
     before, after = live["metadata"], wanted["metadata"]
     meta: Json = {}
     for part in ("labels", "annotations"):
-        if changes := merge(before.get(part) or {}, after.get(part) or {}):
+        if changes := flat_patch(before.get(part) or {}, after.get(part) or {}):
             meta[part] = changes
     for part in ("ownerReferences", "finalizers"):
         if (before.get(part) or []) != (after.get(part) or []):
             meta[part] = after.get(part) or None
     body: Json = {}
-    if data := merge(live.get("data") or {}, wanted.get("data") or {}):
+    if data := flat_patch(live.get("data") or {}, wanted.get("data") or {}):
         body["data"] = data
     body |= {k: wanted[k] for k in ("type", "immutable") if k in wanted and wanted[k] != live.get(k)}
     if body and live.get("immutable"):
@@ -278,23 +252,7 @@ def difference(live: Json, wanted: Json) -> Change:
     )
 
 
-def merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> Json:
-    """The flat merge patch: changed or added members, None for removed ones."""
-    return {k: v for k, v in new.items() if old.get(k) != v} | {k: None for k in old if k not in new}
-
-
-def owned_keys(meta: Mapping[str, Any], manager: str, *path: str) -> Iterator[str]:
-    """Names below `path` that managedFields attribute to `manager`."""
-    for entry in meta.get("managedFields") or []:
-        if entry.get("manager") != manager or entry.get("subresource"):
-            continue
-        node = entry.get("fieldsV1") or {}
-        for step in path:
-            node = node.get(step) or {}
-        yield from (name[2:] for name in node if name.startswith("f:"))
-
-
-def without(values: dict[str, str], keys: Iterator[str]) -> dict[str, str]:
+def without(values: dict[str, str], keys: Iterable[str]) -> dict[str, str]:
     drop = set(keys)
     return {k: v for k, v in values.items() if k not in drop}
 

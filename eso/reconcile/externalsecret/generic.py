@@ -24,9 +24,11 @@ from eso.kube.inuse import InformersInUse
 from eso.kube.rest import ApiError, Forbidden, Rest, UnknownResource
 from eso.kube.rest import NotFound as ApiNotFound
 from eso.reconcile.externalsecret.decide import Seen
-from eso.reconcile.externalsecret.desired import Change, Create, Delete, Json, Patch, controlled_by
+from eso.reconcile.externalsecret.desired import Change, Create, Delete, Patch
 from eso.reconcile.externalsecret.manifest import Left, NoSuchKind, TargetUnreadable, intact, left_behind
-from eso.reconcile.externalsecret.targets import Key, last_manager
+from eso.reconcile.externalsecret.targets import Key
+from eso.reconcile.kit.difference import Json
+from eso.reconcile.kit.owners import controlled_by, last_manager
 
 LABEL: Final = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 API_VERSION: Final = re.compile(rf"(?:{LABEL}(?:\.{LABEL})*/)?{LABEL}", re.ASCII)
@@ -212,7 +214,7 @@ class GenericTargets:
         """
         try:
             live = await self.live(es)
-            if live is None or not controlled_by(live, es):
+            if live is None or not controlled_by(live, es.metadata.uid):
                 return False
             await self._delete(await self._resource_of(es), live)
         except NoSuchKind:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from eso.api import wellknown
-from eso.api.externalsecret import ExternalSecret
+from eso.api.externalsecret import EXTERNAL_SECRETS, ExternalSecret
 from eso.api.hashing import content_hash, owner_hash
 from eso.api.validate import template_refusals
 from eso.errors import EsoError, Terminal
@@ -21,14 +20,13 @@ from eso.reconcile.externalsecret.desired import (
     Change,
     Create,
     Delete,
-    Json,
     Nothing,
     Patch,
-    bound_to,
-    owned_keys,
     owners,
     without,
 )
+from eso.reconcile.kit.difference import Json, copied, merge_patch
+from eso.reconcile.kit.owners import bound_to, owned_keys
 from eso.template.apply import DEFAULT_TERMS, Sources, Terms
 from eso.template.manifest import render_manifest
 from eso.template.place import member
@@ -124,7 +122,7 @@ def desired_manifest(
                 raise CannotDelete(
                     f"unable to delete resource: creationPolicy={policy} is not Owner", fix="set creationPolicy: Owner"
                 )
-            case "Delete" if live is not None and not bound_to(live, es):
+            case "Delete" if live is not None and not bound_to(live, EXTERNAL_SECRETS, es.metadata.name):
                 raise CannotDelete(
                     "unable to delete resource: it is not owned by this ExternalSecret",
                     fix="delete it by hand, or change spec.target.name",
@@ -142,7 +140,7 @@ def desired_manifest(
     if live is None:
         return Nothing("missing") if policy == "Merge" else Create(wanted)
     settled = left is not None and (left.sent, left.stored) == (body_hash(wanted), body_hash(live))
-    changes = merge_diff(live, {**live, "metadata": wanted["metadata"]} if settled else wanted)
+    changes = merge_patch(live, {**live, "metadata": wanted["metadata"]} if settled else wanted)
     if not changes:
         return Nothing()
     meta = changes.setdefault("metadata", {})
@@ -189,23 +187,3 @@ def rendered(es: ExternalSecret, live: Json | None, data: Mapping[str, bytes], s
     else:
         labels.pop(wellknown.LABEL_CREATED_BY, None)
     return obj
-
-
-def copied(value: Any) -> Any:
-    """A deep copy of plain JSON."""
-    if isinstance(value, dict):
-        return {k: copied(v) for k, v in value.items()}
-    return [copied(v) for v in value] if isinstance(value, list) else value
-
-
-def merge_diff(old: Json, new: Json) -> Json:
-    """The merge patch that makes `new` of `old`; empty when they are equal. Lists are replaced whole."""
-    patch: Json = {k: None for k in old if k not in new}
-    for key, value in new.items():
-        before = old.get(key)
-        if isinstance(value, dict) and isinstance(before, dict):
-            if inner := merge_diff(before, value):
-                patch[key] = inner
-        elif key not in old or before != value or type(before) is not type(value):
-            patch[key] = value
-    return patch

@@ -17,7 +17,7 @@ from eso.api.hashing import owner_hash, synced_resource_version
 from eso.api.meta import Condition, Undecodable
 from eso.errors import EsoError
 from eso.kube.finalizers import add_finalizer, remove_finalizer
-from eso.kube.rest import JSON_PATCH, AlreadyExists, ApiError, Conflict, Invalid, NotFound, Rest
+from eso.kube.rest import AlreadyExists, ApiError, Conflict, Rest
 from eso.observe.redact import without
 from eso.reconcile.externalsecret.assemble import assemble
 from eso.reconcile.externalsecret.decide import Idle, LabelTarget, Seen, Sync, decide
@@ -25,7 +25,6 @@ from eso.reconcile.externalsecret.desired import (
     Change,
     Delete,
     DeleteFailed,
-    Json,
     Nothing,
     OrphanCleanupFailed,
     Patch,
@@ -39,7 +38,6 @@ from eso.reconcile.externalsecret.manifest import ManifestFailed, desired_manife
 from eso.reconcile.externalsecret.readplan import primary_key, read_plan, stores_of
 from eso.reconcile.externalsecret.refresh import Synced, come_back, first_due, interval_seconds, polls, readable, slot
 from eso.reconcile.externalsecret.report import (
-    Event,
     Report,
     Told,
     failed,
@@ -51,6 +49,9 @@ from eso.reconcile.externalsecret.report import (
 )
 from eso.reconcile.externalsecret.targets import Key, Targets
 from eso.reconcile.externalsecret.triggers import TARGET_CHANGED
+from eso.reconcile.kit.difference import Json
+from eso.reconcile.kit.event import Event
+from eso.reconcile.kit.status import write_status
 from eso.runtime.outcome import Done, Fatal, Outcome, Retry, Wake
 from eso.stores.gate import GateClosed
 from eso.template import Limits
@@ -367,15 +368,8 @@ class ReconcileExternalSecret:
         """Writes the status, if there is something to write. False when the object is gone: the watch will tell."""
         key = (es.metadata.namespace, es.metadata.name)
         if status is not None:
-            # A merge patch of a custom resource's status does not look at metadata.uid; the test does, and so spares a
-            # recreated object.
-            body = [
-                {"op": "test", "path": "/metadata/uid", "value": es.metadata.uid},
-                {"op": "add", "path": "/status", "value": status},
-            ]
-            try:
-                raw = await self.rest.patch(EXTERNAL_SECRETS, *key, body, subresource="status", content_type=JSON_PATCH)
-            except (NotFound, Invalid):
+            raw = await write_status(self.rest, EXTERNAL_SECRETS, es.metadata, status)
+            if raw is None:
                 return False
             self._told[key] = es.metadata.generation
             self.cache.learned(raw)

@@ -35,6 +35,8 @@ from eso.reconcile.externalsecret.desired import (
 )
 from eso.reconcile.externalsecret.manifest import ManifestFailed, ManifestRefused, TargetUnreadable
 from eso.reconcile.externalsecret.refresh import UnreadableSpec
+from eso.reconcile.kit.conditions import condition_json, stamped
+from eso.reconcile.kit.event import Event
 from eso.runtime.outcome import Done, Fatal, Outcome, Parked, Retry
 from eso.stores.gate import GateClosed
 
@@ -73,16 +75,6 @@ RESOURCE = Words(
 
 def words(es: ExternalSecret) -> Words:
     return SECRET if es.spec.target.manifest is None else RESOURCE
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """`again`: the key's back-off decides when this is tried again."""
-
-    type: str
-    reason: str
-    message: str
-    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,11 +227,7 @@ def new_status(
         return None
     status, generation = es.status, es.metadata.generation
     pruned = told_generation == generation and status.observed_generation == 0
-    wanted = msgspec.structs.replace(
-        report.condition,
-        last_transition_time=start.replace(microsecond=0),
-        observed_generation=0 if pruned else generation,
-    )
+    wanted = stamped(report.condition, start, 0 if pruned else generation)
     conditions = set_condition(status.conditions, wanted)
     version = synced_resource_version(es.metadata) if report.synced else status.synced_resource_version
     binding = report.binding or (status.binding.name if status.binding else "")
@@ -283,9 +271,3 @@ def seen_status(es: ExternalSecret, told_generation: int) -> dict[str, Any] | No
     return status_json(
         es.status, conditions, es.status.refresh_time, es.status.binding.name if es.status.binding else "", generation
     )
-
-
-def condition_json(c: Condition) -> dict[str, Any]:
-    body: dict[str, Any] = {"type": c.type, "status": c.status, "reason": c.reason, "message": c.message}
-    body |= {"lastTransitionTime": rfc3339(c.last_transition_time)} if c.last_transition_time else {}
-    return body | ({"observedGeneration": c.observed_generation} if c.observed_generation else {})

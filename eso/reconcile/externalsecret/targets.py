@@ -17,15 +17,17 @@ import msgspec
 import orjson
 
 from eso.api import wellknown
-from eso.api.externalsecret import ExternalSecret
+from eso.api.externalsecret import EXTERNAL_SECRETS, ExternalSecret
 from eso.api.hashing import data_hash
 from eso.api.meta import CONFIG_MAPS, SECRETS
 from eso.errors import EsoError
 from eso.kube.rest import NotFound as ApiNotFound
 from eso.kube.rest import Rest
 from eso.reconcile.externalsecret.decide import Seen
-from eso.reconcile.externalsecret.desired import Change, Create, Delete, Json, Patch, bound_to, controlled_by, decoded
+from eso.reconcile.externalsecret.desired import Change, Create, Delete, Patch, decoded
 from eso.reconcile.externalsecret.readplan import sources_of
+from eso.reconcile.kit.difference import Json
+from eso.reconcile.kit.owners import bound_to, controlled_by, last_manager
 
 Key = tuple[str, str]
 MOST_BYTES = 16 << 20  # of all template sources of one object
@@ -199,7 +201,7 @@ class Targets:
     async def delete_owned(self, es: ExternalSecret) -> bool:
         """Deletion of the ExternalSecret: removes the target only if its controller reference has our uid."""
         live = await self.live(es)
-        if live is None or not controlled_by(live, es):
+        if live is None or not controlled_by(live, es.metadata.uid):
             return False
         await self.delete((es.metadata.namespace, es.target_name), live)
         return True
@@ -214,7 +216,7 @@ class Targets:
         gone: list[str] = []
         for record in self.labelled(es.metadata.namespace, created_by):
             raw = None if record.name == es.target_name else await self.rest.get(SECRETS, record.namespace, record.name)
-            if raw is not None and bound_to(live := orjson.loads(raw), es):
+            if raw is not None and bound_to(live := orjson.loads(raw), EXTERNAL_SECRETS, es.metadata.name):
                 await self.delete((record.namespace, record.name), live)
                 gone.append(record.name)
         return gone
@@ -283,13 +285,6 @@ class Targets:
         meta = live["metadata"]
         matches = (meta.get("annotations") or {}).get(wellknown.ANNOTATION_DATA_HASH) == data_hash(decoded(live))
         self._verified[key] = Verified(meta["resourceVersion"], matches, inputs, "" if matches else last_manager(meta))
-
-
-def last_manager(meta: Json) -> str:
-    """Who wrote the object last, as managedFields have it."""
-    entries: list[Json] = [e for e in meta.get("managedFields") or [] if not e.get("subresource")]
-    entries.sort(key=lambda e: e.get("time") or "")
-    return str(entries[-1].get("manager", "")) if entries else ""
 
 
 class SourceMissing(EsoError):

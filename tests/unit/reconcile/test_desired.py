@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from eso.api import wellknown
-from eso.api.externalsecret import ExternalSecret
+from eso.api.externalsecret import EXTERNAL_SECRETS, ExternalSecret
 from eso.api.hashing import data_hash, owner_hash
 from eso.errors import EsoError
 from eso.reconcile.externalsecret.desired import (
@@ -21,14 +21,12 @@ from eso.reconcile.externalsecret.desired import (
     OwnershipRefused,
     Patch,
     TemplateFailed,
-    bound_to,
-    controlled_by,
     decoded,
     desired,
     difference,
-    owned_keys,
     owners,
 )
+from eso.reconcile.kit.owners import bound_to, controlled_by, owned_keys
 from tests.fakes.apiserver import Json
 from tests.fakes.fieldownership import created, fields, patched
 from tests.unit.reconcile.objects import blank_secret, encoded, es, reference, target
@@ -187,7 +185,7 @@ def test_what_we_wrote_is_what_we_recognise(one: ExternalSecret, live: Json | No
     assert meta["labels"][wellknown.LABEL_MANAGED] == "true"
     assert meta["annotations"][wellknown.ANNOTATION_DATA_HASH] == data_hash(decoded(after))
     owner = one.spec.target.creation_policy == "Owner"
-    assert bound_to(after, one) is owner and controlled_by(after, one) is owner
+    assert bound_to(after, EXTERNAL_SECRETS, "test-es") is owner and controlled_by(after, one.metadata.uid) is owner
     assert (meta["labels"].get(wellknown.LABEL_CREATED_BY) == owner_hash("ns", "test-es")) is owner
     assert (
         sum(
@@ -377,7 +375,7 @@ def test_a_secret_of_another_controller_is_refused_under_the_policy_owner():
 )
 def test_who_a_secret_belongs_to(references: list[Json], bound: bool, controlled: bool):
     live = {"metadata": {"ownerReferences": references}}
-    assert (bound_to(live, es()), controlled_by(live, es())) == (bound, controlled)
+    assert (bound_to(live, EXTERNAL_SECRETS, "test-es"), controlled_by(live, "uid-es")) == (bound, controlled)
 
 
 def live_secret(**changes: Any) -> Json:

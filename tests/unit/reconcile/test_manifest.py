@@ -5,10 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-import orjson
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from eso.api.hashing import content_hash, owner_hash
 from eso.errors import EsoError
@@ -20,7 +17,6 @@ from eso.reconcile.externalsecret.manifest import (
     hashed,
     intact,
     left_behind,
-    merge_diff,
     refuse,
 )
 from tests.fakes.apiserver import Json, merge
@@ -447,39 +443,6 @@ def test_nothing_is_remembered_of_what_is_stored_as_sent():
     sent = desired_manifest(one, None, DATA, {})
     assert isinstance(sent, Create)
     assert left_behind(sent.body, settled(one, status={"x": 1})) is None
-
-
-# --- the merge patch
-# -----------------------------------------------------------------------------------------------------------------------
-
-SCALARS = st.one_of(st.booleans(), st.integers(-3, 3), st.text("ab", max_size=2))
-VALUES = st.recursive(
-    SCALARS,
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(st.text("xyz", min_size=1, max_size=1), inner, max_size=3)
-    ),
-    max_leaves=8,
-)
-OBJECTS = st.dictionaries(st.text("xyz", min_size=1, max_size=1), VALUES, max_size=3)
-
-
-@given(OBJECTS, OBJECTS)
-def test_property_the_patch_leads_from_the_old_to_the_new(old: Json, new: Json):
-    found = copy.deepcopy(old)
-    merge(found, merge_diff(old, new))
-    assert orjson.dumps(found, option=orjson.OPT_SORT_KEYS) == orjson.dumps(new, option=orjson.OPT_SORT_KEYS)
-
-
-@given(OBJECTS)
-def test_property_equal_objects_need_no_patch(obj: Json):
-    assert merge_diff(obj, copy.deepcopy(obj)) == {}
-
-
-@pytest.mark.parametrize(
-    ("old", "new"), [pytest.param(1, True, id="true is not one"), pytest.param(1, 1.0, id="a float is not an integer")]
-)
-def test_values_of_another_type_differ(old: Any, new: Any):
-    assert merge_diff({"a": old}, {"a": new}) == {"a": new}
 
 
 def test_a_generic_secret_cannot_be_given_a_type_that_mints_a_token():

@@ -18,8 +18,8 @@ from eso.providers.contract import Find, NotFound, RemoteRef
 from eso.reconcile.externalsecret.desired import decoded
 from eso.reconcile.externalsecret.generic import GenericTargets
 from eso.reconcile.externalsecret.reconcile import PassSettings, ReconcileExternalSecret
-from eso.reconcile.externalsecret.report import Event
 from eso.reconcile.externalsecret.targets import TargetRecord, Targets, target_record
+from eso.reconcile.kit.event import Event
 from eso.runtime.outcome import After, Done, Fatal, Parked, Retry, Wake
 from eso.secretbytes import SecretBytes
 from eso.stores.gate import GateClosed

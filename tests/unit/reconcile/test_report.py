@@ -27,7 +27,8 @@ from eso.reconcile.externalsecret.desired import (
 )
 from eso.reconcile.externalsecret.manifest import ManifestFailed, ManifestRefused, TargetUnreadable
 from eso.reconcile.externalsecret.refresh import UnreadableSpec
-from eso.reconcile.externalsecret.report import Event, Report, Told, failed, new_status, parked, seen_status, succeeded
+from eso.reconcile.externalsecret.report import Report, Told, failed, new_status, parked, seen_status, succeeded
+from eso.reconcile.kit.event import Event
 from eso.runtime.outcome import After, Done, Fatal, Parked, Retry
 from eso.stores.gate import GateClosed
 from tests.unit.reconcile.objects import NOW, es, target

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from eso.api.wellknown import ANNOTATION_SUSPEND
+from eso.reconcile.kit.suspend import FOREVER, suspended, suspended_until
+from tests.unit.reconcile.objects import NOW
+
+
+@pytest.mark.parametrize(
+    ("text", "until"),
+    [
+        pytest.param(None, None, id="without the annotation nothing is paused"),
+        pytest.param("", None, id="an empty text pauses nothing"),
+        pytest.param("false", None, id="false pauses nothing"),
+        pytest.param("true", FOREVER, id="true pauses until it is taken away"),
+        pytest.param(" True ", FOREVER, id="letter case and blanks do not matter"),
+        pytest.param("2026-05-01T13:00:00Z", NOW + timedelta(hours=1), id="a time pauses until then"),
+        pytest.param("2026-05-01T15:00:00+02:00", NOW + timedelta(hours=1), id="a time of another zone"),
+        pytest.param("2026-05-01T12:00:00Z", None, id="the moment itself ends the pause"),
+        pytest.param("2026-05-01T11:59:59Z", None, id="a time that has passed pauses nothing"),
+        pytest.param("2026-05-01T13:00:00", FOREVER, id="a time without a zone is unclear, so it pauses"),
+        pytest.param("next week", FOREVER, id="an unclear text pauses"),
+    ],
+)
+def test_until_when_an_object_is_paused(text: str | None, until: datetime | None):
+    assert suspended_until({} if text is None else {ANNOTATION_SUSPEND: text}, NOW) == until
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("true", f"suspended until the annotation {ANNOTATION_SUSPEND} is removed"),
+        ("2026-05-01T15:00:00+02:00", "suspended until 2026-05-01T13:00:00Z"),
+        (
+            "next week",
+            f"suspended until the annotation {ANNOTATION_SUSPEND} is removed"
+            ' ("next week" is neither "true" nor an RFC 3339 time)',
+        ),
+    ],
+    ids=["for ever", "until a time", "an unclear text is quoted"],
+)
+def test_the_condition_says_until_when(text: str, message: str):
+    annotations = {ANNOTATION_SUSPEND: text}
+    until = suspended_until(annotations, NOW)
+    assert until is not None
+    told = suspended(annotations, until)
+    assert (told.type, told.status, told.reason, told.message) == ("Suspended", "True", "Suspended", message)
+
+
+def test_the_end_of_time_is_later_than_every_time():
+    assert datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC) < FOREVER
