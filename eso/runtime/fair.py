@@ -1,7 +1,7 @@
-"""Places that several owners share: whoever comes last still gets one, however many the first one wants.
+"""Slots that several owners share: an owner that comes late still gets one, however many the first owner wants.
 
-Neighbours: `stores.gate` for requests in flight, offload.py for threads; workqueue.py follows the same rule for passes.
-An owner is a namespace.
+Neighbours: `stores.gate` for requests in flight, `kube.rest` for requests to the API server, offload.py for threads;
+lanes.py follows the same rule for passes. An owner is a namespace.
 """
 
 from __future__ import annotations
@@ -12,18 +12,25 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-# an owner may hold so many times what is still free: alone three quarters of all places, and never the last one
+# An owner may hold at most SHARE times the free slots. One owner alone stops at 3/4 of all slots; one slot always stays
+# free for a newcomer.
 SHARE: Final = 3
 
 
 def within_share(held: int, free: int) -> bool:
-    """May an owner that holds `held` places take one of the `free` ones? Each owner's bound shrinks as others come,
-    none is ever shut out."""
+    """Whether an owner that holds `held` slots may take one of the `free` ones.
+
+    The bound of each owner shrinks as other owners come; no owner is ever shut out.
+    """
     return held < SHARE * free
 
 
 class FairSlots:
-    """`total` places. Who waits is served in turn, one owner after the other. Belongs to one loop."""
+    """`total` slots. Waiting owners are served in turn, one slot each. Belongs to one event loop.
+
+    A future in `_waiting` is completed by `release` and removed by its waiter. `release` must not remove it: a waiter
+    that is cancelled in the same turn of the loop is still to look for it.
+    """
 
     def __init__(self, total: int) -> None:
         self._free = total
@@ -32,7 +39,7 @@ class FairSlots:
 
     @asynccontextmanager
     async def slot(self, owner: str) -> AsyncIterator[None]:
-        """One place for as long as the block lasts."""
+        """One slot for as long as the block lasts."""
         await self.acquire(owner)
         try:
             yield
@@ -40,19 +47,22 @@ class FairSlots:
             self.release(owner)
 
     async def acquire(self, owner: str) -> None:
-        if owner not in self._waiting and self._take(owner):
+        """Waits for a slot. Cancelled, it holds none."""
+        if self._next_of(owner) is None and self._take(owner):
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(owner, deque()).append(turn)
+        turns = self._waiting.setdefault(owner, deque())
+        turns.append(turn)
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self.release(owner)  # given and cancelled at once: it is for somebody else then
-            else:
-                self._waiting[owner].remove(turn)
-                self._forget(owner)
+                self.release(owner)  # served and cancelled in one turn of the loop: the slot goes to the next waiter
             raise
+        finally:
+            turns.remove(turn)
+            if not turns and self._waiting.get(owner) is turns:
+                del self._waiting[owner]
 
     def release(self, owner: str) -> None:
         self._free += 1
@@ -62,17 +72,18 @@ class FairSlots:
         for waiting in list(self._waiting):
             if not self._free:
                 return
-            turns = self._waiting[waiting]
-            while turns and turns[0].done():
-                turns.popleft()  # cancelled, and not yet told
-            if turns and self._take(waiting):
-                turns.popleft().set_result(None)
+            turn = self._next_of(waiting)
+            if turn is not None and self._take(waiting):
+                turn.set_result(None)
                 self._waiting.move_to_end(waiting)
-            self._forget(waiting)
 
     @property
     def free(self) -> int:
         return self._free
+
+    def _next_of(self, owner: str) -> asyncio.Future[None] | None:
+        """The first waiter of `owner` that is neither served nor cancelled."""
+        return next((turn for turn in self._waiting.get(owner, ()) if not turn.done()), None)
 
     def _take(self, owner: str) -> bool:
         held = self._held.get(owner, 0)
@@ -80,7 +91,3 @@ class FairSlots:
             return False
         self._held[owner], self._free = held + 1, self._free - 1
         return True
-
-    def _forget(self, owner: str) -> None:
-        if owner in self._waiting and not self._waiting[owner]:
-            del self._waiting[owner]

@@ -201,7 +201,7 @@ class WorkQueue:
         if self._armed is not None:
             self._armed[1].cancel()
             self._armed = None
-        while self._getters:
+        for _ in self._getters:
             self._wake_getter()
 
     # -- out
@@ -514,14 +514,14 @@ class WorkQueue:
             await getter
         except asyncio.CancelledError:
             if getter.done() and not getter.cancelled():
-                self._wake_getter()  # woken and cancelled at once: the wake-up is for somebody else then
-            else:
-                self._getters.remove(getter)
+                self._wake_getter()  # woken and cancelled in one turn of the loop: the wake-up goes to the next getter
             raise
+        finally:
+            # Not in `_wake_getter`: a getter that is cancelled in the same turn is still to look for itself here.
+            self._getters.remove(getter)
 
     def _wake_getter(self) -> None:
-        while self._getters:
-            getter = self._getters.popleft()
+        for getter in self._getters:
             if not getter.done():
                 getter.set_result(None)
                 return

@@ -61,22 +61,77 @@ async def test_what_is_held_never_exceeds_the_total() -> None:
 
 async def test_every_await_may_be_cancelled_and_no_place_gets_lost() -> None:
     slots = FairSlots(1)
-    answer = asyncio.Event()
-
-    async def holder() -> None:
-        async with slots.slot("a"):
-            await answer.wait()
 
     async def waiter() -> None:
-        loop = asyncio.get_running_loop()
-        loop.call_soon(lambda: loop.call_soon(answer.set))
+        await slots.acquire("a")
+        asyncio.get_running_loop().call_soon(slots.release, "a")
         async with slots.slot("b"):
             pass
 
+    count = 0
     async for _ in every_await(waiter):
-        answer.clear()
-        held = asyncio.ensure_future(holder())
+        count += 1
         await settle()
-        answer.set()
-        await held
+        assert slots.free == 1
+        async with slots.slot("c"):  # nobody is left in the queue
+            pass
+    assert count == 3
+
+
+async def test_a_waiter_that_is_cancelled_while_its_place_comes_free_leaves_it_to_the_next() -> None:
+    slots = FairSlots(1)
+    await slots.acquire("a")
+    first, second, third = (asyncio.ensure_future(slots.acquire("b")) for _ in range(3))
+    await settle()
+    first.cancel()
+    slots.release("a")  # in the same turn: the first is still in the queue
+    await settle()
+    assert first.cancelled()
+    assert second.done() and not second.cancelled()
+    third.cancel()
+    await settle()
+    assert third.cancelled()
+    slots.release("b")
     assert slots.free == 1
+
+
+async def test_a_place_that_was_given_and_not_wanted_any_more_goes_to_the_next() -> None:
+    slots = FairSlots(1)
+    await slots.acquire("a")
+    first, second = asyncio.ensure_future(slots.acquire("b")), asyncio.ensure_future(slots.acquire("c"))
+    await settle()
+    slots.release("a")
+    first.cancel()  # in the same turn: it has the place and does not know it
+    await settle()
+    assert first.cancelled() and second.done()
+    slots.release("c")
+    assert slots.free == 1
+
+
+async def test_an_owner_whose_waiter_was_served_takes_the_next_free_place_at_once() -> None:
+    slots = FairSlots(2)
+    await slots.acquire("a")
+    await slots.acquire("b")
+    waiting = asyncio.ensure_future(slots.acquire("c"))
+    await settle()
+    slots.release("a")  # c has it, and has not run yet
+    slots.release("b")
+    await asyncio.wait_for(slots.acquire("c"), 1)
+    await waiting
+    assert slots.free == 0
+
+
+async def test_a_cancelled_waiter_is_reported_as_cancelled_and_a_deadline_as_a_timeout() -> None:
+    slots = FairSlots(1)
+    await slots.acquire("a")
+
+    async def with_deadline() -> None:
+        async with asyncio.timeout(0) as deadline:
+            await slots.acquire("b")
+        assert deadline.expired()
+
+    waiting = asyncio.ensure_future(with_deadline())
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_soon(slots.release, "a")
+    with pytest.raises(TimeoutError):
+        await waiting

@@ -10,6 +10,7 @@ import pytest
 from eso.errors import EsoError
 from eso.runtime.outcome import After, Done, Fatal, Lane, Parked, Retry, Wake
 from eso.runtime.workqueue import AGEING_SECONDS, AGEING_TURN, QueueClosed, WorkQueue
+from tests.fakes.cancel import every_await
 from tests.fakes.clock import VirtualClock, settle, until
 
 A, B, C = ("shop", "a"), ("shop", "b"), ("shop", "c")
@@ -437,6 +438,28 @@ class TestWaiting:
         await settle()
         assert second.result()[0] == A
         assert first.cancelled()
+
+    async def test_a_worker_cancelled_in_the_turn_of_the_wake_up_ends_as_cancelled(self, bench):
+        first, second = asyncio.ensure_future(bench.queue.get()), asyncio.ensure_future(bench.queue.get())
+        await settle()
+        first.cancel()
+        bench.queue.add(A, Lane.NEW)
+        await settle()
+        assert first.cancelled()
+        assert second.result()[0] == A
+
+    async def test_every_wait_may_be_cancelled_and_no_key_gets_lost(self, bench):
+        async def worker():
+            asyncio.get_running_loop().call_soon(bench.queue.add, A, Lane.NEW)
+            bench.queue.done((await bench.queue.get())[0], Done())
+
+        count = 0
+        async for _ in every_await(worker):
+            count += 1
+            await settle()
+            assert not bench.queue._getters
+            assert await bench.drain() == [A]
+        assert count == 3
 
     async def test_a_cancelled_worker_leaves_nothing_behind(self, bench):
         getting = asyncio.ensure_future(bench.queue.get())
