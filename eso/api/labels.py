@@ -87,7 +87,8 @@ def check_key(key: str) -> None:
     well_formed = NAME.fullmatch(name) and len(name) <= NAME_BYTES and "/" not in prefix
     if not well_formed or (slash and not (PREFIX.fullmatch(prefix) and len(prefix) <= PREFIX_BYTES)):
         raise InvalidSelector(
-            f'key: Invalid value: "{key}": a qualified name is at most 63 letters, digits, "-", "_" or ".", with an optional DNS prefix'
+            f'key: Invalid value: "{key}": a qualified name is at most 63 letters, digits, "-", "_" or ".", '
+            "with an optional DNS prefix"
         )
 
 

@@ -55,7 +55,10 @@ def external_secret_refusals(spec: ExternalSecretSpec) -> list[str]:
 def policy_refusals(target: Target) -> Iterator[str]:
     # Orphan with Delete is admitted: it only fails once the backend proves that nothing is left.
     if target.deletion_policy == "Delete" and target.creation_policy in WRITES_WITHOUT_OWNING:
-        yield "deletionPolicy=Delete must not be used when the controller doesn't own the secret. Please set creationPolicy=Owner"
+        yield (
+            "deletionPolicy=Delete must not be used when the controller doesn't own the secret. "
+            "Please set creationPolicy=Owner"
+        )
     if target.deletion_policy == "Merge" and target.creation_policy == "None":
         yield "deletionPolicy=Merge must not be used with creationPolicy=None. There is no Secret to merge with"
 

@@ -3,17 +3,23 @@ conformance cases."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from e2e.harness.cluster import REPO, ApiRefused, KubectlFailed
 from e2e.harness.controlplane import ControlPlane
+from eso.api.crds.definition import definition
+from eso.api.crds.kinds import KINDS, Kind
+from eso.api.crds.providers import PROVIDERS
+from eso.api.crds.secretstore import secret_store_spec
 
 pytestmark = pytest.mark.real
 
 Json = dict[str, Any]
 CRDS = REPO / "manifests" / "crds"
+CRD_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions?dryRun=All"
 PLURALS = ("clusterexternalsecrets", "clustersecretstores", "externalsecrets", "secretstores")
 ENTRY: Json = {"secretKey": "a", "remoteRef": {"key": "k"}}
 
@@ -59,6 +65,17 @@ def test_a_client_side_apply_of_every_file_works(controlplane: ControlPlane) -> 
     for plural in PLURALS:
         told = controlplane.kubectl("apply", "--dry-run=server", "-o", "name", "-f", str(CRDS / f"{plural}.yaml"))
         assert told.strip() == f"customresourcedefinition.apiextensions.k8s.io/{plural}.external-secrets.io"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.resource.kind)
+def test_the_api_server_takes_every_kind_also_before_it_is_installed(controlplane: ControlPlane, kind: Kind) -> None:
+    """With the strict schemas of all providers: structure, defaults and the cost of rules."""
+    if kind.spec is secret_store_spec:
+        kind = replace(kind, spec=lambda: secret_store_spec(frozenset(PROVIDERS)))
+    crd = definition(kind)
+    crd["metadata"]["name"] = crd["metadata"]["name"].replace(".", "-dry.", 1)
+    crd["spec"]["names"]["plural"] += "-dry"
+    controlplane.api.request("POST", CRD_PATH, crd)
 
 
 @pytest.mark.parametrize(
@@ -406,6 +423,7 @@ def test_a_provider_that_is_not_built_loses_no_member(controlplane: ControlPlane
     block = {
         "region": "r",
         "service": "SecretsManager",
+        "sessionTagsPolicy": "None",  # the default
         "newMember": {"a": 1},
         "auth": {"newLogin": {"b": [1]}, "secretRef": {"newRef": {"name": "n"}}},
     }

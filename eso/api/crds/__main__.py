@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from eso.api.crds.definition import custom_resource_definitions
+from eso.api.crds.definition import installed
 
 HEAD = "# Written by `make manifests`; do not edit.\n"
 
@@ -26,7 +26,7 @@ _Plain.add_multi_representer(dict, yaml.SafeDumper.represent_dict)  # `schema.Ex
 
 def files() -> dict[str, str]:
     """File name → content."""
-    made = custom_resource_definitions()
+    made = installed()
     return {
         f"{plural}.yaml": HEAD + yaml.dump(crd, Dumper=_Plain, sort_keys=True, width=160, allow_unicode=True)
         for plural, crd in made.items()

@@ -86,7 +86,8 @@ def strategies() -> dict[str, Schema]:
     """What happens to keys and values after the backend answered; absent means the first-named choice."""
     return {
         "conversionStrategy": choice(
-            "How characters that a Secret key cannot hold are replaced: by _ (Default) or by their code point (Unicode).",
+            "How characters that a Secret key cannot hold are replaced: "
+            "by _ (Default) or by their code point (Unicode).",
             "Default",
             "Unicode",
         ),
@@ -208,8 +209,8 @@ def target() -> Schema:
     manifest = {"apiVersion": text("For example v1.", minLength=1), "kind": text("For example ConfigMap.", minLength=1)}
     parts = {
         "creationPolicy": choice(
-            "Who creates and owns the target: Owner creates and owns it, Orphan creates it, Merge only adds keys to an existing one, "
-            "CreateOrMerge does either, None writes nothing.",
+            "Who creates and owns the target: Owner creates and owns it, Orphan creates it, "
+            "Merge only adds keys to an existing one, CreateOrMerge does either, None writes nothing.",
             "Owner",
             "Orphan",
             "Merge",
@@ -218,7 +219,8 @@ def target() -> Schema:
             default="Owner",
         ),
         "deletionPolicy": choice(
-            "When the backend no longer has the secret: Delete the target, remove its keys (Merge), or leave it as it is (Retain).",
+            "When the backend no longer has the secret: "
+            "Delete the target, remove its keys (Merge), or leave it as it is (Retain).",
             "Delete",
             "Merge",
             "Retain",
@@ -281,7 +283,8 @@ def external_secret_spec(description: str = "What is read and what is written.")
             "dataFrom": array("Many values at once; later entries win.", bulk),
             "refreshInterval": text("Time between two reads, as a Go duration; 0 reads once.", default="1h0m0s"),
             "refreshPolicy": choice(
-                "Periodic reads every refreshInterval, OnChange when the ExternalSecret changes, CreatedOnce a single time.",
+                "Periodic reads every refreshInterval, OnChange when the ExternalSecret changes, "
+                "CreatedOnce a single time.",
                 "CreatedOnce",
                 "Periodic",
                 "OnChange",

@@ -88,8 +88,8 @@ def name(description: str = "") -> Schema:
     return text(description, minLength=1, maxLength=253, pattern=NAME_PATTERN)
 
 
-def namespace(description: str = "") -> Schema:
-    return text(description, minLength=1, maxLength=63, pattern=NAMESPACE_PATTERN)
+def namespace(description: str = "", **more: Any) -> Schema:
+    return text(description, minLength=1, maxLength=63, pattern=NAMESPACE_PATTERN, **more)
 
 
 def key(description: str = "") -> Schema:
@@ -118,6 +118,19 @@ def label_selector(description: str) -> Schema:
 def secret_key(description: str = "A key of a Secret.") -> Schema:
     """SecretKeySelector. `namespace` counts in a ClusterSecretStore only."""
     return Exact(obj(description, {"key": key(), "name": name(), "namespace": namespace()}))
+
+
+def local_secret_key(description: str = "A key of a Secret in the same namespace.") -> Schema:
+    return Exact(obj(description, {"key": key(), "name": name()}))
+
+
+def controller_class() -> Schema:
+    return text("The controller class that this object belongs to; every controller's when empty.")
+
+
+def anything(description: str) -> Schema:
+    """Any JSON value."""
+    return described(description, {PRESERVE: True})
 
 
 def service_account(description: str = "A ServiceAccount whose token is requested.") -> Schema:

@@ -6,19 +6,17 @@ wraps the schema.
 
 from __future__ import annotations
 
-from eso.api.crds.providers import provider_schemas
+from eso.api.crds.providers import BUILT, provider_schemas
+from eso.api.crds.providers.parts import retry_settings
 from eso.api.crds.schema import Schema, array, integer, label_selector, namespace, obj, one_of, strings, text, time
 
 
-def secret_store_spec() -> Schema:
+def secret_store_spec(built: frozenset[str] = BUILT) -> Schema:
+    """`built`: the providers whose schema is strict."""
     condition = {
         "namespaceRegexes": strings("RE2 expressions; each matches anywhere in the name."),
         "namespaceSelector": label_selector("Namespaces by label."),
         "namespaces": array("Namespaces by name.", namespace()),
-    }
-    retry = {
-        "maxRetries": integer("How often.", bits=32),
-        "retryInterval": text("Time between two tries, as a Go duration."),
     }
     return obj(
         "The backend and who may use it.",
@@ -28,13 +26,13 @@ def secret_store_spec() -> Schema:
                 obj("", condition),
             ),
             "controller": text("The controller class that this store belongs to; every controller's when empty."),
-            "provider": one_of("The backend; exactly one member.", provider_schemas()),
+            "provider": one_of("The backend; exactly one member.", provider_schemas(built)),
             "refreshInterval": {
                 "description": "Time between two validations: seconds, or a Go duration.",
                 "x-kubernetes-int-or-string": True,
                 "anyOf": [{"type": "integer"}, {"type": "string"}],
             },
-            "retrySettings": obj("How failed calls to the backend are retried.", retry),
+            "retrySettings": retry_settings(),
         },
         required=("provider",),
     )

@@ -1,0 +1,18 @@
+"""The schema of `spec.provider.beyondtrustworkloadcredentials`."""
+
+from __future__ import annotations
+
+from eso.api.crds.providers.parts import certificate_authorities
+from eso.api.crds.schema import Schema, obj, secret_key, text
+
+
+def schema() -> Schema:
+    api_key = obj("API key in a Secret.", {"token": secret_key("The key.")}, required=("token",))
+    server = {"apiUrl": text("Address of the API."), "siteId": text("Id of the site.")}
+    parts = {
+        "auth": obj("How to log in.", {"apikey": api_key}, required=("apikey",)),
+        **certificate_authorities(),
+        "folderPath": text("The folder that names are looked up in."),
+        "server": obj("The server.", server, required=tuple(server)),
+    }
+    return obj("BeyondTrust Workload Credentials.", parts, required=("auth", "server"))

@@ -1,0 +1,10 @@
+"""The schema of `spec.provider.yandexlockbox`."""
+
+from __future__ import annotations
+
+from eso.api.crds.providers.parts import yandex
+from eso.api.crds.schema import Schema
+
+
+def schema() -> Schema:
+    return yandex("Yandex Lockbox.")
