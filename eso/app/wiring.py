@@ -167,6 +167,7 @@ class Operator:
             clock,
             gate_epoch=self.gates.epoch,
             admit=self._admit,
+            log=log,
             meter=self._meters["externalsecret"],
             workers=settings.passes_in_flight,
         )
@@ -180,6 +181,7 @@ class Operator:
                 gate_epoch=self.gates.epoch,
                 admit=lambda key, kind=kind: self._admit_store(kind, key),  # type: ignore[misc]  # a default argument binds the loop's value
                 meter=self._meters[kind.lower()],
+                log=log,
                 workers=STORE_WORKERS,
             )
             for kind in self._store_kinds()
