@@ -26,15 +26,19 @@ from eso.errors import EsoError
 from eso.gocompat import jsonenc, regexp
 from eso.kube.config import connect
 from eso.kube.rest import Rest
-from eso.net.http import Proxies
-from eso.providers.contract import Find, Malformed, NotFound, RemoteRef
+from eso.net.http import Pools, Proxies
+from eso.observe.log import get
+from eso.providers.contract import Find, Malformed, RemoteRef, SecretNotFound
+from eso.providers.env import Env
 from eso.reconcile.externalsecret.assemble import assemble
 from eso.reconcile.externalsecret.gather import Reads, gather
 from eso.reconcile.externalsecret.readplan import read_plan, sources_of, stores_of
 from eso.runtime.clock import SystemClock
+from eso.runtime.offload import Offload
 from eso.secretbytes import SecretBytes
+from eso.stores.front import Stores
 from eso.stores.gate import Gates
-from eso.stores.reader import Reader
+from eso.stores.plans import Plans
 from eso.stores.registry import Registry
 from eso.stores.resolve import Rules
 from eso.template.apply import Sources
@@ -278,7 +282,7 @@ class FileReads:
 
     def _document(self, key: str) -> bytes:
         if key not in self.remote:
-            raise NotFound(fix=f"add {key} to {self.path}")
+            raise SecretNotFound(fix=f"add {key} to {self.path}")
         value = self.remote[key]
         return json_bytes(value) if isinstance(value, dict | list) else scalar(self.path, key, value)
 
@@ -314,7 +318,9 @@ async def _from_cluster(
             remote = FileReads(mapping(arguments.remote), arguments.remote) if arguments.remote else None
             data = await fetched(es, remote) if remote else file_data(arguments, es)
             return Given(es, data, sources, live)
-        reader = Reader(await rules(rest, es, Proxies.from_environ(environ)), rest, Gates(SystemClock()), SystemClock())
+        clock = SystemClock()
+        env = Env(Pools(Proxies.from_environ(environ)), Offload(threads=1, name="values"), clock, get("render"))
+        reader = Stores(await rules(rest, es), rest, Gates(clock), env)
         try:
             return Given(es, await fetched(es, reader), sources, live)
         finally:
@@ -323,7 +329,7 @@ async def _from_cluster(
         await access.close()
 
 
-async def rules(rest: Rest, es: ExternalSecret, proxies: Proxies) -> Rules:
+async def rules(rest: Rest, es: ExternalSecret) -> Rules:
     """The stores that the ExternalSecret names, read once; whether they are Ready does not matter to a person who
     asks."""
     namespace = es.metadata.namespace
@@ -339,7 +345,7 @@ async def rules(rest: Rest, es: ExternalSecret, proxies: Proxies) -> Rules:
     return Rules(
         lambda kind, where, name: stores.get((kind, where, name)),
         lambda _: labels,
-        Registry(proxies=proxies),
+        Plans(Registry()),
         flood_gate=False,
     )
 
