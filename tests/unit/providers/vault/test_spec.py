@@ -140,12 +140,12 @@ def test_references_are_everything_the_login_reads_each_once() -> None:
         tls={"certSecretRef": {"name": "tls"}, "keySecretRef": {"name": "tls"}},
         caProvider={"type": "ConfigMap", "name": "roots"},
     )
-    assert spec.references(store) == [
+    assert spec.references(store) == (
         ("Secret", "", "a"),
         ("ServiceAccount", "n", "sa"),
         ("Secret", "", "tls"),
         ("ConfigMap", "", "roots"),
-    ]
+    )
 
 
 def test_mounts_and_versions_are_no_part_of_the_login() -> None:
