@@ -21,10 +21,8 @@ from eso.kube.events import Recorder
 from eso.kube.informer import Informer
 from eso.kube.lease import Lease, LeaseTimes, new_identity
 from eso.kube.rest import Access, Rest
-from eso.net.http import Pools, Proxies
 from eso.observe.health import Health
 from eso.observe.metrics import Metrics
-from eso.providers.env import Env
 from eso.reconcile.externalsecret.generic import GenericTargets
 from eso.reconcile.externalsecret.readplan import stores_of
 from eso.reconcile.externalsecret.reconcile import PassSettings, ReconcileExternalSecret
@@ -40,9 +38,8 @@ from eso.runtime.offload import Offload
 from eso.runtime.outcome import Lane, Parked
 from eso.runtime.watchdog import Limit, Reading, Watchdog
 from eso.runtime.workqueue import WorkQueue
-from eso.stores.front import Stores
 from eso.stores.gate import Gates
-from eso.stores.plans import Plans, Store
+from eso.stores.reader import Reader
 from eso.stores.registry import Registry
 from eso.stores.resolve import Rules
 from eso.template.apply import Terms
@@ -140,14 +137,7 @@ class Operator:
     """Everything one process is made of. `access` is the API server, `registry` the providers, `clock` the time."""
 
     def __init__(
-        self,
-        settings: ControllerSettings,
-        access: Access,
-        clock: Clock,
-        log: Any,
-        *,
-        registry: Registry | None = None,
-        proxies: Proxies | None = None,
+        self, settings: ControllerSettings, access: Access, clock: Clock, log: Any, *, registry: Registry | None = None
     ) -> None:
         self.settings, self.clock, self.log = settings, clock, log
         self.metrics = Metrics(extended_labels=settings.enable_extended_metric_labels)
@@ -167,14 +157,8 @@ class Operator:
         self.offload = Offload(threads=1)  # each further one takes as much of the interpreter as the loop gets
         self.world = World()
         self.gates = Gates(clock, self._release, meter=self.metrics)
-        env = Env(Pools(proxies), Offload(threads=1, name="values"), clock, log)
-        self.stores = Stores(
-            self._rules(registry or Registry()),
-            self.rest,
-            self.gates,
-            env,
-            meter=self.metrics,
-            validating=self._store_kinds(),
+        self.reader = Reader(
+            self._rules(registry or Registry()), self.rest, self.gates, clock, log=log, meter=self.metrics
         )
         self.targets = Targets(self.rest, self.world.secret, self.world.labelled, self._target_changed)
         self.index, self.store_index = ReverseIndex(), ReverseIndex()
@@ -183,7 +167,6 @@ class Operator:
             clock,
             gate_epoch=self.gates.epoch,
             admit=self._admit,
-            log=log,
             meter=self._meters["externalsecret"],
             workers=settings.passes_in_flight,
         )
@@ -197,7 +180,6 @@ class Operator:
                 gate_epoch=self.gates.epoch,
                 admit=lambda key, kind=kind: self._admit_store(kind, key),  # type: ignore[misc]  # a default argument binds the loop's value
                 meter=self._meters[kind.lower()],
-                log=log,
                 workers=STORE_WORKERS,
             )
             for kind in self._store_kinds()
@@ -230,7 +212,7 @@ class Operator:
         return Rules(
             self.world.store,
             self.world.namespace_labels,
-            Plans(registry, self._planned),
+            registry,
             controller_class=self.settings.controller_class,
             flood_gate=self.settings.enable_flood_gate,
         )
@@ -307,7 +289,7 @@ class Operator:
             self.world,
             self.targets,
             self.generic,
-            self.stores,
+            self.reader,
             self.rest,
             PassSettings(
                 controller_class=flags.controller_class,
@@ -316,7 +298,7 @@ class Operator:
                 heartbeat_seconds=flags.status_heartbeat,
                 terms=Terms(flags.template_left_delimiter, flags.template_right_delimiter),
             ),
-            identity=self.stores.identity,
+            identity=self.reader.identity,
             emit=self._emit,
             offload=self.offload.run_for,
             meter=self.metrics.external_secrets(store_of=self._store_of, labels_of=self._labels_of),
@@ -339,7 +321,7 @@ class Operator:
         passes = ReconcileStore(
             resource,
             lambda key: self.world.store(kind, *key),
-            self.stores,
+            self.reader,
             self.rest,
             controller_class=self.settings.controller_class,
             requeue_seconds=self.settings.store_requeue_interval,
@@ -385,7 +367,7 @@ class Operator:
             return None
         namespace = es.metadata.namespace
         closed = self.gates.admit(
-            dict.fromkeys(name for ref in stores_of(es.spec) for name in self.stores.gates_of(namespace, ref))
+            dict.fromkeys(name for ref in stores_of(es.spec) for name in self.reader.gates_of(namespace, ref))
         )
         return Parked(closed.gate, closed.epoch) if closed else None
 
@@ -393,14 +375,8 @@ class Operator:
         store = self.world.store(kind, *key)
         if store is None or store.ready or not store.status.conditions:
             return None
-        closed = self.gates.admit(self.stores.gates_of_store(store))
+        closed = self.gates.admit(self.reader.gates_of_store(store))
         return Parked(closed.gate, closed.epoch) if closed else None
-
-    def _planned(self, store: Store) -> None:
-        """Its credentials are known now: news of one of them reaches the store."""
-        view = store.view
-        tokens = {(kind, namespace or view.namespace, name) for kind, namespace, name in store.plan.references}
-        self.store_index.put((view.kind, f"{view.namespace}/{view.name}"), tokens)
 
     # what the watches tell
 
@@ -410,13 +386,15 @@ class Operator:
         record = new or old
         assert record is not None
         key = (record.metadata.namespace, record.metadata.name)
-        self.stores.store_changed(kind, *key)
+        self.reader.store_changed(kind, *key)
         if not isinstance(new, SecretStore):
             self.store_index.drop((kind, "/".join(key)))
             if kind in self.store_queues:
                 # its series go in a pass, after one that may run now
                 self.store_queues[kind].add(key, Lane.NEW, "gone")
             return
+        tokens = {(k, namespace or key[0], name) for k, namespace, name in self.reader.references(new)}
+        self.store_index.put((kind, "/".join(key)), tokens)
         before = old if isinstance(old, SecretStore) else None
         self.triggers.store(before, new)
         edited = before is None or (before.metadata.uid, before.metadata.generation) != (
@@ -460,7 +438,7 @@ class Operator:
         self.triggers.depended(kind, namespace, name, "template source changed")
         stores, referent = self.store_index.keys((kind, namespace, name)), self.store_index.keys((kind, "", name))
         if stores or referent:
-            self.stores.credential_changed(kind, namespace, name)
+            self.reader.credential_changed(kind, namespace, name)
         for store_kind, where in stores:
             key = (where.partition("/")[0], where.partition("/")[2])
             if store_kind in self.store_queues:

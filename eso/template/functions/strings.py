@@ -128,9 +128,11 @@ def trim(text: bytes) -> bytes:
 def trim_all(cut: bytes, text: bytes) -> bytes:
     if not cut:
         return text
-    characters = text.decode("utf-8", "surrogateescape").strip(cut.decode("utf-8", "surrogateescape"))
-    made = characters.encode("utf-8", "surrogateescape")
-    return text if len(made) == len(text) else made
+    return (
+        text.decode("utf-8", "surrogateescape")
+        .strip(cut.decode("utf-8", "surrogateescape"))
+        .encode("utf-8", "surrogateescape")
+    )
 
 
 @TABLE.function("trimPrefix", params=(STRING, STRING))

@@ -111,6 +111,7 @@ def test_c_227_an_object_with_neither_has_no_hash():
             False,
             id="the right hash, but not managed",
         ),
+        pytest.param(live(marked=content_hash({})), True, id="emptied by our own write: the server drops an empty data"),
     ],
 )
 def test_a_target_is_intact_when_it_is_managed_and_its_hash_is_right(obj: Json | None, valid: bool):
@@ -293,6 +294,17 @@ def test_what_is_not_ours_is_not_deleted(creation: str, obj: Json | None, told: 
 def test_an_empty_map_with_deletion_policy_merge_goes_on():
     change = desired_manifest(object_for(deletion="Merge"), None, {}, {})
     assert isinstance(change, Create) and change.body["data"] == {}
+
+
+def test_a_target_that_our_own_write_emptied_is_filled_when_data_returns():
+    one = object_for(deletion="Merge")
+    sent = after(settled(one), desired_manifest(one, settled(one), {}, {}))
+    stored = {name: value for name, value in sent.items() if name != "data"}  # the API server keeps no empty data
+    assert intact(stored)
+    assert desired_manifest(one, stored, {}, {}, left=left_behind(sent, stored)) == Nothing()
+    filled = after(stored, desired_manifest(one, stored, DATA, {}))
+    assert filled["data"] == {"k": "v"} and intact(filled)
+
 
 
 # --- updating
