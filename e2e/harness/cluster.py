@@ -153,7 +153,8 @@ class Api:
     ) -> Json:
         """Any path. Raises ApiRefused, or requests' errors when nobody answers."""
         headers = {"Content-Type": content_type} if body is not None else {}
-        data = json.dumps(body) if body is not None else None
+        # as UTF-8: an apply patch is read as YAML, which knows no escaped surrogate pairs
+        data = json.dumps(body, ensure_ascii=False).encode() if body is not None else None
         reply = self.session.request(verb, self.credentials.server + path, data=data, headers=headers, timeout=timeout)
         if reply.status_code >= 400:
             try:

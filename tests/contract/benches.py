@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from eso.providers.contract import StoreClient, StoreView
+from eso.providers.contract import Provider, StoreClient, StoreView
+from eso.providers.fake.provider import FakeProvider
+from eso.providers.vault.openbao import OpenBaoProvider
+from eso.providers.vault.provider import VaultProvider
 from tests.fakes.credentials import StaticCredentials
-from tests.fakes.env import Whole
 
 PLANTED = "planted-7f3a9c"  # a value that must never be seen in a text
 
@@ -30,7 +32,7 @@ class Server(Protocol):
 
 @dataclass
 class Bench:
-    provider: Whole
+    provider: Provider
     block: dict[str, Any]
     put: Callable[[str, Mapping[str, Any]], None]
     secrets: dict[str, str] = field(default_factory=dict)
@@ -48,7 +50,7 @@ class Bench:
 def fake_bench() -> Bench:
     block: dict[str, Any] = {"data": []}
     bench = Bench(
-        Whole("fake"),
+        FakeProvider(),
         block,
         lambda key, data: block["data"].append({"key": key, "value": json.dumps(dict(data), separators=(",", ":"))}),
     )
@@ -64,7 +66,7 @@ def vault_bench(server: Server, token: str, version: int) -> Bench:
         "auth": {"tokenSecretRef": {"name": "login", "key": "token"}},
     }
     return Bench(
-        Whole("vault"),
+        VaultProvider(),
         block,
         lambda key, data: server.write(mount, key, data),
         {"login/token": token},
@@ -74,6 +76,6 @@ def vault_bench(server: Server, token: str, version: int) -> Bench:
 
 def openbao_bench(server: Server, token: str, version: int) -> Bench:
     bench = vault_bench(server, token, version)
-    bench.provider = Whole("openBao")
+    bench.provider = OpenBaoProvider()
     bench.proves_absence = bench.nested = False
     return bench

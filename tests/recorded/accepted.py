@@ -1,0 +1,131 @@
+"""The differences from the recordings that are on purpose, each with its row in docs/compatibility.md.
+
+Neighbours: differences.py says what an entry means. An entry for one case that nothing matches any more fails that
+case.
+"""
+
+from __future__ import annotations
+
+from tests.recorded.differences import ABSENT, Accepted, appears, changes, hinted, reworded, without
+
+ANYWHERE = r"(?:otherNamespaces/[^/]+/)?"
+FAILED = rf"{ANYWHERE}Events/ExternalSecret/\S+ Warning UpdateFailed"
+
+EVERYWHERE = (
+    Accepted(
+        "`observedGeneration` on an ExternalSecret's status",
+        rf"{ANYWHERE}(?:ExternalSecret|SecretStore)/[^/]+/status/(?:conditions/\d+/)?observedGeneration",
+        appears,
+    ),
+    Accepted(
+        "finalizer on an ExternalSecret",
+        rf"{ANYWHERE}ExternalSecret/[^/]+/metadata/finalizers",
+        without("externalsecrets.external-secrets.io/externalsecret-cleanup"),
+    ),
+    Accepted("Warning Events", FAILED, hinted),
+)
+
+BY_CASE: tuple[Accepted, ...] = (
+    # generic targets
+    Accepted(
+        "field manager of generic targets",
+        r"(?:ConfigMap|Widget)/[^/]+/metadata/managedFields/externalsecrets.external-secrets.io/[^/]+",
+        appears,
+        cases=(
+            "rc-generic-cm",
+            "rc-generic-cm-template",
+            "rc-generic-crd-merge",
+            "rc-generic-deletion-merge",
+            "rc-generic-errors",
+            "rc-generic-policies",
+        ),
+    ),
+    Accepted(
+        "generic target, policies Owner and Orphan",
+        r"ConfigMap/(?:owner|orphan)/metadata/labels/their",
+        appears,
+        cases=("rc-generic-policies",),
+    ),
+    Accepted(
+        "generic target that our own write emptied",
+        r"ConfigMap/es/data/a",
+        changes(ABSENT, "v2"),
+        cases=("rc-generic-deletion-merge",),
+        steps=(3,),
+    ),
+    Accepted(
+        "generic target that our own write emptied",
+        r"ConfigMap/es/metadata/annotations/reconcile.external-secrets.io/data-hash",
+        changes(
+            "74a974446e359fb3e6baff9bd0058950e6edd0f040888d9989b0a11b",
+            "7eefa510a88e4673ed5012a6afbab7b5000c4e77113cde69ca3c95e3",
+        ),
+        cases=("rc-generic-deletion-merge",),
+        steps=(3,),
+    ),
+    # Secrets
+    Accepted(
+        "immutable Secret whose metadata alone changes",
+        r"Events/ExternalSecret/es Normal Updated",
+        appears,
+        cases=("rc-immutable-external",),
+        steps=(3, 4, 5),
+    ),
+    Accepted(
+        "immutable Secret whose data and metadata would change",
+        r"Secret/es/metadata/annotations/reconcile.external-secrets.io/data-hash",
+        changes(
+            "7d9fc5a31a8967856fb1726bc9953763ede1ea890dc5c435a19003fb",
+            "649bc97013179dc509344f9a162dd4e70ee42dcc85f1cfb8e9e97e56",
+        ),
+        cases=("rc-immutable-external",),
+        steps=(4,),
+    ),
+    Accepted(
+        "immutable Secret whose data and metadata would change",
+        r"Secret/es/metadata/annotations/reconcile.external-secrets.io/data-hash",
+        changes(
+            "faf8dd936b6cbe5a0e856c85b7e5309cc5bb6dff0653ea6c29f2e3b6",
+            "649bc97013179dc509344f9a162dd4e70ee42dcc85f1cfb8e9e97e56",
+        ),
+        cases=("rc-immutable-later",),
+        steps=(3,),
+    ),
+    Accepted(
+        "rename onto a target that is refused",
+        r"Secret/theirs/.*",
+        appears,
+        cases=("rc-rename-onto-foreign",),
+        steps=(3,),
+    ),
+    # texts
+    Accepted(
+        "values that the API server quotes when it refuses a write",
+        FAILED,
+        reworded(r'Invalid value: ".*?"', r"Invalid value: \*\*\*"),
+        cases=("rc-generic-cm-template", "rc-invalid-keys", "rc-template-types"),
+    ),
+    Accepted(
+        "JSON errors in merge and extract",
+        FAILED,
+        reworded(r"invalid character '.' (in|looking)", r"invalid character at byte \d+ (in|looking)"),
+        cases=("rc-extract", "rc-rewrite-merge"),
+        steps=(2,),
+    ),
+    Accepted(
+        "`namespaceSelector` with an operator that is none",
+        r"Events/ExternalSecret/bad-operator Warning UpdateFailed",
+        reworded(r"into selector &LabelSelector\{.*\}:", r"into labels\.Selector:"),
+        cases=("rc-css-selectors",),
+        steps=(1,),
+    ),
+    Accepted(
+        "`engineVersion: jinja2`",
+        r"refused/ExternalSecret/engine",
+        reworded(r'supported values: "v2"', r'supported values: "v2", "jinja2"'),
+        cases=("rc-schema",),
+        steps=(0,),
+    ),
+)
+
+ACCEPTED = EVERYWHERE + BY_CASE

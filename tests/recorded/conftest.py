@@ -1,0 +1,90 @@
+"""One operator for all recorded cases, and several cases side by side: most of a case's time is waiting.
+
+Neighbours: tests/conftest.py brings the control plane, replay.py runs a case.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from e2e.harness.cluster import Cluster, Json
+from e2e.harness.operator import LocalOperator
+from e2e.harness.waiting import eventually
+from tests.recorded.case import NAMES, Case, load
+from tests.recorded.replay import Replay
+
+SIDE_BY_SIDE = 8
+RIGHTS = "recorded-generic-targets"
+
+
+class Replays:
+    """Cases that run, in the order in which they were asked for. Use as a context manager."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self._stop = threading.Event()
+        self._pool = ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="replay")
+        self._running: dict[str, tuple[Case, Future[list[Json]]]] = {}
+
+    def start(self, name: str) -> None:
+        if name not in self._running:
+            case = load(name)
+            replay = Replay(case, self.cluster.api, self._stop)
+            self._running[name] = case, self._pool.submit(replay.run)
+
+    def of(self, name: str) -> tuple[Case, list[Json]]:
+        """The case with the snapshots that were taken of it; waits for them. Raises what ended the replay."""
+        self.start(name)
+        case, future = self._running[name]
+        return case, future.result()
+
+    def __enter__(self) -> Replays:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._pool.shutdown(cancel_futures=True)
+
+
+@pytest.fixture(scope="module")
+def generic_targets(cluster: Cluster) -> Iterator[None]:
+    """The right to write what the cases have as generic targets."""
+    groups = {path.split("/")[2] for name in NAMES for path in load(name).kinds.values() if path.startswith("/apis/")}
+    rules = [
+        {"apiGroups": ["", *sorted(groups)], "resources": ["configmaps", "widgets"], "verbs": ["*"]},
+    ]
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": RIGHTS}
+    account = {"kind": "ServiceAccount", "name": "external-secrets", "namespace": "external-secrets-system"}
+    cluster.api.create("clusterroles", "", {"metadata": {"name": RIGHTS}, "rules": rules})
+    cluster.api.create(
+        "clusterrolebindings", "", {"metadata": {"name": RIGHTS}, "roleRef": role, "subjects": [account]}
+    )
+    yield
+    cluster.api.delete("clusterrolebindings", "", RIGHTS)
+    cluster.api.delete("clusterroles", "", RIGHTS)
+
+
+@pytest.fixture(scope="module")
+def replays(request: pytest.FixtureRequest, cluster: Cluster, generic_targets: None) -> Iterator[Replays]:
+    """The operator sees all namespaces and runs no longer than these cases; those that were collected run at once."""
+    flags = {"unsafe-allow-generic-targets": "true", "enable-leader-election": "false"}
+    with LocalOperator(cluster, args=flags, name="operator-of-the-recordings") as operator:
+        with Replays(cluster) as running:
+            for item in request.session.items:
+                if name := getattr(item, "callspec", None) and item.callspec.params.get("recorded_case"):
+                    running.start(name)
+            yield running
+        # no finalizer may outlive the operator: a namespace would keep it for ever
+        eventually(lambda: not left(cluster), 30, what="the ExternalSecrets of all cases gone")
+        if reason := operator.ended():
+            pytest.fail(reason)
+
+
+def left(cluster: Cluster) -> list[str]:
+    """Namespaces of cases that still have an ExternalSecret."""
+    found = (one["metadata"]["namespace"] for one in cluster.api.list("externalsecrets"))
+    return [name for name in found if name.removeprefix("r-") in NAMES]

@@ -1,0 +1,224 @@
+"""Does the steps of a case on a cluster and takes a snapshot of its namespace after each.
+
+Neighbours: case.py describes a case, snapshot.py says what of an object counts. The operator runs beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from e2e.harness.cluster import MERGE_PATCH, Api, ApiRefused
+from e2e.harness.waiting import NeverHappened, eventually
+from tests.recorded.case import Case, Json, Step
+from tests.recorded.snapshot import entry, events, text
+
+SHOWN = ("ExternalSecret", "Secret", "ConfigMap", "SecretStore")
+NOT_SERVED = (404, 429)
+APPLY = "application/apply-patch+yaml"
+WITHIN_SECONDS = 60.0  # the garbage collector learns of new kinds every 30 s
+LATEST_SECONDS = 60.0  # of the quiet after a step: a namespace that never comes to rest is looked at all the same
+UID_OF = re.compile(r"\$\{UID:(\w+)/([^}]+)\}")
+
+
+class Stopped(RuntimeError):
+    """The tests are over: nobody waits for this replay."""
+
+
+class Replay:
+    """One run of one case; `snapshots` is filled step by step. `stop` ends it at its next look at the cluster."""
+
+    def __init__(self, case: Case, api: Api, stop: threading.Event) -> None:
+        self.case, self.api, self.stop = case, api, stop
+        self.snapshots: list[Json] = []
+        self._made: list[tuple[str, str, str]] = []
+        self._namespaces = [case.namespace]
+
+    def run(self) -> list[Json]:
+        """Raises Stopped, and ApiRefused for a patch or a deletion that the API server does not take."""
+        self.api.create("namespaces", "", {"metadata": {"name": self.case.namespace, "labels": self.case.labels}})
+        try:
+            for step in self.case.steps:
+                self.snapshots.append(self._do(step))
+        finally:
+            self._clean_up()
+        return self.snapshots
+
+    # -- a step -------------------------------------------------------------------------------------------------------
+
+    def _do(self, step: Step) -> Json:
+        refused = dict(self._applied(step))
+        for patch in step.patch:
+            time.sleep(patch.get("pause", 0))  # patches that a user sends one after the other
+            path = self._path(patch) + "?fieldManager=editor"
+            self.api.request("PATCH", path, patch["patch"], content_type=MERGE_PATCH)
+        for deleted in step.delete:
+            self._unless_gone("DELETE", self._path(deleted))
+        late = [wait for wait in step.wait if not self._came_true(wait)]
+        snapshot = self._at_rest(step.quiet)
+        return snapshot | ({"refused": refused} if refused else {}) | ({"waitedInVain": show(late)} if late else {})
+
+    def _applied(self, step: Step) -> Iterator[tuple[str, str]]:
+        """Applies; yields (kind/name, what the API server said) of what it refuses."""
+        for obj in step.apply:
+            kind, name = obj["kind"], obj["metadata"]["name"]
+            namespace = obj["metadata"].get("namespace", self.case.namespace)
+            if kind == "Namespace" and name not in self._namespaces:
+                self._namespaces.append(name)
+            path = f"{self.case.path(kind, namespace, name)}?fieldManager=author&force=true"
+            body = self._with_uids(obj)
+            self._made.append((kind, namespace, name))
+            try:
+                self._apply(path, body)
+            except ApiRefused as error:
+                yield f"{kind}/{name}", str(error)
+
+    def _apply(self, path: str, body: Json) -> None:
+        """Waits for a kind whose CRD was only just applied."""
+
+        def sent() -> ApiRefused | bool:
+            try:
+                self.api.request("PATCH", path, body, content_type=APPLY)
+            except ApiRefused as error:
+                if error.code in NOT_SERVED:
+                    raise
+                return error
+            return True
+
+        if isinstance(error := self._eventually(sent, 15), ApiRefused):
+            raise error
+
+    def _with_uids(self, obj: Json) -> Json:
+        """`${UID:Kind/name}` stands for the uid of that object."""
+
+        def uid(match: re.Match[str]) -> str:
+            found = self.api.request("GET", self.case.path(match[1], self.case.namespace, match[2]))
+            return str(found["metadata"]["uid"])
+
+        filled: Json = json.loads(UID_OF.sub(uid, json.dumps(obj)))
+        return filled
+
+    # -- waiting ------------------------------------------------------------------------------------------------------
+
+    def _eventually(self, check: Any, within_seconds: float) -> Any:
+        return eventually(check, within_seconds, every=0.2, give_up=lambda: "stopped" if self.stop.is_set() else None)
+
+    def _came_true(self, wait: Json) -> bool:
+        try:
+            return bool(self._eventually(lambda: self._holds(wait), wait.get("within", WITHIN_SECONDS)))
+        except NeverHappened:
+            if self.stop.is_set():
+                raise Stopped from None
+            return False
+
+    def _holds(self, wait: Json) -> bool:
+        found = self._get(self._path(wait))
+        match wait:
+            case {"absent": True}:
+                return found is None
+            case _ if found is None:
+                return False
+            case {"event": message}:
+                items = self._items("Event", wait.get("namespace", self.case.namespace))
+                return any(
+                    one["involvedObject"].get("name") == wait["name"] and message in one.get("message", "")
+                    for one in items
+                )
+            case {"keys": keys}:
+                return sorted(found.get("data") or {}) == sorted(keys)
+            case {"secretData": data}:
+                have = found.get("data") or {}
+                decode = text if wait["kind"] == "Secret" else str
+                return all(key in have and decode(have[key]) == value for key, value in data.items())
+            case {"fields": fields}:
+                return all(at(found, path.split(".")) == value for path, value in fields.items())
+            case {"condition": type_}:
+                wanted = {name: wait[name] for name in ("status", "reason") if name in wait} | {"type": type_}
+                return any(
+                    wanted.items() <= one.items() and wait.get("message", "") in one.get("message", "")
+                    for one in found.get("status", {}).get("conditions", ())
+                )
+            case _:
+                raise KeyError(f"a wait cannot say {sorted(wait)}")
+
+    def _at_rest(self, quiet: float) -> Json:
+        """The snapshot that did not change for `quiet` seconds."""
+        began = since = time.monotonic()
+        seen = self._snapshot()
+        while time.monotonic() - since < quiet and time.monotonic() - began < LATEST_SECONDS:
+            if self.stop.wait(0.3):
+                raise Stopped
+            now = self._snapshot()
+            if now != seen:
+                seen, since = now, time.monotonic()
+        return seen
+
+    # -- looking ------------------------------------------------------------------------------------------------------
+
+    def _path(self, named: Json) -> str:
+        return self.case.path(named["kind"], named.get("namespace", self.case.namespace), named["name"])
+
+    def _get(self, path: str) -> Json | None:
+        """None for what is not there, and for a kind whose CRD was only just applied."""
+        try:
+            return self.api.request("GET", path)
+        except ApiRefused as error:
+            if error.code in NOT_SERVED:
+                return None
+            raise
+
+    def _items(self, kind: str, namespace: str) -> list[Json]:
+        items: list[Json] = (self._get(self.case.path(kind, namespace)) or {"items": []})["items"]
+        return items
+
+    def _snapshot(self) -> Json:
+        first, *others = [self._snapshot_of(namespace) for namespace in self._namespaces]
+        return first | ({"otherNamespaces": dict(zip(self._namespaces[1:], others, strict=True))} if others else {})
+
+    def _snapshot_of(self, namespace: str) -> Json:
+        shown: Json = {"Events": events(self._items("Event", namespace))}
+        for kind in (*SHOWN, *(kind for kind in self.case.watch if kind not in SHOWN)):
+            entries = {
+                obj["metadata"]["name"]: entry(obj, secret=kind == "Secret", spec=kind in self.case.specs)
+                for obj in self._items(kind, namespace)
+                if obj["metadata"]["name"] != "kube-root-ca.crt"
+            }
+            shown |= {kind: entries} if entries else {}
+        return shown
+
+    # -- leaving ------------------------------------------------------------------------------------------------------
+
+    def _clean_up(self) -> None:
+        """Does not wait. What a finalizer of the case keeps is let go."""
+        for kind, namespace, name in reversed(self._made):
+            if kind != "Namespace":
+                self._unless_gone("DELETE", self.case.path(kind, namespace, name))
+        for namespace in self._namespaces:
+            for secret in self._items("Secret", namespace):
+                if secret["metadata"].get("finalizers"):
+                    path = self.case.path("Secret", namespace, secret["metadata"]["name"])
+                    self._unless_gone("PATCH", path, {"metadata": {"finalizers": None}})
+            self._unless_gone("DELETE", self.case.path("Namespace", "", namespace))
+
+    def _unless_gone(self, verb: str, path: str, body: Json | None = None) -> None:
+        try:
+            self.api.request(verb, path, body, content_type=MERGE_PATCH)
+        except ApiRefused as error:
+            if error.code != 404:
+                raise
+
+
+def at(obj: Json, path: list[str]) -> Any:
+    """The value at a path of member names, None where there is none."""
+    value: Any = obj
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def show(waits: list[Json]) -> list[str]:
+    return [json.dumps(wait, sort_keys=True) for wait in waits]

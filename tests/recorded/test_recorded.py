@@ -1,0 +1,39 @@
+"""Each case that was recorded from the reference ends here as it ended there, but for what docs/compatibility.md names."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.recorded.accepted import ACCEPTED, BY_CASE, EVERYWHERE
+from tests.recorded.case import NAMES
+from tests.recorded.conftest import Replays
+from tests.recorded.differences import compare
+
+pytestmark = pytest.mark.real
+
+
+@pytest.mark.parametrize("recorded_case", NAMES)
+def test_a_case_ends_as_recorded(replays: Replays, recorded_case: str) -> None:
+    case, here = replays.of(recorded_case)
+    found = compare(case.recorded, here, case.ignore)
+    unexplained = [one for one in found if not any(entry.explains(case.name, one) for entry in ACCEPTED)]
+    told = "\n".join(map(str, unexplained))
+    assert not unexplained, f"{case.about}\n{told}"
+    past = [
+        entry
+        for entry in BY_CASE
+        if case.name in entry.cases and not any(entry.explains(case.name, one) for one in found)
+    ]
+    assert not past, f"these differences are no more, take them out: {past}"
+
+
+def test_a_difference_that_is_accepted_everywhere_is_seen_somewhere(replays: Replays) -> None:
+    seen = {
+        entry.row
+        for name in NAMES
+        for case, here in [replays.of(name)]
+        for one in compare(case.recorded, here, case.ignore)
+        for entry in EVERYWHERE
+        if entry.explains(name, one)
+    }
+    assert seen == {entry.row for entry in EVERYWHERE}
