@@ -23,7 +23,6 @@ from eso.net.http import Proxies
 from eso.observe import log as logging
 from eso.observe.health import serving
 from eso.runtime.clock import SystemClock
-from eso.stores.registry import Registry
 
 DRAIN_SECONDS = 3.0
 
@@ -60,7 +59,7 @@ async def until_told(settings: ControllerSettings, environ: Mapping[str, str]) -
                 access,
                 SystemClock(),
                 logging.get("controllers"),
-                registry=Registry(proxies=Proxies.from_environ(environ)),
+                proxies=Proxies.from_environ(environ),
             ),
             stop,
         )
@@ -89,7 +88,7 @@ async def run(operator: Operator, stop: asyncio.Event) -> None:
             async with leading(operator):
                 log.info("reconciling")
                 async with (
-                    background(operator.reader.run(), operator.generic.run()),
+                    background(operator.stores.run(), operator.generic.run()),
                     asyncio.TaskGroup() as controllers,
                 ):
                     for controller in operator.controllers:

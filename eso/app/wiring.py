@@ -21,8 +21,10 @@ from eso.kube.events import Recorder
 from eso.kube.informer import Informer
 from eso.kube.lease import Lease, LeaseTimes, new_identity
 from eso.kube.rest import Access, Rest
+from eso.net.http import Pools, Proxies
 from eso.observe.health import Health
 from eso.observe.metrics import Metrics
+from eso.providers.env import Env
 from eso.reconcile.externalsecret.generic import GenericTargets
 from eso.reconcile.externalsecret.readplan import stores_of
 from eso.reconcile.externalsecret.reconcile import PassSettings, ReconcileExternalSecret
@@ -38,8 +40,9 @@ from eso.runtime.offload import Offload
 from eso.runtime.outcome import Lane, Parked
 from eso.runtime.watchdog import Limit, Reading, Watchdog
 from eso.runtime.workqueue import WorkQueue
+from eso.stores.front import Stores
 from eso.stores.gate import Gates
-from eso.stores.reader import Reader
+from eso.stores.plans import Plans, Store
 from eso.stores.registry import Registry
 from eso.stores.resolve import Rules
 from eso.template.apply import Terms
@@ -137,7 +140,14 @@ class Operator:
     """Everything one process is made of. `access` is the API server, `registry` the providers, `clock` the time."""
 
     def __init__(
-        self, settings: ControllerSettings, access: Access, clock: Clock, log: Any, *, registry: Registry | None = None
+        self,
+        settings: ControllerSettings,
+        access: Access,
+        clock: Clock,
+        log: Any,
+        *,
+        registry: Registry | None = None,
+        proxies: Proxies | None = None,
     ) -> None:
         self.settings, self.clock, self.log = settings, clock, log
         self.metrics = Metrics(extended_labels=settings.enable_extended_metric_labels)
@@ -157,8 +167,14 @@ class Operator:
         self.offload = Offload(threads=1)  # each further one takes as much of the interpreter as the loop gets
         self.world = World()
         self.gates = Gates(clock, self._release, meter=self.metrics)
-        self.reader = Reader(
-            self._rules(registry or Registry()), self.rest, self.gates, clock, log=log, meter=self.metrics
+        env = Env(Pools(proxies), Offload(threads=1, name="values"), clock, log)
+        self.stores = Stores(
+            self._rules(registry or Registry()),
+            self.rest,
+            self.gates,
+            env,
+            meter=self.metrics,
+            validating=self._store_kinds(),
         )
         self.targets = Targets(self.rest, self.world.secret, self.world.labelled, self._target_changed)
         self.index, self.store_index = ReverseIndex(), ReverseIndex()
@@ -167,6 +183,7 @@ class Operator:
             clock,
             gate_epoch=self.gates.epoch,
             admit=self._admit,
+            log=log,
             meter=self._meters["externalsecret"],
             workers=settings.passes_in_flight,
         )
@@ -180,6 +197,7 @@ class Operator:
                 gate_epoch=self.gates.epoch,
                 admit=lambda key, kind=kind: self._admit_store(kind, key),  # type: ignore[misc]  # a default argument binds the loop's value
                 meter=self._meters[kind.lower()],
+                log=log,
                 workers=STORE_WORKERS,
             )
             for kind in self._store_kinds()
@@ -212,7 +230,7 @@ class Operator:
         return Rules(
             self.world.store,
             self.world.namespace_labels,
-            registry,
+            Plans(registry, self._planned),
             controller_class=self.settings.controller_class,
             flood_gate=self.settings.enable_flood_gate,
         )
@@ -289,7 +307,7 @@ class Operator:
             self.world,
             self.targets,
             self.generic,
-            self.reader,
+            self.stores,
             self.rest,
             PassSettings(
                 controller_class=flags.controller_class,
@@ -298,7 +316,7 @@ class Operator:
                 heartbeat_seconds=flags.status_heartbeat,
                 terms=Terms(flags.template_left_delimiter, flags.template_right_delimiter),
             ),
-            identity=self.reader.identity,
+            identity=self.stores.identity,
             emit=self._emit,
             offload=self.offload.run_for,
             meter=self.metrics.external_secrets(store_of=self._store_of, labels_of=self._labels_of),
@@ -321,7 +339,7 @@ class Operator:
         passes = ReconcileStore(
             resource,
             lambda key: self.world.store(kind, *key),
-            self.reader,
+            self.stores,
             self.rest,
             controller_class=self.settings.controller_class,
             requeue_seconds=self.settings.store_requeue_interval,
@@ -367,7 +385,7 @@ class Operator:
             return None
         namespace = es.metadata.namespace
         closed = self.gates.admit(
-            dict.fromkeys(name for ref in stores_of(es.spec) for name in self.reader.gates_of(namespace, ref))
+            dict.fromkeys(name for ref in stores_of(es.spec) for name in self.stores.gates_of(namespace, ref))
         )
         return Parked(closed.gate, closed.epoch) if closed else None
 
@@ -375,8 +393,14 @@ class Operator:
         store = self.world.store(kind, *key)
         if store is None or store.ready or not store.status.conditions:
             return None
-        closed = self.gates.admit(self.reader.gates_of_store(store))
+        closed = self.gates.admit(self.stores.gates_of_store(store))
         return Parked(closed.gate, closed.epoch) if closed else None
+
+    def _planned(self, store: Store) -> None:
+        """Its credentials are known now: news of one of them reaches the store."""
+        view = store.view
+        tokens = {(kind, namespace or view.namespace, name) for kind, namespace, name in store.plan.references}
+        self.store_index.put((view.kind, f"{view.namespace}/{view.name}"), tokens)
 
     # what the watches tell
 
@@ -386,15 +410,13 @@ class Operator:
         record = new or old
         assert record is not None
         key = (record.metadata.namespace, record.metadata.name)
-        self.reader.store_changed(kind, *key)
+        self.stores.store_changed(kind, *key)
         if not isinstance(new, SecretStore):
             self.store_index.drop((kind, "/".join(key)))
             if kind in self.store_queues:
                 # its series go in a pass, after one that may run now
                 self.store_queues[kind].add(key, Lane.NEW, "gone")
             return
-        tokens = {(k, namespace or key[0], name) for k, namespace, name in self.reader.references(new)}
-        self.store_index.put((kind, "/".join(key)), tokens)
         before = old if isinstance(old, SecretStore) else None
         self.triggers.store(before, new)
         edited = before is None or (before.metadata.uid, before.metadata.generation) != (
@@ -438,7 +460,7 @@ class Operator:
         self.triggers.depended(kind, namespace, name, "template source changed")
         stores, referent = self.store_index.keys((kind, namespace, name)), self.store_index.keys((kind, "", name))
         if stores or referent:
-            self.reader.credential_changed(kind, namespace, name)
+            self.stores.credential_changed(kind, namespace, name)
         for store_kind, where in stores:
             key = (where.partition("/")[0], where.partition("/")[2])
             if store_kind in self.store_queues:

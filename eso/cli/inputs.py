@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import base64
 import binascii
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,27 +17,34 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import yaml
 
 from eso.api.externalsecret import ExternalSecret, StoreRef, Template, decode_external_secret
 from eso.api.meta import CONFIG_MAPS, NAMESPACES, SECRETS, Undecodable
 from eso.api.secretstore import CLUSTER_SECRET_STORES, SECRET_STORES, SecretStore, decode_secret_store
+from eso.cli.schema import complaints
 from eso.errors import EsoError
-from eso.gocompat import regexp
+from eso.gocompat import jsonenc, regexp
 from eso.kube.config import connect
 from eso.kube.rest import Rest
-from eso.net.http import Proxies
-from eso.providers.contract import Find, Malformed, NotFound, RemoteRef
+from eso.net.http import Pools, Proxies
+from eso.observe.log import get
+from eso.providers.contract import Find, Malformed, RemoteRef, SecretNotFound
+from eso.providers.env import Env
 from eso.reconcile.externalsecret.assemble import assemble
 from eso.reconcile.externalsecret.gather import Reads, gather
 from eso.reconcile.externalsecret.readplan import read_plan, sources_of, stores_of
 from eso.runtime.clock import SystemClock
+from eso.runtime.offload import Offload
 from eso.secretbytes import SecretBytes
+from eso.stores.front import Stores
 from eso.stores.gate import Gates
-from eso.stores.reader import Reader
+from eso.stores.plans import Plans
 from eso.stores.registry import Registry
 from eso.stores.resolve import Rules
 from eso.template.apply import Sources
+from eso.template.bounds import BoundsExceeded, Budget, Limits
+from eso.template.functions.yamls import Tree, YamlError, key_text, load
+from eso.template.world import WORLD
 from eso.values import jsonmap
 
 Json = dict[str, Any]
@@ -56,27 +64,52 @@ class Given:
     live: Json | None = field(default=None, repr=False)
 
 
-class _Loader(yaml.SafeLoader):
-    """Dates stay text, as they do in a cluster."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
+SEPARATOR = re.compile(r"^---[ \t]*(?:#.*)?\r?$", re.MULTILINE)
+BYTES = 64 << 20
+"""Of a file that is read."""
 
 
 def documents(path: str) -> list[Any]:
-    """All YAML documents of a file, `-` is standard input. Raises BadInput; the text never shows a line of the file."""
+    """All documents of a file in YAML or JSON, `-` is standard input. Raises BadInput; the text never shows a line of
+    the file.
+
+    Scalars and keys have the types that kubectl gives them (`yes` is true, 010 is 8, dates are text, every key is
+    text). Bytes that are not UTF-8, which only `!!binary` can give, are surrogates.
+    """
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text()
-        return [document for document in yaml.load_all(text, Loader=_Loader) if document is not None]
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror}", fix="give an existing file") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
-        raise BadInput(f"{path} is not YAML{where}: {getattr(error, 'problem', None) or 'not UTF-8 text'}") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"{path} is not YAML: not UTF-8 text") from None
+    if text.lstrip()[:1] == "{":
+        try:
+            return [orjson.loads(text)]
+        except orjson.JSONDecodeError:
+            pass  # a flow mapping of YAML begins like this too
+    found, start = [], 0
+    for end, following in [*((cut.start(), cut.end()) for cut in SEPARATOR.finditer(text)), (len(text), len(text))]:
+        try:
+            tree = load(Budget(Limits(value_bytes=BYTES), WORLD), text[start:end].encode())
+        except YamlError as error:
+            line = error.line and text.count("\n", 0, start) + error.line
+            raise BadInput(f"{path} is not YAML{f' at line {line}' if line else ''}: {error.problem}") from None
+        except BoundsExceeded as error:
+            raise BadInput(f"{path} is too large: {error}") from None
+        found.append(plain(tree))
+        start = following
+    return [document for document in found if document is not None]
+
+
+def plain(tree: Tree) -> Any:
+    match tree:
+        case bytes():
+            return tree.decode("utf-8", "surrogateescape")
+        case dict():
+            return {key.decode("utf-8", "surrogateescape"): plain(value) for key, value in tree.items()}
+        case list():
+            return [plain(value) for value in tree]
+    return tree
 
 
 def mapping(path: str) -> Json:
@@ -84,26 +117,56 @@ def mapping(path: str) -> Json:
     found = documents(path)
     if len(found) != 1 or not isinstance(found[0], dict):
         raise BadInput(f"{path} must hold one YAML map, key: value", fix="see eso render --help")
-    return {str(key): value for key, value in found[0].items()}
+    return found[0]
 
 
 def scalar(path: str, key: str, value: Any) -> bytes:
     """A value of a data file as the bytes that a backend would give. Raises BadInput for a list or a map."""
     match value:
         case str():
-            return value.encode()
-        case bytes():
-            return value
+            return value.encode("utf-8", "surrogateescape")
         case None:
             return b""
-        case bool():
-            return b"true" if value else b"false"
-        case int() | float():
-            return orjson.dumps(value)
+        case bool() | int() | float():
+            return json_number(value)
     raise BadInput(
         f"{path}: the value of {key!r} is a {type(value).__name__}, not text",
         fix="write JSON in quotes, or use --remote",
     )
+
+
+def json_number(value: bool | int | float) -> bytes:
+    """As JSON writes it in Go. NaN and the infinities, which JSON lacks, as YAML writes them."""
+    try:
+        return jsonenc.encode(value)
+    except jsonenc.JsonError:
+        return key_text(value)
+
+
+def json_bytes(document: Any) -> bytes:
+    """A manifest as it would be sent: what is not UTF-8 becomes U+FFFD."""
+    return jsonenc.encode(encoded(document), escape_html=False)
+
+
+def encoded(value: Any) -> Any:
+    """The same tree with bytes for text."""
+    match value:
+        case str():
+            return value.encode("utf-8", "surrogateescape")
+        case dict():
+            return {encoded(key): encoded(inner) for key, inner in value.items()}
+        case list():
+            return [encoded(inner) for inner in value]
+    return value
+
+
+def warn(found: list[Json]) -> None:
+    """Tells on standard error what the API server would refuse or drop."""
+    for document in found:
+        meta = document.get("metadata")
+        name = f"{document.get('kind')} {meta.get('name', '') if isinstance(meta, dict) else ''}".strip()
+        for text in complaints(document):
+            print(f"eso render: warning: {name}: {text}", file=sys.stderr)
 
 
 def manifests(paths: list[str], name: str) -> tuple[ExternalSecret, list[Json]]:
@@ -111,6 +174,7 @@ def manifests(paths: list[str], name: str) -> tuple[ExternalSecret, list[Json]]:
     found = [document for path in paths for document in documents(path)]
     if not all(isinstance(document, dict) for document in found):
         raise BadInput("a manifest must be a YAML map with apiVersion, kind and metadata")
+    warn(found)
     wanted = [
         d for d in found if d.get("kind") == "ExternalSecret" and name in ("", (d.get("metadata") or {}).get("name"))
     ]
@@ -119,7 +183,7 @@ def manifests(paths: list[str], name: str) -> tuple[ExternalSecret, list[Json]]:
         raise BadInput(f"{len(wanted)} ExternalSecrets {what}, exactly one is needed", fix="choose one with --name")
     meta = {"namespace": "default", **(wanted[0].get("metadata") or {})}
     try:
-        es = decode_external_secret(orjson.dumps({**wanted[0], "metadata": meta}, default=str))
+        es = decode_external_secret(json_bytes({**wanted[0], "metadata": meta}))
     except Exception as error:
         raise BadInput(f"the ExternalSecret has no readable metadata: {error}") from error
     if isinstance(es, Undecodable):
@@ -139,7 +203,7 @@ def sources_in(es: ExternalSecret, found: list[Json]) -> dict[tuple[str, str], d
 
 def content(document: Json) -> dict[str, str]:
     """Keys and texts of a ConfigMap or Secret. Raises BadInput."""
-    data = {str(k): str(v) for k, v in (document.get("data") or {}).items()}
+    data = {k: text_of(v) for k, v in (document.get("data") or {}).items()}
     if document.get("kind") != "Secret":
         return data
     try:
@@ -148,7 +212,12 @@ def content(document: Json) -> dict[str, str]:
         }
     except (binascii.Error, ValueError) as error:
         raise BadInput(f"a Secret's data is not base64: {(document.get('metadata') or {}).get('name')}") from error
-    return decoded | {str(k): str(v) for k, v in (document.get("stringData") or {}).items()}
+    return decoded | {k: text_of(v) for k, v in (document.get("stringData") or {}).items()}
+
+
+def text_of(value: Any) -> str:
+    """A value of a ConfigMap; one that is no text is refused by the API server, and shown as JSON here."""
+    return value if isinstance(value, str) else json_bytes(value).decode()
 
 
 def live_file(path: str | None) -> Json | None:
@@ -213,9 +282,9 @@ class FileReads:
 
     def _document(self, key: str) -> bytes:
         if key not in self.remote:
-            raise NotFound(fix=f"add {key} to {self.path}")
+            raise SecretNotFound(fix=f"add {key} to {self.path}")
         value = self.remote[key]
-        return orjson.dumps(value) if isinstance(value, dict | list) else scalar(self.path, key, value)
+        return json_bytes(value) if isinstance(value, dict | list) else scalar(self.path, key, value)
 
 
 def from_cluster(arguments: argparse.Namespace, environ: Mapping[str, str], live_wanted: bool) -> Given:
@@ -249,7 +318,9 @@ async def _from_cluster(
             remote = FileReads(mapping(arguments.remote), arguments.remote) if arguments.remote else None
             data = await fetched(es, remote) if remote else file_data(arguments, es)
             return Given(es, data, sources, live)
-        reader = Reader(await rules(rest, es, Proxies.from_environ(environ)), rest, Gates(SystemClock()), SystemClock())
+        clock = SystemClock()
+        env = Env(Pools(Proxies.from_environ(environ)), Offload(threads=1, name="values"), clock, get("render"))
+        reader = Stores(await rules(rest, es), rest, Gates(clock), env)
         try:
             return Given(es, await fetched(es, reader), sources, live)
         finally:
@@ -258,7 +329,7 @@ async def _from_cluster(
         await access.close()
 
 
-async def rules(rest: Rest, es: ExternalSecret, proxies: Proxies) -> Rules:
+async def rules(rest: Rest, es: ExternalSecret) -> Rules:
     """The stores that the ExternalSecret names, read once; whether they are Ready does not matter to a person who
     asks."""
     namespace = es.metadata.namespace
@@ -274,7 +345,7 @@ async def rules(rest: Rest, es: ExternalSecret, proxies: Proxies) -> Rules:
     return Rules(
         lambda kind, where, name: stores.get((kind, where, name)),
         lambda _: labels,
-        Registry(proxies=proxies),
+        Plans(Registry()),
         flood_gate=False,
     )
 
@@ -293,7 +364,7 @@ def templated(arguments: argparse.Namespace) -> tuple[Template, dict[str, bytes]
             fix="add spec.target.template" if kind == "ExternalSecret" else "add spec.template",
         )
     shell = {"metadata": {"name": "t", "namespace": "default"}, "spec": {"target": {"template": block}}}
-    es = decode_external_secret(orjson.dumps(shell, default=str))
+    es = decode_external_secret(json_bytes(shell))
     if isinstance(es, Undecodable) or es.spec.target.template is None:
         raise BadInput(f"could not unmarshal template: {es.error if isinstance(es, Undecodable) else 'it is empty'}")
     if not arguments.source_secret_data_file:

@@ -14,6 +14,7 @@ import yaml
 
 from eso.api import wellknown
 from eso.api.externalsecret import ExternalSecret
+from eso.template.functions.yamls import resolve
 
 Json = dict[str, Any]
 MASK = "***"
@@ -26,11 +27,26 @@ def yaml_text(es: ExternalSecret, secret: Json, *, show: bool) -> str:
 
 
 def json_text(es: ExternalSecret, secret: Json, *, show: bool) -> str:
-    return orjson.dumps(printable(es, secret, show=show), option=orjson.OPT_INDENT_2).decode() + "\n"
+    return as_json(printable(es, secret, show=show))
+
+
+def as_json(document: Json) -> str:
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes every text that kubectl would read as something else: `1e3`, `0o7`, `yes`, dates."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        style = '"' if "\n" not in text and resolve(text)[0] != "str" else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
 
 
 def dumped(document: Json) -> str:
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=1000)
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
 
 
 def printable(es: ExternalSecret, secret: Json, *, show: bool) -> Json:
@@ -109,7 +125,7 @@ def text(es: ExternalSecret, path: str, value: str, *, show: bool) -> str:
     return value if part not in ("labels", "annotations") or known(es, part, key, value) else MASK
 
 
-def secret_yaml(data: Mapping[str, bytes], labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
+def bare_secret(data: Mapping[str, bytes], labels: Mapping[str, str], annotations: Mapping[str, str]) -> Json:
     """The bare Secret of the reference's template command: keys sorted, values in base64."""
     meta: Json = {
         key: dict(sorted(values.items()))
@@ -117,4 +133,4 @@ def secret_yaml(data: Mapping[str, bytes], labels: Mapping[str, str], annotation
         if values
     }
     document: Json = {"data": {key: base64.b64encode(data[key]).decode() for key in sorted(data)}} if data else {}
-    return dumped(document | {"metadata": meta})
+    return document | {"metadata": meta}

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eso.cli.inputs import BadInput, Given, from_cluster, given, templated
-from eso.cli.output import diff_text, json_text, secret_yaml, yaml_text
+from eso.cli.output import as_json, bare_secret, diff_text, dumped, json_text, yaml_text
 from eso.errors import EsoError
 from eso.reconcile.externalsecret.desired import Create, Delete, Nothing, Patch, desired
 from eso.template.apply import apply
@@ -116,11 +116,19 @@ def rendered(arguments: argparse.Namespace) -> tuple[str, int]:
         case Nothing() if found.live is not None:
             wanted = found.live
         case Nothing() | Delete():
-            return f"# {explained(found, change)}\n", 0
+            return without_secret(arguments, explained(found, change)), 0
     if arguments.format == "diff":
         return diff_text(found.es, found.live, wanted, show=arguments.show_values)
     print_it = json_text if arguments.format == "json" else yaml_text
     return print_it(found.es, wanted, show=arguments.show_values), 0
+
+
+def without_secret(arguments: argparse.Namespace, remark: str) -> str:
+    """JSON has no comments: the remark then goes to standard error."""
+    if arguments.format != "json":
+        return f"# {remark}\n"
+    print(f"eso render: {remark}", file=sys.stderr)
+    return "null\n"
 
 
 def explained(found: Given, change: Nothing | Delete) -> str:
@@ -143,4 +151,5 @@ def compatible(arguments: argparse.Namespace) -> tuple[str, int]:
     except EsoError as error:
         raise EsoError(f"could not render template: {error}", fix=error.fix) from error
     rendered_keys = {k: v for k, v in parts.data.items() if template.data or template.template_from}
-    return secret_yaml(rendered_keys, parts.labels, parts.annotations) + "\n", 0
+    document = bare_secret(rendered_keys, parts.labels, parts.annotations)
+    return (as_json(document) if arguments.format == "json" else dumped(document) + "\n"), 0

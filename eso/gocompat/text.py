@@ -231,7 +231,8 @@ def is_print(char: str) -> bool:
 def trim_space(data: bytes) -> bytes:
     """Unicode white space off both ends; inner and invalid bytes stay as they are."""
     text = data.decode("utf-8", "surrogateescape").strip("".join(_SPACES))
-    return text.encode("utf-8", "surrogateescape")
+    made = text.encode("utf-8", "surrogateescape")
+    return data if len(made) == len(data) else made  # unchanged: the same object, which costs its caller no memory
 
 
 # --- case

@@ -8,11 +8,13 @@ cookie or read from the environment here.
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import os
 import socket
 import ssl
 import sys
+import time
 import weakref
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -28,6 +30,7 @@ USER_AGENT: Final = "eso"
 MAX_BODY: Final = 16 * 1024 * 1024  # bytes, after decompression
 # seconds; below the 60 s after which common load balancers drop an idle connection without telling
 KEEP_ALIVE: Final = 50.0
+SHARED_SECONDS: Final = 600.0
 PEM_BYTES: Final = 60_000
 ENCRYPTED, TOO_LONG = "the key is encrypted", "longer than a certificate can be"
 
@@ -41,6 +44,13 @@ class TransportError(EsoError):
     def __init__(self, message: str, *, sent: bool = True, fix: str = "") -> None:
         super().__init__(message, fix=fix)
         self.sent = sent
+
+
+class Unsendable(TransportError):
+    """The request cannot be written as it is (a header with a line break, say): it says nothing about the server."""
+
+    def __init__(self, message: str, *, fix: str = "") -> None:
+        super().__init__(message, sent=False, fix=fix)
 
 
 class Unreachable(TransportError):
@@ -395,6 +405,27 @@ class Pool:
         return made
 
 
+class Pools:
+    """Opens pools that leave the cluster through the process's proxies. Pools that trust the same CA and show no
+    certificate share a TLS context: each one costs 20 ms and a megabyte, and stores can be many."""
+
+    def __init__(self, proxies: Proxies | None = None) -> None:
+        self.proxies = proxies or Proxies()
+        self._trusting = functools.lru_cache(maxsize=32)(lambda ca, _: tls_context(ca_pem=ca))
+
+    def open(
+        self, server: str, *, ca: bytes | None = None, certificate: bytes | None = None, key: bytes | None = None
+    ) -> Pool:
+        """Connections to `server` that trust `ca` (PEM) instead of the system's authorities and show `certificate`.
+        Plain ones where `server` is no https URL. Raises TlsError. The caller closes the pool."""
+        if not server.startswith("https"):
+            return Pool(proxies=self.proxies)
+        if certificate is not None:
+            return Pool(tls=tls_context(ca_pem=ca, cert_pem=certificate, key_pem=key), proxies=self.proxies)
+        # The system's authorities are read again after a while: an image's bundle may be mounted and renewed.
+        return Pool(tls=self._trusting(ca, int(time.monotonic() // SHARED_SECONDS)), proxies=self.proxies)
+
+
 class Stream:
     """One open reply."""
 
@@ -491,7 +522,10 @@ def _transport(server: str, error: Exception) -> TransportError:
         case OSError():
             return Unreachable(f"the connection to {server} broke: {_reason(error)}")
         case ValueError():
-            return Unreachable(f"the request to {server} cannot be sent as it is", sent=False)
+            return Unsendable(
+                f"the request to {server} cannot be sent as it is",
+                fix="look for a line break in a credential or a header of the store",
+            )
     return Unreachable(f"the connection to {server} broke ({type(error).__name__})")
 
 

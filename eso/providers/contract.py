@@ -1,25 +1,26 @@
-"""What a provider is: one backend's rules and calls, behind three small protocols and a closed set of errors.
+"""What a provider is: a spec that reads stores, a connector that logs in, a client that makes calls, and a closed set of
+errors.
 
-Neighbours: `stores` calls it; each provider package implements it. A provider never retries, sleeps, caches or reads
-the cluster on its own. Reading is split in two so that equal reads can be shared: `request` names the call, `fetch`
-makes it (waits), `value` and
-`mapping` take the asked-for part out of the reply (pure).
+Neighbours: `stores` calls it; each provider package implements it: `spec.py` exports SPEC (a Spec), `connect.py` exports
+Connector. A provider never retries, sleeps, caches or reads the cluster on its own. Reading is split in two so that equal
+reads can be shared: `request` names the call, `fetch` makes it (waits), `value` and `mapping` take the asked-for part out
+of the reply (pure).
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass
-from enum import IntEnum
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from eso.errors import EsoError
 
 
-class NotFound(EsoError):
+class SecretNotFound(EsoError):
     """The backend proved that the secret does not exist: the only error that may delete or empty anything."""
 
     def __init__(self, message: str = "Secret does not exist", *, fix: str = "") -> None:
@@ -47,7 +48,12 @@ class Throttled(EsoError):
 
 
 class Unavailable(EsoError):
-    """No connection, 5xx, sealed: closes the endpoint's gate."""
+    """No connection, 5xx, sealed. `answered`: the server did answer (5xx). Then the cause may lie in one login, so the
+    identity's gate closes first; without an answer the endpoint's gate closes."""
+
+    def __init__(self, message: str, *, answered: bool = False, fix: str = "") -> None:
+        super().__init__(message, fix=fix)
+        self.answered = answered
 
 
 class Timeout(Unavailable):
@@ -64,6 +70,10 @@ class Malformed(EsoError):
 
 class InvalidConfig(EsoError):
     """The store or the reference cannot work as written."""
+
+
+class Busy(EsoError):
+    """Another writer changes the same remote entry right now. The key comes back soon; no failure is counted."""
 
 
 E = TypeVar("E", bound=EsoError)
@@ -138,6 +148,85 @@ class Validation(IntEnum):
     ERROR = 2
 
 
+Place = tuple[str, str, str]  # kind (Secret, ConfigMap, ServiceAccount), namespace ("" = the consumer's), name
+
+
+class Consumer(Enum):
+    """How the consumer's namespace enters the login of a store."""
+
+    NONE = "none"  # every consumer uses the same login
+    CREDENTIALS = "credentials"  # the credentials are looked up in the consumer's namespace (referent)
+    IDENTITY = "identity"  # the login itself names the consumer (session tags, token audiences)
+
+
+class Quota(Enum):
+    """What the backend counts requests by, and so where a 429 and the declared pace belong."""
+
+    LOGIN = "login"  # the account or token that the login speaks for
+    ENDPOINT = "endpoint"  # the server: one pace for everything that one ClusterSecretStore asks there
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """`times`: how often a failed read is tried again after the first attempt; `seconds` between two attempts."""
+
+    times: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a spec makes of one store record. Computed once per record.
+
+    `endpoint`: where calls go (host, region); failures of the path belong to it. `login`: JSON-like; stores that agree in
+    it, in the endpoint and in the content of `references` share one login. `pace`: requests per second that the vendor
+    publishes for `quota`, None when it publishes none.
+    """
+
+    endpoint: str
+    login: Mapping[str, Any]
+    consumer: Consumer = Consumer.NONE
+    references: tuple[Place, ...] = ()
+    retries: Retries = Retries()
+    quota: Quota = Quota.LOGIN
+    pace: float | None = None
+
+
+class Spec(Protocol):
+    """The rules of one backend kind: pure, importable without any SDK, stateless. Used by the controller and by the
+    admission webhook."""
+
+    name: ClassVar[str]  # the key below spec.provider
+    capability: ClassVar[str]  # ReadOnly, WriteOnly, ReadWrite
+    maintained: ClassVar[bool]
+
+    def check(self, store: StoreView) -> list[str]:
+        """Static rules of admission: warnings, or InvalidConfig with the reference's text."""
+
+    def plan(self, store: StoreView) -> Plan:
+        """Raises InvalidConfig for a store that can never work. An exception of any other type refuses the store as
+        well; it never reaches another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAccount:
+    """What a login may know of a ServiceAccount."""
+
+    name: str
+    namespace: str
+    uid: str
+    annotations: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SecretObject:
+    """A whole Secret that a store refers to. Values never print."""
+
+    data: Mapping[str, bytes] = field(repr=False)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
 class CredentialReader(Protocol):
     """Reads Secrets, ConfigMaps and tokens for ONE (store, namespace) binding; it cannot name another namespace than
     the rules allow.
@@ -160,8 +249,18 @@ class CredentialReader(Protocol):
     async def legacy_service_account_token(self, selector: Mapping[str, Any]) -> str:
         """The token of the first token Secret that the ServiceAccount lists (clusters before 1.24)."""
 
+    async def service_account(self, selector: Mapping[str, Any]) -> ServiceAccount:
+        """The account that `selector` names, for the role that its annotations carry."""
+
+    async def secret_object(self, selector: Mapping[str, Any]) -> SecretObject:
+        """All of a Secret, with its labels: for stores that ask for a marked Secret."""
+
     async def own_token(self) -> str:
-        """The controller's own mounted ServiceAccount token."""
+        """The controller's own mounted ServiceAccount token. Raises InvalidConfig for a SecretStore."""
+
+    def ambient(self) -> Mapping[str, str]:
+        """The environment of the process, for a store that uses the operator's own cloud identity. Raises InvalidConfig
+        where the operator's flag refuses ambient credentials to this kind of store."""
 
     async def ca_bundle(self, spec: Mapping[str, Any]) -> bytes | None:
         """PEM from `caBundle` / `caProvider` of `spec`, None when neither is set."""
@@ -192,7 +291,8 @@ class StoreClient(Protocol):
 
     def mapping(self, payload: Any, ref: RemoteRef) -> dict[str, bytes]: ...
 
-    async def find(self, find: Find) -> dict[str, bytes]: ...
+    def find(self, find: Find) -> AsyncIterator[Mapping[str, bytes]]:
+        """Every match, page by page; the caller bounds names and bytes over all pages. A page may be empty."""
 
     async def validate(self) -> Validation:
         """READY, or UNKNOWN without an error (referent). Raises `ValidationFailed` otherwise."""
@@ -209,32 +309,79 @@ class ValidationFailed(EsoError):
         self.result = result
 
 
-class Provider(Protocol):
-    """One backend kind. Process-wide, stateless."""
+class Connector(Protocol):
+    """Logs in to backends of one kind. One per process, made by the first login with the process's `env.Env`; its module
+    may import an SDK and is loaded in a thread."""
 
-    name: ClassVar[str]
-    capability: ClassVar[str]  # ReadOnly, WriteOnly, ReadWrite
-    maintained: ClassVar[bool]
-    # (how often, seconds between) the reader tries again where retrySettings are absent; ignored when it is (0, 0)
-    retries: ClassVar[tuple[int, float]]
-
-    def validate_store(self, store: StoreView) -> list[str]:
-        """Static rules (no I/O): warnings, or InvalidConfig with the reference's text."""
-
-    def endpoint(self, store: StoreView) -> str:
-        """Where calls go (host, region): the unit of the endpoint gate."""
-
-    def identity(self, store: StoreView) -> Mapping[str, Any]:
-        """The part of `provider_spec` that makes the login: stores that agree in it, and in the credentials' content,
-        share one session."""
-
-    def referent(self, store: StoreView) -> bool:
-        """True when the identity depends on the consumer's namespace."""
-
-    def references(self, store: StoreView) -> list[tuple[str, str, str]]:
-        """(kind Secret|ConfigMap|ServiceAccount, namespace or "" for the consumer's, name) of every credential source,
-        for the reverse index."""
-
-    async def open(self, store: StoreView, credentials: CredentialReader) -> StoreClient:
+    async def open(self, store: StoreView, plan: Plan, credentials: CredentialReader) -> StoreClient:
         """Builds the client and logs in. Raises AuthRejected, Unavailable, InvalidConfig, or the credential reader's
         error."""
+
+    async def close(self) -> None:
+        """Lets go of what all logins share."""
+
+
+class Batches(StoreClient, Protocol):
+    """A client whose backend answers several requests in one call."""
+
+    most: ClassVar[int]  # requests per call
+
+    def batch(self, request: Hashable) -> Hashable | None:
+        """Requests with equal answers may travel together; None for one that travels alone."""
+
+    async def fetch_many(self, requests: Sequence[Hashable]) -> Mapping[Hashable, Any]:
+        """Request → payload or EsoError, for each of `requests`. Raises when the call as a whole failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """The remote entry that a push writes, or a deletion removes."""
+
+    key: str
+    property: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The Secret that is pushed: every value, and what providers may copy of its metadata. Values never print."""
+
+    data: Mapping[str, bytes] = field(repr=False)
+    name: str = ""
+    namespace: str = ""
+    type: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """One entry of a PushSecret: `secret_key` of the source goes to `remote`; "" = the whole Secret. `metadata`: the raw
+    object of `spec.data[].metadata`, None when absent."""
+
+    remote: Remote
+    secret_key: str = ""
+    metadata: Mapping[str, Any] | None = None
+
+
+class Writes(StoreClient, Protocol):
+    """A client that can change the backend. Writes are never shared and never repeated by `stores`, except after
+    AuthExpired, which says that nothing was written."""
+
+    def place(self, remote: Remote) -> Hashable:
+        """What a write to `remote` changes: writes of one login to equal places happen one after the other."""
+
+    async def push(self, entry: Push, source: Source) -> None:
+        """Writes the value unless the backend has it already. Raises Busy, Denied, InvalidConfig, Unavailable ..."""
+
+    async def delete(self, remote: Remote) -> None:
+        """Removes the entry, if it is there and was pushed by us. An entry that is not there is no error."""
+
+    async def exists(self, remote: Remote) -> bool: ...
+
+
+def batches(client: StoreClient) -> Batches | None:
+    return client if hasattr(client, "fetch_many") else None  # type: ignore[return-value]  # the attribute tells
+
+
+def writes(client: StoreClient) -> Writes | None:
+    return client if hasattr(client, "push") else None  # type: ignore[return-value]  # the attribute tells

@@ -1,7 +1,7 @@
 """key → pass → outcome: runs passes side by side and brings each outcome back to the queue.
 
 Neighbours: workqueue.py says which key is next, the reconcile rooms are the pass, lifecycle.py starts and stops it.
-Never looks inside a pass.
+Never looks inside a pass. No exception of a pass, a meter or the queue ends it.
 """
 
 from __future__ import annotations
@@ -10,15 +10,20 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from eso.errors import EsoError
 from eso.observe import redact
+from eso.observe.log import Log
 from eso.runtime.clock import Clock
+from eso.runtime.fence import Fence
 from eso.runtime.outcome import After, Done, Fatal, Outcome, Parked, Retry, Wake
-from eso.runtime.workqueue import Key, QueueClosed, WorkQueue
+from eso.runtime.schedule import Key
+from eso.runtime.workqueue import QueueClosed, WorkQueue
 
 Reconcile = Callable[[Key, Wake, datetime], Awaitable[Outcome]]
+
+QUEUE_PAUSE: Final = 1.0  # seconds after the queue itself failed: a bug that stays must not spin
 
 
 class Meter(Protocol):
@@ -29,6 +34,8 @@ class Meter(Protocol):
 
 
 class NoMeter:
+    """Counts nothing."""
+
     def passed(self, result: str, seconds: float) -> None: ...
     def failed(self, *, terminal: bool = False, panic: bool = False) -> None: ...
 
@@ -44,7 +51,7 @@ class Controller:
         clock: Clock,
         workers: int,
         *,
-        log: Any,
+        log: Log,
         meter: Meter | None = None,
         kind: str = "",
         group: str = "external-secrets.io",
@@ -53,6 +60,7 @@ class Controller:
         self.name, self.queue, self.workers, self.grace_seconds = name, queue, workers, grace_seconds
         self._reconcile, self._clock, self._log, self._meter = reconcile, clock, log, meter or NoMeter()
         self._kind, self._group = kind or name, group
+        self._fence = Fence(name, log)
         self._slots = asyncio.Semaphore(workers)
         self._in_hand: set[asyncio.Task[None]] = set()
 
@@ -73,15 +81,31 @@ class Controller:
 
     async def _dispatch(self, group: asyncio.TaskGroup) -> None:
         while True:
-            # first the slot, then the key: as long as it waits in the queue a better one can overtake
+            # First the slot, then the key: while a key waits in the queue, a better one can overtake it.
             await self._slots.acquire()
             try:
-                key, wake = await self.queue.get()
+                key, wake = await self._next()
             except QueueClosed:
                 return
             task = group.create_task(self._pass(key, wake), name=f"{self.name}-{key[0]}/{key[1]}")
             self._in_hand.add(task)
             task.add_done_callback(self._in_hand.discard)
+
+    async def _next(self) -> tuple[Key, Wake]:
+        """The next key, however often the queue itself fails. Raises QueueClosed."""
+        while True:
+            try:
+                return await self.queue.get()
+            except QueueClosed:
+                raise
+            except Exception as error:
+                self._log.error(
+                    "the work queue failed and is asked again",
+                    controller=self.name,
+                    error=type(error).__name__,
+                    stacktrace=redact.stack(error),
+                )
+                await self._clock.sleep(QUEUE_PAUSE)
 
     async def _pass(self, key: Key, wake: Wake) -> None:
         began = self._clock.monotonic()
@@ -91,7 +115,7 @@ class Controller:
         finally:
             self._slots.release()
             self.queue.done(key, outcome)
-        self._meter.passed(result_of(outcome), self._clock.monotonic() - began)
+        self._fence.ask(None, self._meter.passed, result_of(outcome), self._clock.monotonic() - began)
 
     async def _outcome(self, key: Key, wake: Wake) -> Outcome:
         try:
@@ -102,27 +126,27 @@ class Controller:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            return self._unexpected(key, error)  # something inside was cancelled, not this pass
+            return self._unexpected(key, error)  # a task inside the pass was cancelled, not the pass
         except Exception as error:
             return self._unexpected(key, error)
         match outcome:
             case Retry(error=cause) if cause is not None:
-                self._meter.failed()
+                self._fence.ask(None, self._meter.failed)
                 self._tell(key, cause)
             case Fatal(error=cause):
-                self._meter.failed(terminal=True)
+                self._fence.ask(None, self._meter.failed, terminal=True)
                 self._tell(key, cause)
         return outcome
 
     def _tell(self, key: Key, error: Exception) -> None:
-        # Only our own errors are known to hold no value.
+        # Only the text of our own errors is known to hold no value.
         text = str(error) if isinstance(error, EsoError) else type(error).__name__
         self._log.error("Reconciler error", **self._who(key), error=redact.scrub(text))
 
     def _unexpected(self, key: Key, error: BaseException) -> Outcome:
-        """A bug: told with its type and the way there, without any value; tried again, because the object is not to
-        blame."""
-        self._meter.failed(panic=True)
+        """A bug in our code: logged with its type and its stack, without any value. The key runs again, because its
+        object is not to blame."""
+        self._fence.ask(None, self._meter.failed, panic=True)
         self._log.error(
             "Observed a panic", **self._who(key), error=type(error).__name__, stacktrace=redact.stack(error)
         )

@@ -53,5 +53,5 @@ class Offload:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _give_back(self, loop: asyncio.AbstractEventLoop, owner: str) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop closed first: nobody waits for the place any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed, so no call waits for the slot any more
             loop.call_soon_threadsafe(self._slots.release, owner)

@@ -11,13 +11,12 @@ from enum import IntEnum
 
 
 class Lane(IntEnum):
-    """Who goes first. Ageing in the queue keeps the last from starving."""
+    """The best lane goes first. Ageing in the queue keeps the last lane from starving."""
 
     NEW = 0
     EVENT = 1
     DRIFT = 2
-    LEASE = 3
-    PERIODIC = 4
+    PERIODIC = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +51,8 @@ class Retry:
 class Parked:
     """Wait, without a failure count, until gate `gate` opens.
 
-    `epoch` is the gate's epoch when it refused: if it moved meanwhile the key is requeued at once. `seconds`: then it
-    runs, gate or no gate, because it has something to tell; None: it has not.
+    `epoch` is the gate's epoch when it refused: if the epoch moved meanwhile, the key is requeued at once. After
+    `seconds` the key runs, gate or no gate, because it has something to tell; None: it has nothing to tell.
     """
 
     gate: str

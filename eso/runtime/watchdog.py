@@ -11,10 +11,13 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, Protocol
+
+from eso.observe.log import Log
 
 BEAT_SECONDS: Final = 0.25
 LOOP: Final = "loop lag"
@@ -23,7 +26,7 @@ TASKS: Final = "dead task"
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How old or late something is, seconds, and which one it is (a key, a resource, a task)."""
+    """How late a measure is, in seconds; `detail` names the key, the resource or the task."""
 
     seconds: float = 0.0
     detail: str = ""
@@ -31,7 +34,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """From `slow_seconds` on it is told, from `stuck_seconds` on the process is unhealthy; None: never."""
+    """From `slow_seconds` on a reading is logged, from `stuck_seconds` on the process is unhealthy; None: never."""
 
     slow_seconds: float
     stuck_seconds: float | None = None
@@ -54,6 +57,8 @@ class Meter(Protocol):
 
 
 class NoMeter:
+    """Counts nothing."""
+
     def breached(self, measure: str) -> None: ...
 
 
@@ -72,7 +77,7 @@ class Watchdog:
     def __init__(
         self,
         *,
-        log: Any,
+        log: Log,
         meter: Meter | None = None,
         loop_lag: Limit = Limit(1.0, 30.0),
         period_seconds: float = 1.0,
@@ -80,7 +85,7 @@ class Watchdog:
     ) -> None:
         self._log, self._meter, self._period, self._monotonic = log, meter or NoMeter(), period_seconds, monotonic
         self._measures: dict[str, _Measure] = {}
-        self._tasks: dict[str, asyncio.Task[Any]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._told: set[str] = set()
         self._lag = _Measure(Reading, loop_lag)
         self._last_beat: float | None = None
@@ -91,12 +96,20 @@ class Watchdog:
         a queue."""
         self._measures[measure] = _Measure(read, limit)
 
-    def watch_task(self, name: str, task: asyncio.Task[Any]) -> None:
-        """`task` must live as long as the process; `forget_task` it before it is stopped on purpose."""
-        self._tasks[name] = task
+    @contextmanager
+    def expecting(self, *tasks: asyncio.Task[Any]) -> Iterator[None]:
+        """The tasks must live for as long as the block lasts. A task that ends is logged with its name and makes the
+        process unhealthy.
 
-    def forget_task(self, name: str) -> None:
-        self._tasks.pop(name, None)
+        For the code that starts the background tasks of the process: enter the block when they run, leave it before
+        they are cancelled. A task that ends by an error also ends its TaskGroup; this is about a task that returns, or
+        whose group waits for something that never comes.
+        """
+        self._tasks.update(tasks)
+        try:
+            yield
+        finally:
+            self._tasks.difference_update(tasks)
 
     async def run(self) -> None:
         """Beats on the loop and watches from a thread, until cancelled."""
@@ -119,7 +132,7 @@ class Watchdog:
         self._last_beat = self._monotonic()
 
     def inspect(self) -> None:
-        """One look from outside. Tells each breach once, and its end."""
+        """One look from the thread. Logs each breach once, and its end."""
         if self._last_beat is not None:
             self._lag.reading = Reading(max(0.0, self._monotonic() - self._last_beat - BEAT_SECONDS))
             self._judge(LOOP, self._lag)
@@ -144,7 +157,7 @@ class Watchdog:
         return {name: measure.reading.seconds for name, measure in ((LOOP, self._lag), *self._measures.items())}
 
     def _dead(self) -> list[str]:
-        return [name for name, task in list(self._tasks.items()) if task.done()]
+        return sorted(task.get_name() for task in list(self._tasks) if task.done())
 
     def _judge(self, name: str, measure: _Measure) -> None:
         before, measure.level = measure.level, judge(measure.reading, measure.limit)

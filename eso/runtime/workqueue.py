@@ -1,31 +1,31 @@
-"""Which key runs next: de-duplication, lanes, due times, back-off counts, parked keys. The only timer that wakes a key.
+"""Which key runs next: de-duplication, due times, back-off counts, parked keys. The only timer that wakes a key.
 
 Neighbours: triggers and informers add keys, controller.py takes them and brings back outcomes, `stores.gate` releases
-what is parked. Belongs to one event loop; no method may be called from another thread. Every operation is O(log n).
+parked keys. Inside: schedule.py knows when a key is due, lanes.py which ready key goes first, parking.py which key
+waits at which gate. Belongs to one event loop; no method may be called from another thread.
 """
 
 from __future__ import annotations
 
 import asyncio
-import heapq
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 from typing import Final, Protocol
 
+from eso.observe.log import SILENT, Log
 from eso.runtime.backoff import backoff
 from eso.runtime.clock import Clock, Timer
-from eso.runtime.fair import SHARE
+from eso.runtime.fence import Fence
+from eso.runtime.lanes import Lanes
 from eso.runtime.outcome import After, Done, Fatal, Lane, Outcome, Parked, Retry, Wake
+from eso.runtime.parking import Parking
+from eso.runtime.queuestate import Absent, AtGate, KeyState, Place, Running, Scheduled, Snapshot, Waiting
+from eso.runtime.schedule import Key, Schedule
 
-Key = tuple[str, str]  # namespace, name
-Item = tuple[float, int, Key]  # due, sequence number, key: what lies in the heaps
-
-AGEING_TURN: Final = 4  # every so many turns …
-AGEING_SECONDS: Final = 10.0  # … the oldest key goes first, whatever its lane, once it has waited so long
 ADMIT_BATCH: Final = 64  # keys that may be parked in one go before the loop gets a turn
+NO_EPOCH: Final = -1  # no gate has it: a key whose gate cannot be asked is not parked
 
 
 class QueueClosed(Exception):
@@ -42,55 +42,32 @@ class Meter(Protocol):
 
 
 class NoMeter:
+    """Counts nothing."""
+
     def added(self) -> None: ...
     def retried(self) -> None: ...
     def started(self, waited_seconds: float) -> None: ...
     def finished(self, seconds: float) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The queue at one moment. Parked and scheduled keys are not overdue, whatever their age."""
-
-    ready: dict[Lane, int]
-    scheduled: int
-    running: int
-    parked: dict[str, int] = field(default_factory=dict)
-    oldest_overdue_seconds: float = 0.0
-    oldest_overdue_key: Key | None = None
-    longest_running_seconds: float = 0.0
-    longest_running_key: Key | None = None
-    unfinished_seconds: float = 0.0
-    stalled_seconds: float = 0.0
-
-    @property
-    def depth(self) -> int:
-        """Keys that could run now."""
-        return sum(self.ready.values())
-
-
 class _State(IntEnum):
     IDLE = 0
-    WAITING = 1
+    SCHEDULED = 1
     READY = 2
     RUNNING = 3
     PARKED = 4
-    HELD = 5  # ready, but its namespace has its share of the workers
 
 
 class _Entry:
-    """All that is known of one key. Exists while the key waits, runs or is parked, or has a failure to remember."""
+    """All that is known of one key. Exists while the key waits, runs or is parked."""
 
     __slots__ = (
-        "deadline",
         "due",
         "failures",
-        "gate",
         "lane",
         "must_run",
         "ran_lane",
         "reasons",
-        "sequence",
         "started",
         "state",
         "triggered",
@@ -100,31 +77,35 @@ class _Entry:
 
     def __init__(self) -> None:
         self.state = _State.IDLE
-        self.sequence = 0  # of the one heap item that counts; all others of this key are stale
-        self.due: float | None = None  # while RUNNING: set when it must run again
+        self.due: float | None = None  # SCHEDULED, READY: since when or until when; RUNNING: set when it must run again
         self.lane = Lane.PERIODIC
         self.reasons: frozenset[str] = frozenset()
         self.triggered: datetime | None = None
         self.must_run = False  # edited or deleted: the pass has something to tell, gate or no gate
         self.was_parked = False  # and has not run since: refused again, it keeps its place
         self.failures = 0
-        self.gate = ""
-        self.deadline = False  # PARKED, and a timer brings it back
         self.wake = Wake()  # of the pass in hand
         self.ran_lane = Lane.PERIODIC
         self.started = 0.0
 
+    def merge(self, wake: Wake) -> None:
+        if wake.reasons:
+            self.reasons = self.reasons | wake.reasons
+        if wake.triggered is not None and (self.triggered is None or wake.triggered > self.triggered):
+            self.triggered = wake.triggered
 
-def _everybody(key: Key) -> Parked | None:
+
+def _admit_all(key: Key) -> Parked | None:
     return None
 
 
 class WorkQueue:
-    """`gate_epoch(gate)` is the gate's epoch now. `admit(key)` is asked before a key is dispatched; both answer without
-    waiting.
+    """`gate_epoch(gate)` is the gate's epoch now. `admit(key)` is asked before a key is dispatched, and names the
+    closed gate at which the key should wait instead. Both answer without waiting; if one raises, the error goes to
+    `log` and the key runs.
 
     `workers`: how many keys run at most (the controller sees to it); no namespace gets them all, however many keys it
-    has. 0: not said, no shares.
+    has. 0: no limit is known, so there are no shares.
     """
 
     def __init__(
@@ -132,67 +113,49 @@ class WorkQueue:
         clock: Clock,
         *,
         gate_epoch: Callable[[str], int],
-        admit: Callable[[Key], Parked | None] = _everybody,
+        admit: Callable[[Key], Parked | None] = _admit_all,
         meter: Meter | None = None,
         workers: int = 0,
+        log: Log = SILENT,
     ) -> None:
-        self._workers = workers
-        self._running_in: Counter[str] = Counter()  # by namespace
-        # by namespace: what its share does not let in yet
-        self._held: dict[str, list[tuple[Lane, float, int, Key]]] = {}
-        self._held_in = [0] * len(Lane)
         self._clock, self._gate_epoch, self._admit, self._meter = clock, gate_epoch, admit, meter or NoMeter()
+        self._fence = Fence("work queue", log)
         self._entries: dict[Key, _Entry] = {}
-        self._timers: list[Item] = []
-        self._scheduled = 0
-        self._deadlines = 0  # timers of parked keys
-        self._lanes: tuple[list[Item], ...] = tuple([] for _ in Lane)
-        self._ready = [0] * len(Lane)
-        self._running: OrderedDict[Key, _Entry] = OrderedDict()
-        self._parked: dict[str, tuple[OrderedDict[Key, None], ...]] = {}
+        self._timers = Schedule()
+        self._lanes = Lanes(workers)
+        self._running: OrderedDict[Key, _Entry] = OrderedDict()  # the longest first
+        self._parking = Parking()
+        self._deadlines = Schedule()  # of parked keys
         self._getters: deque[asyncio.Future[None]] = deque()
         self._armed: tuple[float, Timer] | None = None
-        self._sequence = 0
-        self._turn = 0
         self._last_dispatch = clock.monotonic()
         self._closed = False
 
-    # -- in
-    # -------------------------------------------------------------------------------------------------------------------------
+    # keys come in
 
     def add(self, key: Key, lane: Lane, reason: str = "", triggered: datetime | None = None) -> None:
         """Run `key` as soon as its lane's turn comes. Merges with what is known of the key already.
 
-        A parked key is asked in again; in `Lane.NEW` (edited, deleted) it runs even if its gate is closed. A running
-        key runs once more.
+        A parked key is admitted or refused anew; in `Lane.NEW` (edited, deleted) it runs even if its gate is closed. A
+        running key runs once more.
         """
-        entry = self._entry(key)
-        self._merge(entry, Wake(frozenset((reason,)) if reason else frozenset(), triggered))
+        entry = self._entries.get(key)
+        if entry is None:
+            entry = self._entries[key] = _Entry()
+        entry.merge(Wake(frozenset((reason,)) if reason else frozenset(), triggered))
         if lane is Lane.NEW:
             entry.must_run = True
         if entry.state is _State.PARKED:
             self._unpark(key, entry)
         self._schedule(key, entry, self._clock.monotonic(), lane)
 
-    def add_after(self, key: Key, seconds: float, lane: Lane, reason: str = "") -> None:
-        """Run `key` in `seconds`, or earlier if it is due earlier. A parked key stays parked: its gate brings it
-        back."""
-        entry = self._entry(key)
-        self._merge(entry, Wake(frozenset((reason,)) if reason else frozenset()))
-        if entry.state is not _State.PARKED:
-            self._schedule(key, entry, self._clock.monotonic() + seconds, lane)
-
     def release(self, gate: str, count: int) -> int:
         """Let at most `count` keys out of `gate`, by lane, then the longest parked. Returns how many there were."""
-        lanes = self._parked.get(gate)
         released = 0
-        for parked in lanes or ():
-            while parked and released < count:
-                key = next(iter(parked))
-                entry = self._entries[key]
-                self._unpark(key, entry)
-                self._schedule(key, entry, self._clock.monotonic(), entry.lane)
-                released += 1
+        while released < count and (key := self._parking.next(gate)) is not None:
+            entry = self._entries[key]
+            self._schedule(key, entry, self._clock.monotonic(), self._unpark(key, entry))
+            released += 1
         return released
 
     def close(self) -> None:
@@ -204,8 +167,7 @@ class WorkQueue:
         for _ in self._getters:
             self._wake_getter()
 
-    # -- out
-    # ------------------------------------------------------------------------------------------------------------------------
+    # keys go out, outcomes come back
 
     async def get(self) -> tuple[Key, Wake]:
         """The next key and why it runs; the caller owns it until `done`. Raises QueueClosed."""
@@ -213,20 +175,17 @@ class WorkQueue:
             taken = self._take(self._clock.monotonic())
             if taken is not None:
                 return taken
-            if sum(self._ready):
-                await asyncio.sleep(0)  # a crowd was parked; others want the loop too
+            if self._lanes.any_ready():
+                await asyncio.sleep(0)  # ADMIT_BATCH keys were parked or held: give the loop a turn
                 continue
             await self._wait()
         raise QueueClosed
 
     def done(self, key: Key, outcome: Outcome) -> None:
-        """What came of the pass. Raises LookupError when nobody holds `key`."""
+        """What came of the pass. Raises LookupError when `key` is not running."""
         entry = self._running.pop(key)
-        self._running_in[key[0]] -= 1
-        if not self._running_in[key[0]]:
-            del self._running_in[key[0]]
         now = self._clock.monotonic()
-        self._meter.finished(now - entry.started)
+        self._fence.ask(None, self._meter.finished, now - entry.started)
         again, lane_again = entry.due, entry.lane
         wake, entry.wake = entry.wake, Wake()
         entry.state, entry.due = _State.IDLE, None
@@ -239,51 +198,75 @@ class WorkQueue:
                 entry.failures = 0
                 self._schedule(key, entry, now + seconds, lane)
             case Retry():
-                self._merge(entry, wake)  # what it was woken for is still to be done
-                self._schedule(key, entry, now + backoff(entry.failures), entry.ran_lane)
-                entry.failures += 1
-                self._meter.retried()
+                self._retry(key, entry, wake, now)
             case Parked(gate=gate, epoch=epoch, seconds=until):
-                self._merge(entry, wake)
-                if again is None and self._gate_epoch(gate) == epoch:
+                known = self._fence.ask(NO_EPOCH, self._gate_epoch, gate)
+                if known == NO_EPOCH:
+                    self._retry(key, entry, wake, now)
+                elif again is None and known == epoch:
+                    entry.merge(wake)
                     self._park(key, entry, gate, entry.ran_lane)
                     if until is not None:
-                        self._set_deadline(key, entry, now + until)
-                else:  # the gate moved between its answer and now: whoever it let out, this key was not among them
+                        self._deadlines.set(key, now + until)
+                        self._arm_if_awaited()
+                else:
+                    # The gate changed after refusing this key, so its release has already missed the key.
+                    entry.merge(wake)
                     self._schedule(key, entry, now, entry.ran_lane)
         if entry.state is _State.IDLE:
             del self._entries[key]
-        self._let_in()
+        for _ in range(self._lanes.ended(key)):
+            self._wake_getter()
 
-    # -- seen from outside
-    # ----------------------------------------------------------------------------------------------------------
+    # seen from outside
 
     def snapshot(self) -> Snapshot:
         """For metrics and the watchdog. O(running keys + gates)."""
         now = self._clock.monotonic()
         self._promote(now)
-        overdue = min((head for lane in Lane if (head := self._head(lane))), default=None)
-        waited = max(0.0, now - overdue[0]) if overdue else 0.0
+        overdue = self._lanes.oldest()
+        waited = max(0.0, now - overdue.due) if overdue else 0.0
         longest = next(iter(self._running.items()), None)
         return Snapshot(
-            ready={lane: self._ready[lane] + self._held_in[lane] for lane in Lane},
-            scheduled=self._scheduled,
+            ready=self._lanes.counts(),
+            scheduled=len(self._timers),
             running=len(self._running),
-            parked={gate: sum(map(len, lanes)) for gate, lanes in self._parked.items()},
+            parked=self._parking.counts(),
             oldest_overdue_seconds=waited,
-            oldest_overdue_key=overdue[2] if overdue else None,
+            oldest_overdue_key=overdue.key if overdue else None,
             longest_running_seconds=now - longest[1].started if longest else 0.0,
             longest_running_key=longest[0] if longest else None,
             unfinished_seconds=sum(now - entry.started for entry in self._running.values()),
             stalled_seconds=min(waited, now - self._last_dispatch),
         )
 
+    def explain(self, key: Key) -> KeyState:
+        """Where `key` stands and what it waits for."""
+        now = self._clock.monotonic()
+        self._promote(now)
+        entry = self._entries.get(key)
+        if entry is None:
+            return KeyState(Absent())
+        place: Place
+        match entry.state:
+            case _State.RUNNING:
+                again = None if entry.due is None else max(0.0, entry.due - now)
+                place = Running(now - entry.started, entry.ran_lane, again)
+            case _State.PARKED:
+                due = self._deadlines.due(key)
+                place = AtGate(self._parking.gate_of(key) or "", entry.lane, None if due is None else due - now)
+            case _:
+                ready = self._lanes.find(key)
+                place = (
+                    Waiting(now - ready.due, ready.lane, ready.held)
+                    if ready is not None
+                    else Scheduled((self._timers.due(key) or now) - now, entry.lane)
+                )
+        return KeyState(place, entry.failures, entry.reasons)
+
     def parked(self, gate: str) -> int:
         """How many keys wait at `gate`."""
-        return sum(map(len, self._parked.get(gate, ())))
-
-    def parked_by_lane(self, gate: str) -> Counter[Lane]:
-        return Counter({lane: len(keys) for lane, keys in zip(Lane, self._parked.get(gate, ()), strict=False) if keys})
+        return self._parking.count(gate)
 
     def failures(self, key: Key) -> int:
         """Failures in a row."""
@@ -294,219 +277,99 @@ class WorkQueue:
         """Keys that wait, run or are parked."""
         return len(self._entries)
 
-    # -- one key
-    # --------------------------------------------------------------------------------------------------------------------
-
-    def _entry(self, key: Key) -> _Entry:
-        entry = self._entries.get(key)
-        if entry is None:
-            entry = self._entries[key] = _Entry()
-        return entry
-
-    def _merge(self, entry: _Entry, wake: Wake) -> None:
-        if wake.reasons:
-            entry.reasons = entry.reasons | wake.reasons
-        if wake.triggered is not None and (entry.triggered is None or wake.triggered > entry.triggered):
-            entry.triggered = wake.triggered
+    # one key moves
 
     def _schedule(self, key: Key, entry: _Entry, due: float, lane: Lane) -> None:
         """Earliest due and best lane win."""
-        match entry.state:
-            case _State.RUNNING:
-                if entry.due is None:
-                    entry.due, entry.lane = due, lane
-                else:
-                    entry.due, entry.lane = min(entry.due, due), min(entry.lane, lane)
-            case _State.READY:
-                if lane < entry.lane:
-                    self._ready[entry.lane] -= 1
-                    self._push_ready(key, entry, lane)
-            case _State.HELD:
-                if lane < entry.lane:
-                    self._held_in[entry.lane] -= 1
-                    self._hold(key, entry, lane)
-            case _:
-                if entry.due is not None:
-                    if due >= entry.due and lane >= entry.lane:
-                        return
-                    due, lane = min(entry.due, due), min(entry.lane, lane)
-                if entry.state is _State.WAITING:
-                    self._scheduled -= 1
-                entry.due = due
-                if due <= self._clock.monotonic():
-                    self._make_ready(key, entry, lane)
-                else:
-                    self._push_timer(key, entry, due, lane)
+        if entry.state is _State.READY:
+            self._lanes.lift(key, lane)
+            return
+        if entry.due is not None:
+            if due >= entry.due and lane >= entry.lane:
+                return
+            due, lane = min(entry.due, due), min(entry.lane, lane)
+        entry.due, entry.lane = due, lane
+        if entry.state is _State.RUNNING:
+            return
+        if due <= self._clock.monotonic():
+            self._timers.drop(key)
+            self._make_ready(key, entry)
+        else:
+            entry.state = _State.SCHEDULED
+            self._timers.set(key, due)
+            self._arm_if_awaited()
 
-    def _make_ready(self, key: Key, entry: _Entry, lane: Lane) -> None:
-        self._meter.added()
+    def _make_ready(self, key: Key, entry: _Entry) -> None:
+        assert entry.due is not None
+        self._fence.ask(None, self._meter.added)
         entry.state = _State.READY
-        self._push_ready(key, entry, lane)
+        self._lanes.push(key, entry.lane, entry.due)
         self._wake_getter()
 
-    def _push_ready(self, key: Key, entry: _Entry, lane: Lane) -> None:
-        entry.lane = lane
-        self._ready[lane] += 1
-        assert entry.due is not None
-        heapq.heappush(self._lanes[lane], (entry.due, self._stamp(entry), key))
-
-    def _push_timer(self, key: Key, entry: _Entry, due: float, lane: Lane) -> None:
-        entry.state, entry.lane = _State.WAITING, lane
-        self._scheduled += 1
-        self._push_item(key, entry, due)
-
-    def _set_deadline(self, key: Key, entry: _Entry, due: float) -> None:
-        entry.deadline = True
-        self._deadlines += 1
-        self._push_item(key, entry, due)
-
-    def _push_item(self, key: Key, entry: _Entry, due: float) -> None:
-        # keys that were woken early leave their old item behind
-        if len(self._timers) > 2 * (self._scheduled + self._deadlines) + 1024:
-            self._timers = [item for item in self._timers if self._awaited(item)]
-            heapq.heapify(self._timers)
-        heapq.heappush(self._timers, (due, self._stamp(entry), key))
-        if self._getters:
-            self._arm()
-
-    def _stamp(self, entry: _Entry) -> int:
-        self._sequence += 1
-        entry.sequence = self._sequence
-        return self._sequence
-
-    def _fresh(self, item: Item, state: _State) -> bool:
-        entry = self._entries.get(item[2])
-        return entry is not None and entry.sequence == item[1] and entry.state is state
-
-    def _awaited(self, item: Item) -> bool:
-        """Whether this timer still means something."""
-        return self._fresh(item, _State.WAITING) or (
-            self._fresh(item, _State.PARKED) and self._entries[item[2]].deadline
-        )
+    def _retry(self, key: Key, entry: _Entry, wake: Wake, now: float) -> None:
+        entry.merge(wake)  # the key was woken for this work, and it is still to be done
+        self._schedule(key, entry, now + backoff(entry.failures), entry.ran_lane)
+        entry.failures += 1
+        self._fence.ask(None, self._meter.retried)
 
     def _park(self, key: Key, entry: _Entry, gate: str, lane: Lane) -> None:
-        entry.state, entry.gate, entry.lane, entry.due = _State.PARKED, gate, lane, None
-        if gate not in self._parked:
-            self._parked[gate] = tuple(OrderedDict() for _ in Lane)
-        parked = self._parked[gate][lane]
-        parked[key] = None
-        if entry.was_parked:
-            parked.move_to_end(key, last=False)
+        entry.state, entry.lane, entry.due = _State.PARKED, lane, None
+        self._parking.park(key, gate, lane, first=entry.was_parked)
 
-    def _unpark(self, key: Key, entry: _Entry) -> None:
-        lanes = self._parked[entry.gate]
-        del lanes[entry.lane][key]
-        if not any(lanes):
-            del self._parked[entry.gate]
-        entry.state, entry.gate, entry.due, entry.was_parked = _State.IDLE, "", None, True
-        self._deadlines -= entry.deadline
-        entry.deadline = False
+    def _unpark(self, key: Key, entry: _Entry) -> Lane:
+        entry.state, entry.due, entry.was_parked = _State.IDLE, None, True
+        self._deadlines.drop(key)
+        return self._parking.leave(key)
 
-    # -- shares of the namespaces
-    # ---------------------------------------------------------------------------------------------------
-
-    def _room(self, namespace: str) -> int:
-        """How many more keys of `namespace` may run now. What lives in no namespace belongs to those who run the
-        cluster."""
-        if not self._workers or not namespace:
-            return self._workers or 1
-        return SHARE * (self._workers - len(self._running)) - self._running_in[namespace]
-
-    def _hold(self, key: Key, entry: _Entry, lane: Lane) -> None:
-        assert entry.due is not None
-        entry.state, entry.lane = _State.HELD, lane
-        self._held_in[lane] += 1
-        heapq.heappush(self._held.setdefault(key[0], []), (lane, entry.due, self._stamp(entry), key))
-
-    def _let_in(self) -> None:
-        """A worker is free: whose share grew gets the next of its keys back among the ready ones."""
-        for namespace in list(self._held):
-            held, room = self._held[namespace], self._room(namespace)
-            while held and room > 0:
-                lane, due, sequence, key = heapq.heappop(held)
-                if not self._fresh((due, sequence, key), _State.HELD):
-                    continue
-                entry, room = self._entries[key], room - 1
-                self._held_in[lane] -= 1
-                entry.state = _State.READY
-                self._push_ready(key, entry, lane)
-                self._wake_getter()
-            if not held:
-                del self._held[namespace]
-
-    # -- who is next
-    # ----------------------------------------------------------------------------------------------------------------
+    # the next key
 
     def _take(self, now: float) -> tuple[Key, Wake] | None:
-        """The next key that its gate lets through; None when there is none, or when too many were parked in one go."""
+        """The next key that its gate lets through; None when there is none, or after ADMIT_BATCH refusals."""
         self._promote(now)
         for _ in range(ADMIT_BATCH):
-            item = self._pick(now)
-            if item is None:
+            ready = self._lanes.pick(now)
+            if ready is None:
                 return None
-            due, _, key = item
-            entry = self._entries[key]
-            self._ready[entry.lane] -= 1
-            if self._room(key[0]) <= 0:
-                self._hold(key, entry, entry.lane)
+            if ready.held:
                 continue
+            key, entry = ready.key, self._entries[ready.key]
+            entry.lane = ready.lane
             if not entry.must_run:
-                refused = self._admit(key)
-                if refused is not None and self._gate_epoch(refused.gate) == refused.epoch:
-                    self._park(key, entry, refused.gate, entry.lane)
+                gate = self._refused(key)
+                if gate is not None:
+                    self._park(key, entry, gate, ready.lane)
                     continue
-            entry.wake, entry.ran_lane = Wake(entry.reasons, entry.triggered), entry.lane
+            entry.wake, entry.ran_lane = Wake(entry.reasons, entry.triggered), ready.lane
             entry.reasons, entry.triggered, entry.must_run, entry.was_parked = frozenset(), None, False, False
             entry.state, entry.due, entry.started = _State.RUNNING, None, now
             self._running[key] = entry
-            self._running_in[key[0]] += 1
+            self._lanes.began(key)
             self._last_dispatch = now
-            self._meter.started(now - due)
+            self._fence.ask(None, self._meter.started, now - ready.due)
             return key, entry.wake
         return None
 
-    def _promote(self, now: float) -> None:
-        timers = self._timers
-        while timers and (timers[0][0] <= now or not self._awaited(timers[0])):
-            item = heapq.heappop(timers)
-            if not self._awaited(item):
-                continue
-            due, _, key = item
-            entry = self._entries[key]
-            if entry.state is _State.PARKED:
-                self._unpark(key, entry)
-                entry.due, entry.must_run = due, True
-            else:
-                self._scheduled -= 1
-            self._make_ready(key, entry, entry.lane)
-
-    def _pick(self, now: float) -> Item | None:
-        """Takes the next ready item out of its heap."""
-        heads = [head for lane in Lane if (head := self._head(lane))]
-        if not heads:
+    def _refused(self, key: Key) -> str | None:
+        """The closed gate at which `key` should wait. None: it runs; also when the gate opened just now."""
+        refused = self._fence.ask(None, self._admit, key)
+        if refused is None or self._fence.ask(NO_EPOCH, self._gate_epoch, refused.gate) != refused.epoch:
             return None
-        self._turn += 1
-        chosen = heads[0]
-        if self._turn % AGEING_TURN == 0 and len(heads) > 1:
-            oldest = min(heads)
-            if now - oldest[0] >= AGEING_SECONDS:
-                chosen = oldest
-        return heapq.heappop(self._lanes[self._entries[chosen[2]].lane])
+        return refused.gate
 
-    def _head(self, lane: Lane) -> Item | None:
-        items = self._lanes[lane]
-        while items and not self._current(items[0], lane):
-            heapq.heappop(items)
-        return items[0] if items else None
+    def _promote(self, now: float) -> None:
+        """Moves what is due to the ready keys."""
+        for key, due in self._deadlines.take_due(now):
+            entry = self._entries[key]
+            entry.lane = self._unpark(key, entry)
+            entry.due, entry.must_run = due, True
+            self._make_ready(key, entry)
+        for key, _ in self._timers.take_due(now):
+            self._make_ready(key, self._entries[key])
 
-    def _current(self, item: Item, lane: Lane) -> bool:
-        return self._fresh(item, _State.READY) and self._entries[item[2]].lane is lane
-
-    # -- waiting
-    # --------------------------------------------------------------------------------------------------------------------
+    # waiting for the next key
 
     async def _wait(self) -> None:
-        """Until something may be ready."""
+        """Until a key may be ready."""
         getter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._getters.append(getter)
         self._arm()
@@ -526,15 +389,17 @@ class WorkQueue:
                 getter.set_result(None)
                 return
 
+    def _arm_if_awaited(self) -> None:
+        if self._getters:
+            self._arm()
+
     def _arm(self) -> None:
-        """One timer for the earliest due time, while somebody waits."""
-        while self._timers and not self._awaited(self._timers[0]):
-            heapq.heappop(self._timers)
-        if not self._timers or (self._armed is not None and self._armed[0] <= self._timers[0][0]):
+        """One timer for the earliest due time, while a getter waits."""
+        due = min((due for due in (self._timers.next(), self._deadlines.next()) if due is not None), default=None)
+        if due is None or (self._armed is not None and self._armed[0] <= due):
             return
         if self._armed is not None:
             self._armed[1].cancel()
-        due = self._timers[0][0]
         self._armed = due, self._clock.call_later(due - self._clock.monotonic(), self._fired)
 
     def _fired(self) -> None:

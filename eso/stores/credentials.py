@@ -10,7 +10,8 @@ import base64
 import binascii
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from eso.api.meta import CONFIG_MAPS, SECRETS, SERVICE_ACCOUNTS, Resource
 from eso.errors import EsoError
 from eso.kube.rest import Rest
 from eso.kube.tokens import service_account_token
-from eso.providers.contract import InvalidConfig, StoreView
+from eso.providers.contract import InvalidConfig, Place, SecretObject, ServiceAccount, StoreView
 
 OWN_TOKEN: Final = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 KINDS: Final = {"Secret": SECRETS, "ConfigMap": CONFIG_MAPS, "ServiceAccount": SERVICE_ACCOUNTS}
@@ -35,12 +36,29 @@ class CredentialMissing(EsoError):
     """A credential that the store names is not there, or cannot be read."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ambient:
+    """The operator's own cloud identity, and which stores may use it: all, cluster (ClusterSecretStores only) or none."""
+
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    stores: str = "all"
+
+
 class Credentials:
     """The CredentialReader of one login. Each object is read once. `namespace`: the consumer's; "" while a
     ClusterSecretStore is validated."""
 
-    def __init__(self, rest: Rest, store: StoreView, namespace: str, *, own_token: str = OWN_TOKEN) -> None:
+    def __init__(
+        self,
+        rest: Rest,
+        store: StoreView,
+        namespace: str,
+        *,
+        own_token: str = OWN_TOKEN,
+        ambient: Ambient | None = None,
+    ) -> None:
         self._rest, self._store, self._namespace, self._own_token = rest, store, namespace, own_token
+        self._ambient = ambient or Ambient()
         self._objects: dict[tuple[str, str, str], dict[str, Any] | None] = {}
 
     @property
@@ -107,6 +125,36 @@ class Credentials:
                 f"cannot read Kubernetes service account token from file system: {reason}"
             ) from error
 
+    async def service_account(self, selector: Mapping[str, Any]) -> ServiceAccount:
+        namespace, name = self.resolved(selector), str(selector.get("name") or "")
+        try:
+            meta = (await self._object("ServiceAccount", namespace, name)).get("metadata") or {}
+        except EsoError as error:
+            raise CredentialMissing(
+                f'cannot get Kubernetes service account "{name}": {error}', fix=error.fix
+            ) from error
+        annotations = {str(key): str(value) for key, value in (meta.get("annotations") or {}).items()}
+        return ServiceAccount(name, namespace, str(meta.get("uid") or ""), annotations)
+
+    async def secret_object(self, selector: Mapping[str, Any]) -> SecretObject:
+        namespace, name = self.resolved(selector), str(selector.get("name") or "")
+        try:
+            found = await self._object("Secret", namespace, name)
+        except EsoError as error:
+            text = f'cannot get Kubernetes secret "{name}" from namespace "{namespace}": {error}'
+            raise CredentialMissing(text, fix=error.fix) from error
+        meta = found.get("metadata") or {}
+        data = {str(key): base64.b64decode(value) for key, value in (found.get("data") or {}).items()}
+        return SecretObject(data, dict(meta.get("labels") or {}), dict(meta.get("annotations") or {}))
+
+    def ambient(self) -> Mapping[str, str]:
+        if self._ambient.stores == "all" or (self._ambient.stores == "cluster" and self._store.cluster_scoped):
+            return self._ambient.environ
+        raise InvalidConfig(
+            "this store may not use the operator's own cloud identity",
+            fix="name credentials below the provider's auth, or start the operator with --ambient-credentials=all",
+        )
+
     async def ca_bundle(self, spec: Mapping[str, Any]) -> bytes | None:
         bundle = spec.get("caBundle")
         if bundle:
@@ -148,14 +196,20 @@ class Credentials:
             case other:
                 raise InvalidConfig(f"unsupported CA provider type: {other}", fix="use Secret or ConfigMap")
 
-    async def digest(self, references: list[tuple[str, str, str]]) -> bytes:
+    async def digest(self, references: Sequence[Place]) -> bytes:
         """What the credentials are, without showing them: equal for equal content. What cannot be read is equal to
         nothing of another place: the login will tell, and if it succeeds after all, nobody else may share it."""
         digest = hashlib.blake2b(key=PROCESS_KEY, digest_size=16)
         for kind, namespace, name in references:
             where = namespace_of(self._store, namespace, self._namespace)
             if kind == "ServiceAccount":
-                content: Any = [where, name]  # its tokens differ at every request; the account is the credential
+                # Its tokens differ at every request; the account is the credential. Another account of the same name
+                # is another one, and a role in its annotations is part of the login.
+                try:
+                    meta = (await self._object(kind, where, name)).get("metadata") or {}
+                    content: Any = [where, name, meta.get("uid"), meta.get("annotations")]
+                except EsoError:
+                    content = [where, name]
             else:
                 try:
                     content = (await self._object(kind, where, name)).get("data")

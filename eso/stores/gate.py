@@ -1,9 +1,15 @@
 """May this backend be called now? Closed gates refuse, open ones pace, and parked keys come back at the gate's pace.
 
-Neighbours: breaker.py and budget.py decide, reader.py calls through a gate, the work queue asks `admit` and is told
-`release`. A gate is named by what it protects: `endpoint:…@namespace` (transport failures, 429) or `identity:…`
-(refused logins). What one namespace meets closes its own gate only; the places and the declared quota of an endpoint
-are shared by the gates of all namespaces, its family.
+Neighbours: breaker.py and budget.py decide, call.py calls through a gate, the work queue asks `admit` and is told
+`release`. Every call goes through the gates of its Route, and each kind of failure closes the gate where it belongs:
+
+  endpoint  no answer            the path to the server, for one namespace
+  service   an answer of 5xx     one login, for one namespace
+  identity  a refused login      one login, for everybody who uses it
+  quota     429                  what the backend counts requests by; it also keeps the declared pace
+
+A namespace closes only gates of its own, except where the login itself is refused or its quota is spent. The places for
+requests in flight belong to the server and are shared fairly by all namespaces.
 """
 
 from __future__ import annotations
@@ -11,13 +17,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from eso.errors import EsoError
-from eso.providers.contract import TURN, AuthRejected, Denied, NotFound, NotYet, Throttled, Unavailable
+from eso.providers.contract import TURN, AuthRejected, Denied, NotYet, SecretNotFound, Throttled, Unavailable
 from eso.runtime.clock import Clock
 from eso.runtime.fair import FairSlots
 from eso.stores.breaker import Closed, Elapsed, Failed, HalfOpen, Held, Open, Passed, Rejected, Signal, State, advance
@@ -37,6 +43,39 @@ class CallMeter(Protocol):
     def provider_call(self, provider: str, call: str, status: str, seconds: float | None = None) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The gates of one call, by name. `server`: what the requests in flight are bounded by; `owner`: the namespace that
+    asks ("" for a ClusterSecretStore's own validation); `pace`: declared requests per second of the quota gate."""
+
+    server: str
+    owner: str
+    endpoint: str
+    service: str
+    identity: str
+    quota: str
+    pace: float | None = None
+
+    @property
+    def names(self) -> tuple[str, str, str, str]:
+        return self.endpoint, self.service, self.identity, self.quota
+
+
+def route(provider: str, plan_endpoint: str, owner: str, digest: str, counted: str, pace: float | None) -> Route:
+    """`digest`: the login; `counted`: what the quota gate is named after. Names are for people and metrics: nothing
+    takes them apart."""
+    server = f"{provider}:{plan_endpoint}"
+    return Route(
+        server,
+        owner,
+        endpoint_gate(server, owner),
+        f"service:{server}:{digest}{AT}{owner}",
+        identity_gate(digest),
+        f"quota:{server}:{counted}",
+        pace,
+    )
+
+
 class GateClosed(EsoError):
     """The gate `gate` refused at `epoch`; the text is the store's cause. Park, do not count a failure."""
 
@@ -46,33 +85,35 @@ class GateClosed(EsoError):
         self.epoch = epoch
 
 
-def endpoint_gate(provider: str, endpoint: str, namespace: str = "") -> str:
-    """`namespace`: of the consumer; "" for a ClusterSecretStore's own validation."""
-    return f"endpoint:{provider}:{endpoint}{AT if namespace else ''}{namespace}"
+class Waiting(GateClosed):
+    """The store has never been validated, and its first validation is on its way: nothing failed, nothing is told."""
 
 
 AT = "@"
+
+
+def endpoint_gate(server: str, owner: str) -> str:
+    return f"endpoint:{server}{AT}{owner}"
 
 
 def identity_gate(digest: str) -> str:
     return f"identity:{digest}"
 
 
-def foreign(closed: GateClosed, endpoint: str) -> bool:
-    """Was it refused at another namespace's gate? That happens to who joins a call of another namespace, and says
-    nothing about their own."""
-    return closed.gate.startswith("endpoint:") and closed.gate != endpoint
+def foreign(closed: GateClosed, own: Route) -> bool:
+    """True if a gate of another namespace refused. A caller that joined that namespace's flight sees this; its own gate
+    may be open, so it must make its own call."""
+    return closed.gate.startswith(("endpoint:", "service:")) and closed.gate not in own.names
 
 
 class Gate:
     """One gate. Only `Gates` touches it."""
 
-    def __init__(self, name: str, epoch: int, family: Family, pace: Pace, now: float) -> None:
-        self.name, self.epoch, self.family, self.pace = name, epoch, family, pace
-        self.owner = name.rpartition(AT)[2] if AT in name else ""
+    def __init__(self, name: str, epoch: int, family: Family | None, budget: Budget, now: float) -> None:
+        self.name, self.epoch, self.family, self.budget = name, epoch, family, budget
         self.state: State = Open()
         self.cause = ""
-        self.throttled = False  # closed by a 429, not by failures
+        self.held = False  # closed by `hold`, not by failures
         self.users, self.used = 0, now  # calls in hand, and when the last one began or ended
         self.ticket_at: float | None = None  # when a probe was promised to an admitted key
         self.offered_at = -math.inf  # when a parked key was let out to probe
@@ -80,36 +121,20 @@ class Gate:
         self.moved = asyncio.Event()  # replaced on every change of state
         self.tended = False
 
-    @property
-    def budget(self) -> Budget:
-        return self.pace.budget
-
-    @budget.setter
-    def budget(self, budget: Budget) -> None:
-        self.pace.budget = budget
-
-
-class Pace:
-    """One budget: a gate's own, or the declared quota that all gates of a family keep together."""
-
-    def __init__(self, budget: Budget) -> None:
-        self.budget = budget
-
 
 class Family:
-    """What the gates of one endpoint share."""
+    """What the endpoint and service gates of one server share."""
 
-    def __init__(self, in_flight: int, quota: float | None) -> None:
+    def __init__(self, name: str, in_flight: int) -> None:
+        self.name = name
         self.slots = FairSlots(in_flight)
-        self.pace = Pace(declared(quota)) if quota else None
         self.gates: dict[str, Gate] = {}
 
 
 class Gates:
     """All gates of this process. `release(gate, count)` lets parked keys out, by lane, and says how many it found.
 
-    `quotas`: declared requests per second by endpoint (the gate's name without its namespace). `in_flight`: requests at
-    a time per endpoint.
+    `in_flight`: requests at a time per server.
     """
 
     def __init__(
@@ -118,11 +143,9 @@ class Gates:
         release: Callable[[str, int], int] = lambda gate, count: 0,
         *,
         in_flight: int = 64,
-        quotas: Mapping[str, float] | None = None,
         meter: CallMeter | None = None,
     ) -> None:
-        self.meter = meter
-        self.clock, self.release, self.in_flight, self.quotas = clock, release, in_flight, quotas or {}
+        self.clock, self.release, self.in_flight, self.meter = clock, release, in_flight, meter
         self._gates: dict[str, Gate] = {}
         self._families: dict[str, Family] = {}
         self._epochs = itertools.count(1)
@@ -166,7 +189,7 @@ class Gates:
         return "" if gate is None or (isinstance(gate.state, Open) and not gate.budget.paced) else gate.cause
 
     def forget(self, name: str) -> None:
-        """What the gate protects is gone (the credential was replaced): whoever waits for it looks again."""
+        """The gate protects nothing any more (the credential was replaced): the keys parked at it run again."""
         gate = self._drop(name)
         if gate is not None:
             gate.state = Open()
@@ -174,49 +197,60 @@ class Gates:
             gate.moved.set()
             self.release(name, ALL)
 
-    # what the reader does
+    def hold(self, name: str, until: float, cause: str) -> GateClosed:
+        """A gate that is closed until `forget`, or until the monotonic time `until`, when it disappears by itself."""
+        gate = self._gates.get(name)
+        if gate is None:
+            gate = self._gate(name)
+            gate.state, gate.cause, gate.held = Closed(until, cause), cause, True
+            self._tend(gate)
+        return Waiting(cause, name, gate.epoch)
 
-    def check(self, *names: str | None) -> None:
+    # what a call does
+
+    def check(self, names: Iterable[str]) -> None:
         """Raises GateClosed when one of them is closed: before work that only prepares a call."""
         for name in names:
-            gate = self._gates.get(name) if name else None
+            gate = self._gates.get(name)
             if gate is not None and isinstance(gate.state, Closed):
                 raise self._refusal(gate)
 
     @asynccontextmanager
-    async def call(self, endpoint: str, identity: str, *, proof: bool = True) -> AsyncIterator[None]:
-        """Around one call (login, read, find, validation). Raises GateClosed instead of entering; learns from how the
-        body ends.
+    async def call(self, route: Route, *, proof: bool = True) -> AsyncIterator[None]:
+        """Around one call (login, read, find, write, validation). Raises GateClosed instead of entering; learns from how
+        the body ends.
 
         In a half-open gate the first caller is the probe and the others wait for its outcome: a pass that reads five
-        values is one probe.
-        `proof` False: success proves nothing unless a request was sent (a login with a ready-made token asks nobody).
+        values is one probe. `proof` False: success proves nothing unless a request was sent (a login with a ready-made
+        token asks nobody).
         """
-        gates = [self._gate(endpoint), self._gate(identity)]
+        family = self._family(route.server)
+        endpoint, service = self._gate(route.endpoint, family), self._gate(route.service, family)
+        gates = [endpoint, service, self._gate(route.identity), self._quota(route)]
         for gate in gates:
             gate.users, gate.used = gate.users + 1, self.clock.monotonic()
         try:
-            async with self._learning(gates, proof=proof):
+            async with self._learning(gates, route, family, proof=proof):
                 yield
         finally:
             for gate in gates:
                 gate.users, gate.used = gate.users - 1, self.clock.monotonic()
 
     @asynccontextmanager
-    async def _learning(self, gates: list[Gate], *, proof: bool) -> AsyncIterator[None]:
+    async def _learning(self, gates: list[Gate], route: Route, family: Family, *, proof: bool) -> AsyncIterator[None]:
         mine = await self._enter(gates)
         requests = itertools.count()
-        token = TURN.set(lambda provider, name: self._turn(gates[0], requests, provider, name))
+        token = TURN.set(lambda provider, name: self._turn(gates, route.owner, family, requests, provider, name))
         try:
             yield
         except EsoError as error:
             self._learn(gates, mine, verdict(error))
             raise
         except BaseException:
-            self._learn(gates, mine, (None, None))
+            self._learn(gates, mine, NOTHING)
             raise
         else:
-            self._learn(gates, mine, (Passed(), Passed()) if proof or next(requests) else (None, None))
+            self._learn(gates, mine, ALL_PASSED if proof or next(requests) else NOTHING)
         finally:
             TURN.reset(token)
 
@@ -230,27 +264,38 @@ class Gates:
 
     # inside
 
-    def _gate(self, name: str) -> Gate:
+    def _family(self, name: str) -> Family:
+        family = self._families.get(name)
+        if family is None:
+            family = self._families[name] = Family(name, self.in_flight)
+        return family
+
+    def _gate(self, name: str, family: Family | None = None) -> Gate:
         gate = self._gates.get(name)
         if gate is None:
-            shared = name.partition(AT)[0]
-            family = self._families.get(shared)
-            if family is None:
-                family = self._families[shared] = Family(self.in_flight, self.quotas.get(shared))
-            gate = Gate(name, self._next_epoch(), family, family.pace or Pace(Budget()), self.clock.monotonic())
-            self._gates[name] = family.gates[name] = gate
+            gate = self._gates[name] = Gate(name, self._next_epoch(), family, Budget(), self.clock.monotonic())
+            if family is not None:
+                family.gates[name] = gate
+                self._families[family.name] = family
+        return gate
+
+    def _quota(self, route: Route) -> Gate:
+        """The quota gate, with the pace that is declared now."""
+        gate = self._gate(route.quota)
+        if gate.budget.quota != (route.pace or math.inf):
+            gate.budget = declared(route.pace) if route.pace else Budget()
         return gate
 
     def _drop(self, name: str) -> Gate | None:
         gate = self._gates.pop(name, None)
-        if gate is not None:
-            del gate.family.gates[name]
-            if not gate.family.gates:
-                del self._families[name.partition(AT)[0]]
+        if gate is not None and gate.family is not None:
+            gate.family.gates.pop(name, None)
+            if not gate.family.gates and self._families.get(gate.family.name) is gate.family:
+                del self._families[gate.family.name]
         return gate
 
     async def _sweep(self) -> None:
-        """Forgets gates that nobody uses: their stores are gone, or have another server by now."""
+        """Forgets gates without calls for a long time: their stores are gone, or have another server by now."""
         while True:
             await self.clock.sleep(IDLE / 10)
             for gate in list(self._gates.values()):
@@ -269,7 +314,7 @@ class Gates:
 
     def _refusal(self, gate: Gate) -> GateClosed:
         cause = gate.state.cause if isinstance(gate.state, Closed | HalfOpen) else gate.cause
-        return GateClosed(cause or "too many requests to this store", gate.name, gate.epoch)
+        return (Waiting if gate.held else GateClosed)(cause or "too many requests to this store", gate.name, gate.epoch)
 
     async def _enter(self, gates: list[Gate]) -> list[Gate]:
         """Waits for probes of others, refuses at closed gates. Returns the gates for which this call is the probe."""
@@ -287,17 +332,23 @@ class Gates:
         return mine
 
     @asynccontextmanager
-    async def _turn(self, gate: Gate, requests: Iterator[int], provider: str, name: str) -> AsyncIterator[None]:
-        """One request: a free slot, then its place in the budget. The slot is kept while waiting, else slots would
+    async def _turn(
+        self, gates: list[Gate], owner: str, family: Family, requests: Iterator[int], provider: str, name: str
+    ) -> AsyncIterator[None]:
+        """One request: a free slot, then its place in every budget. The slot is kept while waiting, else slots would
         burst."""
-        async with gate.family.slots.slot(gate.owner):
-            if isinstance(gate.state, Closed):
-                raise self._refusal(gate)  # it closed while this request waited
+        async with family.slots.slot(owner):
             now = self.clock.monotonic()
-            if backlog(gate.budget, now) > WAIT:
-                self._tend(gate)
-                raise self._refusal(gate)
-            gate.budget, seconds = take(gate.budget, now)
+            for gate in gates:
+                if isinstance(gate.state, Closed):
+                    raise self._refusal(gate)  # it closed while this request waited
+                if backlog(gate.budget, now) > WAIT:
+                    self._tend(gate)
+                    raise self._refusal(gate)
+            seconds = 0.0
+            for gate in gates:
+                gate.budget, wait = take(gate.budget, now)
+                seconds = max(seconds, wait)
             if seconds > 0:
                 await self.clock.sleep(seconds)
             next(requests)
@@ -309,7 +360,7 @@ class Gates:
                 if provider and self.meter is not None:
                     self.meter.provider_call(provider, name, status, self.clock.monotonic() - began)
 
-    def _learn(self, gates: list[Gate], mine: list[Gate], signals: tuple[Signal | None, Signal | None]) -> None:
+    def _learn(self, gates: list[Gate], mine: list[Gate], signals: Signals) -> None:
         for gate, signal in zip(gates, signals, strict=True):
             if gate in mine:
                 gate.probing = False
@@ -324,13 +375,11 @@ class Gates:
         before, gate.state = gate.state, advance(gate.state, signal, now)
         if isinstance(signal, Held):
             gate.budget = throttled(gate.budget, now)
-        if isinstance(signal, Held | Failed | Rejected):
-            gate.throttled = isinstance(signal, Held)
         if isinstance(gate.state, Closed | HalfOpen):
             gate.cause = gate.state.cause
         if isinstance(signal, Passed) and isinstance(gate.state, Open):
             if isinstance(before, HalfOpen):
-                gate.budget = ramped(gate.budget, now) if gate.name.startswith("endpoint:") else gate.budget
+                gate.budget = ramped(gate.budget, now) if gate.family is not None else gate.budget
                 self._bump(gate)
                 self._news(gate, now)
             gate.budget = grown(gate.budget, now)
@@ -341,9 +390,10 @@ class Gates:
             self._tend(gate)
 
     def _news(self, opened: Gate, now: float) -> None:
-        """The endpoint answers one namespace again: the others, who met failures too, probe soon instead of after their
-        own wait."""
-        down = [g for g in opened.family.gates.values() if isinstance(g.state, Closed) and not g.throttled]
+        """The server answers one namespace again: gates that failures of other namespaces closed probe soon instead of
+        after their own wait."""
+        peers = opened.family.gates.values() if opened.family is not None else ()
+        down = [gate for gate in peers if isinstance(gate.state, Closed)]
         for place, gate in enumerate(down, 1):
             assert isinstance(gate.state, Closed)
             gate.state = replace(gate.state, until=min(gate.state.until, now + place / RAMP))
@@ -365,6 +415,9 @@ class Gates:
             if isinstance(gate.state, Closed):
                 if gate.state.until > now:
                     await self.clock.sleep(min(gate.state.until - now, LOOK))
+                elif gate.held:
+                    self.forget(gate.name)
+                    break
                 self._signal(gate, Elapsed())
                 continue
             if isinstance(gate.state, HalfOpen):
@@ -399,19 +452,27 @@ class Gates:
 STATES: dict[type[State], str] = {Open: "open", Closed: "closed", HalfOpen: "half-open"}
 
 
-def verdict(error: EsoError) -> tuple[Signal | None, Signal | None]:
-    """What the end of a call says about (endpoint, identity); None = nothing."""
+Signals = tuple[Signal | None, Signal | None, Signal | None, Signal | None]
+NOTHING: Signals = (None, None, None, None)
+ALL_PASSED: Signals = (Passed(), Passed(), Passed(), Passed())
+
+
+def verdict(error: EsoError) -> Signals:
+    """What the end of a call says to the gates (endpoint, service, identity, quota); None = nothing."""
     match typed(error):
         case Throttled(retry_after=seconds) as cause:
-            return Held(str(cause), min(LONGEST_HOLD, max(0.1, seconds if seconds is not None else 1.0))), None
+            hold = min(LONGEST_HOLD, max(0.1, seconds if seconds is not None else 1.0))
+            return Passed(), None, None, Held(str(cause), hold)
+        case Unavailable(answered=True) as cause:
+            return Passed(), Failed(str(cause)), None, None
         case Unavailable() as cause:
-            return Failed(str(cause)), None
+            return Failed(str(cause)), None, None, None
         case AuthRejected() as cause:
-            return Passed(), Rejected(str(cause))
-        case NotFound() | Denied() | NotYet():
-            return Passed(), Passed()
+            return Passed(), Passed(), Rejected(str(cause)), Passed()
+        case SecretNotFound() | Denied() | NotYet():
+            return ALL_PASSED
         case _:
-            return None, None  # our own refusal, a credential that is missing, an answer that nobody understands
+            return NOTHING  # our own refusal, a credential that is missing, an answer that nobody understands
 
 
 def typed(error: BaseException | None) -> BaseException | None:
@@ -423,4 +484,4 @@ def typed(error: BaseException | None) -> BaseException | None:
     return None
 
 
-TYPED = (Throttled, Unavailable, AuthRejected, NotFound, Denied, NotYet)
+TYPED = (Throttled, Unavailable, AuthRejected, SecretNotFound, Denied, NotYet)

@@ -1,22 +1,41 @@
-"""Provider name → Provider: one explicit table, and each backend's code is loaded when a store of its kind appears.
+"""Provider name → its spec, and its connector once a store of the kind logs in: one explicit table.
 
-Neighbours: resolve.py looks up here. A key that the CRDs know and this table does not is reported, never guessed.
+Neighbours: plans.py reads specs, sessions.py asks for connectors. Specs are small and always imported; a connector's module
+may import an SDK (up to half a second), so it is imported in a thread, once. A key that the CRDs know and this table does
+not is reported, never guessed.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final
 
-from eso.errors import Terminal
-from eso.providers.contract import Provider
+from eso.errors import EsoError, Terminal
+from eso.providers.contract import Connector, Spec
+from eso.providers.env import Env
+from eso.providers.fake.spec import SPEC as FAKE
+from eso.providers.vault.baospec import SPEC as OPENBAO
+from eso.providers.vault.spec import SPEC as VAULT
 
-# provider key → module, attribute. Loading is what costs (an SDK takes up to half a second), so the table holds names.
-PROVIDERS: Final[Mapping[str, tuple[str, str]]] = {
-    "fake": ("eso.providers.fake.provider", "FakeProvider"),
-    "openBao": ("eso.providers.vault.openbao", "OpenBaoProvider"),
-    "vault": ("eso.providers.vault.provider", "VaultProvider"),
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """`connect`: the module that exports Connector."""
+
+    spec: Spec
+    connect: str
+
+
+PROVIDERS: Final[dict[str, Backend]] = {
+    backend.spec.name: backend
+    for backend in (
+        Backend(FAKE, "eso.providers.fake.connect"),
+        Backend(OPENBAO, "eso.providers.vault.openbao"),
+        Backend(VAULT, "eso.providers.vault.connect"),
+    )
 }
 
 
@@ -24,38 +43,54 @@ class Unsupported(Terminal):
     """No code for this provider key in this version."""
 
 
+class NotLoaded(EsoError):
+    """The connector's module cannot be imported: a package is missing, or its code is at fault."""
+
+
 class Registry:
-    """The providers of this process, each made once. `table`: as PROVIDERS; tests bring their own.
+    """The providers of this process. `made`: connectors that are there already; tests bring their own."""
 
-    `proxies` (a net.http.Proxies): how backends are reached, if not directly.
+    def __init__(self, table: Mapping[str, Backend] = PROVIDERS, made: Mapping[str, Connector] | None = None) -> None:
+        self._table = table
+        self._made: dict[str, Connector] = dict(made or {})
+        self._loading: dict[str, asyncio.Future[Connector]] = {}
 
-    `resolved` is resolve.py's: kind, namespace and name of a store → what was made of its record last. `forget` when a
-    store is gone.
-    """
-
-    def __init__(
-        self,
-        table: Mapping[str, tuple[str, str]] = PROVIDERS,
-        ready: Mapping[str, Provider] | None = None,
-        proxies: object = None,
-    ) -> None:
-        self._table, self._made, self._proxies = table, dict(ready or {}), proxies
-        self.resolved: dict[tuple[str, str, str], Any] = {}
-
-    def forget(self, kind: str, namespace: str, name: str) -> None:
-        self.resolved.pop((kind, namespace, name), None)
-
-    def loaded(self, key: str) -> bool:
-        """False where `provider` would import code first: worth a thread."""
-        return key in self._made or key not in self._table
-
-    def provider(self, key: str, store_name: str) -> Provider:
+    def spec(self, key: str, store_name: str) -> Spec:
         """Raises Unsupported, with the reference's text."""
-        if key not in self._made:
-            if key not in self._table:
-                text = f"failed to find registered store backend for type: {key}, name: {store_name}"
-                raise Unsupported(text, fix=f"this version has no provider {key}")
-            module, attribute = self._table[key]
-            made: Provider = getattr(import_module(module), attribute)(proxies=self._proxies)
-            self._made[key] = made
+        if key not in self._table:
+            text = f"failed to find registered store backend for type: {key}, name: {store_name}"
+            raise Unsupported(text, fix=f"this version has no provider {key}")
+        return self._table[key].spec
+
+    async def connector(self, key: str, env: Env) -> Connector:
+        """The connector for `key`, imported and made by the first caller; the others wait for that import. Raises
+        NotLoaded."""
+        while key not in self._made:
+            if key in self._loading:
+                await asyncio.wait([self._loading[key]])
+                continue
+            loading = self._loading[key] = asyncio.get_running_loop().run_in_executor(None, load, self._table[key], env)
+            loading.add_done_callback(lambda done: self._loaded(key, done))
+            await asyncio.wait([loading])
+            if error := loading.exception():
+                raise not_loaded(key, error) from error
         return self._made[key]
+
+    def _loaded(self, key: str, done: asyncio.Future[Connector]) -> None:
+        del self._loading[key]
+        if not done.cancelled() and done.exception() is None:
+            self._made[key] = done.result()
+
+    async def close(self) -> None:
+        for connector in self._made.values():
+            await connector.close()
+
+
+def load(backend: Backend, env: Env) -> Connector:
+    made: Any = import_module(backend.connect)
+    return made.Connector(env)  # type: ignore[no-any-return]  # the module's promise
+
+
+def not_loaded(key: str, error: BaseException) -> NotLoaded:
+    missing = f"No module named {error.name!r}" if isinstance(error, ModuleNotFoundError) else type(error).__name__
+    return NotLoaded(f"the provider {key} cannot be loaded: {missing}", fix="install what the provider needs")

@@ -1,6 +1,6 @@
-"""A store reference → the store and its provider, or the reference's refusal.
+"""A store reference → the store and its plan, or the reference's refusal.
 
-Neighbours: reader.py asks first of all, registry.py knows the providers. The checks stand in the order in which users
+Neighbours: reads.py asks first of all, plans.py knows what a provider makes of the store. The checks stand in the order in which users
 see them.
 """
 
@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from eso.api.externalsecret import StoreRef
 from eso.api.labels import InvalidSelector, matches
 from eso.api.secretstore import SecretStore, StoreCondition
-from eso.api.validate import provider_of
 from eso.errors import EsoError
 from eso.gocompat import regexp
-from eso.providers.contract import Provider, StoreView
-from eso.stores.registry import Registry
+from eso.stores.plans import Plans, Store
 
 StoreLookup = Callable[[str, str, str], SecretStore | None]  # kind, namespace ("" for a ClusterSecretStore), name
 NamespaceLabels = Callable[[str], Mapping[str, str] | None]
@@ -40,27 +38,17 @@ class NotReady(EsoError):
 
 
 @dataclass(frozen=True, slots=True)
-class Store:
-    """A usable store: the object, what its provider may see of it, and the provider.
-
-    `referent`: its credentials are looked up with each consumer.
-    """
-
-    object: SecretStore
-    view: StoreView
-    provider: Provider
-    referent: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Rules:
     """What decides whether a reference may be used, besides the store itself."""
 
     store: StoreLookup
     namespace_labels: NamespaceLabels
-    registry: Registry
+    plans: Plans
     controller_class: str = "default"
     flood_gate: bool = True
+    unvalidated: Callable[[SecretStore], EsoError | None] = lambda store: (
+        None
+    )  # a reason to wait for a first validation
 
 
 def resolve(ref: StoreRef, namespace: str, rules: Rules) -> Store:
@@ -85,25 +73,10 @@ def resolve(ref: StoreRef, namespace: str, rules: Rules) -> Store:
         text = f'using cluster store "{ref.name}" is not allowed from namespace "{namespace}": denied by spec.condition'
         raise NotAllowed(text, fix="add the namespace to the store's spec.conditions")
     if rules.flood_gate and not found.ready:
+        if (waiting := rules.unvalidated(found)) is not None:
+            raise waiting
         raise NotReady(f'{kind} "{ref.name}" is not ready', fix=unready(found))
-    return usable(found, rules.registry)
-
-
-def usable(store: SecretStore, registry: Registry) -> Store:
-    """The store with its provider, whatever its class, conditions and readiness. Raises InvalidStore, Unsupported."""
-    where = (store.kind, store.namespace, store.name)
-    known: Store | None = registry.resolved.get(where)
-    # every reference of every pass asks, and the record is the same until the watch brings another
-    if known is not None and known.object is store:
-        return known
-    key, block = provider_of(store)
-    provider = registry.provider(key, store.name)
-    meta, spec = store.metadata, store.spec
-    view = StoreView(
-        store.kind, store.name, store.namespace, key, block, meta.uid, meta.generation, spec.retry_settings
-    )
-    made = registry.resolved[where] = Store(store, view, provider, provider.referent(view))
-    return made
+    return rules.plans.of(found)
 
 
 def admitted(conditions: tuple[StoreCondition, ...], namespace: str, namespace_labels: NamespaceLabels) -> bool:

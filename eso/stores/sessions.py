@@ -1,7 +1,7 @@
 """One login per identity: opened when first needed, renewed ahead of its end, replaced once when it ran out, closed
 when nobody is left.
 
-Neighbours: reader.py borrows a session for each call, credentials.py reads what a login needs, flight.py makes equal
+Neighbours: call.py borrows a session for each call, credentials.py reads what a login needs, flight.py makes equal
 logins one. An identity is a provider, an endpoint, the login part of the store's spec and the content of its
 credentials.
 """
@@ -20,12 +20,13 @@ import orjson
 
 from eso.errors import EsoError
 from eso.kube.rest import Rest
-from eso.providers.contract import AuthExpired, AuthRejected, Provider, StoreClient, StoreView
-from eso.runtime.clock import Clock
-from eso.stores.credentials import Credentials, namespace_of
+from eso.providers.contract import AuthExpired, AuthRejected, Consumer, Place, Quota, StoreClient
+from eso.providers.env import Env
+from eso.stores.credentials import Ambient, Credentials, namespace_of
 from eso.stores.flight import Flights
-from eso.stores.gate import GateClosed, Gates, endpoint_gate, foreign, identity_gate
-from eso.stores.resolve import Store
+from eso.stores.gate import GateClosed, Gates, Route, endpoint_gate, foreign, identity_gate, route
+from eso.stores.plans import Store
+from eso.stores.registry import Registry
 
 SWEEP: Final = 1.0  # seconds between two looks at all sessions
 GRACE: Final = 30.0  # seconds that a session without a store is kept: an edited store usually logs in as before
@@ -34,7 +35,6 @@ LAST_WORDS: Final = 5.0  # seconds for all logouts when the process stops; token
 
 Holder = tuple[str, int, str]  # store uid, its generation, the consumer's namespace where the login depends on it
 Current = Callable[[str, str, str], tuple[str, int] | None]
-Place = tuple[str, str, str]  # kind, namespace, name of a credential
 
 
 class Log(Protocol):
@@ -50,8 +50,7 @@ class Session:
     """One login. `client` is replaced by renewals; `users` are calls in flight on the present client."""
 
     digest: str
-    provider: Provider
-    view: StoreView
+    store: Store  # the one that opened it last can open it again
     namespace: str
     client: StoreClient
     since: float
@@ -98,16 +97,17 @@ class Sessions:
     gone."""
 
     def __init__(
-        self, rest: Rest, gates: Gates, flights: Flights, clock: Clock, current: Current, log: Log | None = None
+        self,
+        rest: Rest,
+        registry: Registry,
+        env: Env,
+        gates: Gates,
+        flights: Flights,
+        current: Current,
+        ambient: Ambient,
     ) -> None:
-        self.rest, self.gates, self.flights, self.clock, self.current, self.log = (
-            rest,
-            gates,
-            flights,
-            clock,
-            current,
-            log or Quiet(),
-        )
+        self.rest, self.registry, self.env, self.gates, self.flights = rest, registry, env, gates, flights
+        self.clock, self.log, self.current, self.ambient = env.clock, env.log, current, ambient
         self._sessions: dict[str, Session] = {}
         self._bindings: dict[Holder, Binding] = {}
         # every Secret of the cluster is announced here: no walk over all bindings
@@ -125,7 +125,8 @@ class Sessions:
         return binding.digest if binding else None
 
     def credential_changed(self, kind: str, namespace: str, name: str) -> None:
-        """Whoever logged in with it looks at it again before its next call."""
+        """A Secret, ConfigMap or ServiceAccount moved: each store that logs in with it reads it again before its next
+        call."""
         place = (kind, namespace, name)
         for attempt in self._attempts:
             attempt.stale |= place in attempt.places
@@ -212,10 +213,10 @@ class Sessions:
 
     async def _attempt(self, store: Store, namespace: str, attempt: Attempt) -> Session:
         known = self._bindings.get(attempt.key)
-        self.gates.check(endpoint_of(store, namespace), identity_gate(known.digest) if known else None)
+        self.gates.check(gates_of(store, namespace, known.digest if known else None))
         while True:
             attempt.stale = False
-            credentials = Credentials(self.rest, store.view, namespace)
+            credentials = Credentials(self.rest, store.view, namespace, ambient=self.ambient)
             digest = await identify(store, credentials)
             if not attempt.stale:
                 break  # else it changed while we read: what we have may be the old one
@@ -234,22 +235,22 @@ class Sessions:
         try:
             return await self.flights.fly(key, lambda: self._open(store, namespace, credentials, digest))
         except GateClosed as closed:
-            endpoint = endpoint_of(store, namespace)
-            if not foreign(closed, endpoint):
+            own = route_of(store, namespace, digest)
+            if not foreign(closed, own):
                 raise
-        return await self.flights.fly((endpoint, key), lambda: self._open(store, namespace, credentials, digest))
+        return await self.flights.fly((own.endpoint, key), lambda: self._open(store, namespace, credentials, digest))
 
     async def _open(self, store: Store, namespace: str, credentials: Credentials, digest: str) -> Session:
-        async with self.gates.call(endpoint_of(store, namespace), identity_gate(digest), proof=False):
-            client = await store.provider.open(store.view, credentials)
+        connector = await self.registry.connector(store.view.provider, self.env)
+        async with self.gates.call(route_of(store, namespace, digest), proof=False):
+            client = await connector.open(store.view, store.plan, credentials)
         now = self.clock.monotonic()
         old = self._sessions.get(digest)
         if old is None:
-            session = self._sessions[digest] = Session(digest, store.provider, store.view, namespace, client, now, now)
+            session = self._sessions[digest] = Session(digest, store, namespace, client, now, now)
             return session
         old.retired.append(old.client)
-        # the store that opened it last can open it again
-        old.client, old.view, old.namespace = client, store.view, namespace
+        old.client, old.store, old.namespace = client, store, namespace
         old.since, old.renew_after, old.orphaned = now, 0.0, None
         return old
 
@@ -258,7 +259,7 @@ class Sessions:
         the rest of `open`."""
         if session.client is not expired:
             return  # somebody did it meanwhile
-        credentials = Credentials(self.rest, store.view, namespace)
+        credentials = Credentials(self.rest, store.view, namespace, ambient=self.ambient)
         digest = await identify(store, credentials)
         if digest != session.digest:
             # the credential was edited and the watch has not told yet
@@ -298,12 +299,9 @@ class Sessions:
                     group.create_task(self._end(session), name="logout")  # nobody read since: let it go
 
     async def _renew(self, session: Session) -> None:
-        store = Store(None, session.view, session.provider)  # type: ignore[arg-type]  # the object is not needed to log in
-        client = session.client
+        store, client = session.store, session.client
         try:
-            async with self.gates.call(
-                endpoint_of(store, session.namespace), identity_gate(session.digest), proof=False
-            ):
+            async with self.gates.call(route_of(store, session.namespace, session.digest), proof=False):
                 renewed = await client.renew()
             if session.client is not client:
                 return
@@ -315,14 +313,14 @@ class Sessions:
         # also what a backend's odd reply made the provider trip over: it must not end the process
         except Exception as error:
             self.log.warning(
-                "could not renew a login", store=session.view.name, namespace=session.view.namespace, error=shown(error)
+                "could not renew a login", store=store.view.name, namespace=store.view.namespace, error=shown(error)
             )
             return
         try:
             await self.log_in_again(store, session.namespace, session, client)
         except Exception as error:  # as above
             self.log.warning(
-                "could not log in again", store=session.view.name, namespace=session.view.namespace, error=shown(error)
+                "could not log in again", store=store.view.name, namespace=store.view.namespace, error=shown(error)
             )
 
     def _close_retired(self, session: Session, group: asyncio.TaskGroup) -> None:
@@ -371,41 +369,57 @@ def discard(index: dict[Any, set[Holder]], key: Any, holder_key: Holder) -> None
         del index[key]
 
 
-def endpoint_of(store: Store, namespace: str) -> str:
-    """The name of the gate that all calls for `store` and a consumer in `namespace` go through."""
-    return endpoint_gate(store.view.provider, store.provider.endpoint(store.view), namespace)
+def route_of(store: Store, namespace: str, digest: str) -> Route:
+    """The gates that a call for `store` and a consumer in `namespace` goes through under the login `digest`."""
+    return route(store.view.provider, store.plan.endpoint, namespace, digest, counted_by(store) or digest, store.pace)
+
+
+def counted_by(store: Store) -> str:
+    """What a quota of the endpoint is kept for: everything that one ClusterSecretStore asks, whatever its logins. "" where
+    each login is counted: so no store can spend the quota of another one that it merely shares the address with."""
+    if store.plan.quota is Quota.ENDPOINT and store.view.cluster_scoped:
+        return f"ClusterSecretStore/{store.view.name}"
+    return ""
+
+
+def gates_of(store: Store, namespace: str, digest: str | None) -> tuple[str, ...]:
+    """Their names, as far as they are known before the first login."""
+    if digest is not None:
+        return route_of(store, namespace, digest).names
+    server = f"{store.view.provider}:{store.plan.endpoint}"
+    counted = counted_by(store)
+    return (endpoint_gate(server, namespace), *((f"quota:{server}:{counted}",) if counted else ()))
 
 
 def holder(store: Store, namespace: str) -> Holder:
-    """Consumers of one store share a binding unless their namespace decides the credentials."""
-    return store.view.uid, store.view.generation, namespace if store.referent else store.view.namespace
+    """Consumers of one store share a binding unless their namespace has a login of its own."""
+    return store.view.uid, store.view.generation, namespace if store.per_consumer else store.view.namespace
 
 
 def places_of(store: Store, namespace: str) -> list[Place]:
     """Every credential of the store, as it is resolved for a consumer in `namespace`."""
     return [
-        (kind, namespace_of(store.view, explicit, namespace), name)
-        for kind, explicit, name in store.provider.references(store.view)
+        (kind, namespace_of(store.view, explicit, namespace), name) for kind, explicit, name in store.plan.references
     ]
 
 
 def public_identity(store: Store, namespace: str) -> str:
-    """A name for the login that is the same after a restart and shows no secret: where, as what, with which
-    credential's names."""
-    parts = [
-        store.view.provider,
-        store.provider.endpoint(store.view),
-        dict(store.provider.identity(store.view)),
-        sorted(places_of(store, namespace)),
-    ]
+    """A name for the login that is the same after a restart and shows no secret: where, as what, with which credential's
+    names."""
+    parts = [*login_of(store, namespace), sorted(places_of(store, namespace))]
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
+
+
+def login_of(store: Store, namespace: str) -> list[Any]:
+    consumer = namespace if store.plan.consumer is Consumer.IDENTITY else ""
+    return [store.view.provider, store.plan.endpoint, dict(store.plan.login), consumer]
 
 
 async def identify(store: Store, credentials: Credentials) -> str:
     """Digest of everything that makes the login. Never raises for a credential that is missing: `open` words that."""
-    login = [store.view.provider, store.provider.endpoint(store.view), dict(store.provider.identity(store.view))]
-    bound = not (store.referent and not credentials.namespace)
-    content = await credentials.digest(store.provider.references(store.view)) if bound else b"unbound"
+    login = login_of(store, credentials.namespace)
+    bound = store.plan.consumer is not Consumer.CREDENTIALS or credentials.namespace
+    content = await credentials.digest(store.plan.references) if bound else b"unbound"
     digest = hashlib.blake2b(orjson.dumps(login, option=orjson.OPT_SORT_KEYS), key=content, digest_size=16)
     return digest.hexdigest()
 

@@ -201,6 +201,10 @@ class Block:
             yield from pairs(self.text(entry.literal), strategy, self.terms.limits)
 
 
+QUOTE_IT = "let the template quote its values: {{ .password | toJson }}"
+"""Most texts that are no YAML have a value in them that YAML reads as something else."""
+
+
 def items(entry: TemplateFrom, sources: Sources) -> Iterator[tuple[TemplateItem, str, bool]]:
     """(item, its text, whether it comes from a Secret) of the objects that an entry names. Raises ApplyFailed for what
     is missing."""
@@ -224,7 +228,9 @@ def pairs(rendered: bytes, strategy: str, limits: Limits = LIMITS) -> Iterator[t
     unmarshal = prefix + "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal"
     try:
         tree = load(Budget(limits, WORLD), rendered)
-    except (YamlError, BoundsExceeded) as error:
+    except YamlError as error:
+        raise ApplyFailed(f"{prefix}error converting YAML to JSON: {error.told}", fix=QUOTE_IT) from None
+    except BoundsExceeded as error:
         raise ApplyFailed(f"{prefix}error converting YAML to JSON: {error}") from error
     if tree is None:
         return

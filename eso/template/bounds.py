@@ -12,6 +12,9 @@ from dataclasses import dataclass, replace
 
 from eso.errors import Terminal
 
+BIG = 512
+"""Results of at least this many bytes (or this many / 8 elements) count against the value limit; smaller ones are
+bounded by the steps that make them."""
 CHECK_CLOCK_EVERY = 1024
 """Steps between two looks at the clock."""
 
@@ -33,9 +36,10 @@ class Limits:
     """Of one rendering."""
 
     steps: int = 1_000_000
-    output_bytes: int = 4 << 20  # a Secret holds one MiB
-    value_bytes: int = 16 << 20
-    """Bytes that all values made during one rendering may add up to, garbage included."""
+    output_bytes: int = 10 << 20  # a Secret holds one MiB; other kinds and garbage may be larger
+    value_bytes: int = 64 << 20
+    """Bytes that all values made during one rendering may add up to, garbage included. A value that a function only
+    hands on was made before, and counts once."""
     template_depth: int = 1_000
     seconds: float = 10.0
     until: float = math.inf
@@ -117,6 +121,11 @@ class Budget:
         self.size_left -= size
         if self.size_left < 0:
             raise BoundsExceeded("value_bytes", self.limits.value_bytes)
+
+    def afford(self, size: int) -> None:
+        """Refuses a value of `size` bytes that does not fit any more. It counts once it is there."""
+        if size > self.size_left:
+            self.check_size(size)
 
     def deeper(self, depth: int) -> None:
         """Refuses to descend more than MAX_DEPTH levels into a value."""

@@ -139,7 +139,7 @@ def ge(left: Value, right: Value) -> bool:
 # -------------------------------------------------------------------------------------------------------------------------------
 
 
-@BUILTINS.function("index", params=TWO, variadic=True)
+@BUILTINS.function("index", params=TWO, variadic=True, picks=True)
 def index(item: Value, *keys: Value) -> Value:
     if item is None:
         raise FunctionError("index of untyped nil")
@@ -203,7 +203,7 @@ def printf(budget: Budget, form: bytes, *values: Value) -> bytes:
 def shown(budget: Budget, values: tuple[Value, ...]) -> bytes:
     """The text that the escapers work on."""
     text = gofmt.sprint(budget, tuple(b"<no value>" if value is None else value for value in values))
-    budget.check_size(6 * len(text))
+    budget.afford(6 * len(text))
     return text
 
 

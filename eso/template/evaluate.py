@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from eso.gocompat.text import quote, runes
 from eso.template import parser
-from eso.template.bounds import BoundsExceeded, Budget
+from eso.template.bounds import BIG, BoundsExceeded, Budget
 from eso.template.gofmt import plain
 from eso.template.parser import (
     Action,
@@ -50,9 +50,6 @@ from eso.template.values import (
 # template.
 RECURSION = 10_000
 sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION))
-
-BIG = 512
-"""Results of at least this many bytes (or this many / 8 elements) count against the value limit."""
 
 UNSET: Any = object()
 BREAK, CONTINUE = 1, 2
@@ -741,7 +738,7 @@ def param_of(function: Function, position: int) -> Param:
 
 def invoker(function: Function, node: Node) -> Callable[..., Value]:
     """(state, *checked arguments) → the function's result; its errors become the template's."""
-    call, takes_budget = function.call, function.budget
+    call, takes_budget, picks = function.call, function.budget, function.picks
 
     def invoke(state: State, *arguments: Value) -> Value:
         budget = state.budget
@@ -761,13 +758,20 @@ def invoker(function: Function, node: Node) -> Callable[..., Value]:
             fail(state, node, f"error calling {function.name}: {type(error).__name__}")
         kind = type(result)
         if kind is bytes:
-            if len(result) >= BIG:
+            if len(result) >= BIG and not picks and not handed_on(result, arguments):
                 budget.check_size(len(result))
         elif isinstance(result, list | dict) and len(result) >= BIG // 8:
+            if picks or handed_on(result, arguments):
+                return result
             budget.check_size(8 * len(result))
         return result
 
     return invoke
+
+
+def handed_on(result: Value, arguments: tuple[Value, ...]) -> bool:
+    """Whether the result is one of the arguments: `default`, `ternary`, `trim` of what has no blanks, `set`."""
+    return any(result is argument for argument in arguments)
 
 
 _EXACT: dict[Param, type] = {

@@ -267,8 +267,10 @@ class Printer:
                 return spec.pad(NIL) if verb == "v" else b"%!" + verb.encode() + b"(<nil>)"
             return b"interface {}(nil)" if spec.sharp_v else NIL
         if isinstance(value, bytes):
-            self.budget.check_size(len(value) if verb in "vs" else 10 * len(value))
+            self.budget.afford(len(value) if verb in "vs" else 10 * len(value))
             done = _string(value, verb, spec)
+            if done is not None and done is not value:
+                self.budget.check_size(len(done))
         elif isinstance(value, bool):
             done = spec.pad(b"true" if value else b"false") if verb in "tv" else None
         elif isinstance(value, GoInt | Opaque):
@@ -381,11 +383,14 @@ def sprint(budget: Budget, values: tuple[Value, ...]) -> bytes:
             parts.append(b" ")
         parts.append(plain(budget, value))
         after_string = is_string
+    budget.afford(sum(map(len, parts)))
     return b"".join(parts)
 
 
 def sprintln(budget: Budget, values: tuple[Value, ...]) -> bytes:
-    return b" ".join(plain(budget, value) for value in values) + b"\n"
+    parts = [plain(budget, value) for value in values]
+    budget.afford(sum(map(len, parts)) + len(parts))
+    return b" ".join(parts) + b"\n"
 
 
 def sprintf(budget: Budget, form: bytes, values: tuple[Value, ...]) -> bytes:
@@ -422,9 +427,8 @@ class _Directives:
                 break
         if not self.reordered and self.next < len(self.values):
             self._extra()
-        result = b"".join(self.out)
-        self.budget.check_size(len(result))
-        return result
+        self.budget.afford(sum(map(len, self.out)))
+        return b"".join(self.out)
 
     def _text(self, text: str) -> None:
         if text:

@@ -13,7 +13,7 @@ from typing import Any
 from eso.api.externalsecret import Template, TemplateFrom
 from eso.errors import EsoError
 from eso.gocompat.text import runes
-from eso.template.apply import DEFAULT_TERMS, ApplyFailed, Block, Sources, Terms, decoded, items, pairs
+from eso.template.apply import DEFAULT_TERMS, QUOTE_IT, ApplyFailed, Block, Sources, Terms, decoded, items, pairs
 from eso.template.bounds import BoundsExceeded, Budget, Limits
 from eso.template.functions.yamls import Tree, YamlError, load
 from eso.template.place import Json, member, place
@@ -66,7 +66,9 @@ def whole(block: Block, entry: TemplateFrom, text: str, obj: Json, *, label: str
         return
     try:
         tree = load(Budget(block.terms.limits, WORLD), rendered)
-    except (YamlError, BoundsExceeded) as error:
+    except YamlError as error:
+        raise ApplyFailed(f"could not unmarshal template YAML: {error.told}", fix=QUOTE_IT) from None
+    except BoundsExceeded as error:
         raise ApplyFailed(f"could not unmarshal template YAML: {error}") from error
     place(obj, "spec" if target.casefold() == "spec" else target, plain(tree), merge=True)
 

@@ -193,7 +193,7 @@ class Function:
     with a fixed text. `refuse`: the call always fails with this text after the count check.
 
     `dice`: equal arguments may give another result at the next call, because the function draws random bytes or reads
-    the clock. `moment`: the position of an argument that means the current time unless it is a time; -1 for none.
+    the clock. `picks`: the result is a part of an argument, and not made anew. `moment`: the position of an argument that means the current time unless it is a time; -1 for none.
     """
 
     name: str
@@ -204,6 +204,7 @@ class Function:
     refuse: str = ""
     dice: bool = False
     moment: int = -1
+    picks: bool = False
 
 
 class Table(dict[str, Function]):
@@ -217,12 +218,13 @@ class Table(dict[str, Function]):
         budget: bool = False,
         dice: bool = False,
         moment: int = -1,
+        picks: bool = False,
     ) -> Callable[[C], C]:
         """Adds the decorated callable under every name (aliases show their own name in messages)."""
 
         def add(call: C) -> C:
             for name in names:
-                self[name] = Function(name, params, variadic, call, budget, dice=dice, moment=moment)
+                self[name] = Function(name, params, variadic, call, budget, dice=dice, moment=moment, picks=picks)
             return call
 
         return add

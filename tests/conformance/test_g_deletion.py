@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from eso.errors import EsoError
-from eso.providers.contract import Denied, NotFound, Unavailable
+from eso.providers.contract import Denied, SecretNotFound, Unavailable
 from tests.conformance.conftest import Case
 from tests.conformance.undeletable import undeletable_secrets
 from tests.harness.inprocess import ACCOUNT, SYSTEM
@@ -64,7 +64,7 @@ def test_c_108_c_109_delete_removes_vanished_keys_and_then_the_secret(live: Case
     assert live.secret() == {"foo": "1", "bar": "2"}
     live.provider.found = {"foo": b"1"}
     live.eventually(lambda: live.secret() == {"foo": "1"}, within=5)
-    live.provider.found = NotFound()
+    live.provider.found = SecretNotFound()
     live.eventually(lambda: live.secret() is None, within=5)
     ready_as(live, "SecretDeleted", DELETED)
     live.told(DELETED)
@@ -74,7 +74,7 @@ def test_c_108_c_109_delete_removes_vanished_keys_and_then_the_secret(live: Case
 
 
 def test_c_109_the_secret_comes_back_with_its_value(live: Case):
-    live.provider.found = NotFound()
+    live.provider.found = SecretNotFound()
     live.external_secret(refreshInterval="1s", data=None, dataFrom=FIND, target={"deletionPolicy": "Delete"})
     ready_as(live, "SecretDeleted", DELETED)
     live.provider.found = {"foo": b"1"}

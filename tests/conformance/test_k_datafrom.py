@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from eso.providers.fake.provider import FakeProvider
 
 from e2e.harness.objects import vault_provider
 from e2e.harness.openbao import OpenBao
 from eso.api.externalsecret import decode_external_secret
-from eso.providers.fake.provider import FakeProvider
 from eso.reconcile.externalsecret.assemble import assemble
 from eso.reconcile.externalsecret.readplan import read_plan
 from tests.conformance.conftest import Case

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from eso.providers.fake.provider import FakeProvider
 
 from eso.api.secretstore import StoreCondition
 from eso.errors import EsoError
 from eso.providers.contract import StoreView, Validation, ValidationFailed
-from eso.providers.fake.provider import FakeProvider
 from eso.stores.resolve import admitted
 from tests.conformance.conftest import MERGE, Case
 from tests.harness.scripted import Scripted

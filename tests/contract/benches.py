@@ -11,11 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from eso.providers.contract import Provider, StoreClient, StoreView
-from eso.providers.fake.provider import FakeProvider
-from eso.providers.vault.openbao import OpenBaoProvider
-from eso.providers.vault.provider import VaultProvider
+from eso.providers.contract import StoreClient, StoreView
 from tests.fakes.credentials import StaticCredentials
+from tests.fakes.env import Whole
 
 PLANTED = "planted-7f3a9c"  # a value that must never be seen in a text
 
@@ -32,7 +30,7 @@ class Server(Protocol):
 
 @dataclass
 class Bench:
-    provider: Provider
+    provider: Whole
     block: dict[str, Any]
     put: Callable[[str, Mapping[str, Any]], None]
     secrets: dict[str, str] = field(default_factory=dict)
@@ -50,7 +48,7 @@ class Bench:
 def fake_bench() -> Bench:
     block: dict[str, Any] = {"data": []}
     bench = Bench(
-        FakeProvider(),
+        Whole("fake"),
         block,
         lambda key, data: block["data"].append({"key": key, "value": json.dumps(dict(data), separators=(",", ":"))}),
     )
@@ -66,7 +64,7 @@ def vault_bench(server: Server, token: str, version: int) -> Bench:
         "auth": {"tokenSecretRef": {"name": "login", "key": "token"}},
     }
     return Bench(
-        VaultProvider(),
+        Whole("vault"),
         block,
         lambda key, data: server.write(mount, key, data),
         {"login/token": token},
@@ -76,6 +74,6 @@ def vault_bench(server: Server, token: str, version: int) -> Bench:
 
 def openbao_bench(server: Server, token: str, version: int) -> Bench:
     bench = vault_bench(server, token, version)
-    bench.provider = OpenBaoProvider()
+    bench.provider = Whole("openBao")
     bench.proves_absence = bench.nested = False
     return bench

@@ -8,10 +8,11 @@ import pytest
 
 from eso.errors import EsoError
 from eso.providers.contract import (
+    Consumer,
     Find,
     InvalidConfig,
-    NotFound,
     RemoteRef,
+    SecretNotFound,
     StoreClient,
     Unavailable,
     Validation,
@@ -19,6 +20,7 @@ from eso.providers.contract import (
 )
 from tests.contract.benches import PLANTED, Bench
 from tests.fakes.cancel import every_await
+from tests.fakes.env import found
 
 
 async def read(client: StoreClient, ref: RemoteRef) -> bytes:
@@ -63,7 +65,7 @@ async def test_a_missing_secret_is_a_proven_not_found_where_the_reference_proves
     client = await bench.open()
     with pytest.raises(EsoError) as missing:
         await read(client, RemoteRef("gone"))
-    assert isinstance(missing.value, NotFound) is bench.proves_absence
+    assert isinstance(missing.value, SecretNotFound) is bench.proves_absence
     await client.close()
 
 
@@ -88,15 +90,15 @@ async def test_find_by_name_searches(bench: Bench) -> None:
     for key in ("prod-db", "prod-api", "dev-db"):
         bench.put(key, {"key": key})
     client = await bench.open()
-    assert sorted(await client.find(Find(name_regexp="db$"))) == ["dev-db", "prod-db"]
-    assert json.loads((await client.find(Find(name_regexp="^prod-db$")))["prod-db"]) == {"key": "prod-db"}
+    assert sorted(await found(client, Find(name_regexp="db$"))) == ["dev-db", "prod-db"]
+    assert json.loads((await found(client, Find(name_regexp="^prod-db$")))["prod-db"]) == {"key": "prod-db"}
     await client.close()
 
 
 async def test_an_expression_that_does_not_compile_is_told(bench: Bench) -> None:
     client = await bench.open()
     with pytest.raises(InvalidConfig, match=r"could not compile find.name.regexp \[\(\]: "):
-        await client.find(Find(name_regexp="("))
+        await found(client, Find(name_regexp="("))
     await client.close()
 
 
@@ -121,7 +123,7 @@ async def test_a_backend_that_is_down_is_unavailable_in_every_call_and_closing_s
     bench.put("app", {"user": PLANTED})
     client = await bench.open()
     bench.break_down()
-    for call in (lambda: read(client, RemoteRef("app")), lambda: client.find(Find(name_regexp=".*"))):
+    for call in (lambda: read(client, RemoteRef("app")), lambda: found(client, Find(name_regexp=".*"))):
         with pytest.raises(Unavailable) as down:
             await call()
         assert PLANTED not in str(down.value)
@@ -150,7 +152,8 @@ async def test_every_await_of_opening_may_be_cancelled(bench: Bench) -> None:
 
 
 def test_static_rules_accept_the_store_of_these_tests(bench: Bench) -> None:
-    assert bench.provider.validate_store(bench.view()) == []
-    assert bench.provider.referent(bench.view()) is False
-    assert bench.provider.capability in ("ReadOnly", "WriteOnly", "ReadWrite")
-    assert bench.provider.endpoint(bench.view())
+    assert bench.provider.spec.check(bench.view()) == []
+    plan = bench.provider.spec.plan(bench.view())
+    assert plan.consumer is Consumer.NONE
+    assert plan.endpoint
+    assert bench.provider.spec.capability in ("ReadOnly", "WriteOnly", "ReadWrite")

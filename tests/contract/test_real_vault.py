@@ -14,11 +14,20 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from e2e.harness.openbao import OpenBao
-from eso.providers.contract import AuthExpired, AuthRejected, Denied, Find, NotFound, RemoteRef, StoreView, Unavailable
+from eso.providers.contract import (
+    AuthExpired,
+    AuthRejected,
+    Denied,
+    Find,
+    RemoteRef,
+    SecretNotFound,
+    StoreView,
+    Unavailable,
+)
 from eso.providers.vault.client import VaultClient
-from eso.providers.vault.provider import VaultProvider
 from tests.contract.conftest import RealServer
 from tests.fakes.credentials import StaticCredentials
+from tests.fakes.env import Whole, found
 
 pytestmark = pytest.mark.real
 READ = {"secret/data/*": ["read"], "secret/metadata/*": ["read", "list"]}
@@ -30,7 +39,7 @@ async def opened(
     view = StoreView(
         "SecretStore", "store", "team-a", "vault", {"server": address, "path": "secret", "auth": auth} | block
     )
-    client = await VaultProvider().open(view, StaticCredentials(secrets, ca=ca))
+    client = await Whole("vault").open(view, StaticCredentials(secrets, ca=ca))
     assert isinstance(client, VaultClient)
     return client
 
@@ -159,11 +168,11 @@ async def test_versions_deletions_and_searches(bao: OpenBao) -> None:
     bao.put("secret", "app", {"user": "you"})
     ref = RemoteRef("app", version="1")
     assert client.value(await client.fetch(client.request(ref)), ref) == b'{"user":"me"}'
-    assert sorted(await client.find(Find())) == ["app", "dir/deep/x"]
+    assert sorted(await found(client, Find())) == ["app", "dir/deep/x"]
     bao.delete("secret", "app")
-    with pytest.raises(NotFound):
+    with pytest.raises(SecretNotFound):
         await read(client)
-    assert await client.find(Find(name_regexp="app")) == {}
+    assert await found(client, Find(name_regexp="app")) == {}
     await client.close()
 
 
@@ -171,14 +180,14 @@ async def test_a_mount_that_is_not_there_proves_nothing(bao: OpenBao) -> None:
     client = await opened(bao.address, ROOT_AUTH, {"t/k": bao.root_token}, path="nowhere")
     with pytest.raises(Exception, match="cannot read secret data from Vault: ") as failed:
         await read(client)
-    assert not isinstance(failed.value, NotFound)
+    assert not isinstance(failed.value, SecretNotFound)
     await client.close()
 
 
 async def test_a_path_copied_with_data_is_understood(bao: OpenBao) -> None:
     client = await opened(bao.address, ROOT_AUTH, {"t/k": bao.root_token}, path="secret/data")
     assert await read(client) == b"me"
-    with pytest.raises(NotFound):
+    with pytest.raises(SecretNotFound):
         await read(client, "gone")
     await client.close()
 

@@ -81,7 +81,8 @@ class VirtualClock:
 async def settle(most: int = 1_000_000) -> None:
     """Returns when the loop has no callback left to run, or after `most` turns. Work that waits for a socket or a
     thread is not waited for; see `until`."""
-    ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]  # no public way to ask whether the loop is idle
+    loop = asyncio.get_running_loop()
+    ready = loop._ready  # type: ignore[attr-defined]  # no public way to ask whether the loop is idle
     for _ in range(most):
         await asyncio.sleep(0)
         if not ready:

@@ -18,9 +18,8 @@ from eso.app.flags import ControllerSettings, parse
 from eso.app.lifecycle import run
 from eso.app.wiring import Operator
 from eso.kube.config import connect
-from eso.providers.contract import Provider
 from eso.runtime.clock import SystemClock
-from eso.stores.registry import PROVIDERS, Registry
+from eso.stores.registry import PROVIDERS, Backend, Registry
 
 SYSTEM, ACCOUNT = "external-secrets-system", "external-secrets"
 
@@ -48,7 +47,7 @@ class InProcess:
         cluster: Cluster,
         *,
         flags: Mapping[str, str] | None = None,
-        providers: Mapping[str, Provider] | None = None,
+        providers: Mapping[str, Any] | None = None,
     ) -> None:
         # Named after the thread, so that operators side by side do not share a file that is being written.
         self.environ = {"KUBECONFIG": str(cluster.kubeconfig_for_serviceaccount(SYSTEM, ACCOUNT))}
@@ -59,7 +58,8 @@ class InProcess:
                 for name, value in ({"metrics-addr": "0", "live-addr": "0"} | dict(flags or {})).items()
             ],
         )
-        self.registry = Registry(PROVIDERS, dict(providers or {}))
+        given = dict(providers or {})  # each is Spec and Connector in one
+        self.registry = Registry(PROVIDERS | {key: Backend(made, "") for key, made in given.items()}, given)
         self.log = Log()
         self.operator: Operator | None = None
         self.error: BaseException | None = None

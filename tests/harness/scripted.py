@@ -6,11 +6,20 @@ recorded.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import AsyncIterator, Hashable, Mapping
 from typing import Any, ClassVar
 
 from eso.errors import EsoError
-from eso.providers.contract import CredentialReader, Find, NotFound, RemoteRef, StoreView, Validation, ValidationFailed
+from eso.providers.contract import (
+    CredentialReader,
+    Find,
+    Plan,
+    RemoteRef,
+    SecretNotFound,
+    StoreView,
+    Validation,
+    ValidationFailed,
+)
 
 Answer = bytes | EsoError | None
 
@@ -25,7 +34,6 @@ class Scripted:
 
     capability: ClassVar[str] = "ReadWrite"
     maintained: ClassVar[bool] = True
-    retries: ClassVar[tuple[int, float]] = (0, 0.0)
 
     name: ClassVar[str] = "fake"  # the key that stores use
 
@@ -47,24 +55,17 @@ class Scripted:
         """How many calls of those kinds (`get`, `map`, `find`, `validate`); of the reading kinds when none is named."""
         return sum(kind in (kinds or ("get", "map", "find")) for kind, _ in self.calls)
 
-    # Provider
+    # Spec and Connector
 
-    def validate_store(self, store: StoreView) -> list[str]:
+    def check(self, store: StoreView) -> list[str]:
         return []
 
-    def endpoint(self, store: StoreView) -> str:
-        return f"scripted/{store.namespace}/{store.name}"
+    def plan(self, store: StoreView) -> Plan:
+        return Plan(f"scripted/{store.namespace}/{store.name}", {"store": f"{store.namespace}/{store.name}"})
 
-    def identity(self, store: StoreView) -> Mapping[str, Any]:
-        return {"store": f"{store.namespace}/{store.name}"}
+    async def close(self) -> None: ...
 
-    def referent(self, store: StoreView) -> bool:
-        return False
-
-    def references(self, store: StoreView) -> list[tuple[str, str, str]]:
-        return []
-
-    async def open(self, store: StoreView, credentials: CredentialReader) -> ScriptedClient:
+    async def open(self, store: StoreView, plan: Plan, credentials: CredentialReader) -> ScriptedClient:
         if self.build_error is not None:
             raise again(self.build_error)
         self.opened.append(store)
@@ -99,7 +100,7 @@ class ScriptedClient:
         script.calls.append(("get", ref))
         answer = script.values.get((ref.key, ref.property), script.values.get(ref.key, script.value))
         if answer is None:
-            raise NotFound()
+            raise SecretNotFound()
         if isinstance(answer, EsoError):
             raise again(answer)
         return answer
@@ -109,19 +110,19 @@ class ScriptedClient:
         script.calls.append(("map", ref))
         answer = script.maps.get(ref.key, script.map)
         if answer is None:
-            raise NotFound()
+            raise SecretNotFound()
         if isinstance(answer, EsoError):
             raise again(answer)
         return dict(answer)
 
-    async def find(self, find: Find) -> dict[str, bytes]:
+    async def find(self, find: Find) -> AsyncIterator[Mapping[str, bytes]]:
         script = self.script
         script.calls.append(("find", find))
         if script.outage is not None:
             raise again(script.outage)
         if isinstance(script.found, EsoError):
             raise again(script.found)
-        return dict(script.found)
+        yield dict(script.found)
 
     async def validate(self) -> Validation:
         script = self.script

@@ -17,8 +17,8 @@ import orjson
 import requests
 from requests.structures import CaseInsensitiveDict
 
-from eso.net.http import Pool, Reply, TimedOut, Timeouts, TooLarge, TransportError
-from eso.providers.contract import Malformed, Timeout, Unavailable, turn
+from eso.net.http import Pool, Reply, TimedOut, Timeouts, TooLarge, TransportError, Unsendable
+from eso.providers.contract import InvalidConfig, Malformed, Timeout, Unavailable, turn
 from eso.providers.vault.refusal import refusal
 
 T = TypeVar("T")
@@ -129,6 +129,8 @@ class LoopSession:
             raise Timeout(str(error), fix=error.fix) from error
         except TooLarge as error:
             raise Malformed(str(error)) from error
+        except Unsendable as error:
+            raise InvalidConfig(str(error), fix=error.fix) from error
         except TransportError as error:
             raise Unavailable(str(error), fix=error.fix) from error
         if 300 <= reply.status < 400:

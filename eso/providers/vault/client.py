@@ -7,7 +7,7 @@ the login look through views of one Connection; openbao.py has its own way of re
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Self, TypeVar
 
@@ -22,8 +22,8 @@ from eso.providers.contract import (
     Denied,
     Find,
     InvalidConfig,
-    NotFound,
     RemoteRef,
+    SecretNotFound,
     StoreView,
     Validation,
     ValidationFailed,
@@ -209,7 +209,7 @@ class VaultClient(KvClient):
         return self.mount, meant
 
     async def fetch(self, request: Hashable) -> codec.Payload:
-        """Raises NotFound when the server proved that there is no value, else a typed error with the reference's
+        """Raises SecretNotFound when the server proved that there is no value, else a typed error with the reference's
         words."""
         assert isinstance(request, Asked)
         params = {"version": request.version} if request.version else {}
@@ -224,7 +224,7 @@ class VaultClient(KvClient):
                 raise EsoError("secret not found", fix="there is no metadata at this key")
             return await decoded(self.store.namespace, body, codec.metadata_payload)
         if body is None:
-            raise NotFound
+            raise SecretNotFound
         return await decoded(self.store.namespace, body, lambda found: codec.payload(found, v2=request.v2))
 
     def value(self, payload: codec.Payload, ref: RemoteRef) -> bytes:
@@ -235,7 +235,7 @@ class VaultClient(KvClient):
 
     # reading many
 
-    async def find(self, find: Find) -> dict[str, bytes]:
+    async def find(self, find: Find) -> AsyncIterator[Mapping[str, bytes]]:
         if not self.v2 and find.tags is not None:
             raise InvalidConfig("cannot perform find by tag operations with kv version v1")
         matcher = compiled(find.name_regexp) if find.name_regexp is not None else None
@@ -248,13 +248,13 @@ class VaultClient(KvClient):
             names = [name for name, matches in zip(names, tagged, strict=True) if matches]
         volume = Volume()
         values = await every(names, lambda name: self._current(name, volume))
-        return {name: value for name, value in zip(names, values, strict=True) if value is not None}
+        yield {name: value for name, value in zip(names, values, strict=True) if value is not None}
 
     async def _names(self, prefix: str) -> list[str]:
         mount, other = self._mounts()
         try:
             return await self._below(mount, prefix, Walk())
-        except NotFound:
+        except SecretNotFound:
             if not other:
                 raise
         names = await self._below(other, prefix, Walk())
@@ -266,7 +266,7 @@ class VaultClient(KvClient):
         walk.enter(prefix)
         listed = await worded(READ_FAILED, self.live.list(metadata_path(mount, self.v2, prefix)))
         if not listed:
-            raise NotFound
+            raise SecretNotFound
         walk.found(listed)
         folders = [name for name in listed if name.endswith("/")]
         deeper = await every(folders, lambda folder: self._below(mount, prefix + folder, walk))
@@ -279,7 +279,7 @@ class VaultClient(KvClient):
         ref = RemoteRef(name)
         try:
             return volume.counted(self.value(await self.fetch(self.request(ref)), ref))
-        except NotFound:
+        except SecretNotFound:
             return None
 
     async def _tagged(self, name: str, tags: dict[str, str]) -> bool:

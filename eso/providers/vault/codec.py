@@ -11,7 +11,7 @@ from typing import Any
 
 from eso.errors import EsoError
 from eso.gocompat import jsonenc
-from eso.providers.contract import Malformed, NotFound
+from eso.providers.contract import Malformed, SecretNotFound
 from eso.values import jsonmap
 
 Object = dict[bytes, Any]
@@ -79,14 +79,14 @@ def has_data(body: bytes) -> bool:
 
 
 def payload(body: bytes, *, v2: bool) -> Payload:
-    """Raises NotFound for a deleted or destroyed version, Malformed for what is no secret of this engine version."""
+    """Raises SecretNotFound for a deleted or destroyed version, Malformed for what is no secret of this engine version."""
     data = member(body, "data")
     if v2:
         if not isinstance(data, dict) or b"data" not in data:
             raise Malformed("failed to find data field", fix="is the mount of KV version 2?")
         data = data[b"data"]
         if data is None:
-            raise NotFound
+            raise SecretNotFound
     if not isinstance(data, dict):
         raise Malformed("failed to unmarshall JSON", fix="is the mount of the KV version that the store says?")
     return Payload(data, jsonenc.encode(data))
@@ -96,7 +96,7 @@ def payload_or_null(body: bytes, *, v2: bool) -> Payload:
     """As `payload`, but a deleted version is the JSON value null with no members."""
     try:
         return payload(body, v2=v2)
-    except NotFound:
+    except SecretNotFound:
         return Payload({}, b"null")
 
 

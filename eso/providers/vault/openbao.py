@@ -1,6 +1,6 @@
 """The provider `openBao`: smaller than `vault`, reads keys literally, never proves a not-found.
 
-Neighbours: stores.registry offers it under its own name; the login and the Connection are those of `vault`. Texts are
+Neighbours: stores.registry offers it under its own name; baospec.py has its rules; the login and the Connection are those of `vault`. Texts are
 the reference's.
 """
 
@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import AsyncIterator, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 import hvac.exceptions
 
 from eso.errors import EsoError
-from eso.net.http import Proxies
+from eso.net.http import TlsError
 from eso.providers.contract import (
+    Consumer,
     CredentialReader,
     Find,
     InvalidConfig,
     Malformed,
+    Plan,
     RemoteRef,
     StoreClient,
     StoreView,
@@ -28,59 +30,30 @@ from eso.providers.contract import (
     ValidationFailed,
     prefixed,
 )
+from eso.providers.env import Env
 from eso.providers.vault import codec, spec
 from eso.providers.vault.bridge import LoopSession
 from eso.providers.vault.client import Connection, KvClient, Volume, Walk, compiled, decoded, every
 from eso.providers.vault.login import Login, blocking, with_app_role, with_password
 from eso.providers.vault.paths import url_path
-from eso.providers.vault.provider import RETRIES, endpoint, open_pool, server_of
+from eso.providers.vault.spec import server_of
 from eso.values import jsonmap
 
 INTEGER: Final = re.compile(r"[+-]?[0-9]+", re.ASCII)
 VALIDATION_SECONDS: Final = 5.0
 CA_FAILED: Final = "cannot set OpenBao CA certificate: "
-# Admission text, where the selector stands.
-SELECTORS: Final = (
-    ("Auth.AppRole.RoleRef", ("appRole", "roleRef")),
-    ("Auth.AppRole.SecretRef", ("appRole", "secretRef")),
-    ("Auth.TokenSecretRef", ("tokenSecretRef",)),
-    ("Auth.UserPass.SecretRef", ("userPass", "secretRef")),
-)
 
 
-class OpenBaoProvider:
-    name: ClassVar[str] = "openBao"
-    capability: ClassVar[str] = "ReadOnly"
-    maintained: ClassVar[bool] = True
-    retries: ClassVar[tuple[int, float]] = RETRIES
+class Connector:
+    def __init__(self, env: Env) -> None:
+        self.env = env
 
-    def __init__(self, proxies: Proxies | None = None) -> None:
-        self.proxies = proxies
+    async def close(self) -> None:
+        """Nothing is shared between logins."""
 
-    def validate_store(self, store: StoreView) -> list[str]:
-        auth = spec.part(store.provider_spec, "auth")
-        for label, place in SELECTORS:
-            spec.refuse_foreign(store, spec.one(auth, label, "Secret", True, *place))
-        return []
-
-    def endpoint(self, store: StoreView) -> str:
-        return endpoint(store)
-
-    def identity(self, store: StoreView) -> Mapping[str, Any]:
-        return spec.login(store)
-
-    def referent(self, store: StoreView) -> bool:
+    async def open(self, store: StoreView, plan: Plan, credentials: CredentialReader) -> StoreClient:
         block = store.provider_spec
-        named = [spec.part(block, "auth", *place) for _, place in SELECTORS if spec.has(block, "auth", *place)]
-        named += [spec.part(block, "caProvider")] if spec.has(block, "caProvider") else []
-        return store.cluster_scoped and any(not selector.get("namespace") for selector in named)
-
-    def references(self, store: StoreView) -> list[tuple[str, str, str]]:
-        return spec.references(store)
-
-    async def open(self, store: StoreView, credentials: CredentialReader) -> StoreClient:
-        block = store.provider_spec
-        referent = self.referent(store)
+        referent = plan.consumer is Consumer.CREDENTIALS
         if referent and not credentials.namespace:
             return OpenBaoClient(store, None, referent=True)
         server = server_of(block)
@@ -89,8 +62,8 @@ class OpenBaoProvider:
         except EsoError as error:
             raise prefixed(CA_FAILED, error) from error
         try:
-            pool = open_pool(server, ca, None, None, self.proxies)
-        except InvalidConfig as error:
+            pool = self.env.pools.open(server, ca=ca)
+        except TlsError as error:
             raise InvalidConfig(f"{CA_FAILED}failed add certificate to CertPool", fix=error.fix) from error
         try:
             session = LoopSession(pool, {}, label="OpenBao")
@@ -171,7 +144,7 @@ class OpenBaoClient(KvClient):
     def mapping(self, payload: codec.Payload, ref: RemoteRef) -> dict[str, bytes]:
         return codec.mapping(payload.member(ref.property))
 
-    async def find(self, find: Find) -> dict[str, bytes]:
+    async def find(self, find: Find) -> AsyncIterator[Mapping[str, bytes]]:
         if find.tags is not None:
             raise InvalidConfig("tag based search is not implemented")
         if find.name_regexp is None:
@@ -186,7 +159,7 @@ class OpenBaoClient(KvClient):
         Walk().found(listed)
         names = [name for name in listed if not name.endswith("/") and matcher.matches(name.encode())]
         volume = Volume()
-        return dict(zip(names, await every(names, lambda name: self._read(folder + name, volume)), strict=True))
+        yield dict(zip(names, await every(names, lambda name: self._read(folder + name, volume)), strict=True))
 
     async def _read(self, key: str, volume: Volume) -> bytes:
         ref = RemoteRef(key)

@@ -76,9 +76,9 @@ def refusal(
         case 429:
             return Throttled(shown, retry_after=seconds(headers.get("Retry-After", "")))
         case 472 | 473:
-            return Unavailable(shown)
+            return Unavailable(shown, answered=True)
         case _ if status >= 500:
-            return Unavailable(shown)
+            return Unavailable(shown, answered=True)
         case _ if status >= 400:
             return InvalidConfig(shown)
     return Malformed(f"{shown}\nunexpected status {status}")

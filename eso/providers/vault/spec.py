@@ -1,15 +1,17 @@
 """The rules of a `vault` store: what admission refuses, whose credentials it needs, what makes its login.
 
-Neighbours: provider.py offers these as the Provider, login.py follows `method`; openbao.py has the few rules of its own
-block.
+Neighbours: connect.py logs in as the Plan says, login.py follows `method`; baospec.py has the rules of `openBao`.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
+from urllib.parse import urlsplit
 
-from eso.providers.contract import InvalidConfig, StoreView
+from eso.gocompat.duration import DurationError, parse_duration
+from eso.providers.contract import Consumer, InvalidConfig, Place, Plan, Quota, Retries, StoreView
 
 Json = Mapping[str, Any]
 WRONG_NAMESPACE: Final = (
@@ -18,6 +20,85 @@ WRONG_NAMESPACE: Final = (
 METHODS: Final = ("tokenSecretRef", "appRole", "kubernetes", "ldap", "userPass", "jwt", "cert", "iam", "gcp")
 # What a store may differ in and still be the same login.
 NOT_LOGIN: Final = frozenset({"path", "version", "checkAndSet"})
+
+
+ROUTE: Final = ("namespace", "headers", "caBundle", "caProvider", "tls")
+EXTRA: Final = Retries(2, 1.0)
+
+
+class VaultSpec:
+    name: ClassVar[str] = "vault"
+    capability: ClassVar[str] = "ReadWrite"
+    maintained: ClassVar[bool] = True
+
+    def check(self, store: StoreView) -> list[str]:
+        return check(store)
+
+    def plan(self, store: StoreView) -> Plan:
+        return plan(store, Consumer.CREDENTIALS if referent(store) else Consumer.NONE)
+
+
+SPEC: Final = VaultSpec()
+
+
+def plan(store: StoreView, consumer: Consumer) -> Plan:
+    """Rate limits of the server count per mount, namespace or address, so the pace belongs to the endpoint."""
+    return Plan(
+        endpoint(store), login(store), consumer, references(store), retries(store.retry_settings, EXTRA), Quota.ENDPOINT
+    )
+
+
+def retries(settings: Json | None, default: Retries) -> Retries:
+    """`maxRetries` counts what follows the first attempt here. Raises InvalidConfig."""
+    if settings is None:
+        return default
+    text = settings.get("retryInterval")
+    try:
+        seconds = max(0.0, parse_duration(str(text))) if text else default.seconds
+    except DurationError as error:
+        raise InvalidConfig(f"failed to parse retryInterval: {error}", fix="write a Go duration such as 2s") from error
+    return Retries(max(0, int(settings.get("maxRetries") or 0)), seconds)
+
+
+def server_of(block: Json) -> str:
+    server = str(block.get("server") or "").rstrip("/")
+    parts = urlsplit(server)
+    if parts.query or parts.fragment or "?" in server or "#" in server:
+        raise InvalidConfig(
+            f'failed to parse server "{host(server)}": a query or fragment has no place in it',
+            fix="write server as https://host:8200",
+        )
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidConfig(
+            f'failed to parse server "{host(server)}": not an http or https address',
+            fix="write server as https://host:8200",
+        )
+    return server
+
+
+def host(server: str) -> str:
+    """Host and port: what a gate protects, and what may be shown of an address that could hold a password."""
+    try:
+        parts = urlsplit(server)
+        return f"{parts.hostname or ''}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
+    except ValueError:
+        return ""
+
+
+def endpoint(store: StoreView) -> str:
+    """Host and port, and a digest of whatever else decides how the server is reached: a store with the wrong CA tells
+    nothing about the others."""
+    block = store.provider_spec
+    server = str(block.get("server") or "")
+    route = {name: block[name] for name in ROUTE if block.get(name)}
+    try:
+        path = urlsplit(server).path.rstrip("/")
+    except ValueError:
+        path = ""
+    if not route and not path:
+        return host(server)
+    digest = hashlib.blake2b(repr([path, sorted(route.items(), key=str)]).encode("utf-8", "replace"), digest_size=6)
+    return f"{host(server)}#{digest.hexdigest()}"
 
 
 def part(block: Json, *names: str) -> Json:
@@ -131,7 +212,7 @@ def referent(store: StoreView) -> bool:
     )
 
 
-def references(store: StoreView) -> list[tuple[str, str, str]]:
+def references(store: StoreView) -> tuple[Place, ...]:
     """Every Secret, ConfigMap and ServiceAccount behind the login."""
     spec = store.provider_spec
     found = [
@@ -156,7 +237,7 @@ def references(store: StoreView) -> list[tuple[str, str, str]]:
                 str(ca.get("name") or ""),
             )
         )
-    return list(dict.fromkeys(found))
+    return tuple(dict.fromkeys(found))
 
 
 def login(store: StoreView) -> dict[str, Any]:

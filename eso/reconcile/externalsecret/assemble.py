@@ -16,8 +16,8 @@ from eso.providers.contract import (
     Denied,
     InvalidConfig,
     Malformed,
-    NotFound,
     NotYet,
+    SecretNotFound,
     Throttled,
     Unavailable,
 )
@@ -112,9 +112,19 @@ def proven_missing(error: BaseException | None) -> bool:
     is a refusal."""
     while error is not None:
         if isinstance(error, MEANINGFUL):
-            return isinstance(error, NotFound)
+            return isinstance(error, SecretNotFound)
         error = error.__cause__
     return False
 
 
-MEANINGFUL = (NotFound, AuthExpired, AuthRejected, Denied, Throttled, Unavailable, NotYet, Malformed, InvalidConfig)
+MEANINGFUL = (
+    SecretNotFound,
+    AuthExpired,
+    AuthRejected,
+    Denied,
+    Throttled,
+    Unavailable,
+    NotYet,
+    Malformed,
+    InvalidConfig,
+)

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from eso.api.externalsecret import StoreRef
 from eso.errors import EsoError, Terminal
-from eso.providers.contract import Find, NotFound, RemoteRef
+from eso.providers.contract import Find, RemoteRef, SecretNotFound
 from eso.reconcile.externalsecret.assemble import Raw
 from eso.reconcile.externalsecret.readplan import Extract, FindAll, Generate, One, Read
 from eso.secretbytes import SecretBytes
@@ -101,8 +101,8 @@ async def read_one(read: Read, reader: Reads, namespace: str, since: float | Non
                 return volume.counted(revealed(await reader.find(namespace, store, find, since)))
             except GateClosed:
                 raise
-            except NotFound as error:
-                raise NotFound(f"error getting all secrets: {error}") from error
+            except SecretNotFound as error:
+                raise SecretNotFound(f"error getting all secrets: {error}") from error
             except EsoError as error:
                 raise EsoError(f"error getting all secrets: {error}", fix=error.fix) from error
         case Generate(kind=kind):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from eso.template import gofmt
-from eso.template.bounds import Budget
+from eso.template.bounds import BIG, Budget
 from eso.template.values import ByteList, FunctionError, GoInt, Int64, Value, is_integer, kind, text_of
 
 ELEMENT = 8
@@ -84,7 +84,14 @@ def choices(budget: Budget, alphabet: bytes, count: int) -> bytes:
     return bytes(out[:count])
 
 
+def book(budget: Budget, size: int) -> None:
+    """Counts a result of `size` bytes, unless it is so large that the evaluator counts it when it is there."""
+    if size < BIG:
+        budget.check_size(size)
+    else:
+        afford(budget, size)
+
+
 def afford(budget: Budget, size: int) -> None:
     """Refuses a result of `size` bytes that does not fit any more; the evaluator books it when it is there."""
-    if size > budget.size_left:
-        budget.check_size(size)
+    budget.afford(size)

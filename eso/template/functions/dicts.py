@@ -19,13 +19,13 @@ Dict = dict[bytes, Value]
 
 @TABLE.function("dict", params=(ANY,), variadic=True, budget=True)
 def new_dict(budget: Budget, *pairs: Value) -> Dict:
-    budget.check_size(ELEMENT * len(pairs))
+    common.book(budget, ELEMENT * len(pairs))
     keys = [common.text(budget, key) for key in pairs[::2]]
     values = pairs[1::2] + ((b"",) if len(pairs) % 2 else ())
     return dict(zip(keys, values, strict=True))
 
 
-@TABLE.function("get", params=(DICT, STRING))
+@TABLE.function("get", params=(DICT, STRING), picks=True)
 def get(source: Dict | None, key: bytes) -> Value:
     return (source or {}).get(key, b"")
 
@@ -72,13 +72,13 @@ def pluck(budget: Budget, key: bytes, *sources: Dict | None) -> list[Value]:
 
 @TABLE.function("pick", params=(DICT, STRING), variadic=True, budget=True)
 def pick(budget: Budget, source: Dict | None, *wanted: bytes) -> Dict:
-    budget.check_size(2 * ELEMENT * len(wanted))
+    common.book(budget, 2 * ELEMENT * len(wanted))
     return {key: source[key] for key in wanted if source and key in source}
 
 
 @TABLE.function("omit", params=(DICT, STRING), variadic=True, budget=True)
 def omit(budget: Budget, source: Dict | None, *unwanted: bytes) -> Dict:
-    budget.check_size(2 * ELEMENT * len(source or ()))
+    common.book(budget, 2 * ELEMENT * len(source or ()))
     refused = frozenset(unwanted)
     return {key: value for key, value in (source or {}).items() if key not in refused}
 
@@ -141,7 +141,7 @@ def must_deep_copy(budget: Budget, value: Value) -> Value:
     return deep_copy(budget, value)
 
 
-@TABLE.function("dig", params=(ANY,), variadic=True)
+@TABLE.function("dig", params=(ANY,), variadic=True, picks=True)
 def dig(*path: Value) -> Value:
     if len(path) < 3:
         raise FunctionError("dig needs at least three arguments")

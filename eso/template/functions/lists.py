@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from eso.template.bounds import Budget
 from eso.template.functions import mathematics
-from eso.template.functions.common import ELEMENT, elements, make_list
+from eso.template.functions.common import ELEMENT, book, elements, make_list
 from eso.template.functions.equality import deep_equal
 from eso.template.values import FunctionError, ListList, NilList, Param, Table, Value
 
@@ -20,13 +20,13 @@ def new_list(budget: Budget, *values: Value) -> list[Value]:
     return make_list(budget, values)
 
 
-@TABLE.function("first", "mustFirst", params=(ANY,))
+@TABLE.function("first", "mustFirst", params=(ANY,), picks=True)
 def first(values: Value) -> Value:
     found = elements(values, "Cannot find first on type {}")
     return found[0] if found else None
 
 
-@TABLE.function("last", "mustLast", params=(ANY,))
+@TABLE.function("last", "mustLast", params=(ANY,), picks=True)
 def last(values: Value) -> Value:
     found = elements(values, "Cannot find last on type {}")
     return found[-1] if found else None
@@ -103,7 +103,7 @@ def slice_list(budget: Budget, values: Value, *bounds: Value) -> Value:
     end = mathematics.to_int(bounds[1]) if len(bounds) > 1 else len(found)
     if not 0 <= start <= end <= len(found):
         raise FunctionError("reflect.Value.Slice: slice index out of bounds")
-    budget.check_size(ELEMENT * (end - start))
+    book(budget, ELEMENT * (end - start))
     return type(found)(found[start:end])
 
 
@@ -117,6 +117,7 @@ def chunk(budget: Budget, size: int, values: Value) -> ListList:
         if lists == 0 or (lists == 1 and len(found) % -size):
             return ListList([found[:1]] * lists)
         raise FunctionError("runtime error: makeslice: len out of range")
+    budget.check_size(8 * ELEMENT * (len(found) // size + 1))  # what an empty list takes
     return ListList(make_list(budget, found[at : at + size]) for at in range(0, len(found), size))
 
 

@@ -128,11 +128,9 @@ def trim(text: bytes) -> bytes:
 def trim_all(cut: bytes, text: bytes) -> bytes:
     if not cut:
         return text
-    return (
-        text.decode("utf-8", "surrogateescape")
-        .strip(cut.decode("utf-8", "surrogateescape"))
-        .encode("utf-8", "surrogateescape")
-    )
+    characters = text.decode("utf-8", "surrogateescape").strip(cut.decode("utf-8", "surrogateescape"))
+    made = characters.encode("utf-8", "surrogateescape")
+    return text if len(made) == len(text) else made
 
 
 @TABLE.function("trimPrefix", params=(STRING, STRING))

@@ -69,7 +69,17 @@ _LONGEST_NUMBER = 400
 
 
 class YamlError(ValueError):
-    """Why a text is no YAML, in the words of Go's library, `yaml: ` included."""
+    """Why a text is no YAML, in the words of Go's library, `yaml: ` included.
+
+    `problem` is the class of the failure, which holds nothing of the text; `line` counts from 1, 0: not known. `told`
+    is what may be shown of a text that is made from secrets.
+    """
+
+    def __init__(self, text: str, problem: str = "", line: int = 0, *, quotes: bool = False) -> None:
+        super().__init__(text)
+        self.problem = problem or text.removeprefix("yaml: ")
+        self.line = line
+        self.told = f"yaml: line {line}: {self.problem}" if quotes else text
 
 
 # --- scalars
@@ -155,7 +165,17 @@ def load(budget: Budget, document: bytes) -> Tree:
         text = document.decode()
     except UnicodeDecodeError:
         raise YamlError("yaml: invalid leading UTF-8 octet") from None
-    return _Loading(budget).load(text)
+    while True:
+        try:
+            return _Loading(budget).load(text)
+        except yaml.MarkedYAMLError as error:
+            repaired = _with_plain_apostrophes(text, error)
+            if repaired is None:
+                raise _failure(error) from None
+            budget.spend(len(text) // 16)
+            text = repaired
+        except yaml.YAMLError:
+            raise YamlError("yaml: control characters are not allowed") from None
 
 
 class _Loading:
@@ -167,32 +187,31 @@ class _Loading:
         self.result: Tree = None
 
     def load(self, text: str) -> Tree:
+        """Raises YamlError for what the text means, and the parser's own error for what it cannot read."""
+        parser = CSafeLoader(io.StringIO(text))
         try:
-            parser = CSafeLoader(io.StringIO(text))
-            try:
-                failure = self._take_all(parser)
-            finally:
-                parser.dispose()
-        except yaml.MarkedYAMLError as error:
-            raise YamlError(_go_text(error)) from None
-        except yaml.YAMLError:
-            raise YamlError("yaml: control characters are not allowed") from None
+            failure = self._take_all(parser, text if "\\/" in text else "")
+        finally:
+            parser.dispose()
         if failure is not None:
             raise failure
         return self.result
 
-    def _take_all(self, parser: CSafeLoader) -> YamlError | None:
-        """The first document's events; what is wrong with its values is told only if its syntax is right to the end."""
+    def _take_all(self, parser: CSafeLoader, escapes: str) -> YamlError | None:
+        """The first document's events; what is wrong with its values is told only if its syntax is right to the end.
+        `escapes`: the text, where it has an escape that this parser knows and Go's does not."""
         failure: YamlError | None = None
         for event in _events(parser):
             self.budget.spend()
+            if escapes and isinstance(event, ScalarEvent) and event.style == '"':
+                _refuse_escaped_slash(event, escapes)
             if isinstance(event, DocumentEndEvent | StreamEndEvent):
                 break
             anchor = getattr(event, "anchor", None)
             if not isinstance(event, AliasEvent):
                 self.names.add(anchor)
             elif anchor not in self.names:
-                raise YamlError(f"yaml: unknown anchor '{anchor}' referenced")
+                raise _unknown_anchor(event)
             if failure is None:
                 try:
                     self._take(event)
@@ -213,7 +232,7 @@ class _Loading:
                 self.anchors[done.anchor] = done.value
             self._add(done.value)
         elif isinstance(event, AliasEvent):
-            self._alias(event.anchor or "")
+            self._alias(event)
 
     def _open(self, event: MappingStartEvent | SequenceStartEvent, value: list[Tree] | dict[bytes, Tree]) -> None:
         parent = self.stack[-1] if self.stack else None
@@ -224,11 +243,13 @@ class _Loading:
             self.anchors.pop(event.anchor, None)
         self.stack.append(_Open(value, event.anchor))
 
-    def _alias(self, name: str) -> None:
+    def _alias(self, event: AliasEvent) -> None:
+        name = event.anchor or ""
         if name not in self.anchors:
             if any(part.anchor == name for part in self.stack):
-                raise YamlError(f"yaml: anchor '{name}' value contains itself")
-            raise YamlError(f"yaml: unknown anchor '{name}' referenced")
+                text = f"yaml: anchor '{name}' value contains itself"
+                raise YamlError(text, "anchor value contains itself", line_of(event), quotes=True)
+            raise _unknown_anchor(event)
         self._add(deep_copy(self.budget, self.anchors[name]), alias=True)
 
     def _scalar(self, event: ScalarEvent) -> None:
@@ -259,6 +280,39 @@ class _Loading:
         else:
             parent.value[parent.key] = value
             parent.key = None
+
+
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_LINE_BREAK = re.compile("\r\n?|[\n\x85\u2028\u2029]")
+_UNKNOWN_ESCAPE = "found unknown escape character"
+
+
+def _refuse_escaped_slash(event: ScalarEvent, text: str) -> None:
+    """`\\/` in double quotes is an escape of JSON and of YAML 1.2, but none of Go's parser."""
+    assert event.start_mark is not None and event.end_mark is not None
+    start, end = event.start_mark.index, event.end_mark.index
+    for found in _ESCAPE.finditer(text, start, end):
+        if found[1] == "/":
+            line = event.start_mark.line + len(_LINE_BREAK.findall(text, start, found.start()))
+            where = f"line {line + 1}: " if line else ""
+            raise YamlError(f"yaml: {where}{_UNKNOWN_ESCAPE}", _UNKNOWN_ESCAPE, line + 1)
+
+
+def _with_plain_apostrophes(text: str, error: yaml.MarkedYAMLError) -> str | None:
+    """The text with the apostrophes of one double-quoted scalar unescaped: `\\'` is an escape of Go's parser, but none
+    of this one. None where something else is wrong."""
+    if error.problem != _UNKNOWN_ESCAPE or error.problem_mark is None:
+        return None
+    at: int = error.problem_mark.index
+    if text[at : at + 2] != "\\'":
+        return None
+    closing = _REST_OF_QUOTED.match(text, at)
+    end = closing.end() if closing else len(text)
+    inner = _ESCAPE.sub(lambda found: "'" if found[1] == "'" else found[0], text[at:end])
+    return text[:at] + inner + text[end:]
+
+
+_REST_OF_QUOTED = re.compile(r'(?:[^"\\]|\\.)*+', re.DOTALL)
 
 
 def _events(parser: CSafeLoader) -> Iterator[Event]:
@@ -315,14 +369,26 @@ def _merge(target: dict[bytes, Tree], value: Tree) -> None:
         target.update(source)
 
 
-def _go_text(error: yaml.MarkedYAMLError) -> str:
+def line_of(event: Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark is not None else 0
+
+
+def _unknown_anchor(event: AliasEvent) -> YamlError:
+    text = f"yaml: unknown anchor '{event.anchor}' referenced"
+    return YamlError(text, "unknown anchor referenced", line_of(event), quotes=True)
+
+
+def _failure(error: yaml.MarkedYAMLError) -> YamlError:
+    """The parser's error in Go's words, whose line is one too small where the parser and not the scanner found it."""
     scanner = isinstance(error, yaml.scanner.ScannerError)
     line = 0
     if error.problem_mark is not None and error.problem_mark.line:
         line = error.problem_mark.line + scanner
     elif error.context_mark is not None and error.context_mark.line:
         line = error.context_mark.line + scanner
-    return f"yaml: {f'line {line}: ' if line else ''}{error.problem or 'unknown problem parsing YAML content'}"
+    problem = error.problem or "unknown problem parsing YAML content"
+    mark = error.problem_mark or error.context_mark
+    return YamlError(f"yaml: {f'line {line}: ' if line else ''}{problem}", problem, mark.line + 1 if mark else 0)
 
 
 @TABLE.function("fromYaml", params=(STRING,), budget=True)

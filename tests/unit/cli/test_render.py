@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from eso.app.main import run
+from eso.cli.inputs import mapping
 
 CANARY = "hunter2-canary"
 MANIFEST = """
@@ -212,3 +213,147 @@ def test_the_references_template_command_writes_a_file_and_refuses_other_kinds(w
         capsys, "--source-templated-object", write("cm.yaml", "kind: ConfigMap\n"), "--source-secret-data-file", data
     )
     assert code == 2 and "unsupported template kind ConfigMap" in err
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        pytest.param("yes", "true", id="yes is true"),
+        pytest.param("010", "8", id="a leading zero is octal"),
+        pytest.param("0o10", "8", id="so is 0o"),
+        pytest.param("1_000", "1000", id="underscores are none"),
+        pytest.param("1.10", "1.1", id="a float"),
+        pytest.param("1e3", "1000", id="an exponent needs no dot"),
+        pytest.param("2024-05-01", "2024-05-01", id="a date is text"),
+        pytest.param("12:30:45", "12:30:45", id="base 60 is text"),
+        pytest.param("!!binary /wA=", "\udcff\x00", id="bytes"),
+        pytest.param("~", "", id="null"),
+        pytest.param('"yes"', "yes", id="a quoted word"),
+        pytest.param("0x1f", "31", id="hexadecimal"),
+        pytest.param("18446744073709551615", "18446744073709551615", id="64 bits"),
+    ],
+)
+def test_scalars_of_a_data_file_are_those_of_kubectl(files, write, capsys, written, value):
+    data = write("d.yaml", f"user: {written}\n")
+    code, out, _ = rendered(capsys, "-f", files[0], "--data", data, "--show-values", "-o", "json")
+    encoded = json.loads(out)["data"]["user"]
+    assert code == 0 and base64.b64decode(encoded).decode(errors="surrogateescape") == value
+
+
+def test_keys_of_a_data_file_are_those_of_kubectl(files, write, capsys):
+    data = write("d.yaml", "yes: a\n1.10: b\n0x10: c\n")
+    _, out, _ = rendered(capsys, "-f", files[0], "--data", data, "--show-values", "-o", "json")
+    assert sorted(json.loads(out)["data"]) == ["1.1", "16", "true"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('{"user": "http:\\/\\/x"}', id="JSON with an escape that is none of YAML"),
+        pytest.param('{user: "http://x"}', id="a flow mapping"),
+        pytest.param("--- # data\nuser: http://x\n---\n", id="separators"),
+        pytest.param("user: |-\n  http://x\n...\n", id="an end of document"),
+    ],
+)
+def test_a_data_file_is_yaml_or_json(files, write, capsys, text):
+    code, out, _ = rendered(capsys, "-f", files[0], "--data", write("d.yaml", text), "--show-values", "-o", "json")
+    assert code == 0 and decoded(json.loads(out)) == {"user": "http://x"}
+
+
+def test_a_line_counts_from_the_start_of_the_file(files, write, capsys):
+    manifest = MANIFEST % "" + f"---\na: 1\nb: *{CANARY}\n"
+    code, _, err = rendered(capsys, "-f", write("es.yaml", manifest), "--data", files[2])
+    line = manifest.count("\n")
+    assert code == 2 and f"is not YAML at line {line}: unknown anchor referenced" in err and CANARY not in err
+
+
+@pytest.mark.parametrize(
+    ("change", "warning"),
+    [
+        pytest.param(("spec:", "spek: {}\nspec:"), "spek: unknown field, dropped", id="an unknown member at the top"),
+        pytest.param(
+            ("property: user", "propertty: user"),
+            "spec.data[0].remoteRef.propertty: unknown field, dropped",
+            id="an unknown member inside a list",
+        ),
+        pytest.param(
+            ("labels: {app: shop}", "lables: {app: shop}"), "metadata.lables: unknown field, dropped", id="of metadata"
+        ),
+        pytest.param(
+            ("name: database", "name: Data_base"),
+            'metadata.name: refused: "Data_base" is not a lower-case DNS name',
+            id="a name that is none",
+        ),
+        pytest.param(("secretKey: user", "secretKey: ''"), "spec.data[0].secretKey: refused: must have at least 1", id="empty"),
+        pytest.param(
+            ("secretKey: user", "secretKey: 'a b'"), 'spec.data[0].secretKey: refused: "a b" does not match', id="pattern"
+        ),
+        pytest.param(
+            ("name: vault}", "name: vault, kind: Store}"),
+            'spec.secretStoreRef.kind: refused: "Store" is none of SecretStore, ClusterSecretStore',
+            id="a choice that is none",
+        ),
+        pytest.param(("external-secrets.io/v1", "external-secrets.io/v1beta1"), "apiVersion: external-secrets.io/v1beta1 is deprecated", id="old"),
+        pytest.param(
+            ("external-secrets.io/v1", "external-secrets.io/v1alpha1"),
+            'apiVersion: "external-secrets.io/v1alpha1" is not served: write external-secrets.io/v1',
+            id="a version that is gone",
+        ),
+        pytest.param(("{key: shop/db, property: user}", "{property: user}"), "spec.data[0].remoteRef.key: refused: required", id="required"),
+    ],
+)  # fmt: skip
+def test_what_the_api_server_would_refuse_or_drop_is_told(files, write, capsys, change, warning):
+    manifest = (MANIFEST % "").replace(*change, 1)
+    code, out, err = rendered(capsys, "-f", write("es.yaml", manifest), "--data", files[2])
+    assert "warning: ExternalSecret " in err and warning in err
+    assert code == 0 and "warning" not in out
+
+
+def test_a_manifest_that_the_api_server_takes_has_no_warning(files, capsys):
+    for manifest in files[:2]:
+        assert rendered(capsys, "-f", manifest, "--data", files[2])[2] == ""
+
+
+def test_a_number_in_a_config_map_is_told(files, write, capsys):
+    manifest = MANIFEST % "" + "---\nkind: ConfigMap\nmetadata: {name: a}\ndata: {port: 80}\n"
+    _, _, err = rendered(capsys, "-f", write("es.yaml", manifest), "--data", files[2])
+    assert "warning: ConfigMap a: data.port: refused: must be a string, not integer" in err
+
+
+@pytest.mark.parametrize("target", ["target: {creationPolicy: None}", "target: {creationPolicy: Merge}"])
+def test_json_stays_json_where_there_is_no_secret(write, capsys, target):
+    manifest, data = write("es.yaml", MANIFEST % target), write("d.yaml", "user: u\n")
+    code, out, err = rendered(capsys, "-f", manifest, "--data", data, "-o", "json")
+    assert code == 0 and json.loads(out) is None and "nothing would be written" in err
+
+
+def test_keys_that_a_rewrite_drops_leave_json(write, capsys):
+    """`$1_X` is the group named 1_X, which is not there: every key becomes empty."""
+    manifest = """
+apiVersion: external-secrets.io/v1
+kind: ExternalSecret
+metadata: {name: nothing, namespace: default}
+spec:
+  secretStoreRef: {name: s}
+  dataFrom: [{extract: {key: k}, rewrite: [{regexp: {source: "(.*)", target: "$1_MONITOR"}}]}]
+"""
+    code, out, err = rendered(
+        capsys, "-f", write("es.yaml", manifest), "--remote", write("r.yaml", "k: {hook: x}\n"), "-o", "json"
+    )
+    assert code == 0 and json.loads(out) is None and "nothing would be written" in err
+
+
+def test_the_references_template_command_prints_json_when_asked_for_json(write, capsys):
+    es, data = write("es.yaml", MANIFEST % TEMPLATE), write("data.yaml", "user: YWRtaW4=\npassword: cA==\n")
+    _, out, _ = rendered(capsys, "--source-templated-object", es, "--source-secret-data-file", data, "-o", "json")
+    assert decoded(json.loads(out)) == {"url": "postgres://admin:p@db"}
+
+
+def test_what_is_printed_reads_back_as_text(files, write, capsys):
+    """Texts that kubectl would take for numbers, booleans or dates have quotes."""
+    labels = {"a": "1e3", "b": "0o7", "c": "yes", "d": "2024-05-01", "e": "1_0", "f": "plain"}
+    manifest = (MANIFEST % "").replace("{app: shop}", json.dumps(labels))
+    _, out, _ = rendered(capsys, "-f", write("es.yaml", manifest), "--data", files[2])
+    again = write("live.yaml", out)
+    found = mapping(again)["metadata"]["labels"]
+    assert {key: found[key] for key in labels} == labels

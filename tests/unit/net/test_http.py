@@ -25,6 +25,7 @@ from eso.net.http import (
     TooLarge,
     TransportError,
     Unreachable,
+    Unsendable,
     origin,
     tls_context,
 )
@@ -174,12 +175,12 @@ async def test_a_reply_that_is_none_is_an_error_that_does_not_quote_it(pool, rep
 
 
 async def test_no_server_no_host_no_address(pool):
-    for url, text in (
-        ("http://127.0.0.1:1/x", "cannot reach http://127.0.0.1:1: connection refused"),
-        ("http://does-not-exist.invalid/x", "cannot reach http://does-not-exist.invalid: no such host"),
-        ("http://[::1/x", "the request to an unusable address cannot be sent"),
+    for url, error, text in (
+        ("http://127.0.0.1:1/x", Unreachable, "cannot reach http://127.0.0.1:1: connection refused"),
+        ("http://does-not-exist.invalid/x", Unreachable, "cannot reach http://does-not-exist.invalid: no such host"),
+        ("http://[::1/x", Unsendable, "the request to an unusable address cannot be sent"),
     ):
-        with pytest.raises(Unreachable) as caught:
+        with pytest.raises(error) as caught:
             await pool.request("GET", url)
         assert str(caught.value).startswith(text)
         assert not caught.value.sent
@@ -187,7 +188,7 @@ async def test_no_server_no_host_no_address(pool):
 
 async def test_a_header_that_would_smuggle_another_is_not_sent(pool):
     async with serving(echo) as url:
-        with pytest.raises(Unreachable, match="cannot be sent as it is") as caught:
+        with pytest.raises(Unsendable, match="cannot be sent as it is") as caught:
             await pool.request("GET", url, headers={"Authorization": f"{CANARY}\r\nX-Evil: 1"})
         assert CANARY not in str(caught.value)
 

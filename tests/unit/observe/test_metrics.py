@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from eso.observe import metrics as metrics_module
 from eso.observe.metrics import Metrics
 from eso.runtime.controller import Meter as ControllerProtocol
-from eso.runtime.outcome import Done, Lane, Parked
+from eso.runtime.outcome import After, Done, Lane, Parked
 from eso.runtime.workqueue import Meter as QueueProtocol
 from eso.runtime.workqueue import WorkQueue
 from tests.fakes.clock import VirtualClock
@@ -266,14 +266,15 @@ class TestController:
         queue.done((await queue.get())[0], Parked("endpoint:vault", 0))
         queue.add(("shop", "c"), Lane.NEW)
         await queue.get()
+        queue.add(("shop", "d"), Lane.NEW)
+        queue.done((await queue.get())[0], After(60))
         queue.add(B, Lane.EVENT)
-        queue.add_after(("shop", "d"), 60, Lane.PERIODIC)
         clock.jump(4)
         seen = series(metrics)
         one, both = (("controller", "externalsecret"),), (("controller", "externalsecret"), ("name", "externalsecret"))
         assert seen["workqueue_depth", both] == 1
         assert seen["workqueue_longest_running_processor_seconds", both] == 4
-        assert seen["workqueue_adds_total", both] == 3
+        assert seen["workqueue_adds_total", both] == 4
         assert seen["externalsecrets_queue_ready", (*one, ("lane", "event"))] == 1
         assert seen["externalsecrets_queue_ready", (*one, ("lane", "periodic"))] == 0
         assert seen["externalsecrets_queue_scheduled", one] == 1

@@ -12,7 +12,7 @@ from eso.providers.contract import (
     Denied,
     InvalidConfig,
     Malformed,
-    NotFound,
+    SecretNotFound,
     Throttled,
     Timeout,
     Unavailable,
@@ -105,7 +105,7 @@ BAD_KEY = "invalid secret keys (TIP: use rewrite or conversionStrategy to change
         ),
         pytest.param(
             {"data": [one("k")]},
-            NotFound(),
+            SecretNotFound(),
             "spec.data[0] (key: remote-k), err: Secret does not exist",
             id="a missing secret when none may be",
         ),
@@ -163,7 +163,9 @@ MISSING = {"dataFrom": [extract(), find()], "data": [one("a"), one("b")]}
 
 def test_proven_absence_contributes_nothing_where_the_policy_lets_it():
     found = put_together(
-        MISSING, [NotFound(), prefixed("error getting all secrets: ", NotFound()), NotFound(), b"2"], skip_missing=True
+        MISSING,
+        [SecretNotFound(), prefixed("error getting all secrets: ", SecretNotFound()), SecretNotFound(), b"2"],
+        skip_missing=True,
     )
     assert found.data == {"b": b"2"}
     assert found.missing == (
@@ -202,12 +204,12 @@ def caused(error: EsoError, cause: EsoError) -> EsoError:
 @pytest.mark.parametrize(
     ("error", "proven"),
     [
-        pytest.param(NotFound(), True, id="not found"),
-        pytest.param(caused(EsoError("worded"), NotFound()), True, id="not found, worded"),
+        pytest.param(SecretNotFound(), True, id="not found"),
+        pytest.param(caused(EsoError("worded"), SecretNotFound()), True, id="not found, worded"),
         pytest.param(
-            caused(EsoError("worded"), caused(EsoError("again"), NotFound())), True, id="not found, worded twice"
+            caused(EsoError("worded"), caused(EsoError("again"), SecretNotFound())), True, id="not found, worded twice"
         ),
-        pytest.param(caused(Denied("no"), NotFound()), False, id="a refusal after a not-found is a refusal"),
+        pytest.param(caused(Denied("no"), SecretNotFound()), False, id="a refusal after a not-found is a refusal"),
         pytest.param(caused(EsoError("worded"), Unavailable("down")), False, id="an outage, worded"),
         pytest.param(EsoError("Secret does not exist"), False, id="a text proves nothing"),
         pytest.param(None, False, id="nothing"),

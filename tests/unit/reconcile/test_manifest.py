@@ -111,7 +111,9 @@ def test_c_227_an_object_with_neither_has_no_hash():
             False,
             id="the right hash, but not managed",
         ),
-        pytest.param(live(marked=content_hash({})), True, id="emptied by our own write: the server drops an empty data"),
+        pytest.param(
+            live(marked=content_hash({})), True, id="emptied by our own write: the server drops an empty data"
+        ),
     ],
 )
 def test_a_target_is_intact_when_it_is_managed_and_its_hash_is_right(obj: Json | None, valid: bool):
@@ -304,7 +306,6 @@ def test_a_target_that_our_own_write_emptied_is_filled_when_data_returns():
     assert desired_manifest(one, stored, {}, {}, left=left_behind(sent, stored)) == Nothing()
     filled = after(stored, desired_manifest(one, stored, DATA, {}))
     assert filled["data"] == {"k": "v"} and intact(filled)
-
 
 
 # --- updating

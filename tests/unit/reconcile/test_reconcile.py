@@ -14,7 +14,7 @@ from eso.api.hashing import owner_hash
 from eso.api.meta import SECRETS, Undecodable
 from eso.errors import EsoError
 from eso.kube.rest import ApiError
-from eso.providers.contract import Find, NotFound, RemoteRef
+from eso.providers.contract import Find, RemoteRef, SecretNotFound
 from eso.reconcile.externalsecret.desired import decoded
 from eso.reconcile.externalsecret.generic import GenericTargets
 from eso.reconcile.externalsecret.reconcile import PassSettings, ReconcileExternalSecret
@@ -454,7 +454,7 @@ async def test_an_object_that_cannot_be_read_can_still_be_deleted(world: World):
 async def test_proven_absence_deletes_once(world: World):
     world.put(target=target(deletion="Delete"), refreshInterval="1m")
     await world.run()
-    world.backend.value = NotFound()
+    world.backend.value = SecretNotFound()
     for minute in (1, 2, 3):
         await world.run(NOW + timedelta(minutes=minute))
     assert world.secret() is None
@@ -466,7 +466,7 @@ async def test_proven_absence_deletes_once(world: World):
 async def test_a_deletion_that_fails_is_told_and_tried_again(world: World):
     world.put(target=target(deletion="Delete"), refreshInterval="1m")
     await world.run()
-    world.backend.value = NotFound()
+    world.backend.value = SecretNotFound()
     world.api.forbidden.add(("delete", "secrets"))
     assert isinstance(await world.run(NOW + timedelta(minutes=1)), Retry)
     assert world.ready == ("False", "could not delete secret") and world.secret() == VALUE

@@ -170,6 +170,10 @@ async def test_a_pass_that_outlives_the_grace_is_cut_off():
         assert bench.running.done()
         assert bench.running.exception() is None
         assert bench.clock.timers == 0
+        assert bench.meter.failures == [], "a pass that was cut off is no bug of the pass"
+        assert [line["msg"] for line in bench.log.lines()] == [
+            "passes still in hand after the grace period are cut off"
+        ]
 
 
 async def test_an_idle_controller_stops_at_once():
@@ -207,6 +211,56 @@ async def test_a_cancellation_from_inside_does_not_lose_the_key():
         await bench.clock.advance(1)
         assert len(bench.passes) == 2
         assert bench.meter.failures == [(False, True)] * 2
+
+
+@pytest.mark.parametrize("outcome", [Done(), Retry(EsoError("no")), Fatal(EsoError("no")), ValueError("a bug")])
+async def test_a_meter_that_raises_ends_nothing_and_loses_no_key(outcome):
+    async with Bench() as bench:
+        bench.meter.passed = bench.meter.failed = lambda *_, **__: {}["hunter2"]
+        bench.answer = lambda key: outcome
+        bench.queue.add(A, Lane.NEW)
+        await settle()
+        bench.answer = lambda key: Done()
+        bench.queue.add(B, Lane.NEW)
+        await bench.clock.advance(1)
+        assert {key for key, _, _ in bench.passes} == {A, B}
+        assert not bench.running.done()
+        assert len(bench.queue) == 0
+        assert "hunter2" not in bench.log
+
+
+async def test_a_queue_that_fails_is_asked_again_and_does_not_spin():
+    async with Bench() as bench:
+        taken, asked = bench.queue.get, 0
+
+        async def get():
+            nonlocal asked
+            asked += 1
+            if asked < 4:
+                raise KeyError("hunter2")
+            return await taken()
+
+        bench.queue.get = get
+        bench.queue.add(A, Lane.NEW)
+        bench.queue.add(B, Lane.NEW)
+        await settle()  # the first key went to the real method, which was waiting
+        await bench.clock.advance(0.5)
+        assert asked == 1
+        await bench.clock.advance(10)
+        assert [key for key, _, _ in bench.passes] == [A, B]
+        told = [line for line in bench.log.lines() if line["msg"] == "the work queue failed and is asked again"]
+        assert [line["error"] for line in told] == ["KeyError"] * 3
+
+
+async def test_admission_that_raises_lets_the_pass_tell():
+    bench = Bench()
+    bench.queue = WorkQueue(bench.clock, gate_epoch=lambda gate: 0, admit=lambda key: {}["hunter2"])
+    bench.controller.queue = bench.queue
+    async with bench:
+        bench.queue.add(A, Lane.PERIODIC)
+        await settle()
+        assert [key for key, _, _ in bench.passes] == [A]
+        assert not bench.running.done()
 
 
 async def test_a_failed_pass_is_told_with_everything_that_names_it():

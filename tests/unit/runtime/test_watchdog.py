@@ -98,17 +98,18 @@ def test_what_is_measured_names_what_is_late():
     assert bench.dog.readings() == {LOOP: 0.0, "oldest overdue key": 900}
 
 
-async def test_a_dead_task_makes_the_process_unhealthy_for_good():
+async def test_a_task_that_ended_makes_the_process_unhealthy_until_it_is_not_expected_any_more():
     bench = Bench()
-    alive, dead = asyncio.ensure_future(asyncio.Event().wait()), asyncio.ensure_future(asyncio.sleep(0))
-    bench.dog.watch_task("informer", alive)
-    bench.dog.watch_task("events", dead)
-    await settle()
-    bench.dog.inspect()
-    bench.dog.inspect()
-    assert bench.dog.unhealthy() == "dead task: events"
-    assert bench.levels() == ["error"]
-    bench.dog.forget_task("events")
+    alive = asyncio.create_task(asyncio.Event().wait(), name="informer")
+    dead = asyncio.create_task(asyncio.sleep(0), name="events")
+    with bench.dog.expecting(alive, dead):
+        assert bench.dog.unhealthy() == ""
+        await settle()
+        bench.dog.inspect()
+        bench.dog.inspect()
+        assert bench.dog.unhealthy() == "dead task: events"
+        assert bench.levels() == ["error"]
+        assert bench.log.lines[0][2]["task"] == "events"
     assert bench.dog.unhealthy() == ""
     alive.cancel()
 

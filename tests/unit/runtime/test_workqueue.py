@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from eso.errors import EsoError
+from eso.runtime.lanes import AGEING_SECONDS, AGEING_TURN
 from eso.runtime.outcome import After, Done, Fatal, Lane, Parked, Retry, Wake
-from eso.runtime.workqueue import AGEING_SECONDS, AGEING_TURN, QueueClosed, WorkQueue
+from eso.runtime.queuestate import Absent, AtGate, KeyState, Running, Scheduled, Waiting
+from eso.runtime.workqueue import NoMeter, QueueClosed, WorkQueue
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import VirtualClock, settle, until
 
@@ -44,6 +46,12 @@ class Bench:
         await settle()
         return None
 
+    def later(self, key, seconds, lane=Lane.PERIODIC):
+        """A pass of `key` ends, and it is to run again in `seconds`."""
+        self.queue.add(key, Lane.NEW)
+        assert self.queue._take(self.clock.monotonic())[0] == key
+        self.queue.done(key, After(seconds, lane))
+
     async def key(self):
         taken = await self.now()
         return taken and taken[0]
@@ -75,7 +83,7 @@ async def test_reasons_merge_and_the_newest_trigger_wins(bench):
 
 
 async def test_a_timer_alone_wakes_without_a_reason(bench):
-    bench.queue.add_after(A, 5, Lane.PERIODIC)
+    bench.later(A, 5)
     await bench.clock.advance(5)
     assert await bench.now() == (A, Wake())
 
@@ -138,19 +146,18 @@ async def test_a_new_object_passes_ten_thousand_overdue_refreshes(bench):
 
 
 async def test_the_earliest_due_time_wins(bench):
-    bench.queue.add_after(A, 10, Lane.PERIODIC)
-    bench.queue.add_after(A, 60, Lane.PERIODIC)
-    bench.queue.add_after(A, 3, Lane.PERIODIC)
-    await bench.clock.advance(2.9)
-    assert await bench.key() is None
-    await bench.clock.advance(0.1)
+    bench.later(A, 10)
+    bench.queue.add(A, Lane.EVENT)
+    key = await bench.key()
+    bench.queue.add(A, Lane.EVENT)  # now, before the outcome says 60 s
+    bench.queue.done(key, After(60))
     assert await bench.drain() == [A]
     await bench.clock.advance(100)
     assert await bench.drain() == [], "the later times were absorbed"
 
 
 async def test_an_event_takes_the_place_of_the_timer(bench):
-    bench.queue.add_after(A, 60, Lane.PERIODIC)
+    bench.later(A, 60)
     bench.queue.add(A, Lane.EVENT)
     assert await bench.drain() == [A]
     await bench.clock.advance(60)
@@ -158,8 +165,8 @@ async def test_an_event_takes_the_place_of_the_timer(bench):
 
 
 async def test_a_time_that_was_absorbed_does_not_cut_the_next_one_short(bench):
-    bench.queue.add_after(B, 50, Lane.PERIODIC)
-    bench.queue.add_after(A, 60, Lane.PERIODIC)
+    bench.later(B, 50)
+    bench.later(A, 60)
     bench.queue.add(A, Lane.EVENT)
     bench.queue.done(await bench.key(), After(100))
     await bench.clock.advance(99)
@@ -179,8 +186,8 @@ async def test_a_success_forgets_the_failures_though_the_key_runs_again(bench):
 
 
 async def test_keys_that_fall_due_while_nobody_waits_come_in_order_of_their_time(bench):
-    bench.queue.add_after(B, 2, Lane.PERIODIC)
-    bench.queue.add_after(A, 1, Lane.PERIODIC)
+    bench.later(B, 2)
+    bench.later(A, 1)
     bench.clock.jump(5)
     bench.queue.add(C, Lane.PERIODIC)
     assert await bench.drain() == [A, B, C]
@@ -237,8 +244,8 @@ async def test_what_a_key_was_woken_for_is_kept_until_it_is_done(bench, outcome)
 
 async def test_the_lane_after_a_pause_is_the_outcomes(bench):
     bench.queue.add(A, Lane.NEW)
-    bench.queue.done(await bench.key(), After(5, Lane.LEASE))
-    bench.queue.add_after(B, 4, Lane.PERIODIC)
+    bench.queue.done(await bench.key(), After(5, Lane.DRIFT))
+    bench.later(B, 4)
     bench.clock.jump(5)
     assert await bench.drain() == [A, B]
 
@@ -345,8 +352,11 @@ class TestParked:
         assert await bench.key() == A
 
     async def test_a_timer_does_not_unpark(self, bench):
-        await self.park(bench, A)
-        bench.queue.add_after(A, 1, Lane.PERIODIC)
+        bench.later(A, 1)
+        bench.closed[A] = "vault"
+        bench.queue.add(A, Lane.EVENT)
+        assert await bench.key() is None
+        bench.closed.clear()
         await bench.clock.advance(10)
         assert await bench.key() is None
 
@@ -356,7 +366,7 @@ class TestParked:
         bench.queue.add(B, Lane.PERIODIC)
         assert await bench.drain() == [B]
         assert bench.asked == [A, B]
-        assert bench.queue.parked_by_lane("vault") == {Lane.PERIODIC: 1}
+        assert bench.queue.explain(A).place == AtGate("vault", Lane.PERIODIC, None)
 
     async def test_a_key_let_out_and_refused_again_keeps_its_place(self, bench):
         await self.park(bench, A, B)
@@ -392,7 +402,7 @@ class TestWaiting:
         "wake",
         [
             pytest.param(lambda b: b.queue.add(A, Lane.NEW), id="an event"),
-            pytest.param(lambda b: b.queue.add_after(C, 0, Lane.NEW), id="a time that has come already"),
+            pytest.param(lambda b: b.queue.done(B, After(0)), id="a time that has come already"),
             pytest.param(lambda b: b.queue.release("vault", 1), id="a gate that opens"),
             pytest.param(lambda b: b.queue.done(B, Retry()), id="an outcome, after its back-off"),
             pytest.param(lambda b: b.queue.done(B, After(1)), id="a scheduled key"),
@@ -412,12 +422,12 @@ class TestWaiting:
 
     async def test_one_timer_serves_all_keys_and_only_while_somebody_waits(self, bench):
         for n in range(100):
-            bench.queue.add_after(("many", str(n)), 50 + n, Lane.PERIODIC)
+            bench.later(("many", str(n)), 50 + n)
         assert bench.clock.timers == 0
         getting = asyncio.ensure_future(bench.queue.get())
         await settle()
         assert bench.clock.timers == 1
-        bench.queue.add_after(A, 10, Lane.PERIODIC)
+        bench.later(A, 10)
         assert bench.clock.timers == 1
         await bench.clock.advance(10)
         assert getting.result()[0] == A
@@ -426,7 +436,7 @@ class TestWaiting:
         workers = [asyncio.ensure_future(bench.queue.get()) for _ in range(3)]
         await settle()
         for key in (A, B, C):
-            bench.queue.add_after(key, 1, Lane.PERIODIC)
+            bench.later(key, 1)
         await bench.clock.advance(1)
         assert {worker.result()[0] for worker in workers} == {A, B, C}
 
@@ -495,7 +505,7 @@ class TestSnapshot:
         bench.queue.add(("shop", "running"), Lane.NEW)
         await bench.now()
         bench.queue.add(A, Lane.EVENT)
-        bench.queue.add_after(B, 5, Lane.PERIODIC)
+        bench.later(B, 5)
         seen = bench.queue.snapshot()
         assert (seen.ready[Lane.EVENT], seen.depth, seen.scheduled, seen.running, seen.parked) == (
             1,
@@ -506,7 +516,7 @@ class TestSnapshot:
         )
 
     async def test_the_oldest_overdue_key_counts_from_its_due_time_though_nobody_looked(self, bench):
-        bench.queue.add_after(A, 5, Lane.PERIODIC)
+        bench.later(A, 5)
         bench.clock.jump(12)
         bench.queue.add(B, Lane.NEW)
         seen = bench.queue.snapshot()
@@ -515,7 +525,7 @@ class TestSnapshot:
     async def test_parked_and_scheduled_keys_are_never_overdue(self, bench):
         bench.queue.add(A, Lane.NEW)
         bench.queue.done(await bench.key(), Parked("vault", 0))
-        bench.queue.add_after(B, 1000, Lane.PERIODIC)
+        bench.later(B, 1000)
         bench.clock.jump(900)
         seen = bench.queue.snapshot()
         assert (seen.oldest_overdue_key, seen.oldest_overdue_seconds, seen.stalled_seconds) == (None, 0, 0)
@@ -541,12 +551,12 @@ class TestSnapshot:
         assert (seen.oldest_overdue_seconds, seen.stalled_seconds) == (61, 1)
 
     async def test_woken_keys_do_not_pile_up_stale_timers(self, bench):
-        bench.queue.add_after(B, 1800, Lane.PERIODIC)
+        bench.later(B, 1800)
         for _ in range(5000):
-            bench.queue.add_after(A, 3600, Lane.PERIODIC)
+            bench.later(A, 3600)
             bench.queue.add(A, Lane.EVENT)
             bench.queue.done(await bench.queue.get() and A, Done())
-        assert len(bench.queue._timers) < 1100
+        assert len(bench.queue._timers._heap) < 1100
 
 
 async def test_what_happens_is_counted():
@@ -577,7 +587,90 @@ async def test_what_happens_is_counted():
     assert meter.told == ["added", ("started", 2), ("finished", 3), "retried"]
 
 
-# -- shares of the namespaces
+# a collaborator that raises
+
+
+class Log:
+    def __init__(self):
+        self.lines = []
+
+    def error(self, text, **fields):
+        self.lines.append((text, fields["call"].rpartition(".")[2], fields["error"]))
+
+
+async def test_a_key_that_admission_cannot_judge_runs():
+    def admit(key):
+        if key == A:
+            raise KeyError("hunter2")
+
+    log = Log()
+    queue = WorkQueue(VirtualClock(), gate_epoch=lambda gate: 0, admit=admit, log=log)
+    queue.add(A, Lane.PERIODIC)
+    queue.add(B, Lane.PERIODIC)
+    assert [(await queue.get())[0], (await queue.get())[0]] == [A, B]
+    assert log.lines == [("a call failed and was passed over", "admit", "KeyError")]
+
+
+async def test_a_key_whose_gate_cannot_be_asked_runs_and_backs_off_after_it_was_refused():
+    def epoch(gate):
+        raise RuntimeError
+
+    clock = VirtualClock()
+    queue = WorkQueue(clock, gate_epoch=epoch, admit=lambda key: Parked("vault", 0), log=Log())
+    queue.add(A, Lane.PERIODIC, "store")
+    assert (await queue.get())[0] == A
+    queue.done(A, Parked("vault", 0))
+    assert queue.explain(A) == KeyState(Scheduled(1.0, Lane.PERIODIC), 1, frozenset({"store"}))
+    assert queue.parked("vault") == 0
+
+
+async def test_a_meter_that_raises_costs_no_key():
+    class Meter(NoMeter):
+        def added(self):
+            raise ZeroDivisionError
+
+        started = finished = retried = lambda *_: 1 / 0
+
+    queue = WorkQueue(VirtualClock(), gate_epoch=lambda gate: 0, meter=Meter(), log=(log := Log()))
+    queue.add(A, Lane.NEW)
+    queue.done((await queue.get())[0], Retry())
+    assert queue.failures(A) == 1
+    assert len(log.lines) == 4
+
+
+# what it says about one key
+
+
+async def test_it_explains_why_a_key_does_not_run(bench):
+    assert bench.queue.explain(A) == KeyState(Absent())
+    bench.queue.add(A, Lane.EVENT, "edited")
+    bench.clock.jump(2)
+    assert bench.queue.explain(A) == KeyState(Waiting(2.0, Lane.EVENT, held=False), 0, frozenset({"edited"}))
+    await bench.now()
+    bench.clock.jump(3)
+    assert bench.queue.explain(A) == KeyState(Running(3.0, Lane.EVENT, None))
+    bench.queue.add(A, Lane.EVENT, "store")
+    assert bench.queue.explain(A) == KeyState(Running(3.0, Lane.EVENT, 0.0), 0, frozenset({"store"}))
+    bench.queue.done(A, Done())
+    await bench.now()
+    bench.queue.done(A, Retry())
+    assert bench.queue.explain(A) == KeyState(Scheduled(1.0, Lane.EVENT), 1, frozenset({"store"}))
+    await bench.clock.advance(1)
+    await bench.now()
+    bench.queue.done(A, Parked("vault", 0, seconds=30))
+    bench.clock.jump(10)
+    assert bench.queue.explain(A) == KeyState(AtGate("vault", Lane.EVENT, 20.0), 1, frozenset({"store"}))
+
+
+async def test_it_explains_that_the_namespace_has_its_share():
+    bench = Bench(workers=4)
+    for n in range(4):
+        bench.queue.add(("shop", str(n)), Lane.NEW)
+    assert [await bench.key() for _ in range(4)][3] is None
+    assert bench.queue.explain(("shop", "3")) == KeyState(Waiting(0.0, Lane.NEW, held=True))
+
+
+# shares of the namespaces
 
 
 async def running(bench, count):
@@ -620,14 +713,13 @@ async def test_held_keys_run_in_the_order_of_their_lanes_and_every_one_runs_once
     assert len(first) == 2
     urgent = ("greedy", "49")
     bench.queue.add(urgent, Lane.NEW)
-    bench.queue.add_after(urgent, 5.0, Lane.PERIODIC)
     for key in first:
         bench.queue.done(key, Done())
     rest = await bench.drain()
     assert rest[0] == urgent
     assert sorted([*first, *rest]) == sorted(("greedy", str(n)) for n in range(50))
     assert len(bench.queue) == 0
-    assert bench.queue._held == {}
+    assert bench.queue._lanes._held_heaps == {}
     assert bench.queue.snapshot().depth == 0
 
 

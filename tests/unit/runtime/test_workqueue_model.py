@@ -5,6 +5,7 @@ The model knows no heaps, no sequence numbers and no stale items: per key a dict
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from eso.runtime.backoff import backoff
+from eso.runtime.lanes import AGEING_SECONDS, AGEING_TURN
 from eso.runtime.outcome import After, Done, Fatal, Lane, Parked, Retry, Wake
-from eso.runtime.workqueue import AGEING_SECONDS, AGEING_TURN, WorkQueue
+from eso.runtime.workqueue import WorkQueue
 from tests.fakes.clock import VirtualClock
 
 KEYS = [("ns", name) for name in "abcd"]
@@ -57,6 +59,15 @@ class QueueMachine(RuleBasedStateMachine):
         self.line = {gate: [] for gate in GATES}  # parked keys, longest first
         self.ran_since_parked = dict.fromkeys(KEYS, True)
         self.turn = 0
+        self.arrivals = {}  # the order in which keys became ready, which decides between equal due times
+        put = self.queue._lanes._put
+
+        def noted(key, lane, due):
+            self.arrivals[key] = next(self.count)
+            put(key, lane, due)
+
+        self.count = itertools.count()
+        self.queue._lanes._put = noted
 
     def admit(self, key):
         gate = self.refusing.get(key)
@@ -72,12 +83,6 @@ class QueueMachine(RuleBasedStateMachine):
         life.must = life.must or lane is Lane.NEW
         self.leave(key)
         life.want(self.clock.monotonic(), lane)
-
-    @rule(key=keys, delay=seconds, lane=lanes)
-    def add_after(self, key, delay, lane):
-        self.queue.add_after(key, delay, lane)
-        if not self.lives[key].gate:
-            self.lives[key].want(self.clock.monotonic() + delay, lane)
 
     @rule(delay=seconds)
     def advance(self, delay):
@@ -190,7 +195,7 @@ class QueueMachine(RuleBasedStateMachine):
         return min(tied, key=self.arrival)
 
     def arrival(self, key):
-        return self.queue._entries[key].sequence
+        return self.arrivals[key]
 
     def due_now(self, key, now):
         life = self.lives[key]

@@ -3,15 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 from typing import Any, ClassVar
+
+import structlog
 
 from eso.api.meta import Condition, ObjectMeta
 from eso.api.secretstore import SecretStore, SecretStoreSpec, SecretStoreStatus
 from eso.errors import EsoError
-from eso.providers.contract import AuthExpired, CredentialReader, Find, NotFound, RemoteRef, StoreView, Validation, turn
+from eso.net.http import Pools
+from eso.providers.contract import (
+    AuthExpired,
+    Consumer,
+    CredentialReader,
+    Find,
+    Plan,
+    Quota,
+    RemoteRef,
+    Retries,
+    SecretNotFound,
+    StoreView,
+    Validation,
+    turn,
+)
+from eso.providers.env import Env
+from eso.providers.vault.spec import retries
+from eso.runtime.offload import Offload
+from eso.stores.front import Meter, Stores
 from eso.stores.gate import Gates
-from eso.stores.reader import Reader
+from eso.stores.plans import Plans
+from eso.stores.registry import Backend as Entry
 from eso.stores.registry import Registry
 from eso.stores.resolve import Rules
 from tests.fakes.clock import VirtualClock
@@ -77,7 +98,7 @@ class ScriptedClient:
         assert isinstance(request, tuple)
         await self.ask(f"read {request[1]}")
         if request[1] not in self.backend.values:
-            raise NotFound
+            raise SecretNotFound
         return self.backend.values[request[1]]
 
     def value(self, payload: bytes, ref: RemoteRef) -> bytes:
@@ -86,9 +107,9 @@ class ScriptedClient:
     def mapping(self, payload: bytes, ref: RemoteRef) -> dict[str, bytes]:
         return {"value": payload}
 
-    async def find(self, find: Find) -> dict[str, bytes]:
+    async def find(self, find: Find) -> AsyncIterator[Mapping[str, bytes]]:
         await self.ask("find")
-        return dict(self.backend.values)
+        yield dict(self.backend.values)
 
     async def validate(self) -> Validation:
         if self.session == -1:
@@ -102,32 +123,38 @@ class ScriptedClient:
 
 
 class ScriptedProvider:
+    """Spec and Connector in one."""
+
     name: ClassVar[str] = "scripted"
     capability: ClassVar[str] = "ReadWrite"
     maintained: ClassVar[bool] = True
-    retries: ClassVar[tuple[int, float]] = (0, 0.0)
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
+        self.retries = Retries()
+        self.quota = Quota.LOGIN
 
-    def validate_store(self, store: StoreView) -> list[str]:
+    def check(self, store: StoreView) -> list[str]:
         return []
 
-    def endpoint(self, store: StoreView) -> str:
-        return str(store.provider_spec.get("server", "a:443"))
+    def plan(self, store: StoreView) -> Plan:
+        block = store.provider_spec
+        token = block["token"]
+        referent = store.cluster_scoped and not token.get("namespace")
+        consumer = Consumer(block["consumer"]) if "consumer" in block else Consumer.NONE
+        return Plan(
+            str(block.get("server", "a:443")),
+            {key: value for key, value in block.items() if key != "mount"},
+            Consumer.CREDENTIALS if referent else consumer,
+            (("Secret", token.get("namespace", ""), token["name"]),),
+            retries(store.retry_settings, self.retries),
+            self.quota,
+        )
 
-    def identity(self, store: StoreView) -> Mapping[str, Any]:
-        return {key: value for key, value in store.provider_spec.items() if key != "mount"}
+    async def close(self) -> None: ...
 
-    def referent(self, store: StoreView) -> bool:
-        return store.cluster_scoped and not store.provider_spec["token"].get("namespace")
-
-    def references(self, store: StoreView) -> list[tuple[str, str, str]]:
-        token = store.provider_spec["token"]
-        return [("Secret", token.get("namespace", ""), token["name"])]
-
-    async def open(self, store: StoreView, credentials: CredentialReader) -> ScriptedClient:
-        if self.referent(store) and not credentials.namespace:
+    async def open(self, store: StoreView, plan: Plan, credentials: CredentialReader) -> ScriptedClient:
+        if plan.consumer is Consumer.CREDENTIALS and not credentials.namespace:
             return ScriptedClient(self.backend, store, "", -1)
         token = (await credentials.secret(store.provider_spec["token"])).decode()
         async with turn():
@@ -168,7 +195,13 @@ class World:
     """A reader with everything below it; `stores` and `rest` are the cluster."""
 
     def __init__(
-        self, *, retries: tuple[int, float] = (0, 0.0), in_flight: int = 64, quotas: Mapping[str, float] | None = None
+        self,
+        *,
+        retries: Retries | None = None,
+        quota: Quota = Quota.LOGIN,
+        in_flight: int = 64,
+        validating: tuple[str, ...] = (),
+        meter: Meter | None = None,
     ) -> None:
         self.clock, self.rest, self.backend = VirtualClock(), DictRest(), Backend()
         self.stores: dict[tuple[str, str, str], SecretStore] = {}
@@ -176,12 +209,17 @@ class World:
         self.released: list[tuple[str, int]] = []
         self.parked: dict[str, int] = {}
         provider = ScriptedProvider(self.backend)
-        provider.retries = retries  # type: ignore[misc]  # each world decides
+        self.provider = provider
+        provider.retries, provider.quota = retries or Retries(), quota
         self.rules = Rules(
-            lambda *place: self.stores.get(place), self.namespaces.get, Registry({}, {"scripted": provider})
+            lambda *place: self.stores.get(place),
+            self.namespaces.get,
+            Plans(Registry({"scripted": Entry(provider, "")}, {"scripted": provider})),
         )
-        self.gates = Gates(self.clock, self.release, in_flight=in_flight, quotas=quotas)
-        self.reader = Reader(self.rules, self.rest, self.gates, self.clock, jitter=lambda: 0.0)  # type: ignore[arg-type]  # it only reads
+        self.gates = Gates(self.clock, self.release, in_flight=in_flight)
+        env = Env(Pools(), Offload(threads=1, name="values"), self.clock, structlog.get_logger())
+        rest: Any = self.rest  # it only reads
+        self.reader = Stores(self.rules, rest, self.gates, env, jitter=lambda: 0.0, validating=validating, meter=meter)
         self.add(store())
         self.rest.secret("team-a", "token", token="t-1")
 

@@ -10,14 +10,19 @@ from contextlib import asynccontextmanager
 import pytest
 
 from eso.errors import EsoError
-from eso.providers.contract import AuthRejected, Denied, Malformed, NotFound, Throttled, Unavailable, turn
+from eso.providers.contract import AuthRejected, Denied, Malformed, SecretNotFound, Throttled, Unavailable, turn
 from eso.stores.breaker import Closed
-from eso.stores.gate import ALL, IDLE, LONGEST_HOLD, GateClosed, Gates
+from eso.stores.gate import ALL, IDLE, LONGEST_HOLD, GateClosed, Gates, Route, route
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import VirtualClock, settle
 
-ENDPOINT, IDENTITY = "endpoint:a", "identity:b"
-NAMES = (ENDPOINT, IDENTITY)
+
+def to(namespace: str = "team", digest: str = "b", counted: str = "", pace: float | None = None) -> Route:
+    return route("p", "a", namespace, digest, counted or digest, pace)
+
+
+ROUTE = to()
+NAMES = ENDPOINT, SERVICE, IDENTITY, QUOTA = ROUTE.names
 
 
 class Queue:
@@ -45,8 +50,8 @@ async def running(gates: Gates) -> AsyncIterator[None]:
         await asyncio.wait([task])
 
 
-async def call(gates: Gates, error: EsoError | None = None) -> None:
-    async with gates.call(*NAMES), turn():
+async def call(gates: Gates, error: EsoError | None = None, to: Route = ROUTE) -> None:
+    async with gates.call(to), turn():
         if error is not None:
             raise error
 
@@ -62,10 +67,11 @@ async def failing(gates: Gates, error: EsoError, times: int = 1) -> None:
     [
         pytest.param(Unavailable("down"), 3, {ENDPOINT}, id="three lost connections close the endpoint"),
         pytest.param(Unavailable("down"), 2, set(), id="two do not"),
-        pytest.param(Throttled("slow down", retry_after=9.0), 1, {ENDPOINT}, id="one 429 closes the endpoint"),
+        pytest.param(Unavailable("500", answered=True), 3, {SERVICE}, id="answers of 5xx close one login's gate"),
+        pytest.param(Throttled("slow down", retry_after=9.0), 1, {QUOTA}, id="one 429 closes the quota gate"),
         pytest.param(AuthRejected("no"), 1, {IDENTITY}, id="a refused login closes the identity only"),
         pytest.param(Denied("no"), 9, set(), id="a path that may not be read closes nothing"),
-        pytest.param(NotFound(), 9, set(), id="a secret that is not there closes nothing"),
+        pytest.param(SecretNotFound(), 9, set(), id="a secret that is not there closes nothing"),
         pytest.param(Malformed("what"), 9, set(), id="an answer that nobody understands closes nothing"),
         pytest.param(EsoError("secret missing"), 9, set(), id="a missing credential closes nothing"),
     ],
@@ -85,7 +91,7 @@ async def test_the_refusal_names_the_gate_its_epoch_and_the_cause() -> None:
     with pytest.raises(GateClosed, match="invalid role"):
         await call(gates)
     with pytest.raises(GateClosed, match="invalid role"):
-        gates.check(ENDPOINT, IDENTITY)
+        gates.check(NAMES)
 
 
 async def test_an_outage_costs_one_probe_per_interval_and_everybody_comes_back_within_a_minute() -> None:
@@ -159,7 +165,7 @@ async def test_all_reads_of_the_probing_pass_are_one_probe() -> None:
         started: list[int] = []
 
         async def read(number: int) -> None:
-            async with gates.call(*NAMES), turn():
+            async with gates.call(ROUTE), turn():
                 started.append(number)
                 await answer.wait()
 
@@ -182,7 +188,7 @@ async def test_when_the_probe_fails_those_who_waited_park() -> None:
         answer = asyncio.Event()
 
         async def probe() -> None:
-            async with gates.call(*NAMES):
+            async with gates.call(ROUTE):
                 await answer.wait()
                 raise Unavailable("still down")
 
@@ -202,7 +208,7 @@ async def test_a_cancelled_probe_leaves_the_place_to_the_next() -> None:
         await clock.advance(1.0)
 
         async def probe() -> None:
-            async with gates.call(*NAMES):
+            async with gates.call(ROUTE):
                 await asyncio.Event().wait()
 
         first = asyncio.ensure_future(probe())
@@ -246,10 +252,10 @@ async def test_a_login_that_asks_nobody_is_no_proof() -> None:
     async with running(gates):
         await failing(gates, Unavailable("down"), 3)
         await clock.advance(1.0)
-        async with gates.call(*NAMES, proof=False):
+        async with gates.call(ROUTE, proof=False):
             pass
         assert gates.states()[ENDPOINT] == "half-open"
-        async with gates.call(*NAMES, proof=False), turn():
+        async with gates.call(ROUTE, proof=False), turn():
             pass
         assert gates.states()[ENDPOINT] == "paced"
 
@@ -263,7 +269,7 @@ async def test_requests_in_flight_are_bounded_per_endpoint() -> None:
 
     async def read() -> None:
         nonlocal inside, peak
-        async with gates.call(*NAMES), turn():
+        async with gates.call(ROUTE), turn():
             inside += 1
             peak = max(peak, inside)
             await answer.wait()
@@ -279,11 +285,11 @@ async def test_requests_in_flight_are_bounded_per_endpoint() -> None:
 
 async def test_a_declared_quota_holds_and_too_long_a_wait_parks() -> None:
     clock = VirtualClock()
-    gates = Gates(clock, quotas={ENDPOINT: 1.0})
+    gates = Gates(clock)
     sent: list[float] = []
 
     async def read() -> None:
-        async with gates.call(*NAMES), turn():
+        async with gates.call(to(pace=1.0)), turn():
             sent.append(clock.monotonic())
 
     tasks = [asyncio.ensure_future(read()) for _ in range(10)]
@@ -296,17 +302,17 @@ async def test_a_declared_quota_holds_and_too_long_a_wait_parks() -> None:
 
 async def test_keys_behind_a_full_budget_are_not_dispatched_and_come_back_at_its_pace() -> None:
     clock, queue = VirtualClock(), Queue()
-    gates = Gates(clock, queue.release, quotas={ENDPOINT: 2.0})
+    gates = Gates(clock, queue.release)
     async with running(gates):
-        tasks = [asyncio.ensure_future(call(gates)) for _ in range(6)]
+        tasks = [asyncio.ensure_future(call(gates, to=to(pace=2.0))) for _ in range(6)]
         await settle()
         assert isinstance(gates.admit(NAMES), GateClosed)
-        queue.parked[ENDPOINT] = 3
+        queue.parked[QUOTA] = 3
         await clock.advance(3.0)
         await asyncio.wait(tasks)
         assert gates.admit(NAMES) is None
         await clock.advance(5.0)
-        assert queue.parked[ENDPOINT] == 0
+        assert queue.parked[QUOTA] == 0
 
 
 async def test_a_429_halves_the_pace_for_what_follows() -> None:
@@ -320,7 +326,7 @@ async def test_a_429_halves_the_pace_for_what_follows() -> None:
         assert isinstance(gates.admit(NAMES), GateClosed)
         await clock.advance(0.2)
         await call(gates)
-        assert gates.states()[ENDPOINT] == "paced"
+        assert gates.states()[QUOTA] == "paced"
 
 
 async def test_every_await_of_a_call_may_be_cancelled() -> None:
@@ -329,7 +335,7 @@ async def test_every_await_of_a_call_may_be_cancelled() -> None:
     answer = asyncio.Event()
 
     async def holder() -> None:
-        async with gates.call(*NAMES), turn():
+        async with gates.call(ROUTE), turn():
             await answer.wait()
 
     async def waiter() -> None:
@@ -344,13 +350,13 @@ async def test_every_await_of_a_call_may_be_cancelled() -> None:
         answer.set()
         await held
     await call(gates)
-    assert gates.states() == {ENDPOINT: "open", IDENTITY: "open"}
+    assert gates.states() == dict.fromkeys(NAMES, "open")
 
 
 async def down(gates: Gates, namespace: str) -> None:
     for _ in range(3):
         with pytest.raises(Unavailable):
-            async with gates.call(f"{ENDPOINT}@{namespace}", f"identity:{namespace}"), turn():
+            async with gates.call(to(namespace, namespace)), turn():
                 raise Unavailable("down")
 
 
@@ -358,20 +364,20 @@ async def test_the_first_namespace_that_gets_an_answer_brings_the_others_back_at
     clock, queue = VirtualClock(), Queue()
     gates = Gates(clock, queue.release)
     async with running(gates):
-        names = [f"{ENDPOINT}@team-{n}" for n in range(100)]
+        names = [to(f"team-{n}").endpoint for n in range(100)]
         for n, name in enumerate(names):
             await down(gates, f"team-{n}")
             queue.parked[name] = 1
         for _ in range(5):  # probes fail: everybody waits for half a minute by now
             await clock.advance(32.0)
-            for name in names:
+            for n, name in enumerate(names):
                 if gates.states()[name] == "half-open":
                     with pytest.raises(Unavailable):
-                        async with gates.call(name, IDENTITY):
+                        async with gates.call(to(f"team-{n}")):
                             raise Unavailable("still down")
         assert {gates.states()[name] for name in names} == {"closed"}
         await clock.advance(31.0)
-        async with gates.call(names[0], IDENTITY), turn():
+        async with gates.call(to("team-0")), turn():
             pass
         queue.freed.clear()
         await clock.advance(1.0)
@@ -384,7 +390,7 @@ async def test_a_backend_cannot_ask_us_to_stay_away_for_ever() -> None:
     clock = VirtualClock()
     gates = Gates(clock)
     await failing(gates, Throttled("never", retry_after=float("inf")))
-    state = gates._gates[ENDPOINT].state
+    state = gates._gates[QUOTA].state
     assert isinstance(state, Closed)
     assert state.until == clock.monotonic() + LONGEST_HOLD
 
@@ -394,12 +400,12 @@ async def test_a_slow_path_of_one_namespace_leaves_places_for_the_others() -> No
     answer = asyncio.Event()
 
     async def slow() -> None:
-        async with gates.call(f"{ENDPOINT}@greedy", "identity:greedy"), turn():
+        async with gates.call(to("greedy", "greedy")), turn():
             await answer.wait()
 
     tasks = [asyncio.ensure_future(slow()) for _ in range(9)]
     await settle()
-    async with asyncio.timeout(1), gates.call(f"{ENDPOINT}@other", "identity:other"), turn():
+    async with asyncio.timeout(1), gates.call(to("other", "other")), turn():
         pass
     answer.set()
     await asyncio.wait(tasks)
@@ -413,12 +419,9 @@ async def test_gates_that_nobody_uses_any_more_are_forgotten() -> None:
         await call(gates)
         await down(gates, "team-a")
         await clock.advance(2.0)
-        assert gates.states() == {
-            ENDPOINT: "open",
-            IDENTITY: "open",
-            f"{ENDPOINT}@team-a": "half-open",
-            "identity:team-a": "open",
-        }
+        other = to("team-a", "team-a")
+        opened = dict.fromkeys((*NAMES, *other.names), "open")
+        assert gates.states() == opened | {other.endpoint: "half-open"}
         await clock.advance(IDLE * 2)
         assert gates.states() == {}
         assert gates._families == {}

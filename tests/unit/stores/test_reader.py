@@ -16,9 +16,10 @@ from eso.providers.contract import (
     Denied,
     Find,
     InvalidConfig,
-    NotFound,
     NotYet,
     RemoteRef,
+    Retries,
+    SecretNotFound,
     Throttled,
     Unavailable,
     Validation,
@@ -26,7 +27,7 @@ from eso.providers.contract import (
     turn,
 )
 from eso.secretbytes import SecretBytes
-from eso.stores.gate import GateClosed, Gates
+from eso.stores.gate import GateClosed, Gates, route
 from eso.stores.sessions import GRACE
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import settle
@@ -84,7 +85,7 @@ async def test_a_large_value_comes_back_like_any_other() -> None:
 
 async def test_a_proven_not_found_stays_one() -> None:
     async with running(World()) as world:
-        with pytest.raises(NotFound):
+        with pytest.raises(SecretNotFound):
             await read(world, key="gone")
 
 
@@ -156,14 +157,18 @@ async def test_a_missing_credential_is_worded_and_closes_nothing() -> None:
 @pytest.mark.parametrize(
     ("retries", "settings", "failures", "waited"),
     [
-        pytest.param((2, 1.0), None, [Unavailable("x"), NotYet("x")], 2.0, id="the provider's default"),
+        pytest.param(Retries(2, 1.0), None, [Unavailable("x"), NotYet("x")], 2.0, id="the provider's default"),
         pytest.param(
-            (2, 1.0), {"maxRetries": 3, "retryInterval": "5s"}, [NotYet("x")] * 3, 15.0, id="the store's own settings"
+            Retries(2, 1.0),
+            {"maxRetries": 3, "retryInterval": "5s"},
+            [NotYet("x")] * 3,
+            15.0,
+            id="the store's own settings",
         ),
     ],
 )
 async def test_what_may_pass_by_itself_is_tried_again(
-    retries: tuple[int, float], settings: dict[str, object] | None, failures: list[EsoError], waited: float
+    retries: Retries, settings: dict[str, object] | None, failures: list[EsoError], waited: float
 ) -> None:
     async with running(World(retries=retries)) as world:
         world.add(store(generation=2, retry_settings=settings))
@@ -195,7 +200,7 @@ async def test_what_may_pass_by_itself_is_tried_again(
 async def test_what_is_not_tried_again(
     settings: dict[str, object] | None, failures: list[EsoError], error: type[EsoError]
 ) -> None:
-    async with running(World(retries=(2, 1.0))) as world:
+    async with running(World(retries=Retries(2, 1.0))) as world:
         world.add(store(generation=2, retry_settings=settings))
         if failures:
             await read(world)
@@ -207,7 +212,7 @@ async def test_what_is_not_tried_again(
 
 
 async def test_an_outage_parks_the_caller_as_soon_as_the_gate_closes() -> None:
-    async with running(World(retries=(9, 1.0))) as world:
+    async with running(World(retries=Retries(9, 1.0))) as world:
         await read(world)
         world.backend.down = lambda: Unavailable("connection refused")
         task = asyncio.ensure_future(read(world))
@@ -220,7 +225,7 @@ async def test_an_outage_parks_the_caller_as_soon_as_the_gate_closes() -> None:
 
 
 async def test_a_throttled_backend_parks_at_once_and_is_left_alone_for_as_long_as_it_says() -> None:
-    async with running(World(retries=(9, 1.0))) as world:
+    async with running(World(retries=Retries(9, 1.0))) as world:
         await read(world)
         world.backend.failures = [Throttled("slow down", retry_after=20.0)]
         with pytest.raises(GateClosed, match="slow down"):
@@ -241,7 +246,7 @@ async def test_a_throttled_backend_parks_at_once_and_is_left_alone_for_as_long_a
     ],
 )
 async def test_what_one_namespace_meets_closes_no_gate_of_another(trouble: list[EsoError]) -> None:
-    async with running(World(retries=(9, 1.0))) as world:
+    async with running(World(retries=Retries(9, 1.0))) as world:
         world.add(store(namespace="team-b"))
         world.rest.secret("team-b", "token", token="t-2")
         await read(world)
@@ -255,7 +260,7 @@ async def test_what_one_namespace_meets_closes_no_gate_of_another(trouble: list[
 
 
 async def test_a_consumer_of_a_cluster_store_closes_neither_its_validation_nor_another_consumer() -> None:
-    async with running(World(retries=(9, 1.0))) as world:
+    async with running(World(retries=Retries(9, 1.0))) as world:
         cluster = store(namespace="", block={"token": {"name": "token", "key": "token", "namespace": "team-a"}})
         world.add(cluster)
         await read(world, "team-a", CLUSTER)
@@ -272,7 +277,11 @@ async def test_who_joined_a_call_that_ended_at_another_namespaces_gate_makes_its
         world.add(store(namespace="", block={"token": {"name": "token", "key": "token", "namespace": "team-a"}}))
         await read(world, "team-a", CLUSTER)
         await read(world, "team-b", CLUSTER)
-        world.backend.hold, world.backend.failures = asyncio.Event(), [Throttled("the quota of team-a")]
+        for _ in range(2):
+            world.backend.failures = [Unavailable("the path of team-a")]
+            with pytest.raises(Unavailable):
+                await read(world, "team-a", CLUSTER)
+        world.backend.hold, world.backend.failures = asyncio.Event(), [Unavailable("the path of team-a")]
         tasks = []
         # the second waits for a place, the third joins it
         for namespace, key in (("team-a", "other"), ("team-a", "db"), ("team-b", "db")):
@@ -578,8 +587,8 @@ class Figures:
 
 
 async def test_reads_are_counted_by_where_the_answer_came_from_and_refused_logins_by_store() -> None:
-    world, figures = World(), Figures()
-    world.reader.meter = figures
+    figures = Figures()
+    world = World(meter=figures)
     async with running(world):
         await read(world)
         world.backend.hold = asyncio.Event()
@@ -598,10 +607,11 @@ async def test_reads_are_counted_by_where_the_answer_came_from_and_refused_login
 async def test_requests_are_counted_with_their_outcome() -> None:
     figures = Figures()
     gates = Gates(World().clock, meter=figures)
-    async with gates.call("endpoint:a", "identity:b"), turn("Far", "Read"):
+    somewhere = route("far", "a", "team-a", "b", "b", None)
+    async with gates.call(somewhere), turn("Far", "Read"):
         pass
     with pytest.raises(Denied):
-        async with gates.call("endpoint:a", "identity:b"), turn("Far", "Read"):
+        async with gates.call(somewhere), turn("Far", "Read"):
             raise Denied("no")
     assert figures.told == [("Far", "Read", "success"), ("Far", "Read", "error")]
 
@@ -618,27 +628,28 @@ async def test_the_public_name_of_a_login_needs_no_login_and_survives_restarts_a
     assert first.reader.identity("team-a", MAIN) != second.reader.identity("team-a", MAIN)
 
 
-async def test_the_gates_of_a_store() -> None:
+async def test_the_gates_of_a_store_are_known_once_a_pass_has_used_it() -> None:
     async with running(World()) as world:
-        assert world.reader.gates_of("team-a", MAIN) == ("endpoint:scripted:a:443@team-a",)
+        assert world.reader.gates_of("team-a", MAIN) == ()
+        world.backend.login_failures = [Unavailable("down")]
+        with pytest.raises(Unavailable):
+            await read(world)
         await read(world)
-        endpoint, identity = world.reader.gates_of("team-a", MAIN)
-        assert identity.startswith("identity:") and endpoint == "endpoint:scripted:a:443@team-a"
+        gates = world.reader.gates_of("team-a", MAIN)
+        assert [name.partition(":")[0] for name in gates] == ["endpoint", "service", "identity", "quota"]
+        assert gates[0] == "endpoint:scripted:a:443@team-a"
         assert world.reader.gates_of("team-a", StoreRef(name="gone")) == ()
-        assert world.reader.gates_of_store(store(provider={"chef": {}})) == ()
+        assert world.reader.gates_of_store(store(generation=2, provider={"chef": {}})) == ()
 
 
-def test_references_and_maintenance_of_a_store() -> None:
+def test_maintenance_of_a_store() -> None:
     world = World()
-    assert world.reader.references(store()) == [("Secret", "team-a", "token")]
-    assert world.reader.references(store(namespace="")) == [("Secret", "", "token")]
-    assert world.reader.references(store(provider={"chef": {}})) == []
     assert world.reader.maintained(store())
     assert world.reader.maintained(store(provider={"chef": {}}))
 
 
 async def test_every_await_of_a_read_may_be_cancelled_and_nothing_is_left_behind() -> None:
-    async with running(World(retries=(1, 1e-9))) as world:
+    async with running(World(retries=Retries(1, 1e-9))) as world:
         world.add(store(generation=2, retry_settings={"maxRetries": 1, "retryInterval": "0s"}))
 
         async def fresh() -> bytes:

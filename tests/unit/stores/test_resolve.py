@@ -10,7 +10,9 @@ from eso.api.externalsecret import StoreRef
 from eso.api.labels import LabelSelector, Requirement
 from eso.api.secretstore import SecretStore, SecretStoreSpec, StoreCondition
 from eso.errors import EsoError
-from eso.stores.registry import PROVIDERS, Registry
+from eso.stores.plans import Plans
+from eso.stores.registry import Backend as Entry
+from eso.stores.registry import Registry
 from eso.stores.resolve import Rules, admitted, resolve
 from tests.unit.stores.backends import Backend, ScriptedProvider, store
 
@@ -22,8 +24,8 @@ LABELS = {
 
 def rules(*stores: SecretStore, flood_gate: bool = True) -> Rules:
     known = {(s.kind, s.namespace, s.name): s for s in stores}
-    registry = Registry({}, {"scripted": ScriptedProvider(Backend())})
-    return Rules(lambda *place: known.get(place), LABELS.get, registry, flood_gate=flood_gate)
+    plans = Plans(Registry({"scripted": Entry(ScriptedProvider(Backend()), "")}))
+    return Rules(lambda *place: known.get(place), LABELS.get, plans, flood_gate=flood_gate)
 
 
 def cluster(**spec: object) -> SecretStore:
@@ -209,14 +211,6 @@ def test_conditions_that_cannot_be_read_refuse(condition: StoreCondition, namesp
     with pytest.raises(EsoError) as refused:
         admitted((condition,), namespace, LABELS.get)
     assert text in str(refused.value)
-
-
-@pytest.mark.parametrize("key", sorted(PROVIDERS))
-def test_every_provider_of_the_table_can_be_loaded(key: str) -> None:
-    registry = Registry()
-    assert registry.loaded(key) is False
-    assert registry.provider(key, "main").name == key
-    assert registry.loaded(key) is True
 
 
 def test_a_spec_is_what_the_provider_sees() -> None:

@@ -128,6 +128,49 @@ def test_the_message_says_where_and_which_limit(source: str, text: str) -> None:
     assert str(failure.value).endswith(text)
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        '{{ .big | default "x" }}',
+        "{{ .big | trim }}",
+        "{{ .big | toString }}",
+        "{{ print .big }}",
+        '{{ printf "%s" .big }}',
+        '{{ ternary .big "x" true }}',
+        '{{ coalesce "" .big }}',
+        '{{ index . "big" }}',
+        "{{ $l := list .big }}{{ first $l }}{{ index $l 0 }}{{ last $l }}",
+        '{{ $d := dict "a" .big }}{{ get $d "a" }}{{ dig "a" "" $d }}{{ $d.a }}',
+        "{{ $l := until 1000 }}{{ range 10 }}{{ $x := default list $l }}{{ end }}",
+        '{{ $d := dict }}{{ range 100 }}{{ $_ := set $d (print .) "x" }}{{ end }}{{ $d := merge $d dict }}{{ .big }}',
+    ],
+)
+def test_a_value_that_is_handed_on_is_made_once(source: str) -> None:
+    limits = Limits(value_bytes=150_000)
+    assert render(source * 1, DATA, limits=limits) is not None
+    assert render("{{ range 10 }}{{ with $ }}" + source + "{{ end }}{{ end }}", DATA, limits=limits) is not None
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["{{ .big | upper }}", '{{ print .big "x" }}', '{{ .big | replace "x" "yy" }}', "{{ until 20000 | len }}"],
+)
+def test_a_value_that_is_made_counts_each_time(source: str) -> None:
+    limits = Limits(value_bytes=1_000_000)
+    render(source, DATA, limits=limits)
+    with pytest.raises(TemplateError, match="bytes of values"):
+        render("{{ range 20 }}{{ with $ }}" + source + "{{ end }}{{ end }}", DATA, limits=limits)
+
+
+def test_a_secret_of_one_mebibyte_leaves_room_for_templates() -> None:
+    """Forty passes over a megabyte, and ten megabytes of output."""
+    data = {"big": b"x" * (1 << 20)}
+    source = "{{ range 20 }}{{ $x := $.big | upper | lower }}{{ end }}" + "{{ .big }}" * 10
+    assert len(render(source, data)) == 10 << 20
+    with pytest.raises(TemplateError, match="limit of 10485760 bytes of output"):
+        render(source + "x", data)
+
+
 def test_time_is_looked_at_while_it_runs() -> None:
     clock = itertools.count(0.0, 4.0)
     world = World(lambda: 0, lambda: next(clock), bytes)

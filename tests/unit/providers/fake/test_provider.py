@@ -7,16 +7,25 @@ from typing import Any
 import pytest
 
 from eso.errors import EsoError
-from eso.providers.contract import Find, InvalidConfig, NotFound, RemoteRef, StoreView, Validation, ValidationFailed
-from eso.providers.fake.provider import Entry, FakeProvider
+from eso.providers.contract import (
+    Find,
+    InvalidConfig,
+    RemoteRef,
+    SecretNotFound,
+    StoreView,
+    Validation,
+    ValidationFailed,
+)
+from eso.providers.fake.connect import Entry
 from tests.fakes.credentials import StaticCredentials
+from tests.fakes.env import Whole, found
 
 
 def view(*data: dict[str, str], namespace: str = "team-a", **block: Any) -> StoreView:
     return StoreView("SecretStore", "store", namespace, "fake", {"data": list(data), **block})
 
 
-async def read(provider: FakeProvider, store: StoreView, ref: RemoteRef) -> bytes:
+async def read(provider: Whole, store: StoreView, ref: RemoteRef) -> bytes:
     client = await provider.open(store, StaticCredentials({}))
     return client.value(await client.fetch(client.request(ref)), ref)
 
@@ -37,7 +46,7 @@ VERSIONS = view(
     ],
 )
 async def test_reading(ref: RemoteRef, value: bytes) -> None:
-    assert await read(FakeProvider(), VERSIONS, ref) == value
+    assert await read(Whole("fake"), VERSIONS, ref) == value
 
 
 @pytest.mark.parametrize(
@@ -49,12 +58,12 @@ async def test_reading(ref: RemoteRef, value: bytes) -> None:
     ],
 )
 async def test_absence(ref: RemoteRef) -> None:
-    with pytest.raises(NotFound, match="Secret does not exist"):
-        await read(FakeProvider(), VERSIONS, ref)
+    with pytest.raises(SecretNotFound, match="Secret does not exist"):
+        await read(Whole("fake"), VERSIONS, ref)
 
 
 async def test_a_map_keeps_the_source_text_and_hides_what_it_cannot_read() -> None:
-    client = await FakeProvider().open(
+    client = await Whole("fake").open(
         view({"key": "j", "value": '{"x": 1.50, "o": {"b":1, "a":2}}'}, {"key": "t", "value": "planted"}),
         StaticCredentials({}),
     )
@@ -66,14 +75,14 @@ async def test_a_map_keeps_the_source_text_and_hides_what_it_cannot_read() -> No
 
 
 async def test_a_search_takes_the_greatest_version_as_text_and_converts_names() -> None:
-    client = await FakeProvider().open(
+    client = await Whole("fake").open(
         view({"key": "/a", "value": "nine", "version": "v9"}, {"key": "/a", "value": "ten", "version": "v10"}),
         StaticCredentials({}),
     )
-    assert await client.find(Find(name_regexp="a")) == {"_a": b"nine"}
-    assert await client.find(Find(name_regexp="a", conversion_strategy="Unicode")) == {"_U002f_a": b"nine"}
+    assert await found(client, Find(name_regexp="a")) == {"_a": b"nine"}
+    assert await found(client, Find(name_regexp="a", conversion_strategy="Unicode")) == {"_U002f_a": b"nine"}
     with pytest.raises(InvalidConfig, match="unsupported find operator"):
-        await client.find(Find(tags=(("a", "b"),)))
+        await found(client, Find(tags=(("a", "b"),)))
 
 
 @pytest.mark.parametrize(
@@ -85,22 +94,22 @@ async def test_a_search_takes_the_greatest_version_as_text_and_converts_names() 
 )
 def test_admission(store: StoreView, text: str) -> None:
     with pytest.raises(InvalidConfig, match=text):
-        FakeProvider().validate_store(store)
+        Whole("fake").spec.check(store)
 
 
 @pytest.mark.parametrize("result", [Validation.UNKNOWN, Validation.ERROR])
 async def test_the_configured_validation(result: Validation) -> None:
-    client = await FakeProvider().open(view(validationResult=int(result)), StaticCredentials({}))
+    client = await Whole("fake").open(view(validationResult=int(result)), StaticCredentials({}))
     with pytest.raises(ValidationFailed, match="unable to validate") as failed:
         await client.validate()
     assert failed.value.result is result
 
 
 async def test_what_was_pushed_stays_in_its_namespace() -> None:
-    provider = FakeProvider()
+    provider = Whole("fake")
     client = await provider.open(view(), StaticCredentials({}))
     client.pushed["p"] = Entry("p", "", b"pushed")
     assert await read(provider, view(), RemoteRef("p")) == b"pushed"
-    with pytest.raises(NotFound):
+    with pytest.raises(SecretNotFound):
         await read(provider, view(namespace="team-b"), RemoteRef("p"))
     assert "pushed" not in repr(client.pushed["p"])

@@ -11,17 +11,19 @@ from typing import Any
 import pytest
 
 from eso.errors import EsoError
+from eso.net import http
 from eso.net.http import Pool
 from eso.providers.contract import (
     AuthExpired,
     AuthRejected,
+    Consumer,
     Denied,
     Find,
     InvalidConfig,
     Malformed,
-    NotFound,
     NotYet,
     RemoteRef,
+    SecretNotFound,
     StoreView,
     Throttled,
     Unavailable,
@@ -29,12 +31,11 @@ from eso.providers.contract import (
     ValidationFailed,
 )
 from eso.providers.vault import client as client_module
-from eso.providers.vault import provider
 from eso.providers.vault.client import VaultClient
-from eso.providers.vault.openbao import OpenBaoClient, OpenBaoProvider
-from eso.providers.vault.provider import VaultProvider
+from eso.providers.vault.openbao import OpenBaoClient
 from tests.fakes.cancel import every_await
 from tests.fakes.credentials import StaticCredentials
+from tests.fakes.env import Whole, found
 from tests.fakes.vault import ROOT, FakeVault, Fault
 
 SECRETS = {
@@ -57,7 +58,7 @@ async def vault(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeVault]:
         pools.append(Pool(**options))
         return pools[-1]
 
-    monkeypatch.setattr(provider, "Pool", pool)  # a test that has seen enough need not log out
+    monkeypatch.setattr(http, "Pool", pool)  # a test that has seen enough need not log out
     fake.approles["role-1"] = "planted-secret-id"
     fake.users["me"] = "planted-password"
     fake.jwts |= {"planted.jwt": "reader", "sa-token": "reader"}
@@ -85,7 +86,7 @@ def credentials(namespace: str = "team-a", **changes: str) -> StaticCredentials:
 
 
 async def opened(vault: FakeVault, auth: dict[str, Any] | None = TOKEN, **block: Any) -> VaultClient:
-    client = await VaultProvider().open(view(vault, auth, **block), credentials())
+    client = await Whole("vault").open(view(vault, auth, **block), credentials())
     assert isinstance(client, VaultClient)
     return client
 
@@ -193,7 +194,7 @@ async def test_logins(vault: FakeVault, auth: dict[str, Any], path: str, body: d
 )
 async def test_whom_a_jwt_is_for(vault: FakeVault, source: dict[str, Any], audiences: tuple[str, ...]) -> None:
     given = credentials()
-    await VaultProvider().open(view(vault, {"jwt": {"role": "reader", "kubernetesServiceAccountToken": source}}), given)
+    await Whole("vault").open(view(vault, {"jwt": {"role": "reader", "kubernetesServiceAccountToken": source}}), given)
     assert given.audiences == [audiences]
 
 
@@ -267,7 +268,7 @@ async def test_logins_that_fail(
     vault: FakeVault, auth: dict[str, Any], changes: dict[str, str], kind: type[EsoError], text: str
 ) -> None:
     with pytest.raises(EsoError) as failed:
-        await VaultProvider().open(view(vault, auth), credentials(**changes))
+        await Whole("vault").open(view(vault, auth), credentials(**changes))
     assert type(failed.value) is kind
     assert text in str(failed.value)
     assert "planted" not in str(failed.value)
@@ -319,7 +320,7 @@ async def test_a_batch_token_is_not_revoked(vault: FakeVault) -> None:
 
 async def test_namespaces_and_headers_go_along(vault: FakeVault) -> None:
     client = await opened(vault, APP_ROLE | {"namespace": "admin"}, namespace="team", headers={"X-Extra": "1"})
-    with pytest.raises(NotFound):
+    with pytest.raises(SecretNotFound):
         await read(client, "app")
     await client.close()
     assert [a.headers.get("X-Vault-Namespace") for a in vault.asked] == ["admin", "team", "admin"]
@@ -338,7 +339,7 @@ async def test_a_version_is_asked_for(vault: FakeVault) -> None:
         b"two",
         b"two",
     ]
-    with pytest.raises(NotFound):
+    with pytest.raises(SecretNotFound):
         await read(client, "app", version="9")
     with pytest.raises(InvalidConfig):
         await read(client, "app", version="abc")
@@ -348,7 +349,7 @@ async def test_a_version_is_asked_for(vault: FakeVault) -> None:
 async def test_a_deleted_version_is_a_proven_not_found(vault: FakeVault) -> None:
     vault.put("secret", "app", {"n": "one"}, None)
     client = await opened(vault)
-    with pytest.raises(NotFound, match="Secret does not exist"):
+    with pytest.raises(SecretNotFound, match="Secret does not exist"):
         await read(client, "app")
     await client.close()
 
@@ -381,7 +382,7 @@ async def test_metadata_is_fetched_with_custom_members_on_top(vault: FakeVault) 
     assert await read(client, "app", metadata_policy="Fetch", property="owner") == b"me"
     with pytest.raises(EsoError, match="secret not found") as missing:
         await read(client, "gone", metadata_policy="Fetch")
-    assert not isinstance(missing.value, NotFound)
+    assert not isinstance(missing.value, SecretNotFound)
     await client.close()
 
 
@@ -408,7 +409,7 @@ async def test_version_1_has_no_metadata(vault: FakeVault) -> None:
         pytest.param(Fault(200, body='{"data":{"planted":1}}'), Malformed, id="a KV v1 answer for v2"),
         pytest.param(Fault(200, body='{"data":{"data":"planted"}}'), Malformed, id="a value that is no object"),
         pytest.param(Fault(400, echo=True), InvalidConfig, id="an answer that quotes what was sent"),
-        pytest.param(Fault(404, body='{"errors":[]}'), NotFound, id="a 404 of the engine proves the absence"),
+        pytest.param(Fault(404, body='{"errors":[]}'), SecretNotFound, id="a 404 of the engine proves the absence"),
         pytest.param(
             Fault(404, body='{"errors":["no handler for route planted"]}'),
             InvalidConfig,
@@ -483,7 +484,7 @@ async def test_index_headers_are_remembered_where_asked(
     client = await opened(vault, readYourWrites=own, forwardInconsistent=forward)
     vault.fail(Fault(200, body='{"data":{"data":{}}}', headers={"X-Vault-Index": "i1"}))
     await read(client, "app")
-    with pytest.raises(NotFound):
+    with pytest.raises(SecretNotFound):
         await read(client, "app")
     last = vault.asked[-1].headers
     assert (last.get("X-Vault-Index"), last.get("X-Vault-Inconsistent")) == sent
@@ -497,10 +498,10 @@ async def test_a_path_copied_with_data_works_and_is_remembered(vault: FakeVault)
     assert [a.path for a in vault.asked] == ["/v1/secret/data/data/app", "/v1/secret/data/app"]
     assert await read(client, "app", property="n") == b"one"
     assert len(vault.asked) == 3
-    with pytest.raises(NotFound):
+    with pytest.raises(SecretNotFound):
         await read(client, "gone")
     assert len(vault.asked) == 5, "not found only when both are proven"
-    assert await client.find(Find(name_regexp="app")) == {"app": b'{"n":"one"}'}
+    assert await found(client, Find(name_regexp="app")) == {"app": b'{"n":"one"}'}
     await client.close()
 
 
@@ -511,9 +512,9 @@ async def test_names_keep_the_path_they_were_found_under(vault: FakeVault) -> No
     for path in ("dev/db", "dev/deep/er/api", "prod/db"):
         vault.put("secret", path, {"p": path})
     client = await opened(vault)
-    assert sorted(await client.find(Find(path="dev", name_regexp=".*"))) == ["dev/db", "dev/deep/er/api"]
-    assert sorted(await client.find(Find(name_regexp="db$"))) == ["dev/db", "prod/db"]
-    assert sorted(await client.find(Find())) == ["dev/db", "dev/deep/er/api", "prod/db"]
+    assert sorted(await found(client, Find(path="dev", name_regexp=".*"))) == ["dev/db", "dev/deep/er/api"]
+    assert sorted(await found(client, Find(name_regexp="db$"))) == ["dev/db", "prod/db"]
+    assert sorted(await found(client, Find())) == ["dev/db", "dev/deep/er/api", "prod/db"]
     await client.close()
 
 
@@ -522,18 +523,18 @@ async def test_tags_are_compared_with_metadata(vault: FakeVault) -> None:
         vault.put("secret", name, {"n": name})
     vault.metadata["secret/a"] = {"team": "red"}
     client = await opened(vault)
-    assert list(await client.find(Find(tags=(("team", "red"),)))) == ["a"]
-    assert list(await client.find(Find(tags=(("team", "red"), ("current_version", "1"))))) == ["a"]
-    assert list(await client.find(Find(tags=(("team", "blue"),)))) == []
+    assert list(await found(client, Find(tags=(("team", "red"),)))) == ["a"]
+    assert list(await found(client, Find(tags=(("team", "red"), ("current_version", "1"))))) == ["a"]
+    assert list(await found(client, Find(tags=(("team", "blue"),)))) == []
     await client.close()
 
 
 async def test_deleted_secrets_are_left_out_and_an_empty_folder_is_a_proven_not_found(vault: FakeVault) -> None:
     vault.put("secret", "gone", {"n": 1}, None)
     client = await opened(vault)
-    assert await client.find(Find(name_regexp=".*")) == {}
-    with pytest.raises(NotFound):
-        await client.find(Find(path="empty", name_regexp=".*"))
+    assert await found(client, Find(name_regexp=".*")) == {}
+    with pytest.raises(SecretNotFound):
+        await found(client, Find(path="empty", name_regexp=".*"))
     await client.close()
 
 
@@ -541,8 +542,8 @@ async def test_version_1_cannot_search_by_tags_even_none(vault: FakeVault) -> No
     vault.put("kv1", "a/b", {"n": "one"})
     client = await opened(vault, path="kv1", version="v1")
     with pytest.raises(InvalidConfig, match="cannot perform find by tag operations with kv version v1"):
-        await client.find(Find(tags=()))
-    assert await client.find(Find(path="a", name_regexp="b")) == {"a/b": b'{"n":"one"}'}
+        await found(client, Find(tags=()))
+    assert await found(client, Find(path="a", name_regexp="b")) == {"a/b": b'{"n":"one"}'}
     await client.close()
 
 
@@ -552,7 +553,7 @@ async def test_an_error_while_searching_ends_it_with_its_kind(vault: FakeVault) 
     vault.fail(Fault(503, path="data/b", times=9))
     client = await opened(vault)
     with pytest.raises(Unavailable, match="cannot read secret data from Vault: "):
-        await client.find(Find(name_regexp=".*"))
+        await found(client, Find(name_regexp=".*"))
     await client.close()
 
 
@@ -569,26 +570,26 @@ async def test_a_server_that_invents_folders_without_end_ends_the_search(
 
     monkeypatch.setattr(client_module.Connection, "list", lambda self, path: endless(path))
     with pytest.raises(InvalidConfig, match="deeper than 64"):
-        await client.find(Find(name_regexp=".*"))
+        await found(client, Find(name_regexp=".*"))
     monkeypatch.setattr(client_module.Connection, "list", lambda self, path: wide(path))
     monkeypatch.setattr(client_module, "MOST_FOLDERS", 50)
     with pytest.raises(InvalidConfig, match="more than 50 folders"):
-        await client.find(Find(name_regexp=".*"))
+        await found(client, Find(name_regexp=".*"))
 
 
-@pytest.mark.parametrize("kind", [VaultProvider(), OpenBaoProvider()], ids=["vault", "openBao"])
+@pytest.mark.parametrize("kind", [Whole("vault"), Whole("openBao")], ids=["vault", "openBao"])
 async def test_a_search_is_bounded_in_names_and_bytes(
-    vault: FakeVault, kind: VaultProvider | OpenBaoProvider, monkeypatch: pytest.MonkeyPatch
+    vault: FakeVault, kind: Whole, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("a", "b", "c"):
         vault.put("secret", name, {"n": "x" * 100})
     client = await kind.open(view(vault), credentials())
     monkeypatch.setattr(client_module, "MOST_BYTES", 250)
     with pytest.raises(InvalidConfig, match="finds more than 250 bytes"):
-        await client.find(Find(name_regexp=".*"))
+        await found(client, Find(name_regexp=".*"))
     monkeypatch.setattr(client_module, "MOST_NAMES", 2)
     with pytest.raises(InvalidConfig, match="lists more than 2 names"):
-        await client.find(Find(name_regexp=".*"))
+        await found(client, Find(name_regexp=".*"))
 
 
 async def test_a_large_document_is_read_as_any_other(vault: FakeVault) -> None:
@@ -634,13 +635,13 @@ async def test_a_lookup_that_lacks_something(vault: FakeVault, token: dict[str, 
 
 
 async def test_a_referent_store_is_unknown_and_logs_in_nowhere(vault: FakeVault) -> None:
-    client = await VaultProvider().open(view(vault, APP_ROLE, kind="ClusterSecretStore"), credentials(namespace=""))
+    client = await Whole("vault").open(view(vault, APP_ROLE, kind="ClusterSecretStore"), credentials(namespace=""))
     assert await client.validate() is Validation.UNKNOWN
     with pytest.raises(InvalidConfig):
         await client.fetch(client.request(RemoteRef("app")))
     await client.close()
     assert vault.asked == []
-    bound = await VaultProvider().open(view(vault, APP_ROLE, kind="ClusterSecretStore"), credentials())
+    bound = await Whole("vault").open(view(vault, APP_ROLE, kind="ClusterSecretStore"), credentials())
     assert await bound.validate() is Validation.UNKNOWN
     await bound.close()
 
@@ -654,7 +655,7 @@ async def test_an_address_that_is_none(vault: FakeVault, server: str) -> None:
 async def test_a_ca_that_is_none_is_told(vault: FakeVault) -> None:
     given = StaticCredentials(SECRETS, ca=b"planted")
     with pytest.raises(InvalidConfig, match="error creating vault client") as refused:
-        await VaultProvider().open(view(vault, server="https://127.0.0.1:1"), given)
+        await Whole("vault").open(view(vault, server="https://127.0.0.1:1"), given)
     assert "planted" not in str(refused.value)
 
 
@@ -664,7 +665,7 @@ async def test_every_await_of_a_login_a_search_and_a_logout_may_be_cancelled(vau
     async def whole_life() -> None:
         client = await opened(vault, APP_ROLE)
         try:
-            await client.find(Find(name_regexp=".*"))
+            await found(client, Find(name_regexp=".*"))
             await client.validate()
         finally:
             await client.close()
@@ -684,7 +685,7 @@ def bao(vault: FakeVault, auth: dict[str, Any] | None = TOKEN, *, kind: str = "S
 
 
 async def opened_bao(vault: FakeVault, auth: dict[str, Any] | None = TOKEN, **block: Any) -> OpenBaoClient:
-    client = await OpenBaoProvider().open(bao(vault, auth, **block), credentials())
+    client = await Whole("openBao").open(bao(vault, auth, **block), credentials())
     assert isinstance(client, OpenBaoClient)
     return client
 
@@ -719,7 +720,7 @@ async def test_openbao_never_proves_an_absence(
     client = await opened_bao(vault, **block)
     with pytest.raises(EsoError) as failed:
         await read(client, key, version=version)
-    assert (str(failed.value), isinstance(failed.value, NotFound)) == (text, False)
+    assert (str(failed.value), isinstance(failed.value, SecretNotFound)) == (text, False)
     await client.close()
 
 
@@ -745,13 +746,13 @@ async def test_openbao_searches_one_level_with_bare_names(vault: FakeVault) -> N
     for path in ("dev/db", "dev/deep/api", "db"):
         vault.put("secret", path, {"p": path})
     client = await opened_bao(vault)
-    assert await client.find(Find(path="dev", name_regexp=".")) == {"db": b'{"p":"dev/db"}'}
-    assert await client.find(Find(name_regexp=".")) == {"db": b'{"p":"db"}'}
-    assert await client.find(Find(path="empty", name_regexp=".")) == {}
+    assert await found(client, Find(path="dev", name_regexp=".")) == {"db": b'{"p":"dev/db"}'}
+    assert await found(client, Find(name_regexp=".")) == {"db": b'{"p":"db"}'}
+    assert await found(client, Find(path="empty", name_regexp=".")) == {}
     with pytest.raises(InvalidConfig, match="tag based search is not implemented"):
-        await client.find(Find(tags=()))
+        await found(client, Find(tags=()))
     with pytest.raises(InvalidConfig, match=r"find\.name is required"):
-        await client.find(Find())
+        await found(client, Find())
     await client.close()
 
 
@@ -804,15 +805,15 @@ async def test_openbao_knows_no_other_login(vault: FakeVault) -> None:
 
 async def test_a_referent_openbao_store_is_unknown(vault: FakeVault) -> None:
     store = bao(vault, kind="ClusterSecretStore")
-    client = await OpenBaoProvider().open(store, credentials(namespace=""))
-    assert OpenBaoProvider().referent(store)
+    client = await Whole("openBao").open(store, credentials(namespace=""))
+    assert Whole("openBao").spec.plan(store).consumer is Consumer.CREDENTIALS
     assert await client.validate() is Validation.UNKNOWN
     await client.close()
 
 
 async def test_openbao_words_its_ca_failures(vault: FakeVault) -> None:
     with pytest.raises(InvalidConfig, match="cannot set OpenBao CA certificate: failed add certificate to CertPool"):
-        await OpenBaoProvider().open(bao(vault, server="https://127.0.0.1:1"), StaticCredentials(SECRETS, ca=b"x"))
+        await Whole("openBao").open(bao(vault, server="https://127.0.0.1:1"), StaticCredentials(SECRETS, ca=b"x"))
 
 
 def test_openbao_refuses_foreign_namespaces() -> None:
@@ -820,4 +821,4 @@ def test_openbao_refuses_foreign_namespaces() -> None:
         "SecretStore", "s", "team-a", "openBao", {"auth": {"tokenSecretRef": {"name": "a", "namespace": "b"}}}
     )
     with pytest.raises(InvalidConfig, match=r"invalid Auth\.TokenSecretRef: namespace should either be empty"):
-        OpenBaoProvider().validate_store(store)
+        Whole("openBao").spec.check(store)

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from eso.errors import EsoError
-from eso.providers.contract import InvalidConfig, StoreView
+from eso.providers.contract import InvalidConfig, Spec, StoreView
 from eso.providers.vault import spec
-from eso.providers.vault.openbao import OpenBaoProvider
-from eso.providers.vault.provider import VaultProvider, server_of
+from eso.providers.vault.baospec import SPEC as OPENBAO
+from eso.providers.vault.spec import SPEC, server_of
 
 FOREIGN = {"name": "s", "namespace": "other"}
 WRONG = "namespace should either be empty or match the namespace of the SecretStore for a namespaced SecretStore"
@@ -140,12 +140,12 @@ def test_references_are_everything_the_login_reads_each_once() -> None:
         tls={"certSecretRef": {"name": "tls"}, "keySecretRef": {"name": "tls"}},
         caProvider={"type": "ConfigMap", "name": "roots"},
     )
-    assert spec.references(store) == [
+    assert spec.references(store) == (
         ("Secret", "", "a"),
         ("ServiceAccount", "n", "sa"),
         ("Secret", "", "tls"),
         ("ConfigMap", "", "roots"),
-    ]
+    )
 
 
 def test_mounts_and_versions_are_no_part_of_the_login() -> None:
@@ -180,13 +180,11 @@ SERVER = {"server": "https://vault:8200"}
         pytest.param({"server": "https://vault:8200/behind"}, False, id="so may a path"),
     ],
 )
-@pytest.mark.parametrize("provider", [VaultProvider(), OpenBaoProvider()], ids=["vault", "openBao"])
-def test_what_a_failure_is_evidence_for(
-    provider: VaultProvider | OpenBaoProvider, block: dict[str, Any], same: bool
-) -> None:
-    plain = provider.endpoint(StoreView("SecretStore", "a", "team-a", "vault", SERVER))
+@pytest.mark.parametrize("provider", [SPEC, OPENBAO], ids=["vault", "openBao"])
+def test_what_a_failure_is_evidence_for(provider: Spec, block: dict[str, Any], same: bool) -> None:
+    plain = provider.plan(StoreView("SecretStore", "a", "team-a", "vault", SERVER)).endpoint
     assert plain == "vault:8200"
-    assert (provider.endpoint(StoreView("SecretStore", "a", "team-a", "vault", SERVER | block)) == plain) is same
+    assert (provider.plan(StoreView("SecretStore", "a", "team-a", "vault", SERVER | block)).endpoint == plain) is same
 
 
 @pytest.mark.parametrize(

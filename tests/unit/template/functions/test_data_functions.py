@@ -241,6 +241,25 @@ def test_yaml_is_written_as_in_the_reference(value: object, text: str) -> None:
             {b"Error": b"error converting YAML to JSON: json: unsupported value: +Inf"},
             id="JSON has no infinity",
         ),
+        pytest.param(
+            b'{"a":"http:\\/\\/x"}',
+            {b"Error": b"error converting YAML to JSON: yaml: found unknown escape character"},
+            id="an escaped slash is no escape",
+        ),
+        pytest.param(
+            b'a: "b\n\n c\\/"',
+            {b"Error": b"error converting YAML to JSON: yaml: line 3: found unknown escape character"},
+            id="an escaped slash has the line on which it stands",
+        ),
+        pytest.param(b"a: \"\\\\/\"\nb: '\\/'", {b"a": b"\\/", b"b": b"\\/"}, id="a backslash and a slash"),
+        pytest.param(
+            b'a: "\\\'b\\\\\\\'"\nc: "\\\'"', {b"a": b"'b\\'", b"c": b"'"}, id="an escaped apostrophe is an escape"
+        ),
+        pytest.param(
+            b'a: "\\\'\\q"',
+            {b"Error": b"error converting YAML to JSON: yaml: found unknown escape character"},
+            id="an unknown escape behind an apostrophe",
+        ),
         pytest.param(b"a: !!python/object/apply:os.system [x]", {b"a": [b"x"]}, id="a tag never names a class"),
     ],
 )

@@ -1,13 +1,12 @@
 """Static data for tests and demos: the values stand in the store's own spec.
 
-Neighbours: stores.registry offers it. Nothing is contacted; entries that were pushed live in this process, per store.
+Neighbours: stores.registry makes the Connector, spec.py has the rules. Nothing is contacted; entries that were pushed live in this process, per store.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import AsyncIterator, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
 
 from eso.errors import EsoError
 from eso.gocompat import regexp
@@ -15,12 +14,14 @@ from eso.providers.contract import (
     CredentialReader,
     Find,
     InvalidConfig,
-    NotFound,
+    Plan,
     RemoteRef,
+    SecretNotFound,
     StoreView,
     Validation,
     ValidationFailed,
 )
+from eso.providers.env import Env
 from eso.values.convert import convert_keys
 from eso.values.jsonmap import NotAMap, get_property, to_map
 
@@ -34,38 +35,16 @@ class Entry:
     value: bytes = field(repr=False)
 
 
-class FakeProvider:
-    name: ClassVar[str] = "fake"
-    capability: ClassVar[str] = "ReadWrite"
-    maintained: ClassVar[bool] = False
-    retries: ClassVar[tuple[int, float]] = (0, 0.0)
+class Connector:
+    """Keeps what was pushed, per store: the reference shares it between equally named stores of all namespaces."""
 
-    def __init__(self, proxies: object = None) -> None:
-        """It calls nobody: `proxies` is there because every provider is made the same way."""
-        # What was pushed, per store: the reference shares it between equally named stores of all namespaces.
+    def __init__(self, env: Env | None = None) -> None:
         self._pushed: dict[tuple[str, str, str], dict[str, Entry]] = {}
 
-    def validate_store(self, store: StoreView) -> list[str]:
-        for i, item in enumerate(store.provider_spec.get("data") or ()):
-            if not item.get("key"):
-                raise InvalidConfig(f"key must be set in data {i}")
-            if not item.get("value"):
-                raise InvalidConfig(f"at least one value must be set in data {i}")
-        return []
+    async def close(self) -> None:
+        """Nothing was opened."""
 
-    def endpoint(self, store: StoreView) -> str:
-        return f"{store.kind}/{store.namespace}/{store.name}"
-
-    def identity(self, store: StoreView) -> Mapping[str, Any]:
-        return store.provider_spec
-
-    def referent(self, store: StoreView) -> bool:
-        return False
-
-    def references(self, store: StoreView) -> list[tuple[str, str, str]]:
-        return []
-
-    async def open(self, store: StoreView, credentials: CredentialReader) -> FakeClient:
+    async def open(self, store: StoreView, plan: Plan, credentials: CredentialReader) -> FakeClient:
         return self.client(store)
 
     def client(self, store: StoreView) -> FakeClient:
@@ -77,8 +56,8 @@ class FakeClient:
 
     lifetime: float | None = None
 
-    def __init__(self, store: StoreView, pushed: dict[str, Entry], provider: FakeProvider) -> None:
-        self.store, self.provider, self.pushed = store, provider, pushed
+    def __init__(self, store: StoreView, pushed: dict[str, Entry], connector: Connector) -> None:
+        self.store, self.connector, self.pushed = store, connector, pushed
         self.own: dict[str, Entry] = {}
         for item in store.provider_spec.get("data") or ():
             entry = Entry(
@@ -90,7 +69,7 @@ class FakeClient:
         return True
 
     def bind(self, store: StoreView) -> FakeClient:
-        return self if store == self.store else self.provider.client(store)
+        return self if store == self.store else self.connector.client(store)
 
     async def close(self) -> None:
         """Nothing was opened."""
@@ -108,7 +87,7 @@ class FakeClient:
         *_, key, version = request
         entry = self.entries.get(key + version)
         if entry is None or entry.version != version:
-            raise NotFound
+            raise SecretNotFound
         return entry.value
 
     def value(self, payload: bytes, ref: RemoteRef) -> bytes:
@@ -117,7 +96,7 @@ class FakeClient:
             return payload
         found = get_property(payload, ref.property)
         if found is None:
-            raise NotFound
+            raise SecretNotFound
         return found
 
     def mapping(self, payload: bytes, ref: RemoteRef) -> dict[str, bytes]:
@@ -126,7 +105,7 @@ class FakeClient:
         except NotAMap as error:
             raise EsoError(f"unable to unmarshal secret: {error}", fix="the value has to be a JSON object") from error
 
-    async def find(self, find: Find) -> dict[str, bytes]:
+    async def find(self, find: Find) -> AsyncIterator[Mapping[str, bytes]]:
         """Of several versions the greatest wins, compared as text: `v9` beats `v10`."""
         if find.name_regexp is None:
             raise InvalidConfig(
@@ -142,7 +121,7 @@ class FakeClient:
                 entry.key not in newest or newest[entry.key].version < entry.version
             ):
                 newest[entry.key] = entry
-        return convert_keys({key: entry.value for key, entry in newest.items()}, find.conversion_strategy)
+        yield convert_keys({key: entry.value for key, entry in newest.items()}, find.conversion_strategy)
 
     async def validate(self) -> Validation:
         result = Validation(int(self.store.provider_spec.get("validationResult") or 0))

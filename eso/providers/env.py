@@ -1,0 +1,24 @@
+"""What a connector may use of the process: connections, threads, time, the log.
+
+Neighbours: `app` builds the one Env, `stores.registry` hands it to each Connector when that is made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from eso.net.http import Pools
+from eso.runtime.clock import Clock
+from eso.runtime.offload import Offload
+
+
+@dataclass(frozen=True, slots=True)
+class Env:
+    """`pools` opens connections (proxies, shared trust); `offload` runs slow functions in a thread; `log` is structlog's
+    interface."""
+
+    pools: Pools
+    offload: Offload
+    clock: Clock
+    log: Any

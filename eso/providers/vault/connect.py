@@ -1,0 +1,58 @@
+"""Logs in to a `vault` store: KV versions 1 and 2 of HashiCorp Vault and of OpenBao.
+
+Neighbours: stores.registry makes the Connector; spec.py has the rules, login.py and client.py talk to the server.
+"""
+
+from __future__ import annotations
+
+from eso.net.http import TlsError
+from eso.providers.contract import Consumer, CredentialReader, InvalidConfig, Plan, StoreClient, StoreView
+from eso.providers.env import Env
+from eso.providers.vault import spec
+from eso.providers.vault.bridge import LoopSession
+from eso.providers.vault.client import Connection, VaultClient
+from eso.providers.vault.login import Login, log_in
+
+
+class Connector:
+    def __init__(self, env: Env) -> None:
+        self.env = env
+
+    async def close(self) -> None:
+        """Nothing is shared between logins."""
+
+    async def open(self, store: StoreView, plan: Plan, credentials: CredentialReader) -> StoreClient:
+        """TLS material is read even where nobody logs in (a referent store without a consumer): those references need a
+        namespace."""
+        block = store.provider_spec
+        server = spec.server_of(block)
+        ca = await credentials.ca_bundle(block)
+        certificate = key = None
+        if spec.has(block, "tls", "certSecretRef") and spec.has(block, "tls", "keySecretRef"):
+            certificate = await credentials.secret(spec.part(block, "tls", "certSecretRef"), default_key="tls.crt")
+            key = await credentials.secret(spec.part(block, "tls", "keySecretRef"), default_key="tls.key")
+        referent = plan.consumer is Consumer.CREDENTIALS
+        if referent and not credentials.namespace:
+            return VaultClient(store, None, referent=True)
+        try:
+            pool = self.env.pools.open(server, ca=ca, certificate=certificate, key=key)
+        except TlsError as error:
+            raise InvalidConfig(f"error creating vault client: {error}", fix=error.fix) from error
+        try:
+            sticky, forward = bool(block.get("readYourWrites")), bool(block.get("forwardInconsistent"))
+            headers = {str(name): str(value) for name, value in (block.get("headers") or {}).items()}
+            session = LoopSession(pool, headers, sticky=sticky or forward, forward=sticky and forward)
+            namespace = str(block.get("namespace") or "")
+            auth = spec.part(block, "auth")
+            login_namespace = str(auth.get("namespace") or "") or namespace
+            login = (
+                await log_in(server, login_namespace, auth, credentials, session, ca)
+                if spec.has(block, "auth")
+                else Login()
+            )
+        except BaseException:
+            await pool.close()
+            raise
+        return VaultClient(
+            store, Connection(server, pool, session, namespace, login_namespace, login), referent=referent
+        )

@@ -1,0 +1,181 @@
+"""Reads for passes: resolve → session → flight (→ batch) → call → the asked-for part of the reply.
+
+Neighbours: front.py offers these, call.py makes the calls. Equal reads in flight are one call; a flight belongs to the
+login that it is named after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence, Sized
+from contextlib import aclosing
+from typing import Any, Protocol, TypeVar
+
+from eso.api.externalsecret import StoreRef
+from eso.providers.contract import Find, InvalidConfig, NotYet, RemoteRef, StoreClient, batches
+from eso.runtime.offload import Offload
+from eso.secretbytes import SecretBytes
+from eso.stores.batch import Answers, Batches
+from eso.stores.call import Ask, Calls, LoginReplaced
+from eso.stores.flight import Flights
+from eso.stores.gate import GateClosed, foreign
+from eso.stores.plans import Store
+from eso.stores.resolve import Rules, resolve
+from eso.stores.sessions import Session, route_of
+
+T = TypeVar("T")
+LARGE = 64 << 10  # bytes
+MOST_NAMES, MOST_BYTES = 50_000, 32 << 20  # of one search, over all its pages; a Secret takes 1 MiB
+LOGINS = 3  # how often a read starts again because the store's login was replaced meanwhile
+
+
+class Origins(Protocol):
+    """Counts reads by where the answer came from: call, flight or batch."""
+
+    def read(self, provider: str, origin: str) -> None: ...
+
+
+class Reads:
+    """`since` in every method: seconds since the epoch; flights that started before are not joined. `urgent`: the read
+    does not wait for a batch to fill."""
+
+    def __init__(
+        self, rules: Rules, calls: Calls, flights: Flights, batcher: Batches, offload: Offload, meter: Origins
+    ) -> None:
+        self.rules, self.calls, self.flights, self.batcher = rules, calls, flights, batcher
+        self.offload, self.meter = offload, meter
+
+    async def read(
+        self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None, *, urgent: bool = False
+    ) -> SecretBytes:
+        """One value for a consumer in `namespace`. Raises GateClosed, SecretNotFound (proven), or another EsoError; no
+        text holds a value."""
+        client, payload = await self._fetch(namespace, store, ref, since, urgent)
+        return SecretBytes(await self._taken(namespace, payload, lambda: client.value(payload, ref)))
+
+    async def read_map(
+        self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None, *, urgent: bool = False
+    ) -> dict[str, SecretBytes]:
+        """All members of one remote secret. Errors as `read`."""
+        client, payload = await self._fetch(namespace, store, ref, since, urgent)
+        return hidden(await self._taken(namespace, payload, lambda: client.mapping(payload, ref)))
+
+    async def find(
+        self, namespace: str, store: StoreRef, find: Find, since: float | None = None
+    ) -> dict[str, SecretBytes]:
+        """Every remote secret that `find` matches. Errors as `read`."""
+        found = resolve(store, namespace, self.rules)
+
+        async def search(session: Session) -> Mapping[str, bytes]:
+            # Two stores of one login may look at different mounts: a search is shared within its store only.
+            key = (session.digest, found.view.uid, found.view.generation, find)
+            return await self._fly(found, namespace, session, key, lambda client: collected(client, find), since)
+
+        return hidden(await self._under_one_login(found, namespace, search))
+
+    async def _fetch(
+        self, namespace: str, ref: StoreRef, remote: RemoteRef, since: float | None, urgent: bool
+    ) -> tuple[StoreClient, Any]:
+        store = resolve(ref, namespace, self.rules)
+
+        async def fetch(session: Session) -> tuple[StoreClient, Any]:
+            client = session.client.bind(store.view)
+            request = client.request(remote)
+            key = (session.digest, request)
+            together = batches(client)
+            kind = together.batch(request) if together is not None else None
+            if together is None or kind is None:
+                return client, await self._fly(
+                    store, namespace, session, key, lambda bound: bound.fetch(request), since
+                )
+            batch = (session.digest, kind, together.most, urgent)
+            return client, await self._fly(
+                store, namespace, session, key, lambda bound: bound.fetch(request), since, batch
+            )
+
+        return await self._under_one_login(store, namespace, fetch)
+
+    async def _under_one_login(self, store: Store, namespace: str, read: Callable[[Session], Awaitable[T]]) -> T:
+        for _ in range(LOGINS):
+            session = await self.calls.session(store, namespace)
+            try:
+                return await read(session)
+            except LoginReplaced:
+                continue
+        raise NotYet("the store's login is replaced faster than it can be used")
+
+    async def _fly(
+        self,
+        store: Store,
+        namespace: str,
+        session: Session,
+        key: Hashable,
+        ask: Ask[T],
+        since: float | None,
+        batch: tuple[str, Hashable, int, bool] | None = None,
+    ) -> T:
+        """One shared read, counted by where its answer came from."""
+        provider, digest = store.view.provider, session.digest
+
+        async def alone() -> T:
+            self.meter.read(provider, "call")
+            return await self.calls.read(store, namespace, ask, digest)
+
+        async def together() -> T:
+            assert batch is not None and isinstance(key, tuple)
+            _, kind, most, urgent = batch
+            made = False
+
+            async def call(requests: Sequence[Hashable]) -> Answers:
+                nonlocal made
+                made = True
+                return await self.calls.read(store, namespace, lambda bound: many(bound, requests), digest)
+
+            answer: T = await self.batcher.join((digest, kind), key[1], most, call, urgent=urgent)
+            self.meter.read(provider, "call" if made else "batch")
+            return answer
+
+        def joined() -> None:
+            self.meter.read(provider, "flight")
+
+        own = route_of(store, namespace, digest)
+        try:
+            return await self.flights.fly(key, together if batch is not None else alone, since, joined)
+        except GateClosed as closed:
+            if not foreign(closed, own):
+                raise
+        return await self.flights.fly((own.endpoint, key), alone, since, joined)
+
+    async def _taken(self, namespace: str, payload: Any, take: Callable[[], T]) -> T:
+        """In a thread where the payload says that it is large: a path into a megabyte of JSON is work."""
+        large = isinstance(payload, Sized) and len(payload) > LARGE
+        return await self.offload.run_for(namespace, take) if large else take()
+
+
+async def many(client: StoreClient, requests: Sequence[Hashable]) -> Answers:
+    together = batches(client)
+    assert together is not None  # clients of one login are of one class
+    return await together.fetch_many(requests)
+
+
+async def collected(client: StoreClient, find: Find) -> dict[str, bytes]:
+    """All pages of a search. Raises InvalidConfig for one that brings home more than a pass may hold."""
+    found: dict[str, bytes] = {}
+    size = 0
+    pages = client.find(find)
+    async with aclosing(pages):  # type: ignore[type-var]  # an async generator in every provider
+        async for page in pages:
+            found.update(page)
+            size += sum(map(len, page.values()))
+            if len(found) > MOST_NAMES:
+                raise InvalidConfig(
+                    f"the search lists more than {MOST_NAMES} names", fix="narrow find.name or find.path"
+                )
+            if size > MOST_BYTES:
+                raise InvalidConfig(
+                    f"the search finds more than {MOST_BYTES} bytes", fix="narrow find.name or find.path"
+                )
+    return found
+
+
+def hidden(values: Mapping[str, bytes]) -> dict[str, SecretBytes]:
+    return {name: SecretBytes(value) for name, value in values.items()}
