@@ -4,22 +4,33 @@ VENV := .venv
 BIN := $(VENV)/bin
 SUITES ?= tests
 
-.PHONY: help setup lock fmt lint types layers check test props controlplane manifests demo e2e bench image
+.PHONY: help setup lock fmt lint types layers check test props controlplane manifests demo e2e bench image sbom
 help: ## this list
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | expand -t 14
 
-$(VENV)/.done: pyproject.toml requirements.lock
+$(VENV)/.done: pyproject.toml requirements-dev.lock
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q --require-hashes -r requirements.lock
+	$(BIN)/pip install -q --require-hashes -r requirements-dev.lock
 	$(BIN)/pip install -q --no-deps --no-build-isolation -e .
 	touch $@
 
 setup: $(VENV)/.done ## make .venv with bin/eso inside
 
-lock: ## pin every dependency again
-	$(PYTHON) -m venv build/lock
-	build/lock/bin/pip install -q uv
-	build/lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --extra dev -o requirements.lock pyproject.toml
+# what runs, what runs and is needed to develop, what builds the package of the image
+COMPILE := build/tools/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header
+lock: build/tools/.done ## pin every dependency again, with hashes; UPGRADE=--upgrade for the newest versions
+	$(COMPILE) $(UPGRADE) -o requirements.lock pyproject.toml
+	$(COMPILE) $(UPGRADE) -c requirements.lock --extra dev -o requirements-dev.lock pyproject.toml
+	$(COMPILE) $(UPGRADE) -c requirements-dev.lock --group build -o requirements-build.lock
+	$(COMPILE) $(UPGRADE) --group tools -o requirements-tools.lock
+
+sbom: build/tools/.done ## what the image runs, as CycloneDX, in build/sbom.json
+	build/tools/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o build/sbom.json requirements.lock
+
+build/tools/.done: requirements-tools.lock
+	$(PYTHON) -m venv build/tools
+	build/tools/bin/pip install -q --require-hashes -r requirements-tools.lock
+	touch $@
 
 fmt: setup ## format the code
 	$(BIN)/ruff format eso tests e2e
@@ -60,5 +71,5 @@ e2e: setup ## the same suite against kind where Docker runs, otherwise against t
 bench: setup ## cold sync against a bare writer of the same writes; N=2000 objects
 	PYTHON=$(PYTHON) $(BIN)/python -m e2e.bench.cold $(if $(N),--objects $(N))
 
-image: ## the container image
-	docker build -t external-secrets:dev .
+image: ## the container image; BASE=python:3.13-slim@sha256:… pins its base, IMAGE=… names it
+	docker build $(if $(BASE),--build-arg BASE=$(BASE)) -t $(or $(IMAGE),external-secrets:dev) .
