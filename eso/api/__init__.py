@@ -1,1 +1,1 @@
-"""The kinds users write: frozen records, schemas, and the rules and strings that can be seen from outside."""
+"""The kinds of the product: frozen records, schemas, and the rules and strings that users see."""

@@ -1,7 +1,7 @@
 """ClusterExternalSecret: one ExternalSecret for many namespaces.
 
-Neighbours: reconcile.clusterexternalsecret makes the children. The children's spec stays the JSON it is: it is copied,
-never interpreted, and must not lose a member that this version does not know.
+Neighbours: reconcile.clusterexternalsecret makes the children. The children's spec stays JSON: it is copied, not
+interpreted, and must not lose a member that this version does not know.
 """
 
 from __future__ import annotations
@@ -78,6 +78,5 @@ _decoder: Final = msgspec.json.Decoder(ClusterExternalSecret)
 
 
 def decode_cluster_external_secret(raw: bytes | msgspec.Raw) -> ClusterExternalSecret | Undecodable:
-    """One object as the API server sends it; Undecodable when the spec or status has another form than the schema
-    promises."""
+    """Decodes one object of the API server; Undecodable when its spec or status does not have the schema's form."""
     return decode_or_metadata(_decoder, raw)

@@ -1,6 +1,6 @@
-"""How a condition replaces another.
+"""Replaces a condition by a newer one of its type.
 
-Neighbours: the `report` modules word conditions, this one keeps their transition times honest.
+Neighbours: the `report` modules word conditions, this one keeps their transition times.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from eso.api.meta import Condition
 def set_condition(conditions: Iterable[Condition], wanted: Condition) -> tuple[Condition, ...]:
     """All conditions of other types, then `wanted`.
 
-    Nothing moves when status, reason, message and generation are what they were. `last_transition_time` moves only with
-    the status.
+    The conditions stay as they are if status, reason, message and generation are equal. `last_transition_time` changes
+    only with the status.
     """
     before = tuple(conditions)
     old = condition(before, wanted.type)

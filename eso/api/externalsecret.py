@@ -1,8 +1,8 @@
-"""ExternalSecret: what to read, how to shape it, where to put it, and what was told about it.
+"""ExternalSecret: what to read, how to shape it, where to put it, and its status.
 
 Neighbours: reconcile.externalsecret works on these records, crds/ holds the schema, validate.py the rules between
-members. A member that is absent has the value that its absence means, so an object from a file and the same object from
-the API server are equal. Members with a schema default keep "" when they were written as "".
+members. A record gives an absent member the value that the schema gives it, so an object from a file equals the same
+object from the API server. A member that was written as "" stays "" even where the schema has a default.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ class Manifest(Record, frozen=True):
 
 
 class Target(Record, frozen=True):
-    """`immediate`: what concerns this target goes before everything else (ours; the reference has no such member)."""
+    """`immediate`: changes of this target get the first lane of the queue. The reference has no such member."""
 
     name: str = ""
     creation_policy: str = "Owner"
@@ -189,13 +189,12 @@ class ExternalSecretSpec(Record, frozen=True):
 
     @property
     def refresh_interval_seconds(self) -> float | None:
-        """None when absent; zero or less means "never poll". Raises DurationError: the schema lets any string
-        through."""
+        """None when absent; zero or less means "never poll". Raises DurationError: the schema accepts any string."""
         return None if self.refresh_interval is None else parse_duration(self.refresh_interval)
 
     @property
     def uses_generators(self) -> bool:
-        """A `dataFrom` entry makes its values anew at every read."""
+        """True if a `dataFrom` entry has a generator, which makes other values at every read."""
         return any(
             entry.source_ref is not None and entry.source_ref.generator_ref is not None for entry in self.data_from
         )
@@ -230,6 +229,5 @@ _decoder: Final = msgspec.json.Decoder(ExternalSecret)
 
 
 def decode_external_secret(raw: bytes | msgspec.Raw) -> ExternalSecret | Undecodable:
-    """One object as the API server sends it; Undecodable when the spec or status has another form than the schema
-    promises."""
+    """Decodes one object of the API server; Undecodable when its spec or status does not have the schema's form."""
     return decode_or_metadata(_decoder, raw)

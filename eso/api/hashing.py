@@ -1,7 +1,7 @@
-"""The hashes that end up in labels, annotations, the status and managedFields.
+"""The hashes in labels, annotations, the status and managedFields.
 
-Neighbours: reconcile.externalsecret compares them. All are SHA3-224 in lower-case hex over the text dump that the
-reference uses, so that taking over a cluster neither refreshes nor rewrites anything.
+Neighbours: reconcile.externalsecret compares them. Each is SHA3-224 in lower-case hex over the text dump of the
+reference: a cluster that is taken over needs no refresh and no write.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ FIELD_MANAGER_BYTES = 63
 
 
 def sha3(text: str) -> str:
-    # Lone surrogates cannot come from the API server, but a template may name a key with one: hash it rather than fail.
+    # The API server sends no lone surrogates, but a template may name a key with one. Its hash must not fail.
     return hashlib.sha3_224(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def data_hash(data: Mapping[str, bytes]) -> str:
-    """`reconcile.external-secrets.io/data-hash`: over all of the target's data, whoever owns the keys."""
-    # `str(list(value))` is the decimal dump made in C; a generator over the bytes takes ten times as long.
+    """`reconcile.external-secrets.io/data-hash`: over all data of the target, also keys of other owners."""
+    # `str(list(value))` makes the decimal dump in C; a generator over the bytes takes ten times as long.
     entries = (f"{key}:{str(list(data[key])).replace(',', '')}" for key in sorted(data))
     return sha3(f"map[{' '.join(entries)}]")
 
 
 def content_hash(content: object) -> str:
-    """The same annotation on a target of any other kind: over its `spec`, or its `data`, as plain JSON."""
+    """The same annotation on a target of another kind: over its `spec`, or its `data`, as plain JSON."""
     return sha3(dumped(content))
 
 
@@ -56,13 +56,12 @@ def owner_hash(namespace: str, name: str) -> str:
 
 
 def synced_resource_version(meta: ObjectMeta) -> str:
-    """`<generation>-<hash of annotations and labels>`: whether an ExternalSecret changed since its last success."""
+    """`<generation>-<hash of annotations and labels>`: differs once an ExternalSecret has changed."""
     return f"{meta.generation}-{sha3(f'{{annotations:{dump(meta.annotations)} labels:{dump(meta.labels)}}}')}"
 
 
 def field_manager(name: str) -> str:
-    """Whom managedFields name for the writes of the ExternalSecret `name`; hashed where the plain form is too long for
-    the API server."""
+    """The field manager of the ExternalSecret `name`; hashed where the plain form is too long for the API server."""
     plain = FIELD_MANAGER_PREFIX + name
     return plain if len(plain.encode()) <= FIELD_MANAGER_BYTES else f"{FIELD_MANAGER_PREFIX}sha3/{sha3(name)}"
 

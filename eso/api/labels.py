@@ -1,7 +1,7 @@
-"""Does a label selector match a set of labels?
+"""Matches label selectors against labels.
 
-Neighbours: stores match the namespaces that a ClusterSecretStore admits, ClusterExternalSecrets choose theirs. Texts
-are the API machinery's.
+Neighbours: stores.resolve matches the namespaces that a ClusterSecretStore admits, ClusterExternalSecrets those of
+their children. Error texts are those of the API machinery.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ class Requirement(Record, frozen=True):
 
 
 class LabelSelector(Record, frozen=True):
-    """Both parts empty matches everything."""
+    """Matches everything when both parts are empty."""
 
     match_labels: dict[str, str] = {}  # noqa: RUF012  # msgspec copies it per instance
     match_expressions: tuple[Requirement, ...] = ()
 
 
 class InvalidSelector(Terminal):
-    """The selector can match nothing because it is not one."""
+    """The selector is malformed."""
 
 
 def matches(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
-    """All requirements hold. Raises InvalidSelector, whatever the labels are."""
+    """True if all requirements hold. Raises InvalidSelector, whatever the labels are."""
     check(selector)
     same = all(labels.get(key) == value for key, value in selector.match_labels.items())
     return same and all(holds(requirement, labels) for requirement in selector.match_expressions)

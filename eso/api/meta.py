@@ -1,4 +1,4 @@
-"""What every Kubernetes object has: where it lives, its metadata, its conditions.
+"""The parts that all Kubernetes objects have: their resource, metadata and conditions.
 
 Neighbours: one module per kind builds on these; `kube.rest` turns a Resource into a URL. Records keep only what a pass
 needs: writes are patches, so a member that is not modelled here cannot get lost.
@@ -31,8 +31,7 @@ class Resource:
         return f"{self.group}/{self.version}" if self.group else self.version
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
-        """The URL path. Without a namespace a namespaced kind means "in all namespaces"; for a cluster-wide kind it is
-        ignored."""
+        """The URL path. `namespace` "" means all namespaces; a cluster-wide kind ignores it."""
         parts = ["apis", self.group, self.version] if self.group else ["api", self.version]
         if self.namespaced and namespace:
             parts += ["namespaces", namespace]
@@ -53,7 +52,7 @@ CRDS: Final = Resource(
 
 
 class Record(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel", gc=False):
-    """Base of what is kept of an object: immutable, slim, camelCase on the wire, unknown members ignored.
+    """Base of the records of an object: immutable, slim, camelCase on the wire, unknown members ignored.
 
     `gc=False`: records refer to strings, tuples and string maps only, so no cycle can start here.
     """
@@ -92,7 +91,7 @@ class ObjectMeta(Record, frozen=True):
 
 
 class Object(Record, frozen=True):
-    """Base of the kinds: what a cache asks of every record. `namespace` is "" for cluster-wide kinds."""
+    """Base of the kinds, with the members that a cache reads. `namespace` is "" for cluster-wide kinds."""
 
     metadata: ObjectMeta
 
@@ -110,7 +109,7 @@ class Object(Record, frozen=True):
 
 
 class Condition(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel", gc=False):
-    """`last_transition_time`: aware UTC, whole seconds. Positional, unlike the other records: it is built often."""
+    """`last_transition_time`: aware UTC, whole seconds. Its fields are positional, since conditions are built often."""
 
     type: str = ""
     status: str = ""
@@ -121,8 +120,8 @@ class Condition(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel",
 
 
 class Undecodable(Object, frozen=True):
-    """An object whose spec or status cannot be read; its metadata can, so that its deletion still finishes. `error`
-    says where and why."""
+    """An object whose spec or status cannot be decoded. Its metadata is kept: its finalizer can still be removed.
+    `error` says where and why."""
 
     error: str
 
@@ -132,16 +131,15 @@ _meta_only: Final = msgspec.json.Decoder(Object)
 
 
 def decode_or_metadata(decoder: msgspec.json.Decoder[_T], raw: bytes | msgspec.Raw) -> _T | Undecodable:
-    """One object; the metadata alone when the rest does not have the form it should have.
+    """Decodes one object; only its metadata when the rest does not have the form of the record.
 
-    Raises msgspec.DecodeError for what is not JSON, msgspec.ValidationError when not even the metadata can be read.
+    Raises msgspec.DecodeError if `raw` is not JSON, msgspec.ValidationError if the metadata cannot be decoded either.
     """
     try:
         record = decoder.decode(raw)
     except msgspec.ValidationError as error:
         try:
-            # A null member means the same as an absent one. The API server prunes most, so this costs nothing in the
-            # usual case.
+            # A null member means the same as an absent one. The API server prunes most nulls, so this path is rare.
             record = msgspec.convert(without_nulls(msgspec.json.decode(raw)), decoder.type)
         except msgspec.ValidationError:
             return Undecodable(_meta_only.decode(raw).metadata, str(error))
@@ -154,11 +152,11 @@ LONG = 64
 
 
 def share_strings(record: msgspec.Struct) -> None:
-    """Lets all records refer to one copy of a text that recurs (store names, label values, keys): 40 % less memory for
-    10 µs.
+    """Interns the strings of a record: all records share one copy of a recurring text, such as a store name or a key.
+    40 % less memory for 10 µs per event.
 
-    Works on the frozen record, whose value stays the same. Interned strings live only as long as a record refers to
-    them.
+    Changes the frozen record in place; its value stays the same. An interned string is freed with the last record that
+    refers to it.
     """
     for name in record.__struct_fields__:
         value = getattr(record, name)

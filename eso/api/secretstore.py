@@ -1,7 +1,7 @@
-"""SecretStore and ClusterSecretStore: one record for both, they differ in scope only.
+"""SecretStore and ClusterSecretStore: one record for both, since they differ in scope only.
 
 Neighbours: stores.resolve turns one into the view a provider sees, reconcile.secretstore validates it, validate.py has
-the static rules. The provider block stays the JSON it is; only its provider knows the members.
+the static rules. The provider block stays JSON, since only its provider knows the members.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CLUSTER_SECRET_STORES: Final = Resource(GROUP, "v1", "clustersecretstores", "Clu
 
 
 class StoreCondition(Record, frozen=True):
-    """Which namespaces may use a ClusterSecretStore: any part that matches is enough, no part matches nothing."""
+    """Namespaces that may use a ClusterSecretStore. One matching part is enough; without any part none matches."""
 
     namespace_selector: LabelSelector | None = None
     namespaces: tuple[str, ...] = ()
@@ -38,8 +38,7 @@ class SecretStoreSpec(Record, frozen=True):
 
     @property
     def refresh_interval_seconds(self) -> float | None:
-        """Integers are seconds, strings Go durations; None when absent. Raises DurationError for what is neither, or
-        negative."""
+        """Integers are seconds, strings Go durations; None when absent. Raises DurationError, also below zero."""
         match self.refresh_interval:
             case None:
                 return None
@@ -80,5 +79,5 @@ _decoder: Final = msgspec.json.Decoder(SecretStore)
 
 
 def decode_secret_store(raw: bytes | msgspec.Raw) -> SecretStore | Undecodable:
-    """One object of either kind; Undecodable when the spec or status has another form than the schema promises."""
+    """Decodes one object of either kind; Undecodable when its spec or status does not have the form of the schema."""
     return decode_or_metadata(_decoder, raw)

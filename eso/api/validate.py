@@ -1,7 +1,8 @@
 """The rules between members that a schema cannot hold, with the texts that users see.
 
-Neighbours: admission/ refuses by them, the reconcilers check again, because the webhook may be absent. Desks: a rule
-sees one object, never the cluster. What a provider says about its own block is the provider's business.
+Neighbours: the ExternalSecret room applies `template_refusals`, since a webhook may be absent. The other rules wait for
+the admission webhook and have no caller until then: `undecodable`, `external_secret_refusals`, `check_store`. A rule
+sees one object, never the cluster; a provider checks its own block.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ SECRET_PARTS = ("", "data", "annotations", "labels")
 
 
 class InvalidStore(Terminal):
-    """A store that cannot work as written."""
+    """The store cannot work as it is written."""
 
 
 def undecodable(spec: ExternalSecretSpec) -> str:
-    """Why the object would not decode in a typed client (its durations), "" when it would. The webhook answers 400 with
-    this text."""
+    """Why a typed client could not decode the object (its durations), "" if it could. The webhook answers 400 with this
+    text."""
     try:
         _ = spec.refresh_interval_seconds
         for window in spec.sync_windows.windows if spec.sync_windows else ():
@@ -41,8 +42,7 @@ def undecodable(spec: ExternalSecretSpec) -> str:
 
 
 def external_secret_refusals(spec: ExternalSecretSpec) -> list[str]:
-    """Everything that is wrong, in the order in which it is shown; joined by a newline it is the webhook's answer.
-    Empty: admitted."""
+    """All faults, in the order of the webhook's answer, which joins them by newlines. Empty if admitted."""
     return [
         *policy_refusals(spec.target),
         *([] if spec.data or spec.data_from else ["either data or dataFrom should be specified"]),
@@ -53,7 +53,7 @@ def external_secret_refusals(spec: ExternalSecretSpec) -> list[str]:
 
 
 def policy_refusals(target: Target) -> Iterator[str]:
-    # Orphan with Delete is admitted: it only fails once the backend proves that nothing is left.
+    # Orphan with Delete is admitted. It fails only when the backend proves that the secret is gone.
     if target.deletion_policy == "Delete" and target.creation_policy in WRITES_WITHOUT_OWNING:
         yield (
             "deletionPolicy=Delete must not be used when the controller doesn't own the secret. "
@@ -64,8 +64,8 @@ def policy_refusals(target: Target) -> Iterator[str]:
 
 
 def template_refusals(spec: ExternalSecretSpec) -> list[str]:
-    """Templates that would mint a credential for somebody else, then `templateFrom` targets that a Secret does not
-    have."""
+    """Faults of templates whose Secret would make the API server issue a credential, then of `templateFrom` targets
+    that a Secret does not have."""
     template = spec.target.template
     if template is None:
         return []
@@ -104,8 +104,7 @@ def source_refusals(entry: DataFrom) -> Iterator[str]:
 
 
 def duplicate_keys(spec: ExternalSecretSpec) -> Iterator[str]:
-    """One text per repetition; under the other deletion policies the last one wins, which is how they were always
-    used."""
+    """One text per repetition. Under the other deletion policies the last entry wins, as in the reference."""
     if spec.target.deletion_policy != "Retain":
         return
     seen: set[str] = set()

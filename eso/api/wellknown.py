@@ -1,6 +1,6 @@
-"""The labels, annotations, finalizers and names that users, dashboards and the reference know us by.
+"""Labels, annotations, finalizers and names that users, dashboards and the reference rely on.
 
-Neighbours: everybody reads these; nobody spells one out again.
+Neighbours: all rooms import them; none spells one out again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`python -m eso.api.crds <folder>` writes one YAML file per CustomResourceDefinition.
+"""`python -m eso.api.crds <folder>` writes one YAML file for each installed kind.
 
 Neighbours: definition.py makes them. A test compares the files with what this would write.
 """
@@ -18,7 +18,7 @@ HEAD = "# Written by `make manifests`; do not edit.\n"
 
 class _Plain(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
-        return True  # an anchor saves bytes, but nobody who reads a CRD expects one
+        return True  # readers of a CRD do not expect anchors
 
 
 _Plain.add_multi_representer(dict, yaml.SafeDumper.represent_dict)  # `schema.Exact` is one

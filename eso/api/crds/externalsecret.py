@@ -1,6 +1,6 @@
 """The schemas of ExternalSecret and ClusterExternalSecret.
 
-Neighbours: ../externalsecret.py and ../clusterexternalsecret.py are the records for the same members; definition.py
+Neighbours: ../externalsecret.py and ../clusterexternalsecret.py are the records for the same members; kinds.py
 wraps the schemas.
 """
 
@@ -83,7 +83,7 @@ def source_ref(generator: str) -> Schema:
 
 
 def strategies() -> dict[str, Schema]:
-    """What happens to keys and values after the backend answered; absent means the first-named choice."""
+    """How keys and values of an answer are treated. An absent member means its first choice."""
     return {
         "conversionStrategy": choice(
             "How characters that a Secret key cannot hold are replaced: "

@@ -1,7 +1,7 @@
-"""The few words that the CRD schemas are written in.
+"""The vocabulary of the CRD schemas.
 
-Neighbours: externalsecret.py, secretstore.py and providers.py say what the kinds look like, definition.py makes
-CustomResourceDefinitions of it. Every function gives a fresh dict, so that no schema can change another.
+Neighbours: the other modules of this package write schemas with it, definition.py makes CustomResourceDefinitions of
+them. Each function returns a new dict, so that no schema can change another.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ RULES = "x-kubernetes-validations"
 
 
 class Exact(dict[str, Any]):
-    """A schema whose members are known for certain: `loose` leaves it alone."""
+    """A schema whose members cannot grow: `loose` leaves it alone."""
 
 
 def text(description: str = "", **more: Any) -> Schema:
@@ -158,14 +158,14 @@ def described(description: str, schema: Schema) -> Schema:
 
 
 def loose(schema: Mapping[str, Any]) -> Schema:
-    """The same schema, but members that it does not know are kept and none is required."""
+    """The same schema, except that unknown members are kept and no member is required."""
     if isinstance(schema, Exact) or schema.get("type") not in ("object", "array"):
         return dict(schema)
     out = {k: v for k, v in schema.items() if k != "required"}
     if "items" in out:
         out["items"] = loose(out["items"])
     elif "additionalProperties" not in out:
-        # the API server drops an empty one, and then a server-side apply conflicts with a client-side one
+        # no empty `properties`: the API server drops it, and a server-side apply then conflicts with a client-side one
         if "properties" in out:
             out["properties"] = {k: loose(v) for k, v in out["properties"].items()}
         out[PRESERVE] = True
@@ -173,7 +173,7 @@ def loose(schema: Mapping[str, Any]) -> Schema:
 
 
 def without_descriptions(schema: Mapping[str, Any]) -> Schema:
-    """`properties` may have a member of that name, hence the two levels."""
+    """Removes the keyword only: `properties` may have a member that is called description."""
     out: Schema = {}
     for word, value in schema.items():
         match word:

@@ -1,7 +1,7 @@
 """The schema that SecretStore and ClusterSecretStore share.
 
-Neighbours: ../secretstore.py is the record for the same members; providers.py has the provider blocks; definition.py
-wraps the schema.
+Neighbours: ../secretstore.py is the record for the same members; providers/ has the provider blocks; kinds.py wraps
+the schema.
 """
 
 from __future__ import annotations

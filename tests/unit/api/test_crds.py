@@ -281,7 +281,8 @@ def test_only_a_built_provider_drops_what_it_does_not_know(provider: str) -> Non
 
 RULES_OF_THE_REFERENCE = {
     "aws.customSessionTags": {
-        "customSessionTags cannot contain automatically injected reserved keys: esoNamespace, esoStoreName, esoStoreKind"
+        "customSessionTags cannot contain automatically injected reserved keys: "
+        "esoNamespace, esoStoreName, esoStoreKind"
     },
     "crd": {"one of auth or authRef is required", "at most one of the fields in [auth authRef] may be set"},
     "doppler.auth": {"Exactly one of 'secretRef' or 'oidcConfig' must be specified"},
@@ -333,7 +334,7 @@ def differences(record: type[msgspec.Struct], schema: Mapping[str, Any], path: s
             # its absence is told apart from the default's text
             nullable = field.default is None and name == "refreshInterval"
             if not nullable:
-                yield f"{path}.{name} has default {member['default']!r} in the schema and {field.default!r} in the record"
+                yield f"{path}.{name}: default {member['default']!r} in the schema, {field.default!r} in the record"
         for struct in structs_in(field.type):
             yield from differences(struct, member.get("items", member), f"{path}.{name}")
 

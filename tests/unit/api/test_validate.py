@@ -26,7 +26,10 @@ E1 = (
 )
 E2 = "deletionPolicy=Merge must not be used with creationPolicy=None. There is no Secret to merge with"
 E3 = "either data or dataFrom should be specified"
-E4 = 'template.type="kubernetes.io/service-account-token" with annotation "kubernetes.io/service-account.name" is not allowed'
+E4 = (
+    'template.type="kubernetes.io/service-account-token" with annotation "kubernetes.io/service-account.name" '
+    "is not allowed"
+)
 E5 = 'template.type="kubernetes.io/service-account-token" with templateFrom target="Annotations" is not allowed'
 E6 = 'template.type="bootstrap.kubernetes.io/token" is not allowed'
 E8 = "extract, find, or generatorRef cannot be set at the same time"
@@ -55,7 +58,10 @@ def aimed(*targets: str, manifest: dict[str, str] | None = None, type: str = "")
 
 
 def e7(target: str) -> str:
-    return f'templateFrom target="{target}" is not allowed when targeting a Secret, must be one of "Data", "Annotations" or "Labels"'
+    return (
+        f'templateFrom target="{target}" is not allowed when targeting a Secret, '
+        'must be one of "Data", "Annotations" or "Labels"'
+    )
 
 
 ANNOTATED = {"annotations": {"kubernetes.io/service-account.name": ""}}
