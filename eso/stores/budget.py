@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 SLOWEST = 1.0  # requests a second
 RAMP = 20.0  # the pace right after an outage; doubles every second
-STEP = 5.0  # requests a second, gained per second above the pace that was last too fast
+SAFE = 0.85  # of the pace that was refused: up to there the rate doubles every second, above it creeps
+CREEP = 0.01  # of the rate, gained per second for each second since the refusal: slow at first, then ever faster
 FREE = 1000.0  # faster than this we do not count any more
 
 
@@ -73,8 +74,10 @@ def throttled(budget: Budget, now: float) -> Budget:
     """The backend said 429: half of what it was asked for, once a second however many requests it refused."""
     if now - budget.cut_at < 1.0:
         return budget
-    rate = max(min(SLOWEST, budget.quota), min(budget.rate, observed(budget, now)) / 2)
-    return replace(budget, rate=rate, known=rate, cut_at=now, grown_at=now, next_at=max(budget.next_at, now))
+    refused = min(budget.rate, observed(budget, now))
+    floor = min(SLOWEST, budget.quota)
+    rate, known = max(floor, refused / 2), max(floor, refused * SAFE)
+    return replace(budget, rate=rate, known=known, cut_at=now, grown_at=now, next_at=max(budget.next_at, now))
 
 
 def ramped(budget: Budget, now: float) -> Budget:
@@ -89,7 +92,10 @@ def grown(budget: Budget, now: float) -> Budget:
     if not budget.paced or budget.rate >= budget.quota:
         return budget
     elapsed = min(1.0, max(0.0, now - budget.grown_at))
-    rate = min(budget.rate * 2.0**elapsed, budget.known) if budget.rate < budget.known else budget.rate + STEP * elapsed
+    if budget.rate < budget.known:
+        rate = min(budget.rate * 2.0**elapsed, budget.known)
+    else:
+        rate = budget.rate * (1 + CREEP * elapsed * min(100.0, now - budget.cut_at))
     rate = min(rate, budget.quota)
     if rate >= FREE and budget.quota == math.inf:
         return replace(budget, rate=math.inf, known=math.inf, grown_at=now)

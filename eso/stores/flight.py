@@ -1,6 +1,6 @@
 """Equal reads that are in flight share one call to the backend.
 
-Neighbours: reader.py asks, sessions.py shares its logins here too. Keeps nothing once the last caller has its answer;
+Neighbours: reads.py asks, batch.py and sessions.py shares its logins here too. Keeps nothing once the last caller has its answer;
 caching is not done here.
 """
 

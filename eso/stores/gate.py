@@ -339,9 +339,8 @@ class Gates:
         burst."""
         async with family.slots.slot(owner):
             now = self.clock.monotonic()
+            self._still_open(gates)  # one may have closed while this request waited for its slot
             for gate in gates:
-                if isinstance(gate.state, Closed):
-                    raise self._refusal(gate)  # it closed while this request waited
                 if backlog(gate.budget, now) > WAIT:
                     self._tend(gate)
                     raise self._refusal(gate)
@@ -351,6 +350,7 @@ class Gates:
                 seconds = max(seconds, wait)
             if seconds > 0:
                 await self.clock.sleep(seconds)
+                self._still_open(gates)
             next(requests)
             began, status = self.clock.monotonic(), "error"
             try:
@@ -359,6 +359,11 @@ class Gates:
             finally:
                 if provider and self.meter is not None:
                     self.meter.provider_call(provider, name, status, self.clock.monotonic() - began)
+
+    def _still_open(self, gates: list[Gate]) -> None:
+        for gate in gates:
+            if isinstance(gate.state, Closed):
+                raise self._refusal(gate)
 
     def _learn(self, gates: list[Gate], mine: list[Gate], signals: Signals) -> None:
         for gate, signal in zip(gates, signals, strict=True):
@@ -413,11 +418,12 @@ class Gates:
         while self._gates.get(gate.name) is gate:
             now = self.clock.monotonic()
             if isinstance(gate.state, Closed):
-                if gate.state.until > now:
-                    await self.clock.sleep(min(gate.state.until - now, LOOK))
-                elif gate.held:
+                if gate.held and gate.state.until <= now:
                     self.forget(gate.name)
                     break
+                if gate.state.until > now:
+                    await self.clock.sleep(min(gate.state.until - now, LOOK))
+                    continue
                 self._signal(gate, Elapsed())
                 continue
             if isinstance(gate.state, HalfOpen):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eso.stores.budget import FREE, RAMP, SLOWEST, Budget, backlog, declared, grown, ramped, take, throttled
+from eso.stores.budget import FREE, RAMP, SAFE, SLOWEST, Budget, backlog, declared, grown, ramped, take, throttled
 
 
 def taken(budget: Budget, now: float, count: int) -> tuple[Budget, list[float]]:
@@ -43,10 +43,12 @@ def test_a_429_halves_what_was_sent_lately_and_only_once_a_second() -> None:
     assert throttled(cut, 11.5).rate < 40.0
 
 
-def test_after_a_429_the_pace_creeps_and_after_an_outage_it_doubles() -> None:
-    crept = grown(throttled(taken(Budget(), 10.0, 80)[0], 10.0), 11.0)
+def test_after_a_429_the_pace_comes_back_to_what_was_safe_and_then_creeps_and_after_an_outage_it_doubles() -> None:
+    cut = throttled(taken(Budget(), 10.0, 80)[0], 10.0)
+    assert (cut.rate, grown(cut, 11.0).rate) == (40.0, 80 * SAFE)
+    crept = grown(grown(cut, 11.0), 12.0)
+    assert 80 * SAFE < crept.rate <= 80 * SAFE * 1.02
     doubled = grown(ramped(Budget(), 10.0), 11.0)
-    assert crept.rate == 45.0
     assert doubled.rate == 2 * RAMP
 
 
