@@ -1,7 +1,6 @@
 """Equal reads that are in flight share one call to the backend.
 
-Neighbours: reads.py asks, batch.py and sessions.py shares its logins here too. Keeps nothing once the last caller has its answer;
-caching is not done here.
+Neighbours: reads.py asks; batches and logins are shared here too. Nothing is kept once the last caller has its answer.
 """
 
 from __future__ import annotations
