@@ -21,10 +21,13 @@ from typing import Any, Final, Protocol
 
 from eso.errors import EsoError
 from eso.net.http import Pool, Proxies, TlsError, tls_context
+from eso.observe.log import SILENT, Log
 from eso.runtime.clock import Clock, SystemClock
 
 READ_AGAIN: Final = 60.0  # seconds; a kubelet replaces a token at 80 % of its life, an hour by default
 FORCED: Final = 5.0  # seconds between two readings because of a 401: a plugin may be a slow program
+PATIENCE: Final = 10.0  # seconds that one request waits for a reading; then it goes on with the last credentials
+START: Final = 60.0  # seconds for the first reading, without which there is nothing to go on with
 NEVER: Final = "9999-01-01T00:00:00Z"
 ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -118,16 +121,16 @@ class ClusterAccess:
 
     Re-read once it is `READ_AGAIN` seconds old, and on 401. When a certificate changed, new requests get new
     connections and the old ones end with the last request on them, so that watches survive a rotation. A reading that
-    fails leaves the last good one in force.
+    fails, or a credential plugin that hangs, leaves the last good reading in force.
     """
 
-    def __init__(self, source: Source, proxies: Proxies, *, clock: Clock | None = None, log: Any = None) -> None:
+    def __init__(self, source: Source, proxies: Proxies, *, clock: Clock | None = None, log: Log = SILENT) -> None:
         self._source, self._proxies, self._clock, self._log = source, proxies, clock or SystemClock(), log
         self._loaded = Loaded("")
         self._material = b""
         self._pool = Pool()
         self._read_at = self._forced_at = float("-inf")
-        self._reading = asyncio.Lock()
+        self._reading: asyncio.Task[None] | None = None  # at most one, so that a plugin that hangs is not run again
 
     @property
     def server(self) -> str:
@@ -135,7 +138,14 @@ class ClusterAccess:
 
     async def start(self) -> None:
         """The first reading. Raises ConfigError."""
-        await self._read(refused=False)
+        try:
+            async with asyncio.timeout(START):
+                await self._read(refused=False)
+        except TimeoutError as error:
+            raise ConfigError(
+                f"the Kubernetes credentials were not there within {START:g} s",
+                fix="run the credential plugin of the kubeconfig by hand: it may wait for input",
+            ) from error
 
     async def pool(self) -> Pool:
         await self._keep_fresh()
@@ -146,27 +156,41 @@ class ClusterAccess:
         return self._loaded.authorization
 
     async def refused(self, authorization: str) -> bool:
-        # A lock and not a shared task: there is no group here to own one, and whoever waits needs the answer anyway.
-        async with self._reading:
-            if self._loaded.authorization == authorization and self._clock.monotonic() - self._forced_at >= FORCED:
-                self._forced_at = self._clock.monotonic()
-                await self._try_to_read(refused=True)
-            return self._loaded.authorization != authorization
+        await self._in_hand()  # many requests are refused at once, and one reading serves them all
+        if self._loaded.authorization == authorization and self._clock.monotonic() - self._forced_at >= FORCED:
+            self._forced_at = self._clock.monotonic()
+            await self._read_again(refused=True)
+        return self._loaded.authorization != authorization
 
     async def close(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait([self._reading])
         await self._pool.close()
 
     async def _keep_fresh(self) -> None:
         if self._clock.monotonic() - self._read_at >= READ_AGAIN:
-            self._read_at = self._clock.monotonic()  # before the wait: others go on with what is there
-            await self._try_to_read(refused=False)
+            self._read_at = self._clock.monotonic()  # before the wait: other requests go on with the last reading
+            await self._read_again(refused=False)
+
+    async def _read_again(self, *, refused: bool) -> None:
+        if self._reading is None or self._reading.done():
+            # No TaskGroup: the reading outlives the request that asks for it. `close` ends it.
+            self._reading = asyncio.ensure_future(self._try_to_read(refused=refused))
+        if not await self._in_hand():
+            self._log.warning("the API server's credentials are still being read; the last ones stay in force")
+
+    async def _in_hand(self) -> bool:
+        """Waits for the reading that runs now, but not longer than PATIENCE. False: it still runs."""
+        if self._reading is not None and not self._reading.done():
+            await asyncio.wait([self._reading], timeout=PATIENCE)
+        return self._reading is None or self._reading.done()
 
     async def _try_to_read(self, *, refused: bool) -> None:
         try:
             await self._read(refused=refused)
         except EsoError as error:
-            if self._log is not None:
-                self._log.warning("could not read the API server's credentials again", error=str(error))
+            self._log.warning("could not read the API server's credentials again", error=str(error))
 
     async def _read(self, *, refused: bool) -> None:
         try:
@@ -176,8 +200,7 @@ class ClusterAccess:
             raise
         except loaders().ConfigException as error:
             raise ConfigError(f"cannot load the Kubernetes configuration: {error}") from error
-        # whatever a malformed kubeconfig makes the loader trip over; its text could quote the file
-        except Exception as error:
+        except Exception as error:  # of any type, for a malformed kubeconfig; its text could quote the file
             raise ConfigError(f"cannot load the Kubernetes configuration ({type(error).__name__})") from None
         if material != self._material:
             pool, old = (
@@ -233,7 +256,7 @@ class FixedAccess:
         await self._pool.close()
 
 
-async def connect(environ: Mapping[str, str], *, account: Path = ACCOUNT, log: Any = None) -> ClusterAccess:
+async def connect(environ: Mapping[str, str], *, account: Path = ACCOUNT, log: Log = SILENT) -> ClusterAccess:
     """KUBECONFIG when it is set, else the pod's own ServiceAccount, else ~/.kube/config. Raises ConfigError."""
     source: Source
     if environ.get("KUBECONFIG"):

@@ -1,4 +1,4 @@
-"""Events: told once, counted up when they repeat, never in anybody's way.
+"""Events: written once, counted up when they repeat, and never in the way of a pass.
 
 Neighbours: reconcilers `emit`; `app.lifecycle` runs the writer and drains it at stop. Follows client-go's rules, so
 that `kubectl describe` reads the same: repeats within ten minutes bump a count, many different texts are combined, one
@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
-import msgspec
-
 from eso.api.meta import EVENTS, ObjectMeta, Resource, rfc3339
 from eso.api.wellknown import EXTENSIONS_PREFIX
 from eso.kube.rest import ApiError, NotFound, Rest, TooMany, Unavailable, Unreachable
+from eso.observe import redact
+from eso.observe.log import SILENT, Log
 from eso.runtime.clock import Clock, SystemClock
 
 WINDOW: Final = 600.0  # seconds after which a repeat is a new Event
@@ -113,21 +113,10 @@ class _Recent(Generic[V]):
         self._entries.pop(key, None)
 
 
-class _Named(msgspec.Struct):
-    name: str
-
-
-class _Event(msgspec.Struct):
-    metadata: _Named
-
-
-_event = msgspec.json.Decoder(_Event)
-
-
 class Recorder:
-    """`emit` never waits and never raises; one task runs `run`. `dropped` counts what was too much."""
+    """`emit` never waits and never raises; one task runs `run`. `dropped` counts the Events that were too many."""
 
-    def __init__(self, rest: Rest, *, clock: Clock | None = None, log: Any = None) -> None:
+    def __init__(self, rest: Rest, *, clock: Clock | None = None, log: Log = SILENT) -> None:
         self._rest, self._clock, self._log = rest, clock or SystemClock(), log
         self._waiting: OrderedDict[_Same, _Waiting] = OrderedDict()
         self._waiting_of: Counter[str] = Counter()  # by namespace
@@ -151,12 +140,14 @@ class Recorder:
         *,
         next_attempt: datetime | None = None,
     ) -> None:
-        """`component` is the source shown to users; `type` Normal or Warning. `next_attempt` goes into an annotation:
-        in the text it would make every repeat a new Event."""
+        """`component` is the source shown to users; `type` Normal or Warning. `next_attempt` goes into an annotation,
+        because in the text it would make every repeat a new Event."""
         similar = Similar(
             component, resource.api_version, resource.kind, meta.namespace, meta.name, meta.uid, type, reason
         )
-        message, same = self._combined(similar, message[:MAX_MESSAGE])
+        # Half a surrogate pair, as in text that was made from bytes, cannot be written as JSON.
+        message = message[:MAX_MESSAGE].encode("utf-8", "replace").decode()
+        message, same = self._combined(similar, message)
         now = self._clock.now()
         waiting = self._waiting.get(same)
         if waiting is not None:
@@ -180,7 +171,8 @@ class Recorder:
         self._news.set()
 
     async def run(self) -> NoReturn:
-        """Writes one Event after the other: Events never compete with the writes they tell about. Until cancelled."""
+        """Writes one Event after the other, so that Events do not compete with the writes of passes. Until cancelled; no
+        error ends it."""
         while True:
             while self._waiting:
                 same, waiting = next(iter(self._waiting.items()))
@@ -206,7 +198,7 @@ class Recorder:
             async with asyncio.timeout(seconds):
                 await self._idle.wait()
         except TimeoutError:
-            self._tell("events were left unwritten", None, count=len(self._waiting) + self._in_hand)
+            self._log.warning("events were left unwritten", count=len(self._waiting) + self._in_hand)
 
     def _combined(self, similar: Similar, message: str) -> tuple[str, _Same]:
         now = self._clock.monotonic()
@@ -240,6 +232,7 @@ class Recorder:
 
     async def _write(self, same: _Same, waiting: _Waiting) -> bool:
         """False when it is worth trying again."""
+        about = waiting.similar
         try:
             written = self._written.get(same)
             if (
@@ -248,14 +241,16 @@ class Recorder:
                 or not await self._bump(written, waiting)
             ):
                 await self._create(same, waiting)
-        except (Unreachable, Unavailable, TooMany) as error:
-            self._tell(
-                "could not write an event", error, namespace=waiting.similar.namespace, name=waiting.similar.name
-            )
-            return False
         except ApiError as error:
-            self._tell(
-                "could not write an event", error, namespace=waiting.similar.namespace, name=waiting.similar.name
+            self._log.warning("could not write an event", namespace=about.namespace, name=about.name, error=str(error))
+            return not isinstance(error, (Unreachable, Unavailable, TooMany))
+        except Exception as error:  # a bug: this Event is lost, and the next ones are written
+            self._log.error(
+                "could not write an event",
+                namespace=about.namespace,
+                name=about.name,
+                error=type(error).__name__,
+                stacktrace=redact.stack(error),
             )
         return True
 
@@ -275,15 +270,12 @@ class Recorder:
         return True
 
     async def _create(self, same: _Same, waiting: _Waiting) -> None:
-        # client-go's names: the nanosecond, in hex. Counted up, because two Events of one object can fall into one tick
-        # of the clock.
+        # Named as client-go does: the nanosecond, in hex. Counted up, because two Events of one object can fall into one
+        # tick of the clock.
         self._last_stamp = max(self._last_stamp + 1, int(waiting.first.timestamp() * 1_000_000_000))
-        raw = await self._rest.create(EVENTS, _namespace(waiting.similar), _body(waiting, f".{self._last_stamp:x}"))
-        self._written.put(same, _Written(_event.decode(raw).metadata.name, waiting.count, self._clock.monotonic()))
-
-    def _tell(self, text: str, error: Exception | None, **more: Any) -> None:
-        if self._log is not None:
-            self._log.warning(text, **more, **({} if error is None else {"error": str(error)}))
+        body = _body(waiting, f".{self._last_stamp:x}")
+        await self._rest.create(EVENTS, _namespace(waiting.similar), body)
+        self._written.put(same, _Written(body["metadata"]["name"], waiting.count, self._clock.monotonic()))
 
 
 def _namespace(similar: Similar) -> str:

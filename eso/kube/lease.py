@@ -1,4 +1,4 @@
-"""Leader election on a Lease, as client-go does it: whoever renews in time leads.
+"""Leader election on a Lease, as client-go does it: the candidate that renews in time leads.
 
 Neighbours: `app.lifecycle` acquires, lives inside `keep`, releases after the last write; `kube.rest` asks `holds_for`
 before each write. Needs a Rest of its own whose writes are not held back by this very lease.
@@ -20,6 +20,7 @@ import msgspec
 from eso.api.meta import LEASES
 from eso.errors import EsoError
 from eso.kube.rest import AlreadyExists, ApiError, Conflict, NotFound, Rest
+from eso.observe.log import SILENT, Log
 from eso.runtime.clock import Clock, SystemClock
 
 JITTER: Final = 1.2  # client-go's factor: candidates wait retry_period × (1 … 2.2)
@@ -27,19 +28,19 @@ RELEASE: Final = 3.0  # seconds
 
 
 class LeaseLost(EsoError):
-    """We must not write any more: somebody else leads, or nobody knows."""
+    """We must not write any more: another candidate leads, or may lead."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseTimes:
-    """Seconds. `renew_deadline` < `duration`, `retry_period` × 1.2 < `renew_deadline`."""
+    """Seconds. `renew_deadline` < `recorded`, `retry_period` × 1.2 < `renew_deadline`."""
 
     duration: float = 15.0
     renew_deadline: float = 10.0
     retry_period: float = 2.0
 
     def __post_init__(self) -> None:
-        if not self.duration > self.renew_deadline:
+        if not min(self.duration, self.recorded) > self.renew_deadline:
             raise EsoError(
                 "the lease duration must be greater than the renew deadline",
                 fix="raise --leader-election-lease-duration",
@@ -49,6 +50,11 @@ class LeaseTimes:
                 "the renew deadline must be greater than 1.2 times the retry period",
                 fix="lower --leader-election-retry-period",
             )
+
+    @property
+    def recorded(self) -> int:
+        """The duration in the Lease, which other candidates wait for: whole seconds."""
+        return max(1, round(self.duration))
 
 
 class _Spec(msgspec.Struct, rename="camel"):
@@ -91,13 +97,13 @@ class Lease:
         clock: Clock | None = None,
         jitter: Callable[[], float] = random.random,
         told: Callable[[str], None] = lambda _: None,
-        log: Any = None,
+        log: Log = SILENT,
     ) -> None:
         self._rest, self._namespace, self._name, self.identity, self._times = rest, namespace, name, identity, times
         self._clock, self._jitter, self._told, self._log = clock or SystemClock(), jitter, told, log
         self._seen: _Lease | None = None
         self._seen_at = float("-inf")
-        # when the last successful renewal was *sent*: others count from later than that
+        # When the last successful renewal was *sent*. Other candidates count from the moment they see it, which is later.
         self._renewed_at = float("-inf")
         self._leading = False
         self._turn = asyncio.Lock()  # a renewal in flight must not overtake the release and take the lease back
@@ -108,7 +114,7 @@ class Lease:
 
     @property
     def holder(self) -> str:
-        """Who leads as far as we know, "" for nobody."""
+        """Identity of the last known leader, "" when there is none."""
         return (self._seen.spec.holder_identity or "") if self._seen is not None else ""
 
     @property
@@ -117,8 +123,12 @@ class Lease:
         return self._seen.metadata.uid if self._seen is not None else ""
 
     def holds_for(self, seconds: float) -> bool:
-        """True when nobody else can lead for `seconds` from now, even if no further renewal succeeds."""
-        return self._leading and self._clock.monotonic() + seconds <= self._renewed_at + self._times.duration
+        """True when no other candidate can lead for `seconds` from now, even if no further renewal succeeds.
+
+        Counts the shorter of the configured and the recorded duration: other candidates only know the recorded one.
+        """
+        lasts = min(self._times.duration, self._times.recorded)
+        return self._leading and self._clock.monotonic() + seconds <= self._renewed_at + lasts
 
     async def acquire(self) -> None:
         """Returns once we lead; tries for ever. Errors of the API server are logged and waited out."""
@@ -128,8 +138,8 @@ class Lease:
         self._told(f"{self.identity} became leader")
 
     async def keep(self) -> None:
-        """Renews until released. Raises LeaseLost when somebody else holds the lease, or it was not renewed within the
-        deadline."""
+        """Renews until released. Raises LeaseLost when another candidate holds the lease, or it was not renewed within
+        the deadline."""
         while True:
             await self._clock.sleep(self._times.retry_period)
             renewed = self._leading and await self._try()
@@ -147,8 +157,8 @@ class Lease:
                 )
 
     async def release(self) -> None:
-        """Gives the lease away so that another need not wait for it to run out. Call after the last write. Never raises
-        for the API server."""
+        """Gives the lease away, so that the next candidate need not wait for it to run out. Call after the last write.
+        Errors of the API server are logged, not raised."""
         if not self._leading or self._seen is None:
             return
         self._leading = False  # first: nothing may be written from here on, whether the release arrives or not
@@ -186,7 +196,7 @@ class Lease:
         )
 
     async def _look_again(self) -> None:
-        """Somebody else wrote or deleted it: read what is there, and leave the decision to the next attempt."""
+        """Another client wrote or deleted the Lease: read it, and leave the decision to the next attempt."""
         try:
             async with asyncio.timeout(self._times.retry_period):
                 await self._read()
@@ -195,7 +205,7 @@ class Lease:
 
     async def _attempt(self) -> bool:
         stamp = micro_time(self._clock.now())
-        duration = max(1, round(self._times.duration))
+        duration = self._times.recorded
         ours = self._seen is not None and self._seen.spec.holder_identity == self.identity and self._leading
         if not ours:
             await self._read()
@@ -223,7 +233,8 @@ class Lease:
             self._observe(raw)
 
     def _observe(self, raw: bytes) -> None:
-        """The holder's clock is never compared with ours: what counts is when we last saw the record change."""
+        """Takes the record, and the time if it changed. The holder's clock is never compared with ours: a lease runs out
+        a duration after we last saw it change."""
         try:
             seen = _lease.decode(raw)
         except msgspec.MsgspecError as error:
@@ -242,15 +253,14 @@ class Lease:
         self._observe(await self._rest.create(LEASES, self._namespace, body))
 
     async def _write(self, spec: _Spec) -> None:
-        """A merge patch, so that labels and members we do not know stay; the resourceVersion makes it fail if anybody
-        was faster."""
+        """A merge patch, so that labels and members we do not know stay. The resourceVersion makes it fail if another
+        client was faster."""
         assert self._seen is not None
         body = {"metadata": {"resourceVersion": self._seen.metadata.resource_version}, "spec": _json(spec)}
         self._observe(await self._rest.patch(LEASES, self._namespace, self._name, body))
 
     def _warn(self, text: str, error: Exception) -> None:
-        if self._log is not None:
-            self._log.warning(text, lease=f"{self._namespace}/{self._name}", error=str(error) or "no answer in time")
+        self._log.warning(text, lease=f"{self._namespace}/{self._name}", error=str(error) or "no answer in time")
 
 
 def micro_time(time: datetime) -> str:

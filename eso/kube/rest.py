@@ -1,13 +1,12 @@
 """Requests to the API server: get, list, create, replace, patch, delete; raw JSON out.
 
-Neighbours: access.py says where and as whom, `net.http` carries it; watch.py streams through it. The namespace is
-always an argument. Errors carry the API server's own message. Requests the server did not accept (429, or 503 with
-Retry-After) are sent again a few times.
+Neighbours: config.py says where and as whom, `net.http` carries it; watch.py streams through it. The namespace is
+always an argument. Errors carry the API server's own message. Requests that the server did not accept (429, or 503 with
+Retry-After) are sent again a few times, if the caller wants that.
 """
 
 from __future__ import annotations
 
-import asyncio
 import math
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
@@ -21,6 +20,7 @@ from eso.api.meta import Resource
 from eso.errors import EsoError
 from eso.net.http import Pool, Reply, Stream, Timeouts, TooLarge, TransportError
 from eso.runtime.clock import Clock, SystemClock
+from eso.runtime.fair import FairSlots
 
 MERGE_PATCH: Final = "application/merge-patch+json"
 JSON_PATCH: Final = "application/json-patch+json"
@@ -33,6 +33,7 @@ MAX_OBJECT: Final = 16 * 1024 * 1024  # bytes; etcd takes 1.5 MB, decompressed r
 MAX_PAGE: Final = 64 * 1024 * 1024
 MAX_MESSAGE: Final = 4096  # characters of a server's message that are kept
 TRIES: Final = 4
+TURNS: Final = 84  # requests at once; one namespace alone gets three quarters of them
 LONGEST_WAIT: Final = 10.0  # seconds; a longer Retry-After is the queue's business, not a pass's
 
 
@@ -142,9 +143,11 @@ class _ListHead(msgspec.Struct):
     metadata: _ListMeta = msgspec.field(default_factory=_ListMeta)
 
 
-# `Invalid value: "…": reason`; a number ends at the next reason, a list or a map only with the message
+# The value that the server quotes in `Invalid value: <value>: <reason>`. A scalar ends at the next `: reason`; maps and
+# lists run to the end of the message.
 _QUOTED: Final = re.compile(
-    r"""\b((?:Invalid|Unsupported|Duplicate) value: )(?:"(?:[^"\\]|\\.)*(?:"|\Z)|(?:\{|\[|map\[).*|[^"\s](?:(?!: [a-z]).)*)""",
+    r"\b((?:Invalid|Unsupported|Duplicate) value: )"
+    r"""(?:"(?:[^"\\]|\\.)*(?:"|\Z)|(?:\{|\[|map\[).*|[^"\s](?:(?!: [a-z]).)*)""",
     re.DOTALL,
 )
 _status = msgspec.json.Decoder(_Status)
@@ -156,12 +159,15 @@ def _always(_: float) -> bool:
 
 
 class Rest:
-    """Seconds: `timeout` bounds one read, `write_timeout` one write, here and at the server. `in_flight` is how many
-    requests run at once (waiting for a turn does not count against the timeout).
+    """Seconds: `timeout` bounds one read, `write_timeout` one write, here and at the server.
+
+    `tries`: how often a request is sent that the server did not accept; 1 for callers that retry themselves. `turns`:
+    how many requests run at once, shared fairly by namespace; None for callers that bound them themselves. Waiting for
+    a turn counts against no timeout, and a turn is given back for the time of a Retry-After.
 
     `may_write(seconds)` is asked before each write whether we lead for as long as the write may take; with a Lease,
     `write_timeout` must be shorter than its duration less one retry period, or no write is ever allowed.
-    `counted(status or "<error>", method, host)` is told of each request.
+    `counted(status or "<error>", method, host)` is called after each request; None: nothing is counted.
     """
 
     def __init__(
@@ -170,20 +176,21 @@ class Rest:
         *,
         timeout: float = 30.0,
         write_timeout: float = 10.0,
-        in_flight: int = 64,
+        tries: int = TRIES,
+        turns: int | None = TURNS,
         may_write: Callable[[float], bool] = _always,
         clock: Clock | None = None,
-        counted: Callable[[int | str, str, str], None] = lambda code, method, host: None,
+        counted: Callable[[int | str, str, str], None] | None = None,
     ) -> None:
         self.access, self.timeout, self.write_timeout = access, timeout, write_timeout
-        self._turns = asyncio.Semaphore(in_flight)
-        self._counted = counted
+        self._tries, self._turns = tries, FairSlots(turns) if turns is not None else None
+        self._counted = counted or (lambda code, method, host: None)
         self._may_write, self._clock = may_write, clock or SystemClock()
 
     async def get(self, resource: Resource, namespace: str, name: str) -> bytes | None:
         """The object's JSON; None only when the API server proved that it does not exist. Raises ApiError."""
         try:
-            return await self._send("GET", one(resource, namespace, name))
+            return await self._send("GET", namespace, one(resource, namespace, name))
         except NotFound:
             return None
 
@@ -209,7 +216,7 @@ class Rest:
             )
             try:
                 page = await self._send(
-                    "GET", path(resource, namespace), _some(**query), accept=accept, max_body=MAX_PAGE
+                    "GET", namespace, path(resource, namespace), _some(**query), accept=accept, max_body=MAX_PAGE
                 )
             except _TooLarge:
                 if limit <= 1:
@@ -226,7 +233,7 @@ class Rest:
 
     async def read(self, url_path: str) -> bytes:
         """GET of a path that is no object: discovery, `/version`. Raises ApiError."""
-        return await self._send("GET", url_path)
+        return await self._send("GET", "", url_path)
 
     async def create(
         self,
@@ -239,9 +246,8 @@ class Rest:
         name: str = "",
     ) -> bytes:
         """POST. `name` and `subresource` for things like TokenRequest. Raises AlreadyExists, …"""
-        return await self._send(
-            "POST", path(resource, namespace, name, subresource), _some(fieldManager=field_manager), body=body
-        )
+        url_path = path(resource, namespace, name, subresource)
+        return await self._send("POST", namespace, url_path, _some(fieldManager=field_manager), body=body)
 
     async def patch(
         self,
@@ -258,6 +264,7 @@ class Rest:
         the live one."""
         return await self._send(
             "PATCH",
+            namespace,
             one(resource, namespace, name, subresource),
             _some(fieldManager=field_manager),
             body=body,
@@ -275,9 +282,8 @@ class Rest:
         subresource: str = "",
     ) -> bytes:
         """PUT; the resourceVersion inside `body` is a precondition. Raises Conflict, NotFound, …"""
-        return await self._send(
-            "PUT", one(resource, namespace, name, subresource), _some(fieldManager=field_manager), body=body
-        )
+        url_path = one(resource, namespace, name, subresource)
+        return await self._send("PUT", namespace, url_path, _some(fieldManager=field_manager), body=body)
 
     async def delete(
         self, resource: Resource, namespace: str, name: str, *, uid: str = "", resource_version: str = ""
@@ -287,6 +293,7 @@ class Rest:
         options: dict[str, Any] = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
         await self._send(
             "DELETE",
+            namespace,
             one(resource, namespace, name),
             body=options | ({"preconditions": preconditions} if preconditions else {}),
         )
@@ -343,6 +350,7 @@ class Rest:
     async def _send(
         self,
         method: str,
+        namespace: str,
         url_path: str,
         query: Mapping[str, str] | None = None,
         *,
@@ -351,37 +359,41 @@ class Rest:
         accept: str = JSON,
         max_body: int = MAX_OBJECT,
     ) -> bytes:
-        data = None if body is None else body if isinstance(body, bytes) else orjson.dumps(body)
+        data = None if body is None else body if isinstance(body, bytes) else encoded(body)
         writes = method != "GET"
         timeout = self.write_timeout if writes else self.timeout
         if writes:
-            # The server gives up when we do: a write that was left behind in its queue must not happen after the lease
-            # is somebody else's.
+            # The server gives up when we do: a write that waits in its queue must not happen after another process has
+            # taken the lease.
             query = {**(query or {}), "timeout": f"{math.ceil(timeout)}s"}
-        async with self._turns:
-            fresh = True
-            for attempt in range(TRIES):
+        tried, refused = 0, False
+        while True:
+            async with self._turn(namespace):
                 if writes and not self._may_write(timeout):
                     raise NotLeading("write held back: the lease may end before the request does")
                 authorization = await self.access.authorization()
                 headers = _headers(authorization, accept) | ({"Content-Type": content_type} if data is not None else {})
                 reply = await self._exchange(method, url_path, query, headers, data, max_body, timeout)
-                if reply.status < 300:
-                    return reply.body
-                error = api_error(reply)
-                if isinstance(error, Unauthorized) and fresh:
-                    fresh = False
-                    if await self.access.refused(authorization):
-                        continue
-                if (
-                    attempt == TRIES - 1
-                    or error.retry_after is None
-                    or error.retry_after > LONGEST_WAIT
-                    or error.status not in (429, 503)
-                ):
-                    raise error
-                await self._clock.sleep(error.retry_after)
-        raise AssertionError("unreachable")
+            if reply.status < 300:
+                return reply.body
+            error = api_error(reply)
+            if isinstance(error, Unauthorized) and not refused:
+                refused = True
+                if await self.access.refused(authorization):
+                    continue
+            tried += 1
+            pause = error.retry_after if error.status in (429, 503) else None
+            if tried >= self._tries or pause is None or pause > LONGEST_WAIT:
+                raise error
+            await self._clock.sleep(pause)
+
+    @asynccontextmanager
+    async def _turn(self, namespace: str) -> AsyncIterator[None]:
+        if self._turns is None:
+            yield
+            return
+        async with self._turns.slot(namespace):
+            yield
 
     async def _exchange(
         self,
@@ -407,6 +419,14 @@ class Rest:
         except TransportError as error:
             self._counted("<error>", method, self.access.server.partition("://")[2])
             raise Unreachable(str(error), sent=error.sent, fix=error.fix) from error
+
+
+def encoded(body: Any) -> bytes:
+    """JSON. Raises Invalid for a body that has none: half a surrogate pair in a text, an integer beyond 64 bits."""
+    try:
+        return orjson.dumps(body)
+    except orjson.JSONEncodeError as error:
+        raise Invalid(f"the object cannot be written as JSON: {error}", status=400, reason="BadRequest") from None
 
 
 class _TooLarge(Unreachable):

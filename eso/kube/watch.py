@@ -1,7 +1,7 @@
 """Drives one list-and-watch for ever: list in pages, watch, resume, list again when the server says so.
 
-Neighbours: watchstate.py decides what comes next, rest.py makes the requests, informer.py is the Sink. Errors of the
-API server never end it.
+Neighbours: watchstate.py decides what comes next and after how long, rest.py makes the requests, informer.py is the
+Sink. No error ends it, whether it is the API server's or a bug in the Sink.
 """
 
 from __future__ import annotations
@@ -10,14 +10,29 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable
-from typing import Final, NoReturn, Protocol
+from typing import Final, NoReturn, Protocol, TypeVar
 
 import msgspec
 
 from eso.api.meta import Resource
-from eso.kube.rest import ApiError, Rest, Unreachable, typed
+from eso.kube.rest import ApiError, Rest, Unreachable, typed, unquoted
 from eso.kube.rest import Gone as ApiGone
-from eso.kube.watchstate import Bookmark, Changed, Closed, Gone, Listed, Listing, Signal, State, Watching, advance
+from eso.kube.watchstate import (
+    Bookmark,
+    Changed,
+    Closed,
+    End,
+    Gone,
+    Listed,
+    Listing,
+    Pace,
+    Signal,
+    State,
+    Watching,
+    advance,
+    step,
+)
+from eso.observe import redact
 from eso.observe.log import SILENT, Log
 from eso.runtime.clock import Clock, SystemClock
 
@@ -29,8 +44,6 @@ YIELD_BYTES: Final = 256 << 10  # and bytes: an object may have more than a mega
 WATCH_SECONDS: Final = (240, 300)
 SILENCE: Final = 30.0  # seconds after that without a byte: the stream is broken
 HEALTHY: Final = 5.0  # seconds: a stream that lived so long, or brought an event, clears the failures
-BACKOFF_BASE, BACKOFF_CAP = 0.8, 15.0  # seconds
-RELIST_AFTER: Final = 5  # refusals in a row
 MAX_LINE: Final = 16 * 1024 * 1024  # bytes of one event
 
 
@@ -80,6 +93,8 @@ class _Event(msgspec.Struct):
     object: msgspec.Raw
 
 
+T = TypeVar("T")
+
 _object = msgspec.json.Decoder(_Object)
 _page = msgspec.json.Decoder(_Page)
 _event = msgspec.json.Decoder(_Event)
@@ -112,6 +127,7 @@ class Watch:
         self._clock, self._jitter, self._log = clock or SystemClock(), jitter, log
         self._heard = self._clock.monotonic()
         self._opened = float("inf")  # when the present stream was
+        self._pace = Pace()
         self.state: State = Listing()
         self.error: ApiError | None = None
 
@@ -120,44 +136,54 @@ class Watch:
 
     async def run(self) -> NoReturn:
         """Until cancelled."""
-        failures = refusals = gone = 0
         while True:
             before, self._opened = self.state, float("inf")
-            error: ApiError | None = None
-            try:
-                match self.state:
-                    case Listing():
-                        await self._list()
-                    case Watching(version):
-                        await self._watch(version)
-            except ApiError as failure:
-                error = failure
-                self._signal(Gone() if isinstance(failure, ApiGone) else Closed())
+            error = await self._attempt()
+            if error is not None:
+                self._signal(Gone() if isinstance(error, ApiGone) else Closed())
             self._tell(error)
-            if isinstance(before, Listing):
-                if error is None:
-                    continue
-            elif not isinstance(error, ApiGone) and (
-                self.state != before or self._clock.monotonic() - self._opened >= HEALTHY
-            ):
-                # A list alone clears nothing: list, 410, list, 410 must slow down too.
-                failures = refusals = gone = 0
-                if error is None:
-                    continue
-            refusals += error is not None and error.status != 0
-            if refusals >= RELIST_AFTER:
-                # A version from before the cluster was restored from a backup is refused with a 5xx for ever, not with
-                # 410.
+            next_step = step(self._pace, self._end(before, error), healthy=self._healthy(before))
+            self._pace = next_step.pace
+            if next_step.relist:
                 self._signal(Gone())
-                refusals = 0
-            # Counted apart: after an outage the version is too old, and the new list should not wait as long as the
-            # outage made us wait.
-            count = gone if isinstance(error, ApiGone) else failures
-            await self._clock.sleep(min(BACKOFF_CAP, BACKOFF_BASE * 2.0 ** min(count, 16)) * (0.5 + self._jitter()))
-            if isinstance(error, ApiGone):
-                gone += 1
-            else:
-                failures += 1
+            if next_step.seconds is not None:
+                await self._clock.sleep(next_step.seconds * (0.5 + self._jitter()))
+
+    async def _attempt(self) -> ApiError | None:
+        """One list or one watch, to its end. Returns why it ended, None when there was no error."""
+        try:
+            match self.state:
+                case Listing():
+                    await self._list()
+                case Watching(version):
+                    await self._watch(version)
+        except ApiError as error:
+            return error
+        except Exception as error:  # a bug, here or in the sink: it ends neither the watch nor the process
+            self._log.error(
+                "watch failed unexpectedly",
+                resource=self._resource.plural,
+                error=type(error).__name__,
+                stacktrace=redact.stack(error),
+            )
+            self._signal(Gone())  # an event may have been lost: list again
+            return Unreachable(f"the watch of {self._resource.plural} failed: unexpected {type(error).__name__}")
+        return None
+
+    def _healthy(self, before: State) -> bool:
+        """The watch brought an event, or lived for a while."""
+        if isinstance(before, Listing):
+            return False
+        return self.state != before or self._clock.monotonic() - self._opened >= HEALTHY
+
+    def _end(self, before: State, error: ApiError | None) -> End:
+        match error:
+            case None:
+                return End.COMPLETE if isinstance(before, Listing) or self._healthy(before) else End.EMPTY
+            case ApiGone():
+                return End.EXPIRED
+            case _:
+                return End.REFUSED if error.status else End.BROKEN
 
     async def _list(self) -> None:
         self._sink.list_began()
@@ -171,19 +197,11 @@ class Watch:
         )
         async for raw_page in pages:
             self._heard = self._clock.monotonic()
-            try:
-                page = _page.decode(raw_page)
-            except msgspec.MsgspecError as error:
-                raise Unreachable(f"the list of {self._resource.plural} is not a list") from error
+            page = self._decoded(_page, raw_page, "the list of {} is not a list")
             del raw_page  # the items keep the page's bytes alive; nothing else should
             version = page.metadata.resourceVersion
             for raw in page.items or ():
-                try:
-                    meta = _object.decode(raw).metadata
-                except msgspec.MsgspecError as error:
-                    raise Unreachable(
-                        f"the list of {self._resource.plural} holds something that is no object"
-                    ) from error
+                meta = self._decoded(_object, raw, "the list of {} holds something that is no object").metadata
                 self._sink.listed((meta.namespace, meta.name), meta.resourceVersion, raw)
                 seen, weight = seen + 1, weight + memoryview(raw).nbytes
                 if seen % YIELD_EVERY == 0 or weight >= YIELD_BYTES:
@@ -219,26 +237,24 @@ class Watch:
             await self._check_place(version)
 
     async def _check_place(self, version: str) -> None:
-        """A watch from a version that is yet to come is silent, not refused: after a restore from a backup it would
-        stay silent for hours."""
+        """Asks whether `version` lies in the future: a watch from there is silent, not refused, and after a restore from
+        a backup it would stay silent for hours."""
         async with contextlib.aclosing(
             self._rest.list_pages(self._resource, self._namespace, limit=1, metadata_only=True)
         ) as pages:
-            newest = _page.decode(await anext(pages)).metadata.resourceVersion
+            page = self._decoded(_page, await anext(pages), "the list of {} is not a list")
+        newest = page.metadata.resourceVersion
         if newest.isdigit() and version.isdigit() and int(newest) < int(version):
             self._signal(Gone())
 
     def _take(self, line: bytes) -> None:
-        try:
-            event = _event.decode(line)
-            if event.type == "ERROR":
-                failure = _failure.decode(event.object)
-                raise typed(
-                    failure.code, failure.reason, failure.message or "the API server ended the watch with an error"
-                )
-            meta = _object.decode(event.object).metadata
-        except msgspec.MsgspecError as error:
-            raise Unreachable(f"the watch of {self._resource.plural} sent something that is no event") from error
+        odd = "the watch of {} sent something that is no event"
+        event = self._decoded(_event, line, odd)
+        if event.type == "ERROR":
+            failure = self._decoded(_failure, event.object, odd)
+            text = unquoted(failure.message) or "the API server ended the watch with an error"
+            raise typed(failure.code, failure.reason, text)
+        meta = self._decoded(_object, event.object, odd).metadata
         key, version = (meta.namespace, meta.name), meta.resourceVersion
         match event.type:
             case "ADDED" | "MODIFIED":
@@ -251,6 +267,13 @@ class Watch:
                 self._signal(Bookmark(version))
             case _:
                 raise Unreachable(f"the watch of {self._resource.plural} sent an event of an unknown type")
+
+    def _decoded(self, decoder: msgspec.json.Decoder[T], raw: bytes | msgspec.Raw, odd: str) -> T:
+        """Raises Unreachable with the text `odd`: something else than the API server answered."""
+        try:
+            return decoder.decode(raw)
+        except msgspec.MsgspecError as error:
+            raise Unreachable(odd.format(self._resource.plural)) from error
 
     def _signal(self, signal: Signal) -> None:
         self.state = advance(self.state, signal)

@@ -75,7 +75,7 @@ class Log:
 
 
 async def in_pod(api: FakeApiServer, account: Path, clock: VirtualClock, log: Log | None = None) -> ClusterAccess:
-    access = ClusterAccess(InCluster(environ(api), account), Proxies(), clock=clock, log=log)
+    access = ClusterAccess(InCluster(environ(api), account), Proxies(), clock=clock, log=log or Log())
     await access.start()
     return access
 
@@ -292,6 +292,68 @@ def plugin(folder: Path, expiry: str = "") -> dict[str, Any]:
     return {
         "exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": str(script), "interactiveMode": "Never"}
     }
+
+
+async def test_a_plugin_that_hangs_delays_one_request_once_and_is_not_run_again(api, account, monkeypatch):
+    monkeypatch.setattr(c, "PATIENCE", 0.02)
+    clock, log = VirtualClock(), Log()
+    access = await in_pod(api, account, clock, log)
+    load, hanging, runs = access._source.load, asyncio.Event(), 0
+
+    async def hangs(*, refused: bool) -> Loaded:
+        nonlocal runs
+        runs += 1
+        await hanging.wait()
+        return await load(refused=refused)
+
+    access._source.load = hangs  # type: ignore[method-assign]  # as a plugin that waits for input
+    for _ in range(3):
+        clock.jump(60.0)
+        assert await access.authorization() == "Bearer first"
+        assert await access.refused("Bearer first") is False
+    assert runs == 1
+    assert {text for text, _ in log.lines} == {
+        "the API server's credentials are still being read; the last ones stay in force"
+    }
+    (account / "token").write_text("second")
+    hanging.set()
+    await until(lambda: access._loaded.authorization == "Bearer second")
+    assert await access.refused("Bearer first") is True
+    await access.close()
+
+
+async def test_closing_ends_a_reading_that_hangs(api, account, monkeypatch):
+    monkeypatch.setattr(c, "PATIENCE", 0.0)
+    clock = VirtualClock()
+    access = await in_pod(api, account, clock)
+    ended: list[bool] = []
+
+    async def hangs(*, refused: bool) -> Loaded:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(True)
+        raise AssertionError
+
+    access._source.load = hangs  # type: ignore[method-assign]  # as above
+    clock.jump(60.0)
+    await access.authorization()
+    await access.close()
+    assert ended == [True]
+
+
+async def test_a_first_reading_that_hangs_ends_the_start(api, account, monkeypatch):
+    monkeypatch.setattr(c, "START", 0.02)
+    access = ClusterAccess(InCluster(environ(api), account), Proxies())
+
+    async def hangs(*, refused: bool) -> Loaded:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    access._source.load = hangs  # type: ignore[method-assign]  # as above
+    with pytest.raises(ConfigError, match="were not there within"):
+        await access.start()
+    await access.close()
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,8 @@ class Log:
     def warning(self, text: str, **more: Any) -> None:
         self.lines.append((text, more))
 
+    error = warning
+
 
 class Telling:
     def __init__(self, api: FakeApiServer) -> None:
@@ -239,6 +241,58 @@ async def test_a_refused_event_is_only_logged(api):
         ]
 
 
+async def test_half_a_surrogate_pair_in_a_text_is_replaced(api):
+    async with telling(api) as it:
+        it.emit("key \udcff is bad \ud800")
+        it.emit("fine \U0001f600")
+        await it.recorder.drain(5)
+        assert it.written() == [("key ? is bad ?", 1), ("fine \U0001f600", 1)]
+
+
+async def test_a_name_that_cannot_be_sent_costs_only_its_own_event(api):
+    async with telling(api) as it:
+        it.emit("first", ObjectMeta(name="\udcff", namespace="a", uid="u"))
+        it.emit("second")
+        await it.recorder.drain(5)
+        assert it.written() == [("second", 1)]
+        assert [text for text, _ in it.log.lines] == ["could not write an event"]
+
+
+async def test_an_odd_reply_does_not_end_the_writing(api):
+    class OddRest:
+        async def create(self, *_: Any, **__: Any) -> bytes:
+            return b"{}"
+
+        async def patch(self, *_: Any, **__: Any) -> bytes:
+            return b"<html>"
+
+    recorder = Recorder(OddRest())  # type: ignore[arg-type]  # all that it needs
+    running = asyncio.ensure_future(recorder.run())
+    for _ in range(3):
+        recorder.emit("external-secrets", SECRETS, META, "Warning", "UpdateFailed", "boom")
+        await recorder.drain(5)
+    assert not running.done()
+    running.cancel()
+    await asyncio.wait([running])
+
+
+async def test_a_bug_costs_one_event_and_its_text_is_not_logged(api):
+    class BrokenRest:
+        async def create(self, *_: Any, **__: Any) -> bytes:
+            raise KeyError("hunter2")
+
+    log = Log()
+    recorder = Recorder(BrokenRest(), log=log)  # type: ignore[arg-type]  # all that it needs
+    running = asyncio.ensure_future(recorder.run())
+    recorder.emit("external-secrets", SECRETS, META, "Warning", "UpdateFailed", "boom")
+    await recorder.drain(5)
+    assert not running.done()
+    assert log.lines[0][1]["error"] == "KeyError"
+    assert "hunter2" not in str(log.lines)
+    running.cancel()
+    await asyncio.wait([running])
+
+
 async def test_draining_ends_when_its_time_is_over(api):
     async with telling(api) as it:
         api.fail(Hang())
@@ -266,7 +320,7 @@ async def test_writing_can_be_cancelled_at_every_await(api):
             await asyncio.sleep(0)
             raise Enough
 
-    rest = api.rest(in_flight=1)
+    rest = api.rest(turns=1)
 
     async def story() -> None:
         recorder = Recorder(rest, clock=Hasty())

@@ -17,6 +17,7 @@ from eso.kube import watch as w
 from eso.kube.informer import Informer
 from eso.kube.rest import Forbidden, Unreachable
 from eso.kube.standing import Missing, Pending, Refused, Synced
+from eso.kube.watchstate import RELIST_AFTER, Watching
 from tests.fakes.apiserver import FakeApiServer, Garbage, HalfReply, Reset, Status, secret
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import VirtualClock, until
@@ -24,6 +25,10 @@ from tests.fakes.clock import VirtualClock, until
 
 class Kept(Record, frozen=True):
     metadata: ObjectMeta
+
+    @property
+    def namespace(self) -> str:
+        return self.metadata.namespace
 
     @property
     def name(self) -> str:
@@ -339,9 +344,7 @@ async def test_forbidden_is_told_once_and_ends_when_it_is_allowed(api):
 
 async def test_refusals_without_end_lead_to_a_new_list(api):
     async with following(api) as it:
-        api.fail(
-            Status(504, "Timeout", "Too large resource version: 100, current: 3"), watch=True, times=w.RELIST_AFTER
-        )
+        api.fail(Status(504, "Timeout", "Too large resource version: 100, current: 3"), watch=True, times=RELIST_AFTER)
         api.close_watches()
         await it.ride(lambda: it.lists() == 2)
         await it.ride(lambda: it.informer.error is None and api.watching == 1)
@@ -631,6 +634,113 @@ async def test_the_age_counts_from_what_was_last_heard(api):
         await until(lambda: it.informer.age() == 0)
 
 
+def modified(obj: dict[str, Any]) -> bytes:
+    return json.dumps({"type": "MODIFIED", "object": obj}).encode() + b"\n"
+
+
+async def test_our_own_write_is_known_before_the_watch_shows_it_and_older_news_do_not_undo_it(api):
+    api.put(SECRETS, secret("a", "x"))
+    async with following(api) as it:
+        older = modified(secret("a", "x", resourceVersion="150"))
+        ours = json.dumps(secret("a", "x", resourceVersion="200", labels={"l": "ours"})).encode()
+        it.informer.learned(ours)
+        assert it.informer.get(("a", "x")).metadata.labels == {"l": "ours"}
+        api.send_raw(older)
+        api.put(SECRETS, secret("a", "y"))
+        await it.shows("x", "y")
+        assert it.informer.get(("a", "x")).resource_version == "200", "an older event came after our write"
+        api.send_raw(modified(secret("a", "x", resourceVersion="201")))
+        await until(lambda: it.informer.get(("a", "x")).resource_version == "201")
+        api.send_raw(older)  # a server that starts again with older versions is believed: we are not ahead any more
+        await until(lambda: it.informer.get(("a", "x")).resource_version == "150")
+
+
+async def test_a_list_ends_what_our_own_writes_knew_ahead(api):
+    api.put(SECRETS, secret("a", "x"))
+    async with following(api) as it:
+        it.informer.learned(json.dumps(secret("a", "x", resourceVersion="900")).encode())
+        api.send_error(410, "Expired", "too old")
+        await it.wait_out()
+        live = api.get(SECRETS, "a", "x")
+        await it.ride(lambda: it.informer.get(("a", "x")).resource_version == live["metadata"]["resourceVersion"])
+        await until(lambda: api.watching == 1)
+        api.edit(SECRETS, "a", "x", {"metadata": {"labels": {"l": "1"}}})
+        await until(lambda: it.informer.get(("a", "x")).metadata.labels == {"l": "1"})
+
+
+async def test_a_reply_that_is_older_than_the_cache_is_old_news(api):
+    api.put(SECRETS, secret("a", "x"))
+    async with following(api) as it:
+        known = it.informer.get(("a", "x"))
+        it.informer.learned(json.dumps(secret("a", "x", resourceVersion="1")).encode())
+        it.informer.learned(json.dumps(secret("a", "unknown", resourceVersion="999")).encode())
+        assert it.informer.get(("a", "x")) is known
+        assert it.informer.get(("a", "unknown")) is None
+
+
+class Odd:
+    """Lists once, then a watch that ends without news, then `page` as the check of the place."""
+
+    def __init__(self, page: bytes) -> None:
+        self.page, self.lists = page, 0
+
+    async def list_pages(self, *_: object, limit: int = 500, **__: object):
+        self.lists += limit > 1
+        yield self.page if limit == 1 else b'{"metadata":{"resourceVersion":"5"},"items":[]}'
+
+    @asynccontextmanager
+    async def watch(self, *_: object, **__: object):
+        async def nothing():
+            return
+            yield b""
+
+        yield nothing()
+
+
+class Nowhere:
+    """A Sink that takes everything."""
+
+    def list_began(self) -> None: ...
+    def listed(self, *_: object) -> None: ...
+    async def list_ended(self) -> None: ...
+    def heard(self, *_: object) -> None: ...
+
+
+@pytest.mark.parametrize("page", [b"{}", b"", b"<html>", b'{"metadata":7}'])
+async def test_a_check_of_the_place_that_is_no_list_is_waited_out(page):
+    clock, rest = VirtualClock(), Odd(page)
+    watch = w.Watch(rest, SECRETS, Nowhere(), clock=clock)  # type: ignore[arg-type]  # all that it needs
+    running = asyncio.ensure_future(watch.run())
+    await clock.advance(400)
+    assert not running.done()
+    assert isinstance(watch.error, Unreachable)
+    assert watch.state == Watching("5")
+    running.cancel()
+    await asyncio.wait([running])
+
+
+async def test_a_bug_in_the_sink_is_logged_and_leads_to_a_new_list():
+    class Broken(Nowhere):
+        lists = 0
+
+        async def list_ended(self) -> None:
+            self.lists += 1
+            if self.lists < 3:
+                raise KeyError("hunter2")
+
+    clock, log, sink = VirtualClock(), Log(), Broken()
+    watch = w.Watch(Odd(b'{"metadata":{}}'), SECRETS, sink, clock=clock, log=log)  # type: ignore[arg-type]  # as above
+    running = asyncio.ensure_future(watch.run())
+    await clock.advance(10)
+    assert not running.done()
+    assert sink.lists == 3
+    assert watch.state == Watching("5")
+    assert [more["error"] for level, _, more in log.lines if level == "error"] == ["KeyError"] * 2
+    assert "hunter2" not in str(log.lines)
+    running.cancel()
+    await asyncio.wait([running])
+
+
 async def test_others_get_their_turn_while_many_events_arrive(api):
     for n in range(300):
         api.put(SECRETS, secret("a", f"x{n}"))
@@ -717,7 +827,7 @@ async def test_the_informer_can_be_cancelled_at_every_await(api):
         for _ in range(w.YIELD_EVERY)
     )
     api.fail(Garbage(events + b"?\n"), watch=True, times=10_000)
-    rest = api.rest(in_flight=1)
+    rest = api.rest(turns=1)
 
     async def three_rounds() -> None:
         with contextlib.suppress(Enough):

@@ -292,6 +292,42 @@ async def test_a_renewal_whose_answer_was_lost_counts_as_not_done(api, candidate
     keeping.cancel()
 
 
+async def test_the_promise_counts_from_when_the_renewal_was_sent_not_from_its_answer(clock):
+    record = b'{"metadata":{"resourceVersion":"1"},"spec":{"holderIdentity":"a","leaseDurationSeconds":15}}'
+
+    class Slow:
+        async def get(self, *_: Any, **__: Any) -> bytes:
+            return record
+
+        async def patch(self, *_: Any, **__: Any) -> bytes:
+            clock.jump(5.0)
+            return record
+
+    lease = Lease(Slow(), *NAME, "a", LeaseTimes(), clock=clock)  # type: ignore[arg-type]  # all that it needs
+    await lease.acquire()
+    assert lease.holds_for(10.0)
+    assert not lease.holds_for(10.1)
+
+
+@pytest.mark.parametrize(
+    ("duration", "recorded", "holds"),
+    [
+        pytest.param(15.0, 15, 15.0, id="whole seconds"),
+        pytest.param(10.4, 10, 10.0, id="rounded down: other candidates wait for ten"),
+        pytest.param(10.6, 11, 10.6, id="rounded up: we promise no more than we were told to"),
+        pytest.param(0.5, 1, 0.5, id="never zero"),
+    ],
+)
+async def test_we_believe_to_lead_no_longer_than_the_record_tells_others(
+    api, candidate, rest, clock, duration, recorded, holds
+):
+    lease = Lease(rest, *NAME, "a", LeaseTimes(duration, duration * 0.9, duration * 0.1), clock=clock)
+    await lease.acquire()
+    assert spec(api)["leaseDurationSeconds"] == recorded
+    assert lease.holds_for(holds)
+    assert not lease.holds_for(holds + 0.01)
+
+
 async def test_an_api_server_that_does_not_answer_does_not_keep_a_lost_lease(api, clock, candidate):
     lease = candidate("a", clock=clock)
     await lease.acquire()
@@ -318,6 +354,7 @@ async def test_a_candidate_waits_for_an_api_server_that_is_not_there(api, candid
     [
         pytest.param((10.0, 10.0, 2.0), id="deadline not below the duration"),
         pytest.param((15.0, 10.0, 8.4), id="retry too close to the deadline"),
+        pytest.param((10.4, 10.2, 2.0), id="deadline not below the recorded seconds"),
     ],
 )
 def test_times_that_cannot_work_are_refused(times):

@@ -393,7 +393,7 @@ async def test_a_write_waits_for_nobody_who_may_stop_leading(api, client):
 
 
 async def test_only_so_many_requests_are_in_flight(api):
-    rest = api.rest(in_flight=2)
+    rest = api.rest(turns=2)
     api.fail(Hang(), times=2)
     async with asyncio.TaskGroup() as group:
         calls = [group.create_task(rest.get(CONFIG_MAPS, "a", str(n))) for n in range(3)]
@@ -402,6 +402,62 @@ async def test_only_so_many_requests_are_in_flight(api):
         assert await calls[2] is None
         calls[1].cancel()
     await rest.access.close()
+
+
+async def test_a_turn_is_given_back_for_the_time_of_a_retry_after(api):
+    clock = VirtualClock()
+    rest = api.rest(turns=1, clock=clock)
+    api.fail(Status(429, "TooManyRequests", "slow down", retry_after=3), method="POST", path="namespaces/a")
+    writing = asyncio.ensure_future(rest.create(SECRETS, "a", secret("a", "x")))
+    await until(lambda: clock.timers == 1)
+    assert await rest.get(SECRETS, "b", "s") is None, "the only turn is free while the write waits"
+    await clock.advance(3)
+    await writing
+    assert api.get(SECRETS, "a", "x") is not None
+    await rest.access.close()
+
+
+async def test_one_namespace_leaves_turns_for_the_others(api):
+    rest = api.rest(turns=4)
+    api.fail(Hang(), path="namespaces/greedy", times=10)
+    greedy = [asyncio.ensure_future(rest.get(SECRETS, "greedy", str(n))) for n in range(10)]
+    await until(lambda: len(api.requests) == 3)
+    assert await rest.get(SECRETS, "b", "s") is None
+    assert len([one for one in api.requests if "greedy" in one.path]) == 3
+    for one in greedy:
+        one.cancel()
+    await asyncio.wait(greedy)
+    await rest.access.close()
+
+
+async def test_a_caller_that_retries_itself_gets_the_first_answer_as_a_typed_error(api):
+    rest = api.rest(tries=1, turns=None, counted=None)
+    api.fail(Status(429, "TooManyRequests", "slow down", retry_after=3))
+    with pytest.raises(r.TooMany) as told:
+        await rest.get(SECRETS, "a", "s")
+    assert (told.value.retry_after, len(api.requests)) == (3.0, 1)
+    api.fail(Hang(), times=100)
+    crowd = [asyncio.ensure_future(rest.get(SECRETS, "a", str(n))) for n in range(100)]
+    await until(lambda: len(api.requests) == 101)  # nothing is held back
+    for one in crowd:
+        one.cancel()
+    await asyncio.wait(crowd)
+    await rest.access.close()
+
+
+async def test_a_refused_token_is_read_again_also_for_a_single_try(api, client):
+    api.tokens = {"new"}
+    rest = Rest(Rotating(client.access, ["old", "new"]), tries=1)
+    assert await rest.get(SECRETS, "a", "s") is None
+
+
+@pytest.mark.parametrize(
+    "text", [pytest.param("\udcff", id="half a surrogate pair"), pytest.param(1 << 70, id="a huge number")]
+)
+async def test_a_body_that_cannot_be_written_as_json_is_invalid_and_not_sent(api, client, text):
+    with pytest.raises(r.Invalid, match="cannot be written as JSON"):
+        await client.create(SECRETS, "a", {"metadata": {"name": "s", "annotations": {"a": text}}})
+    assert api.requests == []
 
 
 # Cancellation.
@@ -424,7 +480,7 @@ async def read_some(rest: Rest) -> bytes:
 @pytest.mark.parametrize("call", CALLS)
 async def test_a_request_can_be_cancelled_at_every_await(api, call):
     api.put(SECRETS, secret("a", "s"))
-    rest = api.rest(in_flight=1)
+    rest = api.rest(turns=1)
 
     async def again() -> None:
         for kind, name in ((NAMESPACES, "n"), (SECRETS, "t")):  # as before each time
