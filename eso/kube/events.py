@@ -171,8 +171,8 @@ class Recorder:
         self._news.set()
 
     async def run(self) -> NoReturn:
-        """Writes one Event after the other, so that Events do not compete with the writes of passes. Until cancelled; no
-        error ends it."""
+        """Writes one Event after the other, so that Events do not compete with the writes of passes. Until cancelled;
+        no error ends it."""
         while True:
             while self._waiting:
                 same, waiting = next(iter(self._waiting.items()))
@@ -270,8 +270,8 @@ class Recorder:
         return True
 
     async def _create(self, same: _Same, waiting: _Waiting) -> None:
-        # Named as client-go does: the nanosecond, in hex. Counted up, because two Events of one object can fall into one
-        # tick of the clock.
+        # Named as client-go does: the nanosecond, in hex. Counted up, because two Events of one object can fall into
+        # one tick of the clock.
         self._last_stamp = max(self._last_stamp + 1, int(waiting.first.timestamp() * 1_000_000_000))
         body = _body(waiting, f".{self._last_stamp:x}")
         await self._rest.create(EVENTS, _namespace(waiting.similar), body)

@@ -1,4 +1,4 @@
-"""Puts a finalizer on an object and takes it off, without touching anybody else's.
+"""Puts a finalizer on an object and takes it off, without touching those of others.
 
 Neighbours: reconcilers decide when. A merge patch replaces the whole list, so each one carries the resourceVersion it
 was computed from.

@@ -80,11 +80,12 @@ class Informer(Generic[R]):
             clock=clock,
             jitter=jitter,
             log=log,
+            heard=self._heard_of,
         )
 
     def listen(self, listener: Listener[R]) -> None:
-        """Adds a listener, to be called after those that are there. It hears what changes from now on: add it before
-        `run`, or read the cache as well."""
+        """Adds a listener, to be called after those that are there. It is told of changes from now on, not of the
+        records in the cache: add it before `run`."""
         self._listeners.append(listener)
 
     def index(self, name: str, keys_of: KeysOf[R]) -> None:
@@ -149,7 +150,7 @@ class Informer(Generic[R]):
             self._cache.put(key, record)
             self._ahead[key] = record.resource_version
 
-    # The Sink of watch.py.
+    # the Sink of watch.py
 
     def list_began(self) -> None:
         self._next = {}
@@ -162,7 +163,7 @@ class Informer(Generic[R]):
             self._next[key] = record
 
     async def list_ended(self) -> None:
-        """The cache becomes the list, whole; then the differences are told."""
+        """The cache becomes the list, whole; then the listeners are told of the differences."""
         listed, self._next = self._next, {}
         self._ahead.clear()
         changes: list[tuple[R | None, R | None]] = []
@@ -178,7 +179,7 @@ class Informer(Generic[R]):
         self.has_synced.set()
         self._settled.set()
 
-    def heard(self, error: ApiError | None) -> None:
+    def _heard_of(self, error: ApiError | None) -> None:
         if isinstance(standing(self.has_synced.is_set(), error), Pending):
             self._settled.clear()
         else:
@@ -189,13 +190,13 @@ class Informer(Generic[R]):
         ahead = self._ahead.get(key)
         if ahead is not None:
             if newer(ahead, version):
-                return  # a state from before our own write
+                return  # this event is older than our own write, which the cache holds already
             del self._ahead[key]
         if known is not None and known.resource_version == version:
             return
         record = self._read(key, raw)
         if record is None:
-            return  # better the last known state than a deletion that never was
+            return  # keep the last known record: dropping it would look like a deletion
         if self._kept(record):
             self._tell(self._cache.put(key, record), record)
         else:
@@ -204,7 +205,8 @@ class Informer(Generic[R]):
     def deleted(self, key: Key, raw: msgspec.Raw) -> None:
         record = self._read(key, raw) if self._keep is not None and self._cache.get(key) is None else None
         if record is not None and self._kept(record):
-            self._tell(record, None)  # wanted only since its last change: its end is news all the same
+            # `keep` wants the object only since its last change, so the cache never had it. Its end is news as well.
+            self._tell(record, None)
         else:
             self._forget(key)
 

@@ -1,7 +1,7 @@
-"""Informers that exist for as long as somebody uses them: one per resource, counted by user.
+"""Informers that exist for as long as they are used: one per resource, counted by user.
 
 Neighbours: generic targets ask for the kinds they write; informer.py does the following. A 403 or a missing CRD is the
-informer's `error`, for whoever uses it to tell.
+informer's `error`, which its users tell.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class InformersInUse(Generic[R]):
         return informer
 
     def release(self, resource: Resource, user: Hashable) -> None:
-        """The last user's release ends the watch and forgets the cache. Harmless for who does not use it."""
+        """The last user's release ends the watch and forgets the cache. Harmless for a `user` that does not use it."""
         users = self._users.get(resource)
         if users is None or user not in users:
             return
@@ -60,7 +60,7 @@ class InformersInUse(Generic[R]):
                 task.cancel()
 
     def get(self, resource: Resource) -> Informer[R] | None:
-        """The informer, None when nobody uses one."""
+        """The informer, None when it is not in use."""
         return self._informers.get(resource)
 
     def resources(self) -> list[Resource]:

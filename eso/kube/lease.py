@@ -103,7 +103,7 @@ class Lease:
         self._clock, self._jitter, self._told, self._log = clock or SystemClock(), jitter, told, log
         self._seen: _Lease | None = None
         self._seen_at = float("-inf")
-        # When the last successful renewal was *sent*. Other candidates count from the moment they see it, which is later.
+        # When the last successful renewal was *sent*. Other candidates count from when they see it, which is later.
         self._renewed_at = float("-inf")
         self._leading = False
         self._turn = asyncio.Lock()  # a renewal in flight must not overtake the release and take the lease back
@@ -233,8 +233,8 @@ class Lease:
             self._observe(raw)
 
     def _observe(self, raw: bytes) -> None:
-        """Takes the record, and the time if it changed. The holder's clock is never compared with ours: a lease runs out
-        a duration after we last saw it change."""
+        """Takes the record, and the time if it changed. The holder's clock is never compared with ours: a lease runs
+        out a duration after we last saw it change."""
         try:
             seen = _lease.decode(raw)
         except msgspec.MsgspecError as error:

@@ -105,7 +105,7 @@ class NotLeading(ApiError):
 
 
 class Access(Protocol):
-    """Where the API server is and who we are; connections and tokens may change between two requests."""
+    """The API server's address, our credentials and the connections; all may change between two requests."""
 
     @property
     def server(self) -> str:
@@ -204,8 +204,8 @@ class Rest:
         limit: int = PAGE,
         metadata_only: bool = False,
     ) -> AsyncGenerator[bytes, None]:
-        """Raw pages of one consistent list. Raises Gone when it takes too long for that: what was read so far is void,
-        start again."""
+        """Raw pages of one consistent list. Raises Gone when it takes too long for that: the pages read so far are
+        void, start again."""
         token = ""
         accept = PARTIAL_LIST if metadata_only else JSON
         while True:
@@ -476,7 +476,7 @@ def api_error(reply: Reply) -> ApiError:
 
 
 def unquoted(message: str) -> str:
-    """The message without the values that it quotes: what is refused may be a secret that a template put into a label
+    """The message without the values that it quotes: a refused value may be a secret that a template put into a label
     or a spec."""
     return _QUOTED.sub(r"\1***", message)
 

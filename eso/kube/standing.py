@@ -1,4 +1,4 @@
-"""How an informer stands with the API server: what a room asks before it starts, and what /readyz names.
+"""How an informer stands with the API server: a room asks for it before it starts, and /readyz names it.
 
 Neighbours: informer.py answers with it; rest.py has the errors it is made from.
 """

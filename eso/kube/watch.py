@@ -39,11 +39,11 @@ from eso.runtime.clock import Clock, SystemClock
 Key = tuple[str, str]
 
 YIELD_EVERY: Final = 64  # events between two turns of the loop for others
-YIELD_BYTES: Final = 256 << 10  # and bytes: an object may have more than a megabyte
-# how long the server may keep one stream open; drawn anew each time, so that watches do not end together
+YIELD_BYTES: Final = 256 << 10  # the same in bytes: an object may have more than a megabyte
+# How long the server may keep one stream open. Drawn anew each time, so that watches do not end together.
 WATCH_SECONDS: Final = (240, 300)
-SILENCE: Final = 30.0  # seconds after that without a byte: the stream is broken
-HEALTHY: Final = 5.0  # seconds: a stream that lived so long, or brought an event, clears the failures
+SILENCE: Final = 30.0  # seconds; without a byte for so long after that time, the stream is broken
+HEALTHY: Final = 5.0  # seconds; a stream that lived so long, or brought an event, clears the failures
 MAX_LINE: Final = 16 * 1024 * 1024  # bytes of one event
 
 
@@ -55,14 +55,11 @@ class Sink(Protocol):
     def listed(self, key: Key, version: str, raw: msgspec.Raw) -> None: ...
 
     async def list_ended(self) -> None:
-        """All pages of one consistent list were seen; what was not among them is gone."""
+        """All pages of one consistent list were seen; an object that was not among them is gone."""
 
     def changed(self, key: Key, version: str, raw: msgspec.Raw) -> None: ...
 
     def deleted(self, key: Key, raw: msgspec.Raw) -> None: ...
-
-    def heard(self, error: ApiError | None) -> None:
-        """What the API server answered to the last list or watch; None: all is well."""
 
 
 class _Meta(msgspec.Struct, gc=False):
@@ -104,8 +101,8 @@ _failure = msgspec.json.Decoder(_Failure)
 class Watch:
     """One resource, in one namespace or all, narrowed by selectors.
 
-    `error` is the last answer while things go wrong, None while they go well; `age()` the seconds since the server was
-    last heard.
+    `error` is the last answer while things go wrong, None while they go well; `heard(error)` is told of each. `age()`:
+    the seconds since the server was last heard.
     """
 
     def __init__(
@@ -121,12 +118,13 @@ class Watch:
         clock: Clock | None = None,
         jitter: Callable[[], float] = random.random,
         log: Log = SILENT,
+        heard: Callable[[ApiError | None], None] = lambda error: None,
     ) -> None:
         self._rest, self._resource, self._sink, self._namespace = rest, resource, sink, namespace
         self._label_selector, self._field_selector, self._metadata_only = label_selector, field_selector, metadata_only
-        self._clock, self._jitter, self._log = clock or SystemClock(), jitter, log
+        self._clock, self._jitter, self._log, self._heard_of = clock or SystemClock(), jitter, log, heard
         self._heard = self._clock.monotonic()
-        self._opened = float("inf")  # when the present stream was
+        self._opened = float("inf")  # when the present stream was opened
         self._pace = Pace()
         self.state: State = Listing()
         self.error: ApiError | None = None
@@ -237,8 +235,8 @@ class Watch:
             await self._check_place(version)
 
     async def _check_place(self, version: str) -> None:
-        """Asks whether `version` lies in the future: a watch from there is silent, not refused, and after a restore from
-        a backup it would stay silent for hours."""
+        """Asks whether `version` lies in the future: a watch from there is silent, not refused, and after a restore
+        from a backup it would stay silent for hours."""
         async with contextlib.aclosing(
             self._rest.list_pages(self._resource, self._namespace, limit=1, metadata_only=True)
         ) as pages:
@@ -285,7 +283,7 @@ class Watch:
                 "watch interrupted", resource=self._resource.plural, namespace=self._namespace, error=str(error)
             )
         self.error = error
-        self._sink.heard(error)
+        self._heard_of(error)
 
 
 async def lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

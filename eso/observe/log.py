@@ -1,6 +1,6 @@
 """One JSON object per line on stderr, as operators know it: level, ts, logger, msg, then free fields. Never a value.
 
-Neighbours: wiring.py calls `configure` once; everybody else gets a bound logger. redact.py sees every line last.
+Neighbours: lifecycle.py calls `configure` once; every other part is handed a logger. redact.py sees every line last.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ _OUT: Final = _Out()
 
 
 def configure(level: str = "info", time_encoding: str = "epoch", stream: Stream | None = None) -> None:
-    """Set up logging for the process: our own loggers, the libraries' loggers, and what nobody caught.
+    """Set up logging for the process: our own loggers, the libraries' loggers, and uncaught exceptions.
 
     `level` and `time_encoding` are the values of --loglevel and --zap-time-encoding; `stream` takes bytes, stderr if
     None. Raises KeyError for a level that does not exist.
@@ -218,7 +218,7 @@ class _Bridge(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if sys.is_finalizing():
-            return  # nothing can be imported any more, and nobody reads it
+            return  # at exit: nothing can be imported any more
         # The event loop prints the exception of a forgotten task, message and all, below its first line.
         text = record.getMessage().split("\n", 1)[0]
         method = (
@@ -231,7 +231,7 @@ def _uncaught(error: BaseException | None) -> None:
     """The crash report. Written without detours: a hook that fails would make the interpreter print the exception
     itself."""
     if isinstance(error, BaseExceptionGroup):
-        for one in error.exceptions:  # the group's own stack only shows who waited
+        for one in error.exceptions:  # the group's own stack only shows the wait for its tasks
             _uncaught(one)
     elif error is not None:
         event = {

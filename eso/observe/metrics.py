@@ -1,8 +1,8 @@
 """All series of this process: the reference's names and labels, and our own next to them. Only this module names
 metrics.
 
-Neighbours: everybody counts through the small meters below; health.py serves `scrape`. Per object there is one compact
-record instead of a handful of client-library children; gauges are read from snapshots when somebody scrapes; the text
+Neighbours: all parts count through the small meters below; health.py serves `scrape`. Per object there is one compact
+record instead of a handful of client-library children; gauges are read from snapshots at the scrape; the text
 is made in a thread.
 """
 
@@ -187,8 +187,7 @@ class Metrics:
             ("measure",),
         )
 
-    # -- counted as it happens
-    # ------------------------------------------------------------------------------------------------------
+    # counted as it happens
 
     def provider_call(self, provider: str, call: str, status: str, seconds: float | None = None) -> None:
         """One request to a backend, failed ones included. `status`: success or error."""
@@ -218,8 +217,7 @@ class Metrics:
         """For the watchdog; called from its thread, which is the only one that counts here."""
         self._breaches.inc((measure,))
 
-    # -- one per controller or kind
-    # -------------------------------------------------------------------------------------------------
+    # one per controller or kind
 
     def controller(self, name: str, workers: int) -> ControllerMeter:
         """Series `controller_runtime_*` and `workqueue_*` of one controller, at zero from now on."""
@@ -268,7 +266,7 @@ class Metrics:
         )
 
     def watchdog(self, read: Callable[[], Mapping[str, float]]) -> None:
-        """Measure → seconds, as the watchdog saw it last: loop lag and what else it measures."""
+        """Measure → seconds, as the watchdog saw them last; loop lag is one of them."""
         self.gauge(
             "externalsecrets_watchdog_seconds",
             "How late the loop, or how old what it measures, is.",
@@ -291,8 +289,7 @@ class Metrics:
             lambda: [((r,), s) for r, s in read().items()],
         )
 
-    # -- scraped
-    # --------------------------------------------------------------------------------------------------------------------
+    # scraped
 
     async def scrape(self) -> bytes:
         """The exposition, Prometheus text format 0.0.4. One at a time; the loop only takes the snapshots."""
@@ -327,8 +324,7 @@ class Metrics:
                 out.extend(f"{name}{_braces(labels, values)} {number!r}\n" for values, number in samples)
         return "".join(out).encode("utf-8", "replace") + generate_latest(self.registry)
 
-    # -- for the meters
-    # -------------------------------------------------------------------------------------------------------------
+    # for the meters
 
     def _family(self, name: str, kind: str, text: str, labels: Labels = ()) -> Family:
         for family in self._families:

@@ -1,6 +1,6 @@
-"""Takes secret values out of texts, and tells where an exception came from without what it carried.
+"""Takes secret values out of texts, and tells where an exception came from without its text.
 
-Neighbours: log.py sends every line through here; whoever must show a backend's own words to a user does too. This is
+Neighbours: log.py sends every line through here; so does every part that shows a backend's own words to a user. This is
 the second line of defence: the first is that no value gets into a text.
 """
 
@@ -26,8 +26,10 @@ MASK: Final = "***"
 # its length.
 _QUOTE: Final = r"\\*[\"']"  # at any depth of JSON in JSON
 _NAMES: Final = (
-    r"x-[a-z0-9-]{0,60}(?:token|secret|key|signature|credential)|(?:access|auth|client|id|refresh|session|security)[_-]?token|client[_-]?(?:secret|key)"
-    r"|secret[_-]?(?:id|key|access[_-]?key)|access[_-]?key|api[_-]?key|private[_-]?key|passw(?:or)?d|passphrase|token|sig|signature|jwt|(?:set-)?cookie"
+    r"x-[a-z0-9-]{0,60}(?:token|secret|key|signature|credential)"
+    r"|(?:access|auth|client|id|refresh|session|security)[_-]?token|client[_-]?(?:secret|key)"
+    r"|secret[_-]?(?:id|key|access[_-]?key)|access[_-]?key|api[_-]?key|private[_-]?key"
+    r"|passw(?:or)?d|passphrase|token|sig|signature|jwt|(?:set-)?cookie"
 )
 _PATTERNS: Final = tuple(
     (re.compile(pattern, re.IGNORECASE), replacement)
@@ -41,7 +43,8 @@ _PATTERNS: Final = tuple(
         (r"([a-z][a-z0-9+.-]{0,30}://)[^\s/\"\\?#]*@", rf"\1{MASK}@"),
         # Authorization: Bearer …, also in a header map as Python or JSON print it
         (
-            rf"(authorization(?:{_QUOTE})?\s*[:=]\s*\[?(?:{_QUOTE})?)(?:(?:basic|bearer|negotiate|token|digest)\s+|aws4-hmac-sha256\s[^\"\\\n]*)?[^\s\"'\\,;]*",
+            rf"(authorization(?:{_QUOTE})?\s*[:=]\s*\[?(?:{_QUOTE})?)"
+            r"(?:(?:basic|bearer|negotiate|token|digest)\s+|aws4-hmac-sha256\s[^\"\\\n]*)?[^\s\"'\\,;]*",
             rf"\1{MASK}",
         ),
         (
@@ -61,8 +64,10 @@ _PATTERNS: Final = tuple(
 )
 # One linear pass that says whether any of the patterns could match: nearly all lines are done after it.
 _HINT: Final = re2.compile(
-    r"(?i)-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----|://[^\s/\"\\?#]*@|authorization(?:\\*[\"'])?\s*[:=]|\b(?:bearer|basic)\s|\bx-[a-z0-9-]+:"
-    rf"|\b(?:{_NAMES})(?:\\*[\"']\s*)?[:=]|\b(?:hv[sbr]|s|b)\.[A-Za-z0-9_-]{{20}}|\beyJ[A-Za-z0-9_-]{{5}}|\b(?:gh[pousr]_|github_pat_|glpat-|xox[abprs]-)"
+    r"(?i)-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----|://[^\s/\"\\?#]*@|authorization(?:\\*[\"'])?\s*[:=]"
+    r"|\b(?:bearer|basic)\s|\bx-[a-z0-9-]+:"
+    rf"|\b(?:{_NAMES})(?:\\*[\"']\s*)?[:=]|\b(?:hv[sbr]|s|b)\.[A-Za-z0-9_-]{{20}}|\beyJ[A-Za-z0-9_-]{{5}}"
+    r"|\b(?:gh[pousr]_|github_pat_|glpat-|xox[abprs]-)"
 )
 
 Planted = str | bytes | SecretBytes
@@ -88,12 +93,12 @@ def without(text: str, values: Iterable[Planted]) -> str:
 def _suspicious(text: str) -> bool:
     try:
         return _HINT.search(text) is not None
-    except UnicodeEncodeError:  # half a surrogate pair: go the long way
+    except UnicodeEncodeError:  # half a surrogate pair: try every pattern
         return True
 
 
 def stack(error: BaseException) -> str:
-    """The type and the frames of `error` and of what caused it, innermost last. No message, no source line, no
+    """The type and the frames of `error` and of its causes, innermost last. No message, no source line, no
     variable."""
     parts: list[str] = []
     seen: set[int] = set()

@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 from eso.errors import EsoError
 from eso.observe import redact
 from eso.observe.log import Log
+from eso.observe.meter import UNCOUNTED
 from eso.runtime.clock import Clock
 from eso.runtime.fence import Fence
 from eso.runtime.outcome import After, Done, Fatal, Outcome, Parked, Retry, Wake
@@ -33,13 +34,6 @@ class Meter(Protocol):
     def failed(self, *, terminal: bool = False, panic: bool = False) -> None: ...
 
 
-class NoMeter:
-    """Counts nothing."""
-
-    def passed(self, result: str, seconds: float) -> None: ...
-    def failed(self, *, terminal: bool = False, panic: bool = False) -> None: ...
-
-
 class Controller:
     """At most `workers` passes are in flight. `kind` and `group` name the objects in log lines."""
 
@@ -52,13 +46,13 @@ class Controller:
         workers: int,
         *,
         log: Log,
-        meter: Meter | None = None,
+        meter: Meter = UNCOUNTED,
         kind: str = "",
         group: str = "external-secrets.io",
         grace_seconds: float = 20.0,
     ) -> None:
         self.name, self.queue, self.workers, self.grace_seconds = name, queue, workers, grace_seconds
-        self._reconcile, self._clock, self._log, self._meter = reconcile, clock, log, meter or NoMeter()
+        self._reconcile, self._clock, self._log, self._meter = reconcile, clock, log, meter
         self._kind, self._group = kind or name, group
         self._fence = Fence(name, log)
         self._slots = asyncio.Semaphore(workers)

@@ -1,6 +1,7 @@
 """CPU-heavy work off the loop: RSA, PKCS#12, large templates, rendering.
 
-Neighbours: anybody who would hold the loop for more than a few milliseconds. The number of threads is small on purpose:
+Neighbours: every part that would hold the loop for more than a few milliseconds, and the providers, which are handed
+an Offload. The number of threads is small on purpose:
 they share one interpreter with the loop.
 """
 

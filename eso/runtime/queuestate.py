@@ -1,5 +1,5 @@
-"""What a work queue tells about itself: the whole queue for metrics and the watchdog, one key for whoever asks why it
-does not run.
+"""What a work queue tells about itself: the whole queue for metrics and the watchdog, one key to explain why it does
+not run.
 
 Neighbours: workqueue.py fills these in.
 """

@@ -18,6 +18,7 @@ from enum import IntEnum
 from typing import Any, Final, Protocol
 
 from eso.observe.log import Log
+from eso.observe.meter import UNCOUNTED
 
 BEAT_SECONDS: Final = 0.25
 LOOP: Final = "loop lag"
@@ -56,12 +57,6 @@ class Meter(Protocol):
     def breached(self, measure: str) -> None: ...
 
 
-class NoMeter:
-    """Counts nothing."""
-
-    def breached(self, measure: str) -> None: ...
-
-
 @dataclass(slots=True)
 class _Measure:
     read: Callable[[], Reading]
@@ -78,12 +73,12 @@ class Watchdog:
         self,
         *,
         log: Log,
-        meter: Meter | None = None,
+        meter: Meter = UNCOUNTED,
         loop_lag: Limit = Limit(1.0, 30.0),
         period_seconds: float = 1.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._log, self._meter, self._period, self._monotonic = log, meter or NoMeter(), period_seconds, monotonic
+        self._log, self._meter, self._period, self._monotonic = log, meter, period_seconds, monotonic
         self._measures: dict[str, _Measure] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._told: set[str] = set()

@@ -15,6 +15,7 @@ from enum import IntEnum
 from typing import Final, Protocol
 
 from eso.observe.log import SILENT, Log
+from eso.observe.meter import UNCOUNTED
 from eso.runtime.backoff import backoff
 from eso.runtime.clock import Clock, Timer
 from eso.runtime.fence import Fence
@@ -34,15 +35,6 @@ class QueueClosed(Exception):
 
 class Meter(Protocol):
     """What is counted as it happens; everything else is in `snapshot()`."""
-
-    def added(self) -> None: ...
-    def retried(self) -> None: ...
-    def started(self, waited_seconds: float) -> None: ...
-    def finished(self, seconds: float) -> None: ...
-
-
-class NoMeter:
-    """Counts nothing."""
 
     def added(self) -> None: ...
     def retried(self) -> None: ...
@@ -114,11 +106,11 @@ class WorkQueue:
         *,
         gate_epoch: Callable[[str], int],
         admit: Callable[[Key], Parked | None] = _admit_all,
-        meter: Meter | None = None,
+        meter: Meter = UNCOUNTED,
         workers: int = 0,
         log: Log = SILENT,
     ) -> None:
-        self._clock, self._gate_epoch, self._admit, self._meter = clock, gate_epoch, admit, meter or NoMeter()
+        self._clock, self._gate_epoch, self._admit, self._meter = clock, gate_epoch, admit, meter
         self._fence = Fence("work queue", log)
         self._entries: dict[Key, _Entry] = {}
         self._timers = Schedule()

@@ -73,7 +73,7 @@ class Late:
 
 @dataclass(frozen=True)
 class Garbage:
-    """200 and a body that is not what was asked for."""
+    """200 and a body that is no answer to the request."""
 
     body: bytes = b"<html>sign in</html>"
 
@@ -162,7 +162,7 @@ class FakeApiServer:
         self._runner: web.AppRunner | None = None
         self._port = 0
 
-    # -- life ---------------------------------------------------------------------------------------------------------
+    # life
 
     async def __aenter__(self) -> FakeApiServer:
         await self.start()
@@ -195,7 +195,7 @@ class FakeApiServer:
     def rest(self, token: str = "", **options: Any) -> Rest:
         return Rest(FixedAccess(self.url, f"Bearer {token}" if token else ""), **options)
 
-    # -- what a test does ---------------------------------------------------------------------------------------------
+    # what a test does
 
     def fail(
         self, fault: Fault, *, method: str = "", path: str = "", times: int = 1, watch: bool | None = None
@@ -213,14 +213,14 @@ class FakeApiServer:
             held.set()
 
     def put(self, resource: Resource, body: Json) -> Json:
-        """Creates or overwrites an object as it is, status included; fills in what the server fills in."""
+        """Creates or overwrites an object as it is, status included; fills in the members that the server sets."""
         body = copy.deepcopy(body)
         key = self._key(resource.path(), body)
         old = self._collection(resource.path()).get(key)
         return self._store(resource.path(), key, old, self._completed(resource, body, old))
 
     def edit(self, resource: Resource, namespace: str, name: str, patch: Json) -> Json:
-        """A merge patch by somebody else."""
+        """A merge patch by another client."""
         key = (namespace if resource.namespaced else "", name)
         old = self._collection(resource.path())[key]
         return self._store(resource.path(), key, old, self._completed(resource, merge(copy.deepcopy(old), patch), old))
@@ -364,7 +364,7 @@ class FakeApiServer:
         await response.prepare(request)
         await response.write(data[: len(data) // 2])
         assert request.transport is not None
-        request.transport.close()  # what was written still arrives
+        request.transport.close()  # the bytes that were written still arrive
         return response
 
     def _authenticate(self, request: web.Request) -> None:
@@ -435,7 +435,8 @@ class FakeApiServer:
                     raise _Refused(
                         422,
                         "Invalid",
-                        f'{plural} "{name}" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update',
+                        f'{plural} "{name}" is invalid: metadata.resourceVersion: Invalid value: 0: '
+                        "must be specified for an update",
                     )
             case _:
                 new = _patched(copy.deepcopy(old), body, request.headers.get("Content-Type", ""))
@@ -535,7 +536,7 @@ class FakeApiServer:
             self._watchers.remove(watcher)
         return response
 
-    # -- objects ------------------------------------------------------------------------------------------------------
+    # objects
 
     def _collection(self, collection: str) -> dict[Key, Json]:
         return self._objects.setdefault(collection, {})
@@ -560,7 +561,7 @@ class FakeApiServer:
         return new
 
     def _settled(self, collection: str, old: Json, new: Json, subresource: str) -> Json:
-        """What a write to the object may change, and what a write to its status may."""
+        """The object after a write: a write to the object leaves its status alone, a write to the status the rest."""
         if subresource == "status":
             return {**copy.deepcopy(old), "status": new.get("status", {})}
         if collection.startswith("/apis/") and "external-secrets" in collection:

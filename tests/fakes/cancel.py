@@ -63,7 +63,7 @@ class CancelAt:
             waited_for.add_done_callback(lambda _: task.cancel())
             yield waited_for
         else:
-            # What Task.cancel does to the future, with the news held back until everybody else had a turn.
+            # What Task.cancel does to the future, with the news held back until all other tasks had a turn.
             waited_for._asyncio_future_blocking = False
             waited_for.cancel()
             yield from settle(most=8).__await__()

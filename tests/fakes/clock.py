@@ -1,8 +1,8 @@
 """A clock that stands still until a test advances it.
 
 Neighbours: implements `eso.runtime.clock.Clock`. Timers run on the real event loop, in order of their due time, one at
-a time; after each one the loop runs until it has nothing left to do, so what a timer started has happened before the
-next timer looks.
+a time; after each one the loop runs until it has nothing left to do, so that all work of one timer is done before the
+next timer runs.
 """
 
 from __future__ import annotations
@@ -95,5 +95,5 @@ async def until(predicate: Callable[[], bool], seconds: float = 10.0) -> None:
     Raises TimeoutError after `seconds` of real time.
     """
     async with asyncio.timeout(seconds):
-        while not predicate():  # noqa: ASYNC110  # it looks at state that nobody announces
+        while not predicate():  # noqa: ASYNC110  # no one announces the state that it looks at
             await asyncio.sleep(0.001)

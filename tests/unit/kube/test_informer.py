@@ -703,7 +703,6 @@ class Nowhere:
     def list_began(self) -> None: ...
     def listed(self, *_: object) -> None: ...
     async def list_ended(self) -> None: ...
-    def heard(self, *_: object) -> None: ...
 
 
 @pytest.mark.parametrize("page", [b"{}", b"", b"<html>", b'{"metadata":7}'])
@@ -792,8 +791,6 @@ async def test_large_objects_give_the_others_their_turn_sooner():
     class Count:
         def changed(self, *_: object) -> None:
             seen.append(turns)
-
-        def heard(self, *_: object) -> None: ...
 
     watch = w.Watch(Stream(), SECRETS, Count())  # type: ignore[arg-type]  # all that one stream needs
     async with asyncio.TaskGroup() as group:

@@ -119,8 +119,8 @@ async def test_no_body_becomes_a_message(api, client, fault):
     ("said", "told"),
     [
         pytest.param(
-            'ConfigMap "x" is invalid: metadata.labels: Invalid value: "hunter2 \\"a\\": b": a valid label must be short',
-            'ConfigMap "x" is invalid: metadata.labels: Invalid value: ***: a valid label must be short',
+            'ConfigMap "x": metadata.labels: Invalid value: "hunter2 \\"a\\": b": a valid label must be short',
+            'ConfigMap "x": metadata.labels: Invalid value: ***: a valid label must be short',
             id="a quoted text",
         ),
         pytest.param(

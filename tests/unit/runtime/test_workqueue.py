@@ -11,7 +11,7 @@ from eso.errors import EsoError
 from eso.runtime.lanes import AGEING_SECONDS, AGEING_TURN
 from eso.runtime.outcome import After, Done, Fatal, Lane, Parked, Retry, Wake
 from eso.runtime.queuestate import Absent, AtGate, KeyState, Running, Scheduled, Waiting
-from eso.runtime.workqueue import NoMeter, QueueClosed, WorkQueue
+from eso.runtime.workqueue import QueueClosed, WorkQueue
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import VirtualClock, settle, until
 
@@ -625,11 +625,8 @@ async def test_a_key_whose_gate_cannot_be_asked_runs_and_backs_off_after_it_was_
 
 
 async def test_a_meter_that_raises_costs_no_key():
-    class Meter(NoMeter):
-        def added(self):
-            raise ZeroDivisionError
-
-        started = finished = retried = lambda *_: 1 / 0
+    class Meter:
+        added = started = finished = retried = lambda *_: 1 / 0
 
     queue = WorkQueue(VirtualClock(), gate_epoch=lambda gate: 0, meter=Meter(), log=(log := Log()))
     queue.add(A, Lane.NEW)
