@@ -75,8 +75,8 @@ def replays(request: pytest.FixtureRequest, cluster: Cluster, generic_targets: N
     with LocalOperator(cluster, args=flags, name="operator-of-the-recordings") as operator:
         with Replays(cluster) as running:
             for item in request.session.items:
-                if name := getattr(item, "callspec", None) and item.callspec.params.get("recorded_case"):
-                    running.start(name)
+                if isinstance(item, pytest.Function) and "recorded_case" in item.fixturenames:
+                    running.start(str(item.callspec.params["recorded_case"]))
             yield running
         # no finalizer may outlive the operator: a namespace would keep it for ever
         eventually(lambda: not left(cluster), 30, what="the ExternalSecrets of all cases gone")

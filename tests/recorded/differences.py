@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from tests.recorded.case import Json
@@ -20,6 +21,7 @@ class Absent:
 
 
 ABSENT = Absent()
+OTHERS = "otherNamespaces"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,68 +61,81 @@ class Accepted:
 
 
 def compare(recorded: Sequence[Json], here: Sequence[Json], ignore: Sequence[str] = ()) -> list[Difference]:
-    """`ignore` are patterns of paths; that of an Event ends with its message."""
+    """`ignore` are patterns of paths that begin with a slash; that of an Event ends with its message."""
     assert len(recorded) == len(here), f"{len(recorded)} snapshots are recorded, {len(here)} were taken"
     return [
-        found
+        Difference(step, prefix + path, old, new)
         for step, (left, right) in enumerate(zip(recorded, here, strict=True))
-        for found in (*values(step, left, right), *told(step, left, right))
-        if not any(re.search(pattern, line) for pattern in ignore for line in lines(found))
+        for prefix, one, other in by_namespace(left, right)
+        for path, old, new in (*values(one, other, ignore), *told(one, other, ignore))
     ]
 
 
-def lines(found: Difference) -> list[str]:
-    return [f"/{found.path}: {value}" for value in (found.recorded, found.here)]
+def by_namespace(recorded: Json, here: Json) -> Iterator[tuple[str, Json, Json]]:
+    """(prefix of paths, what is recorded of a namespace, what is there) for the case's own one and the others."""
+    yield "", recorded, here
+    left, right = recorded.get(OTHERS, {}), here.get(OTHERS, {})
+    for name in sorted(left.keys() | right.keys()):
+        yield f"{OTHERS}/{name}/", left.get(name, {}), right.get(name, {})
 
 
-def values(step: int, recorded: Json, here: Json) -> Iterator[Difference]:
-    left, right = dict(flat(recorded)), dict(flat(here))
+def values(recorded: Json, here: Json, ignore: Sequence[str]) -> Iterator[tuple[str, Any, Any]]:
+    """(path, recorded, here) of what is no Event."""
+    left, right = (
+        {path: value for name in side.keys() - {"Events", OTHERS} for path, value in flat(side[name], name)}
+        for side in (recorded, here)
+    )
     for path in sorted(left.keys() | right.keys()):
         old, new = left.get(path, ABSENT), right.get(path, ABSENT)
-        if old != new or type(old) is not type(new):
-            yield Difference(step, path, old, new)
+        if (old != new or type(old) is not type(new)) and not ignored(f"/{path}", ignore):
+            yield path, old, new
 
 
-def flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """(path, value) of every leaf but the Events. A list of texts is a leaf."""
+def flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """(path, value) of every leaf. A list of texts is a leaf."""
     match value:
         case dict() if value:
             for name, inner in value.items():
-                if name != "Events":
-                    yield from flat(inner, f"{path}/{name}" if path else name)
+                yield from flat(inner, f"{path}/{name}")
         case list() if value and not isinstance(value[0], str):
             for place, inner in enumerate(value):
                 yield from flat(inner, f"{path}/{place}")
-        case _ if path:
+        case _:
             yield path, value
 
 
-def told(step: int, recorded: Json, here: Json, prefix: str = "") -> Iterator[Difference]:
-    """Events that are only on one side. Two of one object, type and reason are one Event with another message; those
-    where one message begins with the other go together first."""
-    left, right = messages(recorded), messages(here)
-    for about in sorted(left.keys() | right.keys()):
-        missing, more = sorted(left[about] - right[about]), sorted(right[about] - left[about])
-        pairs = [(old, new) for old in missing for new in more if new.startswith(old)]
-        rest = (
-            [old for old in missing if old not in dict(pairs)],
-            [new for new in more if new not in {new for _, new in pairs}],
-        )
-        for place in range(max(map(len, rest))):
-            pairs.append(tuple(side[place] if place < len(side) else ABSENT for side in rest))  # type: ignore[arg-type]
-        for old, new in pairs:
-            yield Difference(step, f"{prefix}Events/{about}", old, new)
-    for name in recorded.get("otherNamespaces", {}).keys() | here.get("otherNamespaces", {}).keys():
-        sides = [side.get("otherNamespaces", {}).get(name, {}) for side in (recorded, here)]
-        yield from told(step, *sides, prefix=f"{prefix}otherNamespaces/{name}/")
+def told(recorded: Json, here: Json, ignore: Sequence[str]) -> Iterator[tuple[str, Any, Any]]:
+    """(path, recorded message, message here) of Events that are only on one side."""
+    left, right = messages(recorded, ignore), messages(here, ignore)
+    for path in sorted(left.keys() | right.keys()):
+        for old, new in paired(left[path] - right[path], right[path] - left[path]):
+            yield path, old, new
 
 
-def messages(snapshot: Json) -> defaultdict[str, set[str]]:
-    """`Kind/name Type Reason` → messages."""
+def paired(recorded: Set[str], here: Set[str]) -> Iterator[tuple[Any, Any]]:
+    """Two messages of one object, type and reason are one Event that is worded differently. Those where one begins with
+    the other go together first, the rest in order."""
+    left, right = sorted(recorded), sorted(here)
+    for old in list(left):
+        if new := next((one for one in right if one.startswith(old)), None):
+            left.remove(old)
+            right.remove(new)
+            yield old, new
+    yield from zip_longest(left, right, fillvalue=ABSENT)
+
+
+def messages(snapshot: Json, ignore: Sequence[str]) -> defaultdict[str, set[str]]:
+    """Path of an Event → its messages."""
     found = defaultdict[str, set[str]](set)
     for about, kind, reason, message in snapshot.get("Events", ()):
-        found[f"{about} {kind} {reason}"].add(message)
+        path = f"Events/{about} {kind} {reason}"
+        if not ignored(f"/{path}: {message}", ignore):
+            found[path].add(message)
     return found
+
+
+def ignored(line: str, patterns: Sequence[str]) -> bool:
+    return any(re.search(pattern, line) for pattern in patterns)
 
 
 # -- how two values may differ ----------------------------------------------------------------------------------------

@@ -68,6 +68,15 @@ def told(message: str) -> list[str]:
             id="Events of one reason pair by how they begin, then in order",
         ),
         pytest.param(
+            {"Events": [told("b")]},
+            {"Events": [told("b (hint)"), told("b (other)")]},
+            [(ABOUT, "b", "b (hint)"), (ABOUT, ABSENT, "b (other)")],
+            id="an Event pairs once",
+        ),
+        pytest.param(
+            {"a": {"Events": 1}}, {"a": {}}, [("a", ABSENT, {}), ("a/Events", 1, ABSENT)], id="a member Events"
+        ),
+        pytest.param(
             {"otherNamespaces": {"n": {"Events": [EVENT]}}},
             {"otherNamespaces": {"n": {"a": 1}}},
             [("otherNamespaces/n/a", ABSENT, 1), (f"otherNamespaces/n/{ABOUT}", "no key k", ABSENT)],
@@ -83,6 +92,8 @@ def test_what_differs_by_chance_is_left_out() -> None:
     recorded = [{}, {"Events": [EVENT], "a": 1}]
     assert compare(recorded, [{}, {"a": 1}], [r"/Events/\S+ Warning UpdateFailed: no key"]) == []
     assert compare(recorded, [{}, {"a": 1}], [r"/Events/\S+ Normal"]) != []
+    other = [{}, {"Events": [told("no key j")], "a": 1}]
+    assert compare(recorded, other, [r": no key k"]) == [Difference(1, ABOUT, ABSENT, "no key j")]
 
 
 @pytest.mark.parametrize(
