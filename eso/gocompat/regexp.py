@@ -1,7 +1,8 @@
 """Regular expressions as Go has them: RE2, on bytes, with Go's empty-match rules, replacement syntax and error texts.
 
-Neighbours: values.rewrite, template functions, providers for `find.name.regexp`. Each search is linear in the text;
-memory is bounded per expression.
+Neighbours: values.rewrite, template functions, providers for `find.name.regexp`. A search may take time in proportion
+to the size of the compiled program times the length of the text. Both factors come from users: pattern and program are
+capped, and each search spends from a `Meter` before it runs.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import re2  # type: ignore[import-untyped,unused-ignore]  # the package ships no type information
 
@@ -19,9 +20,27 @@ from eso.errors import Terminal
 from eso.gocompat import text as gotext
 
 MAX_MEMORY: Final = 8 << 20
+PROBE_MEMORY: Final = 1 << 20
+"""Room for 16,000 instructions: a program far beyond MAX_PROGRAM ends here, before it takes time."""
+MAX_PATTERN: Final = 4 << 10
+"""Bytes of an expression."""
+MAX_PROGRAM: Final = 5_000
+"""Instructions of a compiled expression; `\\pL` takes 1,200."""
+MAX_COMPILING: Final = 5_000
+"""Steps that compiling may cost."""
 MAX_GROUPS: Final = 1000
 CACHED: Final = 32
-CACHED_PROGRAM_SIZE: Final = 20_000
+
+UNITS_PER_STEP: Final = 128
+"""Instructions × bytes that one step (a microsecond) pays for: the slowest engine takes 8 ns for each."""
+STEPS_PER_CALL: Final = 5_000
+"""What a search may cost where the caller brings no meter."""
+MATCH: Final = 4
+"""Steps that each match costs on top."""
+STRING: Final = 41
+"""Bytes that a string in a list takes beside its text."""
+OFFSET: Final = 64
+"""Bytes that the offset of one character takes."""
 
 Span = tuple[int, int]
 _NOTHING: Final = (-1, -1)
@@ -40,6 +59,7 @@ _TOKEN: Final = re.compile(
     rb"\\Q.*?(?:\\E|\Z)|\\[pP]\{[^}]*\}|\\.|\[\^?\]?(?:\\.|\[:\^?\w*:\]|[^\]\\])*+\]|\(\?P?<|.",
     re.DOTALL,
 )
+_GROUP_NAME: Final = re.compile(rb"\w+>")
 _CLASS_NAME: Final = re.compile(rb"\\[pP]\{[^}]*\}")
 _CATEGORY_NAMES: Final = """
     L=letter Lu=uppercaseletter Ll=lowercaseletter Lt=titlecaseletter Lm=modifierletter Lo=otherletter
@@ -65,10 +85,84 @@ class RegexpError(Terminal, ValueError):
         return f"regexp: Compile({gotext.backquote(self.pattern)}): {self}"
 
 
+class TooLarge(RegexpError):
+    """The expression is longer, or its program larger, than it may be."""
+
+    def __init__(self, what: str, pattern: bytes) -> None:
+        super().__init__(f"expression too large: {what}", pattern)
+        self.fix = "write a shorter expression, with fewer counted repetitions and Unicode classes"
+
+
+class TooCostly(Terminal):
+    """The texts are too long for the expression."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__(
+            f"matching exceeds the limit of {steps} steps (program size × bytes of text / {UNITS_PER_STEP})",
+            fix="write a simpler expression, or match fewer and shorter texts",
+        )
+
+
+class Meter(Protocol):
+    """What a search spends from: the budget of a template, or an Allowance. Every method may raise to end the search."""
+
+    def spend(self, steps: int) -> None:
+        """Counts work that is done for certain."""
+
+    def may_take(self, steps: int) -> None:
+        """Announces work of at most `steps` that usually takes less: it must fit into what is left."""
+
+    def afford(self, size: int) -> None:
+        """Announces a result of `size` bytes."""
+
+    def check_size(self, size: int) -> None:
+        """Counts `size` bytes."""
+
+
+class Allowance:
+    """Steps for the searches of one purpose; the texts are in memory already, so bytes are free."""
+
+    __slots__ = ("left", "steps")
+
+    def __init__(self, steps: int = STEPS_PER_CALL) -> None:
+        self.steps = self.left = steps
+
+    def spend(self, steps: int) -> None:
+        self.left -= steps
+        if self.left < 0:
+            raise TooCostly(self.steps)
+
+    def may_take(self, steps: int) -> None:
+        if steps > self.left:
+            raise TooCostly(self.steps)
+
+    def afford(self, size: int) -> None:
+        pass
+
+    def check_size(self, size: int) -> None:
+        pass
+
+
+def price(size: int, length: int) -> int:
+    """Steps of one search of a program of `size` instructions over `length` bytes."""
+    return 1 + size * (length + 1) // UNITS_PER_STEP
+
+
+def compiling(pattern: bytes) -> int:
+    """Steps of compiling: each Unicode class brings hundreds of ranges, each repetition as many copies as it counts."""
+    classes = len(_CLASS.findall(pattern)) * (400 if b"(?" in pattern else 100)
+    copies = sum(min(max(int(low), int(high or 0)), 1000) for low, high in _COUNTED.findall(pattern))
+    return 8 + len(pattern) // 4 + classes + copies // 8
+
+
+_CLASS: Final = re.compile(rb"\\[pP]")
+_COUNTED: Final = re.compile(rb"\{([0-9]{1,4}),?([0-9]{0,4})\}")
+
+
 @dataclass(frozen=True, slots=True)
 class Regexp:
-    """A compiled expression. Offsets are bytes. `visit` is called once per match, so that a caller can count work or
-    raise."""
+    """A compiled expression. Offsets are bytes. Searches spend from `meter`; without one, from an Allowance of
+    STEPS_PER_CALL of their own."""
 
     pattern: bytes
     bare: Any
@@ -76,29 +170,37 @@ class Regexp:
     grouped: Any
     names: dict[bytes, int]
 
-    def matches(self, text: bytes) -> bool:
-        """Whether the expression matches anywhere in `text`."""
-        return _Subject(text).search(self.bare, 0) is not None
+    @property
+    def size(self) -> int:
+        """Instructions of the larger program."""
+        return int(self.grouped.programsize)
 
-    def find(self, text: bytes) -> bytes | None:
+    def matches(self, text: bytes, meter: Meter | None = None) -> bool:
+        """Whether the expression matches anywhere in `text`."""
+        subject = _Subject(text, meter or Allowance())
+        return subject.search(self.bare, 0) is not None
+
+    def find(self, text: bytes, meter: Meter | None = None) -> bytes | None:
         """The leftmost match."""
-        for start, end in self.spans(text, 1):
+        for start, end in self.spans(text, 1, meter):
             return text[start:end]
         return None
 
-    def find_all(self, text: bytes, limit: int = -1, visit: Callable[[], None] | None = None) -> list[bytes]:
+    def find_all(self, text: bytes, limit: int = -1, meter: Meter | None = None) -> list[bytes]:
         """At most `limit` successive matches; negative: all."""
-        return [text[start:end] for start, end in self.spans(text, limit, visit)]
+        meter, found = meter or Allowance(), []
+        for start, end in self.spans(text, limit, meter):
+            meter.check_size(STRING + end - start)
+            found.append(text[start:end])
+        return found
 
-    def spans(self, text: bytes, limit: int = -1, visit: Callable[[], None] | None = None) -> Iterator[Span]:
+    def spans(self, text: bytes, limit: int = -1, meter: Meter | None = None) -> Iterator[Span]:
         """Start and end of successive matches. None is empty directly behind the one before."""
-        subject, position, previous = _Subject(text), 0, -1
+        subject, position, previous = _Subject(text, meter or Allowance()), 0, -1
         while limit and position <= len(subject.valid):
             found = subject.search(self.bare, position)
             if found is None:
                 return
-            if visit is not None:
-                visit()
             start, end = found.span()
             accepted = True
             if end == position:
@@ -111,17 +213,19 @@ class Regexp:
                 limit -= 1
                 yield subject.original(start), subject.original(end)
 
-    def split(self, text: bytes, limit: int = -1, visit: Callable[[], None] | None = None) -> list[bytes]:
+    def split(self, text: bytes, limit: int = -1, meter: Meter | None = None) -> list[bytes]:
         """The parts between matches: at most `limit` parts, the last unsplit; 0: none; negative: all."""
         if limit == 0:
             return []
         if self.pattern and not text:
             return [b""]
-        parts: list[bytes] = []
+        meter, parts = meter or Allowance(), list[bytes]()
+        meter.check_size(len(text))
         begin = end = 0
-        for span in self.spans(text, limit, visit):
+        for span in self.spans(text, limit, meter):
             if limit > 0 and len(parts) == limit - 1:
                 break
+            meter.check_size(STRING)
             end = span[0]
             if span[1]:
                 parts.append(text[begin:end])
@@ -130,42 +234,54 @@ class Regexp:
             parts.append(text[begin:])
         return parts
 
-    def replace_all(self, text: bytes, template: bytes, visit: Callable[[], None] | None = None) -> bytes:
+    def replace_all(self, text: bytes, template: bytes, meter: Meter | None = None) -> bytes:
         """All matches replaced; `$1`, `${1}`, `$name`, `${name}` and `$$` expand, unknown groups are empty."""
-        pieces = _template(template)
-        if all(isinstance(piece, bytes) for piece in pieces):
-            return self._replaced(text, lambda _subject, _found: b"".join(pieces), self.bare, visit)  # type: ignore[arg-type]  # only bytes
-        groups = [self._group(piece) if isinstance(piece, str) else piece for piece in pieces]
+        meter = meter or Allowance()
+        meter.spend(len(template) // 8)
+        pieces = [self._group(piece) if isinstance(piece, str) else piece for piece in _template(template)]
+        literal = b"".join(piece for piece in pieces if isinstance(piece, bytes))
+        groups = [piece for piece in pieces if isinstance(piece, int)]
+        if not groups:
+            return self._replaced(text, lambda _subject, _found: [literal], len(literal), self.bare, meter)
 
-        def expand(subject: _Subject, found: Any) -> bytes:
+        def expand(subject: _Subject, found: Any) -> list[bytes]:
+            meter.spend(1 + len(pieces) // 4)
+            spans = {group: found.span(group) for group in groups}
+            meter.afford(sum(spans[group][1] - spans[group][0] for group in groups))
             out = []
-            for piece in groups:
+            for piece in pieces:
                 if isinstance(piece, bytes):
                     out.append(piece)
-                elif piece is not None and (span := found.span(piece)) != _NOTHING:
+                elif piece is not None and (span := spans[piece]) != _NOTHING:
                     out.append(subject.text[subject.original(span[0]) : subject.original(span[1])])
-            return b"".join(out)
+            return out
 
-        return self._replaced(text, expand, self.grouped, visit)
+        return self._replaced(text, expand, len(literal), self.grouped, meter)
 
-    def replace_all_literal(self, text: bytes, replacement: bytes, visit: Callable[[], None] | None = None) -> bytes:
+    def replace_all_literal(self, text: bytes, replacement: bytes, meter: Meter | None = None) -> bytes:
         """The same without expansion."""
-        return self._replaced(text, lambda _subject, _found: replacement, self.bare, visit)
+        return self._replaced(
+            text, lambda _subject, _found: [replacement], len(replacement), self.bare, meter or Allowance()
+        )
 
     def _replaced(
-        self, text: bytes, replacement: Callable[[_Subject, Any], bytes], engine: Any, visit: Callable[[], None] | None
+        self, text: bytes, replacement: Callable[[_Subject, Any], list[bytes]], least: int, engine: Any, meter: Meter
     ) -> bytes:
-        subject, position, last, out = _Subject(text), 0, 0, []
+        """`least`: bytes that each replacement has at least; what a group adds is affordable before it is copied."""
+        subject, position, last, out = _Subject(text, meter), 0, 0, list[bytes]()
+        made = len(text)
         while position <= len(subject.valid):
             found = subject.search(engine, position)
             if found is None:
                 break
-            if visit is not None:
-                visit()
             start, end = found.span()
             out.append(text[subject.original(last) : subject.original(start)])
             if end > last or start == 0:  # an empty match directly behind another is none
-                out.append(replacement(subject, found))
+                meter.afford(made + least)
+                parts = replacement(subject, found)
+                made += sum(map(len, parts))
+                meter.afford(made)
+                out += parts
             last = end
             position = end if end > position else subject.after(position)
         out.append(text[subject.original(last) :])
@@ -179,20 +295,23 @@ class Regexp:
 
 
 def compile(pattern: bytes | str) -> Regexp:
-    """Raises RegexpError."""
+    """Raises RegexpError. Takes at most MAX_COMPILING steps; `compiling` tells how many."""
     source = pattern.encode("utf-8", "surrogatepass") if isinstance(pattern, str) else pattern
+    if len(source) > MAX_PATTERN:
+        raise TooLarge(f"it has {len(source)} bytes, at most {MAX_PATTERN} are allowed", source[:MAX_PATTERN])
+    if compiling(source) > MAX_COMPILING:
+        raise TooLarge("compiling it takes too long", source)
     with _lock:  # templates are rendered in threads too
         if (known := _cache.get(source)) is not None:
             _cache.move_to_end(source)
             return known
-    grouped = _compiled(source, capturing=True)
+    if _compiled(source, memory=PROBE_MEMORY).programsize > MAX_PROGRAM:
+        raise TooLarge(f"its program has more than {MAX_PROGRAM} instructions", source)
+    grouped = _compiled(source)
     if grouped.groups > MAX_GROUPS:
-        raise RegexpError("expression too large", source)
+        raise TooLarge(f"it has more than {MAX_GROUPS} groups", source)
     bare = _compiled(source, capturing=False) if grouped.groups else grouped
     made = Regexp(source, bare, grouped, dict(grouped.groupindex))
-    if grouped.programsize > CACHED_PROGRAM_SIZE:
-        re2.purge()  # the library keeps 128 expressions of its own: none of them may be a large one
-        return made
     with _lock:
         _cache[source] = made
         if len(_cache) > CACHED:
@@ -212,14 +331,17 @@ _lock = threading.Lock()
 class _Subject:
     """The text as the engine can read it: each invalid byte stands as U+FFFD, and offsets map back."""
 
-    __slots__ = ("_offsets", "text", "valid")
+    __slots__ = ("_meter", "_offsets", "text", "valid")
 
-    def __init__(self, text: bytes) -> None:
+    def __init__(self, text: bytes, meter: Meter) -> None:
         self.text = self.valid = text
+        self._meter = meter
         self._offsets: dict[int, int] | None = None
         try:
             text.decode()
         except UnicodeDecodeError:
+            meter.spend(len(text) // 2)
+            meter.check_size(OFFSET * len(text))
             self._map()
 
     def _map(self) -> None:
@@ -238,10 +360,23 @@ class _Subject:
         return offset if self._offsets is None else self._offsets[offset]
 
     def search(self, engine: Any, position: int) -> Any:
-        """The leftmost match from `position` on."""
-        while (found := engine.search(self.valid, position)) is not None and self._inside(found.start()):
+        """The leftmost match from `position` on.
+
+        The engine may read on to the end of the text before it knows a match that ends earlier, so all of it is
+        announced, and what the match covers is spent.
+        """
+        size, meter = engine.programsize, self._meter
+        while True:
+            worst = price(size, len(self.valid) - position)
+            meter.may_take(worst)
+            found = engine.search(self.valid, position)
+            if found is None:
+                meter.spend(worst)
+                return None
+            meter.spend(MATCH + price(size, found.end() - position))
+            if not self._inside(found.start()):
+                return found
             position = self.after(found.start())  # the engine sees `\\B` hold between the bytes of one character
-        return found
 
     def _inside(self, position: int) -> bool:
         return position < len(self.valid) and self.valid[position] & 0xC0 == 0x80
@@ -254,31 +389,31 @@ class _Subject:
         return position
 
 
-def _compiled(source: bytes, *, capturing: bool) -> Any:
+def _compiled(source: bytes, *, capturing: bool = True, memory: int = MAX_MEMORY) -> Any:
     options = re2.Options()
-    options.max_mem, options.log_errors, options.never_capture = MAX_MEMORY, False, not capturing
+    options.max_mem, options.log_errors, options.never_capture = memory, False, not capturing
     adapted, refusal = _adapted(source)
     try:
         made = re2.compile(adapted, options)
     except re2.error as error:
         # an earlier error wins; an open group behind it is none
         if refusal is None or not error.args[0].startswith(b"missing )"):
-            raise RegexpError(_go_text(error.args[0], source), source) from None
+            raise _go_error(error.args[0], source) from None
     if refusal is not None:
         raise RegexpError(refusal, source)
     return made
 
 
-def _go_text(message: bytes, source: bytes) -> str:
+def _go_error(message: bytes, source: bytes) -> RegexpError:
     what, colon, part = message.decode("utf-8", "replace").partition(": ")
     if what.startswith("pattern too large"):
-        return "expression too large"
+        return TooLarge(f"its program has more than {MAX_PROGRAM} instructions", source)
     if what in ("missing )", "unexpected )"):
         part = source.decode("utf-8", "replace")  # as written, not as adapted
     elif what == "invalid repetition size":
         part = part.removesuffix("?")
     what = _TEXTS.get(what, what)
-    return f"{what}: `{part}`" if colon or what in _ALWAYS_WITH_PART else what
+    return RegexpError(f"{what}: `{part}`" if colon or what in _ALWAYS_WITH_PART else what, source)
 
 
 def _adapted(source: bytes) -> tuple[bytes, str | None]:
@@ -294,10 +429,9 @@ def _adapted(source: bytes) -> tuple[bytes, str | None]:
             case b"\\C":
                 return b"".join(out), "invalid escape sequence: `\\C`"
             case b"(?":
-                rest = source[token.end() :]
-                name, closed, _ = rest.partition(b">")
-                if not closed or not re.fullmatch(rb"\w+", name):
-                    shown = part + (name + closed if closed else rest)
+                if _GROUP_NAME.match(source, token.end()) is None:
+                    end = source.find(b">", token.end())
+                    shown = source[token.start() : end + 1 if end >= 0 else len(source)]
                     return b"".join(out), f"invalid named capture: `{shown.decode('utf-8', 'replace')}`"
             case b"\\p" | b"\\P" if part.endswith(b"}"):
                 part = _unicode_class(part, bare=True)

@@ -84,12 +84,13 @@ class Budget:
     which no function may catch.
     """
 
-    __slots__ = ("deadline", "limits", "next_look", "output_left", "size_left", "steps", "world")
+    __slots__ = ("announced", "deadline", "limits", "next_look", "output_left", "size_left", "steps", "world")
 
     def __init__(self, limits: Limits, world: World) -> None:
         self.limits = limits
         self.world = world
         self.steps = 0
+        self.announced = 0
         self.output_left = limits.output_bytes
         self.size_left = limits.value_bytes
         self.next_look = CHECK_CLOCK_EVERY
@@ -110,6 +111,17 @@ class Budget:
         if self.world.monotonic() > self.deadline:
             raise BoundsExceeded("seconds", self.limits.seconds)
         self.next_look = min(self.steps + CHECK_CLOCK_EVERY, self.limits.steps + 1)
+
+    def may_take(self, steps: int) -> None:
+        """Announces work of at most `steps` that usually takes less, and is spent when it is done. Refuses what does
+        not fit any more, and looks at the clock as often as if all of it had been done."""
+        if self.steps + steps > self.limits.steps:
+            raise BoundsExceeded("steps", self.limits.steps)
+        self.announced += steps
+        if self.announced >= CHECK_CLOCK_EVERY:
+            self.announced = 0
+            if self.world.monotonic() > self.deadline:
+                raise BoundsExceeded("seconds", self.limits.seconds)
 
     def print(self, size: int) -> None:
         """Counts `size` bytes of output."""

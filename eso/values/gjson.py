@@ -15,8 +15,11 @@ from eso.gocompat import text as gotext
 from eso.values import gjsonmodifiers, gjsonpath
 from eso.values.gjsonpath import ElementStep, MemberStep, Query
 from eso.values.gjsonscan import (
+    LOOK,
     MISSING,
+    PATH_BYTES,
     STRING,
+    TEXT,
     VALUE,
     Found,
     Kind,
@@ -32,6 +35,8 @@ from eso.values.gjsonscan import (
 
 def get(document: bytes, path: bytes) -> Found | None:
     """What `path` names; None when nothing. Raises PathRefused."""
+    if len(path) > PATH_BYTES:
+        raise PathRefused(f"property path is longer than {PATH_BYTES} bytes", fix="name the value by a shorter path")
     try:
         found = find(document, path, Work(document))
     except RecursionError:
@@ -42,7 +47,7 @@ def get(document: bytes, path: bytes) -> Found | None:
 def find(document: bytes, path: bytes, work: Work) -> Found:
     """`get` within the work that is left."""
     while True:
-        work.spend(len(document) + len(path))
+        work.spend(len(document) + len(path) + 2 * LOOK)
         head = path[:1] if len(path) > 1 else b""
         if head in (b"@", b"!") and (made := _made(document, path, work)) is not None:
             document, path = made
@@ -51,7 +56,7 @@ def find(document: bytes, path: bytes, work: Work) -> Found:
             path = path[1:]
             continue
         if head in (b"[", b"{"):
-            selected = gjsonpath.selections(path)
+            selected = work.once(gjsonpath.selections, path)
             path = selected[1] if selected is not None else b""
             if selected is not None and path[:1] in (b"", b"|", b"."):
                 document = _multipath(document, head, selected[0], work)
@@ -66,6 +71,8 @@ def find(document: bytes, path: bytes, work: Work) -> Found:
         document, path = search.value.raw, search.pipe
 
 
+QUERY: Final = 3
+"""Looks that testing an element takes."""
 _CONTAINER: Final = re.compile(rb"[{\[]")
 _KEY: Final = re.compile(rb'["}]')
 _ITEM: Final = re.compile(rb'["{\[\]ntf+\-0-9iIN]')
@@ -90,16 +97,15 @@ class _Search:
         return self.object(at + 1, path) if self.document[at] == 0x7B else self.array(at + 1, path)
 
     def object(self, at: int, path: bytes) -> bool:
-        step, document = gjsonpath.member_step(path), self.document
-        names = _Names(step)
+        (step, names), document = self.work.once(_named, path), self.document
         self.pipe = step.pipe if step.pipe is not None else self.pipe
         while (key := _KEY.search(document, at)) is not None and key[0] == b'"':
             name = STRING.match(document, key.start())
             start = VALUE.search(document, name.end()) if name else None
             if name is None or start is None:
                 return False
-            if names.match(name[0][1:-1]):
-                self.work.spend(0)
+            self.work.spend(LOOK)
+            if names.match(name[0][1:-1], self.work):
                 if step.rest is None:
                     return self.hit(start.start())
                 if document[start.start()] in b"{[" and self.below(start.start(), step.rest):
@@ -111,7 +117,7 @@ class _Search:
         return False
 
     def array(self, at: int, path: bytes) -> bool:
-        step, document = gjsonpath.element_step(path), self.document
+        step, document = self.work.once(gjsonpath.element_step, path), self.document
         self.pipe = step.pipe if step.pipe is not None else self.pipe
         chosen: list[bytes] | None = None
         starts: list[int] = []
@@ -125,11 +131,13 @@ class _Search:
                 read = value_at(document, item.start())
                 if read is None:
                     return False
+                self.work.spend(QUERY * LOOK + TEXT * len(read[0].raw))
                 chosen = chosen if chosen is not None else []
                 if self.accepts(step, step.query, read[0], chosen):
                     return True
                 at = read[1]
             else:
+                self.work.spend(0)
                 if step.index == count:
                     if step.rest is None:
                         return self.hit(item.start())
@@ -144,6 +152,7 @@ class _Search:
     def hit(self, at: int) -> bool:
         read = value_at(self.document, at)
         if read is not None:
+            self.work.spend(TEXT * len(read[0].raw))
             self.value = read[0]
         return read is not None
 
@@ -152,7 +161,7 @@ class _Search:
         first = self.document[at]
         if first in b"{[":
             end = gjsonpath.balanced(self.document, at)
-            self.work.spend(end - at)  # once more where the search came back from below
+            self.work.spend(TEXT * (end - at))  # once more where the search came back from below
             return end
         if first == 0x22:
             closed = STRING.match(self.document, at)
@@ -169,11 +178,11 @@ class _Search:
             return False
         else:
             tested = element
-        if not holds(query, tested):
+        if not holds(query, tested, self.work):
             return False
         result = element
         if step.rest is not None:
-            path, pipe = gjsonpath.split_pipe(step.rest)
+            path, pipe = self.work.once(gjsonpath.split_pipe, step.rest)
             self.pipe = pipe if pipe is not None else self.pipe
             result = find(element.raw, path, self.work)
         if not query.every:
@@ -195,11 +204,12 @@ class _Search:
         return False
 
     def from_each(self, path: bytes, starts: list[int]) -> Iterator[bytes]:
-        path, pipe = gjsonpath.split_pipe(path)
+        path, pipe = self.work.once(gjsonpath.split_pipe, path)
         self.pipe = pipe if pipe is not None else self.pipe
         for at in starts:
             item = _ITEM.search(self.document, at)
             read = value_at(self.document, item.start()) if item and item[0] != b"]" else None
+            self.work.spend(LOOK + (TEXT * len(read[0].raw) if read is not None else 0))
             if read is not None and (found := find(read[0].raw, path, self.work)).exists:
                 yield found.raw or found.text()
 
@@ -212,10 +222,23 @@ class _Names:
     def __init__(self, step: MemberStep) -> None:
         self._name, self._glob = step.name, glob(step.name) if step.wild else None
 
-    def match(self, inner: bytes) -> bool:
+    def match(self, inner: bytes, work: Work) -> bool:
         """`inner` as it stands in the document, between the quotes."""
-        name = gjsonpath.unescape(inner) if b"\\" in inner else inner
-        return self._name == name if self._glob is None else self._glob.matches(name)
+        if b"\\" in inner:
+            work.spend(len(inner))
+            inner = gjsonpath.unescape(inner)
+        return self._name == inner if self._glob is None else globbed(self._glob, inner, work)
+
+
+def _named(path: bytes) -> tuple[MemberStep, _Names]:
+    step = gjsonpath.member_step(path)
+    return step, _Names(step)
+
+
+def globbed(pattern: regexp.Regexp, text: bytes, work: Work) -> bool:
+    steps = regexp.price(pattern.size, len(text)) + regexp.MATCH
+    work.spend(LOOK * steps)
+    return pattern.matches(text, regexp.Allowance(2 * steps))
 
 
 def glob(pattern: bytes) -> regexp.Regexp:
@@ -233,10 +256,13 @@ def glob(pattern: bytes) -> regexp.Regexp:
                 parts.append(regexp.quote_meta(found[0][1:]))
             case _:
                 parts.append(regexp.quote_meta(found[0]))
-    return regexp.compile(rb"(?s)\A" + gotext.runes(b"".join(parts)).encode() + rb"\z")
+    try:
+        return regexp.compile(rb"(?s)\A" + gotext.runes(b"".join(parts)).encode() + rb"\z")
+    except regexp.TooLarge:
+        raise PathRefused("property path has a pattern that is too large", fix="write a shorter pattern") from None
 
 
-def holds(query: Query, value: Found) -> bool:
+def holds(query: Query, value: Found, work: Work) -> bool:
     wanted = query.value
     if wanted.startswith(b"~"):
         truth = _truths(value).get(wanted[1:])
@@ -249,7 +275,7 @@ def holds(query: Query, value: Found) -> bool:
     match value.kind:
         case Kind.STRING:
             if query.operator in (b"%", b"!%"):
-                return glob(wanted).matches(value.string) == (query.operator == b"%")
+                return globbed(work.once(glob, wanted), value.string, work) == (query.operator == b"%")
             return _compares(query.operator, (value.string > wanted) - (value.string < wanted))
         case Kind.NUMBER:
             return _compares_numbers(query.operator, value.number, to_float(wanted))
@@ -295,13 +321,18 @@ def _made(document: bytes, path: bytes, work: Work) -> tuple[bytes, bytes] | Non
     """The text that a modifier or a literal at the front of `path` makes, and the rest of the path."""
     if path.startswith(b"!"):
         return _literal(path)
-    named = gjsonpath.modifier(path)
+    named = work.once(gjsonpath.modifier, path)
     if named is None:
         return None
     name, argument, rest = named
+    work.spend(MODIFIED.get(name, TEXT) * len(document))
     made = gjsonmodifiers.apply(name, document, argument, work, find)
     work.spend(len(made))
     return made, rest
+
+
+MODIFIED: Final = {b"this": 1, b"tostr": 2}
+"""Units of a byte that goes through a modifier; the others look at each value with the interpreter."""
 
 
 def _literal(path: bytes) -> tuple[bytes, bytes] | None:

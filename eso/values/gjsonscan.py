@@ -7,18 +7,29 @@ from a user and can ask for doubling.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from eso.errors import EsoError
 from eso.gocompat import jsonenc
 from eso.gocompat import text as gotext
 from eso.values import gjsonpath
 
+PATH_BYTES: Final = 4 << 10
+"""Longest path."""
 WORK_LIMIT: Final = 1 << 20
-"""Bytes that one look-up may read or produce, beside eight times the document."""
+"""Units that one look-up may spend, beside WORK_PER_BYTE for each byte of the document. A unit is what reading a byte
+costs where a scan runs in C: some 16 ns."""
+WORK_PER_BYTE: Final = 64
+LOOK: Final = 64
+"""Units of a look at one value, beside its bytes: the interpreter's share."""
+TEXT: Final = 8
+"""Units of a byte that the interpreter looks at one by one."""
+
+
+T = TypeVar("T")
 
 
 class PathRefused(EsoError):
@@ -72,17 +83,31 @@ MISSING: Final = Found(Kind.NULL, b"")
 
 
 class Work:
-    """Counts what one look-up reads and produces."""
+    """Counts what one look-up reads and produces, and keeps the parts of the path that are parsed already."""
 
-    __slots__ = ("left",)
+    __slots__ = ("left", "parsed")
 
     def __init__(self, document: bytes) -> None:
-        self.left = WORK_LIMIT + 8 * len(document)
+        self.left = WORK_LIMIT + WORK_PER_BYTE * len(document)
+        self.parsed: dict[tuple[Callable[[bytes], Any], bytes], Any] = {}
 
     def spend(self, size: int) -> None:
-        self.left -= size + 64  # a look at one value costs about as much as reading 64 bytes
+        self.left -= size + LOOK
         if self.left < 0:
-            raise PathRefused("property path asks for too much work", fix="name the value by a plain path")
+            raise PathRefused(
+                f"property path asks for too much work (more than {WORK_LIMIT} units, and {WORK_PER_BYTE} for each byte"
+                " of the document)",
+                fix="name the value by a plain path",
+            )
+
+    def once(self, parse: Callable[[bytes], T], path: bytes) -> T:
+        """`parse(path)`, paid for and done the first time only: every member of a document may ask for it again."""
+        key = (parse, path)
+        if key not in self.parsed:
+            self.spend(TEXT * len(path))
+            self.parsed[key] = parse(path)
+        made: T = self.parsed[key]
+        return made
 
 
 def parse(document: bytes) -> Found:
@@ -106,7 +131,7 @@ def items(value: Found, work: Work) -> Iterator[tuple[Found, Found]]:
     if value.kind != Kind.JSON:
         yield MISSING, value
         return
-    work.spend(len(value.raw))
+    work.spend(TEXT * len(value.raw))  # each bracket is a turn of the interpreter
     document, at = value.raw, 1
     is_object = document[:1] == b"{"
     while True:
@@ -121,6 +146,7 @@ def items(value: Found, work: Work) -> Iterator[tuple[Found, Found]]:
         read = value_at(document, start.start()) if start else None
         if read is None:
             return
+        work.spend(LOOK)
         yield key, read[0]
         at = read[1] + 1
 

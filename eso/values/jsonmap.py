@@ -6,6 +6,7 @@ holds a part of the document.
 
 from __future__ import annotations
 
+import re
 from typing import Final, Literal
 
 import msgspec
@@ -19,8 +20,20 @@ Variant = Literal["raw", "typed", "string"]
 _RAW: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
+LOOP_BYTES: Final = 16 << 10
+"""Documents up to this size may be read on an event loop."""
+_PLAIN: Final = re.compile(r"[^*?#@!|{}\[\]()]*")
+
+
 class NotAMap(EsoError):
     """The document is no JSON object, or a member is not of the form asked for."""
+
+
+def cheap(size: int, path: str = "") -> bool:
+    """Whether a look-up of `path` in a document of `size` bytes, or its map where there is no path, is a matter of
+    milliseconds at worst. Everything but plain names and indices may ask for much more work than its document's size
+    tells."""
+    return size <= LOOP_BYTES and _PLAIN.fullmatch(path) is not None
 
 
 def to_map(document: bytes, variant: Variant = "raw") -> dict[str, bytes]:
@@ -69,7 +82,7 @@ def typed_value(value: jsonenc.Value) -> bytes:
 
 def get_property(document: bytes, path: str) -> bytes | None:
     """What a dotted path names in `document`, rendered; None when it names nothing. A member that is null exists and is
-    empty. Never raises."""
+    empty. Raises PathRefused."""
     found = gjson.get(document, path.encode("utf-8", "surrogateescape"))
     return found.text() if found is not None else None
 

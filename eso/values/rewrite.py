@@ -60,15 +60,18 @@ def apply(data: dict[str, bytes], operation: Rewrite, limits: Limits, budget: Bu
 
 def _substitute(data: dict[str, bytes], operation: RewriteRegexp, budget: Budget) -> dict[str, bytes]:
     try:
+        budget.spend(regexp.compiling(operation.source.encode()[: regexp.MAX_PATTERN]))
         expression = regexp.compile(operation.source)
     except regexp.RegexpError as error:
-        raise RewriteError(f"regexp failed with failed to compile: {error}", fix="write an RE2 expression") from error
+        raise RewriteError(
+            f"regexp failed with failed to compile: {error}", fix=error.fix or "write an RE2 expression"
+        ) from error
     target = operation.target.encode()
 
     def name(key: bytes) -> bytes:
         if len(target) > TARGET or len(key) * len(target) > LONGEST:  # each `$1` of the target may bring the whole key
             raise RewriteError("the key or the target is too long")
-        return expression.replace_all(key, target, budget.spend)
+        return expression.replace_all(key, target, budget)
 
     return _renamed(data, name, budget)
 

@@ -171,19 +171,60 @@ def test_quoted_text_matches_itself_only() -> None:
 
 
 def test_a_caller_can_stop_a_long_replacement() -> None:
-    class Enough(Exception):
-        pass
+    meter = regexp.Allowance(100)
+    with pytest.raises(regexp.TooCostly, match="the limit of 100 steps"):
+        regexp.compile("a").replace_all(b"a" * 1000, b"b", meter)
 
-    seen: list[None] = []
 
-    def visit() -> None:
-        seen.append(None)
-        if len(seen) == 3:
-            raise Enough
+class Book:
+    """A meter that writes down what it is told."""
 
-    with pytest.raises(Enough):
-        regexp.compile("a").replace_all(b"a" * 1000, b"b", visit)
-    assert len(seen) == 3
+    def __init__(self) -> None:
+        self.spent: list[int] = []
+        self.announced: list[int] = []
+        self.sizes: list[int] = []
+
+    def spend(self, steps: int) -> None:
+        self.spent.append(steps)
+
+    def may_take(self, steps: int) -> None:
+        self.announced.append(steps)
+
+    def afford(self, size: int) -> None:
+        self.sizes.append(size)
+
+    def check_size(self, size: int) -> None:
+        self.sizes.append(size)
+
+
+@pytest.mark.parametrize("pattern", ["q", "(?:x?y?){100}$q", r"\pL\d", "[ab]*a[ab]{200}c"])
+@pytest.mark.parametrize("length", [0, 1000, 100_000])
+def test_a_search_costs_the_size_of_the_program_times_the_bytes(pattern: str, length: int) -> None:
+    expression, book = regexp.compile(pattern), Book()
+    assert not expression.matches(b"xy" * (length // 2), book)
+    assert book.announced == book.spent == [regexp.price(expression.size, length)]
+    assert book.spent[0] >= expression.size * length / 128
+
+
+def test_all_of_the_text_is_announced_for_each_match_because_the_engine_may_read_on() -> None:
+    """Before it settles for `a`, the first alternative is looked for up to the end, each time."""
+    expression, book = regexp.compile("(?s:a.*z|a)"), Book()
+    assert len(expression.find_all(b"a" * 1000, -1, book)) == 1000
+    assert sum(book.announced) >= expression.size * 1000 * 500 / 128
+    assert sum(book.spent) < sum(book.announced) / 3
+
+
+def test_what_a_group_copies_is_affordable_before_it_is_copied() -> None:
+    book = Book()
+    regexp.compile("(.*)").replace_all(b"x" * 1000, b"$1" * 50, book)
+    assert max(book.sizes) >= 51_000
+
+
+def test_a_match_without_a_meter_has_an_allowance_of_its_own() -> None:
+    expression = regexp.compile("(?:x?y?){100}$q")
+    assert not expression.matches(b"xy" * 100)
+    with pytest.raises(regexp.TooCostly, match="program size × bytes of text"):
+        expression.matches(b"xy" * 100_000)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +238,7 @@ def test_a_caller_can_stop_a_long_replacement() -> None:
     ],
 )
 def test_expressions_that_hang_a_backtracking_engine_do_not_hang(pattern: str, text: bytes) -> None:
-    assert regexp.compile(pattern).replace_all(text, b"<$1>") == text
+    assert regexp.compile(pattern).replace_all(text, b"<$1>", regexp.Allowance(100_000)) == text
 
 
 @pytest.mark.parametrize(
@@ -205,6 +246,12 @@ def test_expressions_that_hang_a_backtracking_engine_do_not_hang(pattern: str, t
     [
         pytest.param(r"(\pL{30}){30}", id="a program of many megabytes"),
         pytest.param("()" * (regexp.MAX_GROUPS + 1), id="more groups than anybody writes"),
+        pytest.param("x" * 4097, id="a long expression"),
+        pytest.param("[" * 100_000, id="many brackets that are never closed"),
+        pytest.param("(?P<a>" * 100_000, id="many names of groups"),
+        pytest.param("(?:x?y?){1000}" * 3, id="a program of many instructions"),
+        pytest.param("x{0,1000}" * 400, id="a program that takes long to refuse"),
+        pytest.param(r"[^\pL\pN\pS]" * 300, id="thousands of ranges"),
     ],
 )
 def test_memory_is_bounded(pattern: str) -> None:
@@ -212,9 +259,14 @@ def test_memory_is_bounded(pattern: str) -> None:
         regexp.compile(pattern)
 
 
-def test_many_brackets_that_are_never_closed_cost_no_square_time() -> None:
-    with pytest.raises(regexp.RegexpError, match=r"missing closing \]"):
-        regexp.compile("[" * 100_000)
+@pytest.mark.parametrize(
+    "pattern",
+    [r"^[\pL\pN_.-]+$", r"(\pL+)/(\pL+)", "|".join(f"name-{n}" for n in range(400)), r"(\d{1,3}\.){3}\d{1,3}"],
+)
+def test_expressions_that_people_write_are_within_the_limits(pattern: str) -> None:
+    expression = regexp.compile(pattern)
+    assert expression.size <= regexp.MAX_PROGRAM
+    assert regexp.compiling(pattern.encode()) <= regexp.MAX_COMPILING
 
 
 def test_compiled_expressions_are_kept_and_the_oldest_forgotten() -> None:

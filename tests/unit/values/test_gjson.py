@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eso.values import gjson
-from eso.values.gjsonscan import PathRefused
-from eso.values.jsonmap import get_property
+from eso.values.gjsonscan import PathRefused, Work
+from eso.values.jsonmap import cheap, get_property
 
 PEOPLE = (
     b'{"name":{"first":"Tom","last":"An\\u0041d<"},"age":37.50,"children":["Sara","Alex","Jack"],"fav.movie":"Deer","friends":['
@@ -133,6 +133,10 @@ DEEP = b'{"a":' * 3000 + b"1" + b"}" * 3000
         pytest.param(b"{}", b"|".join([b"[@this,@this]"] * 60), id="doubled sixty times"),
         pytest.param(b'"x"', b"|".join([b"@tostr"] * 60), id="escaped sixty times"),
         pytest.param(b'{"a":1}', b"@this|" * 300_000, id="three hundred thousand pipes"),
+        pytest.param(b"{}", b"a." * 100_000, id="a long path"),
+        pytest.param(b'{"a":1}', b"x" * 4097, id="a path of more than four kilobytes"),
+        pytest.param(b'{"a":1}', b"?" * 4000, id="a pattern that is too large"),
+        pytest.param(b'{"' + b"a" * 400_000 + b'":1}', b"*a" * 200 + b"b", id="stars against a very long name"),
         pytest.param(DEEP, b"@dig:z", id="dug to the bottom"),
         pytest.param(DEEP, b"*." * 2990 + b"z", id="stars to the bottom"),
         pytest.param(b"{}", b"[" * 5000 + b"]" * 5000, id="arrays in arrays"),
@@ -150,14 +154,37 @@ def test_a_path_that_asks_for_too_much_is_refused_and_is_no_not_found(document: 
         pytest.param(b'"' * 200_000, b"a", id="quotes"),
         pytest.param(b'{"a":' + b"[" * 200_000, b"b", id="open brackets"),
         pytest.param(b'{"a":"' + b"\\" * 200_001 + b'"}', b"a", id="backslashes"),
-        pytest.param(b'{"' + b"a" * 50_000 + b'":1}', b"*a" * 300 + b"b", id="stars against a long name"),
-        pytest.param(b"{}", b"a." * 100_000, id="a long path"),
-        pytest.param(b"[1]", b"#." + b"a.#(" * 20_000 + b"|", id="open queries"),
+        pytest.param(b'{"' + b"a" * 10_000 + b'":1}', b"*a" * 30 + b"b", id="stars against a long name"),
+        pytest.param(b"{}", b"a." * 2_000, id="a long path"),
+        pytest.param(b"[1]", b"#." + b"a.#(" * 1_000 + b"|", id="open queries"),
     ],
 )
 def test_hostile_texts_find_nothing_in_time(document: bytes, path: bytes) -> None:
     found = gjson.get(document, path)
     assert found is None or found.raw in (b"[]", b"1")
+
+
+def test_a_path_is_parsed_once_however_many_members_it_walks_over() -> None:
+    """The rest behind a star is the same for every member; it was parsed anew for each, which froze the process."""
+    document = b"{" + b",".join(b'"k%d":{"z":1}' % i for i in range(1000)) + b"}"
+    work = Work(document)
+    before = work.left
+    assert not gjson.find(document, b"*." + b"x" * 4000, work).exists
+    assert before - work.left < 64 * len(document)
+    assert len(work.parsed) == 2
+
+
+@pytest.mark.parametrize(
+    ("size", "path", "is_cheap"),
+    [
+        (1000, "a.b.0", True),
+        (16 << 10, "", True),
+        ((16 << 10) + 1, "a", False),
+        *((10, path, False) for path in ("*", "a.#", "@this", "a|b", "{a,b}", "[a]", "#(a=1)", "!1", "a?")),
+    ],
+)
+def test_only_plain_paths_into_small_documents_are_cheap(size: int, path: str, is_cheap: bool) -> None:
+    assert cheap(size, path) is is_cheap
 
 
 def test_a_deep_value_is_found_by_a_long_path() -> None:
