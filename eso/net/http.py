@@ -419,11 +419,15 @@ class Pools:
         """Connections to `server` that trust `ca` (PEM) instead of the system's authorities and show `certificate`.
         Plain ones where `server` is no https URL. Raises TlsError. The caller closes the pool."""
         if not server.startswith("https"):
-            return Pool(proxies=self.proxies)
+            return self.pool(tls=None)
         if certificate is not None:
-            return Pool(tls=tls_context(ca_pem=ca, cert_pem=certificate, key_pem=key), proxies=self.proxies)
+            return self.pool(tls=tls_context(ca_pem=ca, cert_pem=certificate, key_pem=key))
         # The system's authorities are read again after a while: an image's bundle may be mounted and renewed.
-        return Pool(tls=self._trusting(ca, int(time.monotonic() // SHARED_SECONDS)), proxies=self.proxies)
+        return self.pool(tls=self._trusting(ca, int(time.monotonic() // SHARED_SECONDS)))
+
+    def pool(self, *, tls: ssl.SSLContext | None) -> Pool:
+        """Connections that leave the cluster as all of this process do."""
+        return Pool(tls=tls, proxies=self.proxies)
 
 
 class Stream:

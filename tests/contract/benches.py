@@ -1,79 +1,104 @@
 """One bench per provider and backend: what a test may arrange behind it, and how it differs where the reference's
 providers differ.
 
-Neighbours: conftest.py makes them, test_provider.py says the sentences.
+Neighbours: benches_<provider>.py beside this file each export BENCHES, a tuple of `Case`; conftest.py finds them all, the
+test modules say the sentences. A provider adds a file and edits none.
 """
 
 from __future__ import annotations
 
-import json
+import importlib
+import ssl
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any
 
+from eso.net.http import Proxies
 from eso.providers.contract import StoreClient, StoreView
+from tests.fakes.backend import Backend, Fault
 from tests.fakes.credentials import StaticCredentials
 from tests.fakes.env import Whole
 
 PLANTED = "planted-7f3a9c"  # a value that must never be seen in a text
 
 
-class Server(Protocol):
-    """A Vault: the fake one or the real one."""
-
-    address: str
-
-    def write(self, mount: str, key: str, data: Mapping[str, Any]) -> None: ...
-    def remove(self, key: str) -> None: ...
-    def break_down(self) -> None: ...
-
-
 @dataclass
 class Bench:
+    """One store of one provider, with a backend behind it.
+
+    `put(key, members)`: a secret that the provider reads as this JSON object. `remove(key)`: it is gone. `block`: the
+    store's `spec.provider.<name>`. `secrets["name/key"]`, `tokens[account]`: what its credentials hold.
+    """
+
     provider: Whole
     block: dict[str, Any]
     put: Callable[[str, Mapping[str, Any]], None]
     secrets: dict[str, str] = field(default_factory=dict)
-    proves_absence: bool = True
-    nested: bool = True
+    tokens: dict[str, str] = field(default_factory=dict)
+    remove: Callable[[str], None] | None = None
     break_down: Callable[[], None] | None = None
+
+    # what the provider does not do, by its spec
+    whole: bool = True  # without a property it returns the whole object as JSON
+    properties: bool = True
+    nested: bool = True  # a property is a path
+    extracts: bool = True
+    scalars: bool = True  # a map may have members that are no text
+    finds: bool = True
+    validates: bool = True  # a store's validation asks the backend
+    proves_absence: bool = True  # a missing secret is SecretNotFound
+
+    # for the faults of the wire; a bench on a real server leaves `server` out and is not broken
+    server: Backend | None = None
+    expired: Fault = field(default_factory=lambda: Fault(401))  # how this backend says that a login has ended
+    denied: Fault = field(default_factory=lambda: Fault(403))
+    shapes: tuple[str, ...] = ("[]", '"text"')  # JSON that is no reply of this backend
+    faults_at: str = ""  # regular expression: the paths of reads, where logins have paths of their own
+    at: Callable[[str], Mapping[str, Any]] | None = None  # changes of the block for another address; None: fixed hosts
+    trusts: bool = True  # the block may name an authority (caBundle)
+
+    async def close(self) -> None:
+        await self.provider.close()
 
     def view(self, **changes: Any) -> StoreView:
         return StoreView("SecretStore", "store", "team-a", self.provider.name, self.block | changes, "uid", 1)
 
-    async def open(self, **changes: Any) -> StoreClient:
-        return await self.provider.open(self.view(**changes), StaticCredentials(self.secrets))
+    def credentials(self, ca: bytes | None = None) -> StaticCredentials:
+        return StaticCredentials(self.secrets, tokens=self.tokens, ca=ca)
+
+    async def open(self, *, ca: bytes | None = None, **changes: Any) -> StoreClient:
+        return await self.provider.open(self.view(**changes), self.credentials(ca))
 
 
-def fake_bench() -> Bench:
-    block: dict[str, Any] = {"data": []}
-    bench = Bench(
-        Whole("fake"),
-        block,
-        lambda key, data: block["data"].append({"key": key, "value": json.dumps(dict(data), separators=(",", ":"))}),
-    )
-    return bench
+@dataclass(frozen=True)
+class Ground:
+    """What a bench is built on. `fixture(name)`: a session fixture of conftest.py (a real server). `tls`: the contract
+    server speaks https with it. `whole` makes the provider: a bench passes it the hosts that its server stands for."""
+
+    fixture: Callable[[str], Any]
+    tls: ssl.SSLContext | None = None
+    proxy: str = ""
+    patience: float | None = None
+
+    def whole(self, name: str, hosts: Mapping[str, str] | None = None) -> Whole:
+        return Whole(name, Proxies(self.proxy, self.proxy), hosts, self.patience)
 
 
-def vault_bench(server: Server, token: str, version: int) -> Bench:
-    mount = "secret" if version == 2 else "kv1"
-    block = {
-        "server": server.address,
-        "path": mount,
-        "version": f"v{version}",
-        "auth": {"tokenSecretRef": {"name": "login", "key": "token"}},
-    }
-    return Bench(
-        Whole("vault"),
-        block,
-        lambda key, data: server.write(mount, key, data),
-        {"login/token": token},
-        break_down=server.break_down,
-    )
+@dataclass(frozen=True)
+class Case:
+    """`real`: needs a real backend. `wire`: its contract server takes faults, so it is broken in twelve ways."""
+
+    id: str
+    make: Callable[[Ground], AbstractAsyncContextManager[Bench]]
+    real: bool = False
+    wire: bool = False
 
 
-def openbao_bench(server: Server, token: str, version: int) -> Bench:
-    bench = vault_bench(server, token, version)
-    bench.provider = Whole("openBao")
-    bench.proves_absence = bench.nested = False
-    return bench
+def cases() -> list[Case]:
+    """Every bench of every file beside this one, in the order of their names."""
+    found: list[Case] = []
+    for path in sorted(Path(__file__).parent.glob("benches_*.py")):
+        found += importlib.import_module(f"tests.contract.{path.stem}").BENCHES
+    return found

@@ -1,45 +1,15 @@
-"""The benches: every provider, against a fake and, where there is one, against the real server."""
+"""Makes the benches, and the real servers that some of them stand on."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from e2e.harness.certs import Authority
 from e2e.harness.openbao import OpenBao
-from tests.contract.benches import Bench, fake_bench, openbao_bench, vault_bench
-from tests.fakes.vault import ROOT, FakeVault
-
-
-class FakeServer:
-    def __init__(self, fake: FakeVault) -> None:
-        self.fake, self.address = fake, fake.address
-
-    def write(self, mount: str, key: str, data: Mapping[str, Any]) -> None:
-        self.fake.put(mount, key, dict(data))
-
-    def remove(self, key: str) -> None:
-        self.fake.kv["secret"][1][key].append(None)
-
-    def break_down(self) -> None:
-        self.fake.sealed = True
-
-
-class RealServer:
-    def __init__(self, bao: OpenBao) -> None:
-        self.bao, self.address = bao, bao.address
-        self.sealed = False
-
-    def write(self, mount: str, key: str, data: Mapping[str, Any]) -> None:
-        self.bao.put(mount, key, data, 2 if mount == "secret" else 1)
-
-    def remove(self, key: str) -> None:
-        self.bao.delete("secret", key)
-
-    def break_down(self) -> None:
-        self.bao.seal()
-        self.sealed = True
+from tests.contract.benches import Bench, Case, Ground, cases
+from tests.contract.realvault import RealServer
 
 
 @pytest.fixture(scope="session")
@@ -48,13 +18,6 @@ def real_server() -> Iterator[RealServer]:
         bao.mount_kv("secret")
         bao.mount_kv("kv1", 1)
         yield RealServer(bao)
-
-
-@pytest.fixture
-async def fake_server() -> AsyncIterator[FakeServer]:
-    fake = await FakeVault().start()
-    yield FakeServer(fake)
-    await fake.stop()
 
 
 @pytest.fixture
@@ -70,32 +33,35 @@ def real(real_server: RealServer) -> Iterator[RealServer]:
         real_server.sealed = False
 
 
-VAULTS = [
-    (vault_bench, "vault", 2),
-    (vault_bench, "vault", 1),
-    (openbao_bench, "openBao", 2),
-    (openbao_bench, "openBao", 1),
-]
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Who signs the certificates of contract servers that speak https."""
+    return Authority(tmp_path_factory.mktemp("authority"))
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(None, id="fake"),
-        *(
-            pytest.param((make, version, "fake_server"), id=f"{name} KV v{version} against the fake")
-            for make, name, version in VAULTS
-        ),
-        *(
-            pytest.param((make, version, "real"), id=f"{name} KV v{version} against OpenBao", marks=pytest.mark.real)
-            for make, name, version in VAULTS
-        ),
+def parameters(*, wire: bool = False) -> list[object]:
+    return [
+        pytest.param(case, id=case.id, marks=[pytest.mark.real] if case.real else [])
+        for case in cases()
+        if case.wire or not wire
     ]
-)
-def bench(request: pytest.FixtureRequest) -> Bench:
-    if request.param is None:
-        return fake_bench()
-    make, version, server_fixture = request.param
-    server = request.getfixturevalue(server_fixture)
-    token = server.bao.root_token if server_fixture == "real" else ROOT
-    made: Bench = make(server, token, version)
-    return made
+
+
+@pytest.fixture(params=parameters())
+async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    """Every provider on every backend."""
+    case: Case = request.param
+    async with case.make(Ground(request.getfixturevalue)) as made:
+        yield made
+
+
+@pytest.fixture(params=parameters(wire=True))
+def case(request: pytest.FixtureRequest) -> Case:
+    """Every provider on a contract server that takes faults; the test makes the bench."""
+    found: Case = request.param
+    return found
+
+
+@pytest.fixture
+def ground(request: pytest.FixtureRequest) -> Ground:
+    return Ground(request.getfixturevalue)

@@ -25,7 +25,7 @@ from eso.providers.contract import (
     Unavailable,
 )
 from eso.providers.vault.client import VaultClient
-from tests.contract.conftest import RealServer
+from tests.contract.realvault import RealServer
 from tests.fakes.credentials import StaticCredentials
 from tests.fakes.env import Whole, found
 

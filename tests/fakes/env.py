@@ -2,32 +2,95 @@
 
 from __future__ import annotations
 
+import ssl
+from collections.abc import Mapping
 from contextlib import aclosing
+from dataclasses import replace
+from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
 
 import structlog
 
-from eso.net.http import Pools, Proxies
+from eso.net.http import Pool, Pools, Proxies, Reply, Timeouts
 from eso.providers.contract import Connector, CredentialReader, Find, Spec, StoreClient, StoreView
 from eso.providers.env import Env
 from eso.runtime.clock import Clock, SystemClock
 from eso.runtime.offload import Offload
 from eso.stores.registry import PROVIDERS, load
 
+DEFAULT: Final = Timeouts()
 
-def env(clock: Clock | None = None, proxies: Proxies | None = None) -> Env:
-    return Env(Pools(proxies), Offload(threads=1, name="values"), clock or SystemClock(), structlog.get_logger())
+
+class Detour(Pool):
+    """Sends what goes to a host of `hosts` to another address instead, and waits at most `patience` seconds for a
+    reply."""
+
+    hosts: Mapping[str, str] = {}
+    patience: float | None = None
+
+    async def request(self, method: str, url: str, *, timeouts: Timeouts = DEFAULT, **options: Any) -> Reply:
+        if self.patience is not None:
+            timeouts = replace(timeouts, total=self.patience)
+        return await super().request(method, around(url, self.hosts), timeouts=timeouts, **options)
+
+
+def around(url: str, hosts: Mapping[str, str]) -> str:
+    parts = urlsplit(url)
+    address = hosts.get(parts.netloc)
+    if address is None:
+        return url
+    there = urlsplit(address)
+    return urlunsplit((there.scheme, there.netloc, parts.path, parts.query, parts.fragment))
+
+
+class TestPools(Pools):
+    """Pools that a test can look at, and lead around: `hosts` is the vendor's host → the contract server's address."""
+
+    __test__ = False  # not a test class
+
+    def __init__(
+        self, proxies: Proxies | None = None, hosts: Mapping[str, str] | None = None, patience: float | None = None
+    ) -> None:
+        super().__init__(proxies)
+        self.hosts, self.patience = dict(hosts or {}), patience
+        self.opened: list[Pool] = []
+
+    def pool(self, *, tls: ssl.SSLContext | None) -> Pool:
+        made = Detour(tls=tls, proxies=self.proxies)
+        made.hosts, made.patience = self.hosts, self.patience
+        self.opened.append(made)
+        return made
+
+
+def env(clock: Clock | None = None, proxies: Proxies | None = None, pools: Pools | None = None) -> Env:
+    return Env(
+        pools or TestPools(proxies), Offload(threads=1, name="values"), clock or SystemClock(), structlog.get_logger()
+    )
 
 
 class Whole:
     """The provider `name` with a connector of its own."""
 
-    def __init__(self, name: str, proxies: Proxies | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        proxies: Proxies | None = None,
+        hosts: Mapping[str, str] | None = None,
+        patience: float | None = None,
+    ) -> None:
         self.name = name
         self.spec: Spec = PROVIDERS[name].spec
-        self.connector: Connector = load(PROVIDERS[name], env(proxies=proxies))
+        self.pools = TestPools(proxies, hosts, patience)
+        self.connector: Connector = load(PROVIDERS[name], env(pools=self.pools))
 
     async def open(self, store: StoreView, credentials: CredentialReader) -> StoreClient:
         return await self.connector.open(store, self.spec.plan(store), credentials)
+
+    async def close(self) -> None:
+        """Closes what a test did not."""
+        await self.connector.close()
+        for pool in self.pools.opened:
+            await pool.close()
 
 
 async def found(client: StoreClient, find: Find) -> dict[str, bytes]:

@@ -1,51 +1,29 @@
 """A small Vault on loopback that remembers what it was asked and fails when told to.
 
-Neighbours: the contract tests run the same sentences against it and against a real server. `faults` are served instead
-of answers, first come first served, to the requests they match.
+Neighbours: the contract tests run the same sentences against it and against a real server.
 """
 
 from __future__ import annotations
 
-import asyncio
 import re
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import ssl
 from typing import Any
 
 from aiohttp import web
 
+from tests.fakes.backend import Asked, Backend, Fault
+
+__all__ = ["ROOT", "Asked", "FakeVault", "Fault"]
+
 ROOT = "root-token"
 
 
-@dataclass(slots=True)
-class Fault:
-    """`status` with `body` and `headers` instead of an answer; `hang` never answers; `drop` closes the connection.
-    `times` requests are hit."""
-
-    status: int = 500
-    body: str = '{"errors":["internal error"]}'
-    headers: dict[str, str] = field(default_factory=dict)
-    path: str = ""  # regular expression, searched
-    times: int = 1
-    hang: bool = False
-    drop: bool = False
-    echo: bool = False  # answer with everything that was sent: what a careless proxy does
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    method: str
-    path: str
-    query: dict[str, str]
-    headers: dict[str, str]
-    body: Any
-
-
-class FakeVault:
+class FakeVault(Backend):
     """`kv[mount]` is (version, {path: [versions]}); a version is a dict, or None when deleted."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(tls)
         self.kv: dict[str, tuple[int, dict[str, list[dict[str, Any] | None]]]] = {"secret": (2, {}), "kv1": (1, {})}
         self.metadata: dict[str, dict[str, str]] = {}
         self.tokens: dict[str, dict[str, Any]] = {ROOT: {"ttl": 0, "expire_time": None, "type": "service"}}
@@ -57,55 +35,15 @@ class FakeVault:
         self.token_type = "service"
         self.denied: set[str] = set()
         self.sealed = False
-        self.faults: list[Fault] = []
-        self.asked: list[Asked] = []
-        self.waiting: Callable[[], Any] | None = None
-        self.address = ""
-        self.gate: asyncio.Event | None = None  # when set, every answer waits for it
-        self._runner: web.AppRunner | None = None
-
-    async def start(self) -> FakeVault:
-        app = web.Application()
-        app.router.add_route("*", "/{tail:.*}", self._answer)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        server = site._server
-        assert server is not None
-        port = server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]  # an asyncio.Server has sockets
-        self.address = f"http://127.0.0.1:{port}"
-        return self
-
-    async def stop(self) -> None:
-        if self.gate is not None:
-            self.gate.set()
-        if self._runner is not None:
-            await self._runner.cleanup()
 
     # what a test arranges
 
     def put(self, mount: str, path: str, *versions: dict[str, Any] | None) -> None:
         self.kv[mount][1].setdefault(path, []).extend(versions)
 
-    def fail(self, fault: Fault) -> None:
-        self.faults.append(fault)
-
-    def count(self, pattern: str, method: str = "") -> int:
-        return sum(bool(re.search(pattern, a.path)) and method in ("", a.method) for a in self.asked)
-
     # the server
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
-        body = await request.json() if request.can_read_body else None
-        asked = Asked(request.method, request.path, dict(request.query), dict(request.headers), body)
-        self.asked.append(asked)
-        if self.gate is not None:
-            await self.gate.wait()
-        for fault in self.faults:
-            if fault.times > 0 and re.search(fault.path, asked.path):
-                fault.times -= 1
-                return await self._fail(fault, asked, request)
+    async def answer(self, asked: Asked) -> web.StreamResponse:
         if self.sealed:
             return refused(503, "Vault is sealed")
         path = asked.path.removeprefix("/v1/")
@@ -124,20 +62,6 @@ class FakeVault:
                 return refused(400, f"No secret engine mount at {mount}/")
             return answered({"type": "kv", "options": {"version": str(self.kv[mount][0])}})
         return self._read(path, asked)
-
-    async def _fail(self, fault: Fault, asked: Asked, request: web.Request) -> web.StreamResponse:
-        if fault.hang:
-            await asyncio.Event().wait()
-        if fault.drop:
-            assert request.transport is not None
-            request.transport.close()
-            return web.Response()
-        body = fault.body
-        if fault.echo:
-            return web.json_response(
-                {"errors": [f"cannot understand {asked.headers} {asked.body}"]}, status=fault.status
-            )
-        return web.Response(status=fault.status, text=body, headers=fault.headers, content_type="application/json")
 
     def _login(self, path: str, asked: Asked) -> web.Response:
         body = asked.body or {}

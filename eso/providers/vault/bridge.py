@@ -17,8 +17,9 @@ import orjson
 import requests
 from requests.structures import CaseInsensitiveDict
 
-from eso.net.http import Pool, Reply, TimedOut, Timeouts, TooLarge, TransportError, Unsendable
-from eso.providers.contract import InvalidConfig, Malformed, Timeout, Unavailable, turn
+from eso.net.http import Pool, Reply, Timeouts, origin
+from eso.providers.contract import Malformed, Unavailable, turn
+from eso.providers.kit import http
 from eso.providers.vault.refusal import refusal
 
 T = TypeVar("T")
@@ -26,6 +27,7 @@ TIMEOUTS: Final = Timeouts(total=60.0)
 MAX_REPLY: Final = 4 << 20  # bytes; the server keeps entries of 1 MiB, a Secret no more than that
 INDEX, INCONSISTENT = "X-Vault-Index", "X-Vault-Inconsistent"
 TOKEN_CALLS: Final = {"lookup-self": "LookupSelf", "renew-self": "RenewSelf", "revoke-self": "RevokeSelf"}
+LEADER: Final = "/v1/sys/leader"
 INDEXES: Final = 8  # newest index headers that are remembered; one per cluster that answers would do
 
 
@@ -112,38 +114,20 @@ class LoopSession:
     async def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], query: Mapping[str, str], body: bytes | None
     ) -> Reply:
-        """Follows one redirect (to the active node), never from https to http."""
-        try:
-            reply = await self._once(method, url, headers, query, body)
-            location = reply.headers.get("Location", "")
-            if reply.status in (301, 302, 307) and location:
-                try:
-                    target = urljoin(url, location)
-                    scheme, query_there = urlsplit(target).scheme, urlsplit(target).query
-                except ValueError:
-                    raise Unavailable("the server redirects to an address that is none") from None
-                if urlsplit(url).scheme == "https" and scheme != "https":
-                    raise Unavailable("the server redirects from https to http: not followed")
-                reply = await self._once(method, target, headers, {} if query_there else query, body)
-        except TimedOut as error:
-            raise Timeout(str(error), fix=error.fix) from error
-        except TooLarge as error:
-            raise Malformed(str(error)) from error
-        except Unsendable as error:
-            raise InvalidConfig(str(error), fix=error.fix) from error
-        except TransportError as error:
-            raise Unavailable(str(error), fix=error.fix) from error
-        if 300 <= reply.status < 400:
-            raise Unavailable(f"the server redirects (status {reply.status}) where it should answer")
-        return reply
-
-    async def _once(
-        self, method: str, url: str, headers: Mapping[str, str], query: Mapping[str, str], body: bytes | None
-    ) -> Reply:
+        """Follows one redirect: of the server to itself, or of a standby to the node that the cluster calls active."""
         async with turn(self.label, call_name(method, url, query)):
-            reply = await self.pool.request(
-                method, url, headers=headers, params=query or None, body=body, timeouts=TIMEOUTS, max_body=MAX_REPLY
-            )
+            reply = await self._once(method, url, headers, query, body)
+            if reply.status in http.MOVED:
+                target = http.urljoined(url, reply.headers.get("Location", ""))
+                if not (http.same_origin(url, target) or await self._active(url, target)):
+                    raise Unavailable(
+                        f"{origin(url)} redirects to a server that is not the active node of its cluster: not followed",
+                        answered=True,
+                        fix="write the address of the active node, or let standby nodes forward requests",
+                    )
+                reply = await self._once(method, target, headers, {} if urlsplit(target).query else query, body)
+                if 300 <= reply.status < 400:
+                    raise Unavailable(f"{origin(url)} redirects too often", answered=True)
             if reply.status >= 400 and reply.status != 404:
                 shown = f"{url}?{'&'.join(f'{name}={value}' for name, value in query.items())}" if query else url
                 namespace = headers.get("X-Vault-Namespace", "")
@@ -157,6 +141,24 @@ class LoopSession:
                     authenticated="X-Vault-Token" in headers,
                 )
             return reply
+
+    async def _active(self, url: str, target: str) -> bool:
+        """Whether `target` is the same path on the node that the cluster behind `url` calls active. The question carries
+        neither token nor body; a redirect from https to http leads nowhere."""
+        asked, there = urlsplit(url), urlsplit(target)
+        if there.path != asked.path or (asked.scheme == "https" and there.scheme != "https"):
+            return False
+        answer = await self._once("GET", urljoin(url, LEADER), {}, {}, None)
+        try:
+            named = http.object_of(answer.body).get("leader_address") if answer.status == 200 else ""
+        except Malformed:
+            return False
+        return http.same_origin(str(named or ""), target)
+
+    async def _once(
+        self, method: str, url: str, headers: Mapping[str, str], query: Mapping[str, str], body: bytes | None
+    ) -> Reply:
+        return await http.exchanged(self.pool, method, url, headers, query, body, TIMEOUTS, MAX_REPLY)
 
 
 def call_name(method: str, url: str, query: Mapping[str, str]) -> str:

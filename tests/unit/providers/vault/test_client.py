@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from eso.errors import EsoError
-from eso.net import http
 from eso.net.http import Pool
 from eso.providers.contract import (
     AuthExpired,
@@ -35,7 +34,7 @@ from eso.providers.vault.client import VaultClient
 from eso.providers.vault.openbao import OpenBaoClient
 from tests.fakes.cancel import every_await
 from tests.fakes.credentials import StaticCredentials
-from tests.fakes.env import Whole, found
+from tests.fakes.env import TestPools, Whole, found
 from tests.fakes.vault import ROOT, FakeVault, Fault
 
 SECRETS = {
@@ -53,12 +52,13 @@ TOKEN = {"tokenSecretRef": {"name": "login", "key": "token"}}
 async def vault(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeVault]:
     fake = await FakeVault().start()
     pools: list[Pool] = []
+    make = TestPools.pool
 
-    def pool(**options: Any) -> Pool:
-        pools.append(Pool(**options))
+    def pool(self: TestPools, **options: Any) -> Pool:
+        pools.append(make(self, **options))
         return pools[-1]
 
-    monkeypatch.setattr(http, "Pool", pool)  # a test that has seen enough need not log out
+    monkeypatch.setattr(TestPools, "pool", pool)  # a test that has seen enough need not log out
     fake.approles["role-1"] = "planted-secret-id"
     fake.users["me"] = "planted-password"
     fake.jwts |= {"planted.jwt": "reader", "sa-token": "reader"}

@@ -1,0 +1,32 @@
+"""What providers share. A provider is a package of four small modules; two of them opened at random look alike:
+
+`spec.py` (pure, always imported, exports SPEC): reads the store's block with `selectors`.
+
+    class DopplerSpec:
+        name, capability, maintained = "doppler", "ReadOnly", True
+        def check(self, store):                              # admission, in the reference's order
+            refuse_loose(store, credentials(store)); return []
+        def plan(self, store):
+            return Plan(endpoint, block, references=references(store.provider_spec, credentials(store)), pace=4.0)
+
+`connect.py` (imported in a thread, exports Connector): reads credentials, opens one pool per login, logs in.
+
+    class Connector:
+        async def open(self, store, plan, credentials):
+            token = (await credentials.secret(part(store.provider_spec, "auth", "secretRef"))).decode()
+            pool = self.env.pools.open(BASE, ca=await credentials.ca_bundle(store.provider_spec))
+            return Client(store, Api(pool, "Doppler", BASE, bearer(token), refuse=refuse))
+
+`client.py` (a StoreClient): `request` names the call, `fetch` makes it by `Api.send`, `value` and `mapping` take the part.
+
+    async def fetch(self, request):
+        reply = await self.api.send("GetSecret", "GET", f"/v3/secret/{segment(request.key)}", ok=(404,))
+        if reply.status == 404: raise SecretNotFound        # only where the backend proved it
+        return await decoded(self.env.offload, self.store.namespace, reply.body, object_of)
+
+`refusal.py` (pure): `refuse(reply) → EsoError` with the reference's text; `http.refusal(text, reply)` picks the class.
+
+Neighbours: http.py one call, headers.py what a store may send, selectors.py credentials in specs, search.py `find`,
+property.py look-ups, setpath.py writes into JSON, retries.py retrySettings, metadata.py and payload.py pushes.
+A bench in tests/contract/benches_<provider>.py makes the provider pass the sentences that all of them pass.
+"""

@@ -1,0 +1,294 @@
+"""One call to a backend's HTTP API: its turn at the gate, its pool, the typed error for a reply that is no success.
+
+Neighbours: providers send through an `Api`; `net.http` has the connections. No text made here holds a header, a query, a
+body or a path: a provider adds the words of the reference by `refuse`.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any, Final, TypeVar
+from urllib.parse import quote, urlencode, urljoin, urlsplit
+
+import orjson
+
+from eso.errors import EsoError
+from eso.net.http import Pool, Reply, TimedOut, Timeouts, TooLarge, TransportError, Unsendable, origin
+from eso.providers.contract import (
+    AuthExpired,
+    Denied,
+    InvalidConfig,
+    Malformed,
+    Throttled,
+    Timeout,
+    Unavailable,
+    turn,
+)
+from eso.runtime.offload import Offload
+
+T = TypeVar("T")
+TIMEOUTS: Final = Timeouts(total=30.0)
+MAX_REPLY: Final = 4 << 20  # bytes; a Secret takes 1 MiB
+LARGE: Final = 64 << 10  # bytes of JSON from which on decoding takes longer than the loop should wait
+REDIRECTS: Final = 3
+MOVED: Final = frozenset({301, 302, 303, 307, 308})
+LONGEST_WAIT: Final = 24 * 3600.0  # seconds of a Retry-After that are believed
+
+
+class NothingThere(EsoError):
+    """404 without a word of the engine: the path or the server's API is not there. It proves no absence of a secret."""
+
+
+def refusal(shown: str, reply: Reply) -> EsoError:
+    """The typed error for `reply`, with `shown` as its text. 401 ends the login, 403 does not; 404 proves nothing."""
+    match reply.status:
+        case 401:
+            return AuthExpired(shown)
+        case 403:
+            return Denied(shown)
+        case 404:
+            return NothingThere(shown)
+        case 408 | 504:
+            return Timeout(shown, answered=True)
+        case 429:
+            return Throttled(shown, retry_after=retry_after(reply.headers))
+        case status if status >= 500:
+            return Unavailable(shown, answered=True)
+        case status if 400 <= status < 500:
+            return InvalidConfig(shown)
+    return Malformed(shown)
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """A backend's API as one login sees it.
+
+    `provider`: label of the metric. `base`: URL before every path, without a slash at its end. `headers`: sent with
+    every call, credentials included. `refuse(reply)`: the error for a status that is neither 2xx nor in `ok`; it may
+    read the body for words known to be harmless, and never quote it otherwise.
+    """
+
+    pool: Pool
+    provider: str
+    base: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    refuse: Callable[[Reply], EsoError] | None = None
+    timeouts: Timeouts = TIMEOUTS
+    max_body: int = MAX_REPLY
+
+    def with_headers(self, headers: Mapping[str, str]) -> Api:
+        """The same connections with other standing headers: after a login, say."""
+        return replace(self, headers={**self.headers, **headers})
+
+    async def send(
+        self,
+        call: str,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        json: Any = None,
+        form: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        ok: Collection[int] = (),
+    ) -> Reply:
+        """One exchange. `call`: its name in the metric. Raises a typed error for every status but 2xx and those in `ok`.
+
+        A redirect is followed for GET and HEAD without a body, and only to the same scheme, host and port: whoever
+        answers must not choose who sees the credential.
+        """
+        url = f"{self.base}{path}"
+        sent = {**self.headers, **(headers or {})}
+        if json is not None:
+            body = orjson.dumps(json)
+            sent.setdefault("Content-Type", "application/json")
+        elif form is not None:
+            body = urlencode(form).encode()
+            sent.setdefault("Content-Type", "application/x-www-form-urlencoded")
+        params: Mapping[str, str] | None = query
+        async with turn(self.provider, call):
+            for _ in range(REDIRECTS + 1):
+                reply = await exchanged(self.pool, method, url, sent, params, body, self.timeouts, self.max_body)
+                if reply.status not in MOVED:
+                    break
+                url, params = followed(method, url, reply, bool(body)), None
+            else:
+                raise Unavailable(f"{origin(url)} redirects too often", answered=True)
+            if 200 <= reply.status < 300 or reply.status in ok:
+                return reply
+            raise self.refuse(reply) if self.refuse is not None else refusal(words(url, reply.status), reply)
+
+    async def close(self) -> None:
+        await self.pool.close()
+
+
+async def exchanged(
+    pool: Pool,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    params: Mapping[str, str] | None,
+    body: bytes | None,
+    timeouts: Timeouts = TIMEOUTS,
+    max_body: int = MAX_REPLY,
+) -> Reply:
+    """One exchange without a turn: any status is a reply. Raises Timeout, Malformed, InvalidConfig, Unavailable."""
+    try:
+        return await pool.request(
+            method, url, headers=headers, params=params or None, body=body, timeouts=timeouts, max_body=max_body
+        )
+    except TransportError as error:
+        raise typed(error) from error
+
+
+def typed(error: TransportError) -> EsoError:
+    """What a failed exchange means to `stores`."""
+    match error:
+        case TimedOut():
+            return Timeout(str(error), fix=error.fix)
+        case TooLarge():
+            return Malformed(str(error), fix=error.fix)
+        case Unsendable():
+            return InvalidConfig(str(error), fix=error.fix)
+    return Unavailable(str(error), fix=error.fix)
+
+
+def followed(method: str, url: str, reply: Reply, has_body: bool) -> str:
+    """The address of the next hop. Raises Unavailable for one that may not be followed, without showing it."""
+    if method not in ("GET", "HEAD") or has_body:
+        raise Unavailable(
+            f"{origin(url)} redirects (status {reply.status}) where it should answer",
+            answered=True,
+            fix="write the address that answers",
+        )
+    target = urljoined(url, reply.headers.get("Location", ""))
+    if not same_origin(url, target):
+        raise Unavailable(
+            f"{origin(url)} redirects to another server: not followed, for the credential would go along",
+            answered=True,
+            fix="write the address that answers",
+        )
+    return target
+
+
+def urljoined(url: str, location: str) -> str:
+    """Raises Unavailable for a Location that is none."""
+    try:
+        target = urljoin(url, location)
+        if location and urlsplit(target).hostname:
+            return target
+    except ValueError:
+        pass
+    raise Unavailable(f"{origin(url)} redirects to an address that is none", answered=True)
+
+
+def same_origin(one: str, other: str) -> bool:
+    return place(one) == place(other)
+
+
+def place(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port of a URL."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, (parts.hostname or "").rstrip("."), parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return "", "", 0
+
+
+def words(url: str, status: int) -> str:
+    """The plain text for a refusal: `https://host answered 502 Bad Gateway`."""
+    try:
+        phrase = f" {HTTPStatus(status).phrase}"
+    except ValueError:
+        phrase = ""
+    return f"{origin(url)} answered {status}{phrase}"
+
+
+def retry_after(headers: Mapping[str, str], now: Callable[[], float] = time.time) -> float | None:
+    """Seconds to wait that the backend asks for, as a number or as a date; None when it does not say. A date counts from
+    the server's own clock where it tells the time."""
+    text = headers.get("Retry-After", "").strip()
+    try:
+        seconds = float(text)
+    except ValueError:
+        until = date(text)
+        if until is None:
+            return None
+        told = date(headers.get("Date", ""))
+        seconds = until - (told if told is not None else now())
+    return min(max(0.0, seconds), LONGEST_WAIT) if math.isfinite(seconds) else None
+
+
+def date(text: str) -> float | None:
+    """An HTTP date as seconds since the epoch."""
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (TypeError, ValueError, OverflowError, IndexError):
+        return None
+
+
+def bearer(token: str, scheme: str = "Bearer") -> dict[str, str]:
+    """The Authorization header. Raises InvalidConfig for a token that no header can hold."""
+    return {"Authorization": f"{scheme} {clean(token, 'token')}"}
+
+
+def clean(value: str, name: str) -> str:
+    """A credential for a header. Raises InvalidConfig, which names the fault and never the value."""
+    if value.endswith(("\n", "\r")):
+        raise InvalidConfig(f"the {name} ends in a line break", fix="store it without the line break at its end")
+    if not value.isprintable() or not value.isascii():
+        raise InvalidConfig(f"the {name} holds a character that no header can carry", fix="store it again, as it is")
+    return value
+
+
+def segment(text: str) -> str:
+    """`text` as one segment of a path. Raises InvalidConfig for one that would leave its place."""
+    if text in ("", ".", ".."):
+        raise InvalidConfig(f'cannot use "{text}" as a part of a path')
+    return quote(text, safe="")
+
+
+def json_of(body: bytes) -> Any:
+    """The JSON of a reply; texts are `str`. Raises Malformed without the text it could not read."""
+    try:
+        return orjson.loads(body)
+    except (orjson.JSONDecodeError, RecursionError):
+        raise Malformed(
+            "the server's reply is not JSON",
+            fix="is the address really that of the server, and not of something before it?",
+        ) from None
+
+
+def object_of(body: bytes) -> dict[str, Any]:
+    """The JSON object of a reply. Raises Malformed for anything else."""
+    found = json_of(body)
+    if not isinstance(found, dict):
+        raise Malformed("the server's reply is not of the form it promises")
+    return found
+
+
+def list_of(body: bytes) -> list[Any]:
+    """The JSON array of a reply. Raises Malformed for anything else."""
+    found = json_of(body)
+    if not isinstance(found, list):
+        raise Malformed("the server's reply is not of the form it promises")
+    return found
+
+
+def text_in(found: Mapping[str, Any], name: str) -> str:
+    """A member that has to be text. Raises Malformed."""
+    value = found.get(name)
+    if not isinstance(value, str):
+        raise Malformed(f"the server's reply has no text in {name}")
+    return value
+
+
+async def decoded(offload: Offload, owner: str, body: bytes, decode: Callable[[bytes], T]) -> T:
+    """`decode(body)`, in a thread where it takes a while. `owner`: the namespace on whose behalf."""
+    return decode(body) if len(body) <= LARGE else await offload.run_for(owner, decode, body)

@@ -1,0 +1,46 @@
+"""Headers that a store may send."""
+
+from __future__ import annotations
+
+import pytest
+
+from eso.providers.contract import InvalidConfig
+from eso.providers.kit.headers import from_store
+
+CANARY = "hunter2"
+
+
+def test_an_ordinary_header_goes_as_it_is():
+    assert from_store({"X-Team": "a b", "X-Number": 5}) == {"X-Team": "a b", "X-Number": "5"}
+    assert from_store(None) == {}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Host",
+        "content-length",
+        "Transfer-Encoding",
+        "CONNECTION",
+        "Upgrade",
+        "TE",
+        "Trailer",
+        "Expect",
+        "Keep-Alive",
+        "Proxy-Authorization",
+        "Proxy-Connection",
+    ],
+)
+def test_a_header_that_belongs_to_the_connection_is_refused(name):
+    with pytest.raises(InvalidConfig, match=f"may not set the header {name}"):
+        from_store({name: CANARY})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("X Team", "a"), ("", "a"), ("X:", "a"), ("Höst", "a"), ("X", f"{CANARY}\r\nHost: b"), ("X", f"{CANARY}\0")],
+)
+def test_what_would_break_the_message_is_refused_without_its_value(name, value):
+    with pytest.raises(InvalidConfig) as refused:
+        from_store({name: value})
+    assert CANARY not in str(refused.value)
