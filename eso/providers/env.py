@@ -5,7 +5,8 @@ Neighbours: `app` builds the one Env, `stores.registry` hands it to each Connect
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from eso.net.http import Pools
@@ -16,9 +17,11 @@ from eso.runtime.offload import Offload
 @dataclass(frozen=True, slots=True)
 class Env:
     """`pools` opens connections (proxies, shared trust); `offload` runs slow functions in a thread; `log` is structlog's
-    interface."""
+    interface. `environ`: variables of the process that name servers (AWS_STS_ENDPOINT, ...); credentials among them are
+    for `CredentialReader.ambient` alone to hand out."""
 
     pools: Pools
     offload: Offload
     clock: Clock
     log: Any
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from eso.errors import EsoError, Terminal
+from eso.providers.aws.spec import SPEC as AWS
 from eso.providers.contract import Connector, Spec
 from eso.providers.env import Env
 from eso.providers.fake.spec import SPEC as FAKE
@@ -32,6 +33,7 @@ class Backend:
 PROVIDERS: Final[dict[str, Backend]] = {
     backend.spec.name: backend
     for backend in (
+        Backend(AWS, "eso.providers.aws.connect"),
         Backend(FAKE, "eso.providers.fake.connect"),
         Backend(OPENBAO, "eso.providers.vault.openbao"),
         Backend(VAULT, "eso.providers.vault.connect"),

@@ -421,15 +421,15 @@ def test_what_a_store_may_say(controlplane: ControlPlane, namespace: str, kind: 
 
 def test_a_provider_that_is_not_built_loses_no_member(controlplane: ControlPlane, namespace: str) -> None:
     block = {
-        "region": "r",
-        "service": "SecretsManager",
-        "sessionTagsPolicy": "None",  # the default
+        "server": "s",
+        "okmsid": "i",
+        "okmsTimeout": 30,  # the default
         "newMember": {"a": 1},
-        "auth": {"newLogin": {"b": [1]}, "secretRef": {"newRef": {"name": "n"}}},
+        "auth": {"newLogin": {"b": [1]}, "token": {"newRef": {"name": "n"}}},
     }
-    spec = provided(aws=block)
+    spec = provided(ovh=block)
     created = controlplane.api.create("secretstores", namespace, thing("SecretStore", spec))
-    assert created["spec"]["provider"]["aws"] == block
+    assert created["spec"]["provider"]["ovh"] == block
 
 
 def test_a_built_provider_keeps_what_it_knows(controlplane: ControlPlane, namespace: str) -> None:

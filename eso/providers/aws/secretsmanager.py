@@ -1,0 +1,227 @@
+"""Reads and writes AWS Secrets Manager.
+
+Neighbours: client.py is the login, codec.py takes values apart, secretpush.py writes. Reads that fall due together
+travel as one BatchGetSecretValue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+from eso.errors import EsoError
+from eso.gocompat.regexp import Regexp
+from eso.providers.aws import codec
+from eso.providers.aws.client import AwsClient
+from eso.providers.aws.refusal import NOT_FOUND, code_of, refusal, said
+from eso.providers.aws.sdk import Api
+from eso.providers.contract import Denied, Find, InvalidConfig, Malformed, RemoteRef, SecretNotFound
+
+LABEL: Final = "AWS/SecretsManager"
+CURRENT: Final = "AWSCURRENT"
+MOST_PAGES: Final = 40  # of one batch; a page holds at least one secret
+DELETED: Final = ("marked for deletion", "marked deleted")
+VERSION_ID: Final = "uuid/"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One read: of a value in a stage or by the id of its version, or of the secret's tags."""
+
+    id: str
+    stage: str = CURRENT
+    version: str = ""
+    tags: bool = False
+
+
+class SecretsManagerReader(AwsClient):
+    """The reading half of a client for Secrets Manager."""
+
+    most: ClassVar[int] = 20
+
+    @property
+    def api(self) -> Api:
+        return self.live.apis["secretsmanager"]
+
+    # reading one secret
+
+    def request(self, ref: RemoteRef) -> Hashable:
+        key = f"{self.prefix}{ref.key}"
+        if ref.metadata_policy == "Fetch":
+            return Asked(key, "", tags=True)
+        if ref.version.startswith(VERSION_ID):
+            return Asked(key, "", ref.version.removeprefix(VERSION_ID))
+        return Asked(key, ref.version or CURRENT)
+
+    async def fetch(self, request: Hashable) -> codec.Payload:
+        """Raises SecretNotFound for what AWS says is not there, or is about to be deleted."""
+        assert isinstance(request, Asked)
+        if request.tags:
+            described = await self.api.call("DescribeSecret", SecretId=request.id)
+            return codec.Payload(codec.tags_document(described.get("Tags") or ()))
+        chosen = {"VersionId": request.version} if request.version else {"VersionStage": request.stage}
+        try:
+            return codec.payload(await self.api.call("GetSecretValue", SecretId=request.id, **chosen))
+        except EsoError as error:
+            if missing(error):
+                raise SecretNotFound from error
+            raise
+
+    def value(self, payload: codec.Payload, ref: RemoteRef) -> bytes:
+        return codec.value(payload, ref)
+
+    def mapping(self, payload: codec.Payload, ref: RemoteRef) -> dict[str, bytes]:
+        return codec.mapping(self.value(payload, ref), ref.key)
+
+    # reading many at once
+
+    def batch(self, request: Hashable) -> Hashable | None:
+        assert isinstance(request, Asked)
+        together = not request.tags and request.stage == CURRENT and self.live.batching
+        return CURRENT if together and request.id not in self.live.alone else None
+
+    async def fetch_many(self, requests: Sequence[Hashable]) -> Mapping[Hashable, Any]:
+        wanted = [request for request in requests if isinstance(request, Asked)]
+        answers: dict[Hashable, Any] = {}
+        if len(wanted) > 1 and self.live.batching:
+            try:
+                answers = await self._batch(wanted)
+            except Denied:
+                self.live.batching = False  # the action itself is refused: what may not be read comes as an entry
+        for request in wanted:
+            if request not in answers:
+                answers[request] = await answered(self, request)
+        return answers
+
+    async def _batch(self, wanted: Sequence[Asked]) -> dict[Hashable, Any]:
+        """What the batch says of each request; nothing about those that it leaves out."""
+        by_id = {request.id: request for request in wanted}
+        answers: dict[Hashable, Any] = {}
+        async for page in self._pages(SecretIdList=list(by_id)):
+            for entry in page.get("SecretValues") or ():
+                for name in ids(entry):
+                    if name in by_id:
+                        answers[by_id[name]] = taken(entry)
+            for entry in page.get("Errors") or ():
+                if (name := str(entry.get("SecretId") or "")) in by_id:
+                    answers[by_id[name]] = entry_error(entry)
+        return answers
+
+    async def _pages(self, **parameters: Any) -> AsyncIterator[dict[str, Any]]:
+        """BatchGetSecretValue until nothing is left: a page is bounded by the size of its values."""
+        token: dict[str, Any] = {}
+        seen = 0
+        while True:
+            page = await self.api.call("BatchGetSecretValue", **parameters, **token)
+            yield page
+            if not page.get("NextToken"):
+                return
+            seen += 1
+            if "SecretIdList" in parameters and seen >= MOST_PAGES:
+                raise Malformed("the pages of a BatchGetSecretValue do not end")
+            token = {"NextToken": page["NextToken"]}
+
+    # searching
+
+    async def find(self, find: Find) -> AsyncIterator[Mapping[str, bytes]]:
+        if find.name_regexp is not None:
+            matcher = codec.compiled(find.name_regexp)
+            pages = self._by_filter(find, matcher) if find.path is not None else self._by_name(find, matcher)
+        elif find.tags:
+            pages = self._by_filter(find, None)
+        else:
+            raise InvalidConfig("unexpected find operator", fix="set find.name or find.tags")
+        async for page in pages:
+            yield page
+
+    async def _by_filter(self, find: Find, matcher: Regexp | None) -> AsyncIterator[Mapping[str, bytes]]:
+        """The server matches path and tags by prefix, and each tag's key apart from its value."""
+        async for page in self._pages(Filters=filters(find)):
+            for entry in page.get("Errors") or ():
+                if not isinstance(error := entry_error(entry), SecretNotFound):
+                    raise error
+            found = {str(entry.get("Name") or ""): entry for entry in page.get("SecretValues") or ()}
+            yield {
+                name: preferred(codec.payload(entry), name)
+                for name, entry in found.items()
+                if matcher is None or matcher.matches(name.encode())
+            }
+
+    async def _by_name(self, find: Find, matcher: Regexp) -> AsyncIterator[Mapping[str, bytes]]:
+        """Names first, then the values of those that match. A secret that went meanwhile is left out."""
+        token: dict[str, Any] = {}
+        narrowed = {"Filters": filters(find)} if find.tags else {}
+        while True:
+            page = await self.api.call("ListSecrets", **narrowed, **token)
+            listed = [str(entry.get("Name") or "") for entry in page.get("SecretList") or ()]
+            names = [name for name in listed if matcher.matches(name.encode())]
+            for start in range(0, len(names), self.most):
+                yield await self._values(names[start : start + self.most])
+            if not page.get("NextToken"):
+                return
+            token = {"NextToken": page["NextToken"]}
+
+    async def _values(self, names: Sequence[str]) -> dict[str, bytes]:
+        answers = await self.fetch_many([Asked(name) for name in names])
+        values = {}
+        for name in names:
+            answer = answers[Asked(name)]
+            if isinstance(answer, SecretNotFound):
+                continue
+            if isinstance(answer, EsoError):
+                raise answer
+            values[name] = preferred(answer, name)
+        return values
+
+
+async def answered(client: SecretsManagerReader, request: Asked) -> codec.Payload | EsoError:
+    """An answer as a batch has them: an error of this request alone is told to who asked for it."""
+    try:
+        return await client.fetch(request)
+    except (SecretNotFound, Denied, InvalidConfig, Malformed) as error:
+        return error
+
+
+def ids(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    """Everything that a secret may have been asked by: its name, its ARN, and the ARN without the random ending."""
+    name, arn = str(entry.get("Name") or ""), str(entry.get("ARN") or "")
+    return name, arn, arn.rpartition("-")[0]
+
+
+def taken(entry: Mapping[str, Any]) -> codec.Payload | EsoError:
+    try:
+        return codec.payload(entry)
+    except Malformed as error:
+        return error
+
+
+def entry_error(entry: Mapping[str, Any]) -> EsoError:
+    """The error that the single call would have raised."""
+    code, message = str(entry.get("ErrorCode") or "Unknown"), str(entry.get("Message") or "")
+    error = refusal("Secrets Manager", "GetSecretValue", 400, code, message)
+    if not missing(error):
+        return error
+    absent = SecretNotFound()
+    absent.__cause__ = error
+    return absent
+
+
+def missing(error: EsoError) -> bool:
+    """Whether AWS said that there is no such secret, version or stage, or that the secret was deleted and waits for its
+    end."""
+    if code_of(error) in ("InvalidRequestException", "InvalidParameterException"):
+        return any(words in said(error) for words in DELETED)
+    return code_of(error) == NOT_FOUND
+
+
+def preferred(found: codec.Payload, name: str) -> bytes:
+    """In a search the binary form wins."""
+    return found.binary if found.binary is not None else codec.whole(found, name)
+
+
+def filters(find: Find) -> list[dict[str, Any]]:
+    made: list[dict[str, Any]] = [{"Key": "name", "Values": [find.path]}] if find.path is not None else []
+    for key, value in find.tags or ():
+        made += [{"Key": "tag-key", "Values": [key]}, {"Key": "tag-value", "Values": [value]}]
+    return made
