@@ -1,0 +1,219 @@
+"""Computing for tenants in processes that can be killed: a deadline, bounded memory, nothing in reach but the request.
+
+Neighbours: doors that would hold the loop or the interpreter for longer than a few milliseconds ask here; zygote.py is the
+other side, confine.py what binds it. The processes start with the first request, so an operator that never needs them
+pays nothing. A worker serves one namespace from its fork to its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from eso.errors import EsoError
+from eso.runtime.fair import FairSlots
+from eso.runtime.zygote import FAILED
+
+START_SECONDS: Final = 30.0
+IDLE_SECONDS: Final = 60.0  # a worker without requests for so long ends: its memory is worth more than a fork
+MAX_REPLY: Final = 64 << 20  # bytes
+
+
+class OutOfTime(EsoError):
+    """The computation did not end before its deadline; its process was killed."""
+
+
+class OutOfMemory(EsoError):
+    """The computation needed more memory than a worker may have, or its process died."""
+
+
+class Crashed(EsoError):
+    """The function raised what it promises not to raise: a bug of ours. The text names the type only."""
+
+
+class Worker:
+    """One process, bound to one namespace. `pipe` is non-blocking, `process` a pidfd."""
+
+    __slots__ = ("namespace", "pipe", "process", "used")
+
+    def __init__(self, namespace: str, pipe: socket.socket, process: int, used: float) -> None:
+        self.namespace, self.pipe, self.process, self.used = namespace, pipe, process, used
+
+    def end(self) -> None:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.process, signal.SIGKILL)
+        os.close(self.process)
+        self.pipe.close()
+
+
+class Pool:
+    """`module`: its CALLS are served. `workers`: processes at a time. Belongs to the loop it is first used on.
+
+    `seconds`: monotonic clock.
+    """
+
+    def __init__(self, module: str, workers: int, seconds: Callable[[], float]) -> None:
+        self.module, self.most, self.seconds = module, workers, seconds
+        self.started = self.killed = 0  # workers, for the metrics
+        self._slots = FairSlots(workers)
+        self._idle: list[Worker] = []
+        self._zygote: tuple[subprocess.Popen[bytes], socket.socket] | None = None
+        self._forking = asyncio.Lock()
+
+    async def run(self, namespace: str, name: str, body: bytes, seconds: float) -> bytes:
+        """`CALLS[name](body)` on behalf of `namespace`, within `seconds` from the moment a worker takes it.
+
+        Raises OutOfTime, OutOfMemory, Crashed. Cancelled, it kills the worker: nobody else may read that reply.
+        """
+        async with self._slots.slot(namespace):
+            worker = await self._worker(namespace)
+            try:
+                async with asyncio.timeout(seconds):
+                    reply = await ask(worker.pipe, name, body)
+            except BaseException as error:
+                self.killed += 1
+                worker.end()
+                if isinstance(error, TimeoutError):
+                    raise OutOfTime(f"the computation takes longer than {seconds:g} s") from None
+                if isinstance(error, OSError):
+                    raise OutOfMemory("the computation needs more memory than there is") from None
+                raise
+            worker.used = self.seconds()
+            self._idle.append(worker)
+        if reply[:1] == FAILED:
+            what = reply[1:].decode("ascii", "replace")
+            if what in ("MemoryError", "RecursionError"):
+                raise OutOfMemory("the computation needs more memory than there is")
+            raise Crashed(f"the computation failed: {what}")
+        return reply[1:]
+
+    def sweep(self) -> None:
+        """Ends workers that were idle for long; called now and then."""
+        limit = self.seconds() - IDLE_SECONDS
+        for worker in [worker for worker in self._idle if worker.used < limit]:
+            self._idle.remove(worker)
+            worker.end()
+
+    def close(self) -> None:
+        """Ends every process. Calls that run fail."""
+        for worker in self._idle:
+            worker.end()
+        self._idle.clear()
+        if self._zygote is not None:
+            process, pipe = self._zygote
+            self._zygote = None
+            pipe.close()
+            process.kill()
+            process.wait()
+
+    async def _worker(self, namespace: str) -> Worker:
+        """An idle worker of this namespace, else a new one; a worker of another namespace is never handed over."""
+        for worker in reversed(self._idle):
+            if worker.namespace == namespace:
+                self._idle.remove(worker)
+                return worker
+        busy = self.most - self._slots.free
+        if len(self._idle) + busy > self.most:
+            oldest = min(self._idle, key=lambda worker: worker.used)
+            self._idle.remove(oldest)
+            oldest.end()
+        async with self._forking:
+            try:
+                return await self._fork(namespace)
+            except OSError:
+                self._lose_zygote()
+                return await self._fork(namespace)  # a zygote that died is started again, once per request
+
+    async def _fork(self, namespace: str) -> Worker:
+        zygote = await self._ready()
+        ours, theirs = socket.socketpair()
+        try:
+            socket.send_fds(zygote, [b"F"], [theirs.fileno()])
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await readable(zygote)
+            _, processes, *_ = socket.recv_fds(zygote, 1, 1)
+            if not processes:
+                raise ConnectionResetError("the zygote ended")
+        except BaseException:
+            ours.close()
+            self._lose_zygote()  # its answer would be taken for the next one's
+            raise
+        ours.setblocking(False)
+        self.started += 1
+        return Worker(namespace, ours, processes[0], self.seconds())
+
+    async def _ready(self) -> socket.socket:
+        if self._zygote is None:
+            ours, theirs = socket.socketpair()
+            command = [sys.executable, "-I", "-m", "eso.runtime.zygote", str(theirs.fileno()), self.module]
+            quiet = subprocess.DEVNULL
+            process = subprocess.Popen(  # noqa: ASYNC220  # a fork and an exec; everything slow is waited for below
+                command, pass_fds=[theirs.fileno()], stdin=quiet, stdout=quiet, stderr=quiet, env=ENVIRON, cwd="/"
+            )
+            theirs.close()
+            ours.setblocking(False)
+            self._zygote = (process, ours)
+            try:
+                async with asyncio.timeout(START_SECONDS):
+                    if await asyncio.get_running_loop().sock_recv(ours, 1) != b"R":
+                        raise ConnectionResetError("the zygote did not start")
+            except BaseException:
+                self._lose_zygote()
+                raise
+        return self._zygote[1]
+
+    def _lose_zygote(self) -> None:
+        if self._zygote is not None:
+            process, pipe = self._zygote
+            self._zygote = None
+            pipe.close()
+            process.kill()
+            process.wait()
+
+
+ENVIRON: Final = {"PYTHONDONTWRITEBYTECODE": "1"}
+
+
+async def ask(pipe: socket.socket, name: str, body: bytes) -> bytes:
+    loop = asyncio.get_running_loop()
+    head = bytes([len(name)]) + name.encode()
+    await loop.sock_sendall(pipe, (len(head) + len(body)).to_bytes(8, "big") + head)
+    await loop.sock_sendall(pipe, body)
+    size = int.from_bytes(await exactly(pipe, 8), "big")
+    if not 0 < size <= MAX_REPLY:
+        raise OSError("the reply is too large")
+    return await exactly(pipe, size)
+
+
+async def exactly(pipe: socket.socket, size: int) -> bytes:
+    loop, body, filled = asyncio.get_running_loop(), bytearray(size), 0
+    view = memoryview(body)
+    while filled < size:
+        count = await loop.sock_recv_into(pipe, view[filled:])
+        if not count:
+            raise ConnectionResetError("the worker ended")
+        filled += count
+    return bytes(body)
+
+
+async def readable(pipe: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(pipe, lambda: None if ready.done() else ready.set_result(None))
+    try:
+        await ready
+    finally:
+        loop.remove_reader(pipe)
