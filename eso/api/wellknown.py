@@ -22,6 +22,7 @@ ANNOTATION_SERVICE_ACCOUNT_NAME: Final = "kubernetes.io/service-account.name"
 EXTENSIONS_PREFIX: Final = "extensions.external-secrets.io/"
 ANNOTATION_SUSPEND: Final = f"{EXTENSIONS_PREFIX}suspend"
 
+FINALIZER_CLUSTER_EXTERNAL_SECRET: Final = "externalsecrets.external-secrets.io/clusterexternalsecret-cleanup"
 FINALIZER_EXTERNAL_SECRET: Final = "externalsecrets.external-secrets.io/externalsecret-cleanup"
 
 FIELD_MANAGER_PREFIX: Final = "externalsecrets.external-secrets.io/"

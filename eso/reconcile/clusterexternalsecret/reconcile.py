@@ -1,0 +1,227 @@
+"""A pass over one ClusterExternalSecret: which namespaces, which children, what is told.
+
+Neighbours: select.py, child.py and report.py are its steps. Children have an owner reference, so the garbage collector
+removes them with their ClusterExternalSecret; no finalizer of ours is put on it or on a namespace. Finalizers that the
+reference left are taken off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+
+from eso.api import wellknown
+from eso.api.clusterexternalsecret import CLUSTER_EXTERNAL_SECRETS, ClusterExternalSecret
+from eso.api.externalsecret import EXTERNAL_SECRETS, ExternalSecret
+from eso.api.labels import InvalidSelector
+from eso.api.meta import NAMESPACES, ObjectMeta, Undecodable
+from eso.errors import EsoError
+from eso.kube.finalizers import remove_finalizer
+from eso.kube.rest import JSON_PATCH, AlreadyExists, Conflict, Forbidden, Invalid, NotFound, Rest
+from eso.reconcile.clusterexternalsecret import child, report, select
+from eso.reconcile.clusterexternalsecret.report import Results
+from eso.reconcile.kit.ledger import Ledger
+from eso.reconcile.kit.status import write_status
+from eso.reconcile.kit.suspend import suspended_until
+from eso.runtime.outcome import After, Done, Outcome, Retry, Wake
+
+Key = tuple[str, str]  # "", name
+AT_ONCE: Final = 16  # writes of one pass
+LOOKS: Final = 64  # children that are compared before the loop gets a turn
+STATUS_SECONDS: Final = 1.0  # between two status writes of one object
+NAMESPACE_FINALIZER: Final = f"{wellknown.FIELD_MANAGER_PREFIX}ces-"
+WRONG: Final = "could not create or update ExternalSecret: "
+NOT_GONE: Final = "external secret in non matching namespace could not be deleted: "
+
+
+class Namespace(Protocol):
+    """A namespace as the informer keeps it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def labels(self) -> dict[str, str]: ...
+    @property
+    def finalizers(self) -> tuple[str, ...]: ...
+    @property
+    def terminating(self) -> bool: ...
+    @property
+    def meta(self) -> ObjectMeta: ...
+
+
+class Cache(Protocol):
+    """What the informers know."""
+
+    def get(self, name: str) -> ClusterExternalSecret | Undecodable | None: ...
+    def namespaces(self) -> Iterable[Namespace]: ...
+    def external_secret(self, namespace: str, name: str) -> ExternalSecret | Undecodable | None: ...
+    def children(self, name: str) -> list[ExternalSecret | Undecodable]:
+        """Every ExternalSecret whose controller is the ClusterExternalSecret `name`."""
+
+
+class Meter(Protocol):
+    def passed(self, key: Key, seconds: float) -> None: ...
+    def ready(self, key: Key, status: str) -> None: ...
+    def gone(self, key: Key) -> None: ...
+
+
+class ReconcileClusterExternalSecret:
+    """`monotonic` is the clock for durations, seconds."""
+
+    def __init__(self, cache: Cache, rest: Rest, *, meter: Meter, monotonic: Callable[[], float], log: Any) -> None:
+        self.cache, self.rest, self.meter, self.monotonic, self.log = cache, rest, meter, monotonic, log
+        self._told: Ledger[datetime | None] = Ledger(None)  # the last status write
+
+    async def reconcile(self, key: Key, wake: Wake, now: datetime) -> Outcome:
+        began = self.monotonic()
+        ces = self.cache.get(key[1])
+        if ces is None:  # 1
+            self.meter.gone(key)
+            self._told.forget(key)
+            await self.free_namespaces(key[1])
+            return Done()
+        try:
+            return await self._pass(ces, now)
+        except Conflict:
+            return Retry()  # the informer is behind: nothing to tell
+        finally:
+            self.meter.passed(key, self.monotonic() - began)
+
+    async def _pass(self, ces: ClusterExternalSecret | Undecodable, now: datetime) -> Outcome:
+        """Numbers are the steps of the spec."""
+        if ces.metadata.deletion_timestamp is not None:  # 2
+            await self.clean_up(ces)
+            return Done()
+        if isinstance(ces, Undecodable):
+            return (
+                Done()
+            )  # only an edit can help, and there is no status that could be written without losing some of it
+        if (until := suspended_until(ces.metadata.annotations, now)) is not None:
+            seconds = (until - now).total_seconds()
+            return After(seconds) if seconds < timedelta(days=1).total_seconds() else Done()
+        await self.free_namespaces(ces.metadata.name)
+        results = Results()
+        try:
+            namespaces = {one.name: one for one in self.cache.namespaces()}
+            targets = select.chosen(ces.spec, ((one.name, one.labels) for one in namespaces.values()))  # 8
+        except InvalidSelector as error:
+            results.fail(report.UNKNOWN, str(error))
+            results.again = EsoError(str(error), fix=error.fix)  # the reference tries again with back-off
+        else:
+            wanted = [name for name in targets if not namespaces[name].terminating]
+            await self.remove_strays(ces, set(wanted), results)  # 6, 9
+            await self.provide(ces, wanted, results)  # 10
+        return await self.tell(ces, results, now)  # 11, 12
+
+    async def remove_strays(self, ces: ClusterExternalSecret, wanted: set[str], results: Results) -> None:
+        """Children in namespaces that do not match any more, and children of an earlier name. They are found by their
+        owner, so one that failed once is not forgotten."""
+        strays = [
+            one
+            for one in self.cache.children(ces.metadata.name)
+            if (one.namespace not in wanted or one.name != ces.child_name) and one.metadata.deletion_timestamp is None
+        ]
+
+        async def remove(one: ExternalSecret | Undecodable) -> None:
+            try:
+                await self.rest.delete(EXTERNAL_SECRETS, one.namespace, one.name, uid=one.metadata.uid)
+            except NotFound:
+                return
+            except EsoError as error:
+                results.fail(one.namespace, f"{NOT_GONE}{error}", again(error))
+
+        await side_by_side(remove(one) for one in strays)
+
+    async def provide(self, ces: ClusterExternalSecret, wanted: list[str], results: Results) -> None:
+        writes: list[Awaitable[None]] = []
+        for place, namespace in enumerate(wanted, 1):
+            if place % LOOKS == 0:
+                await asyncio.sleep(0)
+            match child.step(ces, namespace, self.cache.external_secret(namespace, ces.child_name)):
+                case child.Keep(trouble):
+                    results.provisioned.add(namespace)
+                    if trouble:
+                        results.fail(namespace, trouble)
+                case child.Foreign():
+                    results.fail(namespace, child.FOREIGN)
+                case child.Leaving():
+                    pass
+                case child.Make() | child.Change() as change:
+                    writes.append(self.write(ces, namespace, change, results))
+        await side_by_side(writes)
+
+    async def write(
+        self, ces: ClusterExternalSecret, namespace: str, change: child.Make | child.Change, results: Results
+    ) -> None:
+        try:
+            if isinstance(change, child.Make):
+                await self.rest.create(EXTERNAL_SECRETS, namespace, change.body)
+            else:
+                await self.rest.patch(
+                    EXTERNAL_SECRETS, namespace, ces.child_name, change.patch, content_type=JSON_PATCH
+                )
+            results.provisioned.add(namespace)
+        except (AlreadyExists, Conflict) as error:
+            results.fail(namespace, f"{WRONG}{error}", EsoError(f"conflict detected, will retry: {error}"))
+        except EsoError as error:
+            results.fail(namespace, f"{WRONG}{error}", again(error))
+
+    async def tell(self, ces: ClusterExternalSecret, results: Results, now: datetime) -> Outcome:
+        """The status, at most once per STATUS_SECONDS: with many children it would follow each of them otherwise."""
+        key = ("", ces.metadata.name)
+        self.meter.ready(key, "False" if results.failed else "True")
+        status = report.status(ces, results)
+        if status is not None:
+            last = self._told.read(key, ces.metadata.uid)
+            early = STATUS_SECONDS - (now - last).total_seconds() if last is not None else 0.0
+            if 0 < early <= STATUS_SECONDS:
+                return After(early)
+            self._told.write(key, ces.metadata.uid, now)
+            await write_status(self.rest, CLUSTER_EXTERNAL_SECRETS, ces.metadata, status)
+        return report.outcome(ces, results)
+
+    async def clean_up(self, ces: ClusterExternalSecret | Undecodable) -> None:
+        """A ClusterExternalSecret that the reference put its finalizer on: what the finalizer promises is done, then it
+        goes."""
+        name = ces.metadata.name
+        await self.free_namespaces(name)
+        for one in self.cache.children(name):
+            if one.metadata.deletion_timestamp is None:
+                try:
+                    await self.rest.delete(EXTERNAL_SECRETS, one.namespace, one.name, uid=one.metadata.uid)
+                except NotFound:
+                    continue
+        finalizer = wellknown.FINALIZER_CLUSTER_EXTERNAL_SECRET
+        await remove_finalizer(self.rest, CLUSTER_EXTERNAL_SECRETS, ces.metadata, finalizer)
+
+    async def free_namespaces(self, name: str) -> None:
+        """Takes the finalizer off that the reference puts on each namespace: none of ours may keep a namespace."""
+        finalizer = f"{NAMESPACE_FINALIZER}{name}"
+
+        async def free(one: Namespace) -> None:
+            await remove_finalizer(self.rest, NAMESPACES, one.meta, finalizer)
+
+        await side_by_side(free(one) for one in self.cache.namespaces() if finalizer in one.finalizers)
+
+
+async def side_by_side(calls: Iterable[Awaitable[None]]) -> None:
+    """All of `calls`, AT_ONCE at a time."""
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def in_turn(call: Awaitable[None]) -> None:
+        async with places:
+            await call
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for call in calls:
+                group.create_task(in_turn(call))
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None  # one cause is enough for the queue
+
+
+def again(error: EsoError) -> EsoError | None:
+    """An admission refusal stays what it is until somebody edits something; everything else may pass by itself."""
+    return None if isinstance(error, Forbidden | Invalid) else error
