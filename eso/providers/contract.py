@@ -1,10 +1,10 @@
-"""What a provider is: a spec that reads stores, a connector that logs in, a client that makes calls, and a closed set of
-errors.
+"""What a provider is: a spec that reads stores, a connector that logs in, a client that makes calls, and a closed set
+of errors.
 
-Neighbours: `stores` calls it; each provider package implements it: `spec.py` exports SPEC (a Spec), `connect.py` exports
-Connector. A provider never retries, sleeps, caches or reads the cluster on its own. Reading is split in two so that equal
-reads can be shared: `request` names the call, `fetch` makes it (waits), `value` and `mapping` take the asked-for part out
-of the reply (pure).
+Neighbours: `stores` calls it; each provider package implements it: `spec.py` exports SPEC (a Spec), `connect.py`
+exports Connector. A provider never retries, sleeps, caches or reads the cluster on its own. Reading is split in two so
+that equal reads can be shared: `request` names the call, `fetch` makes it (waits), `value` and `mapping` take the
+asked-for part out of the reply (pure).
 """
 
 from __future__ import annotations
@@ -178,9 +178,9 @@ class Retries:
 class Plan:
     """What a spec makes of one store record. Computed once per record.
 
-    `endpoint`: where calls go (host, region); failures of the path belong to it. `login`: JSON-like; stores that agree in
-    it, in the endpoint and in the content of `references` share one login. `pace`: requests per second that the vendor
-    publishes for `quota`, None when it publishes none.
+    `endpoint`: where calls go (host, region); failures of the path belong to it. `login`: JSON-like; stores that agree
+    in it, in the endpoint and in the content of `references` share one login. `pace`: requests per second that the
+    vendor publishes for `quota`, None when it publishes none.
     """
 
     endpoint: str
@@ -310,8 +310,8 @@ class ValidationFailed(EsoError):
 
 
 class Connector(Protocol):
-    """Logs in to backends of one kind. One per process, made by the first login with the process's `env.Env`; its module
-    may import an SDK and is loaded in a thread."""
+    """Logs in to backends of one kind. One per process, made by the first login with the process's `env.Env`; its
+    module may import an SDK and is loaded in a thread."""
 
     async def open(self, store: StoreView, plan: Plan, credentials: CredentialReader) -> StoreClient:
         """Builds the client and logs in. Raises AuthRejected, Unavailable, InvalidConfig, or the credential reader's
@@ -355,8 +355,8 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """One entry of a PushSecret: `secret_key` of the source goes to `remote`; "" = the whole Secret. `metadata`: the raw
-    object of `spec.data[].metadata`, None when absent."""
+    """One entry of a PushSecret: `secret_key` of the source goes to `remote`; "" = the whole Secret. `metadata`: the
+    raw object of `spec.data[].metadata`, None when absent."""
 
     remote: Remote
     secret_key: str = ""

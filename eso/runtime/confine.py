@@ -1,7 +1,7 @@
 """Takes from a worker process everything it does not need: files, sockets, processes, memory, the sight of others.
 
-Neighbours: zygote.py calls `confine` in each worker before the first request. Linux only; where the machine is unknown to
-the filter table, the limits alone have to do, and `confine` says so.
+Neighbours: zygote.py calls `confine` in each worker before the first request. Linux only; where the machine is unknown
+to the filter table, the limits alone have to do, and `confine` says so.
 """
 
 from __future__ import annotations
@@ -18,47 +18,44 @@ SECCOMP_MODE_FILTER: Final = 2
 EPERM: Final = 1
 SIGKILL: Final = 9
 
-# What a process that computes needs: the pipe it has, memory, time, chance, its end.
-CALLS: Final = [
-    "read",
-    "write",
-    "close",
-    "lseek",
-    "fstat",
-    "mmap",
-    "mprotect",
-    "munmap",
-    "mremap",
-    "brk",
-    "madvise",
-    "rt_sigaction",
-    "rt_sigprocmask",
-    "rt_sigreturn",
-    "sigaltstack",
-    "sched_yield",
-    "nanosleep",
-    "clock_nanosleep",
-    "clock_gettime",
-    "gettimeofday",
-    "getpid",
-    "gettid",
-    "sendto",
-    "recvfrom",
-    "futex",
-    "membarrier",
-    "rseq",
-    "getrandom",
-    "exit",
-    "exit_group",
-]
-X86_64: Final = (
-    0, 1, 3, 8, 5, 9, 10, 11, 25, 12, 28, 13, 14, 15, 131, 24, 35, 230, 228, 96, 39, 186, 44, 45, 202, 324, 334, 318, 60, 231,
-)  # fmt: skip
-AARCH64: Final = (
-    63, 64, 57, 62, 80, 222, 226, 215, 216, 214, 233, 134, 135, 139, 132, 124, 101, 115, 113, 169, 172, 178, 206, 207, 98,
-    283, 293, 278, 93, 94,
-)  # fmt: skip
-MACHINES: Final = {"x86_64": (0xC000003E, X86_64), "aarch64": (0xC00000B7, AARCH64)}
+# What a process that computes needs: the pipe it has, memory, time, chance, its end. The numbers of the calls on x86_64
+# and on aarch64.
+CALLS: Final = {
+    "read": (0, 63),
+    "write": (1, 64),
+    "close": (3, 57),
+    "lseek": (8, 62),
+    "fstat": (5, 80),
+    "mmap": (9, 222),
+    "mprotect": (10, 226),
+    "munmap": (11, 215),
+    "mremap": (25, 216),
+    "brk": (12, 214),
+    "madvise": (28, 233),
+    "rt_sigaction": (13, 134),
+    "rt_sigprocmask": (14, 135),
+    "rt_sigreturn": (15, 139),
+    "sigaltstack": (131, 132),
+    "sched_yield": (24, 124),
+    "nanosleep": (35, 101),
+    "clock_nanosleep": (230, 115),
+    "clock_gettime": (228, 113),
+    "gettimeofday": (96, 169),
+    "getpid": (39, 172),
+    "gettid": (186, 178),
+    "sendto": (44, 206),
+    "recvfrom": (45, 207),
+    "futex": (202, 98),
+    "membarrier": (324, 283),
+    "rseq": (334, 293),
+    "getrandom": (318, 278),
+    "exit": (60, 93),
+    "exit_group": (231, 94),
+}
+MACHINES: Final = {
+    "x86_64": (0xC000003E, tuple(numbers[0] for numbers in CALLS.values())),
+    "aarch64": (0xC00000B7, tuple(numbers[1] for numbers in CALLS.values())),
+}
 
 _libc = ctypes.CDLL(None, use_errno=True)
 

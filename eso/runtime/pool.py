@@ -1,8 +1,8 @@
 """Computing for tenants in processes that can be killed: a deadline, bounded memory, nothing in reach but the request.
 
-Neighbours: doors that would hold the loop or the interpreter for longer than a few milliseconds ask here; zygote.py is the
-other side, confine.py what binds it. The processes start with the first request, so an operator that never needs them
-pays nothing. A worker serves one namespace from its fork to its end.
+Neighbours: doors that would hold the loop or the interpreter for longer than a few milliseconds ask here; zygote.py is
+the other side, confine.py what binds it. The processes start with the first request, so an operator that never needs
+them pays nothing. A worker serves one namespace from its fork to its end.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """The process that workers are forked from, and what a worker does: answer requests until its pipe ends.
 
 Neighbours: pool.py starts it with one descriptor and the name of a module whose CALLS (name → bytes to bytes) workers
-serve. It imports once; a fork costs a few milliseconds and shares those imports. It holds no environment, no request and
-no value: each worker reads its requests from a socket of its own.
+serve. It imports once; a fork costs a few milliseconds and shares those imports. It holds no environment, no request
+and no value: each worker reads its requests from a socket of its own.
 
-On the wire: 1 byte of name length, the name, then the body, all behind 8 bytes of length; the reply is one byte (DONE or
-FAILED) and the body, behind 8 bytes of length.
+On the wire: 1 byte of name length, the name, then the body, all behind 8 bytes of length; the reply is one byte (DONE
+or FAILED) and the body, behind 8 bytes of length.
 """
 
 from __future__ import annotations

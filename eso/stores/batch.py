@@ -1,6 +1,7 @@
 """Requests that fall due together travel in one call, where the backend has such a call.
 
-Neighbours: reads.py joins, flight.py owns the call that a batch makes. Each request gets its own answer or its own error.
+Neighbours: reads.py joins, flight.py owns the call that a batch makes. Each request gets its own answer or its own
+error.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ class Batches:
         *,
         urgent: bool = False,
     ) -> Any:
-        """The payload for `request`. Batches are by `key`; `call` of the first one is made. Raises what the call, or this
-        request alone, failed with."""
+        """The payload for `request`. Batches are by `key`; `call` of the first one is made. Raises what the call, or
+        this request alone, failed with."""
         batch = self._open.get(key)
         if batch is None:
             batch = self._open[key] = Batch()

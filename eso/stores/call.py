@@ -41,8 +41,8 @@ class Calls:
         return await self._again(store, namespace, lambda: self.sessions.session(store, namespace))
 
     async def read(self, store: Store, namespace: str, ask: Ask[T], digest: str | None = None) -> T:
-        """`ask` under the gates, tried again as the store says; a login that ran out is replaced once. With `digest` the
-        answer comes under that login only: raises LoginReplaced when the store has another one by now."""
+        """`ask` under the gates, tried again as the store says; a login that ran out is replaced once. With `digest`
+        the answer comes under that login only: raises LoginReplaced when the store has another one by now."""
         return await self._again(store, namespace, self._attempts(store, namespace, ask, digest))
 
     async def write(self, store: Store, namespace: str, ask: Ask[T]) -> T:
@@ -77,8 +77,8 @@ class Calls:
         return attempt
 
     async def _again(self, store: Store, namespace: str, call: Callable[[], Awaitable[T]]) -> T:
-        """Retries failures that may pass by themselves, as long as the gates are open. A gate that closed meanwhile parks
-        the caller instead of failing it."""
+        """Retries failures that may pass by themselves, as long as the gates are open. A gate that closed meanwhile
+        parks the caller instead of failing it."""
         left = min(MOST_RETRIES, store.plan.retries.times)
         seconds = min(LONGEST_RETRY, store.plan.retries.seconds)
         while True:

@@ -38,7 +38,8 @@ class CredentialMissing(EsoError):
 
 @dataclass(frozen=True, slots=True)
 class Ambient:
-    """The operator's own cloud identity, and which stores may use it: all, cluster (ClusterSecretStores only) or none."""
+    """The operator's own cloud identity, and which stores may use it: all, cluster (ClusterSecretStores only) or
+    none."""
 
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
     stores: str = "all"

@@ -1,7 +1,7 @@
 """The front door of stores: reads, writes and validations for passes, answers for the queue, news from the watches.
 
-Neighbours: reconcile.* reads and validates through here and knows nothing of what lies behind; `app` tells what changed.
-The journey of a read: resolve.py → sessions.py → flight.py → batch.py → call.py → gate.py → provider.
+Neighbours: reconcile.* reads and validates through here and knows nothing of what lies behind; `app` tells what
+changed. The journey of a read: resolve.py → sessions.py → flight.py → batch.py → call.py → gate.py → provider.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ class Unmetered:
 
 
 class Stores:
-    """For every pass of this process. `run()` must be running for calls to be shared, logins renewed and gates reopened.
+    """For every pass of this process. `run()` must be running for calls to be shared, logins renewed and gates
+    reopened.
 
     `validating`: the store kinds whose own passes run here. `window`: seconds that a batch waits for more reads.
     """

@@ -217,8 +217,8 @@ class Gates:
 
     @asynccontextmanager
     async def call(self, route: Route, *, proof: bool = True) -> AsyncIterator[None]:
-        """Around one call (login, read, find, write, validation). Raises GateClosed instead of entering; learns from how
-        the body ends.
+        """Around one call (login, read, find, write, validation). Raises GateClosed instead of entering; learns from
+        how the body ends.
 
         In a half-open gate the first caller is the probe and the others wait for its outcome: a pass that reads five
         values is one probe. `proof` False: success proves nothing unless a request was sent (a login with a ready-made

@@ -54,7 +54,8 @@ class Plans:
         self._known: dict[tuple[str, str, str], tuple[SecretStore, Store | EsoError]] = {}
 
     def of(self, record: SecretStore) -> Store:
-        """For a pass. Raises InvalidStore, Unsupported, InvalidConfig, SpecFailed: the same until the store is edited."""
+        """For a pass. Raises InvalidStore, Unsupported, InvalidConfig, SpecFailed: the same until the store is
+        edited."""
         answer = self._answer(record)
         if isinstance(answer, EsoError):
             raise answer.with_traceback(None)

@@ -1,8 +1,8 @@
 """Provider name → its spec, and its connector once a store of the kind logs in: one explicit table.
 
-Neighbours: plans.py reads specs, sessions.py asks for connectors. Specs are small and always imported; a connector's module
-may import an SDK (up to half a second), so it is imported in a thread, once. A key that the CRDs know and this table does
-not is reported, never guessed.
+Neighbours: plans.py reads specs, sessions.py asks for connectors. Specs are small and always imported; a connector's
+module may import an SDK (up to half a second), so it is imported in a thread, once. A key that the CRDs know and this
+table does not is reported, never guessed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A store reference → the store and its plan, or the reference's refusal.
 
-Neighbours: reads.py asks first of all, plans.py knows what a provider makes of the store. The checks stand in the order in which users
-see them.
+Neighbours: reads.py asks first of all, plans.py knows what a provider makes of the store. The checks stand in the order
+in which users see them.
 """
 
 from __future__ import annotations

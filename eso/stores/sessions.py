@@ -375,8 +375,9 @@ def route_of(store: Store, namespace: str, digest: str) -> Route:
 
 
 def counted_by(store: Store) -> str:
-    """What a quota of the endpoint is kept for: everything that one ClusterSecretStore asks, whatever its logins. "" where
-    each login is counted: so no store can spend the quota of another one that it merely shares the address with."""
+    """What a quota of the endpoint is kept for: everything that one ClusterSecretStore asks, whatever its logins. ""
+    where each login is counted: so no store can spend the quota of another one that it merely shares the address
+    with."""
     if store.plan.quota is Quota.ENDPOINT and store.view.cluster_scoped:
         return f"ClusterSecretStore/{store.view.name}"
     return ""
@@ -404,8 +405,8 @@ def places_of(store: Store, namespace: str) -> list[Place]:
 
 
 def public_identity(store: Store, namespace: str) -> str:
-    """A name for the login that is the same after a restart and shows no secret: where, as what, with which credential's
-    names."""
+    """A name for the login that is the same after a restart and shows no secret: where, as what, with which
+    credential's names."""
     parts = [*login_of(store, namespace), sorted(places_of(store, namespace))]
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
 

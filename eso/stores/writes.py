@@ -44,8 +44,8 @@ class InTurn:
 
 
 class Writing:
-    """Every method raises ReadOnly, GateClosed, Busy, Denied or another EsoError; no text holds a value. `namespace`: of
-    the consumer. A failure without an answer leaves open whether the backend changed."""
+    """Every method raises ReadOnly, GateClosed, Busy, Denied or another EsoError; no text holds a value. `namespace`:
+    of the consumer. A failure without an answer leaves open whether the backend changed."""
 
     def __init__(self, calls: Calls) -> None:
         self.calls = calls

@@ -22,8 +22,8 @@ def chosen(spec: ClusterExternalSecretSpec, namespaces: Iterable[tuple[str, Mapp
 
 
 def matched(spec: ClusterExternalSecretSpec, labels: Mapping[str, str]) -> bool:
-    """True for a namespace with these labels. A name is matched by the label that the API server puts on each namespace.
-    Raises InvalidSelector."""
+    """True for a namespace with these labels. A name is matched by the label that the API server puts on each
+    namespace. Raises InvalidSelector."""
     if labels.get(NAMESPACE_NAME, "") in spec.namespaces and labels.get(NAMESPACE_NAME):
         return True
     return any(matches(selector, labels) for selector in spec.selectors)

@@ -17,7 +17,8 @@ from tests.unit.stores.test_reader import CLUSTER, MAIN, read, running
 async def test_a_caller_that_joined_a_login_that_was_replaced_gets_nothing_of_the_new_login(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Store A's credential is replaced while its read waits for a retry; store B, which still has the old one, joined."""
+    """Store A's credential is replaced while its read waits for a retry; store B, which still has the old one,
+    joined."""
     fetch = ScriptedClient.fetch
 
     async def guarded(self: ScriptedClient, request: Hashable) -> bytes:

@@ -95,6 +95,7 @@ async def test_every_connector_of_the_table_can_be_made(key: str) -> None:
 
 def test_specs_bring_no_sdk_along() -> None:
     """An operator without stores of a kind does not pay for it, and the admission process never does."""
-    code = "import sys, eso.stores.registry; print([m for m in ('hvac', 'requests', 'aiobotocore', 'botocore', 'google.auth', 'azure') if m in sys.modules])"
+    sdks = ("hvac", "requests", "aiobotocore", "botocore", "google.auth", "azure")
+    code = f"import sys, eso.stores.registry; print([m for m in {sdks!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
