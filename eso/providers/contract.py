@@ -335,10 +335,12 @@ class Batches(StoreClient, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """The remote entry that a push writes, or a deletion removes."""
+    """The remote entry that a push writes, or a deletion removes. `metadata`: the raw `metadata` of the entry that was
+    pushed, where it decides the place (a namespace, say): what went there is looked for and removed there."""
 
     key: str
     property: str = ""
+    metadata: Mapping[str, Any] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
