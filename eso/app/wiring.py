@@ -28,8 +28,9 @@ from eso.providers.env import Env
 from eso.reconcile.externalsecret.generic import GenericTargets
 from eso.reconcile.externalsecret.readplan import stores_of
 from eso.reconcile.externalsecret.reconcile import PassSettings, ReconcileExternalSecret
-from eso.reconcile.externalsecret.targets import TargetRecord, Targets, target_record
-from eso.reconcile.externalsecret.triggers import Key, ReverseIndex, Triggers
+from eso.reconcile.externalsecret.records import Sight, TargetRecord, target_record
+from eso.reconcile.externalsecret.targets import Targets
+from eso.reconcile.externalsecret.triggers import SOURCE_CHANGED, Key, ReverseIndex, Triggers
 from eso.reconcile.kit.event import Event
 from eso.reconcile.secretstore.reconcile import ReconcileStore
 from eso.reconcile.secretstore.report import Event as StoreEvent
@@ -176,7 +177,7 @@ class Operator:
             meter=self.metrics,
             validating=self._store_kinds(),
         )
-        self.targets = Targets(self.rest, self.world.secret, self.world.labelled, self._target_changed)
+        self.targets = Targets(self.rest, self.world.secret, self.world.labelled, self._secret_seen)
         self.index, self.store_index = ReverseIndex(), ReverseIndex()
         self._meters = {name: self.metrics.controller(name, workers) for name, workers in self._workers().items()}
         self.queue = WorkQueue(
@@ -190,7 +191,13 @@ class Operator:
         self.triggers = Triggers(
             self.index, self.queue.add, lambda key: self.world.external_secrets.get(key), clock.now
         )
-        self.generic = GenericTargets(self.rest, self._generic_changed, namespace=settings.namespace, log=log)
+        self.generic = GenericTargets(
+            self.rest,
+            self._generic_changed,
+            namespace=settings.namespace,
+            log=log,
+            enabled=settings.unsafe_allow_generic_targets,
+        )
         self.store_queues = {
             kind: WorkQueue(
                 clock,
@@ -319,6 +326,7 @@ class Operator:
             identity=self.stores.identity,
             emit=self._emit,
             offload=self.offload.run_for,
+            sharing=self.triggers.sharing,
             meter=self.metrics.external_secrets(store_of=self._store_of, labels_of=self._labels_of),
             monotonic=self.clock.monotonic,
             log=self.log,
@@ -438,26 +446,24 @@ class Operator:
     def _secret_changed(self, old: TargetRecord | None, new: TargetRecord | None) -> None:
         record = new or old
         assert record is not None
-        news = self.targets.observed(old, new)
-        if not self.world.secrets.has_synced.is_set():
-            return  # the first list is no news: every ExternalSecret gets its pass anyway
-        if news:
-            self._target_changed(record)
-        self._source_changed("Secret", record.namespace, record.name)
+        sight = self.targets.observed(old, new)
+        # The first list is no news: every ExternalSecret gets its pass anyway.
+        if sight is not None and self.world.secrets.has_synced.is_set():
+            self._secret_seen(record, sight, appeared=old is None)
 
-    def _target_changed(self, record: TargetRecord) -> None:
-        if record.managed:
-            self.triggers.target(record.namespace, record.name)
+    def _secret_seen(self, record: TargetRecord, sight: Sight, *, appeared: bool = False) -> None:
+        self.triggers.secret(record, sight, appeared=appeared)
+        self._credential_changed("Secret", record.namespace, record.name)
 
     def _config_map_changed(self, old: ConfigMapRecord | None, new: ConfigMapRecord | None) -> None:
         record = new or old
         assert record is not None
         if self.world.config_maps.has_synced.is_set():
-            self._source_changed("ConfigMap", record.namespace, record.name)
+            self.triggers.depended("ConfigMap", record.namespace, record.name, SOURCE_CHANGED)
+            self._credential_changed("ConfigMap", record.namespace, record.name)
 
-    def _source_changed(self, kind: str, namespace: str, name: str) -> None:
-        """A template source, or the credential of a store (of the consumer's namespace, when the store names none)."""
-        self.triggers.depended(kind, namespace, name, "template source changed")
+    def _credential_changed(self, kind: str, namespace: str, name: str) -> None:
+        """Of a store; of the consumer's namespace, when the store names none."""
         stores, referent = self.store_index.keys((kind, namespace, name)), self.store_index.keys((kind, "", name))
         if stores or referent:
             self.stores.credential_changed(kind, namespace, name)
@@ -473,8 +479,8 @@ class Operator:
         if old is not None and new is not None:
             self.triggers.namespace(new.name, old.labels, new.labels)
 
-    def _generic_changed(self, api_version: str, kind: str, namespace: str, name: str) -> None:
-        self.triggers.target(namespace, name, f"{api_version}/{kind}")
+    def _generic_changed(self, api_version: str, kind: str, namespace: str, name: str, writer: Key | None) -> None:
+        self.triggers.target(namespace, name, f"{api_version}/{kind}", writer)
 
     def _referenced(self, record: ConfigMapRecord) -> bool:
         tokens = (("ConfigMap", record.namespace, record.name), ("ConfigMap", "", record.name))

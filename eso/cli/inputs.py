@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from msgspec.structs import replace
 
 from eso.api.externalsecret import ExternalSecret, StoreRef, Template, decode_external_secret
 from eso.api.meta import CONFIG_MAPS, NAMESPACES, SECRETS, Undecodable
@@ -30,9 +31,11 @@ from eso.net.http import Pools, Proxies
 from eso.observe.log import get
 from eso.providers.contract import Find, Malformed, RemoteRef, SecretNotFound
 from eso.providers.env import Env
-from eso.reconcile.externalsecret.assemble import assemble
-from eso.reconcile.externalsecret.gather import Reads, gather
-from eso.reconcile.externalsecret.readplan import read_plan, sources_of, stores_of
+from eso.reconcile.externalsecret.compose import Composer, inline
+from eso.reconcile.externalsecret.desired import Change
+from eso.reconcile.externalsecret.gather import Reads
+from eso.reconcile.externalsecret.readplan import sources_of, stores_of
+from eso.reconcile.externalsecret.target import Before, Occasion
 from eso.runtime.clock import SystemClock
 from eso.runtime.offload import Offload
 from eso.secretbytes import SecretBytes
@@ -41,7 +44,7 @@ from eso.stores.gate import Gates
 from eso.stores.plans import Plans
 from eso.stores.registry import Registry
 from eso.stores.resolve import Rules
-from eso.template.apply import Sources
+from eso.template.apply import DEFAULT_TERMS, Sources
 from eso.template.bounds import BoundsExceeded, Budget, Limits
 from eso.template.functions.yamls import Tree, YamlError, key_text, load
 from eso.template.world import WORLD
@@ -242,8 +245,36 @@ def file_data(arguments: argparse.Namespace, es: ExternalSecret) -> dict[str, by
 
 
 async def fetched(es: ExternalSecret, reads: Reads) -> dict[str, bytes]:
-    results = await gather(read_plan(es), reads, es.metadata.namespace, None)
-    return assemble(results, skip_missing=es.spec.target.deletion_policy != "Retain").data
+    composer = offline(reads, {})
+    return (await composer.assemble(es, await composer.read(es))).data
+
+
+def offline(reads: Reads, sources: Sources) -> Composer:
+    """What a pass composes a Secret with, in a process that does nothing else."""
+
+    async def given_sources(es: ExternalSecret) -> Sources:
+        return sources
+
+    return Composer(reads, given_sources, inline, DEFAULT_TERMS, b"")
+
+
+async def composed(found: Given) -> Change:
+    """The Change that a pass would make. A target of another kind is shown as the Secret that it would be."""
+    spec = found.es.spec
+    es = replace(found.es, spec=replace(spec, target=replace(spec.target, manifest=None)))
+    composer = offline(FileReads({}, ""), found.sources)
+    before, sources = await composer.before(es, GivenTarget(found.live), found.data, Occasion())
+    return await composer.change(es, before, found.data, sources)
+
+
+@dataclass(frozen=True, slots=True)
+class GivenTarget:
+    """A target that was read already."""
+
+    live: Json | None = field(repr=False)
+
+    async def before(self, es: ExternalSecret, data: Mapping[str, bytes], inputs: bytes, settle: bool) -> Before:
+        return Before(self.live)
 
 
 class FileReads:

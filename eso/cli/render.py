@@ -7,15 +7,16 @@ output.py prints. Writes nothing anywhere but to --output.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from eso.cli.inputs import BadInput, Given, from_cluster, given, templated
+from eso.cli.inputs import BadInput, Given, composed, from_cluster, given, templated
 from eso.cli.output import as_json, bare_secret, diff_text, dumped, json_text, yaml_text
 from eso.errors import EsoError
-from eso.reconcile.externalsecret.desired import Create, Delete, Nothing, Patch, desired
+from eso.reconcile.externalsecret.desired import Create, Delete, Nothing, Patch
 from eso.template.apply import apply
 from eso.version import VERSION
 
@@ -107,7 +108,7 @@ def rendered(arguments: argparse.Namespace) -> tuple[str, int]:
     found = (
         from_cluster(arguments, os.environ, live_wanted) if arguments.from_store or live_wanted else given(arguments)
     )
-    change = desired(found.es, found.live, found.data, found.sources)
+    change = asyncio.run(composed(found))
     match change:
         case Create(body):
             wanted = body

@@ -225,10 +225,11 @@ def test_c_148_the_type_of_an_existing_secret_cannot_change(live: Case):
     live.edit_es({"spec": {"target": {"template": {"type": "kubernetes.io/tls"}}}})
     live.failed("could not update secret")
     live.told("unable to update secret test-secret: ")
-    live.told("field is immutable")
+    live.told("field is immutable (the live Secret has type Opaque, and a type cannot change: delete the Secret, ")
     passes = live.passes()
     live.eventually(lambda: live.passes() > passes, what="tried again with back-off")
     assert (live.raw_secret()["type"], live.secret()) == ("Opaque", {"targetProperty": "some-value"})
+    assert len([text for text in live.events() if "field is immutable" in text]) == 1
 
 
 # C-149

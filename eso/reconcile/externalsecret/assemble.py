@@ -7,7 +7,7 @@ target alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from eso.errors import EsoError
 from eso.providers.contract import (
@@ -22,6 +22,7 @@ from eso.providers.contract import (
     Unavailable,
 )
 from eso.reconcile.externalsecret.readplan import Extract, FindAll, Generate, One, Read
+from eso.reconcile.externalsecret.stage import Failed, Stage
 from eso.template import LIMITS, Limits
 from eso.values.convert import check_keys, convert_keys
 from eso.values.decode import decode_map, decode_value, refuse_null_bytes
@@ -32,18 +33,11 @@ Raw = Mapping[str, bytes] | bytes | EsoError
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
-    """The data map, and the entries whose secret the backend proved missing (event texts)."""
+    """The data map; texts of Events: entries whose secret the backend proved missing, entries that lost keys."""
 
-    data: dict[str, bytes]
+    data: dict[str, bytes] = field(repr=False)
     missing: tuple[str, ...] = ()
-
-
-class FetchFailed(EsoError):
-    """`could not get secret data from provider`; the text says which entry. Keeps the cause's `retryable`."""
-
-    def __init__(self, message: str, cause: EsoError) -> None:
-        super().__init__(message, fix=cause.fix)
-        self.retryable = cause.retryable  # type: ignore[misc]  # decided by the cause, not by the class
+    lost: tuple[str, ...] = ()
 
 
 def assemble(results: list[tuple[Read, Raw]], *, skip_missing: bool, limits: Limits = LIMITS) -> Assembled:
@@ -53,17 +47,25 @@ def assemble(results: list[tuple[Read, Raw]], *, skip_missing: bool, limits: Lim
     """
     data: dict[str, bytes] = {}
     missing: list[str] = []
+    lost: list[str] = []
     for read, raw in results:
         try:
             if isinstance(raw, EsoError):
                 raise raw
-            data |= shape(read, raw, limits)
+            shaped = shape(read, raw, limits)
+            data |= shaped
+            lost += lost_text(read, raw, shaped)
         except EsoError as error:
             if skip_missing and proven_missing(error):
                 missing.append(missing_text(read))
                 continue
-            raise FetchFailed(f"error processing {where(read)}, err: {error}", error) from error
-    return Assembled(data, tuple(missing))
+            raise Failed(
+                Stage.FETCH,
+                f"error processing {where(read)}, err: {error}",
+                fix=error.fix,
+                retryable=error.retryable,
+            ) from error
+    return Assembled(data, tuple(missing), tuple(lost))
 
 
 def shape(read: Read, raw: Mapping[str, bytes] | bytes, limits: Limits) -> dict[str, bytes]:
@@ -105,6 +107,15 @@ def where(read: Read) -> str:
 def missing_text(read: Read) -> str:
     text = f"secret does not exist at provider using spec.dataFrom[{read.index}]"
     return f"{text} (key={read.remote.key})" if isinstance(read, One) else text
+
+
+def lost_text(read: Read, raw: Mapping[str, bytes] | bytes, shaped: Mapping[str, bytes]) -> list[str]:
+    """A rewrite that makes different keys equal keeps only one of them. A merge has another number of keys on purpose."""
+    if isinstance(read, One) or any(operation.merge is not None for operation in read.entry.rewrite):
+        return []
+    gone = len(raw) - len(shaped)
+    place = f"spec.dataFrom[{read.index}].rewrite"
+    return [f"{gone} of {len(raw)} keys were lost in {place}: different keys became equal"] if gone > 0 else []
 
 
 def proven_missing(error: BaseException | None) -> bool:

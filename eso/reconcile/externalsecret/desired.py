@@ -7,19 +7,21 @@ dicts; `data` values are bytes on the way in and base64 in a Change.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 from eso.api import wellknown
 from eso.api.externalsecret import EXTERNAL_SECRETS, ExternalSecret
 from eso.api.hashing import data_hash, owner_hash
 from eso.api.validate import template_refusals
-from eso.errors import EsoError, Terminal
+from eso.errors import EsoError
+from eso.reconcile.externalsecret.stage import Failed, Stage
 from eso.reconcile.kit.difference import Json, flat_patch
 from eso.reconcile.kit.owners import bound_to, controller_of, controller_reference, owned_keys, refers_to
-from eso.template.apply import DEFAULT_TERMS, Sources, Terms, apply
+from eso.template.apply import DEFAULT_TERMS, Parts, Sources, Terms, apply
 
+V = TypeVar("V")
 MAX_SECRET = 1 << 20  # bytes of all values, as the API server counts them
 
 
@@ -56,59 +58,31 @@ class Delete:
 Change = Create | Patch | Nothing | Delete
 
 
-class TemplateFailed(EsoError):
-    """Rendering failed: `could not update secret`."""
-
-
-class TooLong(EsoError):
-    """More than a Secret takes: the API server's own words."""
-
-
-class Owned(Terminal):
-    """Another ExternalSecret controls the target."""
-
-
-class OwnershipRefused(Terminal):
-    """Another kind of controller owns the target."""
-
-
-class Immutable(Terminal):
-    """The live Secret is immutable and would have to change."""
-
-
-class CannotDelete(Terminal):
-    """Deletion policy Delete, but the target is not ours to delete."""
-
-
-class Raced(EsoError):
-    """Somebody wrote the object between our read and our write: look again."""
-
-
-class DeleteFailed(EsoError):
-    """The target of an emptied secret could not be deleted."""
-
-
-class OrphanCleanupFailed(EsoError):
-    """Listing or deleting the targets of an earlier name failed."""
-
-
 def desired(
-    es: ExternalSecret, live: Json | None, data: Mapping[str, bytes], sources: Sources, terms: Terms = DEFAULT_TERMS
+    es: ExternalSecret,
+    live: Json | None,
+    data: Mapping[str, bytes],
+    sources: Sources,
+    terms: Terms = DEFAULT_TERMS,
+    *,
+    keep: bool = False,
 ) -> Change:
-    """Sections 6.1-6.5 and 7. Raises the errors above; their texts are what the Event shows."""
+    """Sections 6.1-6.5 and 7. `keep`: what is ours in the live Secret stays as it is. Raises Failed."""
     policy, name = es.spec.target.creation_policy, es.target_name
     if not data:
         match es.spec.target.deletion_policy:
             case "Retain":
                 return Nothing("retained")
             case "Delete" if policy != "Owner":
-                raise CannotDelete(
+                raise Failed(
+                    Stage.KEEP,
                     f"unable to delete secret {name}: creationPolicy={policy} is not Owner",
                     fix="set creationPolicy: Owner",
                 )
             case "Delete" if live is not None and not bound_to(live, EXTERNAL_SECRETS, es.metadata.name):
                 # The reference deletes whatever has the name; a Secret that nobody gave us is not ours to lose.
-                raise CannotDelete(
+                raise Failed(
+                    Stage.KEEP,
                     f"unable to delete secret {name}: it is not owned by this ExternalSecret",
                     fix="delete it by hand, or change spec.target.name",
                 )
@@ -126,7 +100,7 @@ def desired(
         }
         return Create(mutate(es, blank, data, sources, terms, fresh=True))
     try:
-        wanted = mutate(es, live, data, sources, terms, fresh=False)
+        wanted = mutate(es, live, data, sources, terms, fresh=False, keep=keep)
     except EsoError as error:
         error.message = f"unable to mutate secret {name}: {error.message}"
         raise
@@ -134,44 +108,34 @@ def desired(
 
 
 def mutate(
-    es: ExternalSecret, live: Json, data: Mapping[str, bytes], sources: Sources, terms: Terms, *, fresh: bool
+    es: ExternalSecret,
+    live: Json,
+    data: Mapping[str, bytes],
+    sources: Sources,
+    terms: Terms,
+    *,
+    fresh: bool,
+    keep: bool = False,
 ) -> Json:
     """The whole object as it should be; `live` is not touched."""
     meta: Json = dict(live["metadata"])
-    labels, annotations = dict(meta.get("labels") or {}), dict(meta.get("annotations") or {})
     wanted: Json = {**live, "metadata": meta}
-    values = decoded(live)
+    values, labels, annotations = decoded(live), dict(meta.get("labels") or {}), dict(meta.get("annotations") or {})
     if es.spec.target.immutable:
         wanted["immutable"] = True
     if fresh or not es.spec.target.immutable:
-        for key in owned_keys(meta, es.field_manager, "f:data"):
-            values.pop(key, None)
-        labels = without(labels, owned_keys(meta, es.field_manager, "f:metadata", "f:labels"))
-        annotations = without(annotations, owned_keys(meta, es.field_manager, "f:metadata", "f:annotations"))
-        if refusals := template_refusals(es.spec):
-            raise TemplateFailed("could not apply template: " + "\n".join(refusals), fix="change spec.target.template")
-        template = es.spec.target.template
-        if template is None:
-            labels |= es.metadata.labels
-            annotations |= es.metadata.annotations
-        else:
-            labels |= template.metadata.labels
-            annotations |= template.metadata.annotations
-            if not meta.get("deletionTimestamp"):
-                present = list(meta.get("finalizers") or [])
-                meta["finalizers"] = list(dict.fromkeys([*present, *template.metadata.finalizers]))
-        keep = es.spec.target.creation_policy in ("Merge", "CreateOrMerge")
-        try:
-            parts = apply(
-                template, data, sources, values if keep else {}, labels=labels, annotations=annotations, terms=terms
-            )
-        except EsoError as error:
-            raise TemplateFailed(f"could not apply template: {error}", fix=error.fix) from error
+        parts = rendered(es, live, data, sources, terms)
+        if keep:
+            parts = kept(es, live, parts)
         values, labels, annotations = parts.data, parts.labels, parts.annotations
         if parts.type:
             wanted["type"] = parts.type
+        if es.spec.target.template is not None and not meta.get("deletionTimestamp"):
+            present = list(meta.get("finalizers") or [])
+            meta["finalizers"] = list(dict.fromkeys([*present, *es.spec.target.template.metadata.finalizers]))
     if sum(map(len, values.values())) > MAX_SECRET:  # hashing and sending it would be work for nothing
-        raise TooLong(
+        raise Failed(
+            Stage.WRITE,
             f'Secret "{es.target_name}" is invalid: data: Too long: may not be more than {MAX_SECRET} bytes',
             fix="read less, or use several ExternalSecrets",
         )
@@ -190,13 +154,81 @@ def mutate(
     return wanted
 
 
+def rendered(es: ExternalSecret, live: Json, data: Mapping[str, bytes], sources: Sources, terms: Terms) -> Parts:
+    """Data, labels and annotations: what others put into the live Secret, as far as the policy keeps it, and on top what
+    the template makes of the data. Raises Failed."""
+    if refusals := template_refusals(es.spec):
+        text = "could not apply template: " + "\n".join(refusals)
+        raise Failed(Stage.RENDER, text, fix="change spec.target.template")
+    meta, template = live["metadata"], es.spec.target.template
+    ours = Ours.of(es, meta)
+    labels = without(meta.get("labels") or {}, ours.labels)
+    annotations = without(meta.get("annotations") or {}, ours.annotations)
+    labels |= es.metadata.labels if template is None else template.metadata.labels
+    annotations |= copied_annotations(es) if template is None else template.metadata.annotations
+    merges = es.spec.target.creation_policy in ("Merge", "CreateOrMerge")
+    values = without(decoded(live), ours.data) if merges else {}
+    try:
+        return apply(template, data, sources, values, labels=labels, annotations=annotations, terms=terms)
+    except EsoError as error:
+        raise Failed(Stage.RENDER, f"could not apply template: {error}", fix=error.fix) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """The keys of a live Secret that managedFields attribute to this ExternalSecret."""
+
+    data: frozenset[str]
+    labels: frozenset[str]
+    annotations: frozenset[str]
+
+    @classmethod
+    def of(cls, es: ExternalSecret, meta: Mapping[str, Any]) -> Ours:
+        manager = es.field_manager
+        return cls(
+            frozenset(owned_keys(meta, manager, "f:data")),
+            frozenset(owned_keys(meta, manager, "f:metadata", "f:labels")),
+            frozenset(owned_keys(meta, manager, "f:metadata", "f:annotations")),
+        )
+
+
+def kept(es: ExternalSecret, live: Json, parts: Parts) -> Parts:
+    """The parts, with what our last write left in the live Secret in the place of what was rendered anew."""
+    meta = live["metadata"]
+    ours = Ours.of(es, meta)
+    return replace(
+        parts,
+        data=parts.data | common(decoded(live), ours.data, parts.data),
+        labels=parts.labels | common(meta.get("labels") or {}, ours.labels, parts.labels),
+        annotations=parts.annotations | common(meta.get("annotations") or {}, ours.annotations, parts.annotations),
+    )
+
+
+def common(values: Mapping[str, V], ours: frozenset[str], wanted: Mapping[str, V]) -> dict[str, V]:
+    return {key: value for key, value in values.items() if key in ours and key in wanted}
+
+
+NOT_COPIED = frozenset({wellknown.ANNOTATION_LAST_APPLIED, wellknown.ANNOTATION_SUSPEND})
+
+
+COPIED_BEFORE = {"annotations": {wellknown.ANNOTATION_LAST_APPLIED: None}}
+"""The reference copies it, and has done so in the cluster that we take over: that alone is no reason for a write."""
+
+
+def copied_annotations(es: ExternalSecret) -> dict[str, str]:
+    """Without a template the target gets the annotations of the ExternalSecret, apart from those that are about the
+    ExternalSecret itself: `kubectl apply` would take its last manifest for the target's."""
+    return without(es.metadata.annotations, NOT_COPIED)
+
+
 def owners(es: ExternalSecret, meta: Mapping[str, Any]) -> list[Json]:
     """Section 6.5. Group, kind and name decide whose controller reference it is; version and uid do not."""
     references = [dict(r) for r in meta.get("ownerReferences") or []]
     controller = controller_of({"ownerReferences": references})
     ours = controller is not None and refers_to(controller, EXTERNAL_SECRETS, es.metadata.name)
     if controller is not None and refers_to(controller, EXTERNAL_SECRETS) and not ours:
-        raise Owned(
+        raise Failed(
+            Stage.OWN,
             f"secret is owned by another ExternalSecret: {controller['name']}",
             fix="give the two ExternalSecrets different spec.target.name",
         )
@@ -205,7 +237,8 @@ def owners(es: ExternalSecret, meta: Mapping[str, Any]) -> list[Json]:
     if controller is not None and not ours:
         where = f"{es.metadata.namespace}/{es.target_name}"
         text = f"Object {where} is already owned by another {controller['kind']} controller {controller['name']}"
-        raise OwnershipRefused(
+        raise Failed(
+            Stage.CLAIM,
             f"could not set controller reference on secret: {text}",
             fix="use creationPolicy: Merge, or another spec.target.name",
         )
@@ -233,11 +266,21 @@ def difference(live: Json, wanted: Json) -> Change:
         body["data"] = data
     body |= {k: wanted[k] for k in ("type", "immutable") if k in wanted and wanted[k] != live.get(k)}
     if body and live.get("immutable"):
-        raise Immutable(
+        raise Failed(
+            Stage.FREEZE,
             f"unable to update secret {before['name']}: secret is immutable",
             fix="delete the Secret, or change spec.target.name",
         )
-    if not body and not meta:
+    if "type" in body and body["type"] != live.get("type", "Opaque"):
+        name, wanted_type = before["name"], body["type"]
+        raise Failed(
+            Stage.TYPE,
+            f'unable to update secret {name}: Secret "{name}" is invalid: type: Invalid value: "{wanted_type}":'
+            " field is immutable",
+            fix=f"the live Secret has type {live.get('type', 'Opaque')}, and a type cannot change:"
+            f" delete the Secret, then it is made again with type {wanted_type}",
+        )
+    if not body and meta in ({}, COPIED_BEFORE):
         return Nothing()
     changed = body.get("data", {})
     old = live.get("data") or {}
@@ -252,9 +295,8 @@ def difference(live: Json, wanted: Json) -> Change:
     )
 
 
-def without(values: dict[str, str], keys: Iterable[str]) -> dict[str, str]:
-    drop = set(keys)
-    return {k: v for k, v in values.items() if k not in drop}
+def without(values: Mapping[str, V], keys: Collection[str]) -> dict[str, V]:
+    return {k: v for k, v in values.items() if k not in keys}
 
 
 def decoded(live: Mapping[str, Any]) -> dict[str, bytes]:

@@ -7,10 +7,11 @@ is the object's own condition: a 403 or a missing CRD concerns nobody else.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NoReturn
 
 import msgspec
 import orjson
@@ -25,8 +26,10 @@ from eso.kube.rest import ApiError, Forbidden, Rest, UnknownResource
 from eso.kube.rest import NotFound as ApiNotFound
 from eso.reconcile.externalsecret.decide import Seen
 from eso.reconcile.externalsecret.desired import Change, Create, Delete, Patch
-from eso.reconcile.externalsecret.manifest import Left, NoSuchKind, TargetUnreadable, intact, left_behind
-from eso.reconcile.externalsecret.targets import Key
+from eso.reconcile.externalsecret.manifest import Left, intact, left_behind, refuse
+from eso.reconcile.externalsecret.records import Key
+from eso.reconcile.externalsecret.stage import Failed, Stage
+from eso.reconcile.externalsecret.target import Before
 from eso.reconcile.kit.difference import Json
 from eso.reconcile.kit.owners import controlled_by, last_manager
 
@@ -68,20 +71,36 @@ def generic_record(raw: bytes | msgspec.Raw) -> GenericRecord:
 
 
 class GenericTargets:
-    """`changed(api_version, kind, namespace, name)` is told when a managed object of a watched kind was written by
-    somebody else or deleted."""
+    """`changed(api_version, kind, namespace, name, writer)` is called when a managed object of a watched kind was written
+    or deleted; `writer` is the ExternalSecret on whose behalf we wrote it ourselves, None for anybody else's write.
+    `enabled`: the flag that allows such targets."""
 
-    def __init__(self, rest: Rest, changed: Callable[[str, str, str, str], None], *, namespace: str, log: Any) -> None:
+    def __init__(
+        self,
+        rest: Rest,
+        changed: Callable[[str, str, str, str, Key | None], None],
+        *,
+        namespace: str,
+        log: Any,
+        enabled: bool = True,
+    ) -> None:
         self.rest, self.changed, self.namespace, self.log = rest, changed, namespace, log
+        self.enabled = enabled
         self._resources: dict[tuple[str, str], Resource] = {}
         self._informers: InformersInUse[GenericRecord] = InformersInUse(self._informer)
+        self._arrivals: InformersInUse[GenericRecord] = InformersInUse(self._arrival_informer)
+        self._awaited: dict[Key, Token] = {}  # ExternalSecret that merges → its target, while that is not there
         self._tokens: dict[Key, Token] = {}  # ExternalSecret → its target
         self._known: dict[Token, str] = {}  # the resourceVersion that was read or written last
+        self._writers: dict[Token, tuple[str, Key]] = {}  # our own last write: its version, and whose it was
         self._left: dict[Token, Left] = {}
 
-    async def run(self) -> None:
+    async def run(self) -> NoReturn:
         """The informers of the kinds in use live here, until cancelled."""
-        await self._informers.run()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._informers.run(), name="informers-of-targets")
+            group.create_task(self._arrivals.run(), name="informers-of-awaited-targets")
+        raise AssertionError("unreachable")
 
     def _informer(self, resource: Resource) -> Informer[GenericRecord]:
         return Informer(
@@ -95,23 +114,47 @@ class GenericTargets:
             log=self.log,
         )
 
+    def _arrival_informer(self, resource: Resource) -> Informer[GenericRecord]:
+        """An object that is not there yet will not carry our label: all of the kind are looked at, none is kept but those
+        that are waited for."""
+        return Informer(
+            self.rest,
+            resource,
+            generic_record,
+            lambda old, new: self._arrived(resource, old, new),
+            namespace=self.namespace,
+            metadata_only=True,
+            keep=lambda record: self._token(resource, record) in self._awaited.values(),
+            log=self.log,
+        )
+
+    def _arrived(self, resource: Resource, old: GenericRecord | None, new: GenericRecord | None) -> None:
+        if old is None and new is not None:
+            self.changed(*self._token(resource, new), None)
+
+    def _token(self, resource: Resource, record: GenericRecord) -> Token:
+        return resource.api_version, resource.kind, record.namespace, record.name
+
     def _moved(self, resource: Resource, old: GenericRecord | None, new: GenericRecord | None) -> None:
         record = new or old
         assert record is not None
-        token = (resource.api_version, resource.kind, record.namespace, record.name)
-        known = self._known.get(token)
+        token = self._token(resource, record)
+        known, (version, writer) = self._known.get(token), self._writers.get(token, ("", None))
+        if new is not None and new.resource_version == version:
+            self.changed(*token, writer)  # no other object's pass has seen it yet
+            return
         if new is None:
             self._known.pop(token, None)
         elif known is None and old is None:
-            return  # nobody read it yet, so its own pass is still to come
+            return  # no pass has read it yet, so one is still to come
         elif known is not None and int(new.resource_version) <= int(known):
-            return  # the echo of our own write, or of what we have read
+            return  # a pass has read it
         elif old is not None and new.generation and (old.generation, old.data_hash) == (new.generation, new.data_hash):
             return  # its status moved, or labels of others
-        self.changed(*token)
+        self.changed(*token, None)
 
     async def resource(self, api_version: str, kind: str) -> Resource:
-        """Asks the API server how the kind is called in URLs. Raises TargetUnreadable."""
+        """Asks the API server how the kind is called in URLs. Raises Failed."""
         known = self._resources.get((api_version, kind))
         if known is not None:
             return known
@@ -124,12 +167,13 @@ class GenericTargets:
         except UnknownResource as error:
             raise no_such_kind(api_version, kind) from error
         except ApiError as error:
-            raise TargetUnreadable(f"failed to get target resource: {error}", fix=error.fix) from error
+            raise Failed(Stage.LOOK, f"failed to get target resource: {error}", fix=error.fix) from error
         for entry in orjson.loads(raw).get("resources") or []:
             if entry.get("kind") == kind and "/" not in entry.get("name", ""):
                 found = Resource(group, version, entry["name"], kind, bool(entry.get("namespaced")))
                 if not found.namespaced:
-                    raise TargetUnreadable(
+                    raise Failed(
+                        Stage.LOOK,
                         f"failed to get target resource: {kind} is cluster-scoped",
                         fix="only kinds that live in a namespace can be targets",
                     )
@@ -138,7 +182,7 @@ class GenericTargets:
         raise no_such_kind(api_version, kind)
 
     async def live(self, es: ExternalSecret) -> Json | None:
-        """The object as it is now, None when it proven does not exist. Raises TargetUnreadable."""
+        """The object as it is now, None when it proven does not exist. Raises Failed."""
         resource = await self._resource_of(es)
         try:
             raw = await self.rest.get(resource, es.metadata.namespace, es.target_name)
@@ -146,15 +190,25 @@ class GenericTargets:
             self._resources.pop((resource.api_version, resource.kind), None)
             raise no_such_kind(resource.api_version, resource.kind) from error
         except ApiError as error:
-            raise TargetUnreadable(f"failed to get target resource: {error}", fix=granting(error, resource)) from error
+            raise Failed(
+                Stage.LOOK, f"failed to get target resource: {error}", fix=granting(error, resource)
+            ) from error
         return None if raw is None else orjson.loads(raw)
 
     async def look(self, es: ExternalSecret) -> Seen | None:
-        """What decide needs; an object without our label is simply not valid. Raises TargetUnreadable or
-        ManifestFailed."""
+        """What decide needs; an object without our label is simply not valid. Raises Failed."""
+        refuse(es, enabled=self.enabled)
+        if es.spec.target.creation_policy == "None":
+            return None
+        key, merges = (es.metadata.namespace, es.metadata.name), es.spec.target.creation_policy == "Merge"
+        if merges:
+            self._awaited[key] = token_of(es)  # before the read: the target may appear while it is on its way
         live = await self.live(es)
+        if live is None and merges:
+            self._arrivals.use(await self._resource_of(es), key)
         if live is None:
             return None
+        self._stop_waiting(key)
         valid = intact(live, self.left(es))
         if valid:
             self._follow(await self._resource_of(es), es, live["metadata"]["resourceVersion"])
@@ -174,8 +228,19 @@ class GenericTargets:
         """What the API server made of our last write, where it added to it."""
         return self._left.get(token_of(es))
 
-    async def apply(self, es: ExternalSecret, change: Change, live: Json | None) -> None:
-        """One write at most. Raises the API's errors."""
+    async def label(self, es: ExternalSecret) -> None:
+        """A live object without our label is written whole by the pass itself."""
+
+    async def before(self, es: ExternalSecret, data: Mapping[str, bytes], inputs: bytes, settle: bool) -> Before:
+        return Before(await self.live(es), inputs, left=self.left(es))
+
+    async def delete_orphans(self, es: ExternalSecret) -> list[str]:
+        return []
+
+    def lost(self, es: ExternalSecret) -> None:
+        """Every pass reads the live object anyway."""
+
+    async def apply(self, es: ExternalSecret, change: Change, before: Before) -> None:
         if es.spec.target.creation_policy == "None":
             return
         resource = await self._resource_of(es)
@@ -183,21 +248,15 @@ class GenericTargets:
         try:
             match change:
                 case Create(body):
-                    version = self._wrote(
-                        es,
-                        body,
-                        await self.rest.create(resource, es.metadata.namespace, body, field_manager=es.field_manager),
-                    )
+                    sending = self.rest.create(resource, es.metadata.namespace, body, field_manager=es.field_manager)
+                    version = self._wrote(es, body, await sending)
                 case Patch(name=name, body=body, after=after):
-                    version = self._wrote(
-                        es,
-                        after,
-                        await self.rest.patch(
-                            resource, es.metadata.namespace, name, body, field_manager=es.field_manager
-                        ),
+                    sending = self.rest.patch(
+                        resource, es.metadata.namespace, name, body, field_manager=es.field_manager
                     )
-                case Delete() if live is not None:
-                    await self._delete(resource, live)
+                    version = self._wrote(es, after, await sending)
+                case Delete() if before.live is not None:
+                    await self._delete(resource, before.live)
         except ApiError as error:
             verb = {Create: "create", Patch: "update", Delete: "delete"}.get(type(change), "write")
             error.message = f"failed to {verb} target resource: {error.message}"
@@ -209,9 +268,11 @@ class GenericTargets:
         """Deletion of the ExternalSecret: the object goes only if its controller reference has our uid. A kind that is
         gone has nothing to delete.
 
-        What we may not touch any more is left to the garbage collector, which goes by the same reference: a Role that
+        Nothing is deleted where generic targets are switched off. What we may not touch any more is left to the garbage collector, which goes by the same reference: a Role that
         was deleted before the ExternalSecret, as when a namespace goes, must not keep it for ever.
         """
+        if not self.enabled:
+            return False
         try:
             live = await self.live(es)
             if live is None or not controlled_by(live, es.metadata.uid):
@@ -219,7 +280,7 @@ class GenericTargets:
             await self._delete(await self._resource_of(es), live)
         except NoSuchKind:
             return False
-        except (TargetUnreadable, Forbidden) as error:
+        except (Failed, Forbidden) as error:
             if not isinstance(error, Forbidden) and not isinstance(error.__cause__, Forbidden):
                 raise
             self.log.warning(
@@ -228,20 +289,30 @@ class GenericTargets:
             return False
         return True
 
+    def _stop_waiting(self, key: Key) -> None:
+        if self._awaited.pop(key, None) is not None:
+            for resource in self._arrivals.resources():
+                self._arrivals.release(resource, key)
+
     def release(self, key: Key) -> None:
         """The ExternalSecret is gone, or has another target: a kind that nobody uses any more is not watched any
         longer."""
+        self._stop_waiting(key)
+        self._unfollow(key)
+
+    def _unfollow(self, key: Key) -> None:
         token = self._tokens.pop(key, None)
         if token is None:
             return
         self._known.pop(token, None)
+        self._writers.pop(token, None)
         self._left.pop(token, None)
         for resource in self._informers.resources():
             self._informers.release(resource, key)
 
     def watched(self) -> list[Resource]:
         """Every kind that is followed."""
-        return self._informers.resources()
+        return list(dict.fromkeys([*self._informers.resources(), *self._arrivals.resources()]))
 
     async def _resource_of(self, es: ExternalSecret) -> Resource:
         manifest = es.spec.target.manifest
@@ -254,7 +325,7 @@ class GenericTargets:
         target already."""
         key, token = (es.metadata.namespace, es.metadata.name), token_of(es)
         if self._tokens.get(key) != token:
-            self.release(key)
+            self._unfollow(key)
             self._tokens[key] = token
         if version:
             self._known[token] = version
@@ -276,7 +347,12 @@ class GenericTargets:
         else:
             self._left[token_of(es)] = left
         version: str = stored["metadata"]["resourceVersion"]
+        self._writers[token_of(es)] = version, (es.metadata.namespace, es.metadata.name)
         return version
+
+
+class NoSuchKind(Failed):
+    """The API server does not serve the kind: nothing of it can exist."""
 
 
 def token_of(es: ExternalSecret) -> Token:
@@ -287,6 +363,7 @@ def token_of(es: ExternalSecret) -> Token:
 
 def no_such_kind(api_version: str, kind: str) -> NoSuchKind:
     return NoSuchKind(
+        Stage.LOOK,
         f'failed to get target resource: no matches for kind "{kind}" in version "{api_version}"',
         fix="install its CRD, or correct spec.target.manifest",
     )

@@ -6,46 +6,33 @@ plain JSON.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from eso.api import wellknown
 from eso.api.externalsecret import EXTERNAL_SECRETS, ExternalSecret
 from eso.api.hashing import content_hash, owner_hash
 from eso.api.validate import template_refusals
-from eso.errors import EsoError, Terminal
+from eso.errors import EsoError
 from eso.gocompat.text import runes
 from eso.reconcile.externalsecret.desired import (
-    CannotDelete,
+    COPIED_BEFORE,
     Change,
     Create,
     Delete,
     Nothing,
     Patch,
+    copied_annotations,
     owners,
     without,
 )
+from eso.reconcile.externalsecret.stage import Failed, Stage
 from eso.reconcile.kit.difference import Json, copied, merge_patch
-from eso.reconcile.kit.owners import bound_to, owned_keys
+from eso.reconcile.kit.owners import bound_to, entries, owned_keys
 from eso.template.apply import DEFAULT_TERMS, Sources, Terms
 from eso.template.manifest import render_manifest
 from eso.template.place import member
-
-
-class ManifestRefused(Terminal):
-    """Generic targets are switched off, or the manifest block is incomplete."""
-
-
-class ManifestFailed(EsoError):
-    """Rendering, hashing or ownership failed: `could not apply template to manifest`."""
-
-
-class TargetUnreadable(EsoError):
-    """The live object could not be read: no permission, no answer."""
-
-
-class NoSuchKind(TargetUnreadable):
-    """The API server does not serve the kind: nothing of it can exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +46,18 @@ class Left:
 
 
 def refuse(es: ExternalSecret, *, enabled: bool) -> None:
-    """Section 9.1. Raises ManifestRefused."""
+    """Section 9.1. Raises Failed."""
     manifest = es.spec.target.manifest
     assert manifest is not None
     if not enabled:
-        raise ManifestRefused("generic targets are disabled. Enable with --unsafe-allow-generic-targets flag")
+        raise Failed(Stage.TARGET, "generic targets are disabled. Enable with --unsafe-allow-generic-targets flag")
     for field, value in (("apiVersion", manifest.api_version), ("kind", manifest.kind)):
         if not value:
-            raise ManifestRefused(f"target.manifest.{field} is required")
+            raise Failed(Stage.TARGET, f"target.manifest.{field} is required")
 
 
 def intact(live: Json | None, left: Left | None = None) -> bool:
-    """Section 9.2, step 2: managed, and with the content that we left. Raises ManifestFailed for a managed object
+    """Section 9.2, step 2: managed, and with the content that we left. Raises Failed for a managed object
     without content."""
     if live is None or (live["metadata"].get("labels") or {}).get(wellknown.LABEL_MANAGED) != "true":
         return False
@@ -79,7 +66,7 @@ def intact(live: Json | None, left: Left | None = None) -> bool:
     try:
         content = hashed(live)
     except EsoError as error:
-        raise ManifestFailed(str(error), fix="delete the object, or take the managed label off it") from error
+        raise Failed(Stage.RENDER, str(error), fix="delete the object, or take the managed label off it") from error
     mark = mark_of(live)
     return mark == content or (left is not None and left.mark == mark and left.stored == body_hash(live))
 
@@ -117,19 +104,24 @@ def desired_manifest(
     sources: Sources,
     terms: Terms = DEFAULT_TERMS,
     left: Left | None = None,
+    *,
+    keep: bool = False,
 ) -> Change:
-    """`left`: what became of our last write, when it was completed. Raises ManifestFailed or CannotDelete."""
+    """`left`: what became of our last write, when it was completed. Raises Failed."""
     policy = es.spec.target.creation_policy
     if not data:
         match es.spec.target.deletion_policy:
             case "Retain":
                 return Nothing("retained")
             case "Delete" if policy != "Owner":
-                raise CannotDelete(
-                    f"unable to delete resource: creationPolicy={policy} is not Owner", fix="set creationPolicy: Owner"
+                raise Failed(
+                    Stage.KEEP,
+                    f"unable to delete resource: creationPolicy={policy} is not Owner",
+                    fix="set creationPolicy: Owner",
                 )
             case "Delete" if live is not None and not bound_to(live, EXTERNAL_SECRETS, es.metadata.name):
-                raise CannotDelete(
+                raise Failed(
+                    Stage.KEEP,
                     "unable to delete resource: it is not owned by this ExternalSecret",
                     fix="delete it by hand, or change spec.target.name",
                 )
@@ -138,37 +130,48 @@ def desired_manifest(
     if policy == "None":
         return Nothing()
     if refusals := template_refusals(es.spec):
-        raise ManifestFailed("\n".join(refusals), fix="change spec.target.template")
+        raise Failed(Stage.RENDER, "\n".join(refusals), fix="change spec.target.template")
     try:
-        wanted = rendered(es, live, data, sources, terms)
+        wanted = rendered(es, live, data, sources, terms, keep=keep)
     except EsoError as error:
-        raise ManifestFailed(str(error), fix=error.fix) from error
+        raise Failed(Stage.RENDER, str(error), fix=error.fix) from error
     if live is None:
         return Nothing("missing") if policy == "Merge" else Create(wanted)
     settled = left is not None and (left.sent, left.stored) == (body_hash(wanted), body_hash(live))
     changes = merge_patch(live, {**live, "metadata": wanted["metadata"]} if settled else wanted)
-    if not changes:
+    if changes in ({}, {"metadata": COPIED_BEFORE}):
         return Nothing()
     meta = changes.setdefault("metadata", {})
     meta |= {"uid": live["metadata"].get("uid"), "resourceVersion": live["metadata"].get("resourceVersion")}
     return Patch(es.target_name, changes, wanted)
 
 
-def rendered(es: ExternalSecret, live: Json | None, data: Mapping[str, bytes], sources: Sources, terms: Terms) -> Json:
+def rendered(
+    es: ExternalSecret,
+    live: Json | None,
+    data: Mapping[str, bytes],
+    sources: Sources,
+    terms: Terms,
+    *,
+    keep: bool = False,
+) -> Json:
     """The whole object as it should be; `live` is not touched. Foreign metadata stays, whatever the policy; content
-    only where we merge."""
+    only where we merge, apart from what we put there ourselves. `keep`: what is ours in `live` stays as it is."""
     manifest, template = es.spec.target.manifest, es.spec.target.template
     assert manifest is not None
     identity = {"name": es.target_name, "namespace": es.metadata.namespace}
     obj: Json = {"apiVersion": manifest.api_version, "kind": manifest.kind, "metadata": dict(identity)}
     if live is not None and es.spec.target.creation_policy in ("Merge", "CreateOrMerge"):
         obj = copied(live)
+        if es.spec.target.creation_policy == "Merge" or manifest.kind in ("ConfigMap", "Secret"):
+            # An object that we made ourselves: its manager, we, also owns what the API server filled in.
+            withdraw(obj, own_fields(live["metadata"], es.field_manager))
     else:
         obj["data" if manifest.kind in ("ConfigMap", "Secret") else "spec"] = {}
         obj |= {key: copied(live[key]) for key in ("metadata", "status") if live is not None and key in live}
     meta = obj["metadata"]
-    for part, own in (("labels", es.metadata.labels), ("annotations", es.metadata.annotations)):
-        known = without(meta.get(part) or {}, owned_keys(meta, es.field_manager, "f:metadata", f"f:{part}"))
+    for part, own in (("labels", es.metadata.labels), ("annotations", copied_annotations(es))):
+        known = without(meta.get(part) or {}, set(owned_keys(meta, es.field_manager, "f:metadata", f"f:{part}")))
         meta[part] = known | (own if template is None else getattr(template.metadata, part))
     if template is None:
         text = {key: runes(value) for key, value in data.items()}
@@ -178,6 +181,8 @@ def rendered(es: ExternalSecret, live: Json | None, data: Mapping[str, bytes], s
             member(obj, "spec")["data"] = text
     else:
         render_manifest(template, data, sources, obj, terms)
+        if keep and live is not None:
+            restore(obj, live, own_fields(live["metadata"], es.field_manager, roots=("data", "spec", "metadata")))
     # A path may lead anywhere: which object this is and whose stays our business.
     obj |= {"apiVersion": manifest.api_version, "kind": manifest.kind}
     meta = member(obj, "metadata")
@@ -193,3 +198,58 @@ def rendered(es: ExternalSecret, live: Json | None, data: Mapping[str, bytes], s
     else:
         labels.pop(wellknown.LABEL_CREATED_BY, None)
     return obj
+
+
+Path = tuple[str, ...]
+
+
+def own_fields(meta: Json, manager: str, roots: tuple[str, ...] = ()) -> set[Path]:
+    """Paths that managedFields attribute to `manager` alone; items of lists are left out. Without `roots`: everything but
+    metadata and status."""
+    ours: set[Path] = set()
+    theirs: set[Path] = set()
+    for entry in entries(meta):
+        found = theirs if entry.get("manager") != manager else ours
+        found |= set(fields(entry.get("fieldsV1") or {}))
+    mine = ours - theirs
+    return {path for path in mine if (path[0] in roots if roots else path[0] not in ("metadata", "status"))}
+
+
+def fields(node: Json, path: Path = ()) -> Iterator[Path]:
+    """The leaves of a `fieldsV1` tree."""
+    for name, inner in node.items():
+        if name.startswith("f:"):
+            here = (*path, name[2:])
+            if inner:
+                yield from fields(inner, here)
+            else:
+                yield here
+
+
+def withdraw(obj: Json, paths: set[Path]) -> None:
+    """Removes the members at `paths`, and the maps that become empty by that, apart from the outermost."""
+    for path in paths:
+        parents: list[Json] = [obj]
+        for step in path[:-1]:
+            inner = parents[-1].get(step)
+            if not isinstance(inner, dict):
+                break
+            parents.append(inner)
+        if len(parents) != len(path):
+            continue
+        parents[-1].pop(path[-1], None)
+        for depth in range(len(parents) - 1, 1, -1):
+            if parents[depth]:
+                break
+            del parents[depth - 1][path[depth - 1]]
+
+
+def restore(obj: Json, live: Json, paths: set[Path]) -> None:
+    """Puts the values of `live` at `paths` into `obj`, where it has a member there."""
+    for path in paths:
+        here: Any = obj
+        there: Any = live
+        for step in path[:-1]:
+            here, there = (m.get(step) if isinstance(m, dict) else None for m in (here, there))
+        if isinstance(here, dict) and isinstance(there, dict) and path[-1] in here and path[-1] in there:
+            here[path[-1]] = copied(there[path[-1]])

@@ -1,42 +1,46 @@
 """One secret's story: what a pass over one ExternalSecret does, in the order of the spec.
 
-Neighbours: `runtime.controller` calls it, every other module of this room is one step of it. Values live for one pass.
+Neighbours: `runtime.controller` calls it, every other module of this room is one step of it. `prepare` finds out what should
+happen, `act` makes it so, `tell` reports it. Values live for one pass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+import asyncio
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from eso.api import wellknown
 from eso.api.conditions import condition
 from eso.api.externalsecret import EXTERNAL_SECRETS, ExternalSecret, StoreRef
-from eso.api.hashing import owner_hash, synced_resource_version
+from eso.api.hashing import synced_resource_version
 from eso.api.meta import Condition, Undecodable
 from eso.errors import EsoError
 from eso.kube.finalizers import add_finalizer, remove_finalizer
 from eso.kube.rest import AlreadyExists, ApiError, Conflict, Rest
 from eso.observe.redact import without
-from eso.reconcile.externalsecret.assemble import assemble
-from eso.reconcile.externalsecret.decide import Idle, LabelTarget, Seen, Sync, decide
-from eso.reconcile.externalsecret.desired import (
-    Change,
-    Delete,
-    DeleteFailed,
-    Nothing,
-    OrphanCleanupFailed,
-    Patch,
-    Raced,
-    TemplateFailed,
-    desired,
-)
-from eso.reconcile.externalsecret.gather import Reads, gather
+from eso.reconcile.externalsecret import brake, notices
+from eso.reconcile.externalsecret.compose import Composer, Offload
+from eso.reconcile.externalsecret.decide import Idle, LabelTarget, Sync, decide
+from eso.reconcile.externalsecret.desired import Change, Create, Delete, Nothing, Patch
+from eso.reconcile.externalsecret.gather import Reads
 from eso.reconcile.externalsecret.generic import GenericTargets
-from eso.reconcile.externalsecret.manifest import ManifestFailed, desired_manifest, refuse
-from eso.reconcile.externalsecret.readplan import primary_key, read_plan, stores_of
-from eso.reconcile.externalsecret.refresh import Synced, come_back, first_due, interval_seconds, polls, readable, slot
+from eso.reconcile.externalsecret.known import Known
+from eso.reconcile.externalsecret.meter import Meter, count
+from eso.reconcile.externalsecret.readplan import primary_key, stores_of
+from eso.reconcile.externalsecret.records import Key
+from eso.reconcile.externalsecret.refresh import (
+    Synced,
+    come_back,
+    first_due,
+    interval_seconds,
+    polls,
+    readable,
+    slot,
+)
 from eso.reconcile.externalsecret.report import (
     Report,
     Told,
@@ -44,20 +48,24 @@ from eso.reconcile.externalsecret.report import (
     new_status,
     parked,
     seen_status,
+    stage_of,
     succeeded,
-    words,
+    suspended_status,
 )
-from eso.reconcile.externalsecret.targets import Key, Targets
+from eso.reconcile.externalsecret.sources import read_sources
+from eso.reconcile.externalsecret.stage import Failed, Stage
+from eso.reconcile.externalsecret.target import SECRET, Before, Occasion, Target, kind_of, named
+from eso.reconcile.externalsecret.targets import Targets
+from eso.reconcile.externalsecret.trail import change_record, read_records
 from eso.reconcile.externalsecret.triggers import TARGET_CHANGED
-from eso.reconcile.kit.difference import Json
 from eso.reconcile.kit.event import Event
+from eso.reconcile.kit.ledger import Ledger
+from eso.reconcile.kit.record import ChangeRecord, Ended, PassRecord, ReadRecord
 from eso.reconcile.kit.status import write_status
-from eso.runtime.outcome import Done, Fatal, Outcome, Retry, Wake
-from eso.stores.gate import GateClosed
-from eso.template import Limits
-from eso.template.apply import CHEAP, DEFAULT_TERMS, TELLING, Sources, Terms, costly, out_of_bounds
-
-T = TypeVar("T")
+from eso.reconcile.kit.suspend import FOREVER, suspended_until
+from eso.runtime.outcome import After, Done, Fatal, Outcome, Retry, Wake
+from eso.stores.gate import GateClosed, Waiting
+from eso.template.apply import DEFAULT_TERMS, TELLING, Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,26 +90,71 @@ class Cache(Protocol):
         """`spec.controller` of the store, None when there is no such store. Raises for an unsupported kind."""
 
 
-class Offload(Protocol):
-    """Runs a desk in a thread, a few at a time, for one namespace after the other."""
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Two writers fight for the target: the next correction waits so many seconds."""
 
-    def __call__(self, namespace: str, desk: Callable[[Limits], T], limits: Limits, /) -> Awaitable[T]: ...
+    seconds: float
+    notice: Event
 
 
-class Meter(Protocol):
-    def passed(self, key: Key, seconds: float) -> None: ...
-    def errored(self, key: Key) -> None: ...
-    def missed(self, key: Key, slots: int) -> None: ...
-    def drifted(self, key: Key, manager: str) -> None: ...
-    def ready(self, key: Key, status: str) -> None: ...
-    def gone(self, key: Key) -> None: ...
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that the pass would do, before it does anything."""
+
+    step: Sync
+    target: Target
+    before: Before
+    change: Change
+    data: dict[str, bytes] = field(repr=False)
+    told: Told
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A store may not be called now."""
+
+    gate: GateClosed
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Something is wrong with the object, its sources or its target."""
+
+    error: EsoError
+    told: Told
+
+
+Next = LabelTarget | Idle | Held | Prepared | Closed | Refused
+
+
+@dataclass(slots=True)
+class Draft:
+    """What the record of this pass will say, filled in on the way; and `synced`, the success to remember once it is told."""
+
+    synced: Synced | None = None
+    ended: Ended = Ended.BROKEN
+    uid: str = ""
+    generation: int = 0
+    reads: tuple[ReadRecord, ...] = ()
+    change: ChangeRecord | None = None
+    ready: Condition | None = None
+    refreshed: datetime | None = None
+    due: datetime | None = None
+    missed: int = 0
+    drift: bool = False
+    changed_by: str = ""
+    stage: str = ""
+    error: str = ""
+    failed: bool = False
 
 
 class ReconcileExternalSecret:
     """Collaborators come in here; a pass takes the key, why it woke and the time.
 
     `identity(namespace, store)` names the login behind a store without waiting; `emit(object, event)` queues an Event;
-    `monotonic` is the clock for durations, seconds.
+    `monotonic` is the clock for durations, seconds; `sharing(es)` are the keys of the objects with the same target;
+    `record(record)` gets the record of each pass.
     """
 
     def __init__(
@@ -119,202 +172,191 @@ class ReconcileExternalSecret:
         offload: Offload,
         monotonic: Callable[[], float],
         log: Any,
+        sharing: Callable[[ExternalSecret], Iterable[Key]] = lambda es: (),
+        record: Callable[[PassRecord], None] = lambda record: None,
     ) -> None:
-        self.offload = offload
-        self.cache, self.targets, self.generic, self.reader, self.rest, self.settings = (
-            cache,
-            targets,
-            generic,
-            reader,
-            rest,
-            settings,
-        )
+        self.cache, self.targets, self.generic, self.rest, self.settings = cache, targets, generic, rest, settings
         self.identity, self.emit, self.meter, self.monotonic, self.log = identity, emit, meter, monotonic, log
-        self._synced: dict[Key, tuple[str, Synced]] = {}  # uid, what this process knows of the last success
-        self._written: dict[Key, datetime] = {}  # last status write, for the heartbeat
-        self._told: dict[Key, int] = {}  # the generation told last
-        self._parked: set[Key] = set()  # keys whose last pass met a closed gate
+        self.sharing, self.record = sharing, record
+        self.composer = Composer(
+            reader, lambda es: read_sources(rest, es), offload, settings.terms, secrets.token_bytes(32)
+        )
+        self._ledger: Ledger[Known | None] = Ledger(None)
 
     async def reconcile(self, key: Key, wake: Wake, now: datetime) -> Outcome:
         """One pass; counted and timed whatever happens."""
-        began = self.monotonic()
+        began, draft, outcome = self.monotonic(), Draft(), None
         try:
-            return await self._pass(key, wake, now)
+            outcome = await self._pass(key, wake, now, draft)
+            return outcome
         except Conflict:
-            return Retry()  # somebody was faster: nothing to tell
-        except EsoError:
-            self.meter.errored(key)
+            draft.ended, outcome = Ended.RACED, Retry()  # somebody was faster: nothing to tell
+            return outcome
+        except asyncio.CancelledError:
+            draft.ended = Ended.CUT
+            raise
+        except EsoError as error:
+            draft.failed, draft.error = True, type(error).__name__
             raise
         finally:
-            self.meter.passed(key, self.monotonic() - began)
+            record = made(draft, key, wake, now, self.monotonic() - began, outcome)
+            count(self.meter, record)
+            self.record(record)
 
-    async def _pass(self, key: Key, wake: Wake, now: datetime) -> Outcome:
+    async def _pass(self, key: Key, wake: Wake, now: datetime, draft: Draft) -> Outcome:
         """Numbers are the steps of the spec's top-level order."""
         es = self.cache.external_secret(key)
         if es is None:  # 2  gone
-            return self.forget(key)
+            return self.forget(key, draft)
+        draft.uid, draft.generation = es.metadata.uid, es.metadata.generation
         if es.metadata.deletion_timestamp is not None:  # 3
+            draft.ended = Ended.DELETED
             return await self.clean_up(es)
         if isinstance(es, Undecodable):
-            return self.refuse_unreadable(es)
+            return self.refuse_unreadable(es, draft)
+        if (until := suspended_until(es.metadata.annotations, now)) is not None:
+            draft.ended = Ended.SUSPENDED
+            return await self.pause(es, until, now)
         if not self.ours(es):  # 5, 6
+            draft.ended = Ended.FOREIGN
             return Done()
+        match await self.prepare(es, wake, now, draft):  # 4, 7-15
+            case LabelTarget():
+                await self.targets.label(es)
+                draft.ended = Ended.RACED
+                return Retry()
+            case Idle():
+                return await self.rest_until_due(es, now, draft)
+            case Held(seconds, notice):
+                self.notice(es, (notice,))
+                outcome = await self.rest_until_due(es, now, draft)
+                return outcome if isinstance(outcome, After) and outcome.seconds <= seconds else After(seconds)
+            case Closed(gate):
+                draft.ended = Ended.PARKED
+                report = self.park(es, gate, now)
+            case Refused(error, told):
+                report = self.refuse(es, error, told, draft)
+            case Prepared() as prepared:
+                report = await self.carry_out(es, prepared, wake, now, draft)
+        await self.tell(es, report, now, draft)  # 13, 17  status and Events, only if different
+        return report.outcome
+
+    # --- prepare: what should happen
+
+    async def prepare(self, es: ExternalSecret, wake: Wake, now: datetime, draft: Draft) -> Next:
+        """Everything up to the Change; writes nothing but the finalizer. Raises the API's errors: nothing is decided
+        then, so there is no condition."""
         if es.spec.target.deletion_policy == "Delete":  # 4  only where deletion has work
             await add_finalizer(self.rest, EXTERNAL_SECRETS, es.metadata, wellknown.FINALIZER_EXTERNAL_SECRET)
         told = Told()
         try:
             readable(es)
-            synced = self.synced(es, now)
-            self.count_missed(es, synced, now)
-            target = await self.look(es)  # 7-9
-            match decide(es, target, synced, wake, now):  # 10-12
-                case LabelTarget():
-                    await self.targets.label(es)
-                    return Retry()
-                case Idle():
-                    self.log.debug("skipping refresh", namespace=key[0], name=key[1])
-                    await self.say(es, seen_status(es, self._told.get(key, 0)))
-                    return come_back(es, synced.due, now, self.phase(es))
-                case Sync(drift=True) if TARGET_CHANGED in wake.reasons:
-                    self.meter.drifted(key, target.changed_by if target else "deleted")
-            results = await gather(read_plan(es), self.reader, es.metadata.namespace, wake.triggered)  # 14
-            skip_missing = es.spec.target.deletion_policy != "Retain"
-            assembled = await self.compute(
-                es, lambda limits: assemble(results, skip_missing=skip_missing, limits=limits)
-            )
-            told = replace(told, missing=assembled.missing)
-            live, sources, inputs = await self.before(es, assembled.data)
-            told = replace(told, existed=live is not None)
-            heavy = costly(es.spec.target.template, sources)
-            # 15
-            change = await self.compute(
-                es, lambda limits: self.shape(es, live, assembled.data, sources, inputs, limits), heavy=heavy
-            )
-            if (
-                not isinstance(change, Nothing | Delete)
-                and es.spec.target.creation_policy == "Owner"
-                and es.spec.target.manifest is None
-            ):
-                told = replace(told, orphans=await self.delete_orphans(es))
-            await self.act(es, change, live, inputs, assembled.data)  # 16
-            self.note(es, change, told)
+            synced, known, target = self.synced(es, now), self.known(es), self.target_of(es)
+            self.count_missed(es, synced, now, draft)
+            seen = await target.look(es)  # 7-9
+            if why := target.unwatched(es):
+                self.emit(es, Event("Warning", "TargetUnwatched", why))
+            step = decide(es, seen, synced, wake, now)  # 10-12
+            if not isinstance(step, Sync):
+                return step
+            changed_by = seen.changed_by if seen else "deleted"
+            if step.drift and TARGET_CHANGED in wake.reasons:
+                draft.drift, draft.changed_by = True, changed_by
+            if seconds := brake.holds_until(known.fight, es, step, wake, now):
+                known.fight = replace(known.fight, held=True)
+                return Held(seconds, notices.contested(es, (changed_by or "another writer") if step.drift else ""))
+            results = await self.composer.read(es, wake.triggered)  # 14
+            draft.reads = read_records(results, now)
+            assembled = await self.composer.assemble(es, results)
+            told = Told(missing=assembled.missing, notices=self.oddities(es, assembled.lost))
+            occasion = Occasion(step.due or step.edited, known.inputs, wake.triggered is not None)
+            before, sources = await self.composer.before(es, target, assembled.data, occasion)
+            told = replace(told, existed=before.live is not None)
+            change = await self.composer.change(es, before, assembled.data, sources)  # 15
         except GateClosed as closed:
-            self._parked.add(key)
-            report = parked(es, closed, slot_in=(synced.due - now).total_seconds() if synced.due is not None else None)
+            return Closed(closed)
+        except ApiError:
+            raise
         except EsoError as error:
-            if isinstance(error, ApiError):
-                raise  # nothing was decided yet: no condition
-            report = failed(es, error, told)
-        else:
-            due = slot(es, now, self.phase(es), now)
-            synced = Synced(synced_resource_version(es.metadata), now.replace(microsecond=0), due)
-            report = succeeded(es, change, told, come_back(es, due, now, self.phase(es)))  # 17
-        await self.publish(es, report, now)  # 13  status and Events, only if different
-        if report.synced:  # not before it is told: a pass that could not write the status must not find its work done
-            self._synced[key] = (es.metadata.uid, synced)
-        return report.outcome
+            return Refused(error, told)
+        return Prepared(step, target, before, change, assembled.data, told)
 
-    def count_missed(self, es: ExternalSecret, synced: Synced, now: datetime) -> None:
+    def target_of(self, es: ExternalSecret) -> Target:
+        if kind_of(es) is SECRET:
+            self.generic.release((es.metadata.namespace, es.metadata.name))  # it may have had another target
+            return self.targets
+        return self.generic
+
+    def oddities(self, es: ExternalSecret, lost: tuple[str, ...]) -> tuple[Event, ...]:
+        """Events about what is probably a mistake, though nothing fails."""
+        orphan = es.spec.target.creation_policy == "Orphan"
+        if not lost and not orphan:
+            return ()
+        found = [notices.lost_keys(text) for text in lost]
+        if orphan and kind_of(es) is SECRET:
+            others = (self.cache.external_secret(key) for key in self.sharing(es))
+            found += notices.shared(es, [other for other in others if isinstance(other, ExternalSecret)])
+        return tuple(found)
+
+    def count_missed(self, es: ExternalSecret, synced: Synced, now: datetime, draft: Draft) -> None:
         """A parked key has no timer: the slots that it missed are counted when it comes back."""
-        key = (es.metadata.namespace, es.metadata.name)
-        if key in self._parked:
-            self._parked.discard(key)
-            if (
-                synced.due is not None
-                and polls(es)
-                and (slots := int((now - synced.due).total_seconds() // interval_seconds(es))) > 0
-            ):
-                self.meter.missed(key, slots)
+        draft.refreshed, draft.due = synced.refreshed, synced.due
+        known = self.known(es)
+        if not known.parked:
+            return
+        known.parked = False
+        if synced.due is not None and polls(es):
+            draft.missed = max(0, int((now - synced.due).total_seconds() // interval_seconds(es)))
 
-    async def look(self, es: ExternalSecret) -> Seen | None:
-        """What is known of the target; a Secret costs no read when nothing moved since we saw it last."""
-        if es.spec.target.manifest is None:
-            self.generic.release((es.metadata.namespace, es.metadata.name))
-            return await self.targets.look(es)
-        refuse(es, enabled=self.settings.generic_targets)
-        if es.spec.target.creation_policy == "None":
-            return None
-        seen = await self.generic.look(es)
-        if why := self.generic.unwatched(es):
-            self.emit(es, Event("Warning", "TargetUnwatched", why))
-        return seen
+    # --- act: make it so
 
-    async def before(self, es: ExternalSecret, data: dict[str, bytes]) -> tuple[Json | None, Sources, bytes]:
-        """What the Change is computed from: the live object, the template's sources, and a digest of what goes in."""
-        policy, retained = es.spec.target.creation_policy, not data and es.spec.target.deletion_policy == "Retain"
-        if policy == "None" or retained:
-            return None, {}, b""
-        generic = es.spec.target.manifest is not None
+    async def carry_out(
+        self, es: ExternalSecret, prepared: Prepared, wake: Wake, now: datetime, draft: Draft
+    ) -> Report:
+        """16: the write, and what it led to."""
+        told, change = prepared.told, prepared.change
         try:
-            sources = await self.targets.sources(es)
+            told = replace(told, orphans=await self.act(es, prepared))
         except EsoError as error:
-            text = f"error fetching templateFrom data: {error}"
-            raise (
-                ManifestFailed(text, fix=error.fix)
-                if generic
-                else TemplateFailed(f"could not apply template: {text}", fix=error.fix)
-            ) from error
-        if generic:
-            return await self.generic.live(es), sources, b""
-        inputs = self.targets.inputs(es, data, sources)
-        if data and self.targets.unchanged(es, inputs):
-            return None, sources, inputs
-        # A Secret that nobody knows of answers the POST with a conflict, which costs no more than asking first.
-        known = self.targets.record(es.metadata.namespace, es.target_name)
-        return (await self.targets.live(es) if known or not data else None), sources, inputs
+            return self.refuse(es, error, told, draft)
+        draft.ended, draft.change = Ended.SYNCED, change_record(es, change)
+        self.note(es, change, told)
+        phase = self.phase(es)
+        due = slot(es, now, phase, now)
+        draft.synced = Synced(synced_resource_version(es.metadata), now.replace(microsecond=0), due)
+        known = self.known(es)
+        known.inputs = prepared.before.inputs or known.inputs
+        known.fight = brake.after(known.fight, es, prepared.step, wake, now, wrote=isinstance(change, Create | Patch))
+        return succeeded(es, change, told, come_back(es, due, now, phase))  # 17
 
-    async def compute(self, es: ExternalSecret, desk: Callable[[Limits], T], *, heavy: bool = False) -> T:
-        """On the loop while it is cheap; what turns out not to be is computed again in a thread, so that nobody else
-        waits for it."""
-        if not heavy:
-            try:
-                return desk(CHEAP)
-            except EsoError as error:
-                if not out_of_bounds(error):
-                    raise
-        return await self.offload(es.namespace, desk, self.settings.terms.limits)
-
-    def shape(
-        self,
-        es: ExternalSecret,
-        live: Json | None,
-        data: dict[str, bytes],
-        sources: Sources,
-        inputs: bytes,
-        limits: Limits,
-    ) -> Change:
-        """The Change; nothing is computed when the target provably is what these inputs led to."""
-        terms = replace(self.settings.terms, limits=limits)
-        if es.spec.target.manifest is not None:
-            return desired_manifest(es, live, data, sources, terms, self.generic.left(es))
-        if live is None and data and es.spec.target.creation_policy != "None" and self.targets.unchanged(es, inputs):
-            return Nothing()
-        return desired(es, live, data, sources, terms)
-
-    async def act(
-        self, es: ExternalSecret, change: Change, live: Json | None, inputs: bytes, data: dict[str, bytes]
-    ) -> None:
+    async def act(self, es: ExternalSecret, prepared: Prepared) -> tuple[str, ...]:
+        """One write at most, after the clean-up of targets of an earlier name, which it returns. Raises Failed."""
+        target, change, words = prepared.target, prepared.change, kind_of(es).words
+        orphans: tuple[str, ...] = ()
+        if not isinstance(change, Nothing | Delete):
+            orphans = await self.delete_orphans(es, target)
         try:
-            if es.spec.target.manifest is None:
-                await self.targets.apply(es, change, live, inputs)
-            else:
-                await self.generic.apply(es, change, live)
+            await target.apply(es, change, prepared.before)
         except (Conflict, AlreadyExists) as error:
-            if es.spec.target.manifest is None:
-                self.targets.lost(es)
-            raise Raced(str(error)) from error
+            target.lost(es)
+            raise Failed(Stage.RACE, str(error)) from error
         except EsoError as error:
             if isinstance(change, Delete):
-                raise DeleteFailed(str(error), fix=error.fix) from error
-            prefix = (
-                f"unable to update secret {es.target_name}: "
-                if isinstance(change, Patch) and es.spec.target.manifest is None
-                else ""
-            )
+                raise Failed(Stage.DELETE, str(error), fix=error.fix) from error
+            prefix = named(words.update_failed, es) if isinstance(change, Patch) else ""
             # The API server may quote what it refuses, and a template may have put a value there.
-            raise EsoError(
-                prefix + without(str(error), [value for value in data.values() if len(value) >= TELLING]), fix=error.fix
-            ) from None
+            values = [value for value in prepared.data.values() if len(value) >= TELLING]
+            raise Failed(Stage.WRITE, prefix + without(str(error), values), fix=error.fix) from None
+        return orphans
+
+    async def delete_orphans(self, es: ExternalSecret, target: Target) -> tuple[str, ...]:
+        try:
+            gone = await target.delete_orphans(es)
+        except EsoError as error:
+            raise Failed(Stage.ORPHANS, str(error), fix=error.fix) from error
+        for name in gone:
+            self.log.debug("deleted orphaned secret", secret=name, namespace=es.metadata.namespace)
+        return tuple(gone)
 
     def note(self, es: ExternalSecret, change: Change, told: Told) -> None:
         """Lines that operators alert on. Key names only."""
@@ -327,53 +369,88 @@ class ReconcileExternalSecret:
             case Delete() if told.existed:
                 self.log.debug("deleted secret", **where, reason="DeletionPolicy=Delete and provider returned no data")
 
-    async def delete_orphans(self, es: ExternalSecret) -> tuple[str, ...]:
-        try:
-            gone = await self.targets.delete_orphans(es, owner_hash(es.metadata.namespace, es.metadata.name))
-        except EsoError as error:
-            raise OrphanCleanupFailed(str(error), fix=error.fix) from error
-        for name in gone:
-            self.log.debug("deleted orphaned secret", secret=name, namespace=es.metadata.namespace)
-        return tuple(gone)
+    # --- tell: what happened
 
-    async def publish(self, es: ExternalSecret, report: Report, now: datetime) -> None:
-        key = (es.metadata.namespace, es.metadata.name)
-        if report.error:
-            self.meter.errored(key)
+    def refuse(self, es: ExternalSecret, error: EsoError, told: Told, draft: Draft) -> Report:
+        draft.stage, draft.error = stage_of(error).value, type(error.__cause__ or error).__name__
+        draft.ended = Ended.RACED if stage_of(error) is Stage.RACE else Ended.FAILED
+        return failed(es, error, told)
+
+    def park(self, es: ExternalSecret, closed: GateClosed, now: datetime) -> Report:
+        self.known(es).parked = not isinstance(closed, Waiting)
+        due = self.synced(es, now).due
+        return parked(es, closed, slot_in=(due - now).total_seconds() if due is not None else None)
+
+    async def tell(self, es: ExternalSecret, report: Report, now: datetime, draft: Draft) -> None:
+        known = self.known(es)
+        draft.failed = report.error
         if report.condition is not None:
-            self.meter.ready(key, report.condition.status)
+            draft.ready = report.condition
             self.announce(es, report.condition)
-        last = self._written.get(key) or es.status.refresh_time
+        last = known.status_at or es.status.refresh_time
         # A time in the future, from a clock that was wrong, is put right at once.
         heartbeat_due = last is None or not timedelta(0) <= now - last < timedelta(
             seconds=self.settings.heartbeat_seconds
         )
-        status = new_status(es, report, now, heartbeat_due=heartbeat_due, told_generation=self._told.get(key, 0))
-        if not await self.say(es, status):
-            return
-        if status is not None:
-            self._written[key] = now
-        for event in report.events:
-            self.emit(es, event)
+        status = new_status(
+            es,
+            report,
+            now,
+            heartbeat_due=heartbeat_due,
+            told_generation=known.generation,
+            version=draft.synced.version if draft.synced else "",
+        )
+        if await self.say(es, status):
+            if status is not None:
+                known.status_at = now
+            for event in report.events:
+                self.emit(es, event)
+            self.notice(es, report.notices)
+        if draft.synced is not None:  # only after the status write: a retry of that must not find its work done
+            known.synced = draft.synced
 
     def announce(self, es: ExternalSecret, now: Condition) -> None:
         """Success is news when it was something else before."""
         if now.status == "True":
             before = condition(es.status.conditions, now.type)
             news = before is None or (before.status, before.reason) != (now.status, now.reason)
-            text = "deleted secret" if now.reason == words(es).deleted else "reconciled secret"
+            text = "deleted secret" if now.reason == kind_of(es).words.deleted else "reconciled secret"
             (self.log.info if news else self.log.debug)(text, namespace=es.metadata.namespace, name=es.metadata.name)
 
     async def say(self, es: ExternalSecret, status: dict[str, Any] | None) -> bool:
         """Writes the status, if there is something to write. False when the object is gone: the watch will tell."""
-        key = (es.metadata.namespace, es.metadata.name)
         if status is not None:
             raw = await write_status(self.rest, EXTERNAL_SECRETS, es.metadata, status)
             if raw is None:
                 return False
-            self._told[key] = es.metadata.generation
+            self.known(es).generation = es.metadata.generation
             self.cache.learned(raw)
         return True
+
+    def notice(self, es: ExternalSecret, events: tuple[Event, ...]) -> None:
+        """Emits what was not emitted before for this generation."""
+        if not events:
+            return
+        known = self.known(es)
+        before = known.notices if known.noticed_at == es.metadata.generation else frozenset[int]()
+        for event in events:
+            if hash(event) not in before:
+                self.emit(es, event)
+        known.notices, known.noticed_at = before | {hash(event) for event in events}, es.metadata.generation
+
+    async def rest_until_due(self, es: ExternalSecret, now: datetime, draft: Draft) -> Outcome:
+        draft.ended = Ended.IDLE
+        self.log.debug("skipping refresh", namespace=es.metadata.namespace, name=es.metadata.name)
+        await self.say(es, seen_status(es, self.known(es).generation))
+        return come_back(es, self.synced(es, now).due, now, self.phase(es))
+
+    async def pause(self, es: ExternalSecret, until: datetime, now: datetime) -> Outcome:
+        """Nothing is read, written or corrected; the status says until when."""
+        self.known(es).parked = False  # slots of a pause are not missed
+        await self.say(es, suspended_status(es, until, now))
+        return Done() if until == FOREVER else After((until - now).total_seconds())
+
+    # --- the end of an object
 
     async def clean_up(self, es: ExternalSecret | Undecodable) -> Outcome:
         """Section 4: never needs the backend. An object that cannot be read names no target: it just goes."""
@@ -384,25 +461,31 @@ class ReconcileExternalSecret:
         return Done()
 
     async def delete_target(self, es: ExternalSecret) -> None:
-        manifest = es.spec.target.manifest
-        if manifest is None:
-            if await self.targets.delete_owned(es):
-                self.log.debug(
-                    "deleted managed secret",
-                    secret=es.target_name,
-                    namespace=es.metadata.namespace,
-                    reason="ExternalSecret deleted",
-                )
-        elif self.settings.generic_targets and await self.generic.delete_owned(es):
-            self.emit(es, Event("Normal", "Deleted", f"Deleted {manifest.kind} {es.target_name}"))
+        if not await self.target_of(es).delete_owned(es):
+            return
+        self.log.debug(
+            "deleted managed secret",
+            secret=es.target_name,
+            namespace=es.metadata.namespace,
+            reason="ExternalSecret deleted",
+        )
+        if text := kind_of(es).words.cleaned_up:
+            self.emit(es, Event("Normal", "Deleted", named(text, es)))
 
-    def refuse_unreadable(self, es: Undecodable) -> Outcome:
-        """Only an edit can help: told in an Event, because there is no status that could be written without losing some
-        of it."""
+    def refuse_unreadable(self, es: Undecodable, draft: Draft) -> Outcome:
+        """Only an edit can help. An Event tells so, because no status could be written without losing some of it."""
         error = EsoError(f"cannot read the object: {es.error}", fix="correct the named field")
         self.emit(es, Event("Warning", "UpdateFailed", f"{error} ({error.fix})"))
-        self.meter.errored((es.namespace, es.name))
+        draft.ended, draft.failed, draft.stage = Ended.FAILED, True, Stage.SPEC.value
         return Fatal(error)
+
+    def forget(self, key: Key, draft: Draft) -> Outcome:
+        draft.ended = Ended.GONE
+        self._ledger.forget(key)
+        self.generic.release(key)
+        return Done()
+
+    # --- whose it is, and what is known of it
 
     def ours(self, es: ExternalSecret) -> bool:
         where = {"namespace": es.metadata.namespace, "name": es.metadata.name}
@@ -416,15 +499,21 @@ class ReconcileExternalSecret:
             return False
         return True
 
-    def synced(self, es: ExternalSecret, now: datetime) -> Synced:
+    def known(self, es: ExternalSecret) -> Known:
         key = (es.metadata.namespace, es.metadata.name)
-        known = self._synced.get(key)
-        if known is not None and known[0] == es.metadata.uid:
-            return known[1]
-        due = first_due(es, self.phase(es), self.settings.heartbeat_seconds, now)
-        met = Synced(es.status.synced_resource_version, es.status.refresh_time, due)
-        self._synced[key] = (es.metadata.uid, met)
-        return met
+        known = self._ledger.read(key, es.metadata.uid)
+        if known is None:
+            known = Known()
+            self._ledger.write(key, es.metadata.uid, known)
+        return known
+
+    def synced(self, es: ExternalSecret, now: datetime) -> Synced:
+        """The last success. Of an object that is met for the first time, the status tells."""
+        known = self.known(es)
+        if known.synced is None:
+            due = first_due(es, self.phase(es), self.settings.heartbeat_seconds, now)
+            known.synced = Synced(es.status.synced_resource_version, es.status.refresh_time, due)
+        return known.synced
 
     def phase(self, es: ExternalSecret) -> str:
         """Objects that read the same key under the same login fall due together."""
@@ -432,11 +521,28 @@ class ReconcileExternalSecret:
         identity = self.identity(es.metadata.namespace, stores[0]) if stores else None
         return f"{identity or es.metadata.uid}|{primary_key(es)}"
 
-    def forget(self, key: Key) -> Outcome:
-        self._synced.pop(key, None)
-        self._written.pop(key, None)
-        self._told.pop(key, None)
-        self._parked.discard(key)
-        self.generic.release(key)
-        self.meter.gone(key)
-        return Done()
+
+def made(draft: Draft, key: Key, wake: Wake, began: datetime, seconds: float, outcome: Outcome | None) -> PassRecord:
+    """The record of a pass that has ended."""
+    return PassRecord(
+        "ExternalSecret",
+        key,
+        wake,
+        began,
+        seconds,
+        draft.ended,
+        outcome,
+        draft.uid,
+        draft.generation,
+        draft.reads,
+        draft.change,
+        draft.ready,
+        draft.refreshed,
+        draft.due,
+        draft.missed,
+        draft.drift,
+        draft.changed_by,
+        draft.stage,
+        draft.error,
+        draft.failed,
+    )

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from eso.api.conditions import condition
 from eso.api.externalsecret import ExternalSecret
 from eso.api.hashing import synced_resource_version
-from eso.errors import Terminal
 from eso.gocompat import cron
-from eso.gocompat.duration import DurationError
+from eso.gocompat.duration import DurationError, parse_duration
+from eso.reconcile.externalsecret.stage import Failed, Stage
 from eso.runtime.outcome import After, Done, Lane, Outcome, Wake
 from eso.runtime.phase import next_due, offset
 
@@ -24,21 +25,19 @@ SPREAD_SECONDS = 300.0
 STEPS = 64
 
 
-class UnreadableSpec(Terminal):
-    """A member that the schema lets through has no meaning: only an edit can help."""
-
-
 def readable(es: ExternalSecret) -> None:
-    """Raises UnreadableSpec for a duration that is none: the schema takes any string."""
+    """Raises Failed for a duration that is none: the schema takes any string."""
     try:
         interval_seconds(es)
     except DurationError as error:
-        raise UnreadableSpec(
+        raise Failed(
+            Stage.SPEC,
             f'invalid spec.refreshInterval "{es.spec.refresh_interval}": {error}',
             fix="write a Go duration such as 1h or 90s",
         ) from error
     if es.spec.sync_windows and len(es.spec.sync_windows.windows) > MOST_WINDOWS:
-        raise UnreadableSpec(
+        raise Failed(
+            Stage.SPEC,
             f"spec.syncWindows.windows has more than {MOST_WINDOWS} entries",
             fix="a cron expression may name many times",
         )
@@ -47,16 +46,21 @@ def readable(es: ExternalSecret) -> None:
             _ = window.duration_seconds
         except DurationError as error:
             field = f"spec.syncWindows.windows[{i}].duration"
-            raise UnreadableSpec(
-                f'invalid {field} "{window.duration}": {error}', fix="write a Go duration such as 2h"
+            raise Failed(
+                Stage.SPEC, f'invalid {field} "{window.duration}": {error}', fix="write a Go duration such as 2h"
             ) from error
 
 
 def interval_seconds(es: ExternalSecret) -> float:
     """`spec.refreshInterval` in seconds, 1 h when absent, 1 s when shorter; zero or less means "never poll"."""
-    parsed = es.spec.refresh_interval_seconds
-    if parsed is None:
-        return DEFAULT_INTERVAL
+    text = es.spec.refresh_interval
+    return DEFAULT_INTERVAL if text is None else seconds_of(text)
+
+
+@lru_cache(maxsize=4096)
+def seconds_of(interval: str) -> float:
+    """A pass asks for the same interval several times, and most objects of a cluster share a few."""
+    parsed = parse_duration(interval)
     return max(parsed, SHORTEST_INTERVAL) if parsed > 0 else parsed
 
 
@@ -94,15 +98,20 @@ def should_refresh(es: ExternalSecret, synced: Synced, wake: Wake, now: datetime
         return False
     if changed or synced.refreshed is None or synced.refreshed > now:
         return True
-    # A failure within the interval (a trigger's read, or one from before a restart) is tried again; without it the next
-    # slot would be the next try.
+    # A failed object is tried again at once (a failure of a trigger's read, or from before a restart); otherwise it would
+    # wait for its next slot.
     early = failing(es) or (wake.triggered is not None and wake.triggered > synced.refreshed)
     return ((early and forced_by_trigger(es)) or synced.due is None or synced.due <= now) and window_open(es, now)
 
 
+def slot_reached(es: ExternalSecret, synced: Synced, now: datetime) -> bool:
+    """The periodic slot has come, and no window holds it."""
+    return polls(es) and (synced.due is None or synced.due <= now) and window_open(es, now)
+
+
 def forced_by_trigger(es: ExternalSecret) -> bool:
-    """A store, credential or source that changed, or a failure, makes only these read early: others read by their own
-    policy alone."""
+    """Only these objects read early, because of a failure or because a store, credential or source changed; all others
+    read by their own policy alone."""
     return es.spec.refresh_policy in ("", "Periodic") and interval_seconds(es) > 0 and not es.spec.uses_generators
 
 
@@ -129,7 +138,8 @@ def window_open(es: ExternalSecret, now: datetime) -> bool:
 def first_due(es: ExternalSecret, phase: str, heartbeat_seconds: float, now: datetime) -> datetime | None:
     """The slot of an object met for the first time, from its status alone.
 
-    Overdue only when even a refresh that no heartbeat told of would be: a restart must not read everything at once.
+    An object is overdue only when a refresh that no heartbeat has reported would be overdue too: a restart must not read
+    everything at once.
     """
     refreshed, interval = es.status.refresh_time, interval_seconds(es)
     if refreshed is None or not polls(es):
@@ -153,8 +163,8 @@ def slot(es: ExternalSecret, refreshed: datetime, phase: str, now: datetime) -> 
 
 
 def come_back(es: ExternalSecret, due: datetime | None, now: datetime, phase: str) -> Outcome:
-    """When the next periodic pass is due. Blocked by a window: when it opens, spread a little, because all who waited
-    for it come then."""
+    """When the next periodic pass is due. An object that a window blocks comes when the window opens, spread a little,
+    because all objects that waited for it come then."""
     lane = Lane.NEW if es.spec.target.immediate else Lane.PERIODIC
     if due is None or not polls(es):  # an edit may have taken the interval away and left the slot
         return Done()
@@ -187,6 +197,7 @@ def opening(es: ExternalSecret, now: datetime) -> datetime | None:
 
 
 def spread_seconds(es: ExternalSecret) -> float:
-    """How far behind its opening the last of those who wait may come: never past the end of a short window."""
+    """The objects that wait for a window are spread over so many seconds after it opens: never past the end of a short
+    window."""
     durations = [w.duration_seconds for w in es.spec.sync_windows.windows] if es.spec.sync_windows else []
     return max(1.0, min([SPREAD_SECONDS, interval_seconds(es), *(d / 2 for d in durations)]))

@@ -6,75 +6,56 @@ into the Event.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from enum import Enum
+from typing import Any, Final
 
 import msgspec
 
-from eso.api.conditions import set_condition
+from eso.api.conditions import condition, set_condition
 from eso.api.externalsecret import ExternalSecret, ExternalSecretStatus
 from eso.api.hashing import synced_resource_version
 from eso.api.meta import Condition, rfc3339
 from eso.errors import EsoError
-from eso.reconcile.externalsecret.assemble import FetchFailed
-from eso.reconcile.externalsecret.desired import (
-    CannotDelete,
-    Change,
-    Create,
-    Delete,
-    DeleteFailed,
-    Immutable,
-    Nothing,
-    OrphanCleanupFailed,
-    Owned,
-    OwnershipRefused,
-    Patch,
-    Raced,
-)
-from eso.reconcile.externalsecret.manifest import ManifestFailed, ManifestRefused, TargetUnreadable
-from eso.reconcile.externalsecret.refresh import UnreadableSpec
+from eso.reconcile.externalsecret.desired import Change, Create, Delete, Nothing, Patch
+from eso.reconcile.externalsecret.stage import Failed, Stage
+from eso.reconcile.externalsecret.target import FETCH_FAILED, SECRET, kind_of, named
 from eso.reconcile.kit.conditions import condition_json, stamped
 from eso.reconcile.kit.event import Event
+from eso.reconcile.kit.suspend import suspended
 from eso.runtime.outcome import Done, Fatal, Outcome, Parked, Retry
-from eso.stores.gate import GateClosed
-
-FETCH_FAILED = "could not get secret data from provider"
+from eso.stores.gate import GateClosed, Waiting
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
-    """Reasons and messages that differ between a Secret and any other kind of target."""
+class Then(Enum):
+    """What follows a failure."""
 
-    synced: str
-    failed: str
-    deleted: str
-    missing: str
-    not_created: str
-    not_deleted: str
+    AGAIN = "again"  # with back-off
+    STOP = "stop"  # no error of the queue; only an event brings the key back
+    GIVE_UP = "give up"  # an error of the queue; only an event brings the key back
+    BY_CAUSE = "by cause"  # AGAIN or GIVE_UP, as the cause of the failed read says
 
 
-SECRET = Words(
-    "SecretSynced",
-    "SecretSyncedError",
-    "SecretDeleted",
-    "SecretMissing",
-    "secret will not be created due to CreationPolicy=Merge",
-    "could not delete secret",
-)
-RESOURCE = Words(
-    "ResourceSynced",
-    "ResourceSyncedError",
-    "ResourceDeleted",
-    "ResourceMissing",
-    "resource will not be created due to CreationPolicy=Merge",
-    "could not delete resource",
-)
-
-
-def words(es: ExternalSecret) -> Words:
-    return SECRET if es.spec.target.manifest is None else RESOURCE
+THEN: Mapping[Stage, Then] = {
+    Stage.SPEC: Then.GIVE_UP,
+    Stage.TARGET: Then.STOP,
+    Stage.LOOK: Then.AGAIN,
+    Stage.FETCH: Then.BY_CAUSE,
+    Stage.RENDER: Then.AGAIN,
+    Stage.KEEP: Then.STOP,
+    Stage.OWN: Then.STOP,
+    Stage.CLAIM: Then.STOP,
+    Stage.FREEZE: Then.STOP,
+    Stage.TYPE: Then.AGAIN,
+    Stage.ORPHANS: Then.AGAIN,
+    Stage.WRITE: Then.AGAIN,
+    Stage.DELETE: Then.AGAIN,
+}
+"""The outcome of a failure at each stage; its words are in `target.Words.said`."""
+UNBOUND = frozenset({Stage.FETCH, Stage.KEEP, Stage.DELETE, Stage.ORPHANS})
+"""Failures at these stages say nothing about whether the target is ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +69,18 @@ class Report:
     wrote: bool = False
     binding: str = ""
     error: bool = False
+    notices: tuple[Event, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
     """What the pass did before it ended, for Events: orphans removed, entries proven missing, whether the target was
-    there to delete."""
+    there. `notices` are Events about something odd, told once."""
 
     orphans: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     existed: bool = False
+    notices: tuple[Event, ...] = ()
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -106,95 +89,71 @@ class Told:
 
 
 def succeeded(es: ExternalSecret, change: Change, told: Told, outcome: Outcome) -> Report:
-    say, message, binding = words(es), "secret synced", ""
-    reason, events = say.synced, told.events
-    manifest = es.spec.target.manifest
+    kind, events = kind_of(es), told.events
+    words, message, binding = kind.words, "secret synced", ""
+    reason = words.synced
     match change:
         case Create():
-            events = (
-                *events,
-                Event(
-                    "Normal", "Created", f"Created {manifest.kind} {es.target_name}" if manifest else "secret created"
-                ),
-            )
+            events = (*events, Event("Normal", "Created", named(words.did_create, es)))
         case Patch():
-            events = (
-                *events,
-                Event(
-                    "Normal", "Updated", f"Updated {manifest.kind} {es.target_name}" if manifest else "secret updated"
-                ),
-            )
+            events = (*events, Event("Normal", "Updated", named(words.did_update, es)))
         case Delete():
-            reason, message = say.deleted, "secret deleted due to DeletionPolicy=Delete"
-            text = f"Deleted {manifest.kind} {es.target_name}" if manifest else message
-            events = (*events, Event("Normal", "Deleted", text)) if told.existed else events
+            reason, message = words.deleted, "secret deleted due to DeletionPolicy=Delete"
+            deleted = Event("Normal", "Deleted", named(words.did_delete, es))
+            events = (*events, deleted) if told.existed else events
         case Nothing("retained"):
             message = "secret retained due to DeletionPolicy=Retain"
         case Nothing("missing"):
-            reason, message = say.missing, say.not_created
-    if manifest is None and (
+            reason, message = words.missing, words.not_created
+    if kind.binds and (
         isinstance(change, Create | Patch) or (change == Nothing() and es.spec.target.creation_policy != "None")
     ):
         binding = es.target_name
     wrote = isinstance(change, Create | Patch | Delete)
-    return Report(outcome, Condition("Ready", "True", reason, message), events, True, wrote, binding)
+    return Report(
+        outcome, Condition("Ready", "True", reason, message), events, True, wrote, binding, notices=told.notices
+    )
 
 
 def failed(es: ExternalSecret, error: EsoError, told: Told) -> Report:
-    """The condition for `error`; only a few say that nothing but an edit or an event can help."""
-    message, outcome = verdict(es, error)
-    if message is None:
-        return Report(outcome)
+    """The condition for `error`; after most failures the pass is tried again."""
+    stage = stage_of(error)
+    if stage is Stage.RACE:
+        return Report(Retry())
+    kind = kind_of(es)
+    outcome: Outcome
+    match THEN[stage]:
+        case Then.STOP:
+            outcome = Done()
+        case Then.GIVE_UP:
+            outcome = Fatal(error)
+        case Then.BY_CAUSE if not error.retryable:
+            outcome = Fatal(error)
+        case _:
+            outcome = Retry(error)
     text = str(error) if not error.fix else f"{error} ({error.fix})"
-    updating = (
-        told.existed
-        and es.spec.target.manifest is None
-        and not isinstance(error, FetchFailed | CannotDelete | DeleteFailed | OrphanCleanupFailed)
-    )
-    binding = es.target_name if updating else ""
-    reason = SECRET.failed if isinstance(error, ManifestRefused) else words(es).failed
+    binding = es.target_name if told.existed and kind.binds and stage not in UNBOUND else ""
+    reason = SECRET.words.failed if stage is Stage.TARGET else kind.words.failed
+    event, once = Event("Warning", "UpdateFailed", text, isinstance(outcome, Retry)), stage is Stage.TYPE
     return Report(
         outcome,
-        Condition("Ready", "False", reason, message),
-        (*told.events, Event("Warning", "UpdateFailed", text, isinstance(outcome, Retry))),
+        Condition("Ready", "False", reason, kind.words.said[stage]),
+        told.events if once else (*told.events, event),
         binding=binding,
         error=True,
+        notices=(*told.notices, event) if once else told.notices,
     )
 
 
-def verdict(es: ExternalSecret, error: EsoError) -> tuple[str | None, Outcome]:
-    """Condition message and queue outcome; None leaves the condition as it is."""
-    match error:
-        case FetchFailed():
-            return FETCH_FAILED, Retry(error) if error.retryable else Fatal(error)
-        case UnreadableSpec():
-            return FETCH_FAILED, Fatal(error)
-        case Raced():
-            return None, Retry()
-        case OwnershipRefused():
-            return "failed to take ownership of target secret", Done()
-        case Owned():
-            return "target is owned by another ExternalSecret", Done()
-        case Immutable():
-            return "could not update secret, target is immutable", Done()
-        case CannotDelete():
-            return words(es).not_deleted, Done()
-        case DeleteFailed():
-            return words(es).not_deleted, Retry(error)
-        case OrphanCleanupFailed():
-            return "could not delete orphaned secrets", Retry(error)
-        case ManifestRefused():
-            return "invalid generic target", Done()
-        case TargetUnreadable():
-            return "could not get target resource", Retry(error)
-        case ManifestFailed():
-            return "could not apply template to manifest", Retry(error)
-        case _:
-            return "could not update secret", Retry(error)
+def stage_of(error: EsoError) -> Stage:
+    """An error that no module of this room has raised came from the write."""
+    return error.stage if isinstance(error, Failed) else Stage.WRITE
 
 
 def parked(es: ExternalSecret, closed: GateClosed, slot_in: float | None) -> Report:
-    """The backend's limit. A never-synced object is told once; a synced one when its slot is missed or its spec is
+    """A store may not be called now. One that waits for its first validation has nothing to tell: the key just parks.
+
+    Otherwise it is the backend's limit. A never-synced object is told once; a synced one when its slot is missed or its spec is
     another, once per outage.
 
     `slot_in`: seconds until its slot, negative when it is missed, None without one. Until then an object that is fine
@@ -202,26 +161,36 @@ def parked(es: ExternalSecret, closed: GateClosed, slot_in: float | None) -> Rep
 
     What was told before stays, for the generation of now: it would not be true of an edited spec that it is synced.
     """
-    slot_missed = slot_in is not None and slot_in <= 0
     outcome = Parked(closed.gate, closed.epoch)
-    ready = next((c for c in es.status.conditions if c.type == "Ready"), None)
+    if isinstance(closed, Waiting):
+        return Report(outcome)
+    slot_missed = slot_in is not None and slot_in <= 0
+    shown = condition(es.status.conditions, "Ready")
+    ready = before_pause(shown) if shown is not None else None
     generation, version = es.metadata.generation, es.status.synced_resource_version
     edited = bool(version) and version.partition("-")[0] != str(generation)
     if ready is not None and (ready.status == "False" or not (slot_missed or edited)):
         if ready.status == "True":
             outcome = Parked(closed.gate, closed.epoch, slot_in)
-        return Report(outcome, ready if ready.observed_generation != generation else None, error=slot_missed)
+        same = ready == shown and ready.observed_generation == generation
+        return Report(outcome, None if same else ready, error=slot_missed)
     event = Event("Warning", "UpdateFailed", str(closed))
-    return Report(outcome, Condition("Ready", "False", words(es).failed, FETCH_FAILED), (event,), error=True)
+    return Report(outcome, Condition("Ready", "False", kind_of(es).words.failed, FETCH_FAILED), (event,), error=True)
 
 
 def new_status(
-    es: ExternalSecret, report: Report, start: datetime, *, heartbeat_due: bool, told_generation: int = 0
+    es: ExternalSecret,
+    report: Report,
+    start: datetime,
+    *,
+    heartbeat_due: bool,
+    told_generation: int = 0,
+    version: str = "",
 ) -> dict[str, Any] | None:
     """The whole new status, or None when nothing that users rely on would change.
 
-    `told_generation`: what this process wrote last; the CRDs of the reference have no member for it and drop it, which
-    is no reason to write again.
+    `version`: the synced version, where it is known already. `told_generation`: what this process wrote last; the CRDs
+    of the reference have no member for it and drop it, which is no reason to write again.
     """
     if report.condition is None:
         return None
@@ -229,7 +198,7 @@ def new_status(
     pruned = told_generation == generation and status.observed_generation == 0
     wanted = stamped(report.condition, start, 0 if pruned else generation)
     conditions = set_condition(status.conditions, wanted)
-    version = synced_resource_version(es.metadata) if report.synced else status.synced_resource_version
+    version = (version or synced_resource_version(es.metadata)) if report.synced else status.synced_resource_version
     binding = report.binding or (status.binding.name if status.binding else "")
     same = (
         tuple(conditions) == tuple(status.conditions)
@@ -263,11 +232,51 @@ def status_json(
 
 
 def seen_status(es: ExternalSecret, told_generation: int) -> dict[str, Any] | None:
-    """A pass that had nothing to do still has seen this generation: says so, once."""
-    generation = es.metadata.generation
-    if generation in (es.status.observed_generation, told_generation) or not es.status.conditions:
+    """The status after a pass that had nothing to do: it has seen this generation, and says so once. A pause is over."""
+    generation, status = es.metadata.generation, es.status
+    paused = any(c.reason == SUSPENDED for c in status.conditions)
+    if (generation in (status.observed_generation, told_generation) or not status.conditions) and not paused:
         return None
-    conditions = [msgspec.structs.replace(c, observed_generation=generation) for c in es.status.conditions]
+    seen = (before_pause(c) for c in status.conditions)
+    conditions = [msgspec.structs.replace(c, observed_generation=generation) for c in seen if c is not None]
     return status_json(
-        es.status, conditions, es.status.refresh_time, es.status.binding.name if es.status.binding else "", generation
+        status, conditions, status.refresh_time, status.binding.name if status.binding else "", generation
     )
+
+
+SUSPENDED: Final = "Suspended"
+BEFORE: Final = "; before: "
+
+
+def suspended_status(es: ExternalSecret, until: datetime, now: datetime) -> dict[str, Any] | None:
+    """The status of a paused object, None when it says so already.
+
+    The Ready condition keeps its status and says until when, and what it said before. A condition of another type would
+    be refused by the reference's CRDs, and the column Status shows the reason of this one.
+    """
+    status = es.status
+    ready = condition(status.conditions, "Ready")
+    before = before_pause(ready) if ready is not None else None
+    message = suspended(es.metadata.annotations, until).message
+    wanted = Condition(
+        "Ready",
+        before.status if before else "Unknown",
+        SUSPENDED,
+        f"{message}{BEFORE}{before.reason}, {before.message}" if before else message,
+        now.replace(microsecond=0),
+        before.observed_generation if before else 0,
+    )
+    conditions = set_condition(status.conditions, wanted)
+    if tuple(conditions) == tuple(status.conditions):
+        return None
+    binding = status.binding.name if status.binding else ""
+    return status_json(status, conditions, status.refresh_time, binding, status.observed_generation)
+
+
+def before_pause(c: Condition) -> Condition | None:
+    """What a condition said before a pause; itself when there is none, None when nothing was said yet."""
+    if c.reason != SUSPENDED:
+        return c
+    _, found, text = c.message.rpartition(BEFORE)
+    reason, _, message = text.partition(", ")
+    return msgspec.structs.replace(c, reason=reason, message=message) if found else None

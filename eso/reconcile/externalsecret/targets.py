@@ -6,65 +6,23 @@ verified and a keyed digest of what went into it. A digest may prove "no write n
 
 from __future__ import annotations
 
-import base64
-import contextlib
-import hashlib
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-import msgspec
 import orjson
 
 from eso.api import wellknown
 from eso.api.externalsecret import EXTERNAL_SECRETS, ExternalSecret
-from eso.api.hashing import data_hash
-from eso.api.meta import CONFIG_MAPS, SECRETS
-from eso.errors import EsoError
+from eso.api.hashing import data_hash, owner_hash
+from eso.api.meta import SECRETS
 from eso.kube.rest import NotFound as ApiNotFound
 from eso.kube.rest import Rest
 from eso.reconcile.externalsecret.decide import Seen
 from eso.reconcile.externalsecret.desired import Change, Create, Delete, Patch, decoded
-from eso.reconcile.externalsecret.readplan import sources_of
+from eso.reconcile.externalsecret.records import Key, Sight, TargetRecord, target_record
+from eso.reconcile.externalsecret.target import Before
 from eso.reconcile.kit.difference import Json
 from eso.reconcile.kit.owners import bound_to, controlled_by, last_manager
-
-Key = tuple[str, str]
-MOST_BYTES = 16 << 20  # of all template sources of one object
-
-
-class TargetRecord(msgspec.Struct, frozen=True, gc=False):
-    """What is kept of a Secret: enough to see that it changed and whether it is ours."""
-
-    namespace: str
-    name: str
-    resource_version: str
-    managed: bool = False
-    created_by: str = ""
-
-
-class _Meta(msgspec.Struct):
-    name: str = ""
-    namespace: str = ""
-    resourceVersion: str = ""
-    labels: dict[str, str] | None = None
-
-
-class _Partial(msgspec.Struct):
-    metadata: _Meta
-
-
-_partial = msgspec.json.Decoder(_Partial)
-
-
-def target_record(raw: bytes | msgspec.Raw) -> TargetRecord:
-    """Metadata of one Secret → the record. Labels that are not ours are dropped at once."""
-    meta = _partial.decode(raw).metadata
-    labels = meta.labels or {}
-    managed = labels.get(wellknown.LABEL_MANAGED) == "true"
-    return TargetRecord(
-        meta.namespace, meta.name, meta.resourceVersion, managed, labels.get(wellknown.LABEL_CREATED_BY, "")
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,48 +35,65 @@ class Verified:
     changed_by: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Our own write (`wrote`), or a newer version that a read showed, until the watch has caught up."""
+
+    record: TargetRecord
+    by: Key
+    wrote: bool = True
+
+
 class Targets:
-    """`cached(namespace, name)` and `labelled(namespace, created_by)` look into the Secret informer; `news` is told
-    what `observed` held back."""
+    """`cached(namespace, name)` and `labelled(namespace, created_by)` look into the Secret informer; `news(record,
+    sight)` is called for the events that `observed` held back."""
 
     def __init__(
         self,
         rest: Rest,
         cached: Callable[[str, str], TargetRecord | None],
         labelled: Callable[[str, str], list[TargetRecord]],
-        news: Callable[[TargetRecord], None] = lambda record: None,
+        news: Callable[[TargetRecord, Sight], None] = lambda record, sight: None,
     ) -> None:
         self.rest, self.cached, self.labelled, self.news = rest, cached, labelled, news
         self._held: dict[Key, list[list[TargetRecord]]] = {}  # per write on its way: what the watch showed meanwhile
         self._verified: dict[Key, Verified] = {}
-        self._written: dict[Key, TargetRecord] = {}
+        self._written: dict[Key, Written] = {}
+        self._deleting: dict[
+            Key, Key
+        ] = {}  # target → the object on whose behalf it is deleted, until the watch shows it
         self._doubtful: set[Key] = set()
-        self._digest_key = secrets.token_bytes(32)
 
     def record(self, namespace: str, name: str) -> TargetRecord | None:
         """The newest that is known: the informer's, or our own write that it has not shown yet."""
-        return self._written.get((namespace, name)) or self.cached(namespace, name)
+        written = self._written.get((namespace, name))
+        return written.record if written is not None else self.cached(namespace, name)
 
-    def observed(self, old: TargetRecord | None, new: TargetRecord | None) -> bool:
-        """A watch event arrived; True when it is news and not the echo of our own write."""
+    def observed(self, old: TargetRecord | None, new: TargetRecord | None) -> Sight | None:
+        """A watch event arrived. None: a write of ours is on its way, and `news` is called once its reply tells whose
+        event this was."""
         record = new or old
         assert record is not None
         key = (record.namespace, record.name)
         written = self._written.get(key)
         if new is None:
             if self._written.pop(key, None) is not None:
-                # the watch is behind our own write: what is gone may be what was there before it
+                # The event may be about a Secret that our newer write replaced: read the live object before trusting it.
                 self._doubtful.add(key)
             self._verified.pop(key, None)
-            return True
+            deleted_by = self._deleting.pop(key, None)
+            return Sight(True, deleted_by, wrote=deleted_by is not None)
+        self._deleting.pop(key, None)  # it is still there, or there again
         if written is not None:
-            if int(new.resource_version) >= int(written.resource_version):
+            if int(new.resource_version) >= int(written.record.resource_version):
                 del self._written[key]
-            if int(new.resource_version) <= int(written.resource_version):
-                return False
+            if int(new.resource_version) == int(written.record.resource_version):
+                return Sight(True, written.by, written.wrote)
+            if int(new.resource_version) < int(written.record.resource_version):
+                return Sight(False)  # the target has moved on since; its text as a template source may have been read
         for held in self._held.get(key, ()):
-            held.append(new)  # the echo may be faster than the reply: `_write` knows then
-        return key not in self._held
+            held.append(new)  # the event may be faster than the reply
+        return None if key in self._held else Sight(True)
 
     async def look(self, es: ExternalSecret) -> Seen | None:
         """What decide needs. Costs a read only for a resourceVersion that was not verified before."""
@@ -146,27 +121,21 @@ class Targets:
         if (record := self.record(*key)) is None or int(record.resource_version) < int(
             live["metadata"]["resourceVersion"]
         ):
-            self._written[key] = target_record(raw)
+            self._written[key] = Written(target_record(raw), (es.metadata.namespace, es.metadata.name), wrote=False)
         self._verify(key, live)
         return live
 
     async def label(self, es: ExternalSecret) -> None:
         body = {"metadata": {"labels": {wellknown.LABEL_MANAGED: "true"}}}
         key = (es.metadata.namespace, es.target_name)
-        await self._write(key, self.rest.patch(SECRETS, *key, body, field_manager=es.field_manager))
+        await self._write(es, self.rest.patch(SECRETS, *key, body, field_manager=es.field_manager))
 
-    def inputs(
-        self, es: ExternalSecret, data: Mapping[str, bytes], sources: Mapping[tuple[str, str], Mapping[str, str]]
-    ) -> bytes:
-        """Keyed digest of all that decides the target's content, apart from the target itself."""
-        digest = hashlib.blake2b(key=self._digest_key, digest_size=16)
-        head = [es.metadata.uid, es.metadata.generation, es.metadata.labels, es.metadata.annotations]
-        digest.update(orjson.dumps(head, option=orjson.OPT_SORT_KEYS))
-        for name in sorted(data):
-            digest.update(b"%d:%b%d:%b" % (len(name.encode()), name.encode(), len(data[name]), data[name]))
-        for source in sorted(sources):
-            digest.update(orjson.dumps([source, dict(sources[source])], option=orjson.OPT_SORT_KEYS))
-        return digest.digest()
+    async def before(self, es: ExternalSecret, data: Mapping[str, bytes], inputs: bytes, settle: bool) -> Before:
+        if settle and data and self.unchanged(es, inputs):
+            return Before(inputs=inputs, settled=True)
+        # A Secret that is in no record answers the POST with a conflict, which costs no more than asking first.
+        known = self.record(es.metadata.namespace, es.target_name)
+        return Before(await self.live(es) if known or not data else None, inputs)
 
     def unchanged(self, es: ExternalSecret, inputs: bytes) -> bool:
         """The target still is the one that these very inputs led to: no read, no write."""
@@ -176,25 +145,33 @@ class Targets:
             return False
         return known.hash_matches and known.inputs == inputs
 
-    async def apply(self, es: ExternalSecret, change: Change, live: Json | None, inputs: bytes) -> None:
-        """One write at most. Raises the API's errors."""
+    async def apply(self, es: ExternalSecret, change: Change, before: Before) -> None:
         key = (es.metadata.namespace, es.target_name)
         match change:
             case Create(body):
-                await self._write(
-                    key, self.rest.create(SECRETS, es.metadata.namespace, body, field_manager=es.field_manager), inputs
-                )
+                sending = self.rest.create(SECRETS, es.metadata.namespace, body, field_manager=es.field_manager)
+                await self._write(es, sending, before.inputs)
             case Patch(body=body):
-                await self._write(key, self.rest.patch(SECRETS, *key, body, field_manager=es.field_manager), inputs)
-            case Delete() if live is not None:
-                await self.delete(key, live)
-            case _ if live is not None and (known := self._verified.get(key)):
-                self._verified[key] = Verified(known.resource_version, known.hash_matches, inputs)
+                sending = self.rest.patch(SECRETS, *key, body, field_manager=es.field_manager)
+                await self._write(es, sending, before.inputs)
+            case Delete() if before.live is not None:
+                await self.delete(es, before.live)
+            case _ if before.live is not None and (known := self._verified.get(key)):
+                self._verified[key] = Verified(known.resource_version, known.hash_matches, before.inputs)
 
-    async def delete(self, key: Key, live: Json) -> None:
+    async def delete(self, es: ExternalSecret, live: Json) -> None:
+        """Deletes this very version of the Secret; one that is gone already is fine."""
         meta = live["metadata"]
-        with contextlib.suppress(ApiNotFound):
+        key = (es.metadata.namespace, meta["name"])
+        self._deleting[key] = (es.metadata.namespace, es.metadata.name)
+        try:
             await self.rest.delete(SECRETS, *key, uid=meta["uid"], resource_version=meta["resourceVersion"])
+        except BaseException as error:
+            self._deleting.pop(key, None)
+            if not isinstance(error, ApiNotFound):
+                raise
+        if self.cached(*key) is None:  # the event came before the reply, or the Secret is not watched
+            self._deleting.pop(key, None)
         self._written.pop(key, None)
         self._verified.pop(key, None)
 
@@ -203,10 +180,10 @@ class Targets:
         live = await self.live(es)
         if live is None or not controlled_by(live, es.metadata.uid):
             return False
-        await self.delete((es.metadata.namespace, es.target_name), live)
+        await self.delete(es, live)
         return True
 
-    async def delete_orphans(self, es: ExternalSecret, created_by: str) -> list[str]:
+    async def delete_orphans(self, es: ExternalSecret) -> list[str]:
         """Targets left behind by a rename: same `created-by` label, another name, still bound to us. Returns the
         deleted names.
 
@@ -214,37 +191,17 @@ class Targets:
         labels.
         """
         gone: list[str] = []
-        for record in self.labelled(es.metadata.namespace, created_by):
+        if es.spec.target.creation_policy != "Owner":
+            return gone
+        for record in self.labelled(es.metadata.namespace, owner_hash(es.metadata.namespace, es.metadata.name)):
             raw = None if record.name == es.target_name else await self.rest.get(SECRETS, record.namespace, record.name)
             if raw is not None and bound_to(live := orjson.loads(raw), EXTERNAL_SECRETS, es.metadata.name):
-                await self.delete((record.namespace, record.name), live)
+                await self.delete(es, live)
                 gone.append(record.name)
         return gone
 
-    async def sources(self, es: ExternalSecret) -> dict[tuple[str, str], dict[str, str]]:
-        """Contents of the ConfigMaps and Secrets that `templateFrom` names, read in the object's own namespace."""
-        found: dict[tuple[str, str], dict[str, str]] = {}
-        size = 0
-        for kind, name in sources_of(es.spec):
-            resource = CONFIG_MAPS if kind == "ConfigMap" else SECRETS
-            raw = await self.rest.get(resource, es.metadata.namespace, name)
-            if raw is None:
-                raise SourceMissing(
-                    f'{resource.plural} "{name}" not found',
-                    fix=f"create the {kind} in namespace {es.metadata.namespace}",
-                )
-            size += len(raw)
-            if size > MOST_BYTES:
-                raise SourceMissing(
-                    f"the sources of templateFrom are more than {MOST_BYTES} bytes", fix="name fewer, or smaller ones"
-                )
-            data = orjson.loads(raw).get("data") or {}
-            found[kind, name] = (
-                data
-                if kind == "ConfigMap"
-                else {k: base64.b64decode(v).decode(errors="surrogateescape") for k, v in data.items()}
-            )
-        return found
+    def unwatched(self, es: ExternalSecret) -> str:
+        return ""
 
     def released(self, key: Key) -> None:
         """No ExternalSecret has this target any more."""
@@ -256,36 +213,37 @@ class Targets:
         self._verified.pop(key, None)
         self._doubtful.add(key)
 
-    async def _write(self, key: Key, sending: Awaitable[bytes], inputs: bytes = b"") -> None:
-        """One write of ours. What the watch showed before the reply is told afterwards, unless it was this write or
-        older."""
+    async def _write(self, es: ExternalSecret, sending: Awaitable[bytes], inputs: bytes = b"") -> None:
+        """One write of ours. What the watch showed before the reply is told afterwards."""
+        key, writer = (es.metadata.namespace, es.target_name), (es.metadata.namespace, es.metadata.name)
         held: list[TargetRecord] = []
         self._held.setdefault(key, []).append(held)
         ours = 0
         try:
             raw = await sending
-            self._remember(key, raw, inputs)
-            ours = int(self._written[key].resource_version)
+            self._written[key] = Written(target_record(raw), writer)
+            self._verify(key, orjson.loads(raw), inputs)
+            ours = int(self._written[key].record.resource_version)
             if any(int(record.resource_version) >= ours for record in held):
                 del self._written[key]
         finally:
             self._held[key].remove(held)
             if not self._held[key]:
                 del self._held[key]
-            if held and int(held[-1].resource_version) > ours:
-                self.news(held[-1])
+            if held:
+                self._told(held[-1], ours, writer)
 
-    def _remember(self, key: Key, raw: bytes, inputs: bytes = b"") -> None:
-        """Our own write updates what we know before the watch shows it."""
-        live: Json = orjson.loads(raw)
-        self._written[key] = target_record(raw)
-        self._verify(key, live, inputs)
+    def _told(self, last: TargetRecord, ours: int, writer: Key) -> None:
+        """`last` is what the watch showed last while our write became version `ours` (0: no reply tells)."""
+        version = int(last.resource_version)
+        if version > ours:
+            self.news(last, Sight(True))
+        elif version == ours:
+            self.news(last, Sight(True, writer, wrote=True))
+        else:
+            self.news(last, Sight(False))
 
     def _verify(self, key: Key, live: Json, inputs: bytes = b"") -> None:
         meta = live["metadata"]
         matches = (meta.get("annotations") or {}).get(wellknown.ANNOTATION_DATA_HASH) == data_hash(decoded(live))
         self._verified[key] = Verified(meta["resourceVersion"], matches, inputs, "" if matches else last_manager(meta))
-
-
-class SourceMissing(EsoError):
-    """A `templateFrom` ConfigMap or Secret is not there, or all of them are too much."""

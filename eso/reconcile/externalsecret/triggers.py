@@ -1,6 +1,6 @@
 """Watch event → which ExternalSecrets run, in which lane, and why.
 
-Neighbours: wiring.py registers these with the informers; the reverse index below is fed by the ExternalSecret informer
+Neighbours: the wiring registers these with the informers; the reverse index below is fed by the ExternalSecret informer
 alone.
 """
 
@@ -16,6 +16,7 @@ from eso.api.externalsecret import ExternalSecret
 from eso.api.meta import Undecodable
 from eso.api.secretstore import SecretStore
 from eso.reconcile.externalsecret.readplan import sources_of, stores_of
+from eso.reconcile.externalsecret.records import Sight, TargetRecord
 from eso.runtime.outcome import Lane
 
 Key = tuple[str, str]
@@ -23,6 +24,9 @@ Token = tuple[str, str, str]  # kind, namespace, name of something an ExternalSe
 Add = Callable[[Key, Lane, str, datetime | None], None]
 Record = ExternalSecret | Undecodable
 TARGET_CHANGED = "target changed"
+TARGET_APPEARED = "target appeared"
+SOURCE_CHANGED = "template source changed"
+SOURCE_REWRITTEN = "template source rewritten by this operator"
 
 
 def lane_of(old: Record | None, new: Record) -> Lane | None:
@@ -36,7 +40,7 @@ def lane_of(old: Record | None, new: Record) -> Lane | None:
             return Lane.NEW
         return Lane.PERIODIC if new.status.synced_resource_version else Lane.NEW
     a, b = old.metadata, new.metadata
-    # Our own finalizer comes from a pass that goes on without it: no news.
+    # A pass that puts our finalizer on goes on by itself, so that is no change.
     finalizers = tuple(f for f in b.finalizers if f != wellknown.FINALIZER_EXTERNAL_SECRET or f in a.finalizers)
     same = (a.uid, a.generation, a.labels, a.annotations, a.finalizers, a.deletion_timestamp) == (
         b.uid,
@@ -118,7 +122,7 @@ class Triggers:
             self.index.drop(key)
             self._add(key, Lane.NEW, "deleted", None)
             return
-        # What is being deleted waits for nothing: its own deletion of the target would only wake it once more.
+        # An object that is being deleted depends on nothing: its own deletion of the target would wake it once more.
         self.index.put(
             key, tokens_of(new) if isinstance(new, ExternalSecret) and new.metadata.deletion_timestamp is None else ()
         )
@@ -126,20 +130,41 @@ class Triggers:
         if lane is not None:
             self._add(key, lane, "changed" if old is not None else "listed", None)
 
-    def target(self, namespace: str, name: str, kind: str = "Target") -> None:
-        """A managed target was written by somebody else, or is gone."""
-        for key in self.index.keys((kind, namespace, name)):
-            self._add(key, self._lane(key, Lane.DRIFT), TARGET_CHANGED, None)
+    def secret(self, record: TargetRecord, sight: Sight, *, appeared: bool) -> None:
+        """A Secret was written, or is gone: wakes the objects that have it as their target or as a template source. The
+        object whose own pass made this write has seen it."""
+        if sight.target and record.managed:
+            self.target(record.namespace, record.name, seen_by=sight.seen_by)
+        elif sight.target and appeared:
+            self.appeared(record.namespace, record.name)
+        reason, writer = (SOURCE_REWRITTEN, sight.seen_by) if sight.wrote else (SOURCE_CHANGED, None)
+        self.depended("Secret", record.namespace, record.name, reason, seen_by=writer)
 
-    def depended(self, kind: str, namespace: str, name: str, reason: str, within: str = "") -> None:
-        """Something that is read changed: whoever depends on it reads again, newer than this moment. `within`: only
-        objects of that namespace."""
+    def target(self, namespace: str, name: str, kind: str = "Target", seen_by: Key | None = None) -> None:
+        """A managed target was written, or is gone. `seen_by`: the object whose own pass wrote or read this version."""
+        for key in self.index.keys((kind, namespace, name)):
+            if key != seen_by:
+                self._add(key, self._lane(key, Lane.DRIFT), TARGET_CHANGED, None)
+
+    def appeared(self, namespace: str, name: str, kind: str = "Target") -> None:
+        """A target without our label is there now: objects that merge into it have waited for it."""
+        for key in self.index.keys((kind, namespace, name)):
+            es = self._find(key)
+            if isinstance(es, ExternalSecret) and es.spec.target.creation_policy == "Merge":
+                self._add(key, self._lane(key, Lane.DRIFT), TARGET_APPEARED, None)
+
+    def depended(
+        self, kind: str, namespace: str, name: str, reason: str, within: str = "", seen_by: Key | None = None
+    ) -> None:
+        """Something that is read changed: the objects that depend on it read again, newer than this moment. `within`:
+        only objects of that namespace. `seen_by`: not this object, whose own pass made the change."""
         for key in self.index.keys((kind, namespace, name), within):
-            self._add(key, self._lane(key, Lane.EVENT), reason, self._now())
+            if key != seen_by:
+                self._add(key, self._lane(key, Lane.EVENT), reason, self._now())
 
     def store(self, old: SecretStore | None, new: SecretStore) -> None:
-        """Edited: everybody reads again. Turned Ready: only those that wait for it. A store that goes away wakes
-        nobody: nothing can be read."""
+        """An edited store: all its objects read again. A store that turned Ready: only the objects that wait for it. A store
+        that goes away wakes no object, because nothing can be read."""
         kind, namespace, name = new.kind, new.metadata.namespace, new.metadata.name
         if old is not None and (old.metadata.uid, old.metadata.generation) != (
             new.metadata.uid,
@@ -149,13 +174,17 @@ class Triggers:
         elif new.ready and not (old is not None and old.ready):
             for key in self.index.keys((kind, namespace, name)):
                 if not self.synced(key):
-                    # No time: nothing that was read got older. Whoever succeeds meanwhile is not to read twice.
+                    # No trigger time: earlier reads are still valid, and a key that syncs meanwhile must not read again.
                     self._add(key, self._lane(key, Lane.EVENT), "store ready", None)
 
     def namespace(self, name: str, old: Mapping[str, str], new: Mapping[str, str]) -> None:
         """Labels decide which ClusterSecretStores a namespace may use."""
         if old != new:
             self.depended("Namespace", "", name, "namespace labels changed")
+
+    def sharing(self, es: ExternalSecret) -> tuple[Key, ...]:
+        """The objects with the same Secret as their target, itself among them."""
+        return self.index.keys(("Target", es.namespace, es.target_name))
 
     def synced(self, key: Key) -> bool:
         es = self._find(key)

@@ -13,7 +13,8 @@ Key = tuple[str, str]  # namespace, name
 
 
 class Ledger(Generic[E]):
-    """`blank` is the entry of an object that is met for the first time. Entries are frozen."""
+    """`blank` is the entry of an object that is met for the first time. One pass at a time
+    works on a key."""
 
     def __init__(self, blank: E) -> None:
         self._blank = blank

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+import pytest
 
 from eso.api.externalsecret import EXTERNAL_SECRETS, ExternalSecret, decode_external_secret
+from eso.reconcile.externalsecret.stage import Failed, Stage
 from tests.fakes.apiserver import Json
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)
@@ -81,3 +84,11 @@ def reference(
     """An owner reference; by default the one that we write."""
     body: Json = {"apiVersion": group, "kind": kind, "name": name, "uid": uid}
     return body | ({"controller": True, "blockOwnerDeletion": True} if controller else {})
+
+
+@contextmanager
+def fails(stage: Stage, match: str | None = None) -> Iterator[pytest.ExceptionInfo[Failed]]:
+    """The block ends with a failure at `stage`."""
+    with pytest.raises(Failed, match=match) as raised:
+        yield raised
+    assert raised.value.stage is stage

@@ -18,9 +18,10 @@ from eso.providers.contract import (
     Unavailable,
     prefixed,
 )
-from eso.reconcile.externalsecret.assemble import FetchFailed, Raw, assemble, proven_missing
+from eso.reconcile.externalsecret.assemble import Raw, assemble, proven_missing
 from eso.reconcile.externalsecret.readplan import read_plan
-from tests.unit.reconcile.objects import es
+from eso.reconcile.externalsecret.stage import Stage
+from tests.unit.reconcile.objects import es, fails
 
 
 def b64(text: str) -> bytes:
@@ -112,7 +113,7 @@ BAD_KEY = "invalid secret keys (TIP: use rewrite or conversionStrategy to change
     ],
 )
 def test_a_failing_entry_names_its_place(spec: dict[str, Any], raw: Raw, text: str):
-    with pytest.raises(FetchFailed) as failure:
+    with fails(Stage.FETCH) as failure:
         put_together(spec, [raw])
     assert str(failure.value) == f"error processing {text}"
 
@@ -147,13 +148,13 @@ BY_VALUE = [
 @pytest.mark.parametrize(("spec", "raw"), BY_VALUE)
 def test_what_the_backend_holds_may_be_mended_there_so_it_is_tried_again(spec: dict[str, Any], raw: Raw):
     """No event tells of a new value: without another try the object would stay as it is for ever."""
-    with pytest.raises(FetchFailed) as failure:
+    with fails(Stage.FETCH) as failure:
         put_together(spec, [raw])
     assert failure.value.retryable
 
 
 def test_only_an_edit_helps_where_the_cause_says_so():
-    with pytest.raises(FetchFailed) as failure:
+    with fails(Stage.FETCH) as failure:
         put_together({"data": [one()]}, [Terminal("no such provider", fix="use another")])
     assert not failure.value.retryable and failure.value.fix == "use another"
 
@@ -192,7 +193,7 @@ def test_proven_absence_contributes_nothing_where_the_policy_lets_it():
 )
 @pytest.mark.parametrize("skip_missing", [False, True])
 def test_everything_else_fails_the_whole_read(error: EsoError, skip_missing: bool):
-    with pytest.raises(FetchFailed):
+    with fails(Stage.FETCH):
         put_together({"data": [one("a"), one("b")]}, [b"1", error], skip_missing=skip_missing)
 
 
@@ -220,6 +221,6 @@ def test_what_proves_absence(error: EsoError | None, proven: bool):
 
 
 def test_values_do_not_show_in_an_error():
-    with pytest.raises(FetchFailed) as failure:
+    with fails(Stage.FETCH) as failure:
         put_together({"dataFrom": [extract([{"merge": {}}])]}, [{"a": b"canary-value"}])
     assert "canary" not in str(failure.value)

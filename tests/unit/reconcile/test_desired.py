@@ -12,24 +12,20 @@ from eso.api.externalsecret import EXTERNAL_SECRETS, ExternalSecret
 from eso.api.hashing import data_hash, owner_hash
 from eso.errors import EsoError
 from eso.reconcile.externalsecret.desired import (
-    CannotDelete,
     Create,
     Delete,
-    Immutable,
     Nothing,
-    Owned,
-    OwnershipRefused,
     Patch,
-    TemplateFailed,
     decoded,
     desired,
     difference,
     owners,
 )
+from eso.reconcile.externalsecret.stage import Stage
 from eso.reconcile.kit.owners import bound_to, controlled_by, owned_keys
 from tests.fakes.apiserver import Json
 from tests.fakes.fieldownership import created, fields, patched
-from tests.unit.reconcile.objects import blank_secret, encoded, es, reference, target
+from tests.unit.reconcile.objects import blank_secret, encoded, es, fails, reference, target
 
 MANAGER = "externalsecrets.external-secrets.io/test-es"
 KEYS = ["a", "b", "c"]
@@ -284,8 +280,8 @@ def test_an_emptied_backend_under_the_deletion_policy_merge_makes_an_empty_secre
 
 @pytest.mark.parametrize("policy", ["Orphan", "Merge", "CreateOrMerge", "None"])
 def test_only_the_policy_owner_may_delete(policy: str):
-    with pytest.raises(
-        CannotDelete, match=rf"^unable to delete secret test-secret: creationPolicy={policy} is not Owner$"
+    with fails(
+        Stage.KEEP, match=rf"^unable to delete secret test-secret: creationPolicy={policy} is not Owner$"
     ) as refusal:
         desired(es(target=target(policy, "Delete")), None, {}, {})
     assert not refusal.value.retryable
@@ -302,9 +298,7 @@ def test_only_the_policy_owner_may_delete(policy: str):
 )
 def test_a_secret_that_is_not_bound_to_us_is_not_deleted(references: list[Json]):
     live = created(blank_secret({"a": b"1"}, ownerReferences=references), "kubectl")
-    with pytest.raises(
-        CannotDelete, match=r"^unable to delete secret test-secret: it is not owned by this ExternalSecret$"
-    ):
+    with fails(Stage.KEEP, match=r"^unable to delete secret test-secret: it is not owned by this ExternalSecret$"):
         desired(es(target=target("Owner", "Delete")), live, {}, {})
 
 
@@ -350,14 +344,14 @@ def test_owner_references(policy: str, before: list[Json], after: list[Json]):
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_secret_of_another_external_secret_is_refused_whatever_the_policy(policy: str):
-    with pytest.raises(Owned, match=r"^secret is owned by another ExternalSecret: another$") as refusal:
+    with fails(Stage.OWN, match=r"^secret is owned by another ExternalSecret: another$") as refusal:
         owners(es(target=target(policy)), {"ownerReferences": [reference("another")]})
     assert not refusal.value.retryable
 
 
 def test_a_secret_of_another_controller_is_refused_under_the_policy_owner():
     text = r"^could not set controller reference on secret: Object ns/test-secret is already owned by another Job controller j$"
-    with pytest.raises(OwnershipRefused, match=text) as refusal:
+    with fails(Stage.CLAIM, match=text) as refusal:
         owners(es(target=target("Owner")), {"ownerReferences": [reference("j", kind="Job", group="batch/v1")]})
     assert not refusal.value.retryable
 
@@ -406,9 +400,6 @@ def live_secret(**changes: Any) -> Json:
             id="emptied",
         ),
         pytest.param(
-            lambda w: w.update(type="kubernetes.io/tls"), {"type": "kubernetes.io/tls"}, ((), (), (), ()), id="the type"
-        ),
-        pytest.param(
             lambda w: w.update(immutable=True), {"immutable": True}, ((), (), (), ()), id="the immutable flag"
         ),
     ],
@@ -451,6 +442,21 @@ def test_metadata_may_change_whatever_the_secret(edit: Any, meta: Json, immutabl
     }
 
 
+@pytest.mark.parametrize("was", [None, "Opaque", "kubernetes.io/dockerconfigjson"])
+def test_the_type_of_a_secret_cannot_change_and_the_failure_names_both(was: str | None):
+    live = live_secret(**({"type": was} if was else {}))
+    text = r'^unable to update secret test-secret: Secret "test-secret" is invalid: type: Invalid value: "kubernetes.io/tls": '
+    with fails(Stage.TYPE, match=text) as refusal:
+        difference(live, live | {"type": "kubernetes.io/tls", "data": {}})
+    assert f"the live Secret has type {was or 'Opaque'}" in refusal.value.fix
+    assert "delete the Secret, then it is made again with type kubernetes.io/tls" in refusal.value.fix
+
+
+def test_the_type_that_is_there_is_no_change():
+    live = live_secret(type="kubernetes.io/tls")
+    assert difference(live, copy.deepcopy(live)) == Nothing()
+
+
 def test_owner_references_that_are_to_go_are_removed_whole():
     live = created(blank_secret({}, ownerReferences=[reference()]), MANAGER)
     wanted = copy.deepcopy(live)
@@ -469,7 +475,7 @@ def test_owner_references_that_are_to_go_are_removed_whole():
 )
 def test_an_immutable_secret_is_not_written(wanted: Json):
     live = live_secret(immutable=True)
-    with pytest.raises(Immutable, match=r"^unable to update secret test-secret: secret is immutable$") as refusal:
+    with fails(Stage.FREEZE, match=r"^unable to update secret test-secret: secret is immutable$") as refusal:
         difference(live, live | wanted)
     assert not refusal.value.retryable
 
@@ -571,7 +577,7 @@ def test_a_new_secret_has_no_empty_lists():
 @pytest.mark.parametrize("live", [False, True], ids=["create", "update"])
 def test_a_template_that_fails_names_its_cause(live: bool):
     one = es(target=target("Owner", template={"data": {"k": "{{ nonsense }}"}}))
-    with pytest.raises(TemplateFailed) as failure:
+    with fails(Stage.RENDER) as failure:
         desired(one, created(blank_secret(), "kubectl") if live else None, DATA, {})
     prefix = "unable to mutate secret test-secret: " if live else ""
     assert str(failure.value).startswith(f"{prefix}could not apply template: could not execute template: ")
@@ -580,8 +586,8 @@ def test_a_template_that_fails_names_its_cause(live: bool):
 
 def test_a_template_that_would_mint_a_credential_is_refused_without_a_webhook():
     one = es(target=target("Owner", template={"type": "bootstrap.kubernetes.io/token"}))
-    with pytest.raises(
-        TemplateFailed,
+    with fails(
+        Stage.RENDER,
         match=r'^could not apply template: template.type="bootstrap.kubernetes.io/token" is not allowed$',
     ):
         desired(one, None, DATA, {})
@@ -619,3 +625,61 @@ def test_more_than_a_secret_takes_is_refused_before_it_is_hashed_and_sent(size: 
             EsoError, match='Secret "test-secret" is invalid: data: Too long: may not be more than 1048576 bytes'
         ):
             desired(es(target=target()), None, data, {})
+
+
+# --- what is not copied, and what is kept
+# ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "key", ["kubectl.kubernetes.io/last-applied-configuration", "extensions.external-secrets.io/suspend"]
+)
+@pytest.mark.parametrize("policy", POLICIES)
+def test_annotations_about_the_external_secret_itself_stay_with_it(policy: str, key: str):
+    one = es(target=target(policy), annotations={key: "ours", "team": "a"})
+    live = created(blank_secret({"b": "1"}, annotations={key: "theirs"}), "kubectl")
+    after = applied(live, desired(one, live, DATA, {}))
+    assert after is not None
+    assert (after["metadata"]["annotations"][key], after["metadata"]["annotations"]["team"]) == ("theirs", "a")
+    fresh = applied(None, desired(one, None, DATA, {})) if policy != "Merge" else None
+    assert fresh is None or key not in fresh["metadata"]["annotations"]
+
+
+def test_a_last_applied_annotation_that_was_copied_earlier_goes_with_the_next_write():
+    one = es(target=target(), annotations={wellknown.ANNOTATION_LAST_APPLIED: "ours"})
+    live = applied(None, desired(es(target=target()), None, DATA, {}))
+    assert live is not None
+    live = patched(live, {"metadata": {"annotations": {wellknown.ANNOTATION_LAST_APPLIED: "ours"}}}, MANAGER)
+    assert desired(one, live, DATA, {}) == Nothing()
+    after = applied(live, desired(one, live, {"a": b"2"}, {}))
+    assert after is not None and wellknown.ANNOTATION_LAST_APPLIED not in after["metadata"]["annotations"]
+
+
+DICE = {
+    "data": {"a": "{{ randAlphaNum 9 }}", "b": "{{ randAlphaNum 9 }}", "c": "{{ .a }}"},
+    "metadata": {"labels": {"l": "{{ randAlphaNum 9 }}"}},
+}
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_between_slots_dice_keep_what_is_ours_and_repair_what_is_not(policy: str):
+    one = es(target=target(policy, template=DICE))
+    live = applied(created(blank_secret({}), "kubectl"), desired(one, created(blank_secret({}), "kubectl"), DATA, {}))
+    assert live is not None
+    tampered = patched(live, {"data": encoded({"b": "x", "c": "y"})}, "kubectl-edit")
+    repaired = applied(tampered, desired(one, tampered, DATA, {}, keep=True))
+    assert repaired is not None
+    before, after = decoded(live), decoded(repaired)
+    assert (after["a"], after["c"]) == (before["a"], b"1") and after["b"] not in (b"x", before["b"])
+    assert repaired["metadata"]["labels"]["l"] == live["metadata"]["labels"]["l"]
+    assert repaired["metadata"]["annotations"][wellknown.ANNOTATION_DATA_HASH] == data_hash(after)
+    anew = applied(live, desired(one, live, DATA, {}))
+    assert anew is not None and decoded(anew)["a"] != before["a"]
+
+
+def test_a_key_that_the_template_no_longer_makes_is_not_kept():
+    one, less = es(target=target(template=DICE)), es(target=target(template={"data": {"a": "{{ uuidv4 }}"}}))
+    live = applied(None, desired(one, None, DATA, {}))
+    assert live is not None
+    after = applied(live, desired(less, live, DATA, {}, keep=True))
+    assert after is not None and list(decoded(after)) == ["a"] and decoded(after)["a"] == decoded(live)["a"]

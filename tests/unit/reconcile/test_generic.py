@@ -14,8 +14,10 @@ from eso.api.hashing import content_hash
 from eso.api.meta import CONFIG_MAPS, Resource
 from eso.kube.rest import Unavailable
 from eso.reconcile.externalsecret.desired import Create, Nothing, Patch
-from eso.reconcile.externalsecret.generic import GenericTargets
-from eso.reconcile.externalsecret.manifest import NoSuchKind, TargetUnreadable, desired_manifest
+from eso.reconcile.externalsecret.generic import GenericTargets, NoSuchKind
+from eso.reconcile.externalsecret.manifest import desired_manifest
+from eso.reconcile.externalsecret.stage import Failed
+from eso.reconcile.externalsecret.target import Before
 from tests.fakes.apiserver import FakeApiServer, Garbage, Json, Status
 from tests.fakes.clock import until
 from tests.unit.reconcile.objects import es, reference
@@ -49,8 +51,15 @@ class Log:
 class Bench:
     def __init__(self, api: FakeApiServer) -> None:
         self.api, self.rest, self.log = api, api.rest(), Log()
-        self.told: list[tuple[str, str, str, str]] = []
-        self.generic = GenericTargets(self.rest, lambda *target: self.told.append(target), namespace="", log=self.log)
+        self.told: list[tuple[str, str, str, str]] = []  # writes by others
+        self.echoes: list[tuple[str, str]] = []  # our own writes: on whose behalf
+        self.generic = GenericTargets(self.rest, self.changed, namespace="", log=self.log)
+
+    def changed(self, version: str, kind: str, namespace: str, name: str, writer: tuple[str, str] | None) -> None:
+        if writer is None:
+            self.told.append((version, kind, namespace, name))
+        else:
+            self.echoes.append(writer)
 
     def serves(self, path: str, times: int = 1) -> None:
         self.api.fail(Garbage(json.dumps(DISCOVERY[path]).encode()), path=f"^{path}$", times=times)
@@ -58,7 +67,7 @@ class Bench:
     async def sync(self, one: ExternalSecret, data: dict[str, bytes]) -> object:
         live = await self.generic.live(one)
         change = desired_manifest(one, live, data, {}, left=self.generic.left(one))
-        await self.generic.apply(one, change, live)
+        await self.generic.apply(one, change, Before(live))
         return change
 
 
@@ -122,7 +131,7 @@ async def test_the_plural_is_the_objects_own_and_not_a_subresources(bench: Bench
 
 async def test_a_kind_that_lives_in_no_namespace_is_refused(bench: Bench):
     bench.serves("/api/v1")
-    with pytest.raises(TargetUnreadable, match="Node is cluster-scoped"):
+    with pytest.raises(Failed, match="Node is cluster-scoped"):
         await bench.generic.resource("v1", "Node")
 
 
@@ -157,7 +166,7 @@ async def test_a_kind_that_went_away_is_looked_up_again(bench: Bench):
 async def test_a_403_says_which_rights_are_missing(bench: Bench):
     bench.serves("/api/v1")
     bench.api.forbidden.add(("get", "configmaps"))
-    with pytest.raises(TargetUnreadable) as raised:
+    with pytest.raises(Failed) as raised:
         await bench.generic.live(one())
     assert str(raised.value).startswith("failed to get target resource: ")
     assert raised.value.fix == "let the operator's ServiceAccount get, list, watch, create, patch and delete configmaps"
@@ -172,12 +181,13 @@ async def test_a_write_that_is_forbidden_names_the_verb(bench: Bench):
     assert bench.generic.watched() == []
 
 
-async def test_what_we_wrote_is_no_news_and_what_others_write_is(bench: Bench):
+async def test_what_we_wrote_is_news_for_others_and_what_others_write_is_for_all(bench: Bench):
     bench.serves("/api/v1")
     async with following(bench):
         await bench.sync(one(), {"k": b"v"})
         await until(lambda: bench.api.watching == 1)
         await bench.sync(one(), {"k": b"w"})
+        await until(lambda: bench.echoes == [("ns", "test-es")])
         assert bench.told == []
         bench.api.edit(CONFIG_MAPS, "ns", "t", {"data": {"k": "human"}})
         await until(lambda: bench.told == [("v1", "ConfigMap", "ns", "t")])
@@ -263,7 +273,7 @@ async def test_defaults_are_remembered_until_the_next_write(bench: Bench):
 
 
 async def test_policy_none_asks_nothing(bench: Bench):
-    await bench.generic.apply(one(creation="None"), Nothing(), None)
+    await bench.generic.apply(one(creation="None"), Nothing(), Before())
     assert bench.api.sent("GET") == [] and bench.generic.watched() == []
 
 
@@ -345,3 +355,59 @@ async def test_an_api_version_leads_to_no_other_url(version: str) -> None:
         with pytest.raises(NoSuchKind):
             await Bench(api).generic.resource(version, "Secret")
         assert api.requests == []
+
+
+# --- a target that somebody makes later
+# ---------------------------------------------------------------------------------------------------------
+
+
+def plain(name: str = "t") -> Json:
+    return {"metadata": {"name": name, "namespace": "ns"}, "data": {"theirs": "1"}}
+
+
+async def test_an_object_that_merges_is_told_when_its_target_appears(bench: Bench):
+    bench.serves("/api/v1")
+    waiting = one(creation="Merge")
+    async with following(bench):
+        assert await bench.generic.look(waiting) is None
+        await until(lambda: bench.api.watching == 1)
+        bench.api.put(CONFIG_MAPS, plain("another"))
+        bench.api.put(CONFIG_MAPS, plain())
+        await until(lambda: bench.told == [("v1", "ConfigMap", "ns", "t")])
+        assert await bench.generic.look(waiting) is not None
+        await until(lambda: bench.api.watching == 0)
+
+
+async def test_only_objects_that_merge_wait_for_their_target(bench: Bench):
+    bench.serves("/api/v1")
+    for creation in ("Owner", "Orphan", "CreateOrMerge"):
+        assert await bench.generic.look(one(creation=creation)) is None
+    assert bench.generic.watched() == []
+
+
+async def test_a_target_that_appears_while_it_is_looked_for_is_not_missed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    """The watch of the kind runs already, for another object."""
+    bench.serves("/api/v1")
+    async with following(bench):
+        await bench.generic.look(one(name="first", creation="Merge", target="absent"))
+        await until(lambda: bench.api.watching == 1)
+        get = bench.rest.get
+
+        async def slow(*args: object, **options: object) -> bytes | None:
+            found: bytes | None = await get(*args, **options)  # type: ignore[arg-type]  # handed through
+            bench.api.put(CONFIG_MAPS, plain())
+            await until(lambda: bench.told == [("v1", "ConfigMap", "ns", "t")])
+            return found
+
+        monkeypatch.setattr(bench.rest, "get", slow)
+        assert await bench.generic.look(one(creation="Merge")) is None
+
+
+async def test_an_object_that_is_gone_waits_for_nothing(bench: Bench):
+    bench.serves("/api/v1")
+    await bench.generic.look(one(creation="Merge"))
+    assert [r.kind for r in bench.generic.watched()] == ["ConfigMap"]
+    bench.generic.release(("ns", "test-es"))
+    assert bench.generic.watched() == []

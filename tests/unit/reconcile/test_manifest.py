@@ -9,18 +9,17 @@ import pytest
 
 from eso.api.hashing import content_hash, owner_hash
 from eso.errors import EsoError
-from eso.reconcile.externalsecret.desired import CannotDelete, Create, Delete, Nothing, Patch
+from eso.reconcile.externalsecret.desired import Create, Delete, Nothing, Patch
 from eso.reconcile.externalsecret.manifest import (
-    ManifestFailed,
-    ManifestRefused,
     desired_manifest,
     hashed,
     intact,
     left_behind,
     refuse,
 )
+from eso.reconcile.externalsecret.stage import Stage
 from tests.fakes.apiserver import Json, merge
-from tests.unit.reconcile.objects import es, reference
+from tests.unit.reconcile.objects import es, fails, reference
 
 MANAGED = "reconcile.external-secrets.io/managed"
 DATA_HASH = "reconcile.external-secrets.io/data-hash"
@@ -121,7 +120,7 @@ def test_a_target_is_intact_when_it_is_managed_and_its_hash_is_right(obj: Json |
 
 
 def test_c_228_a_managed_object_without_content_is_an_error():
-    with pytest.raises(ManifestFailed):
+    with fails(Stage.RENDER):
         intact(live(marked="x"))
 
 
@@ -145,7 +144,7 @@ def test_c_228_a_managed_object_without_content_is_an_error():
     ],
 )
 def test_an_unusable_manifest_block_is_refused(kind: Json, enabled: bool, told: str):
-    with pytest.raises(ManifestRefused) as raised:
+    with fails(Stage.TARGET) as raised:
         refuse(object_for(kind), enabled=enabled)
     assert str(raised.value) == told
 
@@ -235,7 +234,7 @@ def test_a_path_can_neither_rename_nor_move_nor_retype_the_target():
 
 @pytest.mark.parametrize("target", ["metadata", "metadata.labels"])
 def test_metadata_that_is_no_map_is_refused(target: str):
-    with pytest.raises(ManifestFailed, match="expected map at key"):
+    with fails(Stage.RENDER, match="expected map at key"):
         desired_manifest(
             object_for(WIDGET, template={"templateFrom": [{"literal": "text", "target": target}]}), None, DATA, {}
         )
@@ -288,7 +287,7 @@ def test_an_empty_map_follows_the_deletion_policy(deletion: str, creation: str, 
     ],
 )
 def test_what_is_not_ours_is_not_deleted(creation: str, obj: Json | None, told: str):
-    with pytest.raises(CannotDelete) as raised:
+    with fails(Stage.KEEP) as raised:
         desired_manifest(object_for(creation=creation, deletion="Delete"), obj, {}, {})
     assert str(raised.value) == told
 
@@ -407,7 +406,7 @@ def test_a_change_of_policy_takes_the_reference_away():
 # C-233
 @pytest.mark.parametrize("policy", ["Owner", "Merge", "CreateOrMerge", "Orphan"])
 def test_c_233_what_another_external_secret_controls_is_not_touched(policy: str):
-    with pytest.raises(ManifestFailed, match="owned by another ExternalSecret: other"):
+    with fails(Stage.RENDER, match="owned by another ExternalSecret: other"):
         desired_manifest(
             object_for(creation=policy),
             live(data={}, meta={"ownerReferences": [reference("other", uid="uid-other")]}),
@@ -417,7 +416,7 @@ def test_c_233_what_another_external_secret_controls_is_not_touched(policy: str)
 
 
 def test_what_another_kind_of_controller_owns_is_not_taken():
-    with pytest.raises(ManifestFailed, match="already owned by another Deployment controller d"):
+    with fails(Stage.RENDER, match="already owned by another Deployment controller d"):
         desired_manifest(
             object_for(),
             live(data={}, meta={"ownerReferences": [reference("d", kind="Deployment", group="apps/v1")]}),
@@ -468,5 +467,76 @@ def test_a_generic_secret_cannot_be_given_a_type_that_mints_a_token():
             "template": {"templateFrom": [literal]},
         }
     )
-    with pytest.raises(ManifestFailed, match='templateFrom target="type" is not allowed when targeting a Secret'):
+    with fails(Stage.RENDER, match='templateFrom target="type" is not allowed when targeting a Secret'):
         desired_manifest(one, None, {"a": b"b"}, {})
+
+
+# --- what we put into an object of somebody else, and take out again
+# ---------------------------------------------------------------------------------------------------------
+
+US = "externalsecrets.external-secrets.io/test-es"
+
+
+def managed(*entries: tuple[str, Json]) -> Json:
+    return {"managedFields": [{"manager": manager, "fieldsV1": fields} for manager, fields in entries]}
+
+
+@pytest.mark.parametrize("creation", ["Merge", "CreateOrMerge"])
+def test_a_merge_takes_out_the_keys_that_it_put_in_and_no_longer_wants(creation: str):
+    one = object_for(creation=creation, template={"data": {"b": "{{ .k }}"}})
+    meta = managed((US, {"f:data": {"f:a": {}, "f:b": {}}}), ("kubectl", {"f:data": {".": {}, "f:theirs": {}}}))
+    obj = live(meta=meta, data={"a": "1", "b": "2", "theirs": "3"})
+    assert after(obj, desired_manifest(one, obj, DATA, {}))["data"] == {"b": "v", "theirs": "3"}
+
+
+def test_a_merge_takes_out_deep_members_and_the_maps_that_become_empty():
+    literal = {"literal": "k: {{ .k }}", "target": "spec.one"}
+    one = object_for(WIDGET, creation="Merge", template={"templateFrom": [literal]})
+    ours = {"f:spec": {"f:one": {"f:k": {}, "f:gone": {}}, "f:two": {".": {}, "f:deep": {".": {}, "f:x": {}}}}}
+    obj = live(
+        WIDGET,
+        meta=managed((US, ours), ("kubectl", {"f:spec": {"f:theirs": {}}})),
+        spec={"one": {"k": "old", "gone": 1}, "two": {"deep": {"x": 1}}, "theirs": [1]},
+    )
+    assert after(obj, desired_manifest(one, obj, DATA, {}))["spec"] == {"one": {"k": "v"}, "theirs": [1]}
+
+
+def test_what_another_manager_wants_too_stays():
+    one = object_for(creation="Merge", template={"data": {"b": "{{ .k }}"}})
+    meta = managed((US, {"f:data": {"f:a": {}}}), ("kubectl", {"f:data": {"f:a": {}}}))
+    obj = live(meta=meta, data={"a": "1"})
+    assert after(obj, desired_manifest(one, obj, DATA, {}))["data"] == {"a": "1", "b": "v"}
+
+
+def test_items_of_lists_are_left_alone():
+    one = object_for(WIDGET, creation="Merge", template={"templateFrom": [{"literal": "a: b", "target": "spec.one"}]})
+    fields = {"f:spec": {"f:items": {'k:{"name":"x"}': {".": {}, "f:name": {}}}}}
+    obj = live(WIDGET, meta=managed((US, fields)), spec={"items": [{"name": "x"}]})
+    assert after(obj, desired_manifest(one, obj, DATA, {}))["spec"] == {"items": [{"name": "x"}], "one": {"a": "b"}}
+
+
+def test_what_the_api_server_filled_into_an_object_of_our_own_stays():
+    literal = {"literal": "a: {{ .k }}", "target": "spec.one"}
+    one = object_for(WIDGET, creation="CreateOrMerge", template={"templateFrom": [literal]})
+    ours = {"f:spec": {"f:one": {"f:a": {}}, "f:filled": {}}}
+    obj = live(WIDGET, meta=managed((US, ours)), spec={"one": {"a": "old"}, "filled": 1})
+    assert after(obj, desired_manifest(one, obj, DATA, {}))["spec"] == {"one": {"a": "v"}, "filled": 1}
+
+
+def test_a_template_that_rolls_dice_keeps_what_is_ours_between_its_slots():
+    one = object_for(template={"data": {"a": "{{ randAlphaNum 9 }}", "b": "{{ .k }}", "c": "{{ randAlphaNum 9 }}"}})
+    meta = managed((US, {"f:data": {"f:a": {}, "f:b": {}}}), ("kubectl-edit", {"f:data": {"f:c": {}}}))
+    obj = live(meta=meta, data={"a": "rolled", "b": "v", "c": "tampered"}, marked="another hash")
+    found = after(obj, desired_manifest(one, obj, DATA, {}, keep=True))
+    assert (found["data"]["a"], found["data"]["b"]) == ("rolled", "v") and found["data"]["c"] != "tampered"
+    assert found["metadata"]["annotations"][DATA_HASH] == hashed(found)
+    assert after(obj, desired_manifest(one, obj, DATA, {}))["data"]["a"] != "rolled"
+
+
+@pytest.mark.parametrize(
+    "key", ["kubectl.kubernetes.io/last-applied-configuration", "extensions.external-secrets.io/suspend"]
+)
+def test_annotations_about_the_external_secret_itself_stay_with_it(key: str):
+    change = desired_manifest(object_for(annotations={key: "x", "team": "a"}), None, DATA, {})
+    assert isinstance(change, Create)
+    assert sorted(change.body["metadata"]["annotations"]) == [DATA_HASH, "team"]

@@ -19,13 +19,15 @@ from eso.reconcile.externalsecret.desired import decoded
 from eso.reconcile.externalsecret.generic import GenericTargets
 from eso.reconcile.externalsecret.reconcile import PassSettings, ReconcileExternalSecret
 from eso.reconcile.externalsecret.targets import TargetRecord, Targets, target_record
+from eso.reconcile.externalsecret.triggers import TARGET_CHANGED
 from eso.reconcile.kit.event import Event
+from eso.reconcile.kit.record import Ended, PassRecord
 from eso.runtime.outcome import After, Done, Fatal, Parked, Retry, Wake
 from eso.secretbytes import SecretBytes
-from eso.stores.gate import GateClosed
+from eso.stores.gate import GateClosed, Waiting
 from tests.fakes.apiserver import FakeApiServer, Json, Reset, Status
 from tests.fakes.cancel import every_await
-from tests.unit.reconcile.objects import NOW, blank_secret, reference, target
+from tests.unit.reconcile.objects import NOW, blank_secret, encoded, es, reference, target
 
 ES, SECRET = ("ns", "test-es"), ("ns", "test-secret")
 FINALIZER = wellknown.FINALIZER_EXTERNAL_SECRET
@@ -38,6 +40,7 @@ class Backend:
 
     def __init__(self) -> None:
         self.value: bytes | EsoError = b"value"
+        self.maps: dict[str, bytes] | None = None
         self.reads = 0
 
     async def read(self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None) -> SecretBytes:
@@ -49,6 +52,8 @@ class Backend:
     async def read_map(
         self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None
     ) -> dict[str, SecretBytes]:
+        if self.maps is not None:
+            return {key: SecretBytes(value) for key, value in self.maps.items()}
         return {"a": await self.read(namespace, store, ref, since)}
 
     async def find(
@@ -84,6 +89,8 @@ class World:
         self.events: list[Event] = []
         self.stale: ExternalSecret | Undecodable | None = None
         self.classes: dict[str, str] = {}
+        self.records: list[PassRecord] = []
+        self.others: list[ExternalSecret] = []  # with the same target
         self.targets = Targets(self.rest, lambda *key: self.shown().get(key), self.labelled)
         generic = GenericTargets(self.rest, lambda *_: None, namespace="", log=Log())
         self.passes = ReconcileExternalSecret(
@@ -99,6 +106,8 @@ class World:
             offload=self.offload,
             monotonic=lambda: 0.0,
             log=Log(),
+            sharing=lambda es: [(other.namespace, other.name) for other in self.others],
+            record=self.records.append,
         )
 
     async def offload(self, namespace: str, desk: Any, limits: Any) -> Any:
@@ -107,6 +116,9 @@ class World:
     # the informers
 
     def external_secret(self, key: Any) -> ExternalSecret | Undecodable | None:
+        for other in self.others:
+            if other.name == key[1]:
+                return other
         live = self.api.get(EXTERNAL_SECRETS, *key)
         return self.stale or (decode_external_secret(msgspec.json.encode(live)) if live else None)
 
@@ -124,10 +136,16 @@ class World:
 
     # a test
 
+    def remove_secret(self) -> None:
+        """By somebody else; the watch has shown it."""
+        record = self.shown()[SECRET]
+        self.api.remove(SECRETS, *SECRET)
+        self.targets.observed(record, None)
+
     def put(self, **spec: Any) -> Json:
-        finalizers = spec.pop("finalizers", [])
+        finalizers, annotations = spec.pop("finalizers", []), spec.pop("annotations", {})
         spec = {"secretStoreRef": {"name": "s", "kind": "SecretStore"}, "target": target(), "data": DATA} | spec
-        meta = {"name": ES[1], "namespace": ES[0], "finalizers": finalizers}
+        meta = {"name": ES[1], "namespace": ES[0], "finalizers": finalizers, "annotations": annotations}
         return self.api.put(
             EXTERNAL_SECRETS, {"metadata": meta, "spec": {k: v for k, v in spec.items() if v is not None}}
         )
@@ -135,13 +153,19 @@ class World:
     def delete(self) -> None:
         self.api.edit(EXTERNAL_SECRETS, *ES, {"metadata": {"deletionTimestamp": "2026-05-01T12:00:00Z"}})
 
-    async def run(self, at: datetime = NOW, *reasons: str) -> Any:
+    async def run(self, at: datetime = NOW, *reasons: str, triggered: bool = False) -> Any:
         """One pass, then the watches catch up."""
         try:
-            return await self.passes.reconcile(ES, Wake(frozenset(reasons)), at)
+            return await self.passes.reconcile(ES, Wake(frozenset(reasons), at if triggered else None), at)
         finally:
             for record in self.shown().values():
                 self.targets.observed(record, record)
+
+    async def settle_repair(self, at: datetime) -> None:
+        """The watch has shown that somebody else wrote the target."""
+        for record in self.shown().values():
+            self.targets.observed(record, record)
+        await self.run(at, TARGET_CHANGED)
 
     async def settle(self, at: datetime = NOW) -> Any:
         """Passes until one has nothing to try again."""
@@ -338,6 +362,17 @@ async def test_a_closed_gate_parks(world: World):
     assert len(world.events) == 1
 
 
+async def test_a_store_that_waits_for_its_first_validation_parks_without_a_word(world: World):
+    world.put()
+    world.backend.value = Waiting("not validated yet", "store:x", 3)
+    assert await world.run() == Parked("store:x", 3)
+    assert world.asked() == [] and world.events == [] and world.status == {}
+    assert world.meter.count("errored") == world.meter.count("ready") == 0
+    world.backend.value = b"value"
+    await world.run(NOW + timedelta(seconds=1))
+    assert world.asked() == ["POST secrets", ON_STATUS] and world.ready == ("True", "secret synced")
+
+
 @pytest.mark.parametrize(
     ("interval", "slots"),
     [("1m", 1), ("0", 0)],
@@ -514,3 +549,350 @@ async def test_a_pass_that_is_cancelled_anywhere_leaves_what_the_next_one_finish
             if process is not world:
                 await process.rest.access.close()
     assert rounds >= 3
+
+
+# --- templates that roll dice
+# ---------------------------------------------------------------------------------------------------------
+
+DICE = target(template={"data": {"a": "{{ .a }}", "dice": "{{ randAlphaNum 12 }}"}})
+
+
+async def diced(world: World, **spec: Any) -> bytes:
+    world.put(**{"target": DICE, "refreshInterval": "1h"} | spec)
+    await world.run()
+    return value_of(world, "dice")
+
+
+def value_of(world: World, key: str) -> bytes:
+    found = world.secret()
+    assert found is not None
+    return found[key]
+
+
+async def test_a_template_that_rolls_dice_is_rendered_anew_at_every_due_refresh(world: World):
+    seen = {await diced(world)}
+    for hour in (1, 2, 3):
+        world.asked()
+        await world.run(NOW + timedelta(hours=hour))
+        seen.add(value_of(world, "dice"))
+        assert world.asked() == ["GET secrets/test-secret", "PATCH secrets/test-secret", ON_STATUS]
+    assert len(seen) == 4
+
+
+async def test_a_template_that_rolls_dice_is_left_alone_between_its_slots(world: World):
+    first = await diced(world)
+    await world.run(NOW + timedelta(seconds=1))
+    await world.run(NOW + timedelta(seconds=2), "store changed", triggered=True)
+    assert world.backend.reads == 2 and value_of(world, "dice") == first
+
+
+async def test_dice_fall_again_when_a_value_changes_or_the_object_is_edited(world: World):
+    first = await diced(world)
+    world.backend.value = b"other"
+    await world.run(NOW + timedelta(seconds=1), "store changed", triggered=True)
+    second = value_of(world, "dice")
+    world.put(target=DICE | {"template": DICE["template"] | {"metadata": {"labels": {"b": "c"}}}}, refreshInterval="1h")
+    await world.run(NOW + timedelta(seconds=2))
+    assert len({first, second, value_of(world, "dice")}) == 3
+
+
+async def test_dice_stay_after_a_restart_until_the_next_slot(world: World):
+    first = await diced(world)
+    restarted = World(world.api)
+    await restarted.run(NOW + timedelta(seconds=1))
+    assert value_of(world, "dice") == first
+    await restarted.run(NOW + timedelta(hours=1))
+    assert value_of(world, "dice") != first
+    await restarted.rest.access.close()
+
+
+@pytest.mark.parametrize("restart", [False, True], ids=["in the same process", "after a restart"])
+async def test_a_repair_brings_back_what_was_changed_and_keeps_the_dice(world: World, restart: bool):
+    first = await diced(world)
+    world.api.edit(
+        SECRETS,
+        *SECRET,
+        {
+            "data": encoded({"a": "tampered"}),
+            "metadata": {
+                "managedFields": [
+                    {"manager": f"{wellknown.FIELD_MANAGER_PREFIX}test-es", "fieldsV1": {"f:data": {"f:dice": {}}}},
+                    {"manager": "kubectl-edit", "time": "2026-05-01T12:00:00Z", "fieldsV1": {"f:data": {"f:a": {}}}},
+                ]
+            },
+        },
+    )
+    process = World(world.api) if restart else world
+    await process.run(NOW + timedelta(seconds=1), TARGET_CHANGED)
+    assert world.secret() == {"a": b"value", "dice": first}
+    assert process.records[-1].drift and process.records[-1].changed_by == "kubectl-edit"
+    if restart:
+        await process.rest.access.close()
+
+
+# --- the pause annotation
+# ---------------------------------------------------------------------------------------------------------
+
+PAUSED = {"extensions.external-secrets.io/suspend": "true"}
+
+
+def conditions(world: World) -> dict[str, tuple[str, str]]:
+    return {c["type"]: (c["status"], c["reason"], c["message"]) for c in world.status["conditions"]}
+
+
+SYNCED = {"Ready": ("True", "SecretSynced", "secret synced")}
+
+
+async def test_a_paused_object_is_neither_read_nor_written_and_says_so_once(world: World):
+    world.put(annotations=PAUSED, target=target(deletion="Delete"))
+    for second in range(3):
+        assert await world.run(NOW + timedelta(seconds=second), TARGET_CHANGED) == Done()
+    assert world.asked() == [ON_STATUS] and world.backend.reads == 0 and world.secret() is None
+    text = "suspended until the annotation extensions.external-secrets.io/suspend is removed"
+    assert conditions(world) == {"Ready": ("Unknown", "Suspended", text)}
+    assert world.records[-1].ended is Ended.SUSPENDED and world.events == []
+
+
+async def test_a_pause_keeps_the_last_condition_and_corrects_nothing(world: World):
+    world.put()
+    await world.run()
+    world.api.edit(EXTERNAL_SECRETS, *ES, {"metadata": {"annotations": PAUSED}})
+    world.api.edit(SECRETS, *SECRET, {"data": encoded({"a": "tampered"})})
+    world.asked()
+    assert await world.run(NOW + timedelta(hours=2), TARGET_CHANGED) == Done()
+    assert world.asked() == [ON_STATUS] and world.secret() == {"a": b"tampered"}
+    status, reason, text = conditions(world)["Ready"]
+    assert (status, reason) == ("True", "Suspended") and text.endswith("; before: SecretSynced, secret synced")
+    assert world.status["observedGeneration"] == 1 and world.status["binding"] == {"name": "test-secret"}
+
+
+async def test_a_pause_until_a_time_ends_by_itself(world: World):
+    world.put()
+    await world.run()
+    until = {"extensions.external-secrets.io/suspend": "2026-05-01T12:30:00Z"}
+    world.api.edit(EXTERNAL_SECRETS, *ES, {"metadata": {"annotations": until}})
+    assert await world.run(NOW + timedelta(minutes=10)) == After(20 * 60.0)
+    text = "suspended until 2026-05-01T12:30:00Z; before: SecretSynced, secret synced"
+    assert conditions(world) == {"Ready": ("True", "Suspended", text)}
+    assert isinstance(await world.run(NOW + timedelta(minutes=30)), After)
+    assert conditions(world) == SYNCED and world.backend.reads == 2
+    live = world.api.get(SECRETS, *SECRET)
+    assert live is not None and not set(PAUSED) & set(live["metadata"]["annotations"])
+
+
+async def test_taking_the_pause_away_reads_nothing_that_is_not_due(world: World):
+    world.put()
+    await world.run()
+    world.api.edit(EXTERNAL_SECRETS, *ES, {"metadata": {"annotations": PAUSED}})
+    await world.run(NOW + timedelta(seconds=1))
+    world.api.edit(EXTERNAL_SECRETS, *ES, {"metadata": {"annotations": None}})
+    world.asked()
+    await world.run(NOW + timedelta(seconds=2))
+    assert world.asked() == [ON_STATUS] and world.backend.reads == 1
+    assert conditions(world) == SYNCED
+
+
+async def test_a_pause_that_is_prolonged_still_knows_what_was_before(world: World):
+    world.put()
+    await world.run()
+    for minute in ("30", "40"):
+        until = {"extensions.external-secrets.io/suspend": f"2026-05-01T12:{minute}:00Z"}
+        world.api.edit(EXTERNAL_SECRETS, *ES, {"metadata": {"annotations": until}})
+        await world.run(NOW + timedelta(minutes=1))
+    text = "suspended until 2026-05-01T12:40:00Z; before: SecretSynced, secret synced"
+    assert conditions(world) == {"Ready": ("True", "Suspended", text)}
+
+
+async def test_an_object_that_meets_a_closed_gate_after_its_pause_says_what_it_said_before(world: World):
+    world.put()
+    await world.run()
+    world.api.edit(EXTERNAL_SECRETS, *ES, {"metadata": {"annotations": PAUSED}})
+    await world.run(NOW + timedelta(seconds=1))
+    world.api.edit(EXTERNAL_SECRETS, *ES, {"metadata": {"annotations": None}})
+    world.backend.value = GateClosed("down", "endpoint:x", 7)
+    await world.run(NOW + timedelta(seconds=2), "store changed", triggered=True)
+    assert conditions(world) == SYNCED
+
+
+async def test_a_paused_object_can_be_deleted(world: World):
+    world.put(target=target(deletion="Delete"))
+    await world.run()
+    world.api.edit(EXTERNAL_SECRETS, *ES, {"metadata": {"annotations": PAUSED}})
+    await world.run()
+    world.delete()
+    assert await world.run() == Done() and world.secret() is None
+
+
+# --- two writers
+# ---------------------------------------------------------------------------------------------------------
+
+
+def tamper(world: World, n: int) -> None:
+    fields = [{"manager": "argocd", "time": "2026-05-01T12:00:00Z", "fieldsV1": {"f:data": {"f:a": {}}}}]
+    world.api.edit(SECRETS, *SECRET, {"data": encoded({"a": f"t{n}"}), "metadata": {"managedFields": fields}})
+
+
+async def fight(world: World, rounds: int, start: datetime) -> int:
+    """Another writer changes the target again and again; returns how many of its changes were corrected."""
+    corrected = 0
+    for n in range(rounds):
+        tamper(world, n)
+        await world.settle_repair(start + timedelta(seconds=n))
+        corrected += world.secret() == VALUE
+    return corrected
+
+
+async def test_after_three_corrections_a_slot_has_one_write_and_one_event_names_the_other_writer(world: World):
+    world.put(refreshInterval="1h")
+    await world.run()
+    assert await fight(world, 10, NOW + timedelta(seconds=1)) == 3
+    reads = world.backend.reads
+    contested = [e for e in world.events if e.reason == "TargetContested"]
+    assert len(contested) == 1 and "changed by argocd" in contested[0].message
+    for hour in (1, 2):
+        await world.run(NOW + timedelta(hours=hour))
+        assert world.secret() == VALUE
+        assert await fight(world, 5, NOW + timedelta(hours=hour, seconds=5)) == 0
+    assert world.backend.reads == reads + 2
+    assert len([e for e in world.events if e.reason == "TargetContested"]) == 1
+
+
+async def test_a_slot_without_a_fight_forgives(world: World):
+    world.put(refreshInterval="1h")
+    await world.run()
+    assert await fight(world, 3, NOW + timedelta(seconds=1)) == 3
+    await world.run(NOW + timedelta(hours=1))
+    assert await fight(world, 3, NOW + timedelta(hours=1, seconds=5)) == 3
+
+
+async def test_an_edit_ends_the_counting(world: World):
+    world.put(refreshInterval="1h")
+    await world.run()
+    assert await fight(world, 4, NOW + timedelta(seconds=1)) == 3
+    world.put(refreshInterval="2h")
+    await world.run(NOW + timedelta(minutes=1))
+    assert world.secret() == VALUE
+    assert await fight(world, 4, NOW + timedelta(minutes=2)) == 3
+
+
+async def test_an_object_that_never_polls_is_corrected_again_after_an_hour(world: World):
+    world.put(refreshInterval="0")
+    await world.run()
+    assert await fight(world, 3, NOW + timedelta(seconds=1)) == 3
+    tamper(world, 9)
+    outcome = await world.run(NOW + timedelta(seconds=13), TARGET_CHANGED)
+    assert outcome == After(3590.0) and world.secret() == {"a": b"t9"}
+    await world.run(NOW + timedelta(seconds=13 + 3590))
+    assert world.secret() == VALUE
+
+
+# --- what is odd is told once
+# ---------------------------------------------------------------------------------------------------------
+
+
+async def test_keys_that_a_rewrite_loses_are_told_once(world: World):
+    world.backend.maps = {"x1": b"1", "x2": b"2", "y": b"3"}
+    rewrite = [{"regexp": {"source": "x.", "target": "x"}}]
+    world.put(data=None, dataFrom=[{"extract": {"key": "k"}, "rewrite": rewrite}], refreshInterval="1m")
+    for minute in range(3):
+        await world.run(NOW + timedelta(minutes=minute))
+    lost = [e.message for e in world.events if e.reason == "KeysLost"]
+    assert lost == [
+        "1 of 3 keys were lost in spec.dataFrom[0].rewrite: different keys became equal"
+        " (let each key become another one)"
+    ]
+
+
+async def test_two_orphans_on_one_secret_are_told_once(world: World):
+    world.others = [es(name="another", target=target("Orphan")), es(name="merging", target=target("Merge"))]
+    world.put(target=target("Orphan"), refreshInterval="1m")
+    for minute in range(3):
+        await world.run(NOW + timedelta(minutes=minute))
+    shared = [e.message for e in world.events if e.reason == "TargetShared"]
+    assert len(shared) == 1 and "creationPolicy Orphan too: another;" in shared[0]
+
+
+async def test_a_type_that_cannot_change_is_told_once_and_names_both(world: World):
+    world.put()
+    await world.run()
+    live = world.api.get(SECRETS, *SECRET)
+    assert live is not None
+    world.api.edit(SECRETS, *SECRET, {"type": "Opaque"})
+    world.put(target=target(template={"type": "kubernetes.io/tls"}))
+    for second in range(1, 4):
+        assert isinstance(await world.run(NOW + timedelta(seconds=second)), Retry)
+    assert world.ready == ("False", "could not update secret")
+    told = [e.message for e in world.events if "type" in e.message]
+    assert len(told) == 1 and "has type Opaque" in told[0] and "kubernetes.io/tls" in told[0]
+    world.remove_secret()
+    await world.run(NOW + timedelta(seconds=5))
+    assert world.ready == ("True", "secret synced")
+
+
+# --- what one process knows, and the record of a pass
+# ---------------------------------------------------------------------------------------------------------
+
+
+async def test_an_object_that_is_made_again_at_the_same_generation_starts_with_nothing_known(world: World):
+    world.put()
+    await world.run()
+    world.api.remove(EXTERNAL_SECRETS, *ES)
+    world.remove_secret()
+    world.put()
+    await world.run(NOW + timedelta(seconds=1))
+    (ready,) = world.status["conditions"]
+    assert (ready["observedGeneration"], world.status["observedGeneration"]) == (1, 1)
+    assert world.status["refreshTime"] == "2026-05-01T12:00:01Z"
+
+
+async def test_the_record_of_a_pass_says_what_was_read_and_written_and_holds_no_value(world: World):
+    world.put(refreshInterval="1m")
+    await world.run(NOW, "listed")
+    world.backend.value = b"canary-value"
+    await world.run(NOW + timedelta(minutes=1))
+    first, second = world.records
+    assert (first.kind, first.key, first.ended, first.wake.reasons) == (
+        "ExternalSecret",
+        ES,
+        Ended.SYNCED,
+        frozenset({"listed"}),
+    )
+    (read,) = second.reads
+    assert (read.store_kind, read.store, read.key, read.error) == ("SecretStore", "s", "remote", "")
+    assert second.change is not None and (second.change.verb, second.change.updated) == ("patch", ("a",))
+    assert first.change is not None and (first.change.verb, first.change.added) == ("create", ("a",))
+    assert (first.refreshed, second.refreshed, second.due) == (None, NOW, second.due)
+    assert second.due is not None and NOW < second.due <= second.began
+    assert isinstance(second.outcome, After) and second.ready is not None and second.ready.status == "True"
+    assert "canary" not in repr(world.records) and "value" not in repr(second.change)
+
+
+async def test_the_record_of_a_failure_names_its_stage(world: World):
+    world.put()
+    world.backend.value = EsoError("no")
+    await world.run()
+    (record,) = world.records
+    assert (record.ended, record.stage, record.failed) == (Ended.FAILED, "fetch", True)
+    assert record.reads[0].error == "EsoError"
+    world.backend.value = GateClosed("down", "endpoint:x", 7)
+    await world.run()
+    assert world.records[-1].ended is Ended.PARKED
+
+
+async def test_every_pass_leaves_one_record(world: World):
+    await world.run()
+    world.put()
+    world.classes["s"] = "another"
+    await world.run()
+    world.classes.clear()
+    await world.run()
+    await world.run(NOW + timedelta(seconds=1))
+    world.delete()
+    await world.run()
+    assert [record.ended for record in world.records] == [
+        Ended.GONE,
+        Ended.FOREIGN,
+        Ended.SYNCED,
+        Ended.IDLE,
+        Ended.DELETED,
+    ]

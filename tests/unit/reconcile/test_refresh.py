@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from eso.api.hashing import synced_resource_version
 from eso.reconcile.externalsecret.refresh import (
     Synced,
-    UnreadableSpec,
     come_back,
     first_due,
     interval_seconds,
@@ -19,8 +18,9 @@ from eso.reconcile.externalsecret.refresh import (
     slot,
     spread_seconds,
 )
+from eso.reconcile.externalsecret.stage import Stage
 from eso.runtime.outcome import After, Done, Lane, Wake
-from tests.unit.reconcile.objects import NOW, es, target
+from tests.unit.reconcile.objects import NOW, es, fails, target
 
 PAST, FUTURE = NOW - timedelta(minutes=1), NOW + timedelta(minutes=1)
 EVERY_MINUTE = [{"schedule": "* * * * *", "duration": "10m"}]
@@ -71,7 +71,7 @@ def test_the_interval(text: str | None, seconds: float):
     ],
 )
 def test_a_duration_that_is_none_is_named(spec: Any, text: str):
-    with pytest.raises(UnreadableSpec) as refusal:
+    with fails(Stage.SPEC) as refusal:
         readable(es(**spec))
     assert str(refusal.value).startswith(text) and not refusal.value.retryable
 
@@ -141,7 +141,7 @@ def test_an_interval_below_a_second_is_a_second(text: str):
 
 def test_more_windows_than_anybody_needs_are_refused():
     windows = [{"schedule": "0 3 * * *", "duration": "1h"}] * 101
-    with pytest.raises(UnreadableSpec, match="more than 100 entries"):
+    with fails(Stage.SPEC, match="more than 100 entries"):
         readable(es(syncWindows={"kind": "allow", "windows": windows}))
 
 

@@ -10,27 +10,17 @@ from eso.api.externalsecret import ExternalSecret
 from eso.api.hashing import synced_resource_version
 from eso.api.meta import Condition
 from eso.errors import EsoError, Terminal
-from eso.reconcile.externalsecret.assemble import FetchFailed
 from eso.reconcile.externalsecret.desired import (
-    CannotDelete,
     Create,
     Delete,
-    DeleteFailed,
-    Immutable,
     Nothing,
-    OrphanCleanupFailed,
-    Owned,
-    OwnershipRefused,
     Patch,
-    Raced,
-    TemplateFailed,
 )
-from eso.reconcile.externalsecret.manifest import ManifestFailed, ManifestRefused, TargetUnreadable
-from eso.reconcile.externalsecret.refresh import UnreadableSpec
 from eso.reconcile.externalsecret.report import Report, Told, failed, new_status, parked, seen_status, succeeded
+from eso.reconcile.externalsecret.stage import Failed, Stage
 from eso.reconcile.kit.event import Event
 from eso.runtime.outcome import After, Done, Fatal, Parked, Retry
-from eso.stores.gate import GateClosed
+from eso.stores.gate import GateClosed, Waiting
 from tests.unit.reconcile.objects import NOW, es, target
 
 COME_BACK = After(60.0)
@@ -150,7 +140,7 @@ def test_what_happened_on_the_way_is_told_first():
     ]
 
 
-FETCH, OTHER_FETCH = FetchFailed("where, err: x", EsoError("x")), FetchFailed("where, err: x", Terminal("x"))
+FETCH, OTHER_FETCH = Failed(Stage.FETCH, "where, err: x"), Failed(Stage.FETCH, "where, err: x", retryable=False)
 
 
 @pytest.mark.parametrize(
@@ -159,17 +149,24 @@ FETCH, OTHER_FETCH = FetchFailed("where, err: x", EsoError("x")), FetchFailed("w
         pytest.param(FETCH, "could not get secret data from provider", Retry, id="a read that may succeed later"),
         pytest.param(OTHER_FETCH, "could not get secret data from provider", Fatal, id="a read that needs an edit"),
         pytest.param(
-            UnreadableSpec("x"), "could not get secret data from provider", Fatal, id="a member without a meaning"
+            Failed(Stage.SPEC, "x"), "could not get secret data from provider", Fatal, id="a member without a meaning"
         ),
         pytest.param(
-            OwnershipRefused("x"), "failed to take ownership of target secret", Done, id="another controller's Secret"
+            Failed(Stage.CLAIM, "x"),
+            "failed to take ownership of target secret",
+            Done,
+            id="another controller's Secret",
         ),
-        pytest.param(Owned("x"), "target is owned by another ExternalSecret", Done, id="another object's Secret"),
-        pytest.param(Immutable("x"), "could not update secret, target is immutable", Done, id="an immutable Secret"),
-        pytest.param(CannotDelete("x"), "could not delete secret", Done, id="not ours to delete"),
-        pytest.param(DeleteFailed("x"), "could not delete secret", Retry, id="a deletion that failed"),
-        pytest.param(OrphanCleanupFailed("x"), "could not delete orphaned secrets", Retry, id="orphans"),
-        pytest.param(TemplateFailed("x"), "could not update secret", Retry, id="a template"),
+        pytest.param(
+            Failed(Stage.OWN, "x"), "target is owned by another ExternalSecret", Done, id="another object's Secret"
+        ),
+        pytest.param(
+            Failed(Stage.FREEZE, "x"), "could not update secret, target is immutable", Done, id="an immutable Secret"
+        ),
+        pytest.param(Failed(Stage.KEEP, "x"), "could not delete secret", Done, id="not ours to delete"),
+        pytest.param(Failed(Stage.DELETE, "x"), "could not delete secret", Retry, id="a deletion that failed"),
+        pytest.param(Failed(Stage.ORPHANS, "x"), "could not delete orphaned secrets", Retry, id="orphans"),
+        pytest.param(Failed(Stage.RENDER, "x"), "could not update secret", Retry, id="a template"),
         pytest.param(EsoError("x"), "could not update secret", Retry, id="anything else"),
         pytest.param(
             Terminal("x"), "could not update secret", Retry, id="anything else, even if it says that only an edit helps"
@@ -192,18 +189,26 @@ def test_failures_with_a_secret(error: EsoError, message: str, outcome: type):
 @pytest.mark.parametrize(
     ("error", "reason", "message", "outcome"),
     [
-        pytest.param(ManifestRefused("x"), "SecretSyncedError", "invalid generic target", Done, id="refused"),
+        pytest.param(Failed(Stage.TARGET, "x"), "SecretSyncedError", "invalid generic target", Done, id="refused"),
         pytest.param(
-            TargetUnreadable("x"), "ResourceSyncedError", "could not get target resource", Retry, id="unreadable"
+            Failed(Stage.LOOK, "x"), "ResourceSyncedError", "could not get target resource", Retry, id="unreadable"
         ),
         pytest.param(
-            ManifestFailed("x"), "ResourceSyncedError", "could not apply template to manifest", Retry, id="rendering"
+            Failed(Stage.RENDER, "x"),
+            "ResourceSyncedError",
+            "could not apply template to manifest",
+            Retry,
+            id="rendering",
         ),
         pytest.param(
-            CannotDelete("x"), "ResourceSyncedError", "could not delete resource", Done, id="not ours to delete"
+            Failed(Stage.KEEP, "x"), "ResourceSyncedError", "could not delete resource", Done, id="not ours to delete"
         ),
         pytest.param(
-            DeleteFailed("x"), "ResourceSyncedError", "could not delete resource", Retry, id="a deletion that failed"
+            Failed(Stage.DELETE, "x"),
+            "ResourceSyncedError",
+            "could not delete resource",
+            Retry,
+            id="a deletion that failed",
         ),
         pytest.param(FETCH, "ResourceSyncedError", "could not get secret data from provider", Retry, id="a read"),
     ],
@@ -216,11 +221,11 @@ def test_failures_with_another_kind(error: EsoError, reason: str, message: str, 
 
 
 def test_a_lost_race_is_nobodys_business():
-    assert failed(es(), Raced("x"), Told()) == Report(Retry())
+    assert failed(es(), Failed(Stage.RACE, "x"), Told()) == Report(Retry())
 
 
 def test_the_event_tells_what_to_do():
-    report = failed(es(), Immutable("it is", fix="do this"), Told(missing=("not there",)))
+    report = failed(es(), Failed(Stage.FREEZE, "it is", fix="do this"), Told(missing=("not there",)))
     assert [e.message for e in report.events] == ["not there", "it is (do this)"]
 
 
@@ -230,7 +235,7 @@ def test_the_event_tells_what_to_do():
         pytest.param(EsoError("x"), True, "test-secret", id="an update that failed is bound already"),
         pytest.param(EsoError("x"), False, "", id="a creation that failed is not"),
         pytest.param(FETCH, True, "", id="a read that failed says nothing"),
-        pytest.param(CannotDelete("x"), True, "", id="nor does a refused deletion"),
+        pytest.param(Failed(Stage.KEEP, "x"), True, "", id="nor does a refused deletion"),
     ],
 )
 def test_the_binding_after_a_failure(error: EsoError, existed: bool, binding: str):
@@ -279,6 +284,14 @@ def test_a_closed_gate(condition: Any, version: str, slot_missed: bool, speaks: 
         assert report.condition is None
     else:  # the same again, for the generation of now
         assert report.condition is not None and report.condition.status == condition["status"]
+
+
+@pytest.mark.parametrize("status", [{}, {"conditions": [READY], "syncedResourceVersion": "1-x"}], ids=["new", "synced"])
+@pytest.mark.parametrize("slot_in", [None, -1.0, 30.0])
+def test_a_store_that_waits_for_its_first_validation_is_not_told(status: Any, slot_in: float | None):
+    assert parked(es(status=status), Waiting("not validated yet", "store:x", 3), slot_in) == Report(
+        Parked("store:x", 3)
+    )
 
 
 # --- status

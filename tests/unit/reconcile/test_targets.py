@@ -11,16 +11,26 @@ from eso.api.externalsecret import ExternalSecret
 from eso.api.hashing import data_hash, owner_hash
 from eso.api.meta import CONFIG_MAPS, SECRETS
 from eso.kube.rest import AlreadyExists, Conflict
-from eso.reconcile.externalsecret import targets as targets_module
+from eso.reconcile.externalsecret import sources as sources_module
 from eso.reconcile.externalsecret.decide import Seen
 from eso.reconcile.externalsecret.desired import Create, Delete, Nothing, Patch, decoded, desired
-from eso.reconcile.externalsecret.targets import SourceMissing, TargetRecord, Targets, target_record
+from eso.reconcile.externalsecret.inputs import digest
+from eso.reconcile.externalsecret.records import Sight, TargetRecord, target_record
+from eso.reconcile.externalsecret.sources import SourceMissing, read_sources
+from eso.reconcile.externalsecret.target import Before
+from eso.reconcile.externalsecret.targets import Targets
 from tests.fakes.apiserver import FakeApiServer, Json
 from tests.unit.reconcile.objects import blank_secret, encoded, es, reference, target
 
 KEY = ("ns", "test-secret")
+WRITER = ("ns", "test-es")
+CHANGED, ECHO, OLD = Sight(True), Sight(True, WRITER, wrote=True), Sight(False)
 DATA = {"a": b"1"}
 MARKS = {wellknown.LABEL_MANAGED: "true"}
+
+
+def inputs(one: ExternalSecret, data: dict[str, bytes], sources: Any = None) -> bytes:
+    return digest(b"key", one, data, sources or {})
 
 
 class World:
@@ -30,8 +40,10 @@ class World:
         self.api = api
         self.cache: dict[tuple[str, str], TargetRecord] = {}
         self.rest = api.rest()
-        self.news: list[TargetRecord] = []
-        self.targets = Targets(self.rest, lambda *key: self.cache.get(key), self.labelled, self.news.append)
+        self.news: list[tuple[TargetRecord, Sight]] = []
+        self.targets = Targets(
+            self.rest, lambda *key: self.cache.get(key), self.labelled, lambda *seen: self.news.append(seen)
+        )
 
     def labelled(self, namespace: str, created_by: str) -> list[TargetRecord]:
         return [r for r in self.cache.values() if (r.namespace, r.created_by) == (namespace, created_by)]
@@ -39,8 +51,8 @@ class World:
     def put(self, data: dict[str, str] | None = None, *, name: str = "test-secret", **meta: Any) -> Json:
         return self.api.put(SECRETS, blank_secret(data, name=name, **meta))
 
-    def show(self, name: str = "test-secret") -> bool:
-        """The watch catches up on one Secret; True when that was news."""
+    def show(self, name: str = "test-secret") -> Sight | None:
+        """The watch catches up on one Secret."""
         old, live = self.cache.get(("ns", name)), self.api.get(SECRETS, "ns", name)
         new = target_record(msgspec.json.encode(live)) if live else None
         if new is None:
@@ -59,10 +71,9 @@ class World:
 
     async def sync(self, one: ExternalSecret, data: dict[str, bytes] = DATA) -> Any:
         """Read, shape, write, as a pass does."""
-        inputs = self.targets.inputs(one, data, {})
         live = await self.targets.live(one)
         change = desired(one, live, data, {})
-        await self.targets.apply(one, change, live, inputs)
+        await self.targets.apply(one, change, Before(live, inputs(one, data)))
         return change
 
 
@@ -138,15 +149,15 @@ async def test_our_own_write_is_known_before_the_watch_shows_it(world: World):
     assert isinstance(await world.sync(one), Create)
     reads = world.reads
     assert await world.targets.look(one) == Seen(True, True)
-    assert world.targets.unchanged(one, world.targets.inputs(one, DATA, {}))
+    assert world.targets.unchanged(one, inputs(one, DATA))
     assert world.reads == reads
 
 
-async def test_the_echo_of_our_own_write_is_no_news(world: World):
+async def test_the_echo_of_our_own_write_is_news_for_everybody_but_its_writer(world: World):
     await world.sync(es(target=target()))
-    assert not world.show()
+    assert world.show() == ECHO
     world.api.edit(SECRETS, *KEY, {"metadata": {"labels": {"x": "y"}}})
-    assert world.show()
+    assert world.show() == CHANGED
 
 
 def before_the_reply(world: World, happens: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,16 +173,16 @@ def before_the_reply(world: World, happens: Callable[[], object], monkeypatch: p
     monkeypatch.setattr(world.rest, "create", slow)
 
 
-async def test_an_echo_that_is_faster_than_the_reply_is_no_news(world: World, monkeypatch: pytest.MonkeyPatch):
-    shown: list[bool] = []
+async def test_an_echo_that_is_faster_than_the_reply_is_told_after_it(world: World, monkeypatch: pytest.MonkeyPatch):
+    shown: list[Sight | None] = []
     before_the_reply(world, lambda: shown.append(world.show()), monkeypatch)
     one = es(target=target())
     await world.sync(one)
-    assert (shown, world.news) == ([False], [])
+    assert (shown, world.news) == ([None], [(world.cache[KEY], ECHO)])
     reads = world.reads
     assert await world.targets.look(one) == Seen(True, True) and world.reads == reads
     world.api.edit(SECRETS, *KEY, {"metadata": {"labels": {"x": "y"}}})
-    assert world.show()
+    assert world.show() == CHANGED
 
 
 async def test_what_somebody_wrote_before_our_reply_came_is_told_after_it(
@@ -185,7 +196,7 @@ async def test_what_somebody_wrote_before_our_reply_came_is_told_after_it(
     before_the_reply(world, edited, monkeypatch)
     one = es(target=target())
     await world.sync(one)
-    assert world.news == [world.cache[KEY]]
+    assert world.news == [(world.cache[KEY], CHANGED)]
     assert await world.targets.look(one) == Seen(True, False)
 
 
@@ -205,18 +216,18 @@ async def test_what_is_seen_while_our_write_fails_is_told(world: World, monkeypa
 
     monkeypatch.setattr(world.rest, "create", beaten)
     with pytest.raises(AlreadyExists):
-        await world.targets.apply(one, change, live, b"")
-    assert world.news == [world.cache[KEY]]
+        await world.targets.apply(one, change, Before(live))
+    assert world.news == [(world.cache[KEY], CHANGED)]
 
 
-async def test_an_older_version_than_our_own_write_is_no_news(world: World):
+async def test_an_older_version_than_our_own_write_is_no_news_of_the_target(world: World):
     one = es(target=target("Merge"))
     world.put({"b": "2"})
     old = target_record(msgspec.json.encode(world.api.get(SECRETS, *KEY)))
     await world.sync(one)
-    assert not world.targets.observed(None, old)
+    assert world.targets.observed(None, old) == OLD
     assert world.targets.record(*KEY) != old
-    assert not world.show()
+    assert world.show() == ECHO
 
 
 async def test_the_deletion_of_an_earlier_secret_does_not_hide_the_one_we_made_since(world: World):
@@ -228,7 +239,7 @@ async def test_the_deletion_of_an_earlier_secret_does_not_hide_the_one_we_made_s
     before = world.cache.pop(KEY)
     await world.targets.live(one)
     await world.sync(one)
-    assert world.targets.observed(before, None)
+    assert world.targets.observed(before, None) == CHANGED
     assert await world.targets.look(one) == Seen(True, True)
 
 
@@ -237,7 +248,7 @@ async def test_a_deletion_is_news_and_the_secret_is_missing_without_a_read(world
     await world.sync(one)
     world.show()
     world.api.remove(SECRETS, *KEY)
-    assert world.show()
+    assert world.show() == CHANGED
     reads = world.reads
     assert await world.targets.look(one) is None and world.reads == reads
 
@@ -254,9 +265,7 @@ async def test_a_deletion_is_news_and_the_secret_is_missing_without_a_read(world
 async def test_inputs_cover_the_object(world: World, change: dict[str, Any]):
     one = es(target=target())
     await world.sync(one)
-    assert not world.targets.unchanged(
-        es(target=target(), **change), world.targets.inputs(es(target=target(), **change), DATA, {})
-    )
+    assert not world.targets.unchanged(es(target=target(), **change), inputs(es(target=target(), **change), DATA, {}))
 
 
 @pytest.mark.parametrize(
@@ -272,11 +281,11 @@ async def test_inputs_cover_the_object(world: World, change: dict[str, Any]):
 async def test_inputs_cover_what_was_read(world: World, data: dict[str, bytes], sources: Any):
     one = es(target=target())
     await world.sync(one)
-    assert not world.targets.unchanged(one, world.targets.inputs(one, data, sources))
+    assert not world.targets.unchanged(one, inputs(one, data, sources))
 
 
-async def test_inputs_do_not_depend_on_the_order_and_not_be_confused_by_lengths(world: World):
-    inputs, one = world.targets.inputs, es()
+def test_inputs_do_not_depend_on_the_order_and_are_not_confused_by_lengths():
+    one = es()
     assert inputs(one, {"a": b"1", "b": b"2"}, {}) == inputs(one, {"b": b"2", "a": b"1"}, {})
     assert inputs(one, {"a": b"11:b1:2"}, {}) != inputs(one, {"a": b"1", "b": b"2"}, {})
     assert inputs(one, {"ab": b"c"}, {}) != inputs(one, {"a": b"bc"}, {})
@@ -288,7 +297,7 @@ async def test_a_digest_says_nothing_once_the_secret_changed(world: World):
     world.show()
     world.api.edit(SECRETS, *KEY, {"metadata": {"labels": {"x": "y"}}})
     world.show()
-    assert not world.targets.unchanged(one, world.targets.inputs(one, DATA, {}))
+    assert not world.targets.unchanged(one, inputs(one, DATA))
 
 
 async def test_a_pass_that_had_nothing_to_write_is_remembered_too(world: World):
@@ -298,7 +307,7 @@ async def test_a_pass_that_had_nothing_to_write_is_remembered_too(world: World):
     fresh = World(world.api)
     fresh.show()
     assert await fresh.sync(one) == Nothing()
-    assert fresh.targets.unchanged(one, fresh.targets.inputs(one, DATA, {}))
+    assert fresh.targets.unchanged(one, inputs(one, DATA))
     await fresh.rest.access.close()
 
 
@@ -320,7 +329,7 @@ async def test_a_write_after_somebody_elses_is_refused_and_the_next_pass_reads(w
     live = await world.targets.live(one)
     world.api.edit(SECRETS, *KEY, {"data": encoded({"b": "3"})})
     with pytest.raises(Conflict):
-        await world.targets.apply(one, desired(one, live, DATA, {}), live, b"")
+        await world.targets.apply(one, desired(one, live, DATA, {}), Before(live))
     world.targets.lost(one)
     await world.sync(one)
     assert world.secret() == {"a": b"1", "b": b"3"}
@@ -330,7 +339,7 @@ async def test_a_secret_that_appeared_is_not_overwritten_and_the_next_look_reads
     one = es(target=target())
     world.put({"b": "2"})
     with pytest.raises(AlreadyExists):
-        await world.targets.apply(one, desired(one, None, DATA, {}), None, b"")
+        await world.targets.apply(one, desired(one, None, DATA, {}), Before())
     world.targets.lost(one)
     assert await world.targets.look(one) == Seen(False, False)
     assert world.secret() == {"b": b"2"}
@@ -343,7 +352,7 @@ async def test_labelling_touches_nothing_but_the_label(world: World):
     after = world.api.get(SECRETS, *KEY)
     assert after is not None and after["data"] == before["data"]
     assert after["metadata"]["labels"] == {"x": "y", **MARKS}
-    assert not world.show()
+    assert world.show() == ECHO
 
 
 @pytest.mark.parametrize(
@@ -372,7 +381,7 @@ async def test_a_deleted_object_whose_target_is_gone_has_nothing_to_delete(world
 async def test_deleting_names_the_very_object_that_was_read(world: World):
     live = world.put({"a": "1"}, ownerReferences=[reference()])
     one = es(target=target("Owner", "Delete"))
-    await world.targets.apply(one, Delete(), await world.targets.live(one), b"")
+    await world.targets.apply(one, Delete(), Before(await world.targets.live(one)))
     (request,) = world.api.sent("DELETE")
     assert request.body["preconditions"] == {
         "uid": live["metadata"]["uid"],
@@ -382,7 +391,7 @@ async def test_deleting_names_the_very_object_that_was_read(world: World):
 
 
 async def test_deleting_what_is_not_there_asks_nobody(world: World):
-    await world.targets.apply(es(target=target("Owner", "Delete")), Delete(), None, b"")
+    await world.targets.apply(es(target=target("Owner", "Delete")), Delete(), Before())
     assert world.api.requests == []
 
 
@@ -400,7 +409,7 @@ async def test_orphans_are_what_is_marked_bound_and_named_otherwise(world: World
     for name in ("test-secret", "earlier", "before-recreation", "copy", "others"):
         world.show(name)
     world.cache["ns", "gone"] = TargetRecord("ns", "gone", "1", True, owner_hash("ns", "test-es"))
-    assert sorted(await world.targets.delete_orphans(one, owner_hash("ns", "test-es"))) == [
+    assert sorted(await world.targets.delete_orphans(one)) == [
         "before-recreation",
         "earlier",
     ]
@@ -423,13 +432,13 @@ async def test_template_sources_are_read_as_text(world: World):
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "ns"}, "data": {"k": "plain"}},
     )
     world.put({"k": b"\xff"}, name="t")  # type: ignore[dict-item]  # bytes that are no text
-    found = await world.targets.sources(es(target=SOURCES))
+    found = await read_sources(world.rest, es(target=SOURCES))
     assert found == {("ConfigMap", "c"): {"k": "plain"}, ("Secret", "t"): {"k": "\udcff"}}
 
 
 async def test_a_missing_template_source_is_named(world: World):
     with pytest.raises(SourceMissing, match=r'^configmaps "c" not found$'):
-        await world.targets.sources(es(target=SOURCES))
+        await read_sources(world.rest, es(target=SOURCES))
 
 
 async def test_no_value_stays_in_memory(world: World):
@@ -441,7 +450,7 @@ async def test_no_value_stays_in_memory(world: World):
 
 
 async def test_template_sources_are_bounded_together(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(targets_module, "MOST_BYTES", 3_000)
+    monkeypatch.setattr(sources_module, "MOST_BYTES", 3_000)
     for name in ("a", "b"):
         world.api.put(CONFIG_MAPS, {"metadata": {"name": name, "namespace": "ns"}, "data": {"k": "x" * 2_000}})
     one = es(
@@ -450,7 +459,7 @@ async def test_template_sources_are_bounded_together(world: World, monkeypatch: 
         )
     )
     with pytest.raises(SourceMissing, match="more than 3000 bytes"):
-        await world.targets.sources(one)
+        await read_sources(world.rest, one)
 
 
 async def test_a_doubt_about_a_target_that_nobody_has_any_more_is_forgotten(world: World) -> None:
@@ -458,3 +467,47 @@ async def test_a_doubt_about_a_target_that_nobody_has_any_more_is_forgotten(worl
     world.targets.lost(one)
     world.targets.released(KEY)
     assert world.targets._doubtful == set()
+
+
+async def test_our_own_deletion_is_known_to_its_writer(world: World) -> None:
+    one = es(target=target("Owner", "Delete"))
+    await world.sync(one)
+    world.show()
+    await world.targets.apply(one, Delete(), Before(await world.targets.live(one)))
+    assert world.show() == ECHO
+    world.put({"b": "2"})
+    world.show()
+    world.api.remove(SECRETS, *KEY)
+    assert world.show() == CHANGED
+
+
+async def test_a_deletion_that_a_finalizer_holds_up_is_news_when_it_happens(world: World) -> None:
+    one = es(target=target("Owner", "Delete"))
+    await world.sync(one)
+    world.api.edit(SECRETS, *KEY, {"metadata": {"finalizers": ["theirs"]}})
+    world.show()
+    await world.targets.apply(one, Delete(), Before(await world.targets.live(one)))
+    assert world.show() == CHANGED  # the time of its deletion was set
+    world.api.remove(SECRETS, *KEY)
+    assert world.show() == CHANGED
+
+
+async def test_a_deletion_that_failed_leaves_no_trace(world: World) -> None:
+    one = es(target=target("Owner", "Delete"))
+    await world.sync(one)
+    world.show()
+    live = await world.targets.live(one)
+    world.api.edit(SECRETS, *KEY, {"metadata": {"labels": {"x": "y"}}})
+    with pytest.raises(Conflict):
+        await world.targets.apply(one, Delete(), Before(live))
+    world.api.remove(SECRETS, *KEY)
+    assert world.show() == CHANGED
+
+
+async def test_a_newer_version_that_a_pass_has_read_is_news_for_everybody_else(world: World) -> None:
+    one = es(target=target())
+    await world.sync(one)
+    world.show()
+    world.api.edit(SECRETS, *KEY, {"metadata": {"labels": {"x": "y"}}})
+    await world.targets.live(one)
+    assert world.show() == Sight(True, WRITER)

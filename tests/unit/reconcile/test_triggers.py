@@ -10,7 +10,17 @@ from eso.api import wellknown
 from eso.api.externalsecret import ExternalSecret
 from eso.api.meta import ObjectMeta, Undecodable
 from eso.api.secretstore import decode_secret_store
-from eso.reconcile.externalsecret.triggers import ReverseIndex, Triggers, lane_of, tokens_of
+from eso.reconcile.externalsecret.records import Sight, TargetRecord
+from eso.reconcile.externalsecret.triggers import (
+    SOURCE_CHANGED,
+    SOURCE_REWRITTEN,
+    TARGET_APPEARED,
+    TARGET_CHANGED,
+    ReverseIndex,
+    Triggers,
+    lane_of,
+    tokens_of,
+)
 from eso.runtime.outcome import Lane
 from tests.unit.reconcile.objects import NOW, es, target
 
@@ -236,3 +246,89 @@ def test_what_only_one_namespace_uses_wakes_nobody_else():
     world.added.clear()
     world.triggers.depended("ClusterSecretStore", "", "g", "store changed")
     assert world.woken == ["here", "there"]
+
+
+# --- Secrets: targets, sources, and our own writes
+# ---------------------------------------------------------------------------------------------------------
+
+FROM_SECRET = {"templateFrom": [{"secret": {"name": "test-secret", "items": [{"key": "k"}]}}]}
+
+
+def around_one_secret() -> Watched:
+    return Watched(
+        es(name="owner", target=target()),
+        es(name="merging", target=target("Merge")),
+        es(name="itself", target=target("Merge", template=FROM_SECRET)),
+        es(name="reading", target={"name": "another", "template": FROM_SECRET}),
+        es(name="elsewhere", target={"name": "third"}),
+    )
+
+
+def record_of(*, managed: bool = True) -> TargetRecord:
+    return TargetRecord("ns", "test-secret", "7", managed)
+
+
+@pytest.mark.parametrize(
+    ("sight", "targets", "sources"),
+    [
+        pytest.param(
+            Sight(True),
+            ["itself", "merging", "owner"],
+            [("itself", SOURCE_CHANGED), ("reading", SOURCE_CHANGED)],
+            id="somebody else's write wakes everybody",
+        ),
+        pytest.param(
+            Sight(True, ("ns", "owner"), wrote=True),
+            ["itself", "merging"],
+            [("itself", SOURCE_REWRITTEN), ("reading", SOURCE_REWRITTEN)],
+            id="our own write wakes everybody but its writer",
+        ),
+        pytest.param(
+            Sight(True, ("ns", "itself"), wrote=True),
+            ["merging", "owner"],
+            [("reading", SOURCE_REWRITTEN)],
+            id="an object whose source is its own target does not wake itself",
+        ),
+        pytest.param(
+            Sight(True, ("ns", "itself")),
+            ["merging", "owner"],
+            [("itself", SOURCE_CHANGED), ("reading", SOURCE_CHANGED)],
+            id="a version that a pass has read as its target may be news as a source",
+        ),
+        pytest.param(
+            Sight(False),
+            [],
+            [("itself", SOURCE_CHANGED), ("reading", SOURCE_CHANGED)],
+            id="a version older than our own write is no news of the target",
+        ),
+    ],
+)
+def test_whom_a_write_of_a_secret_wakes(sight: Sight, targets: list[str], sources: list[tuple[str, str]]):
+    watched = around_one_secret()
+    watched.triggers.secret(record_of(), sight, appeared=False)
+    assert [key[1] for key, _, reason, _ in watched.added if reason == TARGET_CHANGED] == targets
+    found = [(key[1], reason) for key, _, reason, _ in watched.added if reason in (SOURCE_CHANGED, SOURCE_REWRITTEN)]
+    assert found == sources
+
+
+@pytest.mark.parametrize(
+    ("managed", "appeared", "woken"),
+    [
+        pytest.param(False, True, ["itself", "merging"], id="a Secret of somebody else appears: who merges is served"),
+        pytest.param(False, False, [], id="a Secret without our label is edited"),
+        pytest.param(True, True, ["itself", "merging", "owner"], id="a managed Secret appears"),
+    ],
+)
+def test_a_target_that_appears_later_wakes_those_that_merge_into_it(managed: bool, appeared: bool, woken: list[str]):
+    watched = around_one_secret()
+    watched.triggers.secret(record_of(managed=managed), Sight(True), appeared=appeared)
+    assert [key[1] for key, _, reason, _ in watched.added if reason in (TARGET_CHANGED, TARGET_APPEARED)] == woken
+
+
+def test_objects_that_share_a_target_are_found():
+    watched = around_one_secret()
+    assert watched.triggers.sharing(es(name="owner", target=target())) == (
+        ("ns", "itself"),
+        ("ns", "merging"),
+        ("ns", "owner"),
+    )

@@ -1,0 +1,62 @@
+"""Two writers of one target: after three corrections in one slot, at most one write per slot.
+
+Neighbours: reconcile.py asks before it reads; triggers.py words the reasons. Time comes in as an argument.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from eso.api.externalsecret import ExternalSecret
+from eso.reconcile.externalsecret.decide import Sync
+from eso.reconcile.externalsecret.refresh import DEFAULT_INTERVAL, interval_seconds, polls
+from eso.reconcile.externalsecret.triggers import SOURCE_REWRITTEN, TARGET_CHANGED
+from eso.runtime.outcome import Wake
+
+MOST: Final = 3
+REPAIRS: Final = frozenset({TARGET_CHANGED, SOURCE_REWRITTEN})
+
+
+@dataclass(frozen=True, slots=True)
+class Fight:
+    """Corrections of one target that followed each other within a slot; `at` is the last one. `held`: since then at least
+    one correction was held back, so the other writer has not stopped."""
+
+    corrections: int = 0
+    at: datetime | None = None
+    held: bool = False
+
+
+PEACE: Final = Fight()
+
+
+def correcting(step: Sync, wake: Wake) -> bool:
+    """The pass only repairs what another writer did, or follows another write of ours: no slot is due, nothing was edited
+    and no trigger asks for newer values."""
+    return not step.due and not step.edited and bool(wake.reasons) and wake.reasons <= REPAIRS
+
+
+def holds_until(fight: Fight, es: ExternalSecret, step: Sync, wake: Wake, now: datetime) -> float:
+    """Seconds until the next correction is allowed; 0 when it is allowed now."""
+    if fight.at is None or fight.corrections < MOST or not correcting(step, wake):
+        return 0.0
+    return max(0.0, slot_seconds(es) - (now - fight.at).total_seconds())
+
+
+def after(fight: Fight, es: ExternalSecret, step: Sync, wake: Wake, now: datetime, *, wrote: bool) -> Fight:
+    """A pass has compared the target, and written it or not."""
+    if step.edited:
+        return PEACE
+    over = fight.at is not None and (now - fight.at).total_seconds() >= slot_seconds(es)
+    if fight.held and (step.due or over):
+        return Fight(fight.corrections, now)
+    if wrote and correcting(step, wake):
+        return Fight(1 if over else fight.corrections + 1, now)
+    return PEACE if step.due or over else fight
+
+
+def slot_seconds(es: ExternalSecret) -> float:
+    """Objects that never poll have no slots: an hour takes their place."""
+    return interval_seconds(es) if polls(es) else DEFAULT_INTERVAL

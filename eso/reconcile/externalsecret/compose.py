@@ -1,0 +1,116 @@
+"""From a spec to the Change, in the order of the spec: read, assemble, look at the target, render. Writes nothing.
+
+Neighbours: reconcile.py prepares a pass with it, `eso render` prints what it gives. Values live as long as the caller keeps
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from eso.api.externalsecret import ExternalSecret
+from eso.errors import EsoError
+from eso.reconcile.externalsecret.assemble import Assembled, Raw, assemble
+from eso.reconcile.externalsecret.desired import Change, Nothing
+from eso.reconcile.externalsecret.gather import Reads, gather
+from eso.reconcile.externalsecret.inputs import digest
+from eso.reconcile.externalsecret.readplan import Read, read_plan
+from eso.reconcile.externalsecret.stage import Failed, Stage
+from eso.reconcile.externalsecret.target import Before, Occasion, kind_of
+from eso.template import Limits
+from eso.template.apply import CHEAP, Sources, Terms, costly, out_of_bounds, rolls_dice
+
+T = TypeVar("T")
+Results = list[tuple[Read, Raw]]
+
+
+class Offload(Protocol):
+    """Runs a desk in a thread, a few at a time, for one namespace after the other."""
+
+    def __call__(self, namespace: str, desk: Callable[[Limits], T], limits: Limits, /) -> Awaitable[T]: ...
+
+
+class Live(Protocol):
+    """The target, as far as a Change needs it."""
+
+    async def before(self, es: ExternalSecret, data: Mapping[str, bytes], inputs: bytes, settle: bool) -> Before: ...
+
+
+class Composer:
+    """`sources(es)` reads the template's ConfigMaps and Secrets; `digest_key` keys the digest of what goes in."""
+
+    def __init__(
+        self,
+        reader: Reads,
+        sources: Callable[[ExternalSecret], Awaitable[Sources]],
+        offload: Offload,
+        terms: Terms,
+        digest_key: bytes,
+    ) -> None:
+        self.reader, self.sources, self.offload, self.terms = reader, sources, offload, terms
+        self._digest_key = digest_key
+
+    async def read(self, es: ExternalSecret, since: datetime | None = None) -> Results:
+        """All reads of the spec, each with its value or its error. Raises GateClosed."""
+        return await gather(read_plan(es), self.reader, es.metadata.namespace, since)
+
+    async def assemble(self, es: ExternalSecret, results: Results) -> Assembled:
+        """The data map. Raises Failed."""
+        skip = es.spec.target.deletion_policy != "Retain"
+        return await self._compute(es, lambda limits: assemble(results, skip_missing=skip, limits=limits))
+
+    async def before(
+        self, es: ExternalSecret, live: Live, data: Mapping[str, bytes], occasion: Occasion
+    ) -> tuple[Before, Sources]:
+        """The live object and the template's sources, where the Change depends on them. Raises Failed or the API's
+        errors."""
+        target = es.spec.target
+        if target.creation_policy == "None" or (not data and target.deletion_policy == "Retain"):
+            return Before(), {}
+        try:
+            sources = await self.sources(es)
+        except EsoError as error:
+            raise Failed(Stage.RENDER, f"{kind_of(es).words.sources_failed}{error}", fix=error.fix) from error
+        rolls = await self._rolls(es, sources)
+        inputs = digest(self._digest_key, es, data, sources)
+        before = await live.before(es, data, inputs, not (rolls and occasion.anew))
+        return replace(before, keep=True) if rolls and occasion.keeps(inputs) else before, sources
+
+    async def change(self, es: ExternalSecret, before: Before, data: Mapping[str, bytes], sources: Sources) -> Change:
+        """What would be sent. Raises Failed."""
+        if before.settled:
+            return Nothing()
+        kind = kind_of(es)
+        return await self._compute(
+            es,
+            lambda limits: kind.desired(es, before, data, sources, replace(self.terms, limits=limits)),
+            heavy=costly(es.spec.target.template, sources),
+        )
+
+    async def _rolls(self, es: ExternalSecret, sources: Sources) -> bool:
+        """Does the template give something else each time? Compiling large texts takes a while, so not on the loop."""
+        template = es.spec.target.template
+        if not costly(template, sources):
+            return rolls_dice(template, sources, self.terms)
+        return await self.offload(
+            es.namespace, lambda limits: rolls_dice(template, sources, self.terms), self.terms.limits
+        )
+
+    async def _compute(self, es: ExternalSecret, desk: Callable[[Limits], T], *, heavy: bool = False) -> T:
+        """On the loop while it is cheap. A desk that turns out to be expensive runs again in a thread, so that no other
+        object waits for it."""
+        if not heavy:
+            try:
+                return desk(CHEAP)
+            except EsoError as error:
+                if not out_of_bounds(error):
+                    raise
+        return await self.offload(es.namespace, desk, self.terms.limits)
+
+
+async def inline(namespace: str, desk: Callable[[Limits], T], limits: Limits) -> T:
+    """An Offload for a process that does nothing else."""
+    return desk(limits)

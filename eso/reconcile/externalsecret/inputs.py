@@ -1,0 +1,35 @@
+"""A keyed digest of everything that decides a target's content, apart from the target itself.
+
+Neighbours: compose.py takes it before it renders; targets.py and reconcile.py compare it with the last one. A digest may
+prove "the same as before", never "absent".
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import orjson
+
+from eso.api.externalsecret import ExternalSecret
+from eso.template.apply import Sources
+
+
+def digest(key: bytes, es: ExternalSecret, data: Mapping[str, bytes], sources: Sources) -> bytes:
+    """16 bytes. Without `key` nobody can try values until one fits."""
+    made = hashlib.blake2b(key=key, digest_size=16)
+
+    def add(*parts: bytes) -> None:
+        for part in parts:
+            made.update(b"%d:%b" % (len(part), part))
+
+    head = [es.metadata.uid, es.metadata.generation, es.metadata.labels, es.metadata.annotations]
+    add(orjson.dumps(head, option=orjson.OPT_SORT_KEYS))
+    for name in sorted(data):
+        add(name.encode(errors="surrogateescape"), data[name])
+    for kind, name in sorted(sources):
+        content = sources[kind, name]
+        add(kind.encode(), name.encode(), b"%d" % len(content))
+        for key_name in sorted(content):
+            add(key_name.encode(), content[key_name].encode(errors="surrogateescape"))
+    return made.digest()

@@ -1,0 +1,47 @@
+"""Reads the ConfigMaps and Secrets that `templateFrom` names, in the object's own namespace.
+
+Neighbours: compose.py asks before it renders; readplan.py lists them.
+"""
+
+from __future__ import annotations
+
+import base64
+
+import orjson
+
+from eso.api.externalsecret import ExternalSecret
+from eso.api.meta import CONFIG_MAPS, SECRETS
+from eso.errors import EsoError
+from eso.kube.rest import Rest
+from eso.reconcile.externalsecret.readplan import sources_of
+
+MOST_BYTES = 16 << 20  # of all template sources of one object
+
+
+class SourceMissing(EsoError):
+    """A source is not there, or all of them are too much."""
+
+
+async def read_sources(rest: Rest, es: ExternalSecret) -> dict[tuple[str, str], dict[str, str]]:
+    """(kind, name) → key → text; bytes that are not UTF-8 become surrogates. Raises SourceMissing or the API's errors."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    size = 0
+    for kind, name in sources_of(es.spec):
+        resource = CONFIG_MAPS if kind == "ConfigMap" else SECRETS
+        raw = await rest.get(resource, es.metadata.namespace, name)
+        if raw is None:
+            raise SourceMissing(
+                f'{resource.plural} "{name}" not found', fix=f"create the {kind} in namespace {es.metadata.namespace}"
+            )
+        size += len(raw)
+        if size > MOST_BYTES:
+            raise SourceMissing(
+                f"the sources of templateFrom are more than {MOST_BYTES} bytes", fix="name fewer, or smaller ones"
+            )
+        data = orjson.loads(raw).get("data") or {}
+        found[kind, name] = (
+            data
+            if kind == "ConfigMap"
+            else {k: base64.b64decode(v).decode(errors="surrogateescape") for k, v in data.items()}
+        )
+    return found

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eso.reconcile.externalsecret.brake import MOST, PEACE, Fight, after, correcting, holds_until
+from eso.reconcile.externalsecret.decide import Sync
+from eso.reconcile.externalsecret.triggers import SOURCE_CHANGED, SOURCE_REWRITTEN, TARGET_CHANGED
+from eso.runtime.outcome import Wake
+from tests.unit.reconcile.objects import NOW, es
+
+DRIFT, DUE, EDITED = Sync(True, due=False), Sync(True, due=True), Sync(True, due=False, edited=True)
+CHANGED, TIMER = Wake(frozenset({TARGET_CHANGED})), Wake()
+ONE = es(refreshInterval="10m")
+
+
+@pytest.mark.parametrize(
+    ("step", "reasons", "repairs"),
+    [
+        pytest.param(DRIFT, {TARGET_CHANGED}, True, id="the target was changed"),
+        pytest.param(Sync(False, due=False), {SOURCE_REWRITTEN}, True, id="we rewrote a template source ourselves"),
+        pytest.param(DRIFT, {TARGET_CHANGED, SOURCE_REWRITTEN}, True, id="both"),
+        pytest.param(DRIFT, {TARGET_CHANGED, SOURCE_CHANGED}, False, id="somebody changed a template source too"),
+        pytest.param(DRIFT, {SOURCE_CHANGED}, False, id="somebody changed a template source"),
+        pytest.param(DRIFT, set(), False, id="a timer"),
+        pytest.param(DUE, {TARGET_CHANGED}, False, id="a slot is due"),
+        pytest.param(EDITED, {TARGET_CHANGED}, False, id="the object was edited"),
+    ],
+)
+def test_only_repairs_are_held_back(step: Sync, reasons: set[str], repairs: bool):
+    wake = Wake(frozenset(reasons))
+    assert correcting(step, wake) is repairs
+    assert (holds_until(Fight(MOST, NOW), ONE, step, wake, NOW + timedelta(minutes=1)) > 0) is repairs
+
+
+def test_three_corrections_are_free_and_the_next_waits_for_a_slot():
+    fight, waits = PEACE, []
+    for second in range(5):
+        now = NOW + timedelta(seconds=second)
+        waits.append(holds_until(fight, ONE, DRIFT, CHANGED, now))
+        if not waits[-1]:
+            fight = after(fight, ONE, DRIFT, CHANGED, now, wrote=True)
+    assert waits == [0, 0, 0, 599.0, 598.0]
+
+
+@pytest.mark.parametrize(
+    ("fight", "step", "wake", "left"),
+    [
+        pytest.param(Fight(3, NOW), DUE, TIMER, PEACE, id="a slot without a held correction ends the fight"),
+        pytest.param(
+            Fight(3, NOW, held=True),
+            DUE,
+            TIMER,
+            Fight(3, NOW + timedelta(minutes=10)),
+            id="a slot after a held correction goes on with it",
+        ),
+        pytest.param(Fight(3, NOW, held=True), EDITED, CHANGED, PEACE, id="an edit ends the fight"),
+        pytest.param(
+            Fight(2, NOW), DRIFT, CHANGED, Fight(1, NOW + timedelta(minutes=10)), id="an old correction does not count"
+        ),
+    ],
+)
+def test_what_is_left_of_a_fight_after_a_slot(fight: Fight, step: Sync, wake: Wake, left: Fight):
+    assert after(fight, ONE, step, wake, NOW + timedelta(minutes=10), wrote=True) == left
+
+
+def test_a_pass_that_writes_nothing_is_no_correction():
+    assert after(Fight(1, NOW), ONE, DRIFT, CHANGED, NOW + timedelta(seconds=1), wrote=False) == Fight(1, NOW)
+
+
+@given(st.lists(st.integers(1, 100), min_size=1, max_size=200))
+def test_property_a_fight_costs_three_writes_and_then_one_per_slot(gaps: list[int]):
+    """Another writer changes the target after each gap (seconds), for ever; the slots come every ten minutes."""
+    fight, now, due, writes = PEACE, NOW, NOW + timedelta(minutes=10), []
+    for gap in gaps:
+        now += timedelta(seconds=gap)
+        if now >= due:
+            step, wake, due = DUE, TIMER, due + timedelta(minutes=10)
+        else:
+            step, wake = DRIFT, CHANGED
+        if holds_until(fight, ONE, step, wake, now):
+            fight = Fight(fight.corrections, fight.at, held=True)
+            continue
+        fight = after(fight, ONE, step, wake, now, wrote=True)
+        writes.append(now)
+    slots = int((now - NOW).total_seconds() // 600)
+    assert len(writes) <= MOST + slots
