@@ -50,6 +50,12 @@ class Bench:
     validates: bool = True  # a store's validation asks the backend
     proves_absence: bool = True  # a missing secret is SecretNotFound
 
+    # writing; `value` is what a push without a property may bring
+    writes: bool = False
+    value: bytes = b'{"user":"me"}'
+    merges: bool = True  # a push to a property leaves the others alone
+    marks: bool = True  # an entry that somebody else made is neither overwritten nor deleted
+
     # for the faults of the wire; a bench on a real server leaves `server` out and is not broken
     server: Backend | None = None
     expired: Fault = field(default_factory=lambda: Fault(401))  # how this backend says that a login has ended

@@ -22,6 +22,7 @@ def bench(ground: Ground, name: str, version: int, address: str, token: str, put
         "auth": {"tokenSecretRef": {"name": "login", "key": "token"}},
     }
     made = Bench(ground.whole(name), block, lambda key, data: put(MOUNTS[version], key, data), {"login/token": token})
+    made.writes = name == "vault"
     if name == "openBao":
         made.proves_absence = made.nested = False
     return made

@@ -34,6 +34,8 @@ class FakeVault(Backend):
         self.renewable = True
         self.token_type = "service"
         self.denied: set[str] = set()
+        self.cas_required = False
+        self.leader = ""  # the active node of the cluster
         self.sealed = False
 
     # what a test arranges
@@ -47,6 +49,8 @@ class FakeVault(Backend):
         if self.sealed:
             return refused(503, "Vault is sealed")
         path = asked.path.removeprefix("/v1/")
+        if path == "sys/leader":
+            return web.json_response({"ha_enabled": bool(self.leader), "leader_address": self.leader})
         if "/login" in path and path.startswith("auth/"):
             return self._login(path, asked)
         token = asked.headers.get("X-Vault-Token", "")
@@ -61,6 +65,11 @@ class FakeVault(Backend):
             if mount not in self.kv:
                 return refused(400, f"No secret engine mount at {mount}/")
             return answered({"type": "kv", "options": {"version": str(self.kv[mount][0])}})
+        match asked.method:
+            case "PUT" | "POST":
+                return self._write(path, asked)
+            case "DELETE":
+                return self._delete(path)
         return self._read(path, asked)
 
     def _login(self, path: str, asked: Asked) -> web.Response:
@@ -103,6 +112,46 @@ class FakeVault(Backend):
                 return web.Response(status=204)
         return refused(404)
 
+    def _place(self, path: str) -> tuple[str, str, str]:
+        """The mount, then on version 2 `data` or `metadata`, then the key."""
+        mount = max((m for m in self.kv if path.startswith(m + "/")), key=len, default="")
+        rest = path.removeprefix(mount).strip("/")
+        if not mount or self.kv[mount][0] == 1:
+            return mount, "", rest
+        kind, _, key = rest.partition("/")
+        return mount, kind, key
+
+    def _write(self, path: str, asked: Asked) -> web.Response:
+        mount, kind, key = self._place(path)
+        if not mount:
+            return refused(404, f'no handler for route "{path}". route entry not found.')
+        entries = self.kv[mount][1]
+        if kind == "metadata":
+            self.metadata[f"{mount}/{key}"] = asked.body.get("custom_metadata") or {}
+            entries.setdefault(key, [])
+            return web.Response(status=204)
+        if kind == "data":
+            versions = entries.setdefault(key, [])
+            wanted = (asked.body.get("options") or {}).get("cas")
+            if wanted is None and self.cas_required:
+                return refused(400, "check-and-set parameter required for this call")
+            if wanted is not None and wanted != len(versions):
+                return refused(400, "check-and-set parameter did not match the current version")
+            versions.append(asked.body["data"])
+            return answered({"version": len(versions)})
+        entries[key] = [asked.body]
+        return web.Response(status=204)
+
+    def _delete(self, path: str) -> web.Response:
+        mount, kind, key = self._place(path)
+        entries = self.kv[mount][1]
+        if kind == "data" and entries.get(key):
+            entries[key][-1] = None
+        elif kind != "data":
+            entries.pop(key, None)
+            self.metadata.pop(f"{mount}/{key}", None)
+        return web.Response(status=204)
+
     def _read(self, path: str, asked: Asked) -> web.Response:
         mount = max((m for m in self.kv if path == m or path.startswith(m + "/")), key=len, default="")
         if not mount:
@@ -118,7 +167,7 @@ class FakeVault(Backend):
         if kind == "metadata" and asked.query.get("list"):
             return self._list(entries, key)
         versions = entries.get(key)
-        if not versions or kind not in ("data", "metadata"):
+        if versions is None or kind not in ("data", "metadata") or (kind == "data" and not versions):
             return refused(404)
         if kind == "metadata":
             custom = self.metadata.get(f"{mount}/{key}")

@@ -5,18 +5,14 @@ Neighbours: spec.py has what both share, openbao.py logs in.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar, Final
 
-from eso.providers.contract import Consumer, Plan, StoreView
+from eso.providers.contract import Consumer, Plan, Retries, StoreView
+from eso.providers.kit.selectors import Named, has, one, part, referent, refuse_foreign
 from eso.providers.vault import spec
 
-# Admission text, where the selector stands.
-SELECTORS: Final = (
-    ("Auth.AppRole.RoleRef", ("appRole", "roleRef")),
-    ("Auth.AppRole.SecretRef", ("appRole", "secretRef")),
-    ("Auth.TokenSecretRef", ("tokenSecretRef",)),
-    ("Auth.UserPass.SecretRef", ("userPass", "secretRef")),
-)
+TRIES: Final = Retries(2, 1.0)  # the settings of the store are not read
 
 
 class OpenBaoSpec:
@@ -25,20 +21,22 @@ class OpenBaoSpec:
     maintained: ClassVar[bool] = True
 
     def check(self, store: StoreView) -> list[str]:
-        auth = spec.part(store.provider_spec, "auth")
-        for label, place in SELECTORS:
-            spec.refuse_foreign(store, spec.one(auth, label, "Secret", True, *place))
+        refuse_foreign(store, selectors(store))
         return []
 
     def plan(self, store: StoreView) -> Plan:
-        return spec.plan(store, Consumer.CREDENTIALS if referent(store) else Consumer.NONE)
+        block, named = store.provider_spec, list(selectors(store))
+        authority = [Named("", part(block, "caProvider"))] if has(block, "caProvider") else []
+        who = Consumer.CREDENTIALS if referent(store, [*named, *authority]) else Consumer.NONE
+        return spec.plan(store, who, named, TRIES)
 
 
 SPEC: Final = OpenBaoSpec()
 
 
-def referent(store: StoreView) -> bool:
-    block = store.provider_spec
-    named = [spec.part(block, "auth", *place) for _, place in SELECTORS if spec.has(block, "auth", *place)]
-    named += [spec.part(block, "caProvider")] if spec.has(block, "caProvider") else []
-    return store.cluster_scoped and any(not selector.get("namespace") for selector in named)
+def selectors(store: StoreView) -> Iterator[Named]:
+    auth = part(store.provider_spec, "auth")
+    yield from one(auth, "invalid Auth.AppRole.RoleRef: ", "appRole", "roleRef")
+    yield from one(auth, "invalid Auth.AppRole.SecretRef: ", "appRole", "secretRef")
+    yield from one(auth, "invalid Auth.TokenSecretRef: ", "tokenSecretRef")
+    yield from one(auth, "invalid Auth.UserPass.SecretRef: ", "userPass", "secretRef")

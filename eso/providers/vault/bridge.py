@@ -28,6 +28,7 @@ MAX_REPLY: Final = 4 << 20  # bytes; the server keeps entries of 1 MiB, a Secret
 INDEX, INCONSISTENT = "X-Vault-Index", "X-Vault-Inconsistent"
 TOKEN_CALLS: Final = {"lookup-self": "LookupSelf", "renew-self": "RenewSelf", "revoke-self": "RevokeSelf"}
 LEADER: Final = "/v1/sys/leader"
+WRITE_CALLS: Final = {"POST": "Login", "PUT": "WriteSecretData", "DELETE": "DeleteSecret"}
 INDEXES: Final = 8  # newest index headers that are remembered; one per cluster that answers would do
 
 
@@ -87,6 +88,7 @@ class LoopSession:
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, Any] | None = None,
         json: Any = None,
+        data: bytes | None = None,
         **ignored: Any,
     ) -> requests.Response:
         """One exchange. A 404 is returned, every other failure raised as a typed error: no error body reaches hvac's
@@ -96,7 +98,7 @@ class LoopSession:
             sent[INDEX] = ",".join(self._indexes)
         if self.forward:
             sent[INCONSISTENT] = "forward-active-node"
-        body = None if json is None else orjson.dumps(json)
+        body = data if json is None else orjson.dumps(json)
         if body is not None:
             sent["Content-Type"] = "application/json"
         query = {name: str(value) for name, value in (params or {}).items()}
@@ -166,6 +168,6 @@ def call_name(method: str, url: str, query: Mapping[str, str]) -> str:
     last = url.rsplit("/", 1)[-1]
     if last in TOKEN_CALLS:
         return TOKEN_CALLS[last]
-    if method == "POST":
-        return "Login"
+    if method in WRITE_CALLS:
+        return WRITE_CALLS[method]
     return "ListSecrets" if "list" in query else "ReadSecretData"

@@ -1,143 +1,38 @@
-"""One login at a Vault server, and the reads a `vault` store makes with it.
+"""The reads that a `vault` store makes.
 
-Neighbours: provider.py logs in and makes one, paths.py says where, codec.py turns replies into bytes. Stores that share
-the login look through views of one Connection; openbao.py has its own way of reading over the same Connection.
+Neighbours: connect.py logs in and makes the client, connection.py sends, paths.py says where, codec.py turns replies into
+bytes, pushing.py writes. openbao.py has its own way of reading over the same Connection.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, Self, TypeVar
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Self, TypeVar
 
 import hvac.exceptions
-import requests
 
 from eso.errors import EsoError
-from eso.gocompat import regexp
-from eso.net.http import Pool
 from eso.providers.contract import (
-    AuthExpired,
-    Denied,
     Find,
     InvalidConfig,
+    Push,
+    Remote,
     RemoteRef,
     SecretNotFound,
+    Source,
     StoreView,
     Validation,
     ValidationFailed,
-    prefixed,
 )
-from eso.providers.vault import codec
-from eso.providers.vault.bridge import LoopSession, drive
-from eso.providers.vault.login import Login, blocking
+from eso.providers.kit.http import decoded
+from eso.providers.kit.search import Volume, Walk, by_name, every, tagged
+from eso.providers.kit.selectors import part
+from eso.providers.vault import codec, pushing
+from eso.providers.vault.connection import READ_FAILED, Connection, worded
 from eso.providers.vault.paths import data_path, metadata_path, url_path, without_data
-from eso.providers.vault.refusal import safe_messages, text
-from eso.runtime.offload import Offload
 
 T = TypeVar("T")
-AT_ONCE: Final = 8  # requests of one search
-MOST_NAMES, MOST_FOLDERS, DEEPEST = 50_000, 2_000, 64  # of one search
-MOST_BYTES: Final = 32 << 20  # of all values of one search; a Secret takes 1 MiB
-# of large replies; all of them share one interpreter with the loop
-DECODING: Final = Offload(threads=1, name="vault-decoding")
-READ_FAILED: Final = "cannot read secret data from Vault: "
-
-
-@dataclass(slots=True)
-class Connection:
-    """One login: its connections, its token, what was learnt on the way. `server` is the base URL."""
-
-    server: str
-    pool: Pool
-    session: LoopSession
-    namespace: str
-    login_namespace: str
-    login: Login = field(repr=False)
-    mounts: dict[str, str] = field(default_factory=dict)  # configured mount → the one that has the data
-    proved: bool = False  # the token was good once
-    clients: dict[str, Any] = field(default_factory=dict, repr=False)  # hvac's, by namespace
-
-    async def get(self, path: str, **params: str) -> bytes | None:
-        """The body of a reply with data, None when the engine proved that nothing is at `path`. Raises the typed
-        refusals."""
-        try:
-            reply = await self.call(
-                lambda client: client.adapter.get(url_path(path), params=params or None, raise_exception=False)
-            )
-        except Denied as error:
-            if await self._ended():
-                raise AuthExpired(str(error)) from error
-            raise
-        self.proved = True
-        if reply.status_code < 400 or codec.has_data(reply.content):
-            return reply.content
-        if told := safe_messages(reply.content):
-            # The mount is not there (any more): that proves nothing about the secret, and what is proven absent may be
-            # deleted.
-            shown = text("get", reply.url, self.namespace, reply.status_code, told)
-            raise InvalidConfig(shown, fix="check the path of the mount, and the namespace")
-        return None
-
-    async def list(self, path: str) -> list[str]:
-        """Names below `path`, folders end in a slash; empty when there is nothing."""
-        body = await self.get(path, list="true")
-        return await decoded(self.namespace, body, codec.names) if body is not None else []
-
-    async def call(
-        self, function: Callable[[Any], requests.Response], *, namespace: str | None = None
-    ) -> requests.Response:
-        where = self.namespace if namespace is None else namespace
-        client = self.clients.get(where)
-        if client is None:  # kept: building one costs more than a request through it
-            client = self.clients[where] = blocking(self.server, self.session, where, self.login.token)
-        return await drive(lambda: function(client))
-
-    async def look_up(self) -> Any:
-        """What the server says about our token. Raises AuthExpired when it answered before and now refuses."""
-        try:
-            reply = await self.call(lambda client: client.auth.token.lookup_self())
-        except Denied as error:
-            if self.proved:
-                raise AuthExpired(str(error)) from error
-            raise
-        self.proved = True
-        return codec.member(reply.content, "data")
-
-    async def _ended(self) -> bool:
-        """Servers answer a path that may not be read and a token that has ended alike. A good token can always look
-        itself up."""
-        if not self.proved:
-            return False
-        try:
-            await self.look_up()
-        except AuthExpired:
-            return True
-        except EsoError:
-            return False
-        return False
-
-    async def renew(self) -> bool:
-        if not (self.login.owned and self.login.renewable):
-            return False
-        try:
-            reply = await self.call(lambda client: client.auth.token.renew_self(), namespace=self.login_namespace)
-            auth = codec.member(reply.content, "auth")
-            seconds = float(str(auth.get(b"lease_duration") or 0)) if isinstance(auth, dict) else 0.0
-        except (ValueError, hvac.exceptions.VaultError):
-            return False  # no token endpoint, or a duration that is none
-        # Near its maximal age a token can be renewed for ever shorter times only: then a new login is the better half.
-        return seconds >= (self.login.lifetime or 0.0) / 2
-
-    async def close(self) -> None:
-        try:
-            if self.login.token and self.login.owned:
-                await self.call(lambda client: client.auth.token.revoke_self(), namespace=self.login_namespace)
-        except (EsoError, hvac.exceptions.VaultError):
-            pass  # it ends by itself; a server that is gone must not keep us
-        finally:
-            await self.pool.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +58,7 @@ class KvClient:
         self.store, self.connection, self.referent = store, connection, referent
         self.mount = str(store.provider_spec.get("path") or self.default_mount)
         self.v2 = store.provider_spec.get("version", "v2") != "v1"
+        self.check_and_set = bool(part(store.provider_spec, "checkAndSet").get("required"))
 
     @property
     def lifetime(self) -> float | None:
@@ -195,13 +91,13 @@ class VaultClient(KvClient):
         if metadata and not self.v2:
             raise InvalidConfig("cannot perform metadata fetch operations with kv version v1")
         build = metadata_path if metadata else data_path
-        mount, other = self._mounts()
+        mount, other = self.mounts()
         path = build(mount, self.v2, ref.key)
         url_path(path)  # refuses what can never be asked
         fallback = build(other, self.v2, ref.key) if other else ""
         return Asked(path, "" if metadata else ref.version, metadata, self.v2, fallback, (self.mount, other))
 
-    def _mounts(self) -> tuple[str, str]:
+    def mounts(self) -> tuple[str, str]:
         """The mount to ask, and the one to try when it has nothing."""
         meant = without_data(self.mount) if self.v2 else ""
         if self.connection and self.connection.mounts.get(self.mount, self.mount) != self.mount:
@@ -213,19 +109,29 @@ class VaultClient(KvClient):
         words."""
         assert isinstance(request, Asked)
         params = {"version": request.version} if request.version else {}
-        body = await worded(READ_FAILED, self.live.get(request.path, **params))
-        if body is None and request.other:
-            body = await worded(READ_FAILED, self.live.get(request.other, **params))
-            if body is not None:
+        found = await self._payload(request, request.path, params)
+        if found is None and request.other:
+            found = await self._payload(request, request.other, params)
+            if found is not None:
                 configured, real = request.mounts
                 self.live.mounts[configured] = real
+        if found is not None:
+            return found
         if request.metadata:
-            if body is None:
-                raise EsoError("secret not found", fix="there is no metadata at this key")
-            return await decoded(self.store.namespace, body, codec.metadata_payload)
+            raise EsoError("secret not found", fix="there is no metadata at this key")
+        raise SecretNotFound
+
+    async def _payload(self, request: Asked, path: str, params: Mapping[str, str]) -> codec.Payload | None:
+        """What is at `path`; None when the server proved that nothing is, or that its version is deleted."""
+        body = await worded(READ_FAILED, self.live.get(path, **params))
         if body is None:
-            raise SecretNotFound
-        return await decoded(self.store.namespace, body, lambda found: codec.payload(found, v2=request.v2))
+            return None
+        if request.metadata:
+            return await self._decoded(body, codec.metadata_payload)
+        return await self._decoded(body, lambda reply: codec.payload(reply, v2=request.v2))
+
+    async def _decoded(self, body: bytes, decode: Callable[[bytes], T]) -> T:
+        return await decoded(self.live.offload, self.store.namespace, body, decode)
 
     def value(self, payload: codec.Payload, ref: RemoteRef) -> bytes:
         return payload.value(ref.property)
@@ -238,20 +144,21 @@ class VaultClient(KvClient):
     async def find(self, find: Find) -> AsyncIterator[Mapping[str, bytes]]:
         if not self.v2 and find.tags is not None:
             raise InvalidConfig("cannot perform find by tag operations with kv version v1")
-        matcher = compiled(find.name_regexp) if find.name_regexp is not None else None
+        matches = by_name(find)
         prefix = f"{find.path}/" if find.path else ""
         names = await self._names(prefix)
-        if matcher is not None:
-            names = [name for name in names if matcher.matches(name.encode())]
+        if find.name_regexp is not None:
+            names = [name for name in names if matches(name)]
         elif find.tags:
-            tagged = await every(names, lambda name: self._tagged(name, dict(find.tags or ())))
-            names = [name for name, matches in zip(names, tagged, strict=True) if matches]
+            wanted = find.tags
+            having = await every(names, lambda name: self._tagged(name, wanted))
+            names = [name for name, has in zip(names, having, strict=True) if has]
         volume = Volume()
         values = await every(names, lambda name: self._current(name, volume))
         yield {name: value for name, value in zip(names, values, strict=True) if value is not None}
 
     async def _names(self, prefix: str) -> list[str]:
-        mount, other = self._mounts()
+        mount, other = self.mounts()
         try:
             return await self._below(mount, prefix, Walk())
         except SecretNotFound:
@@ -282,10 +189,24 @@ class VaultClient(KvClient):
         except SecretNotFound:
             return None
 
-    async def _tagged(self, name: str, tags: dict[str, str]) -> bool:
+    async def _tagged(self, name: str, wanted: Sequence[tuple[str, str]]) -> bool:
         found = await self.fetch(self.request(RemoteRef(name, metadata_policy="Fetch")))
         members = codec.mapping(found.value("")) if found.value("") else {}
-        return all(members.get(key) == value.encode() for key, value in tags.items())
+        return tagged(wanted, {key: value.decode("utf-8", "surrogateescape") for key, value in members.items()})
+
+    # writing; in the order that `stores` keeps per place
+
+    def place(self, remote: Remote) -> Hashable:
+        return data_path(self.mount, self.v2, remote.key)
+
+    async def push(self, entry: Push, source: Source) -> None:
+        await pushing.push(self, entry, source)
+
+    async def delete(self, remote: Remote) -> None:
+        await pushing.delete(self, remote)
+
+    async def exists(self, remote: Remote) -> bool:
+        return await pushing.exists(self, remote)
 
     # the store's own validation
 
@@ -302,86 +223,3 @@ class VaultClient(KvClient):
                 "invalid vault credentials: the server has no token endpoint here", Validation.ERROR
             ) from None
         return Validation.READY
-
-
-class Walk:
-    """How far one search may go: whoever runs the server may invent folders without end."""
-
-    def __init__(self) -> None:
-        self.names = self.folders = 0
-
-    def enter(self, prefix: str) -> None:
-        self.folders += 1
-        if self.folders > MOST_FOLDERS or prefix.count("/") > DEEPEST:
-            raise InvalidConfig(
-                f"the search looks into more than {MOST_FOLDERS} folders, or deeper than {DEEPEST}", fix="set find.path"
-            )
-
-    def found(self, names: list[str]) -> None:
-        self.names += len(names)
-        if self.names > MOST_NAMES:
-            raise InvalidConfig(f"the search lists more than {MOST_NAMES} names", fix="set find.path")
-
-
-class Volume:
-    """How much one search may bring home."""
-
-    def __init__(self) -> None:
-        self.left = MOST_BYTES
-
-    def counted(self, value: bytes) -> bytes:
-        self.left -= len(value)
-        if self.left < 0:
-            raise InvalidConfig(f"the search finds more than {MOST_BYTES} bytes", fix="narrow find.name or find.path")
-        return value
-
-
-async def decoded(owner: str, body: bytes, decode: Callable[[bytes], T]) -> T:
-    """In a thread where it takes a while."""
-    return decode(body) if len(body) <= codec.LARGE else await DECODING.run_for(owner, decode, body)
-
-
-def compiled(pattern: str) -> regexp.Regexp:
-    try:
-        return regexp.compile(pattern)
-    except regexp.RegexpError as error:
-        raise InvalidConfig(
-            f"could not compile find.name.regexp [{pattern}]: {error}", fix="write an RE2 expression"
-        ) from error
-
-
-async def worded(prefix: str, call: Awaitable[T]) -> T:
-    """What goes wrong, with the reference's words before it."""
-    try:
-        return await call
-    except EsoError as error:
-        raise prefixed(prefix, error) from error
-
-
-async def every(items: Sequence[str], ask: Callable[[str], Awaitable[T]]) -> list[T]:
-    """The answers in order, a few at a time; the first error ends it."""
-    answers: dict[int, T] = {}
-    waiting = iter(enumerate(items))
-    failed: EsoError | None = None
-
-    async def work() -> None:
-        for place, item in waiting:
-            answers[place] = await ask(item)
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(AT_ONCE, len(items))):
-                group.create_task(work(), name="find")
-    except* EsoError as errors:
-        failed = first(errors)
-    if failed is not None:
-        raise failed
-    return [answers[place] for place in range(len(items))]
-
-
-def first(errors: BaseExceptionGroup[EsoError]) -> EsoError:
-    error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, EsoError)
-    return error

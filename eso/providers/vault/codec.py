@@ -11,11 +11,12 @@ from typing import Any
 
 from eso.errors import EsoError
 from eso.gocompat import jsonenc
-from eso.providers.contract import Malformed, SecretNotFound
+from eso.providers.contract import Malformed
+from eso.providers.kit import property as look_up
+from eso.providers.kit.http import LARGE
 from eso.values import jsonmap
 
 Object = dict[bytes, Any]
-LARGE = 64 << 10  # bytes of JSON from which on decoding takes longer than the loop should wait
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -34,20 +35,23 @@ class Payload:
         """The whole object, or one member of it: an exact name beats a path. Raises EsoError when it is not there."""
         if not property or not self.text:
             return self.text
-        if property.encode() in self.data:
-            return jsonmap.typed_value(self.data[property.encode()])
-        found = jsonmap.get_property(self.text, property)
+        found = look_up.exact_first(self.data, self.text, property)
         if found is None:
             raise EsoError(f'cannot find secret data for key: "{property}"', fix="the secret has no such property")
         return found
+
+    def has(self, property: str) -> bool:
+        """Whether there is such a member, or something at such a path."""
+        return look_up.exact_first(self.data, self.text, property) is not None
 
     def member(self, name: str) -> bytes:
         """The whole object, or the member with exactly this name."""
         if not name:
             return self.text
-        if name.encode() not in self.data:
+        found = look_up.exact(self.data, name)
+        if found is None:
             raise EsoError(f'cannot find secret data for key: "{name}"', fix="the secret has no such property")
-        return jsonmap.typed_value(self.data[name.encode()])
+        return found
 
 
 def parse(body: bytes) -> Any:
@@ -69,7 +73,7 @@ def member(body: bytes, name: str) -> Any:
 def has_data(body: bytes) -> bool:
     """Whether a 404 is an answer (it says `data` or `warnings`) or the server's own "nothing here". Raises Malformed
     when something else answered."""
-    found = parse(body) if len(body) <= LARGE else None  # an error page
+    found = parse(body) if len(body) <= LARGE else None  # a longer one is an error page
     if not isinstance(found, dict) or not found.keys() & {b"data", b"warnings", b"errors"}:
         raise Malformed(
             "a 404 that is not the server's own",
@@ -78,15 +82,15 @@ def has_data(body: bytes) -> bool:
     return found.get(b"data") is not None or found.get(b"warnings") is not None
 
 
-def payload(body: bytes, *, v2: bool) -> Payload:
-    """Raises SecretNotFound for a deleted or destroyed version, Malformed for what is no secret of this engine version."""
+def payload(body: bytes, *, v2: bool) -> Payload | None:
+    """None for a deleted or destroyed version. Raises Malformed for what is no secret of this engine version."""
     data = member(body, "data")
     if v2:
         if not isinstance(data, dict) or b"data" not in data:
             raise Malformed("failed to find data field", fix="is the mount of KV version 2?")
         data = data[b"data"]
         if data is None:
-            raise SecretNotFound
+            return None
     if not isinstance(data, dict):
         raise Malformed("failed to unmarshall JSON", fix="is the mount of the KV version that the store says?")
     return Payload(data, jsonenc.encode(data))
@@ -94,10 +98,8 @@ def payload(body: bytes, *, v2: bool) -> Payload:
 
 def payload_or_null(body: bytes, *, v2: bool) -> Payload:
     """As `payload`, but a deleted version is the JSON value null with no members."""
-    try:
-        return payload(body, v2=v2)
-    except SecretNotFound:
-        return Payload({}, b"null")
+    found = payload(body, v2=v2)
+    return found if found is not None else Payload({}, b"null")
 
 
 def metadata_payload(body: bytes) -> Payload:

@@ -8,10 +8,13 @@ from __future__ import annotations
 from eso.net.http import TlsError
 from eso.providers.contract import Consumer, CredentialReader, InvalidConfig, Plan, StoreClient, StoreView
 from eso.providers.env import Env
+from eso.providers.kit.headers import from_store
+from eso.providers.kit.selectors import has, part
 from eso.providers.vault import spec
 from eso.providers.vault.bridge import LoopSession
-from eso.providers.vault.client import Connection, VaultClient
-from eso.providers.vault.login import Login, log_in
+from eso.providers.vault.client import VaultClient
+from eso.providers.vault.connection import Connection
+from eso.providers.vault.login import Context, Login, log_in
 
 
 class Connector:
@@ -28,9 +31,9 @@ class Connector:
         server = spec.server_of(block)
         ca = await credentials.ca_bundle(block)
         certificate = key = None
-        if spec.has(block, "tls", "certSecretRef") and spec.has(block, "tls", "keySecretRef"):
-            certificate = await credentials.secret(spec.part(block, "tls", "certSecretRef"), default_key="tls.crt")
-            key = await credentials.secret(spec.part(block, "tls", "keySecretRef"), default_key="tls.key")
+        if has(block, "tls", "certSecretRef") and has(block, "tls", "keySecretRef"):
+            certificate = await credentials.secret(part(block, "tls", "certSecretRef"), default_key="tls.crt")
+            key = await credentials.secret(part(block, "tls", "keySecretRef"), default_key="tls.key")
         referent = plan.consumer is Consumer.CREDENTIALS
         if referent and not credentials.namespace:
             return VaultClient(store, None, referent=True)
@@ -40,19 +43,15 @@ class Connector:
             raise InvalidConfig(f"error creating vault client: {error}", fix=error.fix) from error
         try:
             sticky, forward = bool(block.get("readYourWrites")), bool(block.get("forwardInconsistent"))
-            headers = {str(name): str(value) for name, value in (block.get("headers") or {}).items()}
+            headers = from_store(block.get("headers"))
             session = LoopSession(pool, headers, sticky=sticky or forward, forward=sticky and forward)
             namespace = str(block.get("namespace") or "")
-            auth = spec.part(block, "auth")
+            auth = part(block, "auth")
             login_namespace = str(auth.get("namespace") or "") or namespace
-            login = (
-                await log_in(server, login_namespace, auth, credentials, session, ca)
-                if spec.has(block, "auth")
-                else Login()
-            )
+            context = Context(self.env, server, login_namespace, credentials, session, ca)
+            login = await log_in(context, auth) if has(block, "auth") else Login()
         except BaseException:
             await pool.close()
             raise
-        return VaultClient(
-            store, Connection(server, pool, session, namespace, login_namespace, login), referent=referent
-        )
+        connection = Connection(server, pool, session, namespace, login_namespace, login, self.env.offload)
+        return VaultClient(store, connection, referent=referent)

@@ -1,13 +1,13 @@
 """Logs in to Vault or OpenBao: the store's auth block → a token, with the reference's texts for what goes wrong.
 
-Neighbours: provider.py opens the connection and calls here, bridge.py carries hvac's requests, spec.py says which
-method is meant.
+Neighbours: connect.py and openbao.py open the connection and call here, bridge.py carries hvac's requests, spec.py says
+which method is meant.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import hvac
@@ -17,7 +17,7 @@ import orjson
 import requests
 
 from eso.errors import EsoError
-from eso.net.http import Pool, TlsError, tls_context
+from eso.net.http import TlsError
 from eso.providers.contract import (
     AuthRejected,
     CredentialReader,
@@ -28,9 +28,12 @@ from eso.providers.contract import (
     Unavailable,
     prefixed,
 )
+from eso.providers.env import Env
+from eso.providers.kit.http import clean
+from eso.providers.kit.selectors import Json, has, part
 from eso.providers.vault.bridge import LoopSession, drive
 from eso.providers.vault.paths import url_path
-from eso.providers.vault.spec import Json, has, method, part
+from eso.providers.vault.spec import method
 
 DEFAULT_AUDIENCE: Final = "vault"
 FAILED: Final = "unable to log in to auth method: unable to log in with "
@@ -64,47 +67,42 @@ def blocking(server: str, session: LoopSession, namespace: str, token: str = "")
     )
 
 
-async def log_in(
-    server: str, namespace: str, auth: Json, credentials: CredentialReader, session: LoopSession, ca: bytes | None
-) -> Login:
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where a login is made and what it may use. `namespace`: of the login at the server."""
+
+    env: Env
+    server: str
+    namespace: str
+    credentials: CredentialReader
+    session: LoopSession
+    ca: bytes | None = field(default=None, repr=False)
+
+    def client(self, session: LoopSession | None = None) -> Any:
+        return blocking(self.server, session or self.session, self.namespace)
+
+
+async def log_in(context: Context, auth: Json) -> Login:
     """Follows the first configured method. Raises AuthRejected, Unavailable, Throttled, InvalidConfig, or the
     credential's error."""
-    client = blocking(server, session, namespace)
-    match method(auth):
+    name = method(auth)
+    block = part(auth, name)
+    match name:
         case "tokenSecretRef":
-            return Login((await credentials.secret(part(auth, "tokenSecretRef"))).decode("utf-8", "replace"))
+            return await with_token(context, block)
         case "appRole":
-            return await with_app_role(client, part(auth, "appRole"), credentials)
+            return await with_app_role(context, block)
         case "kubernetes":
-            block = part(auth, "kubernetes")
-            jwt = await kubernetes_token(block, credentials)
-            role, mount = str(block.get("role") or ""), mount_of(block, "kubernetes", "mountPath")
-            return await attempt(
-                f"{FAILED}kubernetes auth: ",
-                lambda: client.auth.kubernetes.login(role=role, jwt=jwt, mount_point=mount),
-            )
+            return await with_kubernetes(context, block)
         case "ldap":
-            block = part(auth, "ldap")
-            username, password = await name_and_password(block, credentials, "LDAP")
-            mount = mount_of(block, "ldap")
-            return await attempt(
-                f"{FAILED}LDAP auth: ", lambda: client.auth.ldap.login(username, password, mount_point=mount)
-            )
+            return await with_ldap(context, block)
         case "userPass":
-            block = part(auth, "userPass")
-            return await with_password(client, block, credentials, str(block.get("username") or "").strip())
+            return await with_password(context, block, str(block.get("username") or "").strip())
         case "jwt":
-            block = part(auth, "jwt")
-            jwt = await jwt_of(block, credentials)
-            role, mount = str(block.get("role") or "").strip(), mount_of(block, "jwt")
-            return await attempt(
-                "",
-                lambda: client.auth.jwt.jwt_login(role=role, jwt=jwt, path=mount),
-                missing="cannot parse Vault authentication token: ",
-            )
+            return await with_jwt(context, block)
         case "cert":
-            return await with_certificate(server, namespace, part(auth, "cert"), credentials, session, ca)
-        case "iam" | "gcp" as name:
+            return await with_certificate(context, block)
+        case "iam" | "gcp":
             raise InvalidConfig(
                 f"vault auth method {name} is not supported by this version", fix="use another auth method of the store"
             )
@@ -114,7 +112,39 @@ async def log_in(
     )
 
 
-async def with_app_role(client: Any, block: Json, credentials: CredentialReader) -> Login:
+async def with_token(context: Context, selector: Json) -> Login:
+    """A token of the store's own: neither renewed nor revoked."""
+    return Login(clean((await context.credentials.secret(selector)).decode("utf-8", "replace"), "token"))
+
+
+async def with_kubernetes(context: Context, block: Json) -> Login:
+    jwt = await kubernetes_token(block, context.credentials)
+    role, mount = str(block.get("role") or ""), mount_of(block, "kubernetes", "mountPath")
+    client = context.client()
+    return await attempt(
+        f"{FAILED}kubernetes auth: ", lambda: client.auth.kubernetes.login(role=role, jwt=jwt, mount_point=mount)
+    )
+
+
+async def with_ldap(context: Context, block: Json) -> Login:
+    username, password = await name_and_password(block, context.credentials, "LDAP")
+    mount, client = mount_of(block, "ldap"), context.client()
+    return await attempt(f"{FAILED}LDAP auth: ", lambda: client.auth.ldap.login(username, password, mount_point=mount))
+
+
+async def with_jwt(context: Context, block: Json) -> Login:
+    jwt = await jwt_of(block, context.credentials)
+    role, mount = str(block.get("role") or "").strip(), mount_of(block, "jwt")
+    client = context.client()
+    return await attempt(
+        "",
+        lambda: client.auth.jwt.jwt_login(role=role, jwt=jwt, path=mount),
+        missing="cannot parse Vault authentication token: ",
+    )
+
+
+async def with_app_role(context: Context, block: Json) -> Login:
+    credentials, client = context.credentials, context.client()
     role_id = str(block.get("roleId") or "").strip()
     if not role_id:
         if not has(block, "roleRef"):
@@ -130,9 +160,9 @@ async def with_app_role(client: Any, block: Json, credentials: CredentialReader)
     )
 
 
-async def with_password(client: Any, block: Json, credentials: CredentialReader, username: str) -> Login:
-    username, password = await name_and_password(block, credentials, "userpass", username)
-    mount = mount_of(block, "userpass")
+async def with_password(context: Context, block: Json, username: str) -> Login:
+    username, password = await name_and_password(block, context.credentials, "userpass", username)
+    mount, client = mount_of(block, "userpass"), context.client()
     return await attempt(
         f"{FAILED}userpass auth: ", lambda: client.auth.userpass.login(username, password, mount_point=mount)
     )
@@ -153,19 +183,16 @@ async def name_and_password(
     return name, password
 
 
-async def with_certificate(
-    server: str, namespace: str, block: Json, credentials: CredentialReader, session: LoopSession, ca: bytes | None
-) -> Login:
-    """The certificate is shown on a connection of its own: who we are must not travel on the pool of another login."""
-    certificate = await credentials.secret(part(block, "clientCert"), default_key="tls.crt")
-    key = await credentials.secret(part(block, "secretRef"), default_key="tls.key")
+async def with_certificate(context: Context, block: Json) -> Login:
+    """The certificate is shown on a connection of its own: it must not travel on the pool of another login."""
+    certificate = await context.credentials.secret(part(block, "clientCert"), default_key="tls.crt")
+    key = await context.credentials.secret(part(block, "secretRef"), default_key="tls.key")
     try:
-        tls = tls_context(ca_pem=ca, cert_pem=certificate, key_pem=key)
+        pool = context.env.pools.open(context.server, ca=context.ca, certificate=certificate, key=key)
     except TlsError as error:
         raise InvalidConfig(f'error from Client TLS Auth: "{error}"', fix=error.fix) from error
-    pool = Pool(tls=tls)
     try:
-        client = blocking(server, LoopSession(pool, session.headers, label=session.label), namespace)
+        client = context.client(LoopSession(pool, context.session.headers, label=context.session.label))
         role = str(block.get("vaultRole") or "")
         url = url_path(f"auth/{mount_of(block, 'cert')}/login")
         return await attempt(
@@ -187,7 +214,8 @@ async def kubernetes_token(block: Json, credentials: CredentialReader) -> str:
             try:
                 return await credentials.legacy_service_account_token(selector)
             except EsoError as error:
-                text = f'cannot request Kubernetes service account token for service account "{selector.get("name")}": {error}'
+                name = selector.get("name")
+                text = f'cannot request Kubernetes service account token for service account "{name}": {error}'
                 raise type(error)(text, fix=f"TokenRequest said: {refused}") from error
     if has(block, "secretRef"):
         return (await credentials.secret(part(block, "secretRef"), default_key="token")).decode("utf-8", "replace")
@@ -200,7 +228,8 @@ async def jwt_of(block: Json, credentials: CredentialReader) -> str:
     source = part(block, "kubernetesServiceAccountToken")
     if not source:
         raise InvalidConfig(
-            "neither `secretRef` nor `kubernetesServiceAccountToken` was supplied as token source for jwt authentication"
+            "neither `secretRef` nor `kubernetesServiceAccountToken` was supplied as token source for jwt authentication",
+            fix="set one of the two below auth.jwt",
         )
     selector = part(source, "serviceAccountRef")
     extra = source.get("audiences")
@@ -242,7 +271,7 @@ def login_of(reply: requests.Response) -> Login:
     if not isinstance(seconds, int | float):
         raise Malformed("the login's lease_duration is no number")
     return Login(
-        token=str(auth["client_token"]),
+        token=clean(str(auth["client_token"]), "token of the login"),
         lifetime=float(seconds) if seconds > 0 else None,
         renewable=bool(auth.get("renewable")),
         owned=auth.get("token_type") != "batch",

@@ -1,7 +1,7 @@
 """The provider `openBao`: smaller than `vault`, reads keys literally, never proves a not-found.
 
-Neighbours: stores.registry offers it under its own name; baospec.py has its rules; the login and the Connection are those of `vault`. Texts are
-the reference's.
+Neighbours: stores.registry offers it under its own name; baospec.py has its rules; the login and the Connection are those
+of `vault`. Texts are the reference's.
 """
 
 from __future__ import annotations
@@ -31,10 +31,14 @@ from eso.providers.contract import (
     prefixed,
 )
 from eso.providers.env import Env
-from eso.providers.vault import codec, spec
+from eso.providers.kit.http import decoded
+from eso.providers.kit.search import Volume, Walk, by_name, every
+from eso.providers.kit.selectors import has, part
+from eso.providers.vault import codec
 from eso.providers.vault.bridge import LoopSession
-from eso.providers.vault.client import Connection, KvClient, Volume, Walk, compiled, decoded, every
-from eso.providers.vault.login import Login, blocking, with_app_role, with_password
+from eso.providers.vault.client import KvClient
+from eso.providers.vault.connection import Connection
+from eso.providers.vault.login import Context, Login, with_app_role, with_password, with_token
 from eso.providers.vault.paths import url_path
 from eso.providers.vault.spec import server_of
 from eso.values import jsonmap
@@ -68,33 +72,26 @@ class Connector:
         try:
             session = LoopSession(pool, {}, label="OpenBao")
             namespace = str(block.get("namespace") or "")
-            auth = spec.part(block, "auth")
+            auth = part(block, "auth")
             given = auth.get("namespace")
             login_namespace = namespace if given is None else str(given)  # an empty one is the root namespace
-            login = (
-                await log_in(server, login_namespace, auth, credentials, session)
-                if spec.has(block, "auth")
-                else Login()
-            )
+            context = Context(self.env, server, login_namespace, credentials, session, ca)
+            login = await log_in(context, auth) if has(block, "auth") else Login()
         except BaseException:
             await pool.close()
             raise
-        return OpenBaoClient(
-            store, Connection(server, pool, session, namespace, login_namespace, login), referent=referent
-        )
+        connection = Connection(server, pool, session, namespace, login_namespace, login, self.env.offload)
+        return OpenBaoClient(store, connection, referent=referent)
 
 
-async def log_in(
-    server: str, namespace: str, auth: Mapping[str, Any], credentials: CredentialReader, session: LoopSession
-) -> Login:
-    client = blocking(server, session, namespace)
-    if spec.has(auth, "tokenSecretRef"):
-        return Login((await credentials.secret(spec.part(auth, "tokenSecretRef"))).decode("utf-8", "replace"))
-    if spec.has(auth, "userPass"):
-        block = spec.part(auth, "userPass")
-        return await with_password(client, block, credentials, str(block.get("username") or ""))
-    if spec.has(auth, "appRole"):
-        return await with_app_role(client, spec.part(auth, "appRole"), credentials)
+async def log_in(context: Context, auth: Mapping[str, Any]) -> Login:
+    if has(auth, "tokenSecretRef"):
+        return await with_token(context, part(auth, "tokenSecretRef"))
+    if has(auth, "userPass"):
+        block = part(auth, "userPass")
+        return await with_password(context, block, str(block.get("username") or ""))
+    if has(auth, "appRole"):
+        return await with_app_role(context, part(auth, "appRole"))
     raise InvalidConfig("unsupported auth method", fix="set tokenSecretRef, userPass or appRole")
 
 
@@ -135,7 +132,9 @@ class OpenBaoClient(KvClient):
         if body is None:
             where = f"for version {request.version} at {request.path}" if request.version else f"at {request.path}"
             raise EsoError(f"secret not found: {where}", fix="the key is used as it is written, below the mount")
-        return await decoded(self.store.namespace, body, lambda found: codec.payload_or_null(found, v2=request.v2))
+        return await decoded(
+            self.live.offload, self.store.namespace, body, lambda found: codec.payload_or_null(found, v2=request.v2)
+        )
 
     def value(self, payload: codec.Payload, ref: RemoteRef) -> bytes:
         """Only an exact member: `a.b` is a name here, not a path."""
@@ -149,7 +148,7 @@ class OpenBaoClient(KvClient):
             raise InvalidConfig("tag based search is not implemented")
         if find.name_regexp is None:
             raise InvalidConfig("find.name is required", fix="set find.name.regexp")
-        matcher = compiled(find.name_regexp)
+        matches = by_name(find)
         folder = f"{find.path.strip('/')}/" if find.path else ""
         path = (f"{self.mount}/metadata/{folder}" if self.v2 else f"{self.mount}/{folder}").rstrip("/")
         try:
@@ -157,7 +156,7 @@ class OpenBaoClient(KvClient):
         except EsoError as error:
             raise prefixed(f"error listing secrets at {path}: ", error) from error
         Walk().found(listed)
-        names = [name for name in listed if not name.endswith("/") and matcher.matches(name.encode())]
+        names = [name for name in listed if not name.endswith("/") and matches(name)]
         volume = Volume()
         yield dict(zip(names, await every(names, lambda name: self._read(folder + name, volume)), strict=True))
 

@@ -12,10 +12,12 @@ from eso.providers.contract import InvalidConfig
 
 
 def data_path(mount: str, v2: bool, key: str) -> str:
-    """Where the value of `key` is. A leading mount, and `data/` after it, may be part of the key or not."""
+    """Where the value of `key` is. The key may repeat the mount, and `data/` behind it."""
     if mount:
         rest = key.removeprefix(f"{mount}/")
-        return f"{mount}/data/{rest.removeprefix('data/')}" if v2 else f"{mount}/{rest}"
+        if v2 and rest != key:  # `data/` belongs to the path only behind the mount; alone it is a folder of that name
+            rest = rest.removeprefix("data/")
+        return f"{mount}/data/{rest}" if v2 else f"{mount}/{rest}"
     if not v2 or "/data/" in key:
         return key
     first, slash, rest = key.partition("/")

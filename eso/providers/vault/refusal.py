@@ -13,22 +13,20 @@ from typing import Final
 import orjson
 
 from eso.errors import EsoError
-from eso.providers.contract import AuthExpired, Denied, InvalidConfig, Malformed, NotYet, Throttled, Unavailable
+from eso.providers.contract import AuthExpired, Busy, Denied, InvalidConfig, Malformed, NotYet, Throttled, Unavailable
+from eso.providers.kit import http
 
 HARMLESS: Final = re.compile(
     r"permission denied|invalid token|bad token|missing client token|token (is )?expired|unsupported (path|operation)|internal error"
     r"|(?:Vault|OpenBao) is sealed|invalid role or secret ID|invalid role[ _]ID|invalid secret[ _]id|failed to validate credentials"
     r"|invalid role name|invalid username or password|invalid password|namespace not authorized|service account name not authorized"
-    r"|could not load configuration"
+    r"|could not load (?:backend )?configuration"
     r"|no handler for route|error validating token|invalid audience|rate limit quota exceeded|namespace not found|request body too large"
-    r"|check-and-set parameter did not match the current version|wrapping token is not valid or does not exist|context deadline exceeded",
+    r"|check-and-set parameter (?:did not match the current version|required for this call)|wrapping token is not valid or does not exist|context deadline exceeded",
     re.ASCII,
 )
+MOVED_ON: Final = "check-and-set parameter did not match"
 SHOWN = 5  # messages
-
-
-class NothingThere(EsoError):
-    """404 without data: the path does not exist, or the mount does not. Each caller decides what that proves."""
 
 
 def safe_messages(body: bytes) -> list[str]:
@@ -65,7 +63,7 @@ def refusal(
     shown = text(method, url, namespace, status, messages)
     match status:
         case 404:
-            return NothingThere(shown)
+            return http.NothingThere(shown)
         case 401 | 403:
             ended = authenticated and any(
                 word in message for message in messages for word in ("invalid token", "bad token", "expired")
@@ -74,19 +72,13 @@ def refusal(
         case 412:
             return NotYet(shown)
         case 429:
-            return Throttled(shown, retry_after=seconds(headers.get("Retry-After", "")))
+            return Throttled(shown, retry_after=http.retry_after(headers))
         case 472 | 473:
             return Unavailable(shown, answered=True)
         case _ if status >= 500:
             return Unavailable(shown, answered=True)
+        case 400 if MOVED_ON in shown:
+            return Busy(shown)
         case _ if status >= 400:
             return InvalidConfig(shown)
     return Malformed(f"{shown}\nunexpected status {status}")
-
-
-def seconds(text: str) -> float | None:
-    """Retry-After as seconds; the date form is not used by this server."""
-    try:
-        return max(0.0, float(text))
-    except ValueError:
-        return None

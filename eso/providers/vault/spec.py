@@ -6,24 +6,21 @@ Neighbours: connect.py logs in as the Plan says, login.py follows `method`; baos
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
-from eso.gocompat.duration import DurationError, parse_duration
-from eso.providers.contract import Consumer, InvalidConfig, Place, Plan, Quota, Retries, StoreView
+from eso.providers.contract import Consumer, InvalidConfig, Plan, Quota, Retries, StoreView
+from eso.providers.kit.headers import from_store
+from eso.providers.kit.retries import after_the_first
+from eso.providers.kit.selectors import Json, Named, consumer, has, one, part, references, refuse_foreign
 
-Json = Mapping[str, Any]
-WRONG_NAMESPACE: Final = (
-    "namespace should either be empty or match the namespace of the SecretStore for a namespaced SecretStore"
-)
 METHODS: Final = ("tokenSecretRef", "appRole", "kubernetes", "ldap", "userPass", "jwt", "cert", "iam", "gcp")
 # What a store may differ in and still be the same login.
 NOT_LOGIN: Final = frozenset({"path", "version", "checkAndSet"})
-
-
 ROUTE: Final = ("namespace", "headers", "caBundle", "caProvider", "tls")
 EXTRA: Final = Retries(2, 1.0)
+ACCOUNT: Final = "ServiceAccount"
 
 
 class VaultSpec:
@@ -35,44 +32,38 @@ class VaultSpec:
         return check(store)
 
     def plan(self, store: StoreView) -> Plan:
-        return plan(store, Consumer.CREDENTIALS if referent(store) else Consumer.NONE)
+        block = store.provider_spec
+        from_store(block.get("headers"))
+        named = [*selectors(part(block, "auth")), *certificates(block)]
+        times = after_the_first(store.retry_settings, EXTRA)
+        return plan(store, consumer(store, named), named, times)
 
 
 SPEC: Final = VaultSpec()
 
 
-def plan(store: StoreView, consumer: Consumer) -> Plan:
+def plan(store: StoreView, who: Consumer, named: list[Named], times: Retries) -> Plan:
     """Rate limits of the server count per mount, namespace or address, so the pace belongs to the endpoint."""
-    return Plan(
-        endpoint(store), login(store), consumer, references(store), retries(store.retry_settings, EXTRA), Quota.ENDPOINT
-    )
-
-
-def retries(settings: Json | None, default: Retries) -> Retries:
-    """`maxRetries` counts what follows the first attempt here. Raises InvalidConfig."""
-    if settings is None:
-        return default
-    text = settings.get("retryInterval")
-    try:
-        seconds = max(0.0, parse_duration(str(text))) if text else default.seconds
-    except DurationError as error:
-        raise InvalidConfig(f"failed to parse retryInterval: {error}", fix="write a Go duration such as 2s") from error
-    return Retries(max(0, int(settings.get("maxRetries") or 0)), seconds)
+    block = store.provider_spec
+    return Plan(endpoint(store), login(store), who, references(block, named), times, Quota.ENDPOINT)
 
 
 def server_of(block: Json) -> str:
+    """The base URL. Raises InvalidConfig, which quotes what was written, without a password that may stand in it."""
     server = str(block.get("server") or "").rstrip("/")
-    parts = urlsplit(server)
-    if parts.query or parts.fragment or "?" in server or "#" in server:
-        raise InvalidConfig(
-            f'failed to parse server "{host(server)}": a query or fragment has no place in it',
-            fix="write server as https://host:8200",
-        )
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InvalidConfig(
-            f'failed to parse server "{host(server)}": not an http or https address',
-            fix="write server as https://host:8200",
-        )
+    try:
+        parts = urlsplit(server)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    written = server.partition("?")[0].partition("#")[0].rpartition("@")[2]
+    fault = ""
+    if not usable:
+        fault = "not an http or https address"
+    elif "?" in server or "#" in server:
+        fault = "a query or fragment has no place in it"
+    if fault:
+        raise InvalidConfig(f'failed to parse server "{written}": {fault}', fix="write server as https://host:8200")
     return server
 
 
@@ -101,74 +92,62 @@ def endpoint(store: StoreView) -> str:
     return f"{host(server)}#{digest.hexdigest()}"
 
 
-def part(block: Json, *names: str) -> Json:
-    """The object at a path of members, {} where one is missing."""
-    found: Any = block
-    for name in names:
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return found if isinstance(found, Mapping) else {}
-
-
-def has(block: Json, *names: str) -> bool:
-    """Whether the member is there, be it empty."""
-    found: Any = block
-    for name in names:
-        if not isinstance(found, Mapping) or found.get(name) is None:
-            return False
-        found = found[name]
-    return True
-
-
 def method(auth: Json) -> str:
     """The first configured method in the fixed order, "" without one."""
     return next((name for name in METHODS if has(auth, name)), "")
 
 
-# admission prefix, the selector, its kind, does its missing namespace make the store referent
-Selector = tuple[str, Json, str, bool]
-
-
-def selectors(auth: Json) -> Iterator[Selector]:
+def selectors(auth: Json) -> Iterator[Named]:
     """Every credential of every configured method, in the order of admission."""
     yield from app_role_selectors(auth)
     yield from cert_selectors(auth)
     yield from jwt_selectors(auth)
     yield from other_selectors(auth)
+    yield from gcp_selectors(auth)
 
 
-def app_role_selectors(auth: Json) -> Iterator[Selector]:
-    yield from one(auth, "Auth.AppRole.SecretRef", "Secret", True, "appRole", "secretRef")
+def app_role_selectors(auth: Json) -> Iterator[Named]:
+    yield from one(auth, "invalid Auth.AppRole.SecretRef: ", "appRole", "secretRef")
     if not part(auth, "appRole").get("roleId"):
-        yield from one(auth, "Auth.AppRole.RoleRef", "Secret", False, "appRole", "roleRef")
+        yield from one(auth, "invalid Auth.AppRole.RoleRef: ", "appRole", "roleRef", counts=False)
 
 
-def cert_selectors(auth: Json) -> Iterator[Selector]:
-    yield from one(auth, "Auth.Cert.ClientCert", "Secret", False, "cert", "clientCert")
-    yield from one(auth, "Auth.Cert.SecretRef", "Secret", True, "cert", "secretRef")
+def cert_selectors(auth: Json) -> Iterator[Named]:
+    yield from one(auth, "invalid Auth.Cert.ClientCert: ", "cert", "clientCert", counts=False)
+    yield from one(auth, "invalid Auth.Cert.SecretRef: ", "cert", "secretRef")
 
 
-def jwt_selectors(auth: Json) -> Iterator[Selector]:
+def jwt_selectors(auth: Json) -> Iterator[Named]:
     if has(auth, "jwt", "secretRef"):
-        yield from one(auth, "Auth.Jwt.SecretRef", "Secret", True, "jwt", "secretRef")
+        yield from one(auth, "invalid Auth.Jwt.SecretRef: ", "jwt", "secretRef")
     else:
-        label = "Auth.Jwt.KubernetesServiceAccountToken.ServiceAccountRef"
-        yield from one(auth, label, "ServiceAccount", True, "jwt", "kubernetesServiceAccountToken", "serviceAccountRef")
+        words = "invalid Auth.Jwt.KubernetesServiceAccountToken.ServiceAccountRef: "
+        yield from one(auth, words, "jwt", "kubernetesServiceAccountToken", "serviceAccountRef", kind=ACCOUNT)
 
 
-def other_selectors(auth: Json) -> Iterator[Selector]:
-    yield from one(auth, "Auth.Kubernetes.ServiceAccountRef", "ServiceAccount", True, "kubernetes", "serviceAccountRef")
-    yield from one(auth, "Auth.Kubernetes.SecretRef", "Secret", True, "kubernetes", "secretRef")
-    yield from one(auth, "Auth.Ldap.SecretRef", "Secret", True, "ldap", "secretRef")
-    yield from one(auth, "Auth.UserPass.SecretRef", "Secret", True, "userPass", "secretRef")
-    yield from one(auth, "Auth.TokenSecretRef", "Secret", True, "tokenSecretRef")
-    yield from one(auth, "Auth.TokenSecretRef", "ServiceAccount", True, "iam", "jwt", "serviceAccountRef")
+def other_selectors(auth: Json) -> Iterator[Named]:
+    words = "invalid Auth.Kubernetes.ServiceAccountRef: "
+    yield from one(auth, words, "kubernetes", "serviceAccountRef", kind=ACCOUNT)
+    yield from one(auth, "invalid Auth.Kubernetes.SecretRef: ", "kubernetes", "secretRef")
+    yield from one(auth, "invalid Auth.Ldap.SecretRef: ", "ldap", "secretRef")
+    yield from one(auth, "invalid Auth.UserPass.SecretRef: ", "userPass", "secretRef")
+    words = "invalid Auth.TokenSecretRef: "
+    yield from one(auth, words, "tokenSecretRef")
+    yield from one(auth, words, "iam", "jwt", "serviceAccountRef", kind=ACCOUNT)
     for name in ("accessKeyIDSecretRef", "secretAccessKeySecretRef", "sessionTokenSecretRef"):
-        yield from one(auth, "Auth.TokenSecretRef", "Secret", True, "iam", "secretRef", name)
+        yield from one(auth, words, "iam", "secretRef", name)
 
 
-def one(auth: Json, label: str, kind: str, referent: bool, *names: str) -> Iterator[Selector]:
-    if has(auth, *names):
-        yield label, part(auth, *names), kind, referent
+def gcp_selectors(auth: Json) -> Iterator[Named]:
+    """Admission does not look at these; the login depends on them all the same."""
+    yield from one(auth, "", "gcp", "secretRef", "secretAccessKeySecretRef", counts=False)
+    yield from one(auth, "", "gcp", "workloadIdentity", "serviceAccountRef", kind=ACCOUNT, counts=False)
+
+
+def certificates(block: Json) -> Iterator[Named]:
+    """The certificate that is shown on every connection."""
+    yield from one(block, "invalid ClientTLS.ClientCert: ", "tls", "certSecretRef", counts=False)
+    yield from one(block, "invalid ClientTLS.SecretRef: ", "tls", "keySecretRef", counts=False)
 
 
 def check(store: StoreView) -> list[str]:
@@ -187,57 +166,12 @@ def check(store: StoreView) -> list[str]:
     refuse_foreign(store, other_selectors(auth))
     cert, key = has(spec, "tls", "certSecretRef"), has(spec, "tls", "keySecretRef")
     if cert and key:
-        refuse_foreign(store, one(spec, "ClientTLS.ClientCert", "Secret", False, "tls", "certSecretRef"))
-        refuse_foreign(store, one(spec, "ClientTLS.SecretRef", "Secret", False, "tls", "keySecretRef"))
+        refuse_foreign(store, certificates(spec))
     elif cert or key:
         raise InvalidConfig("when provided, both ClientTLS.ClientCert and ClientTLS.SecretRef should be provided")
     if part(spec, "checkAndSet").get("required") and spec.get("version") == "v1":
         raise InvalidConfig("checkAndSet is not supported with Vault KV version v1")
     return []
-
-
-def refuse_foreign(store: StoreView, named: Iterable[Selector]) -> None:
-    """A SecretStore may not name another namespace; a ClusterSecretStore may leave it out."""
-    for label, selector, _, _ in named:
-        namespace = selector.get("namespace")
-        if not store.cluster_scoped and namespace and namespace != store.namespace:
-            raise InvalidConfig(f"invalid {label}: {WRONG_NAMESPACE}", fix="leave the namespace out")
-
-
-def referent(store: StoreView) -> bool:
-    """A ClusterSecretStore whose credential is looked up with each consumer."""
-    auth = part(store.provider_spec, "auth")
-    return store.cluster_scoped and any(
-        counts and not selector.get("namespace") for _, selector, _, counts in selectors(auth)
-    )
-
-
-def references(store: StoreView) -> tuple[Place, ...]:
-    """Every Secret, ConfigMap and ServiceAccount behind the login."""
-    spec = store.provider_spec
-    found = [
-        (kind, str(s.get("namespace") or ""), str(s.get("name") or ""))
-        for _, s, kind, _ in selectors(part(spec, "auth"))
-    ]
-    for name in ("certSecretRef", "keySecretRef"):
-        if has(spec, "tls", name):
-            found.append(
-                (
-                    "Secret",
-                    str(part(spec, "tls", name).get("namespace") or ""),
-                    str(part(spec, "tls", name).get("name") or ""),
-                )
-            )
-    ca = part(spec, "caProvider")
-    if ca and not spec.get("caBundle"):
-        found.append(
-            (
-                "ConfigMap" if ca.get("type") == "ConfigMap" else "Secret",
-                str(ca.get("namespace") or ""),
-                str(ca.get("name") or ""),
-            )
-        )
-    return tuple(dict.fromkeys(found))
 
 
 def login(store: StoreView) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from eso.providers.contract import (
     turn,
 )
 from eso.providers.env import Env
-from eso.providers.vault.spec import retries
+from eso.providers.kit.retries import after_the_first
 from eso.runtime.offload import Offload
 from eso.stores.front import Meter, Stores
 from eso.stores.gate import Gates
@@ -147,7 +147,7 @@ class ScriptedProvider:
             {key: value for key, value in block.items() if key != "mount"},
             Consumer.CREDENTIALS if referent else consumer,
             (("Secret", token.get("namespace", ""), token["name"]),),
-            retries(store.retry_settings, self.retries),
+            after_the_first(store.retry_settings, self.retries),
             self.quota,
         )
 

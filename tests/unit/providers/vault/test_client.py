@@ -29,8 +29,9 @@ from eso.providers.contract import (
     Validation,
     ValidationFailed,
 )
-from eso.providers.vault import client as client_module
+from eso.providers.kit import search
 from eso.providers.vault.client import VaultClient
+from eso.providers.vault.connection import Connection
 from eso.providers.vault.openbao import OpenBaoClient
 from tests.fakes.cancel import every_await
 from tests.fakes.credentials import StaticCredentials
@@ -444,6 +445,68 @@ async def test_a_redirect_is_followed_once(vault: FakeVault) -> None:
     await client.close()
 
 
+async def test_a_standby_leads_to_the_node_that_its_cluster_calls_active(vault: FakeVault) -> None:
+    async with FakeVault() as active:
+        active.put("secret", "app", {"n": "one"})
+        client = await opened(vault)
+        vault.leader = active.address
+        vault.fail(Fault(307, headers={"Location": f"{active.address}/v1/secret/data/app"}, path="data/app"))
+        assert await read(client, "app", property="n") == b"one"
+        asked = [a for a in vault.asked if a.path == "/v1/sys/leader"]
+        assert len(asked) == 1
+        assert "X-Vault-Token" not in asked[0].headers
+        await client.close()
+
+
+@pytest.mark.parametrize(
+    ("leader", "location"),
+    [
+        pytest.param("", "{there}/v1/secret/data/app", id="the cluster names no active node"),
+        pytest.param("http://127.0.0.1:9", "{there}/v1/secret/data/app", id="the cluster names another node"),
+        pytest.param("{there}", "{there}/v1/secret/data/other", id="another path on the active node"),
+        pytest.param("{there}", "{there}/-/any/path?query=1", id="a path of another API"),
+        pytest.param("http://[", "{there}/v1/secret/data/app", id="the cluster names no address"),
+    ],
+)
+async def test_no_redirect_leads_elsewhere(vault: FakeVault, leader: str, location: str) -> None:
+    async with FakeVault() as stranger:
+        stranger.put("secret", "app", {"n": "one"})
+        client = await opened(vault)
+        vault.leader = leader.format(there=stranger.address)
+        vault.fail(Fault(307, headers={"Location": location.format(there=stranger.address)}, path="data/app"))
+        with pytest.raises(Unavailable, match="not the active node"):
+            await read(client, "app")
+        assert stranger.asked == []
+        await client.close()
+
+
+async def test_no_login_is_sent_along_a_redirect(vault: FakeVault) -> None:
+    async with FakeVault() as stranger:
+        location = f"{stranger.address}/v1/auth/approle/login"
+        vault.fail(Fault(307, headers={"Location": location}, path="approle"))
+        with pytest.raises(Unavailable, match="not the active node"):
+            await opened(vault, APP_ROLE)
+        assert stranger.asked == []
+
+
+@pytest.mark.parametrize("token", [f"{ROOT}\n", f"{ROOT}\r\n"])
+@pytest.mark.parametrize("name", ["vault", "openBao"])
+async def test_a_token_that_ends_in_a_line_break_is_named_before_anything_is_sent(
+    vault: FakeVault, name: str, token: str
+) -> None:
+    with pytest.raises(InvalidConfig) as refused:
+        await Whole(name).open(view(vault), credentials(**{"login/token": token}))
+    assert str(refused.value) == "the token ends in a line break"
+    assert vault.asked == []
+
+
+async def test_an_auth_method_that_nobody_configured_is_the_logins_fault_and_is_named(vault: FakeVault) -> None:
+    vault.fail(Fault(500, body='{"errors":["could not load backend configuration"]}'))
+    with pytest.raises(Unavailable, match="could not load backend configuration") as failed:
+        await opened(vault, {"kubernetes": {"mountPath": "k8s", "role": "r", "serviceAccountRef": {"name": "app"}}})
+    assert failed.value.answered
+
+
 async def test_a_token_that_ended_is_told_from_a_path_that_may_not_be_read(vault: FakeVault) -> None:
     vault.put("secret", "app", {"n": "one"})
     vault.denied.add("secret/data/private")
@@ -502,6 +565,26 @@ async def test_a_path_copied_with_data_works_and_is_remembered(vault: FakeVault)
         await read(client, "gone")
     assert len(vault.asked) == 5, "not found only when both are proven"
     assert await found(client, Find(name_regexp="app")) == {"app": b'{"n":"one"}'}
+    await client.close()
+
+
+async def test_a_deleted_version_at_one_mount_proves_nothing_about_the_other(vault: FakeVault) -> None:
+    vault.put("secret", "data/app", {"n": "old"}, None)
+    vault.put("secret", "app", {"n": "one"})
+    client = await opened(vault, path="secret/data")
+    assert await read(client, "app", property="n") == b"one"
+    vault.kv["secret"][1]["app"].append(None)
+    with pytest.raises(SecretNotFound):
+        await read(client, "app")
+    await client.close()
+
+
+async def test_a_folder_named_data_is_another_secret(vault: FakeVault) -> None:
+    vault.put("secret", "app", {"n": "outside"})
+    vault.put("secret", "data/app", {"n": "inside"})
+    client = await opened(vault)
+    assert await read(client, "data/app", property="n") == b"inside"
+    assert await read(client, "secret/data/app", property="n") == b"outside"
     await client.close()
 
 
@@ -568,11 +651,11 @@ async def test_a_server_that_invents_folders_without_end_ends_the_search(
     async def wide(path: str) -> list[str]:
         return ["a/", "b/", "c/"]
 
-    monkeypatch.setattr(client_module.Connection, "list", lambda self, path: endless(path))
+    monkeypatch.setattr(Connection, "list", lambda self, path: endless(path))
     with pytest.raises(InvalidConfig, match="deeper than 64"):
         await found(client, Find(name_regexp=".*"))
-    monkeypatch.setattr(client_module.Connection, "list", lambda self, path: wide(path))
-    monkeypatch.setattr(client_module, "MOST_FOLDERS", 50)
+    monkeypatch.setattr(Connection, "list", lambda self, path: wide(path))
+    monkeypatch.setattr(search, "MOST_FOLDERS", 50)
     with pytest.raises(InvalidConfig, match="more than 50 folders"):
         await found(client, Find(name_regexp=".*"))
 
@@ -584,10 +667,10 @@ async def test_a_search_is_bounded_in_names_and_bytes(
     for name in ("a", "b", "c"):
         vault.put("secret", name, {"n": "x" * 100})
     client = await kind.open(view(vault), credentials())
-    monkeypatch.setattr(client_module, "MOST_BYTES", 250)
+    monkeypatch.setattr(search, "MOST_BYTES", 250)
     with pytest.raises(InvalidConfig, match="finds more than 250 bytes"):
         await found(client, Find(name_regexp=".*"))
-    monkeypatch.setattr(client_module, "MOST_NAMES", 2)
+    monkeypatch.setattr(search, "MOST_NAMES", 2)
     with pytest.raises(InvalidConfig, match="lists more than 2 names"):
         await found(client, Find(name_regexp=".*"))
 

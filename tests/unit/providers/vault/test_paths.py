@@ -16,7 +16,11 @@ from eso.providers.vault.paths import data_path, metadata_path, url_path, withou
         pytest.param("secret", True, "app", "secret/data/app", id="a key below the mount"),
         pytest.param("secret", True, "secret/app", "secret/data/app", id="the mount may be repeated"),
         pytest.param("secret", True, "secret/data/app", "secret/data/app", id="and data with it"),
-        pytest.param("secret", True, "data/app", "secret/data/app", id="data alone is cut too"),
+        pytest.param("secret", True, "data/app", "secret/data/data/app", id="data alone is a folder of that name"),
+        pytest.param(
+            "secret", True, "secret/data/data/app", "secret/data/data/app", id="data is cut once behind the mount"
+        ),
+        pytest.param("kv/data", True, "kv/data/app", "kv/data/data/app", id="a mount that ends in data is cut whole"),
         pytest.param("secret", True, "secretly/app", "secret/data/secretly/app", id="only the whole mount is cut"),
         pytest.param("team/kv", True, "team/kv/a/b", "team/kv/data/a/b", id="a mount with a slash"),
         pytest.param("secret", False, "secret/app", "secret/app", id="version 1 cuts the mount"),

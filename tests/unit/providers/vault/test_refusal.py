@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eso.errors import EsoError
-from eso.providers.contract import AuthExpired, Denied, InvalidConfig, Malformed, NotYet, Throttled, Unavailable
-from eso.providers.vault.refusal import NothingThere, refusal, safe_messages
+from eso.providers.contract import AuthExpired, Busy, Denied, InvalidConfig, Malformed, NotYet, Throttled, Unavailable
+from eso.providers.kit.http import NothingThere
+from eso.providers.vault.refusal import refusal, safe_messages
 
 SECRET = "planted-7f3a9c"
 
@@ -37,6 +38,12 @@ def body(*errors: str) -> bytes:
         pytest.param(500, [], Unavailable, id="broken"),
         pytest.param(503, ["Vault is sealed"], Unavailable, id="sealed"),
         pytest.param(400, ["anything"], InvalidConfig, id="a request that can never work"),
+        pytest.param(
+            400,
+            ["check-and-set parameter did not match the current version"],
+            Busy,
+            id="somebody else wrote the entry meanwhile",
+        ),
         pytest.param(299, [], Malformed, id="what is that"),
     ],
 )
@@ -58,14 +65,14 @@ def test_the_text_is_laid_out_as_the_servers_own_client_does_it() -> None:
         body("1 error occurred:\n\t* permission denied\n\n"),
         authenticated=True,
     )
-    assert (
-        str(error)
-        == "Error making API request.\n\nNamespace: team\nURL: GET https://v/v1/secret/data/x?version=2\nCode: 403. Errors:\n\n* permission denied"
+    assert str(error) == (
+        "Error making API request.\n\nNamespace: team\nURL: GET https://v/v1/secret/data/x?version=2\n"
+        "Code: 403. Errors:\n\n* permission denied"
     )
 
 
 @pytest.mark.parametrize(
-    ("header", "seconds"), [("7", 7.0), ("0.5", 0.5), ("", None), ("Wed, 21 Oct 2015 07:28:00 GMT", None)]
+    ("header", "seconds"), [("7", 7.0), ("0.5", 0.5), ("", None), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0)]
 )
 def test_how_long_to_stay_away(header: str, seconds: float | None) -> None:
     error = refusal("get", "http://v", "", 429, {"Retry-After": header}, b"", authenticated=True)
@@ -93,3 +100,12 @@ def test_what_is_withheld_is_said_to_be() -> None:
         "(message withheld: it may quote the request)",
     ]
     assert safe_messages(b"not json") == safe_messages(b"[]") == []
+
+
+def test_an_auth_method_that_was_never_configured_is_named() -> None:
+    error = refusal(
+        "post", "http://v/v1/x", "", 500, {}, body("could not load backend configuration"), authenticated=False
+    )
+    assert isinstance(error, Unavailable)
+    assert error.answered, "the fault lies in one mount: the server itself is well"
+    assert str(error).endswith("* could not load backend configuration")

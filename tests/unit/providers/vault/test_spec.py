@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from eso.errors import EsoError
-from eso.providers.contract import InvalidConfig, Spec, StoreView
+from eso.providers.contract import Consumer, InvalidConfig, Retries, Spec, StoreView
 from eso.providers.vault import spec
 from eso.providers.vault.baospec import SPEC as OPENBAO
 from eso.providers.vault.spec import SPEC, server_of
@@ -127,8 +127,9 @@ def test_a_cluster_store_may_leave_namespaces_out_or_name_any() -> None:
     ],
 )
 def test_referent(auth: dict[str, Any], referent: bool) -> None:
-    assert spec.referent(view(auth, cluster=True)) is referent
-    assert spec.referent(view(auth)) is False
+    expected = Consumer.CREDENTIALS if referent else Consumer.NONE
+    assert SPEC.plan(view(auth, cluster=True)).consumer is expected
+    assert SPEC.plan(view(auth)).consumer is Consumer.NONE
 
 
 def test_references_are_everything_the_login_reads_each_once() -> None:
@@ -140,7 +141,7 @@ def test_references_are_everything_the_login_reads_each_once() -> None:
         tls={"certSecretRef": {"name": "tls"}, "keySecretRef": {"name": "tls"}},
         caProvider={"type": "ConfigMap", "name": "roots"},
     )
-    assert spec.references(store) == (
+    assert SPEC.plan(store).references == (
         ("Secret", "", "a"),
         ("ServiceAccount", "n", "sa"),
         ("Secret", "", "tls"),
@@ -193,3 +194,33 @@ def test_what_a_failure_is_evidence_for(provider: Spec, block: dict[str, Any], s
 def test_a_server_cannot_swallow_the_path_that_follows(server: str) -> None:
     with pytest.raises(InvalidConfig, match="a query or fragment has no place in it"):
         server_of({"server": server})
+
+
+@pytest.mark.parametrize(
+    ("server", "shown"),
+    [
+        pytest.param("vault.example.com:8200", "vault.example.com:8200", id="a host and a port without a scheme"),
+        pytest.param("localhost:8200", "localhost:8200", id="a short host"),
+        pytest.param("127.0.0.1:8200", "127.0.0.1:8200", id="an address"),
+        pytest.param("ftp://vault/", "ftp://vault", id="another scheme"),
+        pytest.param("https://vault:port", "https://vault:port", id="a port that is none"),
+        pytest.param("https://[::1", "https://[::1", id="half an address"),
+        pytest.param("me:hunter2@vault:8200", "vault:8200", id="a password is left out"),
+        pytest.param("", "", id="nothing"),
+    ],
+)
+def test_a_server_that_is_no_address_is_quoted_as_it_was_written(server: str, shown: str) -> None:
+    with pytest.raises(InvalidConfig) as refused:
+        server_of({"server": server})
+    assert str(refused.value) == f'failed to parse server "{shown}": not an http or https address'
+
+
+def test_a_header_of_the_connection_refuses_the_store() -> None:
+    with pytest.raises(InvalidConfig, match="may not set the header Transfer-Encoding"):
+        SPEC.plan(view(headers={"Transfer-Encoding": "chunked"}))
+
+
+def test_retry_settings_are_those_of_vault_only() -> None:
+    store = StoreView("SecretStore", "a", "team-a", "vault", SERVER, retry_settings={"maxRetries": 5})
+    assert SPEC.plan(store).retries == Retries(5, 1.0)
+    assert OPENBAO.plan(store).retries == Retries(2, 1.0)
