@@ -110,7 +110,8 @@ def missing_text(read: Read) -> str:
 
 
 def lost_text(read: Read, raw: Mapping[str, bytes] | bytes, shaped: Mapping[str, bytes]) -> list[str]:
-    """A rewrite that makes different keys equal keeps only one of them. A merge has another number of keys on purpose."""
+    """A rewrite that makes different keys equal keeps only one of them. A merge has another number of keys on
+    purpose."""
     if isinstance(read, One) or any(operation.merge is not None for operation in read.entry.rewrite):
         return []
     gone = len(raw) - len(shaped)

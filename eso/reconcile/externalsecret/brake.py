@@ -21,8 +21,8 @@ REPAIRS: Final = frozenset({TARGET_CHANGED, SOURCE_REWRITTEN})
 
 @dataclass(frozen=True, slots=True)
 class Fight:
-    """Corrections of one target that followed each other within a slot; `at` is the last one. `held`: since then at least
-    one correction was held back, so the other writer has not stopped."""
+    """Corrections of one target that followed each other within a slot; `at` is the last one. `held`: since then at
+    least one correction was held back, so the other writer has not stopped."""
 
     corrections: int = 0
     at: datetime | None = None
@@ -33,9 +33,11 @@ PEACE: Final = Fight()
 
 
 def correcting(step: Sync, wake: Wake) -> bool:
-    """The pass only repairs what another writer did, or follows another write of ours: no slot is due, nothing was edited
-    and no trigger asks for newer values."""
-    return not step.due and not step.edited and bool(wake.reasons) and wake.reasons <= REPAIRS
+    """The pass only repairs what another writer did, or follows another write of ours: no slot is due, nothing was
+    edited and no trigger asks for newer values. A retry after a conflict has no reason any more, and counts too."""
+    if step.due or step.edited:
+        return False
+    return (step.drift and wake.triggered is None) or (bool(wake.reasons) and wake.reasons <= REPAIRS)
 
 
 def holds_until(fight: Fight, es: ExternalSecret, step: Sync, wake: Wake, now: datetime) -> float:

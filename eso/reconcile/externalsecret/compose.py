@@ -1,7 +1,7 @@
 """From a spec to the Change, in the order of the spec: read, assemble, look at the target, render. Writes nothing.
 
-Neighbours: reconcile.py prepares a pass with it, `eso render` prints what it gives. Values live as long as the caller keeps
-them.
+Neighbours: reconcile.py prepares a pass with it, `eso render` prints what it gives. Values live as long as the caller
+keeps them.
 """
 
 from __future__ import annotations

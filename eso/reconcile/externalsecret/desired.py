@@ -155,8 +155,8 @@ def mutate(
 
 
 def rendered(es: ExternalSecret, live: Json, data: Mapping[str, bytes], sources: Sources, terms: Terms) -> Parts:
-    """Data, labels and annotations: what others put into the live Secret, as far as the policy keeps it, and on top what
-    the template makes of the data. Raises Failed."""
+    """Data, labels and annotations: what others put into the live Secret, as far as the policy keeps it, and on top
+    what the template makes of the data. Raises Failed."""
     if refusals := template_refusals(es.spec):
         text = "could not apply template: " + "\n".join(refusals)
         raise Failed(Stage.RENDER, text, fix="change spec.target.template")

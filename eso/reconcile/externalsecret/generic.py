@@ -71,9 +71,9 @@ def generic_record(raw: bytes | msgspec.Raw) -> GenericRecord:
 
 
 class GenericTargets:
-    """`changed(api_version, kind, namespace, name, writer)` is called when a managed object of a watched kind was written
-    or deleted; `writer` is the ExternalSecret on whose behalf we wrote it ourselves, None for anybody else's write.
-    `enabled`: the flag that allows such targets."""
+    """`changed(api_version, kind, namespace, name, writer)` is called when a managed object of a watched kind was
+    written or deleted; `writer` is the ExternalSecret on whose behalf we wrote it ourselves, None for anybody else's
+    write. `enabled`: the flag that allows such targets."""
 
     def __init__(
         self,
@@ -115,8 +115,8 @@ class GenericTargets:
         )
 
     def _arrival_informer(self, resource: Resource) -> Informer[GenericRecord]:
-        """An object that is not there yet will not carry our label: all of the kind are looked at, none is kept but those
-        that are waited for."""
+        """An object that is not there yet will not carry our label: all of the kind are looked at, none is kept but
+        those that are waited for."""
         return Informer(
             self.rest,
             resource,
@@ -215,14 +215,15 @@ class GenericTargets:
         return Seen(True, valid, "" if valid else last_manager(live["metadata"]))
 
     def unwatched(self, es: ExternalSecret) -> str:
-        """Why nobody would notice if the target changed now, "" when somebody would: a right to write is none to
+        """Why a change of the target would not be noticed, "" when it would: the right to write is not the right to
         watch."""
         manifest = es.spec.target.manifest
         resource = self._resources.get((manifest.api_version, manifest.kind)) if manifest is not None else None
         informer = self._informers.get(resource) if resource is not None else None
         if resource is None or informer is None or not isinstance(informer.error, Forbidden):
             return ""
-        return f"changes of the target are noticed at the next refresh only: {informer.error} ({granting(informer.error, resource)})"
+        error = informer.error
+        return f"changes of the target are noticed at the next refresh only: {error} ({granting(error, resource)})"
 
     def left(self, es: ExternalSecret) -> Left | None:
         """What the API server made of our last write, where it added to it."""
@@ -268,8 +269,9 @@ class GenericTargets:
         """Deletion of the ExternalSecret: the object goes only if its controller reference has our uid. A kind that is
         gone has nothing to delete.
 
-        Nothing is deleted where generic targets are switched off. What we may not touch any more is left to the garbage collector, which goes by the same reference: a Role that
-        was deleted before the ExternalSecret, as when a namespace goes, must not keep it for ever.
+        Nothing is deleted where generic targets are switched off. What we may not touch any more is left to the garbage
+        collector, which goes by the same reference: a Role that was deleted before the ExternalSecret, as when a
+        namespace goes, must not keep it for ever.
         """
         if not self.enabled:
             return False

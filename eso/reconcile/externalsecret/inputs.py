@@ -1,7 +1,7 @@
 """A keyed digest of everything that decides a target's content, apart from the target itself.
 
-Neighbours: compose.py takes it before it renders; targets.py and reconcile.py compare it with the last one. A digest may
-prove "the same as before", never "absent".
+Neighbours: compose.py takes it before it renders; targets.py and reconcile.py compare it with the last one. A digest
+may prove "the same as before", never "absent".
 """
 
 from __future__ import annotations

@@ -14,9 +14,10 @@ from eso.reconcile.externalsecret.refresh import Synced
 
 @dataclass(slots=True)
 class Known:
-    """Changed in place by the one pass that works on the object. `synced` is the last success, None before the first pass; `status_at` the last write of the status and
-    `generation` the one that it told; `parked`: the last pass met a closed gate; `inputs` a digest of what the target was
-    last made of; `notices` the Events of `noticed_at` (a generation) that are told once."""
+    """Changed in place by the one pass that works on the object. `synced` is the last success, None before the first
+    pass; `status_at` the last write of the status and `generation` the one that it told; `parked`: the last pass met a
+    closed gate; `inputs` a digest of what the target was last made of; `notices` the Events of `noticed_at` (a
+    generation) that are told once."""
 
     synced: Synced | None = None
     status_at: datetime | None = None

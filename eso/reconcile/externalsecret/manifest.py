@@ -204,8 +204,8 @@ Path = tuple[str, ...]
 
 
 def own_fields(meta: Json, manager: str, roots: tuple[str, ...] = ()) -> set[Path]:
-    """Paths that managedFields attribute to `manager` alone; items of lists are left out. Without `roots`: everything but
-    metadata and status."""
+    """Paths that managedFields attribute to `manager` alone; items of lists are left out. Without `roots`: everything
+    but metadata and status."""
     ours: set[Path] = set()
     theirs: set[Path] = set()
     for entry in entries(meta):

@@ -31,7 +31,8 @@ def shared(es: ExternalSecret, others: Iterable[ExternalSecret]) -> list[Event]:
 
 
 def contested(es: ExternalSecret, changed_by: str) -> Event:
-    """`changed_by` is the field manager of the other writer; "" when it is an object of ours whose target is a source."""
+    """`changed_by` is the field manager of the other writer; "" when it is an object of ours whose target is a
+    source."""
     if changed_by:
         writer = "deleted" if changed_by == "deleted" else f"changed by {changed_by}"
         text = f"the target {es.target_name} is {writer} again and again"

@@ -1,7 +1,7 @@
 """One secret's story: what a pass over one ExternalSecret does, in the order of the spec.
 
-Neighbours: `runtime.controller` calls it, every other module of this room is one step of it. `prepare` finds out what should
-happen, `act` makes it so, `tell` reports it. Values live for one pass.
+Neighbours: `runtime.controller` calls it, every other module of this room is one step of it. `prepare` finds out what
+should happen, `act` makes it so, `tell` reports it. Values live for one pass.
 """
 
 from __future__ import annotations
@@ -130,7 +130,8 @@ Next = LabelTarget | Idle | Held | Prepared | Closed | Refused
 
 @dataclass(slots=True)
 class Draft:
-    """What the record of this pass will say, filled in on the way; and `synced`, the success to remember once it is told."""
+    """What the record of this pass will say, filled in on the way; and `synced`, the success to remember once it is
+    told."""
 
     synced: Synced | None = None
     ended: Ended = Ended.BROKEN

@@ -98,8 +98,8 @@ def should_refresh(es: ExternalSecret, synced: Synced, wake: Wake, now: datetime
         return False
     if changed or synced.refreshed is None or synced.refreshed > now:
         return True
-    # A failed object is tried again at once (a failure of a trigger's read, or from before a restart); otherwise it would
-    # wait for its next slot.
+    # A failed object is tried again at once (a failure of a trigger's read, or from before a restart); otherwise it
+    # would wait for its next slot.
     early = failing(es) or (wake.triggered is not None and wake.triggered > synced.refreshed)
     return ((early and forced_by_trigger(es)) or synced.due is None or synced.due <= now) and window_open(es, now)
 
@@ -138,8 +138,8 @@ def window_open(es: ExternalSecret, now: datetime) -> bool:
 def first_due(es: ExternalSecret, phase: str, heartbeat_seconds: float, now: datetime) -> datetime | None:
     """The slot of an object met for the first time, from its status alone.
 
-    An object is overdue only when a refresh that no heartbeat has reported would be overdue too: a restart must not read
-    everything at once.
+    An object is overdue only when a refresh that no heartbeat has reported would be overdue too: a restart must not
+    read everything at once.
     """
     refreshed, interval = es.status.refresh_time, interval_seconds(es)
     if refreshed is None or not polls(es):

@@ -153,8 +153,8 @@ def stage_of(error: EsoError) -> Stage:
 def parked(es: ExternalSecret, closed: GateClosed, slot_in: float | None) -> Report:
     """A store may not be called now. One that waits for its first validation has nothing to tell: the key just parks.
 
-    Otherwise it is the backend's limit. A never-synced object is told once; a synced one when its slot is missed or its spec is
-    another, once per outage.
+    Otherwise it is the backend's limit. A never-synced object is told once; a synced one when its slot is missed or its
+    spec is another, once per outage.
 
     `slot_in`: seconds until its slot, negative when it is missed, None without one. Until then an object that is fine
     waits, and comes back to tell.
@@ -232,7 +232,8 @@ def status_json(
 
 
 def seen_status(es: ExternalSecret, told_generation: int) -> dict[str, Any] | None:
-    """The status after a pass that had nothing to do: it has seen this generation, and says so once. A pause is over."""
+    """The status after a pass that had nothing to do: it has seen this generation, and says so once. A pause is
+    over."""
     generation, status = es.metadata.generation, es.status
     paused = any(c.reason == SUSPENDED for c in status.conditions)
     if (generation in (status.observed_generation, told_generation) or not status.conditions) and not paused:

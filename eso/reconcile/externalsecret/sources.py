@@ -23,7 +23,8 @@ class SourceMissing(EsoError):
 
 
 async def read_sources(rest: Rest, es: ExternalSecret) -> dict[tuple[str, str], dict[str, str]]:
-    """(kind, name) → key → text; bytes that are not UTF-8 become surrogates. Raises SourceMissing or the API's errors."""
+    """(kind, name) → key → text; bytes that are not UTF-8 become surrogates. Raises SourceMissing or the API's
+    errors."""
     found: dict[tuple[str, str], dict[str, str]] = {}
     size = 0
     for kind, name in sources_of(es.spec):

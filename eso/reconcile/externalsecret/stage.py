@@ -1,6 +1,7 @@
 """Where a pass can fail, and the error that says so.
 
-Neighbours: every module of this room raises `Failed`; report.py has one table with the words and the outcome of each stage.
+Neighbours: every module of this room raises `Failed`; report.py has one table with the words and the outcome of each
+stage.
 """
 
 from __future__ import annotations
@@ -40,4 +41,5 @@ class Failed(EsoError):
     def __init__(self, stage: Stage, message: str, *, fix: str = "", retryable: bool | None = None) -> None:
         super().__init__(message, fix=fix)
         self.stage = stage
-        self.retryable = stage not in FINAL if retryable is None else retryable  # type: ignore[misc]  # per error, not per class
+        again = stage not in FINAL if retryable is None else retryable
+        self.retryable = again  # type: ignore[misc]  # per error, not per class

@@ -78,7 +78,8 @@ class Targets:
         written = self._written.get(key)
         if new is None:
             if self._written.pop(key, None) is not None:
-                # The event may be about a Secret that our newer write replaced: read the live object before trusting it.
+                # The event may be about a Secret that our newer write replaced: read the live object before trusting
+                # it.
                 self._doubtful.add(key)
             self._verified.pop(key, None)
             deleted_by = self._deleting.pop(key, None)

@@ -163,8 +163,8 @@ class Triggers:
                 self._add(key, self._lane(key, Lane.EVENT), reason, self._now())
 
     def store(self, old: SecretStore | None, new: SecretStore) -> None:
-        """An edited store: all its objects read again. A store that turned Ready: only the objects that wait for it. A store
-        that goes away wakes no object, because nothing can be read."""
+        """An edited store: all its objects read again. A store that turned Ready: only the objects that wait for it. A
+        store that goes away wakes no object, because nothing can be read."""
         kind, namespace, name = new.kind, new.metadata.namespace, new.metadata.name
         if old is not None and (old.metadata.uid, old.metadata.generation) != (
             new.metadata.uid,
@@ -174,7 +174,8 @@ class Triggers:
         elif new.ready and not (old is not None and old.ready):
             for key in self.index.keys((kind, namespace, name)):
                 if not self.synced(key):
-                    # No trigger time: earlier reads are still valid, and a key that syncs meanwhile must not read again.
+                    # No trigger time: earlier reads are still valid, and a key that syncs meanwhile must not read
+                    # again.
                     self._add(key, self._lane(key, Lane.EVENT), "store ready", None)
 
     def namespace(self, name: str, old: Mapping[str, str], new: Mapping[str, str]) -> None:

@@ -1,7 +1,7 @@
 """What one pass did: the frozen record at its end, for metrics and for everybody who explains later.
 
-Neighbours: each room's reconcile.py makes one per pass; the meters consume it. No value of a secret is in it. Structs, because one
-is made per pass and per read.
+Neighbours: each room's reconcile.py makes one per pass; the meters consume it. No value of a secret is in it. Structs,
+because one is made per pass and per read.
 """
 
 from __future__ import annotations

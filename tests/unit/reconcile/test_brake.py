@@ -14,24 +14,30 @@ from tests.unit.reconcile.objects import NOW, es
 
 DRIFT, DUE, EDITED = Sync(True, due=False), Sync(True, due=True), Sync(True, due=False, edited=True)
 CHANGED, TIMER = Wake(frozenset({TARGET_CHANGED})), Wake()
+STILL = Sync(False, due=False)
 ONE = es(refreshInterval="10m")
 
 
+def wake(*reasons: str) -> Wake:
+    """Template sources tell the time of their change."""
+    return Wake(frozenset(reasons), NOW if {SOURCE_CHANGED, SOURCE_REWRITTEN} & set(reasons) else None)
+
+
 @pytest.mark.parametrize(
-    ("step", "reasons", "repairs"),
+    ("step", "wake", "repairs"),
     [
-        pytest.param(DRIFT, {TARGET_CHANGED}, True, id="the target was changed"),
-        pytest.param(Sync(False, due=False), {SOURCE_REWRITTEN}, True, id="we rewrote a template source ourselves"),
-        pytest.param(DRIFT, {TARGET_CHANGED, SOURCE_REWRITTEN}, True, id="both"),
-        pytest.param(DRIFT, {TARGET_CHANGED, SOURCE_CHANGED}, False, id="somebody changed a template source too"),
-        pytest.param(DRIFT, {SOURCE_CHANGED}, False, id="somebody changed a template source"),
-        pytest.param(DRIFT, set(), False, id="a timer"),
-        pytest.param(DUE, {TARGET_CHANGED}, False, id="a slot is due"),
-        pytest.param(EDITED, {TARGET_CHANGED}, False, id="the object was edited"),
+        pytest.param(DRIFT, CHANGED, True, id="the target was changed"),
+        pytest.param(DRIFT, TIMER, True, id="the target was changed, and the last try met a conflict"),
+        pytest.param(STILL, wake(SOURCE_REWRITTEN), True, id="we rewrote a template source ourselves"),
+        pytest.param(DRIFT, wake(TARGET_CHANGED, SOURCE_REWRITTEN), True, id="both"),
+        pytest.param(DRIFT, wake(TARGET_CHANGED, SOURCE_CHANGED), False, id="somebody changed a template source too"),
+        pytest.param(STILL, wake(SOURCE_CHANGED), False, id="somebody changed a template source"),
+        pytest.param(STILL, TIMER, False, id="a timer"),
+        pytest.param(DUE, CHANGED, False, id="a slot is due"),
+        pytest.param(EDITED, CHANGED, False, id="the object was edited"),
     ],
 )
-def test_only_repairs_are_held_back(step: Sync, reasons: set[str], repairs: bool):
-    wake = Wake(frozenset(reasons))
+def test_only_repairs_are_held_back(step: Sync, wake: Wake, repairs: bool):
     assert correcting(step, wake) is repairs
     assert (holds_until(Fight(MOST, NOW), ONE, step, wake, NOW + timedelta(minutes=1)) > 0) is repairs
 

@@ -412,7 +412,8 @@ async def test_a_rename_removes_the_earlier_target_before_it_makes_the_new_one(w
 
 
 # --- deletion
-# -------------------------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------------------------
+# ---------
 
 
 async def test_the_finalizer_is_put_on_where_deletion_has_work(world: World):
