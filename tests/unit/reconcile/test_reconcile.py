@@ -15,9 +15,10 @@ from eso.api.meta import SECRETS, Undecodable
 from eso.errors import EsoError
 from eso.kube.rest import ApiError
 from eso.providers.contract import Find, RemoteRef, SecretNotFound
+from eso.reconcile.externalsecret.decide import LabelTarget
 from eso.reconcile.externalsecret.desired import decoded
 from eso.reconcile.externalsecret.generic import GenericTargets
-from eso.reconcile.externalsecret.reconcile import PassSettings, ReconcileExternalSecret
+from eso.reconcile.externalsecret.reconcile import Draft, PassSettings, Prepared, ReconcileExternalSecret, Refused
 from eso.reconcile.externalsecret.targets import TargetRecord, Targets, target_record
 from eso.reconcile.externalsecret.triggers import TARGET_CHANGED
 from eso.reconcile.kit.event import Event
@@ -722,6 +723,30 @@ async def test_a_paused_object_can_be_deleted(world: World):
     await world.run()
     world.delete()
     assert await world.run() == Done() and world.secret() is None
+
+
+# --- a pass can stop before it acts
+# ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("spec", "secrets", "found"),
+    [
+        pytest.param({}, [], Prepared, id="a creation"),
+        pytest.param({"target": target(deletion="Delete")}, [], Prepared, id="with a finalizer"),
+        pytest.param({}, [blank_secret({"b": "1"})], LabelTarget, id="a foreign Secret"),
+        pytest.param({"refreshInterval": "soon"}, [], Refused, id="a spec without a meaning"),
+    ],
+)
+async def test_what_is_prepared_is_not_done(world: World, spec: Any, secrets: list[Json], found: type):
+    world.put(**spec)
+    for body in secrets:
+        world.api.put(SECRETS, body)
+    one = world.external_secret(ES)
+    assert isinstance(one, ExternalSecret)
+    assert isinstance(await world.passes.prepare(one, Wake(), NOW, Draft()), found)
+    writes = [f"{r.method} {r.path.rpartition('/')[2]}" for r in world.api.writes]
+    assert writes == (["PATCH test-es"] if "target" in spec else []) and world.events == []
 
 
 # --- two writers
