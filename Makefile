@@ -68,6 +68,9 @@ demo: setup ## one secret, from OpenBao through a real API server into a Secret;
 e2e: setup ## the same suite against kind where Docker runs, otherwise against the local control plane
 	PYTHON=$(PYTHON) $(BIN)/pytest --timeout=900 e2e/suite  # kind is made in the time of the first test
 
+mutants: setup ## small faults in the tricky modules, each of which a unit test must notice; M=lease for some of them
+	$(BIN)/python -m tests.mutants.run $(M)
+
 bench: setup ## cold sync against a bare writer of the same writes; N=2000 objects
 	PYTHON=$(PYTHON) $(BIN)/python -m e2e.bench.cold $(if $(N),--objects $(N))
 

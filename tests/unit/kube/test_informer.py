@@ -17,7 +17,7 @@ from eso.kube import watch as w
 from eso.kube.informer import Informer
 from eso.kube.rest import Forbidden, Unreachable
 from eso.kube.standing import Missing, Pending, Refused, Synced
-from eso.kube.watchstate import RELIST_AFTER, Watching
+from eso.kube.watchstate import RELIST_AFTER, Listing, Watching
 from tests.fakes.apiserver import FakeApiServer, Garbage, HalfReply, Reset, Status, secret
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import VirtualClock, until
@@ -636,6 +636,32 @@ async def test_the_age_counts_from_what_was_last_heard(api):
 
 def modified(obj: dict[str, Any]) -> bytes:
     return json.dumps({"type": "MODIFIED", "object": obj}).encode() + b"\n"
+
+
+async def test_a_bug_while_an_event_is_taken_in_leads_to_a_new_list():
+    class Eventful(Odd):
+        @asynccontextmanager
+        async def watch(self, *_: object, **__: object):
+            async def one():
+                yield modified(secret("a", "x", resourceVersion="6"))
+
+            yield one()
+
+    class Broken(Nowhere):
+        def changed(self, *_: object) -> None:
+            raise KeyError("hunter2")
+
+    clock, rest = VirtualClock(), Eventful(b"")
+    watch = w.Watch(rest, SECRETS, Broken(), clock=clock, jitter=lambda: 0.5)  # type: ignore[arg-type]  # all that it needs
+    running = asyncio.ensure_future(watch.run())
+    await clock.advance(0)
+    assert (rest.lists, watch.state) == (1, Listing()), (
+        "the event may be lost, so its version is no place to go on from"
+    )
+    await clock.advance(0.8)
+    assert rest.lists == 2
+    running.cancel()
+    await asyncio.wait([running])
 
 
 async def test_our_own_write_is_known_before_the_watch_shows_it_and_older_news_do_not_undo_it(api):

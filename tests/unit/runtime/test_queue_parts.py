@@ -14,9 +14,10 @@ from eso.runtime.outcome import Lane
 from eso.runtime.parking import Parking
 from eso.runtime.schedule import SLACK, Schedule
 
-KEYS = [(namespace, name) for namespace in ("one", "two", "") for name in "abc"]
+KEYS = [(namespace, name) for namespace in ("one", "two", "") for name in "abcde"]
 keys, lanes, gates = st.sampled_from(KEYS), st.sampled_from(list(Lane)), st.sampled_from(["vault", "aws"])
 seconds = st.sampled_from([0.0, 1.0, 2.0, 5.0, 30.0])
+several = st.lists(keys, min_size=1, unique=True)
 
 
 class ScheduleMachine(RuleBasedStateMachine):
@@ -60,11 +61,12 @@ class LanesMachine(RuleBasedStateMachine):
         self.lanes, self.model, self.running, self.now, self.picks = Lanes(self.WORKERS), {}, [], 0.0, 0
         self.arrivals = itertools.count()
 
-    @rule(key=keys, lane=lanes)
-    def push(self, key, lane):
-        if key not in self.model and key not in self.running:
-            self.lanes.push(key, lane, self.now)
-            self.model[key] = [lane, self.now, next(self.arrivals), False]
+    @rule(several=several, lane=lanes)
+    def push(self, several, lane):
+        for key in several:
+            if key not in self.model and key not in self.running:
+                self.lanes.push(key, lane, self.now)
+                self.model[key] = [lane, self.now, next(self.arrivals), False]
 
     @rule(key=keys, lane=lanes)
     def lift(self, key, lane):
@@ -77,8 +79,13 @@ class LanesMachine(RuleBasedStateMachine):
     def wait(self, delay):
         self.now += delay
 
-    @rule()
-    def pick(self):
+    @rule(times=st.integers(1, 4))
+    def pick(self, times):
+        for _ in range(times):
+            if self.room("") - len(self.running) > 0:  # as the controller, which has no more workers
+                self.pick_one()
+
+    def pick_one(self):
         picked = self.lanes.pick(self.now)
         ready = {key: life for key, life in self.model.items() if not life[3]}
         if not ready:
@@ -185,6 +192,44 @@ TestLanesAgainstModel = LanesMachine.TestCase
 TestParkingAgainstModel = ParkingMachine.TestCase
 for case in (TestScheduleAgainstModel, TestLanesAgainstModel, TestParkingAgainstModel):
     case.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+
+
+def run_one(lanes: Lanes, now: float = 0.0) -> Ready:
+    picked = lanes.pick(now)
+    assert picked is not None
+    if not picked.held:
+        lanes.began(picked.key)
+    return picked
+
+
+def test_a_namespace_alone_gets_three_quarters_of_the_workers():
+    lanes = Lanes(4)
+    for name in "abcd":
+        lanes.push(("one", name), Lane.NEW, 0.0)
+    assert [run_one(lanes).held for _ in range(4)] == [False, False, False, True]
+
+
+def test_a_held_key_that_is_lifted_is_let_in_once_and_in_its_new_lane():
+    lanes = Lanes(2)
+    for name in "abc":
+        lanes.push(("one", name), Lane.PERIODIC, 0.0)
+    assert [run_one(lanes).held for _ in range(3)] == [False, False, True]
+    lanes.lift(("one", "c"), Lane.NEW)
+    assert lanes.find(("one", "c")) == Ready(("one", "c"), Lane.NEW, 0.0, held=True)
+    assert lanes.ended(("one", "a")) == 1
+    assert run_one(lanes) == Ready(("one", "c"), Lane.NEW, 0.0)
+    assert lanes.pick(0.0) is None
+
+
+def test_a_key_that_was_lifted_leaves_nothing_in_its_old_lane():
+    lanes = Lanes()
+    lanes.push(("one", "a"), Lane.PERIODIC, 0.0)
+    lanes.push(("one", "b"), Lane.PERIODIC, 1.0)
+    lanes.lift(("one", "a"), Lane.NEW)
+    assert run_one(lanes).key == ("one", "a")
+    lanes.ended(("one", "a"))
+    lanes.push(("one", "a"), Lane.PERIODIC, 5.0)
+    assert run_one(lanes).key == ("one", "b"), "it is due before the key that came back"
 
 
 def test_a_key_that_is_set_again_and_again_leaves_no_pile_of_stale_items():

@@ -156,6 +156,25 @@ async def test_the_earliest_due_time_wins(bench):
     assert await bench.drain() == [], "the later times were absorbed"
 
 
+async def test_a_running_key_that_is_added_twice_is_due_since_the_first_time(bench):
+    bench.queue.add(A, Lane.EVENT)
+    await bench.now()
+    bench.queue.add(A, Lane.PERIODIC)
+    bench.clock.jump(5)
+    bench.queue.add(A, Lane.NEW)
+    bench.queue.done(A, Done())
+    assert bench.queue.explain(A).place == Waiting(5.0, Lane.NEW, held=False)
+
+
+async def test_a_key_that_is_to_run_again_is_not_parked(bench):
+    bench.queue.add(A, Lane.EVENT)
+    await bench.now()
+    bench.queue.add(A, Lane.EVENT)
+    bench.queue.done(A, Parked("vault", 0))
+    assert bench.queue.parked("vault") == 0
+    assert await bench.key() == A
+
+
 async def test_an_event_takes_the_place_of_the_timer(bench):
     bench.later(A, 60)
     bench.queue.add(A, Lane.EVENT)
@@ -420,7 +439,30 @@ class TestWaiting:
         await bench.clock.advance(1)
         assert getting.done()
 
-    async def test_one_timer_serves_all_keys_and_only_while_somebody_waits(self, bench):
+    async def test_a_waiting_worker_gets_a_parked_key_at_its_deadline(self, bench):
+        bench.queue.add(A, Lane.NEW)
+        await bench.now()
+        getting = asyncio.ensure_future(bench.queue.get())
+        await settle()
+        bench.queue.done(A, Parked("vault", 0, seconds=30))
+        await bench.clock.advance(29)
+        assert not getting.done()
+        await bench.clock.advance(1)
+        assert getting.result()[0] == A
+
+    async def test_a_waiting_worker_gets_a_key_whose_namespace_was_held(self):
+        bench = Bench(workers=1)
+        bench.queue.add(A, Lane.NEW)
+        bench.queue.add(B, Lane.NEW)
+        assert await bench.key() == A
+        getting = asyncio.ensure_future(bench.queue.get())
+        await settle()
+        assert not getting.done()
+        bench.queue.done(A, Done())
+        await settle()
+        assert getting.result()[0] == B
+
+    async def test_one_timer_serves_all_keys_and_only_while_a_worker_waits(self, bench):
         for n in range(100):
             bench.later(("many", str(n)), 50 + n)
         assert bench.clock.timers == 0

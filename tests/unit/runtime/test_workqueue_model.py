@@ -75,8 +75,17 @@ class QueueMachine(RuleBasedStateMachine):
 
     # what happens to the queue
 
-    @rule(key=keys, lane=lanes, reason=st.sampled_from(["", "edit", "store", "drift"]), triggered=triggers)
-    def add(self, key, lane, reason, triggered):
+    @rule(
+        several=st.lists(keys, min_size=1, unique=True),
+        lane=lanes,
+        reason=st.sampled_from(["", "edit", "store", "drift"]),
+        triggered=triggers,
+    )
+    def add(self, several, lane, reason, triggered):
+        for key in several:
+            self.add_one(key, lane, reason, triggered)
+
+    def add_one(self, key, lane, reason, triggered):
         self.queue.add(key, lane, reason, triggered)
         life = self.lives[key]
         life.learn(Wake(frozenset({reason} - {""}), triggered))
