@@ -167,6 +167,9 @@ class ControllerSettings(Settings):
     )
     unsafe_allow_generic_targets: bool = switch(False, "permit targets other than Secret", Group.SCOPE)
     enable_flood_gate: bool = switch(True, "refuse stores whose Ready condition is not True", Group.SCOPE)
+    allow_link_local_stores: bool = switch(
+        False, "let stores name link-local servers and metadata services of the machine", Group.SCOPE
+    )
 
     passes_in_flight: int = number(256, "passes that may run at the same time, per controller", Group.PACE, least=1)
     store_requeue_interval: float = duration(
@@ -229,6 +232,11 @@ class ControllerSettings(Settings):
     doppler_etag_cache_size: int = number(16384, "equal reads share one call instead", Group.WITHOUT_EFFECT)
     mysterybox_tokens_cache_size: int = number(4096, "logins are always shared per identity", Group.WITHOUT_EFFECT)
     mysterybox_connections_cache_size: int = number(128, "connections are always shared", Group.WITHOUT_EFFECT)
+
+    def own_ports(self) -> frozenset[int]:
+        """Ports on which the process listens."""
+        ports = (address.rpartition(":")[2] for address in (self.metrics_addr, self.live_addr))
+        return frozenset(int(port) for port in ports if port.isdigit() and port != "0")
 
     def check(self) -> None:
         Settings.check(

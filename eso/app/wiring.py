@@ -22,6 +22,7 @@ from eso.kube.informer import Informer
 from eso.kube.lease import Lease, LeaseTimes, new_identity
 from eso.kube.rest import Access, Rest
 from eso.net.http import Pools, Proxies
+from eso.net.reach import Reach
 from eso.observe.health import Health
 from eso.observe.metrics import Metrics
 from eso.providers.env import Env
@@ -168,7 +169,8 @@ class Operator:
         self.offload = Offload(threads=1)  # each further one takes as much of the interpreter as the loop gets
         self.world = World()
         self.gates = Gates(clock, self._release, meter=self.metrics)
-        env = Env(Pools(proxies), Offload(threads=1, name="values"), clock, log)
+        reach = Reach(settings.allow_link_local_stores, settings.own_ports())
+        env = Env(Pools(proxies, reach), Offload(threads=1, name="values"), clock, log)
         self.stores = Stores(
             self._rules(registry or Registry()),
             self.rest,

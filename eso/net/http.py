@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from eso.errors import EsoError
+from eso.net.reach import EVERYWHERE, Barred, Reach
 
 USER_AGENT: Final = "eso"
 MAX_BODY: Final = 16 * 1024 * 1024  # bytes, after decompression
@@ -32,6 +33,10 @@ MAX_BODY: Final = 16 * 1024 * 1024  # bytes, after decompression
 KEEP_ALIVE: Final = 50.0
 SHARED_SECONDS: Final = 600.0
 PEM_BYTES: Final = 60_000
+KEY_BITS: Final = 8192  # of a client key; a signature of a longer one holds up the loop for seconds
+# Forward secrecy without finite-field groups: their parameters are the server's choice and may be as long as it likes.
+CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES"
+TOO_STRONG: Final = f"the key has more than {KEY_BITS} bits"
 ENCRYPTED, TOO_LONG = "the key is encrypted", "longer than a certificate can be"
 
 
@@ -55,6 +60,13 @@ class Unsendable(TransportError):
 
 class Unreachable(TransportError):
     """No connection, a refused certificate, or a connection that broke before the reply was complete."""
+
+
+class Forbidden(TransportError):
+    """The operator may not connect to this address: the fault of whoever named it, nothing was sent."""
+
+    def __init__(self, message: str, *, fix: str = "") -> None:
+        super().__init__(message, sent=False, fix=fix)
 
 
 class TimedOut(TransportError):
@@ -178,6 +190,8 @@ def tls_context(
         context = ssl.create_default_context(
             cafile=ca_file, cadata=ca_pem.decode("ascii", "replace") if ca_pem else None
         )
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(CIPHERS)
         # Private CAs often lack extensions that 3.13's default would insist on; Go clients accept them.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         if not verify:
@@ -207,6 +221,8 @@ def _load_chain(context: ssl.SSLContext, cert_pem: bytes, key_pem: bytes) -> Non
     """The ssl module takes file names only; files that exist in memory alone keep the key off the disk."""
     if max(len(cert_pem), len(key_pem)) > PEM_BYTES:
         raise ValueError(TOO_LONG)
+    if key_bits(key_pem) > KEY_BITS:
+        raise ValueError(TOO_STRONG)
     readers: list[int] = []
     try:
         for pem in (cert_pem, key_pem):
@@ -215,6 +231,19 @@ def _load_chain(context: ssl.SSLContext, cert_pem: bytes, key_pem: bytes) -> Non
     finally:
         for reader in readers:
             os.close(reader)
+
+
+def key_bits(key_pem: bytes) -> int:
+    """How long the key is; 0 for one that cannot be read here, which OpenSSL then says in its own words."""
+    # Imported late: most stores show no certificate.
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        key = load_pem_private_key(key_pem, None, unsafe_skip_rsa_key_validation=True)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return 0
+    return int(getattr(key, "key_size", 0))
 
 
 def _in_memory(content: bytes) -> int:
@@ -243,9 +272,10 @@ class Pool:
         proxy: str = "",
         server_name: str = "",
         connections: int = 0,
+        reach: Reach = EVERYWHERE,
     ) -> None:
         self._tls, self._proxies, self._proxy, self._server_name = tls, proxies or Proxies(), proxy, server_name
-        self._connections = connections
+        self._connections, self._reach = connections, reach
         self._session: aiohttp.ClientSession | None = None
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._active = 0
@@ -400,17 +430,18 @@ class Pool:
         )
 
     def _dial(self, info: tuple[Any, ...]) -> socket.socket:
+        self._reach.check(info[4])
         made = _socket(info)
         self._sockets.add(made)
         return made
 
 
 class Pools:
-    """Opens pools that leave the cluster through the process's proxies. Pools that trust the same CA and show no
+    """Opens pools for servers that stores name: through the process's proxies, within `reach`. Pools that trust the same CA and show no
     certificate share a TLS context: each one costs 20 ms and a megabyte, and stores can be many."""
 
-    def __init__(self, proxies: Proxies | None = None) -> None:
-        self.proxies = proxies or Proxies()
+    def __init__(self, proxies: Proxies | None = None, reach: Reach = EVERYWHERE) -> None:
+        self.proxies, self.reach = proxies or Proxies(), reach
         self._trusting = functools.lru_cache(maxsize=32)(lambda ca, _: tls_context(ca_pem=ca))
 
     def open(
@@ -427,7 +458,7 @@ class Pools:
 
     def pool(self, *, tls: ssl.SSLContext | None) -> Pool:
         """Connections that leave the cluster as all of this process do."""
-        return Pool(tls=tls, proxies=self.proxies)
+        return Pool(tls=tls, proxies=self.proxies, reach=self.reach)
 
 
 class Stream:
@@ -509,6 +540,11 @@ def _transport(server: str, error: Exception) -> TransportError:
             return Unreachable(f"cannot reach the proxy for {server}: {_reason(error.os_error)}", sent=False)
         case aiohttp.ClientConnectorDNSError():
             return Unreachable(f"cannot reach {server}: no such host", sent=False)
+        case aiohttp.ClientConnectorError() if isinstance(error.os_error, Barred):
+            return Forbidden(
+                f"{server} is {error.os_error}: the operator does not connect to it",
+                fix="write the address of the backend, or allow it with --allow-link-local-stores",
+            )
         case aiohttp.ClientConnectorError():
             return Unreachable(f"cannot reach {server}: {_reason(error.os_error)}", sent=False)
         case aiohttp.ClientHttpProxyError():
@@ -544,6 +580,6 @@ def _reason(error: object) -> str:
             return "no such host"
         case OSError() if error.errno:
             return os.strerror(error.errno).lower()  # asyncio's own text lists addresses instead
-        case ValueError() if str(error) in (ENCRYPTED, TOO_LONG):
+        case ValueError() if str(error) in (ENCRYPTED, TOO_LONG, TOO_STRONG):
             return str(error)
     return type(error).__name__

@@ -56,7 +56,7 @@ class TestPools(Pools):
         self.opened: list[Pool] = []
 
     def pool(self, *, tls: ssl.SSLContext | None) -> Pool:
-        made = Detour(tls=tls, proxies=self.proxies)
+        made = Detour(tls=tls, proxies=self.proxies, reach=self.reach)
         made.hosts, made.patience = self.hosts, self.patience
         self.opened.append(made)
         return made

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 import orjson
 
 from eso.errors import EsoError
-from eso.net.http import Pool, Reply, TimedOut, Timeouts, TooLarge, TransportError, Unsendable, origin
+from eso.net.http import Forbidden, Pool, Reply, TimedOut, Timeouts, TooLarge, TransportError, Unsendable, origin
 from eso.providers.contract import (
     AuthExpired,
     Denied,
@@ -154,7 +154,7 @@ def typed(error: TransportError) -> EsoError:
             return Timeout(str(error), fix=error.fix)
         case TooLarge():
             return Malformed(str(error), fix=error.fix)
-        case Unsendable():
+        case Unsendable() | Forbidden():
             return InvalidConfig(str(error), fix=error.fix)
     return Unavailable(str(error), fix=error.fix)
 

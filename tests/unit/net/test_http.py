@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from e2e.harness.certs import Authority
+from eso.net import http
 from eso.net.http import (
     Pool,
     Proxies,
@@ -433,6 +434,38 @@ def test_an_encrypted_key_does_not_ask_for_a_passphrase(authority: Authority, tm
     )
     with pytest.raises(TlsError, match="the key is encrypted"):
         tls_context(cert_pem=pair.cert.read_bytes(), key_pem=locked)
+
+
+def test_a_key_whose_signatures_would_hold_up_the_loop_is_refused(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+):
+    pair = authority.client("strong", "us")
+    assert http.key_bits(pair.key.read_bytes()) == 256
+    assert http.key_bits(b"hunter2") == 0
+    monkeypatch.setattr(http, "KEY_BITS", 255)
+    with pytest.raises(TlsError, match="the key has more than 8192 bits"):
+        tls_context(cert_pem=pair.cert.read_bytes(), key_pem=pair.key.read_bytes())
+
+
+def test_only_forward_secret_ciphers_over_elliptic_curves_are_offered():
+    context = tls_context()
+    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
+    old = [cipher["name"] for cipher in context.get_ciphers() if cipher["protocol"] != "TLSv1.3"]
+    assert old
+    assert all(name.startswith("ECDHE-") for name in old)
+
+
+async def test_a_server_that_speaks_nothing_but_static_rsa_is_not_talked_to(authority: Authority):
+    pair = authority.server("old")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pair.cert, pair.key)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("AES256-GCM-SHA384")
+    pool = Pool(tls=tls_context(ca_file=str(authority.cert)))
+    async with serving(whoami, context) as url:
+        with pytest.raises(Unreachable):
+            await pool.request("GET", url)
+    await pool.close()
 
 
 def test_a_key_that_belongs_to_another_certificate_is_refused(authority: Authority):

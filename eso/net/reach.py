@@ -1,0 +1,76 @@
+"""Which addresses a connection may have, judged after the name was resolved and before anything is sent.
+
+Neighbours: http.py asks for every socket that it makes. The author of a store chooses the server that the operator talks
+to; the metadata service of the machine and the operator's own ports answer those who are near, without a credential.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from dataclasses import dataclass
+from typing import Any, Final
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+# Metadata services whose address is not link-local: EC2 and EKS over IPv6, Alibaba Cloud, Oracle Cloud, Azure's wire server.
+METADATA: Final = frozenset(
+    ipaddress.ip_address(text)
+    for text in ("fd00:ec2::254", "fd00:ec2::23", "100.100.100.200", "192.0.0.192", "168.63.129.16")
+)
+
+
+class Barred(OSError):
+    """The address is refused by us: nothing was sent. The text names the kind of address, never the address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """`link_local`: link-local addresses and metadata services may be reached. `own_ports`: ports on which this process
+    listens; they are refused on its own addresses."""
+
+    link_local: bool = True
+    own_ports: frozenset[int] = frozenset()
+
+    def check(self, place: tuple[Any, ...]) -> None:
+        """`place`: a socket address, host and port first. Raises Barred."""
+        address = plain(str(place[0]))
+        if address is None:
+            return
+        if not self.link_local and (address.is_link_local or address in METADATA):
+            raise Barred("a link-local address, where metadata services answer")
+        if place[1] in self.own_ports and is_own(address):
+            raise Barred("a port of the operator itself")
+
+
+EVERYWHERE: Final = Reach()
+
+
+def plain(text: str) -> Address | None:
+    """An address without its zone; IPv4 inside IPv6 as what it stands for."""
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address):
+        return address.ipv4_mapped or address.sixtofour or nat64(address) or address
+    return address
+
+
+def nat64(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address behind the well-known prefix 64:ff9b::/96."""
+    if address in ipaddress.ip_network("64:ff9b::/96"):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return None
+
+
+def is_own(address: Address) -> bool:
+    """Whether the address is one of this machine: only those can be bound to."""
+    if address.is_loopback or address.is_unspecified:
+        return True
+    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((str(address), 0))
+    except OSError:
+        return False
+    return True
