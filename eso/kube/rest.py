@@ -34,6 +34,7 @@ MAX_PAGE: Final = 64 * 1024 * 1024
 MAX_MESSAGE: Final = 4096  # characters of a server's message that are kept
 TRIES: Final = 4
 TURNS: Final = 84  # requests at once; one namespace alone gets three quarters of them
+PAUSE: Final = 1.0  # seconds after a 429 that does not say how long
 LONGEST_WAIT: Final = 10.0  # seconds; a longer Retry-After is the queue's business, not a pass's
 
 
@@ -383,6 +384,8 @@ class Rest:
                     continue
             tried += 1
             pause = error.retry_after if error.status in (429, 503) else None
+            if error.status == 429 and pause is None:
+                pause = PAUSE
             if tried >= self._tries or pause is None or pause > LONGEST_WAIT:
                 raise error
             await self._clock.sleep(pause)
@@ -505,7 +508,7 @@ def typed(
         case ((400 | 422), _):
             kind = Invalid
         case 429, _:
-            kind, retry = TooMany, 1.0 if retry is None else retry
+            kind = TooMany
         case _ if code >= 500:
             kind = Unavailable
         case _:

@@ -27,6 +27,11 @@ def source(value: bytes, **others: bytes) -> Source:
     return Source({"value": value, **others}, "app", "team-a", "Opaque")
 
 
+def entry(bench: Bench, key: str) -> Push:
+    """One value of the source; all of it where a provider keeps single values under properties only."""
+    return Push(Remote(key), "value" if bench.keyed else "")
+
+
 async def read(client: StoreClient, key: str) -> bytes:
     ref = RemoteRef(key)
     return client.value(await client.fetch(client.request(ref)), ref)
@@ -37,7 +42,7 @@ async def test_what_is_pushed_is_there(bench: Bench) -> None:
     if client is None:
         return
     assert not await client.exists(Remote("pushed"))
-    await client.push(Push(Remote("pushed"), "value"), source(bench.value))
+    await client.push(entry(bench, "pushed"), source(bench.value))
     assert await client.exists(Remote("pushed"))
     assert b"me" in await read(client, "pushed")
     await client.close()
@@ -47,10 +52,10 @@ async def test_a_push_of_what_is_there_writes_nothing(bench: Bench) -> None:
     client = await writer(bench)
     if client is None:
         return
-    await client.push(Push(Remote("pushed"), "value"), source(bench.value))
+    await client.push(entry(bench, "pushed"), source(bench.value))
     if bench.server is not None:
         seen = len(bench.server.asked)
-        await client.push(Push(Remote("pushed"), "value"), source(bench.value))
+        await client.push(entry(bench, "pushed"), source(bench.value))
         changed = [asked for asked in bench.server.asked[seen:] if asked.method in ("PUT", "PATCH", "DELETE")]
         assert changed == []
     await client.close()
@@ -75,7 +80,7 @@ async def test_a_deleted_entry_is_gone_and_may_be_deleted_again(bench: Bench) ->
     client = await writer(bench)
     if client is None:
         return
-    await client.push(Push(Remote("pushed"), "value"), source(bench.value))
+    await client.push(entry(bench, "pushed"), source(bench.value))
     for _ in range(2):
         await client.delete(Remote("pushed"))
         assert not await client.exists(Remote("pushed"))
@@ -104,7 +109,7 @@ async def test_an_entry_of_somebody_else_is_neither_overwritten_nor_deleted(benc
     if bench.marks:
         bench.put("theirs", {"user": PLANTED})
         with pytest.raises(EsoError) as refused:
-            await client.push(Push(Remote("theirs"), "value"), source(bench.value))
+            await client.push(entry(bench, "theirs"), source(bench.value))
         assert PLANTED not in str(refused.value)
         await client.delete(Remote("theirs"))
         assert PLANTED.encode() in await read(client, "theirs")
@@ -125,9 +130,9 @@ async def test_no_pushed_value_is_told(bench: Bench) -> None:
     if client is None:
         return
     with captured() as log:
-        for entry in (Push(Remote("pushed"), "value"), Push(Remote("pushed", "user.deep.er"), "value")):
+        for pushed in (entry(bench, "pushed"), Push(Remote("pushed", "user.deep.er"), "value")):
             try:
-                await client.push(entry, source(f"{PLANTED} is no object".encode()))
+                await client.push(pushed, source(f"{PLANTED} is no object".encode()))
             except EsoError as error:
                 assert PLANTED not in f"{error}{error.fix}{error.__cause__}"
         assert PLANTED not in log
@@ -138,8 +143,8 @@ async def test_every_await_of_a_push_may_be_cancelled_and_a_later_push_heals_it(
     client = await writer(bench)
     if client is None:
         return
-    async for _ in every_await(lambda: client.push(Push(Remote("pushed"), "value"), source(bench.value))):
+    async for _ in every_await(lambda: client.push(entry(bench, "pushed"), source(bench.value))):
         continue
-    await client.push(Push(Remote("pushed"), "value"), source(bench.value))
+    await client.push(entry(bench, "pushed"), source(bench.value))
     assert b"me" in await read(client, "pushed")
     await client.close()

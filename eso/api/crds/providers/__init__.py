@@ -61,6 +61,7 @@ BUILT: Final = frozenset(
     (
         "aws",
         "fake",
+        "kubernetes",
         "openBao",
         "vault",
     )

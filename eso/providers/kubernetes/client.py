@@ -1,0 +1,280 @@
+"""One login at an API server: Secrets of one namespace read, searched and written.
+
+Neighbours: connect.py makes it, codec.py turns Secrets into values and back. A missing Secret is an ordinary error for
+`data` and a proven absence for `extract`, as in the reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Hashable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import orjson
+
+from eso.api.labels import InvalidSelector, check_key, check_value
+from eso.api.meta import SECRETS, Resource
+from eso.errors import EsoError
+from eso.kube import rest as kube
+from eso.net.http import Pool, TimedOut
+from eso.providers.contract import (
+    AuthExpired,
+    Busy,
+    Denied,
+    Find,
+    InvalidConfig,
+    Malformed,
+    NotYet,
+    Push,
+    Remote,
+    RemoteRef,
+    SecretNotFound,
+    Source,
+    StoreView,
+    Throttled,
+    Timeout,
+    Unavailable,
+    Validation,
+    ValidationFailed,
+    turn,
+)
+from eso.providers.kit.search import Volume, Walk, compiled
+from eso.providers.kubernetes import codec
+from eso.providers.kubernetes.spec import remote_namespace
+from eso.values.convert import KeyRefused, convert_key
+
+T = TypeVar("T")
+LABEL: Final = "Kubernetes"
+RULES: Final = Resource(
+    "authorization.k8s.io", "v1", "selfsubjectrulesreviews", "SelfSubjectRulesReview", namespaced=False
+)
+ACCESS: Final = Resource(
+    "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", namespaced=False
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    namespace: str
+    name: str
+
+
+class KubernetesClient:
+    """A StoreClient with Writes. `rest` None: the store's credential belongs to each consumer, and there is none."""
+
+    def __init__(self, store: StoreView, rest: kube.Rest | None, pool: Pool | None, lifetime: float | None) -> None:
+        self.store, self.rest, self.pool, self.lifetime = store, rest, pool, lifetime
+        self.namespace = remote_namespace(store.provider_spec)
+
+    async def renew(self) -> bool:
+        return False  # another token is another login
+
+    def bind(self, store: StoreView) -> KubernetesClient:
+        return self if store is self.store else KubernetesClient(store, self.rest, self.pool, self.lifetime)
+
+    async def close(self) -> None:
+        if self.pool is not None:
+            await self.pool.close()
+
+    @property
+    def live(self) -> kube.Rest:
+        if self.rest is None:
+            raise InvalidConfig("the store's credentials belong to a namespace: it cannot be read without one")
+        return self.rest
+
+    # reading
+
+    def request(self, ref: RemoteRef) -> Hashable:
+        if not ref.key or "/" in ref.key or ref.key in (".", ".."):
+            raise InvalidConfig(f'"{ref.key}" is no name of a Secret', fix="remoteRef.key is the name of a Secret")
+        return Asked(self.namespace, ref.key)
+
+    async def fetch(self, request: Hashable) -> codec.Found:
+        assert isinstance(request, Asked)
+        raw = await call("GetSecret", self.live.get(SECRETS, request.namespace, request.name))
+        return codec.found(request.name, raw)
+
+    def value(self, payload: codec.Found, ref: RemoteRef) -> bytes:
+        if payload.secret is None:
+            raise EsoError(f'secrets "{payload.name}" not found', fix="create it, or correct remoteRef.key")
+        return codec.value(payload.secret, ref)
+
+    def mapping(self, payload: codec.Found, ref: RemoteRef) -> dict[str, bytes]:
+        if payload.secret is None:
+            raise SecretNotFound
+        return codec.mapping(payload.secret, ref)
+
+    async def find(self, find: Find) -> AsyncIterator[Mapping[str, bytes]]:
+        """By labels where `tags` is there, even empty, else by name."""
+        selector, wanted = "", None
+        if find.tags is not None:
+            selector = label_selector(dict(find.tags))
+        elif find.name_regexp is not None:
+            wanted = compiled(find.name_regexp)
+        else:
+            raise InvalidConfig(
+                "unexpected find operator: neither name nor tags", fix="set find.name.regexp or find.tags"
+            )
+        seen: set[str] = set()
+        walk, volume = Walk(), Volume()
+        pages = self.live.list_pages(SECRETS, self.namespace, label_selector=selector)
+        async with aclosing(pages):
+            while (page := await call("ListSecrets", next_page(pages), "unable to list secrets: ")) is not None:
+                walk.enter()
+                secrets = codec.listed(page)
+                walk.found(secrets)
+                values: dict[str, bytes] = {}
+                for secret in secrets:
+                    if wanted is not None and not wanted.matches(secret.name.encode()):
+                        continue
+                    name = convert_key(secret.name, find.conversion_strategy)
+                    if name in seen:
+                        raise KeyRefused(f"secret name collision during conversion: {name}")
+                    seen.add(name)
+                    values[name] = volume.counted(codec.whole(secret))
+                yield values
+
+    # the store's own validation
+
+    async def validate(self) -> Validation:
+        """What cannot be asked is not ready, with the cause: a wrong authority, token or address would fail every read.
+        A referent store has nothing to ask with, and counts as ready, as in the reference."""
+        if self.rest is None:
+            return Validation.READY
+        failed = "could not verify if client is valid: "
+        body = {"apiVersion": RULES.api_version, "kind": RULES.kind, "spec": {"namespace": self.namespace}}
+        reply = await validating(call("CreateSelfSubjectRulesReview", self.rest.create(RULES, "", body), failed))
+        rules = member(reply, "status", "resourceRules")
+        if any(codec.reads_secrets(rule) for rule in rules if isinstance(rule, Mapping)):
+            return Validation.READY
+        attributes = {"namespace": self.namespace, "verb": "get", "resource": "secrets"}
+        body = {"apiVersion": ACCESS.api_version, "kind": ACCESS.kind, "spec": {"resourceAttributes": attributes}}
+        reply = await validating(call("CreateSelfSubjectAccessReview", self.rest.create(ACCESS, "", body), failed))
+        if not orjson.loads(reply).get("status", {}).get("allowed"):
+            raise ValidationFailed(
+                "client is not allowed to get secrets", fix=f"bind a Role with get on secrets in {self.namespace}"
+            )
+        return Validation.READY
+
+    # writing
+
+    def place(self, remote: Remote) -> Hashable:
+        return self._where(remote), remote.key
+
+    async def push(self, entry: Push, source: Source) -> None:
+        """Writes only what differs. There is no mark of ownership: an existing Secret is overwritten."""
+        metadata = codec.metadata(entry.metadata)
+        if metadata.namespace and not self.store.cluster_scoped:
+            raise InvalidConfig("remoteNamespace override is only supported with ClusterSecretStore")
+        if entry.secret_key and not entry.remote.property:
+            raise InvalidConfig(
+                "requires property in RemoteRef to push secret value if secret key is defined",
+                fix="set match.remoteRef.property",
+            )
+        namespace, name = metadata.namespace or self.namespace, entry.remote.key
+        live = await self._live(namespace, name)
+        desired = codec.desired(live, namespace, name, entry, source, metadata)
+        if live is None:
+            await call("CreateSecret", self.live.create(SECRETS, namespace, desired))
+        elif desired != live:
+            await call("UpdateSecret", self.live.replace(SECRETS, namespace, name, desired))
+
+    async def delete(self, remote: Remote) -> None:
+        namespace = self._where(remote)
+        live = await self._live(namespace, remote.key)
+        if live is None:
+            return
+        data = live.get("data") or {}
+        meta = live["metadata"]
+        version = {"uid": meta.get("uid", ""), "resource_version": meta.get("resourceVersion", "")}
+        if remote.property and remote.property not in data:
+            return
+        if remote.property and len(data) > 1:
+            left = {key: value for key, value in data.items() if key != remote.property}
+            await call("UpdateSecret", self.live.replace(SECRETS, namespace, remote.key, live | {"data": left}))
+            return
+        try:
+            await call("DeleteSecret", self.live.delete(SECRETS, namespace, remote.key, **version))
+        except SecretNotFound:
+            return
+
+    async def exists(self, remote: Remote) -> bool:
+        live = await self._live(self._where(remote), remote.key)
+        return live is not None and (not remote.property or remote.property in (live.get("data") or {}))
+
+    def _where(self, remote: Remote) -> str:
+        """The namespace that the entry was pushed to."""
+        return codec.metadata(remote.metadata).namespace or self.namespace
+
+    async def _live(self, namespace: str, name: str) -> dict[str, Any] | None:
+        raw = await call("GetSecret", self.live.get(SECRETS, namespace, name))
+        return codec.editable(raw) if raw is not None else None
+
+
+async def next_page(pages: Any) -> bytes | None:
+    return await anext(pages, None)
+
+
+async def validating(reply: Awaitable[bytes]) -> bytes:
+    """Whatever keeps the review from an answer would keep reads from one too."""
+    try:
+        return await reply
+    except EsoError as error:
+        raise ValidationFailed(str(error), fix=error.fix) from error
+
+
+async def call(name: str, request: Awaitable[T], failed: str = "") -> T:
+    """One request, in its turn. Raises the typed error; its text is the API server's, `failed` before it."""
+    async with turn(LABEL, name):
+        try:
+            return await request
+        except kube.ApiError as error:
+            raise typed(error, failed) from error
+
+
+def typed(error: kube.ApiError, failed: str) -> EsoError:
+    text, fix = f"{failed}{error}", error.fix
+    match error:
+        case kube.NotFound():
+            return SecretNotFound(text)
+        case kube.Unauthorized():
+            return AuthExpired(text, fix=fix)
+        case kube.Forbidden():
+            return Denied(text, fix=fix)
+        case kube.TooMany():
+            return Throttled(text, retry_after=error.retry_after, fix=fix)
+        case kube.Conflict() | kube.AlreadyExists():
+            return Busy(text, fix=fix)
+        case kube.Gone():
+            return NotYet(text, fix=fix)
+        case kube.Unavailable():
+            return Unavailable(text, answered=True, fix=fix)
+        case kube.Unreachable():
+            kind = Timeout if isinstance(error.__cause__, TimedOut) else Unavailable
+            return kind(text, fix=fix)
+        case kube.Invalid() | kube.UnknownResource():
+            return InvalidConfig(text, fix=fix)
+    if 300 <= error.status < 400:
+        return Unavailable(f"{text}: it redirects where it should answer", answered=True, fix="correct server.url")
+    return Malformed(text, fix=fix)
+
+
+def label_selector(tags: Mapping[str, str]) -> str:
+    try:
+        for key, value in sorted(tags.items()):
+            check_key(key)
+            check_value(key, value)
+    except InvalidSelector as error:
+        raise InvalidConfig(f"unable to validate selector tags: {error}", fix="tags are labels here") from error
+    return ",".join(f"{key}={value}" for key, value in sorted(tags.items()))
+
+
+def member(reply: bytes, *names: str) -> list[Any]:
+    try:
+        found: Any = orjson.loads(reply)
+    except orjson.JSONDecodeError:
+        raise Malformed("the API server's review is not JSON") from None
+    for name in names:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found if isinstance(found, list) else []
