@@ -73,11 +73,21 @@ def test_two_targets_that_are_each_others_source_come_to_rest(live: Case):
     live.holds(lambda: live.passes("es-one") + live.passes("es-two") <= passes + 4, 4)
 
 
+def test_a_person_who_tries_out_edits_is_corrected_each_time(live: Case):
+    live.external_secret(refreshInterval="1h")
+    live.synced()
+    for n in range(5):
+        live.edit("secrets", "test-secret", {"stringData": {"targetProperty": f"edit {n}"}}, manager="kubectl-edit")
+        live.eventually(lambda: live.secret() == VALUE, within=PROMPTLY)
+        live.holds(lambda: live.secret() == VALUE, 1.2)
+    assert live.events(reason="TargetContested") == []
+
+
 def test_a_writer_that_fights_is_corrected_three_times_and_named_once(live: Case):
     live.external_secret(refreshInterval="1h")
     live.synced()
-    for n in range(3):
-        live.edit("secrets", "test-secret", {"stringData": {"targetProperty": f"theirs-{n}"}}, manager="argocd")
+    for _ in range(3):
+        live.edit("secrets", "test-secret", {"stringData": {"targetProperty": "theirs"}}, manager="argocd")
         live.eventually(lambda: live.secret() == VALUE, within=PROMPTLY)
     live.edit("secrets", "test-secret", {"stringData": {"targetProperty": "theirs"}}, manager="argocd")
     live.told("changed by argocd again and again")

@@ -10,6 +10,7 @@ from tests.recorded.differences import ABSENT, Accepted, appears, changes, hinte
 
 ANYWHERE = r"(?:otherNamespaces/[^/]+/)?"
 FAILED = rf"{ANYWHERE}Events/ExternalSecret/\S+ Warning UpdateFailed"
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 EVERYWHERE = (
     Accepted(
@@ -97,6 +98,27 @@ BY_CASE: tuple[Accepted, ...] = (
         appears,
         cases=("rc-rename-onto-foreign",),
         steps=(3,),
+    ),
+    Accepted(
+        "`kubectl.kubernetes.io/last-applied-configuration` and our suspend annotation",
+        rf"Secret/es/metadata/annotations/{LAST_APPLIED}",
+        changes("{}", ABSENT),
+        cases=("rc-metadata",),
+        steps=(1, 2, 3),
+    ),
+    Accepted(
+        "`kubectl.kubernetes.io/last-applied-configuration` and our suspend annotation",
+        r"Secret/es/metadata/managedFields/externalsecrets.external-secrets.io/es",
+        without(f"/f:metadata/f:annotations/f:{LAST_APPLIED}"),
+        cases=("rc-metadata",),
+        steps=(1, 2, 3),
+    ),
+    Accepted(
+        "two Orphan ExternalSecrets on one Secret; keys that become equal in a rewrite",
+        r"Events/ExternalSecret/extract Warning KeysLost",
+        appears,
+        cases=("rc-empty-values",),
+        steps=(1,),
     ),
     # texts
     Accepted(

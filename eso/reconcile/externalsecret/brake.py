@@ -1,11 +1,14 @@
-"""Two writers of one target: after three corrections in one slot, at most one write per slot.
+"""Two writers that undo each other's work on one target: after three corrections in one slot, at most one write per slot.
 
 Neighbours: reconcile.py asks before it reads; triggers.py words the reasons. Time comes in as an argument.
+
+A correction belongs to a fight when it undoes the same change as the one before, follows it within a second, or follows
+another write of ours. A person who tries out several edits is corrected each time.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -16,16 +19,22 @@ from eso.reconcile.externalsecret.triggers import SOURCE_REWRITTEN, TARGET_CHANG
 from eso.runtime.outcome import Wake
 
 MOST: Final = 3
+AT_ONCE: Final = 1.0  # seconds within which a program answers our write, and a person does not
 REPAIRS: Final = frozenset({TARGET_CHANGED, SOURCE_REWRITTEN})
 
 
 @dataclass(frozen=True, slots=True)
 class Fight:
-    """Corrections of one target that followed each other within a slot; `at` is the last one. `held`: since then at
-    least one correction was held back, so the other writer has not stopped."""
+    """Corrections of one target that followed each other within a slot.
+
+    `at` is the last one and `state` what it undid; `seen_at`: the last change by the other writer, or our correction.
+    `held`: since `at` at least one correction was held back, so the other writer has not stopped.
+    """
 
     corrections: int = 0
     at: datetime | None = None
+    state: str = ""
+    seen_at: datetime | None = None
     held: bool = False
 
 
@@ -40,11 +49,26 @@ def correcting(step: Sync, wake: Wake) -> bool:
     return (step.drift and wake.triggered is None) or (bool(wake.reasons) and wake.reasons <= REPAIRS)
 
 
+def repeats(fight: Fight, es: ExternalSecret, step: Sync, wake: Wake, now: datetime) -> bool:
+    """The pass would correct what it corrected before, or what a program wrote in answer to that."""
+    if fight.at is None or (now - fight.at).total_seconds() >= slot_seconds(es):
+        return False
+    at_once = fight.seen_at is not None and (now - fight.seen_at).total_seconds() < AT_ONCE
+    return step.state == fight.state or SOURCE_REWRITTEN in wake.reasons or at_once
+
+
 def holds_until(fight: Fight, es: ExternalSecret, step: Sync, wake: Wake, now: datetime) -> float:
     """Seconds until the next correction is allowed; 0 when it is allowed now."""
-    if fight.at is None or fight.corrections < MOST or not correcting(step, wake):
+    if fight.at is None or fight.corrections < MOST:
+        return 0.0
+    if not correcting(step, wake) or not repeats(fight, es, step, wake, now):
         return 0.0
     return max(0.0, slot_seconds(es) - (now - fight.at).total_seconds())
+
+
+def hold(fight: Fight, now: datetime) -> Fight:
+    """A correction was held back."""
+    return replace(fight, held=True, seen_at=now)
 
 
 def after(fight: Fight, es: ExternalSecret, step: Sync, wake: Wake, now: datetime, *, wrote: bool) -> Fight:
@@ -53,9 +77,10 @@ def after(fight: Fight, es: ExternalSecret, step: Sync, wake: Wake, now: datetim
         return PEACE
     over = fight.at is not None and (now - fight.at).total_seconds() >= slot_seconds(es)
     if fight.held and (step.due or over):
-        return Fight(fight.corrections, now)
+        return Fight(fight.corrections, now, step.state or fight.state, now)
     if wrote and correcting(step, wake):
-        return Fight(1 if over else fight.corrections + 1, now)
+        again = fight.corrections + 1 if repeats(fight, es, step, wake, now) else 1
+        return Fight(again, now, step.state, now)
     return PEACE if step.due or over else fight
 
 

@@ -5,7 +5,7 @@ Neighbours: reconcile.py follows the step; refresh.py says whether a read is due
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -19,12 +19,14 @@ from eso.runtime.outcome import Wake
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What is known of the target without its values. `hash_matches`: the data-hash annotation is that of the live
-    data. `changed_by`: the field manager of the last write, "" when it was ours or is not known.
+    data. `changed_by`: the field manager of the last write, "" when it was ours or is not known. `state`: equal for equal
+    contents, "" for what our last write left.
     """
 
     managed: bool
     hash_matches: bool
     changed_by: str = ""
+    state: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,13 @@ class Sync:
     drift: bool
     due: bool = True
     edited: bool = False
+    state: str = field(default="", compare=False)  # of the target
 
 
 Step = LabelTarget | Idle | Sync
 
 
+REMOVED: Final = "removed"
 MISSING: Final = ("SecretMissing", "ResourceMissing")
 
 
@@ -72,4 +76,5 @@ def decide(es: ExternalSecret, target: Seen | None, synced: Synced, wake: Wake, 
         drift=not valid and not synced.never,
         due=synced.never or slot_reached(es, synced, now),
         edited=not synced.never and synced.version != synced_resource_version(es.metadata),
+        state=REMOVED if target is None else target.state,
     )

@@ -26,7 +26,7 @@ from eso.kube.rest import ApiError, Forbidden, Rest, UnknownResource
 from eso.kube.rest import NotFound as ApiNotFound
 from eso.reconcile.externalsecret.decide import Seen
 from eso.reconcile.externalsecret.desired import Change, Create, Delete, Patch
-from eso.reconcile.externalsecret.manifest import Left, intact, left_behind, refuse
+from eso.reconcile.externalsecret.manifest import Left, body_hash, intact, left_behind, mark_of, refuse
 from eso.reconcile.externalsecret.records import Key
 from eso.reconcile.externalsecret.stage import Failed, Stage
 from eso.reconcile.externalsecret.target import Before
@@ -212,7 +212,9 @@ class GenericTargets:
         valid = intact(live, self.left(es))
         if valid:
             self._follow(await self._resource_of(es), es, live["metadata"]["resourceVersion"])
-        return Seen(True, valid, "" if valid else last_manager(live["metadata"]))
+        if valid:
+            return Seen(True, True)
+        return Seen(True, False, last_manager(live["metadata"]), f"{body_hash(live)} {mark_of(live)}")
 
     def unwatched(self, es: ExternalSecret) -> str:
         """Why a change of the target would not be noticed, "" when it would: the right to write is not the right to

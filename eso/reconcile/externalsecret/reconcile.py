@@ -264,7 +264,7 @@ class ReconcileExternalSecret:
             if step.drift and TARGET_CHANGED in wake.reasons:
                 draft.drift, draft.changed_by = True, changed_by
             if seconds := brake.holds_until(known.fight, es, step, wake, now):
-                known.fight = replace(known.fight, held=True)
+                known.fight = brake.hold(known.fight, now)
                 return Held(seconds, notices.contested(es, (changed_by or "another writer") if step.drift else ""))
             results = await self.composer.read(es, wake.triggered)  # 14
             draft.reads = read_records(results, now)

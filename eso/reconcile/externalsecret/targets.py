@@ -33,6 +33,7 @@ class Verified:
     hash_matches: bool
     inputs: bytes = b""
     changed_by: str = ""
+    state: str = ""  # of a target that was changed: its hash, and the one that its annotation says
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class Targets:
             if live is None:
                 return None
             known, record = self._verified[key], self.record(*key) or record
-        return Seen(record is not None and record.managed, known.hash_matches, known.changed_by)
+        return Seen(record is not None and record.managed, known.hash_matches, known.changed_by, known.state)
 
     async def live(self, es: ExternalSecret) -> Json | None:
         key = (es.metadata.namespace, es.target_name)
@@ -245,6 +246,10 @@ class Targets:
             self.news(last, Sight(False))
 
     def _verify(self, key: Key, live: Json, inputs: bytes = b"") -> None:
-        meta = live["metadata"]
-        matches = (meta.get("annotations") or {}).get(wellknown.ANNOTATION_DATA_HASH) == data_hash(decoded(live))
-        self._verified[key] = Verified(meta["resourceVersion"], matches, inputs, "" if matches else last_manager(meta))
+        meta, found = live["metadata"], data_hash(decoded(live))
+        mark = (meta.get("annotations") or {}).get(wellknown.ANNOTATION_DATA_HASH)
+        self._verified[key] = (
+            Verified(meta["resourceVersion"], True, inputs)
+            if mark == found
+            else Verified(meta["resourceVersion"], False, inputs, last_manager(meta), f"{found} {mark}")
+        )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eso.reconcile.externalsecret.brake import MOST, PEACE, Fight, after, correcting, holds_until
+from eso.reconcile.externalsecret.brake import MOST, PEACE, Fight, after, correcting, hold, holds_until
 from eso.reconcile.externalsecret.decide import Sync
 from eso.reconcile.externalsecret.triggers import SOURCE_CHANGED, SOURCE_REWRITTEN, TARGET_CHANGED
 from eso.runtime.outcome import Wake
@@ -15,7 +15,7 @@ from tests.unit.reconcile.objects import NOW, es
 DRIFT, DUE, EDITED = Sync(True, due=False), Sync(True, due=True), Sync(True, due=False, edited=True)
 CHANGED, TIMER = Wake(frozenset({TARGET_CHANGED})), Wake()
 STILL = Sync(False, due=False)
-ONE = es(refreshInterval="10m")
+ONE, LATER = es(refreshInterval="10m"), NOW + timedelta(minutes=10)
 
 
 def wake(*reasons: str) -> Wake:
@@ -60,21 +60,49 @@ def test_three_corrections_are_free_and_the_next_waits_for_a_slot():
             Fight(3, NOW, held=True),
             DUE,
             TIMER,
-            Fight(3, NOW + timedelta(minutes=10)),
+            Fight(3, LATER, seen_at=LATER),
             id="a slot after a held correction goes on with it",
         ),
         pytest.param(Fight(3, NOW, held=True), EDITED, CHANGED, PEACE, id="an edit ends the fight"),
         pytest.param(
-            Fight(2, NOW), DRIFT, CHANGED, Fight(1, NOW + timedelta(minutes=10)), id="an old correction does not count"
+            Fight(2, NOW), DRIFT, CHANGED, Fight(1, LATER, seen_at=LATER), id="an old correction does not count"
         ),
     ],
 )
 def test_what_is_left_of_a_fight_after_a_slot(fight: Fight, step: Sync, wake: Wake, left: Fight):
-    assert after(fight, ONE, step, wake, NOW + timedelta(minutes=10), wrote=True) == left
+    assert after(fight, ONE, step, wake, LATER, wrote=True) == left
 
 
 def test_a_pass_that_writes_nothing_is_no_correction():
     assert after(Fight(1, NOW), ONE, DRIFT, CHANGED, NOW + timedelta(seconds=1), wrote=False) == Fight(1, NOW)
+
+
+def corrected(changes: list[tuple[float, str]]) -> int:
+    """How many of these changes are undone: each comes so many seconds after the one before, and leaves that state."""
+    fight, now, undone = PEACE, NOW, 0
+    for gap, state in changes:
+        now, step = now + timedelta(seconds=gap), Sync(True, due=False, state=state)
+        if holds_until(fight, ONE, step, CHANGED, now):
+            fight = hold(fight, now)
+        else:
+            fight, undone = after(fight, ONE, step, CHANGED, now, wrote=True), undone + 1
+    return undone
+
+
+@pytest.mark.parametrize(
+    ("changes", "undone"),
+    [
+        pytest.param([(2.0, str(n)) for n in range(9)], 9, id="a person who tries out edits is corrected each time"),
+        pytest.param([(2.0, "same")] * 9, 3, id="a program that writes the same again is corrected three times"),
+        pytest.param([(0.2, str(n)) for n in range(9)], 3, id="so is a program that writes another value each time"),
+        pytest.param(
+            [(0.2, str(n)) for n in range(50)], 3, id="which does not get through by being held back for a while"
+        ),
+        pytest.param([(2.0, "a"), (2.0, "b")] * 2 + [(2.0, "b")] * 4, 6, id="the counting starts with another change"),
+    ],
+)
+def test_what_belongs_to_a_fight(changes: list[tuple[float, str]], undone: int):
+    assert corrected(changes) == undone
 
 
 @given(st.lists(st.integers(1, 100), min_size=1, max_size=200))
@@ -88,7 +116,7 @@ def test_property_a_fight_costs_three_writes_and_then_one_per_slot(gaps: list[in
         else:
             step, wake = DRIFT, CHANGED
         if holds_until(fight, ONE, step, wake, now):
-            fight = Fight(fight.corrections, fight.at, held=True)
+            fight = hold(fight, now)
             continue
         fight = after(fight, ONE, step, wake, now, wrote=True)
         writes.append(now)

@@ -753,16 +753,16 @@ async def test_what_is_prepared_is_not_done(world: World, spec: Any, secrets: li
 # ---------------------------------------------------------------------------------------------------------
 
 
-def tamper(world: World, n: int) -> None:
+def tamper(world: World, value: str = "theirs") -> None:
     fields = [{"manager": "argocd", "time": "2026-05-01T12:00:00Z", "fieldsV1": {"f:data": {"f:a": {}}}}]
-    world.api.edit(SECRETS, *SECRET, {"data": encoded({"a": f"t{n}"}), "metadata": {"managedFields": fields}})
+    world.api.edit(SECRETS, *SECRET, {"data": encoded({"a": value}), "metadata": {"managedFields": fields}})
 
 
 async def fight(world: World, rounds: int, start: datetime) -> int:
     """Another writer changes the target again and again; returns how many of its changes were corrected."""
     corrected = 0
     for n in range(rounds):
-        tamper(world, n)
+        tamper(world)
         await world.settle_repair(start + timedelta(seconds=n))
         corrected += world.secret() == VALUE
     return corrected
@@ -781,6 +781,16 @@ async def test_after_three_corrections_a_slot_has_one_write_and_one_event_names_
         assert await fight(world, 5, NOW + timedelta(hours=hour, seconds=5)) == 0
     assert world.backend.reads == reads + 2
     assert len([e for e in world.events if e.reason == "TargetContested"]) == 1
+
+
+async def test_a_person_who_tries_out_edits_is_corrected_each_time(world: World):
+    world.put(refreshInterval="1h")
+    await world.run()
+    for n in range(8):
+        tamper(world, f"edit {n}")
+        await world.settle_repair(NOW + timedelta(seconds=2 * n))
+        assert world.secret() == VALUE
+    assert [e for e in world.events if e.reason == "TargetContested"] == []
 
 
 async def test_a_slot_without_a_fight_forgives(world: World):
@@ -805,9 +815,9 @@ async def test_an_object_that_never_polls_is_corrected_again_after_an_hour(world
     world.put(refreshInterval="0")
     await world.run()
     assert await fight(world, 3, NOW + timedelta(seconds=1)) == 3
-    tamper(world, 9)
+    tamper(world)
     outcome = await world.run(NOW + timedelta(seconds=13), TARGET_CHANGED)
-    assert outcome == After(3590.0) and world.secret() == {"a": b"t9"}
+    assert outcome == After(3590.0) and world.secret() == {"a": b"theirs"}
     await world.run(NOW + timedelta(seconds=13 + 3590))
     assert world.secret() == VALUE
 
