@@ -128,6 +128,22 @@ def test_how_far_those_who_waited_are_spread(windows: Any, seconds: float):
     assert spread_seconds(es(refreshInterval="1h", **spec)) == seconds
 
 
+@pytest.mark.parametrize(
+    ("refreshed", "triggered", "due"),
+    [
+        pytest.param(PAST, None, False, id="nothing happened since the last read"),
+        pytest.param(PAST, PAST - timedelta(seconds=1), False, id="a trigger from before the last read"),
+        pytest.param(PAST, NOW, True, id="a trigger since the last read"),
+        pytest.param(FUTURE, None, True, id="a last read in the future is not believed"),
+        pytest.param(None, None, True, id="never read"),
+    ],
+)
+def test_what_makes_a_read_before_its_slot(refreshed: Any, triggered: Any, due: bool):
+    one = es(refreshInterval="1h")
+    synced = Synced(synced_resource_version(one.metadata), refreshed, NOW + timedelta(minutes=30))
+    assert should_refresh(one, synced, Wake(frozenset({"store changed"}), triggered), NOW) == due
+
+
 def test_never_polled_means_never_forced_by_a_trigger():
     one = es(refreshInterval="0")
     synced = Synced(synced_resource_version(one.metadata), PAST, None)

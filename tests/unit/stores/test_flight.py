@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 
 import pytest
 
@@ -131,6 +132,31 @@ async def test_the_last_one_who_gives_up_takes_the_call_along() -> None:
         assert far.cancelled == 1
         far.answer.set()
         assert await flights.fly("k", far) == 2
+
+
+async def test_a_call_that_is_being_given_up_is_joined_by_no_newcomer() -> None:
+    far, flights = Far(), Flights(lambda: 10.0)
+    async with flights.open():
+        first = asyncio.ensure_future(flights.fly("k", far))
+        await settle()
+        first.cancel()
+        second = asyncio.ensure_future(flights.fly("k", far))  # runs before the first call has noticed its end
+        await settle()
+        far.answer.set()
+        assert await second == 2
+
+
+async def test_an_error_that_many_wait_for_does_not_collect_their_stacks() -> None:
+    far, flights = Far(), Flights(lambda: 10.0)
+    far.error = EsoError("backend says no")
+    async with flights.open():
+        tasks = [asyncio.ensure_future(flights.fly("k", far)) for _ in range(50)]
+        await settle()
+        far.answer.set()
+        await asyncio.wait(tasks)
+        error = tasks[0].exception()
+        assert error is not None
+        assert len(list(traceback.walk_tb(error.__traceback__))) < 5
 
 
 async def test_without_an_owner_every_caller_makes_its_own_call() -> None:

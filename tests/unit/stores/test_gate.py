@@ -448,3 +448,25 @@ async def test_release_is_asked_for_everybody_once_the_gate_is_freely_open() -> 
         await clock.advance(0.5)
     assert queue.parked[IDENTITY] == 0
     assert ALL > 123
+
+
+async def test_a_request_that_waited_for_its_slot_is_refused_if_a_gate_closed_meanwhile() -> None:
+    gates, refused = Gates(VirtualClock(), in_flight=1), asyncio.Event()
+    way = route("p", "x", "a", "login", "login", None)
+
+    async def first() -> None:
+        async with gates.call(way):
+            async with turn():
+                await refused.wait()
+            raise AuthRejected("bad credential")
+
+    async def second() -> str:
+        async with gates.call(way), turn():
+            return "sent"
+
+    calls = [asyncio.ensure_future(first()), asyncio.ensure_future(second())]
+    await settle()
+    refused.set()
+    await asyncio.wait(calls)
+    assert isinstance(calls[0].exception(), AuthRejected)
+    assert isinstance(calls[1].exception(), GateClosed)

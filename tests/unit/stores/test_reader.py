@@ -540,6 +540,25 @@ async def test_a_login_in_use_is_closed_only_afterwards() -> None:
         assert world.backend.closed == ["t-1"]
 
 
+async def test_a_login_that_was_replaced_while_in_use_is_closed_only_afterwards() -> None:
+    world = World()
+    world.backend.lifetime, world.backend.renewable = 60.0, False
+    async with running(world):
+        await read(world)
+        world.backend.hold = hold = asyncio.Event()
+        task = asyncio.ensure_future(read(world))
+        await settle()
+        world.backend.hold = None
+        await world.clock.advance(45.0)
+        assert world.backend.logins == ["t-1", "t-1"]
+        await world.clock.advance(5.0)
+        assert world.backend.closed == [], "the old login still has a read in hand"
+        hold.set()
+        assert await task == b"hunter2"
+        await world.clock.advance(2.0)
+        assert world.backend.closed == ["t-1"]
+
+
 async def test_a_credential_that_changes_while_it_is_read_is_read_again() -> None:
     async with running(World()) as world:
         first = world.rest.get
