@@ -179,6 +179,17 @@ class ControllerSettings(Settings):
         "5m", "an unchanged refresh writes refreshTime at most this often; 0: every time", Group.PACE
     )
 
+    read_window: float = duration(
+        "50ms", "a periodic read waits this long for others that the backend takes in one call", Group.PACE
+    )
+    ambient_credentials: str = text(
+        "all",
+        "stores that may use the operator's own cloud identity: all, cluster (ClusterSecretStores) or none",
+        Group.SCOPE,
+        "STORES",
+        ("all", "cluster", "none"),
+    )
+
     template_left_delimiter: str = text("{{", "opens a template action", Group.TEMPLATES)
     template_right_delimiter: str = text("}}", "closes a template action", Group.TEMPLATES)
 

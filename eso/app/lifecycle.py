@@ -10,21 +10,36 @@ import gc
 import resource
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from eso.app.flags import ControllerSettings
 from eso.app.wiring import Operator
 from eso.errors import EsoError
 from eso.kube.config import connect
-from eso.kube.informer import Informer
+from eso.kube.standing import Missing, Refused
 from eso.net.http import Proxies
 from eso.observe import log as logging
 from eso.observe.health import serving
+from eso.observe.log import Log
+from eso.reconcile.kit.room import Room
 from eso.runtime.clock import SystemClock
 
 DRAIN_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """`asked`: take no new keys, let passes in hand end. `now`: cut those off, too."""
+
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    now: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def signal(self) -> None:
+        """The first one asks, the second one does not wait."""
+        (self.now if self.asked.is_set() else self.asked).set()
 
 
 def serve(settings: ControllerSettings, environ: Mapping[str, str]) -> int:
@@ -32,6 +47,7 @@ def serve(settings: ControllerSettings, environ: Mapping[str, str]) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold values
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each address that stores name may take a socket
+    settle()  # the modules stay, and the first lists are read faster without a collection for each thousand objects
     logging.configure(settings.loglevel, settings.zap_time_encoding)
     log = logging.get("setup")
     for text in settings.without_effect():
@@ -48,9 +64,9 @@ def serve(settings: ControllerSettings, environ: Mapping[str, str]) -> int:
 
 async def until_told(settings: ControllerSettings, environ: Mapping[str, str]) -> None:
     """Runs until SIGTERM or SIGINT; a second signal does not wait for passes in hand."""
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    stop, loop = Stop(), asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
+        loop.add_signal_handler(name, stop.signal)
     access = await connect(environ, log=logging.get("kube"))
     try:
         await run(
@@ -60,6 +76,7 @@ async def until_told(settings: ControllerSettings, environ: Mapping[str, str]) -
                 SystemClock(),
                 logging.get("controllers"),
                 proxies=Proxies.from_environ(environ),
+                environ=environ,
             ),
             stop,
         )
@@ -67,41 +84,79 @@ async def until_told(settings: ControllerSettings, environ: Mapping[str, str]) -
         await access.close()
 
 
-async def run(operator: Operator, stop: asyncio.Event) -> None:
+async def run(operator: Operator, stop: Stop) -> None:
     """One process's life, as nesting: probes and watches outside, then the lease, then logins, then the passes."""
-    settings, world = operator.settings, operator.world
-    log = logging.get("setup")
-    probes = serving(settings.metrics_addr, settings.live_addr, operator.metrics.scrape, operator.health)
-    async with probes, background(operator.watchdog.run(), operator.recorder.run()):
-        # Everything that refers to Secrets is listed before Secrets are: only then is known what each of them means to
-        # us.
-        async with (
-            following(world.informers[:-2], stop) as known,
-            following(world.informers[-2:] if known else [], stop) as synced,
+    settings, vitals, log = operator.settings, operator.vitals, logging.get("setup")
+    probes = serving(settings.metrics_addr, settings.live_addr, operator.metrics.scrape, vitals.health)
+    async with (
+        probes,
+        background(vitals.watchdog.run(), operator.recorder.run()),
+        background(operator.catalogue.run(), after_the_lists(operator, log)),
+    ):
+        # A standby keeps its caches warm, and one with cold caches does not compete with it.
+        if operator.lease is not None and not (
+            await unless(stop, operator.catalogue.listed.wait()) and await unless(stop, operator.lease.acquire())
         ):
-            if not synced:
-                return
-            settle()
-            log.info("caches synced", externalsecrets=len(world.external_secrets), secrets=len(world.secrets))
-            if operator.lease is not None and not await before(stop, operator.lease.acquire()):
-                return
-            async with leading(operator):
-                log.info("reconciling")
-                async with (
-                    background(operator.stores.run(), operator.generic.run()),
-                    asyncio.TaskGroup() as controllers,
-                ):
-                    for controller in operator.controllers:
-                        controllers.create_task(controller.run(stop), name=controller.name)
-                await operator.recorder.drain(DRAIN_SECONDS)
+            return
+        async with leading(operator):
+            async with background(operator.stores.run(), cut_off(operator, stop)), asyncio.TaskGroup() as rooms:
+                for room in operator.rooms:
+                    rooms.create_task(live(room, stop, operator.log), name=room.name)
+            await before(stop.now, operator.recorder.drain(DRAIN_SECONDS))
     log.info("stopped")
 
 
+async def live(room: Room, stop: Stop, log: Log) -> None:
+    """A room from the moment its informers know enough until `stop`."""
+    if not await unless(stop, known(room, log)):
+        return
+    async with background(*(run() for run in room.background)):
+        room.started.set()
+        log.info("reconciling", controller=room.name)
+        await room.controller.run(stop.asked)
+
+
+async def known(room: Room, log: Log) -> None:
+    """Waits until the room may start. A resource that is not served keeps this room waiting, and no other."""
+    for informer in room.needs:
+        match await informer.settled():
+            case Missing(error) | Refused(error):
+                log.warning(
+                    "a controller waits for its resource",
+                    controller=room.name,
+                    resource=informer.resource.plural,
+                    error=error,
+                )
+        await informer.has_synced.wait()
+    for informer in room.heeds:
+        match await informer.settled():
+            case Missing(error) | Refused(error):
+                log.warning(
+                    "a controller starts without a resource",
+                    controller=room.name,
+                    resource=informer.resource.plural,
+                    error=error,
+                )
+
+
+async def cut_off(operator: Operator, stop: Stop) -> None:
+    """Cancels the passes in hand once the second signal comes."""
+    await stop.now.wait()
+    for room in operator.rooms:
+        room.controller.cut_off()
+
+
+async def after_the_lists(operator: Operator, log: Log) -> None:
+    await operator.catalogue.listed.wait()
+    settle()
+    log.info("caches synced", **{informer.resource.plural: len(informer) for informer in operator.catalogue.informers})
+
+
 @asynccontextmanager
-async def background(*running: Coroutine[Any, Any, Any]) -> AsyncIterator[None]:
+async def background(*running: Awaitable[Any]) -> AsyncIterator[None]:
     """Runs the coroutines for as long as the block lasts; one that ends by an error ends the block with it."""
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one) for one in running]
+        tasks = [group.create_task(awaited(one)) for one in running]
         try:
             yield
         finally:
@@ -109,12 +164,8 @@ async def background(*running: Coroutine[Any, Any, Any]) -> AsyncIterator[None]:
                 task.cancel()
 
 
-@asynccontextmanager
-async def following(informers: Sequence[Informer[Any]], stop: asyncio.Event) -> AsyncIterator[bool]:
-    """Follows the API server for as long as the block lasts, which begins when all first lists are there; False when
-    `stop` came first."""
-    async with background(*(informer.run() for informer in informers)):
-        yield bool(informers) and await before(stop, *(informer.has_synced.wait() for informer in informers))
+async def awaited(one: Awaitable[Any]) -> None:
+    await one
 
 
 @asynccontextmanager
@@ -133,28 +184,27 @@ async def leading(operator: Operator) -> AsyncIterator[None]:
         operator.metrics.leading(name, False)
 
 
-async def before(stop: asyncio.Event, *wanted: Awaitable[Any]) -> bool:
-    """Waits for all of `wanted`; False when `stop` came first."""
+async def unless(stop: Stop, wanted: Coroutine[Any, Any, Any]) -> bool:
+    """Waits for `wanted`; False when `stop` was asked for first, which cancels it."""
+    return await before(stop.asked, wanted)
+
+
+async def before(event: asyncio.Event, wanted: Coroutine[Any, Any, Any]) -> bool:
+    """Whether `wanted` ended before the event was set; otherwise it is cancelled. Raises what `wanted` raises."""
     async with asyncio.TaskGroup() as group:
-        stopped = group.create_task(stop.wait())
-        waiting = group.create_task(together(*wanted))
-        await asyncio.wait([stopped, waiting], return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
+        happened, waiting = group.create_task(event.wait()), group.create_task(wanted)
+        await asyncio.wait([happened, waiting], return_when=asyncio.FIRST_COMPLETED)
+        happened.cancel()
         waiting.cancel()
     return waiting.done() and not waiting.cancelled()
 
 
-async def together(*wanted: Awaitable[Any]) -> None:
-    for one in wanted:
-        await one
-
-
 def settle() -> None:
-    """What the first lists made stays for long: take it out of the collector's sight, and let it run less often."""
+    """What is there now stays for long: takes it out of the collector's sight, and lets that run less often."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    sys.setswitchinterval(0.001)  # a thread that renders gives the interpreter back to the loop five times as often
+    sys.setswitchinterval(0.001)  # 1 ms instead of 5 ms: the loop preempts template threads sooner
 
 
 def leaves(group: BaseExceptionGroup[Any]) -> list[BaseException]:

@@ -30,6 +30,7 @@ class Health:
 
     def __init__(self) -> None:
         self._checks: dict[str, dict[str, Check]] = {"healthz": {"healthz": _ping}, "readyz": {"readyz": _ping}}
+        self._notes: dict[str, Check] = {}
 
     def live(self, name: str, check: Check) -> None:
         """While `check` gives a reason, the process asks to be restarted."""
@@ -38,6 +39,10 @@ class Health:
     def ready(self, name: str, check: Check) -> None:
         """While `check` gives a reason, the process is not ready."""
         self._checks["readyz"][name] = check
+
+    def note(self, name: str, check: Check) -> None:
+        """What `check` says stands in the answer of /readyz and changes nothing else."""
+        self._notes[name] = check
 
     def ask(self, kind: str, name: str = "", *, verbose: bool = False) -> tuple[int, str]:
         """HTTP status and text for `kind` (healthz, readyz), or for one of its checks. 404 for a check that does not
@@ -49,9 +54,11 @@ class Health:
             checks = {name: checks[name]}
         reasons = {each: check() for each, check in checks.items()}
         failed = any(reasons.values())
+        notes = [f"[!]{each}: {text}" for each, note in self._notes.items() if kind == "readyz" and (text := note())]
         if not failed and not verbose:
-            return 200, "ok"
+            return 200, "\n".join(["ok", *notes])
         lines = [f"[-]{each} failed: {reason}" if reason else f"[+]{each} ok" for each, reason in reasons.items()]
+        lines += notes
         return (
             (500, "\n".join([*lines, f"{kind} check failed\n"]))
             if failed

@@ -52,7 +52,7 @@ class Controller:
         grace_seconds: float = 20.0,
     ) -> None:
         self.name, self.queue, self.workers, self.grace_seconds = name, queue, workers, grace_seconds
-        self._reconcile, self._clock, self._log, self._meter = reconcile, clock, log, meter
+        self.reconcile, self._clock, self._log, self._meter = reconcile, clock, log, meter
         self._kind, self._group = kind or name, group
         self._fence = Fence(name, log)
         self._slots = asyncio.Semaphore(workers)
@@ -70,7 +70,7 @@ class Controller:
             group.create_task(self._dispatch(group), name=f"{self.name}-dispatch")
             await stop.wait()
             self.queue.close()  # no new keys; a pass in hand may finish, because half a write is worse than a late exit
-            cut = self._clock.call_later(self.grace_seconds, self._cut_off)
+            cut = self._clock.call_later(self.grace_seconds, self.cut_off)
         cut.cancel()
 
     async def _dispatch(self, group: asyncio.TaskGroup) -> None:
@@ -113,7 +113,7 @@ class Controller:
 
     async def _outcome(self, key: Key, wake: Wake) -> Outcome:
         try:
-            outcome = await self._reconcile(key, wake, self._clock.now())
+            outcome = await self.reconcile(key, wake, self._clock.now())
         except EsoError as error:
             outcome = Retry(error) if error.retryable else Fatal(error)
         except asyncio.CancelledError as error:
@@ -158,7 +158,8 @@ class Controller:
             "reconcileID": str(uuid.uuid4()),
         }
 
-    def _cut_off(self) -> None:
+    def cut_off(self) -> None:
+        """Cancels the passes in hand."""
         if self._in_hand:
             self._log.warning(
                 "passes still in hand after the grace period are cut off",

@@ -24,6 +24,7 @@ from eso.stores.credentials import Ambient
 from eso.stores.flight import Flights
 from eso.stores.gate import Gates
 from eso.stores.newcomers import Newcomers
+from eso.stores.pauses import Pauses
 from eso.stores.plans import Store
 from eso.stores.reads import Reads
 from eso.stores.resolve import Rules
@@ -65,7 +66,8 @@ class Stores:
     ) -> None:
         clock, meter = env.clock, meter or Unmetered()
         self.newcomers = Newcomers(gates, clock, validating, rules.controller_class)
-        self.rules = replace(rules, unvalidated=self.newcomers.reason)
+        self.pauses = Pauses(gates, clock)
+        self.rules = replace(rules, unvalidated=self.newcomers.reason, paused=self.pauses.reason)
         self.plans, self.gates = rules.plans, gates
         self.flights = Flights(lambda: clock.now().timestamp())
         registry = rules.plans.registry
@@ -165,6 +167,7 @@ class Stores:
         if record is None:
             self.plans.forget(*where)
         self.newcomers.changed(where, record)
+        self.pauses.changed(where)
         if any(key[:2] != current for key in self._public.get(where, ())):
             del self._public[where]
         self.sessions.store_changed(kind, namespace, name, current)

@@ -89,6 +89,10 @@ class Waiting(GateClosed):
     """The store has never been validated, and its first validation is on its way: nothing failed, nothing is told."""
 
 
+class StoreSuspended(GateClosed):
+    """The store is paused on purpose: an object that was synced stays as it is, and no slot counts as missed."""
+
+
 AT = "@"
 
 
@@ -113,7 +117,7 @@ class Gate:
         self.name, self.epoch, self.family, self.budget = name, epoch, family, budget
         self.state: State = Open()
         self.cause = ""
-        self.held = False  # closed by `hold`, not by failures
+        self.held: type[GateClosed] | None = None  # closed by `hold`, not by failures: what it raises
         self.users, self.used = 0, now  # calls in hand, and when the last one began or ended
         self.ticket_at: float | None = None  # when a probe was promised to an admitted key
         self.offered_at = -math.inf  # when a parked key was let out to probe
@@ -197,14 +201,15 @@ class Gates:
             gate.moved.set()
             self.release(name, ALL)
 
-    def hold(self, name: str, until: float, cause: str) -> GateClosed:
-        """A gate that is closed until `forget`, or until the monotonic time `until`, when it disappears by itself."""
+    def hold(self, name: str, until: float, cause: str, why: type[GateClosed] = Waiting) -> GateClosed:
+        """A gate that is closed until `forget`, or until the monotonic time `until`, when it disappears by itself. What
+        it refuses with is a `why`."""
         gate = self._gates.get(name)
         if gate is None:
             gate = self._gate(name)
-            gate.state, gate.cause, gate.held = Closed(until, cause), cause, True
+            gate.state, gate.cause, gate.held = Closed(until, cause), cause, why
             self._tend(gate)
-        return Waiting(cause, name, gate.epoch)
+        return why(cause, name, gate.epoch)
 
     # what a call does
 
@@ -314,7 +319,7 @@ class Gates:
 
     def _refusal(self, gate: Gate) -> GateClosed:
         cause = gate.state.cause if isinstance(gate.state, Closed | HalfOpen) else gate.cause
-        return (Waiting if gate.held else GateClosed)(cause or "too many requests to this store", gate.name, gate.epoch)
+        return (gate.held or GateClosed)(cause or "too many requests to this store", gate.name, gate.epoch)
 
     async def _enter(self, gates: list[Gate]) -> list[Gate]:
         """Waits for probes of others, refuses at closed gates. Returns the gates for which this call is the probe."""

@@ -44,7 +44,8 @@ class Newcomers:
 
 
 def validated(store: SecretStore) -> bool:
-    return any(c.type == "Ready" for c in store.status.conditions)
+    """An answer was told. A store that was paused before its first validation says Unknown."""
+    return any(c.type == "Ready" and c.status != "Unknown" for c in store.status.conditions)
 
 
 def gate_of(where: Where) -> str:

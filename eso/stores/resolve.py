@@ -46,9 +46,9 @@ class Rules:
     plans: Plans
     controller_class: str = "default"
     flood_gate: bool = True
-    unvalidated: Callable[[SecretStore], EsoError | None] = lambda store: (
-        None
-    )  # a reason to wait for a first validation
+    # reasons to wait: a first validation that is on its way, a pause
+    unvalidated: Callable[[SecretStore], EsoError | None] = lambda store: None
+    paused: Callable[[SecretStore], EsoError | None] = lambda store: None
 
 
 def resolve(ref: StoreRef, namespace: str, rules: Rules) -> Store:
@@ -72,6 +72,8 @@ def resolve(ref: StoreRef, namespace: str, rules: Rules) -> Store:
     ):
         text = f'using cluster store "{ref.name}" is not allowed from namespace "{namespace}": denied by spec.condition'
         raise NotAllowed(text, fix="add the namespace to the store's spec.conditions")
+    if (pause := rules.paused(found)) is not None:
+        raise pause
     if rules.flood_gate and not found.ready:
         if (waiting := rules.unvalidated(found)) is not None:
             raise waiting

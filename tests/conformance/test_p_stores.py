@@ -96,7 +96,7 @@ class Store:
 
     def failures(self) -> int:
         """How often in a row its pass failed."""
-        return int(self.operator.ask(lambda operator: operator.store_queues[self.kind].failures(self.key)))
+        return int(self.operator.ask(lambda operator: operator.room(self.kind.lower()).queue.failures(self.key)))
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import Any
 
 from e2e.harness.cluster import Cluster
 from eso.app.flags import ControllerSettings, parse
-from eso.app.lifecycle import run
+from eso.app.lifecycle import Stop, run
 from eso.app.wiring import Operator
 from eso.kube.config import connect
 from eso.runtime.clock import SystemClock
@@ -64,7 +64,7 @@ class InProcess:
         self.operator: Operator | None = None
         self.error: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop: asyncio.Event | None = None
+        self._stop: Stop | None = None
         self._up = threading.Event()
         self._thread = threading.Thread(target=self._live, name="operator", daemon=True)
 
@@ -84,7 +84,7 @@ class InProcess:
     def stop(self) -> None:
         """As SIGTERM does; returns when everything has ended."""
         if self._loop is not None and self._stop is not None and self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stop.set)
+            self._loop.call_soon_threadsafe(self._stop.signal)
         self._thread.join(30)
         if self._thread.is_alive():
             raise RuntimeError("the operator did not stop within 30 s")
@@ -113,7 +113,7 @@ class InProcess:
             self._up.set()
 
     async def _main(self) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self._loop, self._stop = asyncio.get_running_loop(), Stop()
         access = await connect(self.environ)
         try:
             self.operator = Operator(self.settings, access, SystemClock(), self.log, registry=self.registry)

@@ -64,7 +64,7 @@ from eso.reconcile.kit.record import ChangeRecord, Ended, PassRecord, ReadRecord
 from eso.reconcile.kit.status import write_status
 from eso.reconcile.kit.suspend import FOREVER, suspended_until
 from eso.runtime.outcome import After, Done, Fatal, Outcome, Retry, Wake
-from eso.stores.gate import GateClosed, Waiting
+from eso.stores.gate import GateClosed, StoreSuspended, Waiting
 from eso.template.apply import DEFAULT_TERMS, TELLING, Terms
 
 
@@ -378,7 +378,7 @@ class ReconcileExternalSecret:
         return failed(es, error, told)
 
     def park(self, es: ExternalSecret, closed: GateClosed, now: datetime) -> Report:
-        self.known(es).parked = not isinstance(closed, Waiting)
+        self.known(es).parked = not isinstance(closed, Waiting | StoreSuspended)
         due = self.synced(es, now).due
         return parked(es, closed, slot_in=(due - now).total_seconds() if due is not None else None)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -24,9 +24,9 @@ from eso.reconcile.externalsecret.stage import Failed, Stage
 from eso.reconcile.externalsecret.target import FETCH_FAILED, SECRET, kind_of, named
 from eso.reconcile.kit.conditions import condition_json, stamped
 from eso.reconcile.kit.event import Event
-from eso.reconcile.kit.suspend import suspended
+from eso.reconcile.kit.suspend import SUSPENDED, before_pause, suspended
 from eso.runtime.outcome import Done, Fatal, Outcome, Parked, Retry
-from eso.stores.gate import GateClosed, Waiting
+from eso.stores.gate import GateClosed, StoreSuspended, Waiting
 
 
 class Then(Enum):
@@ -164,6 +164,8 @@ def parked(es: ExternalSecret, closed: GateClosed, slot_in: float | None) -> Rep
     outcome = Parked(closed.gate, closed.epoch)
     if isinstance(closed, Waiting):
         return Report(outcome)
+    if isinstance(closed, StoreSuspended):
+        slot_in = None  # on purpose: a slot of the pause is not missed
     slot_missed = slot_in is not None and slot_in <= 0
     shown = condition(es.status.conditions, "Ready")
     ready = before_pause(shown) if shown is not None else None
@@ -245,39 +247,12 @@ def seen_status(es: ExternalSecret, told_generation: int) -> dict[str, Any] | No
     )
 
 
-SUSPENDED: Final = "Suspended"
-BEFORE: Final = "; before: "
-
-
 def suspended_status(es: ExternalSecret, until: datetime, now: datetime) -> dict[str, Any] | None:
-    """The status of a paused object, None when it says so already.
-
-    The Ready condition keeps its status and says until when, and what it said before. A condition of another type would
-    be refused by the reference's CRDs, and the column Status shows the reason of this one.
-    """
+    """The status of a paused object, None when it says so already."""
     status = es.status
-    ready = condition(status.conditions, "Ready")
-    before = before_pause(ready) if ready is not None else None
-    message = suspended(es.metadata.annotations, until).message
-    wanted = Condition(
-        "Ready",
-        before.status if before else "Unknown",
-        SUSPENDED,
-        f"{message}{BEFORE}{before.reason}, {before.message}" if before else message,
-        now.replace(microsecond=0),
-        before.observed_generation if before else 0,
-    )
+    wanted = suspended(condition(status.conditions, "Ready"), es.metadata.annotations, until, now)
     conditions = set_condition(status.conditions, wanted)
     if tuple(conditions) == tuple(status.conditions):
         return None
     binding = status.binding.name if status.binding else ""
     return status_json(status, conditions, status.refresh_time, binding, status.observed_generation)
-
-
-def before_pause(c: Condition) -> Condition | None:
-    """What a condition said before a pause; itself when there is none, None when nothing was said yet."""
-    if c.reason != SUSPENDED:
-        return c
-    _, found, text = c.message.rpartition(BEFORE)
-    reason, _, message = text.partition(", ")
-    return msgspec.structs.replace(c, reason=reason, message=message) if found else None

@@ -1,13 +1,11 @@
 """Watch event → which ExternalSecrets run, in which lane, and why.
 
-Neighbours: the wiring registers these with the informers; the reverse index below is fed by the ExternalSecret informer
-alone.
+Neighbours: room.py connects it with the informers; the index of dependants is fed by the ExternalSecret informer alone.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from eso.api import wellknown
@@ -17,10 +15,10 @@ from eso.api.meta import Undecodable
 from eso.api.secretstore import SecretStore
 from eso.reconcile.externalsecret.readplan import sources_of, stores_of
 from eso.reconcile.externalsecret.records import Sight, TargetRecord
+from eso.reconcile.kit.index import ReverseIndex, Token
 from eso.runtime.outcome import Lane
 
 Key = tuple[str, str]
-Token = tuple[str, str, str]  # kind, namespace, name of something an ExternalSecret depends on
 Add = Callable[[Key, Lane, str, datetime | None], None]
 Record = ExternalSecret | Undecodable
 TARGET_CHANGED = "target changed"
@@ -70,46 +68,11 @@ def tokens_of(es: ExternalSecret) -> frozenset[Token]:
     return frozenset(found)
 
 
-class ReverseIndex:
-    """token → keys of the objects that depend on it; each key is listed once per token."""
-
-    def __init__(self) -> None:
-        self._tokens: dict[Key, frozenset[Token]] = {}
-        self._keys: defaultdict[Token, set[Key]] = defaultdict(set)
-
-    def put(self, key: Key, tokens: Iterable[Token]) -> None:
-        new, old = frozenset(tokens), self._tokens.get(key, frozenset())
-        for token in old - new:
-            self._discard(token, key)
-        for token in new - old:
-            self._keys[token].add(key)
-        if new:
-            self._tokens[key] = new
-        else:
-            self._tokens.pop(key, None)
-
-    def drop(self, key: Key) -> None:
-        self.put(key, ())
-
-    def keys(self, token: Token, within: str = "") -> tuple[Key, ...]:
-        """`within`: only those of one namespace."""
-        found = self._keys.get(token, ())
-        return tuple(sorted(key for key in found if key[0] == within) if within else sorted(found))
-
-    def __contains__(self, token: Token) -> bool:
-        return token in self._keys
-
-    def _discard(self, token: Token, key: Key) -> None:
-        self._keys[token].discard(key)
-        if not self._keys[token]:
-            del self._keys[token]
-
-
 class Triggers:
     """`add` puts a key on the queue; `find(key)` is the informer's record, `now` the wall clock (UTC)."""
 
     def __init__(
-        self, index: ReverseIndex, add: Add, find: Callable[[Key], Record | None], now: Callable[[], datetime]
+        self, index: ReverseIndex[Key], add: Add, find: Callable[[Key], Record | None], now: Callable[[], datetime]
     ) -> None:
         self.index, self._add, self._find, self._now = index, add, find, now
 

@@ -1,22 +1,28 @@
 """A pass over one SecretStore or ClusterSecretStore: can we log in, and what may the store do?
 
-Neighbours: `stores.reader` validates behind the same gates as the reads; report.py words the condition.
+Neighbours: `stores.front` validates behind the same gates as the reads; report.py words the condition.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from eso.api import wellknown
-from eso.api.meta import Resource
+from eso.api.meta import ObjectMeta, Resource
 from eso.api.secretstore import SecretStore
 from eso.errors import EsoError
 from eso.gocompat.duration import DurationError
-from eso.kube.rest import JSON_PATCH, Invalid, NotFound, Rest
+from eso.kube.rest import Rest
+from eso.observe import redact
+from eso.observe.log import Log
 from eso.providers.contract import Validation
-from eso.reconcile.secretstore.report import Event, Report, invalid, new_status, parked, valid
+from eso.reconcile.kit.event import Event
+from eso.reconcile.kit.ledger import Ledger
+from eso.reconcile.kit.status import write_status
+from eso.reconcile.kit.suspend import suspended_until
+from eso.reconcile.secretstore.report import Report, broken, invalid, new_status, parked, paused, valid
 from eso.runtime.outcome import Done, Outcome, Retry, Wake
 from eso.stores.gate import GateClosed
 
@@ -41,7 +47,7 @@ class Meter(Protocol):
 
 class ReconcileStore:
     """One instance per kind. `lookup(key)` reads the informer; `requeue_seconds` is the re-validation period of stores
-    without their own."""
+    without their own; `emit(metadata, event)` queues an Event."""
 
     def __init__(
         self,
@@ -52,74 +58,80 @@ class ReconcileStore:
         *,
         controller_class: str,
         requeue_seconds: float,
-        emit: Callable[[SecretStore, Event], None],
+        emit: Callable[[ObjectMeta, Event], None],
         meter: Meter,
         monotonic: Callable[[], float],
-        log: Any,
+        log: Log,
     ) -> None:
         self.resource, self.lookup, self.validator, self.rest = resource, lookup, validator, rest
         self.controller_class, self.requeue_seconds = controller_class, requeue_seconds
         self.emit, self.meter, self.monotonic, self.log = emit, meter, monotonic, log
-        self._told: dict[Key, int] = {}  # the generation told last
+        self._told: Ledger[int] = Ledger(0)  # the generation told last
 
     async def reconcile(self, key: Key, wake: Wake, now: datetime) -> Outcome:
+        """One pass; numbers are the steps of the spec."""
         began = self.monotonic()
         store = self.lookup(key)
         if store is None:  # 1
             self.meter.gone(key)
-            self._told.pop(key, None)
+            self._told.forget(key)
             return Done()
         if store.spec.controller and store.spec.controller != self.controller_class:  # 2
             return Done()
-        try:
-            interval = store.spec.refresh_interval_seconds or self.requeue_seconds  # 4
-        except DurationError as error:
-            return Retry(
-                EsoError(f"invalid refreshInterval: {error}", fix="write a Go duration such as 5m, or seconds")
-            )
-        try:
-            result, capability = await self.validator.validate(store)  # 6
-        except GateClosed as closed:
-            report = parked(store, closed)
-        except EsoError as error:
-            report = invalid(error, interval)
+        if (until := suspended_until(store.metadata.annotations, now)) is not None:
+            report = paused(store, until, now)
         else:
-            # 7, 8
-            report = valid(
-                result, capability, interval, maintained=self.validator.maintained(store) or self.silenced(store)
-            )
+            try:
+                interval = store.spec.refresh_interval_seconds or self.requeue_seconds  # 4
+            except DurationError as error:
+                return Retry(
+                    EsoError(f"invalid refreshInterval: {error}", fix="write a Go duration such as 5m, or seconds")
+                )
+            report = await self.validate(store, interval)  # 6-8
+            self.meter.ready(key, report.condition.status)
         told = await self.publish(store, report, now)  # 5
         self.meter.passed(key, self.monotonic() - began)
         return report.outcome if told else Retry()
+
+    async def validate(self, store: SecretStore, interval: float) -> Report:
+        """Whatever the provider raises is this store's condition, and no other store's."""
+        try:
+            result, capability = await self.validator.validate(store)
+            maintained = self.validator.maintained(store) or self.silenced(store)
+        except GateClosed as closed:
+            return parked(store, closed)
+        except EsoError as error:
+            return invalid(error, interval)
+        except Exception as error:
+            self.log.error(
+                "a provider failed unexpectedly",
+                store=store.name,
+                namespace=store.namespace,
+                error=type(error).__name__,
+                stacktrace=redact.stack(error),
+            )
+            return invalid(broken(error), interval)
+        return valid(result, capability, interval, maintained=maintained)
 
     def silenced(self, store: SecretStore) -> bool:
         return wellknown.ANNOTATION_IGNORE_MAINTENANCE in store.metadata.annotations
 
     async def publish(self, store: SecretStore, report: Report, now: datetime) -> bool:
-        """False when the status could not be written: everybody who waits for it would wait until the next
-        validation."""
+        """False when the status could not be written: objects that wait for it would wait until the next validation."""
         meta = store.metadata
         key = (meta.namespace, meta.name)
-        self.meter.ready(key, report.condition.status)
-        status = new_status(store, report, now, self._told.get(key, 0))
+        status = new_status(store, report, now, self._told.read(key, meta.uid))
         if status is None:
             return True  # told before: an Event per validation would only be noise
-        # A merge patch of a custom resource's status does not look at metadata.uid; the test does, and so spares a
-        # recreated store.
-        body = [
-            {"op": "test", "path": "/metadata/uid", "value": meta.uid},
-            {"op": "add", "path": "/status", "value": status},
-        ]
         try:
-            await self.rest.patch(self.resource, *key, body, subresource="status", content_type=JSON_PATCH)
-        except (NotFound, Invalid):
-            return True  # gone, or another one by now
+            written = await write_status(self.rest, self.resource, meta, status)
         except EsoError as error:
             self.log.error(
                 "could not write the store's status", store=meta.name, namespace=meta.namespace, error=str(error)
             )
             return False
-        self._told[key] = meta.generation
-        for event in report.events:
-            self.emit(store, event)
+        if written is not None:
+            self._told.write(key, meta.uid, meta.generation)
+            for event in report.events:
+                self.emit(meta, event)
         return True

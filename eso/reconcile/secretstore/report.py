@@ -9,24 +9,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
 from eso.api.conditions import condition, set_condition
-from eso.api.meta import Condition, rfc3339
+from eso.api.meta import Condition
 from eso.api.secretstore import SecretStore
 from eso.errors import EsoError
 from eso.providers.contract import Validation, ValidationFailed
-from eso.runtime.outcome import After, Outcome, Parked, Retry
+from eso.reconcile.kit.conditions import condition_json, stamped
+from eso.reconcile.kit.event import Event
+from eso.reconcile.kit.suspend import FOREVER, suspended
+from eso.runtime.outcome import After, Done, Outcome, Parked, Retry
 from eso.stores.gate import GateClosed
 
 UNMAINTAINED = "store isn't currently maintained. Please plan and prepare accordingly."
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    type: str
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +51,13 @@ def invalid(error: EsoError, interval_seconds: float) -> Report:
     )
 
 
+def broken(error: Exception) -> EsoError:
+    """A bug in a provider, as this store's failure. The text of a foreign exception may quote a value, so only its type
+    is told."""
+    text = f"the provider failed unexpectedly: {type(error).__name__}"
+    return EsoError(text, fix="report this as a bug of the operator; its log has the place")
+
+
 def parked(store: SecretStore, closed: GateClosed) -> Report:
     """The gate's probe is the next validation: the store waits with everybody else."""
     event = Event("Warning", "InvalidProviderConfig", str(closed))
@@ -69,28 +70,29 @@ def parked(store: SecretStore, closed: GateClosed) -> Report:
     )
 
 
+def paused(store: SecretStore, until: datetime, now: datetime) -> Report:
+    """The annotation pauses the store: its condition says until when, and keeps what was true."""
+    outcome = Done() if until == FOREVER else After((until - now).total_seconds())
+    ready = condition(store.status.conditions, "Ready")
+    return Report(outcome, suspended(ready, store.metadata.annotations, until, now))
+
+
 def new_status(store: SecretStore, report: Report, now: datetime, told_generation: int = 0) -> dict[str, Any] | None:
     """The whole new status, None when nothing would change. Capabilities survive later failures.
 
     `told_generation`: what this process wrote last; the CRDs of the reference have no member for it and drop it, which
     is no reason to write again.
     """
-    generation, ready = store.metadata.generation, condition(store.status.conditions, "Ready")
-    pruned = told_generation == generation and ready is not None and ready.observed_generation == 0
-    wanted = msgspec.structs.replace(
-        report.condition,
-        last_transition_time=now.replace(microsecond=0),
-        observed_generation=0 if pruned else generation,
+    old, generation, ready = (
+        store.status.conditions,
+        store.metadata.generation,
+        condition(store.status.conditions, "Ready"),
     )
-    conditions = set_condition(store.status.conditions, wanted)
+    pruned = told_generation == generation and ready is not None and ready.observed_generation == 0
+    wanted = stamped(report.condition, now, 0 if pruned else generation)
+    conditions = set_condition(old, wanted)
     capability = report.capability or store.status.capabilities
-    if tuple(conditions) == tuple(store.status.conditions) and capability == store.status.capabilities:
+    if tuple(conditions) == tuple(old) and capability == store.status.capabilities:
         return None
     body: dict[str, Any] = {"conditions": [condition_json(c) for c in conditions]}
     return body | ({"capabilities": capability} if capability else {})
-
-
-def condition_json(c: Condition) -> dict[str, Any]:
-    body: dict[str, Any] = {"type": c.type, "status": c.status, "reason": c.reason, "message": c.message}
-    body |= {"lastTransitionTime": rfc3339(c.last_transition_time)} if c.last_transition_time else {}
-    return body | ({"observedGeneration": c.observed_generation} if c.observed_generation else {})

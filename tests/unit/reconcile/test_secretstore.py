@@ -9,12 +9,16 @@ from typing import Any
 import msgspec
 import pytest
 
+from eso.api.meta import ObjectMeta, Undecodable
 from eso.api.secretstore import SECRET_STORES, SecretStore, decode_secret_store
+from eso.api.suspend import FOREVER
 from eso.errors import EsoError
 from eso.providers.contract import Validation, ValidationFailed
+from eso.reconcile.kit.event import Event
 from eso.reconcile.secretstore.reconcile import ReconcileStore
-from eso.reconcile.secretstore.report import Event, Report, invalid, new_status, parked, valid
-from eso.runtime.outcome import After, Done, Parked, Retry, Wake
+from eso.reconcile.secretstore.report import Report, invalid, new_status, parked, paused, valid
+from eso.reconcile.secretstore.triggers import Triggers
+from eso.runtime.outcome import After, Done, Lane, Parked, Retry, Wake
 from eso.stores.gate import GateClosed
 from tests.fakes.apiserver import FakeApiServer, Json, Status
 
@@ -35,6 +39,15 @@ def store(*conditions: Json, generation: int = 3, capabilities: str = "ReadWrite
     )
     assert isinstance(found, SecretStore)
     return found
+
+
+def annotated() -> SecretStore:
+    one = store()
+    one.metadata.annotations["a"] = "b"
+    return one
+
+
+UNREADABLE = Undecodable(ObjectMeta(name="s", namespace="ns"), "why")
 
 
 def said(report: Report) -> Json:
@@ -148,6 +161,62 @@ def test_capabilities_that_changed_are_written():
     assert found is not None and found["capabilities"] == "ReadWrite"
 
 
+SUSPEND = "extensions.external-secrets.io/suspend"
+FOR_EVER = f"suspended until the annotation {SUSPEND} is removed"
+
+
+def test_a_pause_keeps_the_status_and_says_until_when():
+    one = store(VALID | {"lastTransitionTime": EARLIER, "observedGeneration": 3})
+    one.metadata.annotations[SUSPEND] = "true"
+    report = paused(one, FOREVER, NOW)
+    told = {"reason": "Suspended", "message": f"{FOR_EVER}; before: Valid, store validated"}
+    assert status(one, report) == {
+        "conditions": [VALID | told | {"lastTransitionTime": EARLIER, "observedGeneration": 3}],
+        "capabilities": "ReadWrite",
+    }
+    assert report.outcome == Done()
+
+
+def test_a_pause_ends_with_the_next_validation():
+    told = {"reason": "Suspended", "message": f"{FOR_EVER}; before: Valid, store validated"}
+    ended = status(store(VALID | told | {"lastTransitionTime": EARLIER, "observedGeneration": 3}), GOOD)
+    before = VALID | {"lastTransitionTime": EARLIER, "observedGeneration": 3}
+    assert ended == {"conditions": [before], "capabilities": "ReadWrite"}
+
+
+# --- triggers
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "added"),
+    [
+        pytest.param(None, store(), [("changed", Lane.NEW)], id="created"),
+        pytest.param(store(), None, [("gone", Lane.NEW)], id="deleted"),
+        pytest.param(store(), UNREADABLE, [("gone", Lane.NEW)], id="not readable any more"),
+        pytest.param(UNREADABLE, store(), [("changed", Lane.NEW)], id="readable again"),
+        pytest.param(store(), store(generation=4), [("changed", Lane.NEW)], id="edited"),
+        pytest.param(store(), annotated(), [("changed", Lane.NEW)], id="annotated"),
+        pytest.param(store(), store(VALID), [], id="a status alone"),
+    ],
+)
+def test_a_store_runs_when_a_pass_could_find_something_else(
+    old: SecretStore | Undecodable | None, new: SecretStore | Undecodable | None, added: list[tuple[str, Lane]]
+):
+    found: list[tuple[str, Lane]] = []
+    triggers = Triggers(lambda key, lane, reason, at: found.append((reason, lane)))
+    triggers.store(old, new)
+    assert found == added
+
+
+def test_a_credential_of_one_consumer_is_no_reason_to_validate_the_store():
+    found: list[Any] = []
+    triggers = Triggers(lambda key, lane, reason, at: found.append((key, lane, reason)))
+    triggers.credential(("ns", "s"), "team")
+    assert found == []
+    triggers.credential(("ns", "s"), "")
+    assert found == [(("ns", "s"), Lane.EVENT, "credential changed")]
+
+
 # --- the pass
 # ------------------------------------------------------------------------------------------------------------------------------
 
@@ -158,7 +227,7 @@ class World:
     def __init__(self, api: FakeApiServer) -> None:
         self.api, self.rest = api, api.rest()
         self.store: SecretStore | None = None
-        self.answer: EsoError | None = None
+        self.answer: Exception | None = None
         self.events: list[Event] = []
         self.marks: list[tuple[str, Any]] = []
         self.errors: list[str] = []
@@ -170,7 +239,7 @@ class World:
             self.rest,
             controller_class="default",
             requeue_seconds=300.0,
-            emit=lambda store, event: self.events.append(event),
+            emit=lambda meta, event: self.events.append(event),
             meter=self,
             monotonic=lambda: 0.0,
             log=self,
@@ -214,6 +283,8 @@ class World:
 
     def error(self, text: str, **_: Any) -> None:
         self.errors.append(text)
+
+    debug = info = warning = error
 
 
 @pytest.fixture
@@ -285,3 +356,42 @@ async def test_a_status_that_cannot_be_written_is_logged_and_tried_again_soon(wo
     assert world.errors == ["could not write the store's status"]
     await world.run()
     assert world.read()["status"]["conditions"][0]["status"] == "True"
+
+
+async def test_a_bug_of_a_provider_is_a_condition_of_its_store_and_quotes_nothing(world: World):
+    world.put()
+    world.answer = KeyError("a value")
+    outcome = await world.run()
+    assert isinstance(outcome, Retry)
+    ready = world.read()["status"]["conditions"][0]
+    assert (ready["status"], ready["reason"], ready["message"]) == (
+        "False",
+        "InvalidProviderConfig",
+        "unable to create client",
+    )
+    assert [event.message for event in world.events] == [
+        "the provider failed unexpectedly: KeyError (report this as a bug of the operator; its log has the place)"
+    ]
+    assert world.errors == ["a provider failed unexpectedly"]
+
+
+async def test_a_paused_store_is_not_validated_until_its_time(world: World):
+    world.put()
+    until = {"metadata": {"annotations": {SUSPEND: "2026-05-01T12:10:00Z"}}}
+    world.api.edit(SECRET_STORES, "ns", "s", until)
+    world.read()
+    world.answer = EsoError("must not be asked")
+    assert await world.run() == After(599.999001)
+    [told] = world.read()["status"]["conditions"]
+    assert (told["status"], told["message"]) == ("Unknown", "suspended until 2026-05-01T12:10:00Z")
+    assert [mark for mark in world.marks if mark[0] == "ready"] == []
+
+
+async def test_a_store_made_anew_under_its_name_gets_its_generation_told_again(world: World):
+    """What was told belongs to one uid."""
+    world.put()
+    await world.run()
+    world.api.remove(SECRET_STORES, "ns", "s")
+    world.put()
+    await world.run()
+    assert world.read()["status"]["conditions"][0]["observedGeneration"] == 1

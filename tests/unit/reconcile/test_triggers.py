@@ -16,11 +16,11 @@ from eso.reconcile.externalsecret.triggers import (
     SOURCE_REWRITTEN,
     TARGET_APPEARED,
     TARGET_CHANGED,
-    ReverseIndex,
     Triggers,
     lane_of,
     tokens_of,
 )
+from eso.reconcile.kit.index import ReverseIndex
 from eso.runtime.outcome import Lane
 from tests.unit.reconcile.objects import NOW, es, target
 

@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from eso.api.meta import Condition
 from eso.api.wellknown import ANNOTATION_SUSPEND
-from eso.reconcile.kit.suspend import FOREVER, suspended, suspended_until
+from eso.reconcile.kit.suspend import FOREVER, before_pause, suspended, suspended_until
 from tests.unit.reconcile.objects import NOW
 
 
@@ -46,8 +47,19 @@ def test_the_condition_says_until_when(text: str, message: str):
     annotations = {ANNOTATION_SUSPEND: text}
     until = suspended_until(annotations, NOW)
     assert until is not None
-    told = suspended(annotations, until)
-    assert (told.type, told.status, told.reason, told.message) == ("Suspended", "True", "Suspended", message)
+    told = suspended(None, annotations, until, NOW)
+    assert (told.type, told.status, told.reason, told.message) == ("Ready", "Unknown", "Suspended", message)
+    assert before_pause(told) is None
+
+
+def test_the_condition_keeps_its_status_and_says_what_it_said_before():
+    before = Condition("Ready", "False", "InvalidProviderConfig", "no, it is not", NOW, 3)
+    told = suspended(before, {ANNOTATION_SUSPEND: "true"}, FOREVER, NOW)
+    assert (told.status, told.observed_generation) == ("False", 3)
+    assert told.message.endswith("; before: InvalidProviderConfig, no, it is not")
+    assert before_pause(told) == before
+    again = suspended(told, {ANNOTATION_SUSPEND: "true"}, FOREVER, NOW)
+    assert again == told
 
 
 def test_the_end_of_time_is_later_than_every_time():
