@@ -18,6 +18,7 @@ from eso.providers.aws.spec import SPEC as AWS
 from eso.providers.contract import Connector, Spec
 from eso.providers.env import Env
 from eso.providers.fake.spec import SPEC as FAKE
+from eso.providers.gcpsm.spec import SPEC as GCPSM
 from eso.providers.kubernetes.spec import SPEC as KUBERNETES
 from eso.providers.vault.baospec import SPEC as OPENBAO
 from eso.providers.vault.spec import SPEC as VAULT
@@ -36,6 +37,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
     for backend in (
         Backend(AWS, "eso.providers.aws.connect"),
         Backend(FAKE, "eso.providers.fake.connect"),
+        Backend(GCPSM, "eso.providers.gcpsm.connect"),
         Backend(KUBERNETES, "eso.providers.kubernetes.connect"),
         Backend(OPENBAO, "eso.providers.vault.openbao"),
         Backend(VAULT, "eso.providers.vault.connect"),

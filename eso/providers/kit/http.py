@@ -18,7 +18,8 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 import orjson
 
 from eso.errors import EsoError
-from eso.net.http import Forbidden, Pool, Reply, TimedOut, Timeouts, TooLarge, TransportError, Unsendable, origin
+from eso.net.http import Forbidden, Pool, TimedOut, Timeouts, TooLarge, TransportError, Unsendable, origin
+from eso.net.http import Reply as Reply  # for refusals, which may not import what waits
 from eso.providers.contract import (
     AuthExpired,
     Denied,

@@ -61,6 +61,7 @@ BUILT: Final = frozenset(
     (
         "aws",
         "fake",
+        "gcpsm",
         "kubernetes",
         "openBao",
         "vault",

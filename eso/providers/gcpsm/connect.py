@@ -1,0 +1,63 @@
+"""Logs in to a `gcpsm` store.
+
+Neighbours: stores.registry makes the Connector; spec.py has the rules, login.py gets the token, client.py uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from eso.errors import EsoError
+from eso.net.http import Pool
+from eso.providers.contract import CredentialReader, InvalidConfig, Plan, StoreClient, StoreView
+from eso.providers.env import Env
+from eso.providers.gcpsm import spec
+from eso.providers.gcpsm.client import Client, Connection
+from eso.providers.gcpsm.login import CREATE, Login
+from eso.providers.gcpsm.metadata import LABEL, Metadata
+from eso.providers.gcpsm.refusal import of_secrets
+from eso.providers.kit.http import Api, bearer
+
+
+class Connector:
+    """`direct` opens connections to the machine's own metadata service: no proxy may stand between."""
+
+    def __init__(self, env: Env, direct: Callable[[], Pool] = Pool) -> None:
+        self.env, self.direct = env, direct
+        self.writing: set[str] = set()  # secrets that a push of this process changes right now
+
+    async def close(self) -> None:
+        """Nothing is shared between logins."""
+
+    async def open(self, store: StoreView, plan: Plan, credentials: CredentialReader) -> StoreClient:
+        """The token is fetched here, once: when it ends, the store logs in again."""
+        block = store.provider_spec
+        base = f"https://{spec.host(block)}"
+        pool, direct = self.env.pools.open(base), self.direct()
+        try:
+            project = spec.project(block) or await asked_project(direct, credentials)
+            if not credentials.namespace:
+                if spec.referent(store):
+                    await pool.close()
+                    return Client(store, project, None)
+                if any(not named.namespace for named in spec.federated(block)):
+                    text = f"{CREATE}cluster scope requires namespace"
+                    raise InvalidConfig(text, fix="write the namespace of each reference of the federation")
+            token = await Login(self.env, pool, direct, credentials).token(block)
+        except BaseException:
+            await pool.close()
+            raise
+        finally:
+            await direct.close()
+        api = Api(pool, LABEL, f"{base}/v1", bearer(token.value), refuse=of_secrets)
+        return Client(store, project, Connection(api, token.lifetime, self.env.offload, self.writing))
+
+
+async def asked_project(pool: Pool, credentials: CredentialReader) -> str:
+    """The project of the machine that the operator runs on."""
+    try:
+        return await Metadata(pool, credentials.ambient()).project()
+    except EsoError as error:
+        error.fix = error.fix or "set projectID"
+        error.message = f"{spec.NO_PROJECT}: {error.message}"
+        raise
