@@ -13,24 +13,24 @@ from typing import Protocol, TypeVar
 
 from eso.api.externalsecret import ExternalSecret
 from eso.errors import EsoError
-from eso.reconcile.externalsecret.assemble import Assembled, Raw, assemble
+from eso.reconcile.externalsecret.apart import Desk, Results, assembling, changing, rolling
+from eso.reconcile.externalsecret.assemble import Assembled
 from eso.reconcile.externalsecret.desired import Change, Nothing
 from eso.reconcile.externalsecret.gather import Reads, gather
 from eso.reconcile.externalsecret.inputs import digest
-from eso.reconcile.externalsecret.readplan import Read, read_plan
+from eso.reconcile.externalsecret.readplan import read_plan
 from eso.reconcile.externalsecret.stage import Failed, Stage
 from eso.reconcile.externalsecret.target import Before, Occasion, kind_of
 from eso.template import Limits
 from eso.template.apply import CHEAP, Sources, Terms, costly, out_of_bounds, rolls_dice
 
 T = TypeVar("T")
-Results = list[tuple[Read, Raw]]
 
 
 class Offload(Protocol):
-    """Runs a desk in a thread, a few at a time, for one namespace after the other."""
+    """Runs a desk where it holds up nobody else, a few at a time, for one namespace after the other."""
 
-    def __call__(self, namespace: str, desk: Callable[[Limits], T], limits: Limits, /) -> Awaitable[T]: ...
+    def __call__(self, namespace: str, desk: Desk[T], limits: Limits, /) -> Awaitable[T]: ...
 
 
 class Live(Protocol):
@@ -60,7 +60,7 @@ class Composer:
     async def assemble(self, es: ExternalSecret, results: Results) -> Assembled:
         """The data map. Raises Failed."""
         skip = es.spec.target.deletion_policy != "Retain"
-        return await self._compute(es, lambda limits: assemble(results, skip_missing=skip, limits=limits))
+        return await self._compute(es, assembling(results, skip))
 
     async def before(
         self, es: ExternalSecret, live: Live, data: Mapping[str, bytes], occasion: Occasion
@@ -83,24 +83,18 @@ class Composer:
         """What would be sent. Raises Failed."""
         if before.settled:
             return Nothing()
-        kind = kind_of(es)
-        return await self._compute(
-            es,
-            lambda limits: kind.desired(es, before, data, sources, replace(self.terms, limits=limits)),
-            heavy=costly(es.spec.target.template, sources),
-        )
+        desk = changing(es, before, data, sources, self.terms)
+        return await self._compute(es, desk, heavy=costly(es.spec.target.template, sources))
 
     async def _rolls(self, es: ExternalSecret, sources: Sources) -> bool:
         """Does the template give something else each time? Compiling large texts takes a while, so not on the loop."""
         template = es.spec.target.template
         if not costly(template, sources):
             return rolls_dice(template, sources, self.terms)
-        return await self.offload(
-            es.namespace, lambda limits: rolls_dice(template, sources, self.terms), self.terms.limits
-        )
+        return await self.offload(es.namespace, rolling(template, sources, self.terms), self.terms.limits)
 
-    async def _compute(self, es: ExternalSecret, desk: Callable[[Limits], T], *, heavy: bool = False) -> T:
-        """On the loop while it is cheap. A desk that turns out to be expensive runs again in a thread, so that no other
+    async def _compute(self, es: ExternalSecret, desk: Desk[T], *, heavy: bool = False) -> T:
+        """On the loop while it is cheap. A desk that turns out to be expensive runs again elsewhere, so that no other
         object waits for it."""
         if not heavy:
             try:
@@ -111,6 +105,6 @@ class Composer:
         return await self.offload(es.namespace, desk, self.terms.limits)
 
 
-async def inline(namespace: str, desk: Callable[[Limits], T], limits: Limits) -> T:
+async def inline(namespace: str, desk: Desk[T], limits: Limits) -> T:
     """An Offload for a process that does nothing else."""
     return desk(limits)

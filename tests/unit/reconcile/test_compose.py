@@ -1,12 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import pytest
 
 from eso.api.externalsecret import ExternalSecret
+from eso.reconcile.externalsecret.apart import Desk
 from eso.reconcile.externalsecret.compose import Composer, T
 from eso.reconcile.externalsecret.desired import Create, Nothing
 from eso.reconcile.externalsecret.gather import Reads
@@ -44,7 +45,7 @@ class Bench:
             raise self.error
         return {}
 
-    async def offload(self, namespace: str, desk: Callable[[Limits], T], limits: Limits) -> T:
+    async def offload(self, namespace: str, desk: Desk[T], limits: Limits) -> T:
         self.offloaded += 1
         return desk(limits)
 

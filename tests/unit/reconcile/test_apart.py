@@ -1,0 +1,165 @@
+"""Desks that run in a process of their own give what they give here, and a worker's word is not believed."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from eso.api.externalsecret import StoreRef
+from eso.errors import EsoError
+from eso.providers.contract import Denied, RemoteRef, SecretNotFound, Unavailable
+from eso.reconcile.externalsecret.apart import Apart, Desk, assembling, changing, packed, rolling, unpacked
+from eso.reconcile.externalsecret.desired import Create
+from eso.reconcile.externalsecret.readplan import One
+from eso.reconcile.externalsecret.stage import Failed, Stage
+from eso.reconcile.externalsecret.target import Before
+from eso.runtime.pool import OutOfMemory, OutOfTime, Pool
+from eso.template import LIMITS
+from eso.template.apply import DEFAULT_TERMS
+from tests.unit.reconcile.objects import es, target
+
+CASES = json.loads((Path(__file__).parents[1] / "template" / "templates-cases.json").read_text())
+MODULE = "eso.reconcile.externalsecret.apart"
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[Pool]:
+    made = Pool(MODULE, 2, time.monotonic)
+    yield made
+    made.close()
+
+
+def change(template: str, data: dict[str, bytes], **more: Any) -> Desk[Any]:
+    one = es(target=target(template={"data": {"t": template}, **more}))
+    return changing(one, Before(), data, {}, DEFAULT_TERMS)
+
+
+async def outcome(desk: Desk[Any], apart: Apart | None = None) -> tuple[Any, ...]:
+    try:
+        return ("made", await apart("ns", desk, LIMITS) if apart is not None else desk(LIMITS))
+    except EsoError as error:
+        return ("failed", error.stage if isinstance(error, Failed) else None, str(error), error.fix, error.retryable)
+
+
+async def test_every_published_template_gives_the_same_in_a_worker(pool: Pool) -> None:
+    """It also shows that no function needs a file, a socket or a late import."""
+    apart = Apart(pool)
+    for case in CASES:
+        desk = change(case["template"], {key: value.encode() for key, value in case["data"].items()})
+        here, there = await outcome(desk), await outcome(desk, apart)
+        if here[0] == "made" and await apart(
+            "ns", rolling(desk.arguments[0].spec.target.template, {}, DEFAULT_TERMS), LIMITS
+        ):
+            assert there[0] == "made", case["id"]
+            continue
+        assert there == here, case["id"]
+    assert pool.started == 1
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "genPrivateKey `ecdsa`",
+        "genPrivateKey `ed25519`",
+        "genPrivateKey `rsa`",
+        "(genCA `x` 1).Cert",
+        "(genSelfSignedCert `x` nil nil 1).Cert",
+        "bcrypt .v",
+        "htpasswd `u` .v",
+        "uuidv4",
+        "randAlphaNum 9",
+        "encryptAES `0123456789abcdef` .v",
+        "derivePassword 1 `long` `p` `u` `s`",
+        "now | date `2006`",
+        'toDate "2006-01-02 MST" "2024-07-01 CEST"',
+        'dateInZone "15:04" now "Europe/Berlin"',
+        "env `HOME`",
+        "getHostByName `localhost`",
+    ],
+)
+async def test_functions_that_roll_dice_or_look_outside_work_or_fail_alike(pool: Pool, call: str) -> None:
+    desk = change("{{ " + call + " }}", {"v": b"value"})
+    here, there = await outcome(desk), await outcome(desk, Apart(pool))
+    assert there[0] == here[0]
+    if here[0] == "failed":
+        assert there == here
+
+
+async def test_a_data_map_is_assembled_alike_with_its_errors(pool: Pool) -> None:
+    apart, one = Apart(pool), es(data=[{"secretKey": "a", "remoteRef": {"key": "k"}}])
+    entry = one.spec.data[0]
+    read = One(0, StoreRef(name="s"), "a", RemoteRef("k"), entry.remote_ref)
+    wrapped = EsoError("behind another text")
+    wrapped.__cause__ = SecretNotFound()
+    refused = Denied("no")
+    refused.__cause__ = SecretNotFound()
+    for raw in (b"value", SecretNotFound(), wrapped, refused, Unavailable("down", fix="wait"), EsoError("x")):
+        for skip in (True, False):
+            desk = assembling([(read, raw)], skip)
+            assert await outcome(desk, apart) == await outcome(desk)
+
+
+async def test_a_computation_that_holds_the_interpreter_is_ended_and_named(pool: Pool) -> None:
+    class Slow:
+        async def run(self, namespace: str, name: str, body: bytes, seconds: float) -> bytes:
+            raise OutOfTime("the computation takes longer than 12 s")
+
+    with pytest.raises(Failed) as failed:
+        await Apart(Slow())("ns", change("x", {}), LIMITS)
+    assert (failed.value.stage, failed.value.retryable) == (Stage.RENDER, True)
+    assert str(failed.value) == "could not compute the target: template exceeds the limit of 10 seconds"
+    assert failed.value.fix
+
+
+async def test_memory_is_bounded_per_worker(pool: Pool) -> None:
+    class Large:
+        async def run(self, namespace: str, name: str, body: bytes, seconds: float) -> bytes:
+            raise OutOfMemory("the computation needs more memory than there is")
+
+    with pytest.raises(Failed, match="needs more memory than there is"):
+        await Apart(Large())("ns", assembling([], True), LIMITS)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"",
+        b"\x80\x04.",
+        msgspec.msgpack.encode(("Os", {"system": "id"})),
+        msgspec.msgpack.encode(("Create", {"body": "text"})),
+        msgspec.msgpack.encode(("Patch", {})),
+        msgspec.msgpack.encode(("Failed", ("no stage", "x", "", True))),
+        msgspec.msgpack.encode(("Failed", 3)),
+        msgspec.msgpack.encode(["Create"]),
+    ],
+)
+def test_a_reply_that_is_none_fails_the_pass_and_nothing_else(reply: bytes) -> None:
+    with pytest.raises(Failed, match="could not compute the target"):
+        unpacked("change", reply)
+
+
+def test_no_value_prints_on_the_way() -> None:
+    desk = change("{{ .v }}", {"v": b"hunter2"})
+    assert "hunter2" not in repr(desk)
+    assert packed(desk, LIMITS)
+
+
+async def test_a_value_comes_back_as_it_was(pool: Pool) -> None:
+    value = bytes(range(256)) * 4096
+    made = await Apart(pool)("ns", change("{{ .v }}", {"v": value}), LIMITS)
+    assert isinstance(made, Create)
+    assert base64.b64decode(made.body["data"]["t"]) == value
+
+
+async def test_namespaces_do_not_share_a_worker(pool: Pool) -> None:
+    apart = Apart(pool)
+    await asyncio.gather(*(apart(f"ns-{n}", change("x", {}), LIMITS) for n in range(5)))
+    assert pool.started == 5
