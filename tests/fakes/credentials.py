@@ -14,10 +14,11 @@ import orjson
 
 from eso.api.meta import Resource
 from eso.errors import EsoError
+from eso.providers.contract import InvalidConfig, ServiceAccount
 
 
 class StaticCredentials:
-    """`secrets["name/key"]` → value. Missing ones fail as they do in a cluster."""
+    """`secrets["name/key"]` → value, `accounts[name]` → annotations. Missing ones fail as they do in a cluster."""
 
     def __init__(
         self,
@@ -25,8 +26,11 @@ class StaticCredentials:
         namespace: str = "team-a",
         tokens: Mapping[str, str] | None = None,
         ca: bytes | None = None,
+        accounts: Mapping[str, Mapping[str, str]] | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self.secrets, self.namespace, self.tokens, self.ca = dict(secrets), namespace, dict(tokens or {}), ca
+        self.accounts, self.environ = dict(accounts or {}), environ
         self.audiences: list[tuple[str, ...]] = []
 
     async def secret(self, selector: Mapping[str, Any], *, default_key: str = "") -> bytes:
@@ -44,6 +48,16 @@ class StaticCredentials:
             return self.tokens[str(selector.get("name"))]
         except KeyError:
             raise EsoError(f'serviceaccounts "{selector.get("name")}" not found') from None
+
+    async def service_account(self, selector: Mapping[str, Any]) -> ServiceAccount:
+        name = str(selector.get("name"))
+        return ServiceAccount(name, self.namespace, f"uid-of-{name}", self.accounts.get(name, {}))
+
+    def ambient(self) -> Mapping[str, str]:
+        """`environ`; None: this store may not use the operator's identity."""
+        if self.environ is None:
+            raise InvalidConfig("this store may not use the operator's own cloud identity")
+        return self.environ
 
     async def legacy_service_account_token(self, selector: Mapping[str, Any]) -> str:
         raise EsoError(f'cannot find secrets bound to service account: "{selector.get("name")}"')

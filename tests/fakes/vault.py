@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import secrets
 import ssl
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -30,6 +31,7 @@ class FakeVault(Backend):
         self.approles: dict[str, str] = {}
         self.users: dict[str, str] = {}
         self.jwts: dict[str, str] = {}  # jwt → role
+        self.knows_aws: Callable[[Any], bool] = lambda body: False  # what STS would say to the signed question
         self.ttl = 3600
         self.renewable = True
         self.token_type = "service"
@@ -87,6 +89,12 @@ class FakeVault(Backend):
         elif path in ("auth/jwt/login", "auth/kubernetes/login"):
             if self.jwts.get(str(body.get("jwt"))) != body.get("role"):
                 return refused(400, "error validating token: invalid audience (aud) claim")
+        elif path == "auth/aws/login":
+            if not self.knows_aws(body):
+                return refused(400, "error making upstream request: received error code 403 from STS")
+        elif path == "auth/gcp/login":
+            if self.jwts.get(str(body.get("jwt"))) != body.get("role"):
+                return refused(400, "role is not authorized")
         else:
             return refused(404, f"no handler for route {path!r}")
         token = "s." + secrets.token_hex(8)

@@ -102,10 +102,14 @@ async def log_in(context: Context, auth: Json) -> Login:
             return await with_jwt(context, block)
         case "cert":
             return await with_certificate(context, block)
-        case "iam" | "gcp":
-            raise InvalidConfig(
-                f"vault auth method {name} is not supported by this version", fix="use another auth method of the store"
-            )
+        case "iam":
+            from eso.providers.vault.iam import with_iam  # few stores log in with a cloud's identity
+
+            return await with_iam(context, block)
+        case "gcp":
+            from eso.providers.vault.gcp import with_gcp  # as above
+
+            return await with_gcp(context, block)
     raise InvalidConfig(
         "cannot initialize Vault client: no valid auth method specified",
         fix="set one method below spec.provider.vault.auth",
