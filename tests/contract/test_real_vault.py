@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,14 +14,19 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
+from e2e.harness.certs import Authority
 from e2e.harness.openbao import OpenBao
 from eso.providers.contract import (
     AuthExpired,
     AuthRejected,
     Denied,
     Find,
+    InvalidConfig,
+    Push,
+    Remote,
     RemoteRef,
     SecretNotFound,
+    Source,
     StoreView,
     Unavailable,
 )
@@ -204,3 +210,90 @@ async def test_only_the_given_ca_is_trusted(tmp_path: Path) -> None:
         with pytest.raises(Unavailable, match="cannot trust"):
             await read(doubting)
         await doubting.close()
+
+
+async def test_a_certificate_logs_in_and_another_authoritys_does_not(tmp_path: Path) -> None:
+    with OpenBao(tls=True, folder=tmp_path / "bao") as bao:
+        bao.mount_kv("secret")
+        bao.put("secret", "app", {"user": "me"})
+        bao.policy("reader", READ)
+        bao.enable_auth("cert")
+        people, strangers = Authority(tmp_path / "people"), Authority(tmp_path / "strangers")
+        role = {"certificate": people.cert.read_text(), "token_policies": ["reader"]}
+        bao.request("POST", "auth/cert/certs/readers", role)
+        assert bao.ca is not None
+        auth = {
+            "cert": {
+                "vaultRole": "readers",
+                "clientCert": {"name": "c", "key": "tls.crt"},
+                "secretRef": {"name": "c", "key": "tls.key"},
+            }
+        }
+        for authority in (people, strangers):
+            pair = authority.client("me", "me")
+            secrets = {"c/tls.crt": pair.cert.read_text(), "c/tls.key": pair.key.read_text()}
+            if authority is strangers:
+                with pytest.raises(AuthRejected):
+                    await opened(bao.address, auth, secrets, ca=bao.ca.read_bytes())
+                continue
+            client = await opened(bao.address, auth, secrets, ca=bao.ca.read_bytes())
+            assert await read(client) == b"me"
+            await client.close()
+
+
+async def test_a_login_may_be_made_in_another_namespace_than_the_reads(bao: OpenBao) -> None:
+    bao.request("POST", "sys/namespaces/people")
+    try:
+        bao.request("POST", "people/sys/auth/userpass", {"type": "userpass"})
+        bao.request("POST", "people/auth/userpass/users/me", {"password": "pw"})
+        who = {"userPass": {"path": "userpass", "username": "me", "secretRef": {"name": "s", "key": "pw"}}}
+        client = await opened(bao.address, {"namespace": "people"} | who, {"s/pw": "pw"})
+        assert client.live.login.token
+        with pytest.raises(Denied):  # the token is one of the other namespace: it may read nothing here
+            await read(client)
+        assert await client.renew() is True
+        await client.close()
+    finally:
+        bao.request("DELETE", "sys/namespaces/people")
+
+
+async def test_a_destroyed_version_is_gone_and_the_others_are_not(bao: OpenBao) -> None:
+    client = await opened(bao.address, ROOT_AUTH, {"t/k": bao.root_token})
+    bao.put("secret", "app", {"user": "you"})
+    bao.request("POST", "secret/destroy/app", {"versions": [2]})
+    for ref in (RemoteRef("app"), RemoteRef("app", version="2"), RemoteRef("app", version="9")):
+        with pytest.raises(SecretNotFound):
+            await client.fetch(client.request(ref))
+    old = RemoteRef("app", "user", version="1")
+    assert client.value(await client.fetch(client.request(old)), old) == b"me"
+    with pytest.raises(InvalidConfig):
+        await client.fetch(client.request(RemoteRef("app", version="first")))
+    await client.close()
+
+
+async def test_check_and_set_keeps_what_another_writer_wrote(bao: OpenBao) -> None:
+    client = await opened(bao.address, ROOT_AUTH, {"t/k": bao.root_token}, checkAndSet={"required": True})
+    bao.request("POST", "secret/config", {"cas_required": True})
+    source = Source({"v": b'{"user":"me"}'})
+    await client.push(Push(Remote("pushed"), "v"), source)
+    await client.push(Push(Remote("pushed", "pass"), "v"), source)
+    assert json.loads(await read(client, "pushed", "")) == {"user": "me", "pass": '{"user":"me"}'}
+    found = bao.request("GET", "secret/metadata/pushed")["data"]
+    assert (found["current_version"], found["custom_metadata"]) == (2, {"managed-by": "external-secrets"})
+    careless = await opened(bao.address, ROOT_AUTH, {"t/k": bao.root_token})
+    with pytest.raises(InvalidConfig, match="check-and-set parameter required"):
+        await careless.push(Push(Remote("pushed"), "v"), Source({"v": b'{"user":"you"}'}))
+    await careless.close()
+    await client.delete(Remote("pushed"))
+    assert not await client.exists(Remote("pushed"))
+    await client.close()
+
+
+async def test_custom_metadata_is_fetched_and_searched(bao: OpenBao) -> None:
+    bao.request("POST", "secret/metadata/app", {"custom_metadata": {"team": "red"}})
+    client = await opened(bao.address, ROOT_AUTH, {"t/k": bao.root_token})
+    ref = RemoteRef("app", "team", metadata_policy="Fetch")
+    assert client.value(await client.fetch(client.request(ref)), ref) == b"red"
+    assert list(await found(client, Find(tags=(("team", "red"),)))) == ["app"]
+    assert await found(client, Find(tags=(("team", "blue"),))) == {}
+    await client.close()

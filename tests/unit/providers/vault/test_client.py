@@ -240,13 +240,6 @@ async def test_without_auth_requests_carry_no_token(vault: FakeVault) -> None:
             id="a wrong password",
         ),
         pytest.param(
-            {"iam": {"vaultRole": "r"}},
-            {},
-            InvalidConfig,
-            "vault auth method iam is not supported by this version",
-            id="iam",
-        ),
-        pytest.param(
             {}, {}, InvalidConfig, "cannot initialize Vault client: no valid auth method specified", id="no method"
         ),
         pytest.param(
