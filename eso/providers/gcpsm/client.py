@@ -153,7 +153,6 @@ class Client:
     async def find(self, find: Find) -> AsyncIterator[Mapping[str, bytes]]:
         """Lists all names first: two names that become one key end the search before a value is read."""
         names = await self._names(find)
-        convert_keys(dict.fromkeys(names, b""), find.conversion_strategy)
         volume = Volume()
         for at in range(0, len(names), AT_ONCE):
             part = names[at : at + AT_ONCE]
@@ -174,8 +173,8 @@ class Client:
             names = await self._listed("ListSecrets", f"{self._parent}/secrets", query, codec.secrets_page)
         except EsoError as error:
             raise prefixed(LIST_FAILED, error) from error
-        prefix = find.path or ""
-        return list(dict.fromkeys(name for name in names if name.startswith(prefix) and matches(name)))
+        strategy = find.conversion_strategy
+        return await self.live.offload.run_for(self.store.namespace, chosen, names, find.path or "", matches, strategy)
 
     async def _found(self, name: str, volume: Volume) -> bytes:
         ref = RemoteRef(name)
@@ -325,6 +324,14 @@ class Client:
             if following == token:
                 raise Malformed("the server's list does not end")
             token = following
+
+
+def chosen(names: list[str], prefix: str, matches: Callable[[str], bool], strategy: str) -> list[str]:
+    """The names that a search asks for. In a thread: there may be tens of thousands. Raises KeyRefused where two of
+    them become one key."""
+    found = dict.fromkeys((name for name in names if name.startswith(prefix) and matches(name)), b"")
+    convert_keys(found, strategy)
+    return list(found)
 
 
 async def absent_as_none(made: Awaitable[T]) -> T | None:

@@ -25,8 +25,8 @@ from eso.values.jsonmap import NotAMap, to_map
 T = TypeVar("T")
 MANAGED: Final = {"managed-by": "external-secrets"}
 UNREADABLE: Final = "unable to unmarshal secret from JSON: "
-SECRET: Final = re.compile(r"projects/[^/]+(?:/locations/[^/]+)?/secrets/([A-Za-z0-9_-]{1,255})")
-VERSION: Final = re.compile(r"projects/[^/]+(?:/locations/[^/]+)?/secrets/[A-Za-z0-9_-]{1,255}/versions/([0-9]{1,18})")
+SECRET: Final = re.compile(r"projects/[^/]+(?:/locations/[^/]+)?/secrets/(.{1,255})")
+VERSION: Final = re.compile(r"projects/[^/]+(?:/locations/[^/]+)?/secrets/.{1,255}/versions/([0-9]{1,18})")
 TIME: Final = re.compile(r"([0-9T:-]{19})(?:\.([0-9]{1,9}))?Z")
 
 

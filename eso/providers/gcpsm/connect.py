@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from eso.errors import EsoError
 from eso.net.http import Pool
-from eso.providers.contract import CredentialReader, InvalidConfig, Plan, StoreClient, StoreView
+from eso.providers.contract import CredentialReader, InvalidConfig, Plan, StoreClient, StoreView, prefixed
 from eso.providers.env import Env
 from eso.providers.gcpsm import spec
 from eso.providers.gcpsm.client import Client, Connection
@@ -33,7 +33,9 @@ class Connector:
         """The token is fetched here, once: when it ends, the store logs in again."""
         block = store.provider_spec
         base = f"https://{spec.host(block)}"
-        pool, direct = self.env.pools.open(base), self.direct()
+        # Reading the system's authorities takes 20 ms.
+        pool = await self.env.offload.run_for(credentials.namespace, self.env.pools.open, base)
+        direct = self.direct()
         try:
             project = spec.project(block) or await asked_project(direct, credentials)
             if not credentials.namespace:
@@ -58,6 +60,6 @@ async def asked_project(pool: Pool, credentials: CredentialReader) -> str:
     try:
         return await Metadata(pool, credentials.ambient()).project()
     except EsoError as error:
-        error.fix = error.fix or "set projectID"
-        error.message = f"{spec.NO_PROJECT}: {error.message}"
-        raise
+        told = prefixed(f"{spec.NO_PROJECT}: ", error)
+        told.fix = error.fix or "set projectID"
+        raise told from error

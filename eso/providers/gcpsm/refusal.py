@@ -34,9 +34,14 @@ CODES: Final = {
     "UNAVAILABLE": "Unavailable",
     "UNAUTHENTICATED": "Unauthenticated",
 }
+NAME: Final = (
+    r"projects/[a-z0-9:.-]{1,64}(?:/locations/[a-z0-9-]{1,64})?/secrets/[A-Za-z0-9_-]{1,255}"
+    r"(?:/versions/[A-Za-z0-9_-]{1,63})?"
+)
 HARMLESS: Final = re.compile(
-    r"(?:DISABLED|DESTROYED) state"
-    r"|Permission 'secretmanager\.[a-z]{1,32}\.[a-zA-Z]{1,32}' denied"
+    rf"Secret Version \[{NAME}\] is in (?:DISABLED|DESTROYED) state\."
+    r"|(?:DISABLED|DESTROYED) state"
+    rf"|Permission 'secretmanager\.[a-z]{{1,32}}\.[a-zA-Z]{{1,32}}' denied(?: (?:on|for) resource '{NAME}')?"
     r"|[Pp]ermission denied"
     r"|not found or has no versions|not found|already exists"
     r"|has not been used in project|API is disabled|billing (?:is|to be) (?:disabled|enabled)"
@@ -47,6 +52,7 @@ HARMLESS: Final = re.compile(
 )
 STATES: Final = ("DISABLED state", "DESTROYED state")
 SHOWN: Final = 3  # phrases
+MOST_READ: Final = 4096  # characters of a message
 OAUTH: Final = frozenset(
     {
         "access_denied",
@@ -85,7 +91,7 @@ def of_secrets(reply: Reply) -> EsoError:
             return Missing(shown)
         case 409, _:
             return Conflict(shown)
-        case 400, "FAILED_PRECONDITION" if any(state in phrases for state in STATES):
+        case 400, "FAILED_PRECONDITION" if any(state in message for state in STATES):
             return NotEnabled(shown, fix="enable the version, or set secretVersionSelectionPolicy: LatestOrFetch")
         case 400, "FAILED_PRECONDITION" if "etag" in phrases:
             return Conflict(shown)
@@ -102,7 +108,8 @@ def told(body: bytes) -> tuple[str, str]:
     if not isinstance(error, dict):
         return "", ""
     code, message = error.get("status"), error.get("message")
-    return code if isinstance(code, str) and code in CODES else "", message if isinstance(message, str) else ""
+    known = code if isinstance(code, str) and code in CODES else ""
+    return known, message[:MOST_READ] if isinstance(message, str) else ""
 
 
 def error_of(body: bytes) -> dict[str, Any]:

@@ -73,8 +73,11 @@ def selectors(block: Json) -> tuple[Named, ...]:
 
 
 def federated(block: Json) -> tuple[Named, ...]:
-    """The credentials of federation. Without a namespace in a ClusterSecretStore each consumer's are different ones, so
-    no two namespaces may share the login; connect.py refuses such a store while it is validated."""
+    """The credentials of a store that logs in by federation. Without a namespace in a ClusterSecretStore each
+    consumer's are different ones, so no two namespaces may share the login; connect.py refuses such a store while it is
+    validated."""
+    if method(block) is not Method.FEDERATION:
+        return ()
     auth = part(block, "auth", Method.FEDERATION.value)
     return (
         *one(auth, "", "credConfig", kind="ConfigMap"),

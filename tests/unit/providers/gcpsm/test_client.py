@@ -22,6 +22,7 @@ from eso.providers.contract import (
 )
 from eso.providers.gcpsm import client as module
 from eso.providers.gcpsm.client import Client
+from eso.values.convert import KeyRefused
 from tests.fakes.backend import Fault
 from tests.fakes.cancel import every_await
 from tests.fakes.env import found
@@ -99,12 +100,16 @@ async def test_no_key_leaves_its_place_in_the_address(world: World, key: str, ve
 async def test_the_newest_enabled_version_where_the_store_asks_for_it(world: World, state: str) -> None:
     secret = world.fake.put("app", b"one", b"two", b"three")
     secret.versions[2].state = state
+    disabled = (
+        f"^{READ}rpc error: code = FailedPrecondition desc = "
+        rf"Secret Version \[projects/424242/secrets/app/versions/3\] is in {state} state\.$"
+    )
     client = await world.open(secretVersionSelectionPolicy="LatestOrFetch")
     assert await read(client, "app") == b"two"
-    with pytest.raises(InvalidConfig, match=f"^{READ}rpc error: code = FailedPrecondition desc = {state} state$"):
+    with pytest.raises(InvalidConfig, match=disabled):
         await read(client, "app", version="3")
     plain = client.bind(view(projectID=PROJECT, auth=KEY_AUTH))
-    with pytest.raises(InvalidConfig, match=f"^{READ}rpc error: code = FailedPrecondition desc = {state} state$"):
+    with pytest.raises(InvalidConfig, match=disabled):
         await read(plain, "app")
     assert plain.request(RemoteRef("app")) != client.request(RemoteRef("app"))
     assert plain.request(RemoteRef("app", version="3")) == client.request(RemoteRef("app", version="3"))
@@ -190,10 +195,21 @@ async def test_a_search_says_what_it_looks_for(world: World, find: Find) -> None
         await found(client, find)
 
 
-async def test_names_become_keys_before_a_value_is_read(world: World) -> None:
+async def test_two_names_that_become_one_key_end_the_search_before_a_value_is_read(world: World) -> None:
     world.fake.put("a_b", b"1")
+    world.fake.put("a/b", b"2")
     client = await world.open()
-    assert await found(client, Find(name_regexp=".", conversion_strategy="Unicode")) == {"a_b": b"1"}
+    with pytest.raises(KeyRefused, match="secret name collision during conversion: a_b"):
+        await found(client, Find(name_regexp="."))
+    assert world.fake.count(":access") == 0
+
+
+async def test_a_name_that_a_list_gives_stays_in_its_place(world: World) -> None:
+    client = await world.open()
+    world.fake.fail(Fault(200, body=json.dumps({"secrets": [{"name": "projects/1/secrets/../x"}]}), path="/secrets$"))
+    with pytest.raises(InvalidConfig):
+        await found(client, Find(name_regexp="."))
+    assert world.provider.world.meant[-1].endswith("/secrets/..%2Fx/versions/latest:access")
 
 
 @pytest.mark.parametrize("versions", [(), (b"",)], ids=["no version", "an empty one"])
@@ -226,9 +242,7 @@ async def test_a_refused_list_has_its_words(world: World) -> None:
     [
         pytest.param('{"secrets":[],"nextPageToken":"again"}', Malformed, id="the same page for ever"),
         pytest.param('{"secrets":7}', Malformed, id="a number for the list"),
-        pytest.param(
-            json.dumps({"secrets": [{"name": "projects/1/secrets/../x"}]}), Malformed, id="a name that climbs"
-        ),
+        pytest.param(json.dumps({"secrets": [{"name": "secrets/x"}]}), Malformed, id="a name that is none"),
     ],
 )
 async def test_a_list_that_lies_ends(world: World, body: str, kind: type) -> None:

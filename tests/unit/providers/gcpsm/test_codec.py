@@ -154,7 +154,8 @@ def test_short_names_lose_the_project_and_the_location() -> None:
     [
         b'{"secrets":{}}',
         b'{"secrets":["projects/1/secrets/a"]}',
-        b'{"secrets":[{"name":"projects/1/secrets/../x"}]}',
+        b'{"secrets":[{"name":"projects/1/other/x"}]}',
+        b'{"secrets":[{"name":"projects/1/secrets/"}]}',
         b'{"secrets":[{"name":7}]}',
         b'{"secrets":[],"nextPageToken":7}',
     ],

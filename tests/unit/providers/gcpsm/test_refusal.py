@@ -11,7 +11,7 @@ from eso.providers.contract import AuthExpired, AuthRejected, Denied, InvalidCon
 from eso.providers.gcpsm.refusal import Conflict, Missing, NotEnabled, of_login, of_secrets
 from eso.providers.kit.http import NothingThere
 
-VERSION = "Secret Version [projects/1/secrets/planted/versions/3]"
+VERSION = "Secret Version [projects/1/locations/l/secrets/app/versions/3]"
 
 
 def said(status: int, code: str, message: str = "", **headers: str) -> Reply:
@@ -43,14 +43,31 @@ def said(status: int, code: str, message: str = "", **headers: str) -> Reply:
         pytest.param(
             said(400, "FAILED_PRECONDITION", f"{VERSION} is in DISABLED state."),
             NotEnabled,
-            "rpc error: code = FailedPrecondition desc = DISABLED state",
+            f"rpc error: code = FailedPrecondition desc = {VERSION} is in DISABLED state.",
             id="a disabled version",
         ),
         pytest.param(
             said(400, "FAILED_PRECONDITION", f"{VERSION} is in DESTROYED state."),
             NotEnabled,
-            "rpc error: code = FailedPrecondition desc = DESTROYED state",
+            f"rpc error: code = FailedPrecondition desc = {VERSION} is in DESTROYED state.",
             id="a destroyed version",
+        ),
+        pytest.param(
+            said(400, "FAILED_PRECONDITION", "Secret Version [planted text] is in DISABLED state."),
+            NotEnabled,
+            "rpc error: code = FailedPrecondition desc = DISABLED state",
+            id="a disabled version, told in another form",
+        ),
+        pytest.param(
+            said(
+                403,
+                "PERMISSION_DENIED",
+                "Permission 'secretmanager.secrets.get' denied on resource 'projects/1/secrets/a'",
+            ),
+            Denied,
+            "rpc error: code = PermissionDenied desc = "
+            "Permission 'secretmanager.secrets.get' denied on resource 'projects/1/secrets/a'",
+            id="a permission that is missing, with the resource",
         ),
         pytest.param(
             said(400, "FAILED_PRECONDITION", "planted"),

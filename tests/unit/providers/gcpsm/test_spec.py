@@ -97,22 +97,29 @@ def test_a_login_depends_on_the_consumer_where_its_credential_does(
 
 
 def test_everything_behind_the_login_is_a_reference() -> None:
-    auth = {
-        **key(),
-        **cluster(namespace="infra"),
-        **federated(
-            credConfig={"name": "config", "key": "json"},
-            serviceAccountRef={"name": "fed"},
-            awsSecurityCredentials={"region": "eu-west-1", "awsCredentialsSecretRef": {"name": "aws"}},
-        ),
-    }
-    assert SPEC.plan(view("ClusterSecretStore", auth=auth)).references == (
+    federation = federated(
+        credConfig={"name": "config", "key": "json"},
+        serviceAccountRef={"name": "fed"},
+        awsSecurityCredentials={
+            "region": "eu-west-1",
+            "awsCredentialsSecretRef": {"name": "aws", "namespace": "infra"},
+        },
+    )
+    assert SPEC.plan(view("ClusterSecretStore", auth=key() | cluster(namespace="infra"))).references == (
         ("Secret", "", "login"),
         ("ServiceAccount", "infra", "app"),
+    )
+    assert SPEC.plan(view("ClusterSecretStore", auth=federation)).references == (
         ("ConfigMap", "", "config"),
         ("ServiceAccount", "", "fed"),
-        ("Secret", "", "aws"),
+        ("Secret", "infra", "aws"),
     )
+
+
+def test_a_federation_that_does_not_count_makes_no_login_depend_on_the_consumer() -> None:
+    auth = key(namespace="infra") | federated(serviceAccountRef={"name": "fed"})
+    plan = SPEC.plan(view("ClusterSecretStore", projectID="p", auth=auth))
+    assert (plan.consumer, plan.references) == (Consumer.NONE, (("Secret", "infra", "login"),))
 
 
 def test_a_location_has_a_server_of_its_own() -> None:
