@@ -60,6 +60,10 @@ class Usage:
         """CPU seconds that `name` used between two moments, seconds since the epoch."""
         return self._at(name, end) - self._at(name, begin)
 
+    def total(self, name: str, moment: float) -> float:
+        """CPU seconds that `name` had used by then, since it was started."""
+        return self._at(name, moment)
+
     def _run(self) -> None:
         while not self._stop.wait(CPU_EVERY):
             self._sample()

@@ -283,7 +283,9 @@ class FileReads:
     def __init__(self, remote: Json, path: str) -> None:
         self.remote, self.path = remote, path
 
-    async def read(self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None) -> SecretBytes:
+    async def read(
+        self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None, *, urgent: bool = False
+    ) -> SecretBytes:
         document = self._document(ref.key)
         if not ref.property:
             return SecretBytes(document)
@@ -295,7 +297,7 @@ class FileReads:
         return SecretBytes(value)
 
     async def read_map(
-        self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None
+        self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None, *, urgent: bool = False
     ) -> dict[str, SecretBytes]:
         document = (await self.read(namespace, store, ref, since)).reveal()
         return {key: SecretBytes(value) for key, value in jsonmap.to_map(document).items()}

@@ -9,6 +9,7 @@ from eso.api.hashing import data_hash, owner_hash
 from eso.errors import EsoError
 from eso.providers.contract import InvalidConfig
 from tests.conformance.conftest import Case
+from tests.harness.scripted import Static
 
 MANAGED = "reconcile.external-secrets.io/managed"
 DATA_HASH = "reconcile.external-secrets.io/data-hash"
@@ -48,9 +49,7 @@ def test_c_021_several_entries_from_several_keys(live: Case):
 def test_c_022_property_selection_in_json(case: Case):
     """The provider decides how a property is found, so this one runs against the real `fake` provider."""
     document = json.dumps({"name": {"first": "Tom"}, "friends": [{"first": "Dale"}, {"first": "Roger"}]})
-    from eso.providers.fake.provider import FakeProvider
-
-    case.provider = FakeProvider()
+    case.provider = Static()
     with case.running():
         case.store(provider={"fake": {"data": [{"key": "people", "value": document}]}})
         data = [

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from eso.providers.fake.provider import FakeProvider
 
 from e2e.harness.objects import vault_provider
 from e2e.harness.openbao import OpenBao
@@ -16,6 +15,7 @@ from eso.api.externalsecret import decode_external_secret
 from eso.reconcile.externalsecret.assemble import assemble
 from eso.reconcile.externalsecret.readplan import read_plan
 from tests.conformance.conftest import Case
+from tests.harness.scripted import Static
 
 Json = dict[str, Any]
 FAILED = "could not get secret data from provider"
@@ -86,7 +86,7 @@ def test_c_151_extract(live: Case):
 def test_c_152_extract_with_a_property(case: Case):
     """What a property means is the provider's business, so this one runs against the real `fake` provider."""
     document = json.dumps({"db": {"user": "u", "port": 5432}, "other": "x"})
-    case.provider = FakeProvider()
+    case.provider = Static()
     with case.running():
         case.store(provider={"fake": {"data": [{"key": "doc", "value": document}]}})
         case.external_secret(data=None, dataFrom=[{"extract": {"key": "doc", "property": "db"}}])

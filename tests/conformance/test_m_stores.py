@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from eso.providers.fake.provider import FakeProvider
 
 from eso.api.secretstore import StoreCondition
 from eso.errors import EsoError
 from eso.providers.contract import StoreView, Validation, ValidationFailed
 from eso.stores.resolve import admitted
 from tests.conformance.conftest import MERGE, Case
-from tests.harness.scripted import Scripted
+from tests.harness.scripted import Scripted, Static
 
 VALUE = {"targetProperty": "some-value"}
 Json = dict[str, Any]
@@ -40,7 +39,7 @@ def left_alone(case: Case, name: str = "test-es", secret: str = "test-secret") -
 
 # C-194
 def test_c_194_each_entry_reads_from_its_own_store(case: Case):
-    case.provider = FakeProvider()
+    case.provider = Static()
     with case.running():
         static(case, "test-store", one="default", map='{"who":"default"}')
         static(case, "foo", map='{"foo":"from foo"}', one="foo")

@@ -20,6 +20,8 @@ from eso.providers.contract import (
     Validation,
     ValidationFailed,
 )
+from eso.providers.fake.connect import Connector
+from eso.providers.fake.spec import SPEC
 
 Answer = bytes | EsoError | None
 
@@ -140,3 +142,10 @@ def again(error: EsoError) -> EsoError:
     if isinstance(error, ValidationFailed):
         return ValidationFailed(error.message, error.result, fix=error.fix)
     return type(error)(error.message, fix=error.fix)
+
+
+class Static(Connector):
+    """The real `fake` provider, spec and connector in one."""
+
+    name, capability, maintained = SPEC.name, SPEC.capability, SPEC.maintained
+    check, plan = SPEC.check, SPEC.plan

@@ -53,9 +53,9 @@ class Composer:
         self.reader, self.sources, self.offload, self.terms = reader, sources, offload, terms
         self._digest_key = digest_key
 
-    async def read(self, es: ExternalSecret, since: datetime | None = None) -> Results:
+    async def read(self, es: ExternalSecret, since: datetime | None = None, *, urgent: bool = False) -> Results:
         """All reads of the spec, each with its value or its error. Raises GateClosed."""
-        return await gather(read_plan(es), self.reader, es.metadata.namespace, since)
+        return await gather(read_plan(es), self.reader, es.metadata.namespace, since, urgent=urgent)
 
     async def assemble(self, es: ExternalSecret, results: Results) -> Assembled:
         """The data map. Raises Failed."""

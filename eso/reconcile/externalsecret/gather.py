@@ -27,10 +27,10 @@ class Reads(Protocol):
     """The front door of `stores`, as far as a pass needs it. The namespace is always the consumer's."""
 
     async def read(
-        self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None
+        self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None, *, urgent: bool = False
     ) -> SecretBytes: ...
     async def read_map(
-        self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None
+        self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None, *, urgent: bool = False
     ) -> dict[str, SecretBytes]: ...
     async def find(
         self, namespace: str, store: StoreRef, find: Find, since: float | None = None
@@ -38,10 +38,10 @@ class Reads(Protocol):
 
 
 async def gather(
-    plan: tuple[Read, ...], reader: Reads, namespace: str, since: datetime | None
+    plan: tuple[Read, ...], reader: Reads, namespace: str, since: datetime | None, *, urgent: bool = False
 ) -> list[tuple[Read, Raw]]:
     """All results in plan order. `since`: join only flights started after it (a trigger told us that older ones may be
-    stale).
+    stale). `urgent`: no read waits for others that could travel with it.
 
     Raises GateClosed when any store may not be called now.
     """
@@ -52,7 +52,7 @@ async def gather(
             some = plan[start : start + TOGETHER]
             tasks = [
                 group.create_task(
-                    outcome(read_one(read, reader, namespace, trigger, volume)), name=f"read-{read.index}"
+                    outcome(read_one(read, reader, namespace, trigger, volume, urgent)), name=f"read-{read.index}"
                 )
                 for read in some
             ]
@@ -89,13 +89,14 @@ async def outcome(reading: Awaitable[Raw]) -> Raw:
         return error
 
 
-async def read_one(read: Read, reader: Reads, namespace: str, since: float | None, volume: Volume) -> Raw:
+async def read_one(read: Read, reader: Reads, namespace: str, since: float | None, volume: Volume, urgent: bool) -> Raw:
     volume.check()
     match read:
         case One(store=store, remote=ref):
-            return volume.counted({"": (await reader.read(namespace, store, ref, since)).reveal()})[""]
+            value = await reader.read(namespace, store, ref, since, urgent=urgent)
+            return volume.counted({"": value.reveal()})[""]
         case Extract(store=store, remote=ref):
-            return volume.counted(revealed(await reader.read_map(namespace, store, ref, since)))
+            return volume.counted(revealed(await reader.read_map(namespace, store, ref, since, urgent=urgent)))
         case FindAll(store=store, find=find):
             try:
                 return volume.counted(revealed(await reader.find(namespace, store, find, since)))

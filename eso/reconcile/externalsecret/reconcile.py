@@ -266,7 +266,8 @@ class ReconcileExternalSecret:
             if seconds := brake.holds_until(known.fight, es, step, wake, now):
                 known.fight = brake.hold(known.fight, now)
                 return Held(seconds, notices.contested(es, (changed_by or "another writer") if step.drift else ""))
-            results = await self.composer.read(es, wake.triggered)  # 14
+            urgent = step.edited or synced.refreshed is None  # a periodic read may wait for others of its batch
+            results = await self.composer.read(es, wake.triggered, urgent=urgent)  # 14
             draft.reads = read_records(results, now)
             assembled = await self.composer.assemble(es, results)
             told = Told(missing=assembled.missing, notices=self.oddities(es, assembled.lost))

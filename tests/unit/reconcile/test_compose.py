@@ -144,7 +144,7 @@ async def test_the_reader_gets_the_time_of_the_trigger(monkeypatch: pytest.Monke
     seen: list[float | None] = []
 
     class Reader:
-        async def read(self, namespace: str, store: Any, ref: Any, since: float | None = None) -> Any:
+        async def read(self, namespace: str, store: Any, ref: Any, since: float | None = None, *, urgent: bool) -> Any:
             seen.append(since)
             raise SourceMissing("no")
 

@@ -20,11 +20,11 @@ class Large:
     def __init__(self) -> None:
         self.asked = 0
 
-    async def read(self, *_: Any) -> SecretBytes:
+    async def read(self, *_: Any, **__: Any) -> SecretBytes:
         self.asked += 1
         return SecretBytes(b"x" * 1_000)
 
-    async def read_map(self, *_: Any) -> dict[str, SecretBytes]:
+    async def read_map(self, *_: Any, **__: Any) -> dict[str, SecretBytes]:
         return {"a": await self.read()}
 
     find = read_map

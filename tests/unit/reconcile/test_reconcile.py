@@ -43,19 +43,23 @@ class Backend:
         self.value: bytes | EsoError = b"value"
         self.maps: dict[str, bytes] | None = None
         self.reads = 0
+        self.urgent: list[bool] = []
 
-    async def read(self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None) -> SecretBytes:
+    async def read(
+        self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None, *, urgent: bool = False
+    ) -> SecretBytes:
         self.reads += 1
+        self.urgent.append(urgent)
         if isinstance(self.value, EsoError):
             raise copy.copy(self.value)
         return SecretBytes(self.value)
 
     async def read_map(
-        self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None
+        self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None, *, urgent: bool = False
     ) -> dict[str, SecretBytes]:
         if self.maps is not None:
             return {key: SecretBytes(value) for key, value in self.maps.items()}
-        return {"a": await self.read(namespace, store, ref, since)}
+        return {"a": await self.read(namespace, store, ref, since, urgent=urgent)}
 
     async def find(
         self, namespace: str, store: StoreRef, find: Find, since: float | None = None
@@ -246,6 +250,15 @@ async def test_a_changed_value_is_one_read_and_one_write(world: World):
     await world.run(NOW + timedelta(minutes=1))
     assert world.asked() == ["GET secrets/test-secret", "PATCH secrets/test-secret", ON_STATUS]
     assert world.secret() == {"a": b"other"}
+
+
+async def test_only_a_periodic_read_waits_for_others_of_its_batch(world: World):
+    world.put(refreshInterval="1m")
+    await world.run()
+    await world.run(NOW + timedelta(minutes=1))
+    world.api.edit(EXTERNAL_SECRETS, *ES, {"spec": {"refreshInterval": "2m"}})
+    await world.run(NOW + timedelta(minutes=1, seconds=1))
+    assert world.backend.urgent == [True, False, True]
 
 
 async def test_a_refresh_time_in_the_future_is_put_right(world: World):
