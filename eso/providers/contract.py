@@ -255,6 +255,9 @@ class CredentialReader(Protocol):
     async def secret_object(self, selector: Mapping[str, Any]) -> SecretObject:
         """All of a Secret, with its labels: for stores that ask for a marked Secret."""
 
+    async def config_map(self, selector: Mapping[str, Any]) -> Mapping[str, str]:
+        """The `data` of a ConfigMap."""
+
     async def own_token(self) -> str:
         """The controller's own mounted ServiceAccount token. Raises InvalidConfig for a SecretStore."""
 
@@ -345,7 +348,10 @@ class Remote:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The Secret that is pushed: every value, and what providers may copy of its metadata. Values never print."""
+    """The Secret that is pushed: every value, and what providers may copy of its metadata. Values never print.
+
+    `reader` reads what the push's own metadata refers to, in the namespace of the push; `stores` puts it in.
+    """
 
     data: Mapping[str, bytes] = field(repr=False)
     name: str = ""
@@ -353,6 +359,7 @@ class Source:
     type: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+    reader: CredentialReader | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,6 +148,10 @@ class Credentials:
         data = {str(key): base64.b64decode(value) for key, value in (found.get("data") or {}).items()}
         return SecretObject(data, dict(meta.get("labels") or {}), dict(meta.get("annotations") or {}))
 
+    async def config_map(self, selector: Mapping[str, Any]) -> Mapping[str, str]:
+        found = await self._object("ConfigMap", self.resolved(selector), str(selector.get("name") or ""))
+        return {str(key): str(value) for key, value in (found.get("data") or {}).items()}
+
     def ambient(self) -> Mapping[str, str]:
         if self._ambient.stores == "all" or (self._ambient.stores == "cluster" and self._store.cluster_scoped):
             return self._ambient.environ

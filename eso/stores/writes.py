@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 from eso.errors import Terminal
 from eso.providers.contract import Push, Remote, Source, StoreClient, Writes, writes
 from eso.stores.call import Calls
+from eso.stores.credentials import Credentials
 from eso.stores.plans import Store
 
 T = TypeVar("T")
@@ -52,7 +54,9 @@ class Writing:
         self._turns = InTurn()
 
     async def push(self, namespace: str, store: Store, entry: Push, source: Source) -> None:
-        await self._in_turn(namespace, store, entry.remote, lambda client: client.push(entry, source))
+        reader = Credentials(self.calls.sessions.rest, store.view, namespace)
+        given = replace(source, reader=reader)
+        await self._in_turn(namespace, store, entry.remote, lambda client: client.push(entry, given))
 
     async def delete(self, namespace: str, store: Store, remote: Remote) -> None:
         await self._in_turn(namespace, store, remote, lambda client: client.delete(remote))

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from e2e.harness.certs import Authority
+from e2e.harness.moto import Moto
 from e2e.harness.openbao import OpenBao
 from tests.contract.benches import Bench, Case, Ground, cases
 from tests.contract.realvault import RealServer
@@ -31,6 +32,18 @@ def real(real_server: RealServer) -> Iterator[RealServer]:
     if real_server.sealed:
         bao.unseal()
         real_server.sealed = False
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[Moto]:
+    with Moto() as server:
+        yield server
+
+
+@pytest.fixture
+def moto(moto_server: Moto) -> Moto:
+    moto_server.reset()
+    return moto_server
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from eso.errors import EsoError
-from eso.providers.contract import InvalidConfig, ServiceAccount, StoreView
+from eso.providers.contract import InvalidConfig, SecretObject, ServiceAccount, StoreView
 from tests.fakes.credentials import StaticCredentials
 
 ROLE = "arn:aws:iam::123456789012:role/reader"
@@ -34,6 +34,7 @@ class AwsCredentials(StaticCredentials):
     ) -> None:
         super().__init__(KEYS if secrets is None else secrets, namespace, tokens)
         self.accounts, self.environ = dict(accounts or {}), environ
+        self.config_maps: dict[str, dict[str, str]] = {}
         self.seconds: list[int | None] = []
 
     async def service_account(self, selector: Mapping[str, Any]) -> ServiceAccount:
@@ -47,6 +48,21 @@ class AwsCredentials(StaticCredentials):
     ) -> str:
         self.seconds.append(expiration_seconds)
         return await super().service_account_token(selector, audiences=audiences)
+
+    async def config_map(self, selector: Mapping[str, Any]) -> Mapping[str, str]:
+        name = str(selector.get("name"))
+        if name not in self.config_maps:
+            raise EsoError(f'configmaps "{name}" not found')
+        return self.config_maps[name]
+
+    async def secret_object(self, selector: Mapping[str, Any]) -> SecretObject:
+        name = str(selector.get("name"))
+        found = {
+            key.partition("/")[2]: value.encode() for key, value in self.secrets.items() if key.startswith(f"{name}/")
+        }
+        if not found:
+            raise EsoError(f'secrets "{name}" not found')
+        return SecretObject(found)
 
     def ambient(self) -> Mapping[str, str]:
         if self.environ is None:

@@ -6,20 +6,28 @@ certificates.py make the calls.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from dataclasses import dataclass, field
 from typing import Self
 
+from eso.providers.aws.exports import Exports
 from eso.providers.aws.sdk import Api
 from eso.providers.contract import InvalidConfig, StoreView, Validation
+from eso.runtime.offload import Offload
 
 
+@dataclass(slots=True)
 class Connection:
-    """A logged-in session. `apis`: service of the SDK → Api; `lifetime` as in StoreClient; `batching`: whether batch
-    calls are still worth trying."""
+    """A logged-in session. `apis`: service of the SDK → Api; `lifetime` as in StoreClient; `principal`: whom AWS takes
+    us for, and for which store."""
 
-    def __init__(self, apis: dict[str, Api], lifetime: float | None) -> None:
-        self.apis, self.lifetime = apis, lifetime
-        self.batching = True
-        self.alone: set[str] = set()  # ids that may not be read: in a batch they would fail the others
+    apis: dict[str, Api]
+    lifetime: float | None
+    principal: Hashable
+    offload: Offload
+    exports: Exports
+    batching: bool = True  # whether batch calls are still worth trying
+    alone: set[str] = field(default_factory=set)  # what may not be read: in a batch it would fail the others
 
 
 class AwsClient:

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eso.errors import EsoError
-from eso.gocompat import jsonenc, regexp
-from eso.providers.contract import InvalidConfig, Malformed, RemoteRef
-from eso.values.jsonmap import NotAMap, get_property, to_map
+from eso.gocompat import jsonenc
+from eso.providers.contract import Malformed, RemoteRef
+from eso.providers.kit.property import escaped_first
+from eso.values.jsonmap import NotAMap, to_map
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +48,12 @@ def value(found: Payload, ref: RemoteRef) -> bytes:
     if not ref.property:
         return whole(found, ref.key)
     document = found.binary if found.binary is not None else found.text
-    member = in_document(document or b"", ref.property)
+    member = escaped_first(document or b"", ref.property)
     if member is None:
         raise EsoError(
             f"key {ref.property} does not exist in secret {ref.key}", fix="name a member of the secret's JSON"
         )
     return member
-
-
-def in_document(document: bytes, path: str) -> bytes | None:
-    """A member whose name holds the dots wins over a path through objects."""
-    if "." in path:
-        found = get_property(document, path.replace(".", "\\."))
-        if found is not None:
-            return found
-    return get_property(document, path)
 
 
 def mapping(document: bytes, key: str) -> dict[str, bytes]:
@@ -80,11 +72,3 @@ def tags_document(tags: Iterable[Mapping[str, Any]]) -> bytes:
 
 def tags_of(tags: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     return {str(tag.get("Key") or ""): str(tag.get("Value") or "") for tag in tags}
-
-
-def compiled(pattern: str) -> regexp.Regexp:
-    try:
-        return regexp.compile(pattern)
-    except regexp.RegexpError as error:
-        text = f"could not compile find.name.regexp [{pattern}]: {error}"
-        raise InvalidConfig(text, fix="write an RE2 expression") from error

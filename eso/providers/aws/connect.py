@@ -8,20 +8,32 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+import orjson
+
 from eso.errors import EsoError
+from eso.providers.aws.certificatepush import CertificateClient
+from eso.providers.aws.certificates import LABEL as CERTIFICATES_LABEL
 from eso.providers.aws.client import Connection
+from eso.providers.aws.exports import Exports
 from eso.providers.aws.login import NO_SESSION, log_in
+from eso.providers.aws.parameterpush import ParameterStoreClient
+from eso.providers.aws.parameterstore import LABEL as PARAMETER_STORE_LABEL
 from eso.providers.aws.sdk import Keys, Sdk
+from eso.providers.aws.secretpush import SecretsManagerClient
 from eso.providers.aws.secretsmanager import LABEL as SECRETS_MANAGER_LABEL
-from eso.providers.aws.secretsmanager import SecretsManagerReader
-from eso.providers.aws.spec import SECRETS_MANAGER, referent, region_of, service_of
+from eso.providers.aws.spec import CERTIFICATES, PARAMETER_STORE, SECRETS_MANAGER, referent, region_of, service_of
 from eso.providers.contract import CredentialReader, InvalidConfig, Plan, StoreClient, StoreView, prefixed
 from eso.providers.env import Env
 
 Make = Callable[[StoreView, Connection | None], StoreClient]
 # service → its client, and (service of the SDK, label of the metrics) of each API that it calls
 CLIENTS: Final[dict[str, tuple[Make, tuple[tuple[str, str], ...]]]] = {
-    SECRETS_MANAGER: (SecretsManagerReader, (("secretsmanager", SECRETS_MANAGER_LABEL),)),
+    SECRETS_MANAGER: (SecretsManagerClient, (("secretsmanager", SECRETS_MANAGER_LABEL),)),
+    PARAMETER_STORE: (ParameterStoreClient, (("ssm", PARAMETER_STORE_LABEL),)),
+    CERTIFICATES: (
+        CertificateClient,
+        (("acm", CERTIFICATES_LABEL), ("resourcegroupstaggingapi", CERTIFICATES_LABEL)),
+    ),
 }
 EARLY: Final = 60.0  # seconds that a login ends before its credentials do: a request in hand must not outlive them
 
@@ -30,6 +42,7 @@ class Connector:
     def __init__(self, env: Env) -> None:
         self.env = env
         self.sdk = Sdk(env, env.environ)
+        self.exports = Exports(env.clock)
 
     async def close(self) -> None:
         await self.sdk.close()
@@ -44,7 +57,9 @@ class Connector:
             apis = {service: await self.sdk.api(service, region, keys, label) for service, label in services}
         except EsoError as error:
             raise prefixed(NO_SESSION, error) from error
-        return client(store, Connection(apis, self._lifetime(keys)))
+        login = orjson.dumps([plan.endpoint, dict(plan.login)], option=orjson.OPT_SORT_KEYS)
+        principal = (login, credentials.namespace, keys.principal or keys.access_key)
+        return client(store, Connection(apis, self._lifetime(keys), principal, self.env.offload, self.exports))
 
     def _own_region(self) -> str:
         environ: Mapping[str, str] = self.env.environ

@@ -13,7 +13,7 @@ from typing import Any, Final
 from eso.errors import EsoError
 from eso.providers.aws.ambient import ambient_keys
 from eso.providers.aws.sdk import Keys, Sdk
-from eso.providers.aws.spec import TAGS_OF_THE_STORE, Json, part
+from eso.providers.aws.spec import TAGS_OF_THE_STORE, Json
 from eso.providers.contract import (
     AuthRejected,
     CredentialReader,
@@ -24,6 +24,7 @@ from eso.providers.contract import (
     ValidationFailed,
     prefixed,
 )
+from eso.providers.kit.selectors import part
 
 NO_SESSION: Final = "unable to create session: "
 NO_KEYS: Final = "failed to refresh cached credentials, "
@@ -109,20 +110,22 @@ async def exchanged(sdk: Sdk, region: str, role: str, token: str, session_name: 
 async def assumed(sdk: Sdk, region: str, keys: Keys, request: Mapping[str, Any]) -> Keys:
     async def ask() -> Keys:
         api = await sdk.api("sts", region, keys, STS)
-        answer = await api.call(
-            "AssumeRole", **{"RoleSessionName": SESSION_NAME, "DurationSeconds": ROLE_SECONDS, **request}
-        )
-        made = keys_in(answer)
-        # A role outlives the keys that assumed it, but it could not be assumed again with them.
-        return made
+        given = {"RoleSessionName": SESSION_NAME, "DurationSeconds": ROLE_SECONDS, **request}
+        return keys_in(await api.call("AssumeRole", **given))
 
     return await told(ask())
 
 
 def keys_in(answer: Mapping[str, Any]) -> Keys:
-    found = answer.get("Credentials") or {}
+    found, user = answer.get("Credentials") or {}, answer.get("AssumedRoleUser") or {}
     try:
-        return Keys(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"], found["Expiration"])
+        return Keys(
+            found["AccessKeyId"],
+            found["SecretAccessKey"],
+            found["SessionToken"],
+            found["Expiration"],
+            str(user.get("Arn") or ""),
+        )
     except KeyError:
         raise AuthRejected("the answer of STS holds no credentials") from None
 

@@ -193,8 +193,8 @@ def typed(service: str, status: int, code: str, text: str, headers: Mapping[str,
         return Throttled(text, retry_after=seconds(headers.get("retry-after", "")))
     if code in EXPIRED:
         return AuthExpired(text, fix="check the credentials of the store, and the clock of the node")
-    if code in BROKEN or status >= 500:
-        return Unavailable(text, answered=True)
+    if code in BROKEN or status >= 500 or status < 400:
+        return Unavailable(text, answered=True)  # AWS itself leads these requests nowhere else
     if code in DENIED or status in (401, 403):
         return Denied(text, fix="let the store's identity make this call, in its IAM policy and in the secret's")
     return InvalidConfig(text)

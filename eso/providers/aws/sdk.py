@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+import orjson
 from aiobotocore.awsrequest import AioAWSResponse  # type: ignore[import-untyped]  # the SDK carries no types
 from aiobotocore.config import AioConfig  # type: ignore[import-untyped]  # as above
 from aiobotocore.session import AioSession  # type: ignore[import-untyped]  # as above
@@ -27,9 +28,9 @@ from botocore.exceptions import (  # type: ignore[import-untyped]  # as above
 from botocore.loaders import Loader  # type: ignore[import-untyped]  # as above
 
 from eso.errors import EsoError
-from eso.net.http import Pool, Reply, TimedOut, Timeouts, TooLarge, TransportError, Unsendable
+from eso.net.http import Forbidden, Pool, Reply, TimedOut, Timeouts, TooLarge, TransportError, Unsendable
 from eso.providers.aws.refusal import refusal
-from eso.providers.contract import InvalidConfig, Malformed, Timeout, Unavailable, turn
+from eso.providers.contract import InvalidConfig, Malformed, Timeout, Unavailable, prefixed, turn
 from eso.providers.env import Env
 
 TIMEOUTS: Final = Timeouts(total=30.0, connect=5.0)
@@ -55,12 +56,14 @@ for name in ("botocore", "aiobotocore"):
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Credentials of AWS. `expires`: None = they do not end by themselves. Secret parts never print."""
+    """Credentials of AWS. `expires`: None = they do not end by themselves; `principal`: the ARN that a role has for us, ""
+    = the access key says it. Secret parts never print."""
 
     access_key: str
     secret_key: str = field(repr=False)
     token: str = field(default="", repr=False)
     expires: datetime | None = None
+    principal: str = ""
 
 
 class Api:
@@ -88,8 +91,9 @@ class Api:
             failed = InvalidConfig(f"{where}, a parameter has a form that the service does not take")
         except BotoCoreError as error:
             failed = InvalidConfig(f"{where}, the SDK cannot make the request: {type(error).__name__}")
-        except EsoError:
-            raise
+        except EsoError as error:
+            failed = prefixed(f"{where}, ", error)
+            failed.__cause__ = None
         except Exception as error:  # the SDK's parser meets whatever a server sends
             failed = Malformed(f"{where}, the answer cannot be read: {type(error).__name__}")
         raise failed from failed.__cause__
@@ -115,13 +119,21 @@ class Api:
         return [*self._hidden, *texts]
 
 
+def members(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """A list that the answer must have, be it empty. Raises Malformed: what is left out proves nothing."""
+    found = answer.get(name)
+    if not isinstance(found, list):
+        raise Malformed(f"the answer has no {name}")
+    return found
+
+
 def unsent(where: str, error: TransportError) -> EsoError:
     match error:
         case TimedOut():
             return Timeout(f"{where}, {error}", fix=error.fix)
         case TooLarge():
             return Malformed(f"{where}, {error}", fix=error.fix)
-        case Unsendable():
+        case Unsendable() | Forbidden():
             return InvalidConfig(f"{where}, {error}", fix=error.fix)
     return Unavailable(f"{where}, {error}", fix=error.fix)
 
@@ -238,12 +250,25 @@ def bridge(sdk: Sdk) -> type:
             }
             body = request.body.encode() if isinstance(request.body, str) else request.body
             reply = await sdk.send(request.method, request.url, headers, body)
+            if "X-Amz-Target" in headers and reply.status < 300:
+                refuse_unreadable(reply.body)
             lowered = {name.lower(): value for name, value in reply.headers.items()}
             response = AioAWSResponse(request.url, reply.status, lowered, None)
             response._content = reply.body  # it is complete: nothing is left to be read from `raw`
             return response
 
     return Bridge
+
+
+def refuse_unreadable(body: bytes) -> None:
+    """The SDK takes a success that is no JSON for an empty answer, and an empty answer can empty a Secret. Raises
+    Malformed. No body at all is the answer of operations that return nothing."""
+    try:
+        readable = not body or isinstance(orjson.loads(body), dict)
+    except orjson.JSONDecodeError:
+        readable = False
+    if not readable:
+        raise Malformed("the answer is no JSON object")
 
 
 def completed(coroutine: Any) -> Any:

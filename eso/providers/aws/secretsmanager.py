@@ -15,12 +15,12 @@ from eso.gocompat.regexp import Regexp
 from eso.providers.aws import codec
 from eso.providers.aws.client import AwsClient
 from eso.providers.aws.refusal import NOT_FOUND, code_of, refusal, said
-from eso.providers.aws.sdk import Api
+from eso.providers.aws.sdk import Api, members
 from eso.providers.contract import Denied, Find, InvalidConfig, Malformed, RemoteRef, SecretNotFound
+from eso.providers.kit.search import Walk, compiled
 
 LABEL: Final = "AWS/SecretsManager"
 CURRENT: Final = "AWSCURRENT"
-MOST_PAGES: Final = 40  # of one batch; a page holds at least one secret
 DELETED: Final = ("marked for deletion", "marked deleted")
 VERSION_ID: Final = "uuid/"
 
@@ -99,7 +99,7 @@ class SecretsManagerReader(AwsClient):
         by_id = {request.id: request for request in wanted}
         answers: dict[Hashable, Any] = {}
         async for page in self._pages(SecretIdList=list(by_id)):
-            for entry in page.get("SecretValues") or ():
+            for entry in members(page, "SecretValues"):
                 for name in ids(entry):
                     if name in by_id:
                         answers[by_id[name]] = taken(entry)
@@ -111,22 +111,20 @@ class SecretsManagerReader(AwsClient):
     async def _pages(self, **parameters: Any) -> AsyncIterator[dict[str, Any]]:
         """BatchGetSecretValue until nothing is left: a page is bounded by the size of its values."""
         token: dict[str, Any] = {}
-        seen = 0
+        walk = Walk()
         while True:
+            walk.enter()
             page = await self.api.call("BatchGetSecretValue", **parameters, **token)
             yield page
             if not page.get("NextToken"):
                 return
-            seen += 1
-            if "SecretIdList" in parameters and seen >= MOST_PAGES:
-                raise Malformed("the pages of a BatchGetSecretValue do not end")
             token = {"NextToken": page["NextToken"]}
 
     # searching
 
     async def find(self, find: Find) -> AsyncIterator[Mapping[str, bytes]]:
         if find.name_regexp is not None:
-            matcher = codec.compiled(find.name_regexp)
+            matcher = compiled(find.name_regexp)
             pages = self._by_filter(find, matcher) if find.path is not None else self._by_name(find, matcher)
         elif find.tags:
             pages = self._by_filter(find, None)
@@ -141,7 +139,7 @@ class SecretsManagerReader(AwsClient):
             for entry in page.get("Errors") or ():
                 if not isinstance(error := entry_error(entry), SecretNotFound):
                     raise error
-            found = {str(entry.get("Name") or ""): entry for entry in page.get("SecretValues") or ()}
+            found = {str(entry.get("Name") or ""): entry for entry in members(page, "SecretValues")}
             yield {
                 name: preferred(codec.payload(entry), name)
                 for name, entry in found.items()
@@ -152,9 +150,12 @@ class SecretsManagerReader(AwsClient):
         """Names first, then the values of those that match. A secret that went meanwhile is left out."""
         token: dict[str, Any] = {}
         narrowed = {"Filters": filters(find)} if find.tags else {}
+        walk = Walk()
         while True:
+            walk.enter()
             page = await self.api.call("ListSecrets", **narrowed, **token)
-            listed = [str(entry.get("Name") or "") for entry in page.get("SecretList") or ()]
+            listed = [str(entry.get("Name") or "") for entry in members(page, "SecretList")]
+            walk.found(listed)
             names = [name for name in listed if matcher.matches(name.encode())]
             for start in range(0, len(names), self.most):
                 yield await self._values(names[start : start + self.most])

@@ -9,8 +9,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final
 
-from eso.gocompat.duration import DurationError, parse_duration
-from eso.providers.contract import Consumer, InvalidConfig, Place, Plan, Quota, Retries, StoreView
+from eso.providers.contract import Consumer, InvalidConfig, Plan, Quota, Retries, StoreView
+from eso.providers.kit import selectors
+from eso.providers.kit.retries import in_all
+from eso.providers.kit.selectors import Named, part, refuse_foreign
 
 Json = Mapping[str, Any]
 SECRETS_MANAGER, PARAMETER_STORE, CERTIFICATES = "SecretsManager", "ParameterStore", "CertificateManager"
@@ -25,15 +27,10 @@ SERVICES: Final[dict[str, tuple[str, float]]] = {
     PARAMETER_STORE: ("ssm", 40.0),
     CERTIFICATES: ("acm", 5.0),
 }
-WRONG_NAMESPACE: Final = (
-    "namespace should either be empty or match the namespace of the SecretStore for a namespaced SecretStore"
-)
 # The region becomes a label of the host that the credentials are shown to, so it may hold nothing else. "" means the
 # region of the operator's own environment.
 REGION: Final = re.compile(r"(?:(?![0-9]+\Z)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)?\Z")
-DEFAULT_ATTEMPTS: Final = 3  # of the SDK's standard mode; the first one counts
-DEFAULT_DELAY: Final = 1.0  # seconds
-MOST_RETRIES: Final = 10  # for maxRetries 0, which the SDK takes as "without end"
+DEFAULT: Final = Retries(2, 1.0)  # three attempts, as the SDK of AWS makes them
 TAGS_OF_THE_STORE: Final = ("Simple", "Custom")
 
 
@@ -47,10 +44,7 @@ class AwsSpec:
         service_of(store)
         region_of(store)
         check_deletion(part(store.provider_spec, "secretsManager"))
-        for label, selector in selectors(part(store.provider_spec, "auth")):
-            namespace = selector.get("namespace")
-            if not store.cluster_scoped and namespace and namespace != store.namespace:
-                raise InvalidConfig(f"invalid {label}: {WRONG_NAMESPACE}", fix="leave the namespace out")
+        refuse_foreign(store, credentials(part(store.provider_spec, "auth")))
         return []
 
     def plan(self, store: StoreView) -> Plan:
@@ -62,8 +56,8 @@ class AwsSpec:
             f"{host}.{region_of(store)}",
             login(store),
             consumer(store),
-            references(auth),
-            retries(store.retry_settings),
+            selectors.references({}, used(auth)),
+            in_all(store.retry_settings, DEFAULT, "unable to initialize aws provider: "),
             Quota.LOGIN,
             pace,
         )
@@ -96,30 +90,28 @@ def check_deletion(block: Json) -> None:
         raise InvalidConfig("invalid DeleteSecretInput: RecoveryWindowInDays must be between 7 and 30 days")
 
 
-def part(block: Json, *names: str) -> Json:
-    """The object at a path of members, {} where one is missing."""
-    found: Any = block
-    for name in names:
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return found if isinstance(found, Mapping) else {}
-
-
-def selectors(auth: Json) -> Iterator[tuple[str, Json]]:
-    """(label of admission, selector) of every credential, used or not."""
+def credentials(auth: Json) -> Iterator[Named]:
+    """Every credential, used or not, in the order of admission. A key that is left out counts as one without a
+    namespace."""
     if "secretRef" in auth:
         keys = part(auth, "secretRef")
-        yield "Auth.SecretRef.AccessKeyID", part(keys, "accessKeyIDSecretRef")
-        yield "Auth.SecretRef.SecretAccessKey", part(keys, "secretAccessKeySecretRef")
+        yield Named("invalid Auth.SecretRef.AccessKeyID: ", part(keys, "accessKeyIDSecretRef"))
+        yield Named("invalid Auth.SecretRef.SecretAccessKey: ", part(keys, "secretAccessKeySecretRef"))
         if "sessionTokenSecretRef" in keys:
-            yield "Auth.SecretRef.SessionToken", part(keys, "sessionTokenSecretRef")
-    if part(auth, "jwt", "serviceAccountRef"):
-        yield "Auth.JWT.ServiceAccountRef", part(auth, "jwt", "serviceAccountRef")
+            yield Named("invalid Auth.SecretRef.SessionToken: ", part(keys, "sessionTokenSecretRef"))
+    if account := part(auth, "jwt", "serviceAccountRef"):
+        yield Named("invalid Auth.JWT.ServiceAccountRef: ", account, "ServiceAccount")
+
+
+def used(auth: Json) -> list[Named]:
+    """The account wins over the keys."""
+    named = [found for found in credentials(auth) if found.selector]
+    return [found for found in named if found.kind == "ServiceAccount"] or named
 
 
 def referent(store: StoreView) -> bool:
     """A ClusterSecretStore whose credential is looked up with each consumer."""
-    named = selectors(part(store.provider_spec, "auth"))
-    return store.cluster_scoped and any(not selector.get("namespace") for _, selector in named)
+    return selectors.referent(store, credentials(part(store.provider_spec, "auth")))
 
 
 def tagged(store: StoreView) -> bool:
@@ -142,33 +134,3 @@ def login(store: StoreView) -> dict[str, Any]:
         names += ["externalID", "sessionTags", "sessionTagsPolicy", "customSessionTags", "transitiveTagKeys"]
     made = {name: block[name] for name in names if block.get(name)}
     return made | ({"store": [store.kind, store.name]} if tagged(store) else {})
-
-
-def references(auth: Json) -> tuple[Place, ...]:
-    """The account wins over the keys."""
-    account = part(auth, "jwt", "serviceAccountRef")
-    if account:
-        return (("ServiceAccount", str(account.get("namespace") or ""), str(account.get("name") or "")),)
-    keys = part(auth, "secretRef").values()
-    places = [
-        ("Secret", str(selector.get("namespace") or ""), str(selector.get("name") or ""))
-        for selector in keys
-        if isinstance(selector, Mapping)
-    ]
-    return tuple(dict.fromkeys(places))
-
-
-def retries(settings: Json | None) -> Retries:
-    """`maxRetries` counts all attempts here, the first one too. Raises InvalidConfig."""
-    attempts, seconds = DEFAULT_ATTEMPTS, DEFAULT_DELAY
-    if settings is not None:
-        if (given := settings.get("maxRetries")) is not None:
-            attempts = int(given)
-        if text := settings.get("retryInterval"):
-            try:
-                given_seconds = parse_duration(str(text))
-            except DurationError as error:
-                text = f"unable to initialize aws provider: {error}"
-                raise InvalidConfig(text, fix="write a Go duration such as 2s") from error
-            seconds = given_seconds if given_seconds > 0 else DEFAULT_DELAY
-    return Retries(MOST_RETRIES if attempts == 0 else max(0, attempts - 1), seconds)

@@ -9,6 +9,7 @@ import pytest
 
 from eso.providers.aws.spec import SPEC
 from eso.providers.contract import Consumer, InvalidConfig, Quota, Retries, StoreView
+from eso.providers.kit.retries import NO_LIMIT
 from tests.fakes.awslogin import ACCOUNT, STATIC, view
 
 ELSEWHERE = "namespace should either be empty or match the namespace of the SecretStore for a namespaced SecretStore"
@@ -162,9 +163,9 @@ def test_tags_of_the_store_make_a_login_for_each_store() -> None:
         pytest.param({}, Retries(2, 1.0), id="empty settings"),
         pytest.param({"maxRetries": 5}, Retries(4, 1.0), id="maxRetries counts all attempts"),
         pytest.param({"maxRetries": 1}, Retries(0, 1.0), id="one attempt"),
-        pytest.param({"maxRetries": 0}, Retries(10, 1.0), id="without end is bounded"),
+        pytest.param({"maxRetries": 0}, Retries(NO_LIMIT, 1.0), id="without end, which stores bound"),
         pytest.param({"retryInterval": "3s"}, Retries(2, 3.0), id="a constant delay"),
-        pytest.param({"retryInterval": "-3s"}, Retries(2, 1.0), id="a delay that is none"),
+        pytest.param({"retryInterval": "-3s"}, Retries(2, 0.0), id="a delay that is none"),
     ],
 )
 def test_retry_settings(settings: dict[str, Any] | None, retries: Retries) -> None:

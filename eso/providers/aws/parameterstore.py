@@ -1,0 +1,214 @@
+"""Reads and writes AWS Systems Manager Parameter Store.
+
+Neighbours: client.py is the login, codec.py takes values apart, parameterpush.py writes. Reads that fall due together
+travel as one GetParameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+from eso.errors import EsoError
+from eso.gocompat.regexp import Regexp
+from eso.providers.aws import codec
+from eso.providers.aws.client import AwsClient
+from eso.providers.aws.refusal import code_of
+from eso.providers.aws.sdk import Api, members
+from eso.providers.contract import Denied, Find, InvalidConfig, Malformed, RemoteRef, SecretNotFound, prefixed
+from eso.providers.kit.search import Walk, compiled
+
+LABEL: Final = "AWS/ParameterStore"
+NOT_FOUND: Final = "ParameterNotFound"
+ROOT: Final = "/"
+PLAIN: Final = "plain"  # the kind of read that a batch takes
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One read: of a parameter, `name:version` for one of its versions, or of its tags."""
+
+    name: str
+    versioned: bool = False
+    tags: bool = False
+
+
+class ParameterStoreReader(AwsClient):
+    """The reading half of a client for Parameter Store."""
+
+    most: ClassVar[int] = 10
+
+    @property
+    def api(self) -> Api:
+        return self.live.apis["ssm"]
+
+    # reading one parameter
+
+    def request(self, ref: RemoteRef) -> Hashable:
+        name = f"{self.prefix}{ref.key}" + (f":{ref.version}" if ref.version else "")
+        return Asked(name, bool(ref.version), ref.metadata_policy == "Fetch")
+
+    async def fetch(self, request: Hashable) -> codec.Payload:
+        """Raises SecretNotFound where AWS says that there is no such parameter. A version that is not there is an
+        ordinary error."""
+        assert isinstance(request, Asked)
+        if request.tags:
+            return codec.Payload(codec.tags_document(await self.tags(request.name)))
+        try:
+            answer = await self.api.call("GetParameter", Name=request.name, WithDecryption=True)
+        except EsoError as error:
+            if code_of(error) == NOT_FOUND:
+                raise SecretNotFound from error
+            raise
+        return parameter(answer.get("Parameter") or {}, request.name)
+
+    async def tags(self, name: str) -> list[dict[str, Any]]:
+        try:
+            answer = await self.api.call("ListTagsForResource", ResourceType="Parameter", ResourceId=name)
+        except EsoError as error:
+            raise prefixed("error listing tags ", error) from error
+        return answer.get("TagList") or []
+
+    def value(self, payload: codec.Payload, ref: RemoteRef) -> bytes:
+        return codec.value(payload, ref)
+
+    def mapping(self, payload: codec.Payload, ref: RemoteRef) -> dict[str, bytes]:
+        return codec.mapping(self.value(payload, ref), ref.key)
+
+    # reading many at once
+
+    def batch(self, request: Hashable) -> Hashable | None:
+        assert isinstance(request, Asked)
+        together = not (request.tags or request.versioned) and self.live.batching
+        return PLAIN if together and request.name not in self.live.alone else None
+
+    async def fetch_many(self, requests: Sequence[Hashable]) -> Mapping[Hashable, Any]:
+        """A name that the batch calls invalid is asked for alone: only then is it known whether it is not there."""
+        wanted = [request for request in requests if isinstance(request, Asked)]
+        answers: dict[Hashable, Any] = {}
+        denied = False
+        if len(wanted) > 1 and self.live.batching:
+            try:
+                answers = await self._batch(wanted)
+            except Denied:
+                denied = True
+        for request in wanted:
+            if request not in answers:
+                answers[request] = await self._answered(request)
+        if denied:
+            self._learn([request for request in wanted if isinstance(answers[request], Denied)])
+        return answers
+
+    async def _batch(self, wanted: Sequence[Asked]) -> dict[Hashable, Any]:
+        answer = await self.api.call("GetParameters", Names=[request.name for request in wanted], WithDecryption=True)
+        by_name = {request.name: request for request in wanted}
+        answers: dict[Hashable, Any] = {}
+        for found in answer.get("Parameters") or ():
+            for name in (str(found.get("Name") or ""), str(found.get("ARN") or "")):
+                if name in by_name:
+                    answers[by_name[name]] = taken(found, name)
+        return answers
+
+    def _learn(self, denied: Sequence[Asked]) -> None:
+        """One name that may not be read fails a whole batch; without such a name, the batch call itself is denied."""
+        if not denied:
+            self.live.batching = False
+        elif len(self.live.alone) < MOST_ALONE:
+            self.live.alone.update(request.name for request in denied)
+
+    async def _answered(self, request: Asked) -> codec.Payload | EsoError:
+        """An answer as a batch has them: an error of this request alone is told to its waiter."""
+        try:
+            return await self.fetch(request)
+        except (SecretNotFound, Denied, InvalidConfig, Malformed) as error:
+            return error
+
+    # searching
+
+    async def find(self, find: Find) -> AsyncIterator[Mapping[str, bytes]]:
+        if find.name_regexp is not None:
+            pages = self._by_name(find, compiled(find.name_regexp))
+        elif find.tags:
+            tags = [{"Key": f"tag:{key}", "Option": "Equals", "Values": [value]} for key, value in find.tags]
+            pages = self._described(tags + below(find.path), None)
+        else:
+            raise InvalidConfig("unexpected find operator", fix="set find.name or find.tags")
+        async for page in pages:
+            yield page
+
+    async def _by_name(self, find: Find, matcher: Regexp) -> AsyncIterator[Mapping[str, bytes]]:
+        """Values come with the names. Where that call is denied, names come first."""
+        path = ROOT if find.path is None else find.path
+        token: dict[str, Any] = {}
+        walk = Walk()
+        while True:
+            walk.enter()
+            try:
+                page = await self.api.call(
+                    "GetParametersByPath", Path=path, Recursive=True, WithDecryption=True, **token
+                )
+            except Denied:
+                break
+            except EsoError as error:
+                raise prefixed(f"fetching parameters by path {path}: ", error) from error
+            found = {str(entry.get("Name") or ""): entry for entry in members(page, "Parameters")}
+            yield {
+                name: codec.whole(parameter(entry, name), name)
+                for name, entry in found.items()
+                if matcher.matches(name.encode())
+            }
+            if not page.get("NextToken"):
+                return
+            token = {"NextToken": page["NextToken"]}
+        async for values in self._described(below(path), matcher):
+            yield values
+
+    async def _described(
+        self, filters: list[dict[str, Any]], matcher: Regexp | None
+    ) -> AsyncIterator[Mapping[str, bytes]]:
+        token: dict[str, Any] = {}
+        walk = Walk()
+        while True:
+            walk.enter()
+            page = await self.api.call("DescribeParameters", ParameterFilters=filters, **token)
+            names = [str(entry.get("Name") or "") for entry in members(page, "Parameters")]
+            walk.found(names)
+            matching = [name for name in names if matcher is None or matcher.matches(name.encode())]
+            for start in range(0, len(matching), self.most):
+                yield await self._values(matching[start : start + self.most])
+            if not page.get("NextToken"):
+                return
+            token = {"NextToken": page["NextToken"]}
+
+    async def _values(self, names: Sequence[str]) -> dict[str, bytes]:
+        """A parameter that went since it was listed fails the search; it proves nothing about the others."""
+        answers = await self.fetch_many([Asked(name) for name in names])
+        for answer in answers.values():
+            if isinstance(answer, SecretNotFound):
+                raise EsoError("a parameter went during the search", fix="the search is tried again")
+            if isinstance(answer, EsoError):
+                raise answer
+        return {name: codec.whole(answers[Asked(name)], name) for name in names}
+
+
+MOST_ALONE: Final = 10_000
+
+
+def parameter(entry: Mapping[str, Any], name: str) -> codec.Payload:
+    """Raises Malformed for a parameter without a value."""
+    value = entry.get("Value")
+    if not isinstance(value, str):
+        raise Malformed(f"invalid secret received. parameter value is nil for key: {name}")
+    return codec.Payload(value.encode("utf-8", "surrogatepass"))
+
+
+def taken(entry: Mapping[str, Any], name: str) -> codec.Payload | EsoError:
+    try:
+        return parameter(entry, name)
+    except Malformed as error:
+        return error
+
+
+def below(path: str | None) -> list[dict[str, Any]]:
+    return [] if path is None else [{"Key": "Path", "Option": "Recursive", "Values": [path]}]
