@@ -64,6 +64,8 @@ class Bench:
     shapes: tuple[str, ...] = ("[]", '"text"')  # JSON that is no reply of this backend
     faults_at: str = ""  # regular expression: the paths of reads, where logins have paths of their own
     at: Callable[[str], Mapping[str, Any]] | None = None  # changes of the block for another address; None: fixed hosts
+    # the present credential ends and `secrets` holds the next one; None: the credentials are no Secrets
+    rotate: Callable[[], None] | None = None
     trusts: bool = True  # the block may name an authority (caBundle)
 
     async def close(self) -> None:

@@ -46,6 +46,13 @@ def on_the_fake(name: str, version: int) -> Callable[[Ground], AbstractAsyncCont
             made.expired = Fault(403, body='{"errors":["permission denied","invalid token"]}')
             made.denied = Fault(403, body='{"errors":["permission denied"]}')
             made.faults_at = "/(secret|kv1)/"
+
+            def rotate() -> None:
+                old = made.secrets["login/token"]
+                made.secrets["login/token"] = f"{ROOT}-{len(server.asked)}"
+                server.tokens[made.secrets["login/token"]] = server.tokens.pop(old)
+
+            made.rotate = rotate
             made.at = lambda address: {"server": address}
             yield made
             await made.close()

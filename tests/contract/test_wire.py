@@ -30,6 +30,7 @@ from tests.contract.benches import PLANTED, Bench, Case, Ground
 from tests.fakes.backend import Asked, Backend, Fault, Proxy
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import until
+from tests.fakes.front import Front
 from tests.fakes.logs import captured
 
 OFTEN = 1_000  # times that a fault hits: the client library may try an idempotent request twice
@@ -251,3 +252,42 @@ async def test_no_redirect_leads_a_credential_to_another_server(case: Case, grou
         assert stranger.asked == []
         assert stranger.address not in str(error)
         await client.close()
+
+
+async def test_a_credential_that_is_rotated_under_load_fails_no_read(case: Case, ground: Ground) -> None:
+    async with case.make(ground) as bench:
+        if bench.rotate is None:
+            return
+        bench.put("app", {"user": PLANTED})
+        meta = {"name": "store", "namespace": "team-a"}
+        store = {"kind": "SecretStore", "metadata": meta, "spec": {"provider": {bench.provider.name: bench.block}}}
+        front = Front(bench.provider, [{"apiVersion": "external-secrets.io/v1", **store}])
+        write(front, bench)
+        async with front.running():
+            done = 0
+
+            async def reading() -> None:
+                nonlocal done
+                while done < 200:
+                    assert PLANTED.encode() in await front.read("app")
+                    done += 1
+
+            async with asyncio.TaskGroup() as group:
+                for _ in range(4):
+                    group.create_task(reading())
+                for turn in (40, 80, 120):
+                    await until(lambda turn=turn: done >= turn)  # type: ignore[misc]  # the default binds the number
+                    bench.rotate()
+                    for name in write(front, bench):
+                        front.changed(name)
+
+
+def write(front: Front, bench: Bench) -> list[str]:
+    """The bench's credentials as Secrets; their names."""
+    found: dict[str, dict[str, str]] = {}
+    for place, value in bench.secrets.items():
+        name, _, key = place.partition("/")
+        found.setdefault(name, {})[key] = value
+    for name, data in found.items():
+        front.secret(name, **data)
+    return list(found)
