@@ -58,6 +58,11 @@ def decode(document: bytes, *, keep_numbers: bool = False) -> Value:
     return _Reader(document, keep_numbers).whole()
 
 
+def parts(document: bytes) -> int:
+    """About how many values the text has, and one for each 64 bytes: what decoding it costs, in microseconds."""
+    return 1 + document.count(b",") + document.count(b"[") + document.count(b"{") + len(document) // 64
+
+
 def too_deep(document: bytes) -> bool:
     """Whether objects and arrays are nested deeper than is read here."""
     if document.count(b"[") + document.count(b"{") <= MAX_DEPTH:

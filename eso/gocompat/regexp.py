@@ -237,7 +237,7 @@ class Regexp:
     def replace_all(self, text: bytes, template: bytes, meter: Meter | None = None) -> bytes:
         """All matches replaced; `$1`, `${1}`, `$name`, `${name}` and `$$` expand, unknown groups are empty."""
         meter = meter or Allowance()
-        meter.spend(len(template) // 8)
+        meter.spend(len(template))
         pieces = [self._group(piece) if isinstance(piece, str) else piece for piece in _template(template)]
         literal = b"".join(piece for piece in pieces if isinstance(piece, bytes))
         groups = [piece for piece in pieces if isinstance(piece, int)]

@@ -48,7 +48,8 @@ def render(
         text = source if isinstance(source, str) else source.decode("utf-8", "surrogateescape")
         left, right = left or "{{", right or "}}"
         program = _CACHE.get(name, text, left, right) if keep else compile_template(name, text, left, right)
-        return program.run(dot(data), Budget(limits, world), strict=missing == "error")
+        with Budget(limits, world) as budget:
+            return program.run(dot(data), budget, strict=missing == "error")
     except BoundsExceeded as error:
         raise TemplateError(f"template: {name}: {error.message}", phase="bounds") from None
     except RecursionError:

@@ -192,9 +192,8 @@ class Block:
                     yield item.key, decoded(item.key, self.value(item.key, text, secret=secret), strategy)
                 case "KeysAndValues":
                     # A Secret's text must not show up in a message, so its key names it.
-                    yield from pairs(
-                        self.text(text, label=item.key if secret else "", secret=secret), strategy, self.terms.limits
-                    )
+                    whole = self.text(text, label=item.key if secret else "", secret=secret)
+                    yield from pairs(whole, strategy, self.terms.limits)
                 case unknown:
                     raise ApplyFailed(f"unknown scope '{unknown}': expected 'Values' or 'KeysAndValues'")
         if entry.literal is not None:
@@ -227,7 +226,8 @@ def pairs(rendered: bytes, strategy: str, limits: Limits = LIMITS) -> Iterator[t
     prefix = "could not unmarshal template to 'map[string][]byte': "
     unmarshal = prefix + "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal"
     try:
-        tree = load(Budget(limits, WORLD), rendered)
+        with Budget(limits, WORLD) as budget:
+            tree = load(budget, rendered)
     except YamlError as error:
         raise ApplyFailed(f"{prefix}error converting YAML to JSON: {error.told}", fix=QUOTE_IT) from None
     except BoundsExceeded as error:
@@ -337,8 +337,8 @@ def rolls_dice(template: Template | None, sources: Sources, terms: Terms = DEFAU
 # --- what rendering costs, for a caller that must not wait for it
 # --------------------------------------------------------------------------------------------
 
-CHEAP = Limits(steps=1_000, output_bytes=256 << 10, value_bytes=1 << 20, seconds=0.02)
-"""What may be rendered between two events of a loop: a few milliseconds."""
+CHEAP = Limits(steps=1_000, pass_steps=2_500, output_bytes=256 << 10, value_bytes=1 << 20, seconds=0.005)
+"""What may be computed for one object between two events of a loop: a few milliseconds."""
 LARGE = 64 << 10  # bytes of template text: parsing alone takes a while
 _SLOW = re.compile(rf"\b(?:{'|'.join(sorted(SLOW))})\b")
 

@@ -44,10 +44,26 @@ class Limits:
     seconds: float = 10.0
     until: float = math.inf
     """The moment (monotonic) at which all renderings for one object must be over, however many they are."""
+    pass_steps: int = 4_000_000
+    """Steps of everything that is computed for one object: renderings, rewrites, conversions."""
+    account: Account | None = None
+    """Where the steps of a pass are counted; None: this rendering is on its own."""
 
     def together(self, world: World) -> Limits:
-        """The same limits for each of several renderings, whose `seconds` begin now for all of them."""
-        return replace(self, until=min(self.until, world.monotonic() + self.seconds))
+        """The same limits for each of several computations that belong together: their `seconds` begin now, and they
+        spend from one account."""
+        account = self.account or Account(self.pass_steps)
+        return replace(self, until=min(self.until, world.monotonic() + self.seconds), account=account)
+
+
+@dataclass(slots=True)
+class Account:
+    """Steps that are left for one pass."""
+
+    left: int
+
+
+DO_LESS = "let it do less: fewer or smaller values, simpler expressions, or several ExternalSecrets"
 
 
 class BoundsExceeded(Terminal):
@@ -61,10 +77,13 @@ class BoundsExceeded(Terminal):
         )
         self.field = field
         self.limit = limit
+        self.unit = TEXTS[field]
+        self.fix = DO_LESS
 
 
 TEXTS = {
     "steps": "steps",
+    "pass_steps": "steps of one pass",
     "output_bytes": "bytes of output",
     "value_bytes": "bytes of values",
     "template_depth": "nested templates",
@@ -84,16 +103,17 @@ class Budget:
     which no function may catch.
     """
 
-    __slots__ = ("announced", "deadline", "limits", "next_look", "output_left", "size_left", "steps", "world")
+    __slots__ = ("announced", "deadline", "limits", "most", "next_look", "output_left", "size_left", "steps", "world")
 
     def __init__(self, limits: Limits, world: World) -> None:
         self.limits = limits
         self.world = world
         self.steps = 0
+        self.most = limits.steps if limits.account is None else min(limits.steps, limits.account.left)
         self.announced = 0
         self.output_left = limits.output_bytes
         self.size_left = limits.value_bytes
-        self.next_look = CHECK_CLOCK_EVERY
+        self.next_look = min(CHECK_CLOCK_EVERY, self.most + 1)
         now = world.monotonic()
         self.deadline = min(now + limits.seconds, limits.until)
         if now > self.deadline:
@@ -106,17 +126,30 @@ class Budget:
 
     def look(self) -> None:
         """The rare half of `spend`: the limits themselves."""
-        if self.steps > self.limits.steps:
-            raise BoundsExceeded("steps", self.limits.steps)
+        if self.steps > self.most:
+            raise self.spent()
         if self.world.monotonic() > self.deadline:
             raise BoundsExceeded("seconds", self.limits.seconds)
-        self.next_look = min(self.steps + CHECK_CLOCK_EVERY, self.limits.steps + 1)
+        self.next_look = min(self.steps + CHECK_CLOCK_EVERY, self.most + 1)
+
+    def spent(self) -> BoundsExceeded:
+        if self.most < self.limits.steps:
+            return BoundsExceeded("pass_steps", self.limits.pass_steps)
+        return BoundsExceeded("steps", self.limits.steps)
+
+    def __enter__(self) -> Budget:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """What was spent is gone for the pass too, whether or not it led to anything."""
+        if self.limits.account is not None:
+            self.limits.account.left -= self.steps
 
     def may_take(self, steps: int) -> None:
         """Announces work of at most `steps` that usually takes less, and is spent when it is done. Refuses what does
         not fit any more, and looks at the clock as often as if all of it had been done."""
-        if self.steps + steps > self.limits.steps:
-            raise BoundsExceeded("steps", self.limits.steps)
+        if self.steps + steps > self.most:
+            raise self.spent()
         self.announced += steps
         if self.announced >= CHECK_CLOCK_EVERY:
             self.announced = 0

@@ -200,9 +200,10 @@ def printf(budget: Budget, form: bytes, *values: Value) -> bytes:
     return gofmt.sprintf(budget, form, values)
 
 
-def shown(budget: Budget, values: tuple[Value, ...]) -> bytes:
-    """The text that the escapers work on."""
+def shown(budget: Budget, values: tuple[Value, ...], pace: int) -> bytes:
+    """The text that the escapers work on, paid for by a step per `pace` bytes."""
     text = gofmt.sprint(budget, tuple(b"<no value>" if value is None else value for value in values))
+    budget.spend(len(text) // pace)
     budget.afford(6 * len(text))
     return text
 
@@ -215,7 +216,7 @@ _JS_SPECIAL = re.compile(r"[\\'\"<>&=\x00-\x1f]|[^\x00-\x7f]")
 
 @BUILTINS.function("html", params=ANY, variadic=True, budget=True)
 def html(budget: Budget, *values: Value) -> bytes:
-    return _HTML_SPECIAL.sub(lambda match: _HTML[match[0]], shown(budget, values))
+    return _HTML_SPECIAL.sub(lambda match: _HTML[match[0]], shown(budget, values, 6))
 
 
 def _js_character(match: re.Match[str]) -> str:
@@ -229,10 +230,10 @@ def _js_character(match: re.Match[str]) -> str:
 
 @BUILTINS.function("js", params=ANY, variadic=True, budget=True)
 def js(budget: Budget, *values: Value) -> bytes:
-    text = shown(budget, values).decode("utf-8", "surrogateescape")
+    text = shown(budget, values, 1).decode("utf-8", "surrogateescape")
     return _JS_SPECIAL.sub(_js_character, text).encode("utf-8", "surrogateescape")
 
 
 @BUILTINS.function("urlquery", params=ANY, variadic=True, budget=True)
 def urlquery(budget: Budget, *values: Value) -> bytes:
-    return quote_from_bytes(shown(budget, values), safe=" ").replace(" ", "+").encode()
+    return quote_from_bytes(shown(budget, values, 16), safe=" ").replace(" ", "+").encode()

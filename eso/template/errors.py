@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from eso.errors import EsoError
+from eso.template.bounds import DO_LESS
 
 Phase = Literal["parse", "execute", "bounds"]
 
@@ -20,7 +21,7 @@ class TemplateError(EsoError):
     """
 
     def __init__(self, message: str, *, phase: Phase, fix: str = "", full: str = "") -> None:
-        super().__init__(message, fix=fix)
+        super().__init__(message, fix=fix or (DO_LESS if phase == "bounds" else ""))
         self.phase: Phase = phase
         self.full = full or message
 

@@ -395,6 +395,7 @@ def sprintln(budget: Budget, values: tuple[Value, ...]) -> bytes:
 
 def sprintf(budget: Budget, form: bytes, values: tuple[Value, ...]) -> bytes:
     """Formats by Go's directives. Width and precision count against the budget before anything is built."""
+    budget.spend(1 + len(form) // 256)
     return _Directives(budget, form, values).run()
 
 
@@ -443,6 +444,7 @@ class _Directives:
             self.next += 1
             return True
         self.good = True
+        self.budget.spend(8)
         flags = self.at
         while self.at < len(self.form) and self.form[self.at] in "#0+- ":
             self.at += 1

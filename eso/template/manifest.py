@@ -45,13 +45,13 @@ def render_manifest(
                         item.key,
                         decoded(item.key, block.value(item.key, text, secret=secret), entry.values_decoding_strategy),
                         obj,
-                        terms.limits,
+                        block.terms.limits,
                     )
         except EsoError as error:
             raise ApplyFailed(f"failed to merge {source} template: {error}", fix=error.fix) from error
     for key in sorted(template.data):
         try:
-            one("Data", key, block.value(key, template.data[key]), obj, terms.limits)
+            one("Data", key, block.value(key, template.data[key]), obj, block.terms.limits)
         except EsoError as error:
             raise ApplyFailed(f"failed to execute template.data: {error}", fix=error.fix) from error
 
@@ -65,7 +65,8 @@ def whole(block: Block, entry: TemplateFrom, text: str, obj: Json, *, label: str
             one(target, key, value, obj, block.terms.limits)
         return
     try:
-        tree = load(Budget(block.terms.limits, WORLD), rendered)
+        with Budget(block.terms.limits, WORLD) as budget:
+            tree = load(budget, rendered)
     except YamlError as error:
         raise ApplyFailed(f"could not unmarshal template YAML: {error.told}", fix=QUOTE_IT) from None
     except BoundsExceeded as error:
@@ -83,7 +84,8 @@ def one(target: str, key: str, value: bytes, obj: Json, limits: Limits) -> None:
             member(obj, part)[key] = runes(value)
         case _:
             try:
-                parsed = plain(load(Budget(limits, WORLD), value))
+                with Budget(limits, WORLD) as budget:
+                    parsed = plain(load(budget, value))
             except YamlError:
                 parsed = runes(value)
             place(obj, target, parsed, merge=False)

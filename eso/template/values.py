@@ -149,12 +149,16 @@ class Opaque:
 
 
 class FunctionError(Exception):
-    """A function refuses: becomes `error calling F: MESSAGE`. The message may hold what the template wrote, never more
-    than Go's would."""
+    """A function refuses: becomes `error calling F: MESSAGE`.
 
-    def __init__(self, message: str | bytes) -> None:
+    The message may quote an argument, as Go's does. `told` is the same without anything that an argument may hold; the
+    message itself where it quotes nothing.
+    """
+
+    def __init__(self, message: str | bytes, *, told: str | None = None) -> None:
         super().__init__(message)
         self.message = message.encode("utf-8", "surrogateescape") if isinstance(message, str) else message
+        self.told = told if told is not None else self.message.decode("utf-8", "replace")
 
 
 class Param(Enum):
@@ -190,7 +194,7 @@ class Function:
     checked arguments positionally: after the `Budget` when `budget` is set, after the receiver for a method (budget
     first, then receiver). ANY, DICT, LIST and pointer parameters may be None; INT arrives as plain `int`, FLOAT64 as
     `float`. It returns a value and raises FunctionError; any other ordinary exception becomes `error calling F` too,
-    with a fixed text. `refuse`: the call always fails with this text after the count check.
+    with a fixed text. `pace`: bytes of its texts for which it pays one step; 0: what is usual. `refuse`: the call always fails with this text after the count check.
 
     `dice`: equal arguments may give another result at the next call, because the function draws random bytes or reads
     the clock. `picks`: the result is a part of an argument, and not made anew. `moment`: the position of an argument that means the current time unless it is a time; -1 for none.
@@ -205,6 +209,7 @@ class Function:
     dice: bool = False
     moment: int = -1
     picks: bool = False
+    pace: int = 0
 
 
 class Table(dict[str, Function]):
@@ -219,12 +224,15 @@ class Table(dict[str, Function]):
         dice: bool = False,
         moment: int = -1,
         picks: bool = False,
+        pace: int = 0,
     ) -> Callable[[C], C]:
         """Adds the decorated callable under every name (aliases show their own name in messages)."""
 
         def add(call: C) -> C:
             for name in names:
-                self[name] = Function(name, params, variadic, call, budget, dice=dice, moment=moment, picks=picks)
+                self[name] = Function(
+                    name, params, variadic, call, budget, dice=dice, moment=moment, picks=picks, pace=pace
+                )
             return call
 
         return add

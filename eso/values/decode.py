@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from eso.errors import EsoError
 from eso.gocompat import base64
 from eso.gocompat.text import quote, shown
+from eso.template import LIMITS, Limits
+from eso.template.bounds import BoundsExceeded, Budget
+from eso.template.world import WORLD
 
 
 class DecodingError(EsoError):
@@ -44,10 +47,17 @@ def decode_value(value: bytes, strategy: str) -> bytes:
         raise DecodingError(f"error applying decoding strategy {strategy} to data: {error}", fix=error.fix) from error
 
 
-def decode_map(data: Mapping[str, bytes], strategy: str) -> dict[str, bytes]:
+def decode_map(data: Mapping[str, bytes], strategy: str, limits: Limits = LIMITS) -> dict[str, bytes]:
     """`decode` of every value. Raises DecodingError that names the first key, in sorted order, that failed."""
     if strategy in ("", "None"):
         return dict(data)
+    size = sum(map(len, data.values()))
+    try:
+        with Budget(limits, WORLD) as budget:
+            budget.spend(len(data) + size // 16)
+    except BoundsExceeded as error:
+        text = f"decoding {size} bytes exceeds the limit of {error.limit} {error.unit}"
+        raise DecodingError(text, fix="read fewer or smaller values") from error
     out = {}
     for key in sorted(data):
         try:

@@ -34,15 +34,15 @@ def rewrite(data: Mapping[str, bytes], operations: Sequence[Rewrite], limits: Li
     Where two keys become one, the greater old key (bytewise) wins. Raises RewriteError.
     """
     out, limits = dict(data), limits.together(WORLD)
-    budget = Budget(limits, WORLD)
-    for index, operation in enumerate(operations):
-        try:
-            budget.spend(len(out))
-            out = apply(out, operation, limits, budget)
-        except EsoError as error:
-            raise RewriteError(
-                f"error applying rewrite to keys: failed rewrite operation[{index}]: {error}", fix=error.fix
-            ) from error
+    with Budget(limits, WORLD) as budget:
+        for index, operation in enumerate(operations):
+            try:
+                budget.spend(len(out))
+                out = apply(out, operation, limits, budget)
+            except EsoError as error:
+                raise RewriteError(
+                    f"error applying rewrite to keys: failed rewrite operation[{index}]: {error}", fix=error.fix
+                ) from error
     return out
 
 
@@ -52,6 +52,7 @@ def apply(data: dict[str, bytes], operation: Rewrite, limits: Limits, budget: Bu
         return _substitute(data, operation.regexp, budget)
     if operation.merge is not None:
         budget.check_size(sum(map(len, data.values())))  # each merge may hold all values once more
+        budget.spend(sum(map(jsonenc.parts, data.values())))
         return _merge(data, operation.merge)
     if operation.transform is not None:
         return _transform(data, operation.transform, limits, budget)

@@ -24,6 +24,7 @@ from eso.providers.contract import (
 from eso.reconcile.externalsecret.readplan import Extract, FindAll, Generate, One, Read
 from eso.reconcile.externalsecret.stage import Failed, Stage
 from eso.template import LIMITS, Limits
+from eso.template.world import WORLD
 from eso.values.convert import check_keys, convert_keys
 from eso.values.decode import decode_map, decode_value, refuse_null_bytes
 from eso.values.rewrite import rewrite
@@ -48,6 +49,7 @@ def assemble(results: list[tuple[Read, Raw]], *, skip_missing: bool, limits: Lim
     data: dict[str, bytes] = {}
     missing: list[str] = []
     lost: list[str] = []
+    limits = limits.together(WORLD)
     for read, raw in results:
         try:
             if isinstance(raw, EsoError):
@@ -77,7 +79,7 @@ def shape(read: Read, raw: Mapping[str, bytes] | bytes, limits: Limits) -> dict[
             return {key: value}
         case Generate(entry=entry):
             assert isinstance(raw, Mapping)
-            return check_keys(rewrite(dict(raw), entry.rewrite, limits))
+            return check_keys(rewrite(dict(raw), entry.rewrite, limits), limits)
         case FindAll(entry=entry) | Extract(entry=entry):
             assert isinstance(raw, Mapping)
             source = entry.find or entry.extract
@@ -85,9 +87,9 @@ def shape(read: Read, raw: Mapping[str, bytes] | bytes, limits: Limits) -> dict[
             renamed = (
                 rewrite(dict(raw), entry.rewrite, limits)
                 if entry.rewrite
-                else convert_keys(dict(raw), source.conversion_strategy)
+                else convert_keys(dict(raw), source.conversion_strategy, limits)
             )
-            values = decode_map(check_keys(renamed), source.decoding_strategy)
+            values = decode_map(check_keys(renamed, limits), source.decoding_strategy, limits)
             refuse_null_bytes(values, source.null_byte_policy)
             return values
 

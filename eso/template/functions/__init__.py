@@ -60,7 +60,8 @@ _MODULES = (
     jwk,
     pkcs12,
 )
-_BYTES_PER_STEP = 256
+BYTES_PER_STEP = 256
+"""What a function pays for that hands its texts to a library in C."""
 
 SLOW = frozenset(name for module in (passwords, certificates, keys, pkcs12) for name in module.SLOW)
 """Functions that take milliseconds to seconds of pure computation: a template that names one should not be rendered on
@@ -68,20 +69,21 @@ the event loop."""
 
 
 def _metered(function: Function) -> Function:
-    """A function that does not look at the budget pays a step per 256 bytes of the strings it is given, so that cheap
-    calls on huge texts count."""
-    if function.budget or Param.STRING not in function.params:
+    """A function pays a step per 256 bytes of the texts it is given, so that cheap calls on huge texts count. One with a
+    `pace` of its own, because the interpreter looks at each byte, pays that. What works harder pays on top."""
+    pace = function.pace or (BYTES_PER_STEP if Param.STRING in function.params and not function.picks else 0)
+    if not pace:
         return function
-    call = function.call
+    call, takes_budget = function.call, function.budget
 
     def metered(budget: Budget, *arguments: Value) -> Value:
         size = 0
         for argument in arguments:
             if isinstance(argument, bytes):
                 size += len(argument)
-        if size >= _BYTES_PER_STEP:
-            budget.spend(size // _BYTES_PER_STEP)
-        return call(*arguments)
+        if size >= pace:
+            budget.spend(size // pace)
+        return call(budget, *arguments) if takes_budget else call(*arguments)
 
     made: Callable[..., Value] = metered
     return replace(function, call=made, budget=True)

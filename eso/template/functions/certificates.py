@@ -64,7 +64,7 @@ def _signing_key(budget: Budget, text: bytes) -> SigningKey:
     try:
         return _usable(keys.from_pem(budget, text))
     except KeyFormatError as error:
-        raise FunctionError(f"parsing private key: {error}") from None
+        raise FunctionError(f"parsing private key: {error}", told=f"parsing private key: {error.told}") from None
 
 
 def _usable(key: PrivateKeyTypes) -> SigningKey:
@@ -75,11 +75,13 @@ def _usable(key: PrivateKeyTypes) -> SigningKey:
 
 def _alternative_names(budget: Budget, names: Names) -> list[library.GeneralName]:
     addresses, domains = names
+    budget.spend(2 * (len(addresses or ()) + len(domains or ())))
     made: list[library.GeneralName] = []
     for name in domains or []:
         if not isinstance(name, bytes):
             raise FunctionError(
-                b"error processing alternate dns name: " + gofmt.plain(budget, name) + b" is not a string"
+                b"error processing alternate dns name: " + gofmt.plain(budget, name) + b" is not a string",
+                told="error processing an alternate dns name that is not a string",
             )
         try:
             made.append(library.DNSName(name.decode()))
@@ -87,13 +89,16 @@ def _alternative_names(budget: Budget, names: Names) -> list[library.GeneralName
             raise FunctionError("error creating certificate: x509: a name cannot be encoded as an IA5String") from None
     for address in addresses or []:
         if not isinstance(address, bytes):
-            raise FunctionError(b"error parsing ip: " + gofmt.plain(budget, address) + b" is not a string")
+            raise FunctionError(
+                b"error parsing ip: " + gofmt.plain(budget, address) + b" is not a string",
+                told="error parsing an ip that is not a string",
+            )
         try:
             if b"%" in address:
                 raise ValueError
             parsed = ipaddress.ip_address(address.decode())
         except ValueError:
-            raise FunctionError(b"error parsing ip: " + address) from None
+            raise FunctionError(b"error parsing ip: " + address, told="error parsing an ip") from None
         made.append(library.IPAddress(getattr(parsed, "ipv4_mapped", None) or parsed))
     return made
 
@@ -185,17 +190,20 @@ def _key_identifier(key: SigningKey) -> bytes:
 
 
 def _issuer(budget: Budget, pair: Pair) -> _Issuer:
+    budget.spend(pem.price(pair.cert))
     found = pem.decode(pair.cert)
     if found is None:
         raise FunctionError("unable to decode certificate")
     try:
-        certificate = x509.parse(found[0].data)
+        certificate = x509.parse(budget, found[0].data)
     except ValueError as error:
         raise FunctionError(f"error parsing certificate: {error}") from None
     try:
         key = _usable(keys.from_pem(budget, pair.key))
     except KeyFormatError as error:
-        raise FunctionError(f"error parsing private key: {error}") from None
+        raise FunctionError(
+            f"error parsing private key: {error}", told=f"error parsing private key: {error.told}"
+        ) from None
     theirs, ours = certificate.public_key(), key.public_key()
     if type(theirs) is not type(ours) or theirs != ours:
         raise FunctionError("error creating certificate: x509: provided PrivateKey doesn't match parent's PublicKey")
@@ -247,7 +255,7 @@ def gen_signed_with_key(
     )
 
 
-@TABLE.function("buildCustomCert", params=(STRING, STRING), budget=True)
+@TABLE.function("buildCustomCert", params=(STRING, STRING), budget=True, pace=16)
 def build_custom_cert(budget: Budget, certificate: bytes, key: bytes) -> Pair:
     """Checks and wraps PEM texts, given in base 64."""
     try:
@@ -258,15 +266,18 @@ def build_custom_cert(budget: Budget, certificate: bytes, key: bytes) -> Pair:
         key_pem = base64.decode(key)
     except base64.Base64Error:
         raise FunctionError("unable to decode base64 private key") from None
+    budget.spend(pem.price(cert_pem))
     found = pem.decode(cert_pem)
     if found is None:
         raise FunctionError("unable to decode certificate")
     try:
-        x509.parse(found[0].data)
+        x509.parse(budget, found[0].data)
     except ValueError as error:
         raise FunctionError(f"error parsing certificate: {error}") from None
     try:
         keys.from_pem(budget, key_pem)
     except KeyFormatError as error:
-        raise FunctionError(f"error parsing private key: {error}") from None
+        raise FunctionError(
+            f"error parsing private key: {error}", told=f"error parsing private key: {error.told}"
+        ) from None
     return Pair(cert_pem, key_pem)

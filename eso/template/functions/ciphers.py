@@ -27,7 +27,7 @@ def _cipher(key: bytes, iv: bytes) -> Cipher[CBC]:
     return Cipher(AES(key[:_KEY].ljust(_KEY, b"\x00")), CBC(iv))
 
 
-@TABLE.function("encryptAES", params=(STRING, STRING), budget=True, dice=True)
+@TABLE.function("encryptAES", params=(STRING, STRING), budget=True, dice=True, pace=16)
 def encrypt_aes(budget: Budget, key: bytes, text: bytes) -> bytes:
     if not text:
         return b""
@@ -38,7 +38,7 @@ def encrypt_aes(budget: Budget, key: bytes, text: bytes) -> bytes:
     return base64.encode(iv + encryptor.update(padder.update(text) + padder.finalize()) + encryptor.finalize())
 
 
-@TABLE.function("decryptAES", params=(STRING, STRING))
+@TABLE.function("decryptAES", params=(STRING, STRING), pace=16)
 def decrypt_aes(key: bytes, text: bytes) -> bytes:
     if not text:
         return b""

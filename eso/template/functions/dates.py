@@ -215,7 +215,7 @@ TABLE.function("now", budget=True, dice=True)(now)
 
 @TABLE.function("dateInZone", "date_in_zone", params=(STRING, ANY, STRING), budget=True, moment=1)
 def date_in_zone(budget: Budget, layout: bytes, value: Value, name: bytes) -> bytes:
-    budget.spend(1 + len(layout) // 4)
+    budget.spend(1 + len(layout))
     budget.check_size(16 * len(layout))
     return replace(_moment(budget, value), location=zone(_str(name))).format(_str(layout))
 
@@ -277,7 +277,7 @@ def to_date(budget: Budget, layout: bytes, text: bytes) -> Time:
         return ZERO
 
 
-@TABLE.function("mustDateModify", "must_date_modify", params=(STRING, TIME))
+@TABLE.function("mustDateModify", "must_date_modify", params=(STRING, TIME), pace=1)
 def must_date_modify(text: bytes, value: Time) -> Time:
     try:
         return value.plus(durations.parse_nanoseconds(_str(text)))
@@ -285,7 +285,7 @@ def must_date_modify(text: bytes, value: Time) -> Time:
         raise FunctionError(str(error)) from None
 
 
-@TABLE.function("dateModify", "date_modify", params=(STRING, TIME))
+@TABLE.function("dateModify", "date_modify", params=(STRING, TIME), pace=1)
 def date_modify(text: bytes, value: Time) -> Time:
     """Unchanged for a bad duration."""
     try:
@@ -322,7 +322,7 @@ def duration(value: Value) -> bytes:
     return Duration(wrap64(seconds * SECOND)).text()
 
 
-@TABLE.function("durationRound", params=(ANY,), budget=True, dice=True)
+@TABLE.function("durationRound", params=(ANY,), budget=True, dice=True, pace=1)
 def duration_round(budget: Budget, value: Value) -> bytes:
     elapsed = 0
     if isinstance(value, bytes):
@@ -427,7 +427,7 @@ def _in_location(value: Time, location: Location | None) -> Time:
 
 
 def _format(budget: Budget, value: Time, layout: bytes) -> bytes:
-    budget.spend(1 + len(layout) // 4)
+    budget.spend(1 + len(layout))
     budget.check_size(16 * len(layout))
     return value.format(_str(layout))
 

@@ -18,12 +18,12 @@ STRING = Param.STRING
 _HEX_DIGITS = frozenset(b"0123456789abcdefABCDEF")
 
 
-@TABLE.function("b64enc", params=(STRING,))
+@TABLE.function("b64enc", params=(STRING,), pace=16)
 def b64enc(data: bytes) -> bytes:
     return base64.encode(data)
 
 
-@TABLE.function("b64dec", params=(STRING,))
+@TABLE.function("b64dec", params=(STRING,), pace=16)
 def b64dec(text: bytes) -> bytes:
     try:
         return base64.decode(text)
@@ -31,12 +31,12 @@ def b64dec(text: bytes) -> bytes:
         return str(error).encode()
 
 
-@TABLE.function("b32enc", params=(STRING,))
+@TABLE.function("b32enc", params=(STRING,), pace=4)
 def b32enc(data: bytes) -> bytes:
     return base64.encode32(data)
 
 
-@TABLE.function("b32dec", params=(STRING,))
+@TABLE.function("b32dec", params=(STRING,), pace=4)
 def b32dec(text: bytes) -> bytes:
     try:
         return base64.decode32(text)
@@ -44,7 +44,7 @@ def b32dec(text: bytes) -> bytes:
         return str(error).encode()
 
 
-@TABLE.function("hexdec", params=(STRING,))
+@TABLE.function("hexdec", params=(STRING,), pace=16)
 def hexdec(text: bytes) -> bytes:
     for byte in text:
         if byte not in _HEX_DIGITS:

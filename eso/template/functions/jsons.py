@@ -164,9 +164,10 @@ def to_pretty_json(budget: Budget, value: Value) -> bytes:
 
 def decode(budget: Budget, text: bytes) -> Value:
     """The value of a JSON text; every number a float64, the last of equal keys wins. Raises JsonError."""
-    budget.spend(len(text) // 32)
     # Ahead of the parser: small containers take many times their text.
-    budget.check_size(len(text) + 5 * ELEMENT * (text.count(b",") + text.count(b"[") + text.count(b"{")))
+    budget.spend(jsonenc.parts(text))
+    containers = text.count(b",") + text.count(b"[") + text.count(b"{")
+    budget.check_size(len(text) + 5 * ELEMENT * containers)
     return jsonenc.decode(text)
 
 

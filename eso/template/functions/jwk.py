@@ -17,13 +17,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from eso.gocompat import jsonenc
 from eso.template.bounds import Budget
 from eso.template.functions import keys, pem
+from eso.template.functions.keys import KeyFormatError
 from eso.template.values import FunctionError, Param, Table, Value
 
 TABLE = Table()
 STRING = Param.STRING
 _STEPS = 500
-_LONGEST = 3072
-"""Characters of a number: 16384 bits and some. The arithmetic on larger ones would take long."""
+LONGEST = 16 << 10
+"""Bytes of a key as JSON: one of 8192 bits takes 6 KiB."""
 
 _CURVES: dict[bytes, type[ec.EllipticCurve]] = {b"P-256": ec.SECP256R1, b"P-384": ec.SECP384R1, b"P-521": ec.SECP521R1}
 
@@ -37,7 +38,10 @@ class _Key:
     go_type: str
 
 
-def _parse(text: bytes) -> _Key:
+def _parse(budget: Budget, text: bytes) -> _Key:
+    budget.spend(_STEPS)
+    if len(text) > LONGEST:
+        raise FunctionError(f"failed to unmarshal JSON into key hint: longer than {LONGEST} bytes")
     try:
         document = jsonenc.decode(text)
     except jsonenc.JsonError:
@@ -46,12 +50,12 @@ def _parse(text: bytes) -> _Key:
     if not isinstance(document, dict):
         raise FunctionError("failed to unmarshal JSON into key hint: not an object")
     kind = document.get(b"kty", b"")
-    shown = kind.decode("utf-8", "replace") if isinstance(kind, bytes) else ""
+    known = kind.decode() if isinstance(kind, bytes) and kind in (b"RSA", b"EC", b"OKP", b"oct") else ""
     private = document.get(b"d") not in (None, b"")
     try:
         match kind:
             case b"RSA":
-                return _rsa(document, private)
+                return _rsa(budget, document, private)
             case b"EC":
                 return _curve(document, private)
             case b"OKP":
@@ -60,16 +64,15 @@ def _parse(text: bytes) -> _Key:
                 _octets(document, b"k")
                 return _Key(None, None, "[]uint8")
     except (ValueError, OverflowError):
-        raise FunctionError(f"invalid {shown} key") from None
-    raise FunctionError(f"invalid key type from JSON ({shown})")
+        raise FunctionError(f"invalid {known} key") from None
+    shown = kind.decode("utf-8", "replace") if isinstance(kind, bytes) else ""
+    raise FunctionError(f"invalid key type from JSON ({shown})", told="invalid key type from JSON")
 
 
 def _octets(document: dict[bytes, Value], name: bytes) -> bytes:
     text = document.get(name)
     if not isinstance(text, bytes) or not text:
         raise FunctionError(f"required field {name.decode()} is missing")
-    if len(text) > _LONGEST:
-        raise FunctionError(f"field {name.decode()} is too long")
     plain = text.translate(bytes.maketrans(b"+/", b"-_")).rstrip(b"=")
     try:
         return urlsafe_b64decode(plain + b"=" * (-len(plain) % 4))
@@ -81,15 +84,22 @@ def _number(document: dict[bytes, Value], name: bytes) -> int:
     return int.from_bytes(_octets(document, name), "big")
 
 
-def _rsa(document: dict[bytes, Value], private: bool) -> _Key:
-    public = rsa.RSAPublicNumbers(_number(document, b"e"), _number(document, b"n"))
+def _rsa(budget: Budget, document: dict[bytes, Value], private: bool) -> _Key:
+    modulus = _number(document, b"n")
+    try:
+        keys.pay_for_rsa(budget, modulus.bit_length())
+    except KeyFormatError as error:
+        raise FunctionError(str(error)) from None
+    public = rsa.RSAPublicNumbers(_number(document, b"e"), modulus)
     if not private:
         return _Key(public.public_key(), None, "*rsa.PublicKey")
     p, q, d = _number(document, b"p"), _number(document, b"q"), _number(document, b"d")
+    if p * q != modulus or d >= modulus:
+        raise ValueError
     numbers = rsa.RSAPrivateNumbers(
         p, q, d, rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q), public
     )
-    return _Key(None, numbers.private_key(), "*rsa.PrivateKey")
+    return _Key(None, numbers.private_key(unsafe_skip_rsa_key_validation=True), "*rsa.PrivateKey")
 
 
 def _curve(document: dict[bytes, Value], private: bool) -> _Key:
@@ -120,8 +130,7 @@ def _edwards(document: dict[bytes, Value], private: bool) -> _Key:
 
 @TABLE.function("jwkPublicKeyPem", params=(STRING,), budget=True)
 def public_key_pem(budget: Budget, text: bytes) -> bytes:
-    budget.spend(_STEPS)
-    key = _parse(text)
+    key = _parse(budget, text)
     if key.public is None:
         raise FunctionError(f"x509: unsupported public key type: {key.go_type}")
     return pem.encode(b"PUBLIC KEY", key.public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
@@ -129,8 +138,7 @@ def public_key_pem(budget: Budget, text: bytes) -> bytes:
 
 @TABLE.function("jwkPrivateKeyPem", params=(STRING,), budget=True)
 def private_key_pem(budget: Budget, text: bytes) -> bytes:
-    budget.spend(_STEPS)
-    key = _parse(text)
+    key = _parse(budget, text)
     if key.private is None:
         raise FunctionError(f"x509: unknown key type while marshaling PKCS#8: {key.go_type}")
     return pem.encode(b"PRIVATE KEY", keys.pkcs8(key.private))

@@ -19,7 +19,7 @@ TABLE = Table()
 STRING, HASH_ALGORITHM, UINT32 = Param.STRING, Param.HASH_ALGORITHM, Param.UINT32
 SLOW = frozenset({"bcrypt", "htpasswd", "derivePassword"})
 
-_BCRYPT_STEPS = _SCRYPT_STEPS = 10_000
+_BCRYPT_STEPS, _SCRYPT_STEPS = 25_000, 75_000
 _BCRYPT_LONGEST = 72
 _TO_BCRYPT = bytes.maketrans(
     b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from eso.gocompat import base64
+from eso.template.bounds import Budget
 from eso.template.values import FunctionError, Param, Table
 
 TABLE = Table()
@@ -75,6 +76,11 @@ def _block(text: bytes, begin: int, behind_end: int) -> tuple[Block, int] | None
     return Block(kind, data, tuple(headers.items())), rest
 
 
+def price(text: bytes) -> int:
+    """Steps of looking for the blocks of a text: each line of a header is a turn of the interpreter."""
+    return 1 + len(text) // 64 + text.count(b"\n")
+
+
 def blocks(text: bytes) -> Iterator[Block]:
     """All whole blocks in order."""
     at = 0
@@ -103,14 +109,16 @@ def without_lead(text: bytes) -> bytes:
     return text[max(text.find(b"-----BEGIN"), 0) :]
 
 
-@TABLE.function("filterPEM", params=(STRING, STRING))
-def filter_pem(wanted: bytes, text: bytes) -> bytes:
+@TABLE.function("filterPEM", params=(STRING, STRING), budget=True)
+def filter_pem(budget: Budget, wanted: bytes, text: bytes) -> bytes:
     """The blocks of one type, re-encoded. Text that is left over matters only when there is none."""
+    budget.spend(2 * price(text) + len(wanted) // 8)
     text = without_lead(text)
     kept: list[bytes] = []
     at = 0
     while (found := decode(text, at)) is not None:
         block, at = found
+        budget.spend(1 + len(block.kind) // 8 + len(wanted) // 8)
         if (
             block.kind.decode("utf-8", "surrogateescape").casefold()
             == wanted.decode("utf-8", "surrogateescape").casefold()

@@ -133,7 +133,7 @@ def _pbkdf2(budget: Budget, parameters: der.Node, password: bytes, size: int) ->
     """A PBKDF2 algorithm identifier applied to a password; its own key length, where given, must be `size`."""
     name, inner = parameters.children(der.OID, der.SEQUENCE)[:2]
     if name.oid() != PBKDF2:
-        raise Pkcs12Error(f"pkcs12: unknown key derivation algorithm: {name.oid()}")
+        raise Pkcs12Error("pkcs12: unknown key derivation algorithm")
     salt, iterations, *rest = inner.children(der.OCTETS, der.INTEGER)
     digest = "sha1"
     for part in rest:
@@ -156,7 +156,7 @@ def _decrypt(budget: Budget, algorithm: der.Node, data: bytes, password: Passwor
     if name.oid() == PBES2:
         return _unpadded(*_pbes2(budget, parameters, data, password.utf8))
     if name.oid() not in (SHA1_3DES, SHA1_RC2_128, SHA1_RC2_40):
-        raise Pkcs12Error(f"pkcs12: algorithm {name.oid()} is not supported")
+        raise Pkcs12Error("pkcs12: the encryption algorithm is not supported")
     salt, iterations = parameters.children(der.OCTETS, der.INTEGER)[:2]
     size = {SHA1_3DES: 24, SHA1_RC2_128: 16, SHA1_RC2_40: 5}[name.oid()]
     key, iv = (
@@ -179,7 +179,7 @@ def _pbes2(budget: Budget, parameters: der.Node, data: bytes, password: bytes) -
     elif name.oid() == _DES_EDE3:
         make, block, size = TripleDES, 8, 24
     else:
-        raise Pkcs12Error(f"pkcs12: algorithm {name.oid()} is not supported")
+        raise Pkcs12Error("pkcs12: the encryption algorithm is not supported")
     _check_blocks(data, block)
     if len(iv.content) != block:
         raise Pkcs12Error("pkcs12: error reading P12 data: bad initialisation vector")
@@ -217,7 +217,7 @@ class Contents:
 
 def read(budget: Budget, data: bytes, password: bytes) -> Contents:
     """One key and its certificates. An empty password is tried in its empty and its absent form. Raises Pkcs12Error."""
-    budget.spend(_PARSE_STEPS)
+    budget.spend(_PARSE_STEPS + len(data) // 2)  # an element may have two bytes
     try:
         return _read(budget, data, _password(password))
     except DerError as error:
@@ -240,7 +240,7 @@ def _read(budget: Budget, data: bytes, password: Password) -> Contents:
             name, value = bag.children(der.OID, der.EXPLICIT_0)[:2]
             match name.oid():
                 case oid if oid == CERT_BAG:
-                    certificates.append(_certificate(value))
+                    certificates.append(_certificate(budget, value))
                 case oid if oid in (KEY_BAG, SHROUDED_KEY_BAG):
                     if key is not None:
                         raise Pkcs12Error("pkcs12: expected exactly one key bag")
@@ -291,18 +291,18 @@ def _confirms(budget: Budget, mac: der.Node, content: bytes, password: Password)
     else:
         digest = _DIGESTS.get(name.oid(), "")
         if not digest:
-            raise Pkcs12Error(f"pkcs12: unknown digest algorithm: {name.oid()}")
+            raise Pkcs12Error("pkcs12: unknown digest algorithm")
         iterations = rest[0].integer() if rest else 1
         key = _derive(budget, digest, 3, password.bmp, salt.content, iterations, hashlib.new(digest).digest_size)
     return hmac.compare_digest(hmac.digest(key, content, digest), expected.content)
 
 
-def _certificate(value: der.Node) -> library.Certificate:
+def _certificate(budget: Budget, value: der.Node) -> library.Certificate:
     name, content = der.single(value.content, der.SEQUENCE).children(der.OID, der.EXPLICIT_0)[:2]
     if name.oid() != X509_CERTIFICATE:
         raise Pkcs12Error("pkcs12: only X509 certificates are supported in cert bags")
     try:
-        return x509.parse(der.single(content.content, der.OCTETS).content)
+        return x509.parse(budget, der.single(content.content, der.OCTETS).content)
     except ValueError as error:
         raise Pkcs12Error(str(error)) from None
 
@@ -435,10 +435,10 @@ def _certificates_in(budget: Budget, text: bytes, *, many: bool) -> list[library
     """The certificates of a PEM text: the first block, or all, and then nothing may follow them."""
     found: list[library.Certificate] = []
     at = 0
+    budget.spend(pem.price(text))
     while (many or not found) and (block := pem.decode(text, at)) is not None:
-        budget.spend(x509.PARSE_STEPS)
         try:
-            found.append(x509.parse(block[0].data))
+            found.append(x509.parse(budget, block[0].data))
         except ValueError as error:
             raise FunctionError(str(error)) from None
         at = block[1]
@@ -451,12 +451,15 @@ def _pair_written(budget: Budget, certificate_pem: bytes, key_pem: bytes, passwo
     certificates = _certificates_in(budget, certificate_pem, many=many)
     if not certificates:
         raise FunctionError("failed to decode PEM block containing a certificate")
+    budget.spend(pem.price(key_pem))
     block = pem.decode(key_pem)
     if block is None:
         raise FunctionError("failed to decode PEM block containing a private key")
     try:
         return write(budget, certificates, keys.parse(budget, block[0].data), password)
-    except (KeyFormatError, Pkcs12Error) as error:
+    except KeyFormatError as error:
+        raise FunctionError(str(error), told=error.told) from None
+    except Pkcs12Error as error:
         raise FunctionError(str(error)) from None
 
 

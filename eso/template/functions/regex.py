@@ -84,6 +84,6 @@ def split(budget: Budget, expression: Regexp, text: bytes, limit: int) -> String
     return StringList(expression.split(text, limit, budget))
 
 
-@TABLE.function("regexQuoteMeta", params=(STRING,))
+@TABLE.function("regexQuoteMeta", params=(STRING,), pace=2)
 def quote_meta(text: bytes) -> bytes:
     return regexp.quote_meta(text)

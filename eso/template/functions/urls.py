@@ -164,7 +164,7 @@ def _check_port(port: bytes) -> None:
         raise UrlError(f"invalid port {_quoted(port)} after host")
 
 
-@TABLE.function("urlParse", params=(STRING,))
+@TABLE.function("urlParse", params=(STRING,), pace=2)
 def url_parse(text: bytes) -> dict[bytes, Value]:
     try:
         url = parse(text)
@@ -182,7 +182,7 @@ def url_parse(text: bytes) -> dict[bytes, Value]:
     }
 
 
-@TABLE.function("urlJoin", params=(DICT,))
+@TABLE.function("urlJoin", params=(DICT,), pace=2)
 def url_join(source: dict[bytes, Value] | None) -> bytes:
     parts = {key: _text_under(source or {}, key) for key in _KEYS}
     user: tuple[bytes, ...] = ()

@@ -19,7 +19,7 @@ TABLE = Table()
 STRING = Param.STRING
 CERTIFICATE = b"CERTIFICATE"
 PARSE_STEPS = 100
-"""What reading one certificate costs."""
+"""What reading one certificate costs, beside its bytes."""
 
 _NAMES = {
     NameOID.COUNTRY_NAME: "C",
@@ -35,8 +35,9 @@ _NAMES = {
 """In the order in which Go puts them; the text shows them in reverse."""
 
 
-def parse(der: bytes) -> x509.Certificate:
+def parse(budget: Budget, der: bytes) -> x509.Certificate:
     """Raises ValueError with a fixed text."""
+    budget.spend(PARSE_STEPS + len(der) // 4)
     try:
         certificate = x509.load_der_x509_certificate(der)
         list(certificate.extensions)
@@ -97,11 +98,9 @@ def in_order(certificates: Sequence[x509.Certificate]) -> list[x509.Certificate]
 
 @TABLE.function("filterCertChain", params=(STRING, STRING), budget=True)
 def filter_cert_chain(budget: Budget, kind: bytes, text: bytes) -> bytes:
-    certificates = []
     try:
-        for block in pem.blocks(text):
-            budget.spend(PARSE_STEPS)
-            certificates.append(parse(block.data))
+        budget.spend(pem.price(text))
+        certificates = [parse(budget, block.data) for block in pem.blocks(text)]
         chain = in_order(certificates)
     except ValueError as error:
         raise FunctionError(str(error)) from None
@@ -118,14 +117,15 @@ def filter_cert_chain(budget: Budget, kind: bytes, text: bytes) -> bytes:
     return b"".join(map(encode, kept))
 
 
-@TABLE.function("certSANs", params=(STRING,))
-def cert_sans(text: bytes) -> StringList:
+@TABLE.function("certSANs", params=(STRING,), budget=True)
+def cert_sans(budget: Budget, text: bytes) -> StringList:
     """DNS names, then IP addresses, e-mail addresses, URIs."""
+    budget.spend(pem.price(text))
     found = pem.decode(pem.without_lead(text))
     if found is None:
         raise FunctionError("failed to decode PEM block")
     try:
-        certificate = parse(found[0].data)
+        certificate = parse(budget, found[0].data)
     except ValueError as error:
         raise FunctionError(f"failed to parse certificate: {error}") from None
     try:

@@ -66,6 +66,8 @@ _TIMESTAMPS = (
     "2006-1-2",
 )
 _LONGEST_NUMBER = 400
+TIMESTAMP_STEPS = 40
+"""Of trying the layouts of a date."""
 
 
 class YamlError(ValueError):
@@ -254,6 +256,8 @@ class _Loading:
 
     def _scalar(self, event: ScalarEvent) -> None:
         kind, value = _typed(event)
+        if kind == "timestamp" or event.value[:5].endswith("-"):
+            self.budget.spend(TIMESTAMP_STEPS)
         parent = self.stack[-1] if self.stack else None
         is_key = parent is not None and isinstance(parent.value, dict) and parent.key is None and not parent.merging
         if is_key and kind == "merge":

@@ -272,7 +272,9 @@ def test_a_common_name_may_be_longer_than_x520_allows() -> None:
         ),
         pytest.param({"kty": "RSA", "n": "AQAB"}, "required field e is missing", id="a missing member"),
         pytest.param(
-            {"kty": "RSA", "e": "AQAB", "n": "_" * 5000}, "field n is too long", id="a member that is too long"
+            {"kty": "RSA", "e": "AQAB", "n": "_" * 5000},
+            "the key is larger than 8192 bits",
+            id="a member that is too long",
         ),
         pytest.param({"kty": "oct", "k": "AAAA"}, "x509: unsupported public key type: []uint8", id="a symmetric key"),
     ],

@@ -1,0 +1,201 @@
+"""What a call may cost is paid before it runs: every function with its worst inputs, at the price of the loop.
+
+No time is measured here. The prices were held against the clock by hand: one step is a microsecond or two, so that
+CHEAP is a matter of a few milliseconds whatever the template says.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from eso.gocompat import regexp
+from eso.template import Limits, TemplateError, render
+from eso.template.apply import CHEAP
+from eso.template.bounds import Account, BoundsExceeded, Budget
+from eso.template.cache import ALL
+from eso.template.functions import BYTES_PER_STEP, keys
+from eso.template.functions.dates import unix
+from eso.template.values import FunctionError, Int64, Param
+from eso.template.world import WORLD
+
+SIZE = 300_000
+"""Bytes of the worst inputs: more than CHEAP pays for, whatever is done with them."""
+
+
+def filled(text: str | bytes) -> bytes:
+    raw = text if isinstance(text, bytes) else text.encode()
+    return (raw * (SIZE // len(raw) + 1))[:SIZE]
+
+
+TEXTS = {
+    "letters": filled("a"),
+    "capitals": filled("A"),
+    "digits": filled("9"),
+    "blanks": filled(" "),
+    "lines": filled("\n"),
+    "words": filled("aB_- "),
+    "accents": filled("e\u0301"),
+    "sharp s": filled("ß"),
+    "not UTF-8": filled(b"\xff"),
+    "controls": filled("\x01"),
+    "brackets": filled("["),
+    "lists": b"[" + filled("[],") + b"1]",
+    "objects": filled('{"a":'),
+    "escapes": b'"' + filled("\\u00e9")[: SIZE // 6 * 6] + b'"',
+    "dashes": filled("- "),
+    "dates": filled("- 2001-1-1\n"),
+    "aliases": filled("- &a [*a]\n"),
+    "percent": filled("%41"),
+    "directives": filled("%+[1]d"),
+    "dollars": filled("$1"),
+    "slashes": filled("/.."),
+    "durations": filled("1h"),
+    "layouts": filled("Jan"),
+    "versions": filled("1.2.3 || "),
+    "header lines": b"-----BEGIN X-----\n" + filled(":\n") + b"\nAAAA\n-----END X-----\n",
+    "blocks": filled("-----BEGIN X-----\nAAAA\n-----END X-----\n"),
+    "ends": filled("\n-----END X-----\n"),
+    "DER": filled(b"\x02\x01\x01"),
+    "base 64": filled("QUFB"),
+}
+SMALL: dict[Param, Any] = {
+    Param.STRING: b"x",
+    Param.BOOL: True,
+    Param.INT: 3,
+    Param.INT64: Int64(3),
+    Param.UINT32: 1,
+    Param.FLOAT64: 1.5,
+    Param.DICT: {b"a": b"x"},
+    Param.LIST: [b"a"],
+    Param.ANY: b"x",
+    Param.TIME: unix(5),
+    Param.HASH_ALGORITHM: b"sha",
+}
+
+
+def calls(name: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Arguments with one worst text at each place that takes a text."""
+    function = ALL[name]
+    params = [*function.params, *([function.params[-1]] if function.variadic else [])]
+    if not all(param in SMALL for param in params):
+        return
+    for place, (label, text) in itertools.product(range(len(params)), TEXTS.items()):
+        if params[place] is Param.STRING or (params[place] is Param.ANY and function.pace):
+            yield label, tuple(text if i == place else SMALL[param] for i, param in enumerate(params))
+
+
+def spent(name: str, arguments: tuple[Any, ...], limits: Limits) -> int:
+    """Steps of one call; all of them where a bound ended it."""
+    function = ALL[name]
+    budget = Budget(limits, WORLD)
+    try:
+        function.call(*([budget] if function.budget else []), *arguments)
+    except BoundsExceeded:
+        return limits.steps
+    except (FunctionError, ValueError, TypeError, AttributeError, OverflowError, UserWarning):
+        pass
+    return budget.steps
+
+
+READS_ITS_TEXTS = sorted(
+    name
+    for name, function in ALL.items()
+    if not function.refuse and not function.picks and (function.pace or Param.STRING in function.params)
+)
+
+
+@pytest.mark.parametrize("name", READS_ITS_TEXTS)
+def test_a_function_pays_for_the_worst_of_its_texts_before_it_reads_it(name: str) -> None:
+    """A step for 256 bytes at least, which is the pace of code in C."""
+    for label, arguments in calls(name):
+        steps = spent(name, arguments, Limits(steps=20_000, seconds=60))
+        assert steps >= SIZE // BYTES_PER_STEP, (label, steps)
+
+
+@pytest.mark.parametrize("name", ["regexMatch", "regexFind", "regexFindAll", "regexReplaceAll", "regexSplit"])
+def test_an_expression_pays_its_program_times_the_bytes(name: str) -> None:
+    pattern, text = b"(?:x?y?){100}$q", b"xy" * 20_000
+    size = regexp.compile(pattern).size
+    rest = {"regexFindAll": (-1,), "regexReplaceAll": (b"",), "regexSplit": (-1,)}.get(name, ())
+    steps = spent(name, (pattern, text, *rest), Limits())
+    assert steps >= size * len(text) / regexp.UNITS_PER_STEP
+    assert spent(name, (pattern, text, *rest), CHEAP) == CHEAP.steps
+
+
+def number(value: int) -> str:
+    return urlsafe_b64encode(value.to_bytes((value.bit_length() + 7) // 8, "big")).rstrip(b"=").decode()
+
+
+def jwk(p: int, q: int) -> bytes:
+    exponent, order = 65537, math.lcm(p - 1, q - 1)
+    while math.gcd(exponent, order) != 1:
+        exponent += 2
+    private = pow(exponent, -1, order)
+    return json.dumps(
+        {"kty": "RSA", "n": number(p * q), "e": number(exponent), "d": number(private), "p": number(p), "q": number(q)}
+    ).encode()
+
+
+def test_no_key_is_proven_prime_and_none_is_larger_than_8192_bits() -> None:
+    """Factors of the form 2^n - 1 make the proof take minutes, during which the whole process stands still."""
+    made = render("{{ jwkPrivateKeyPem .k }}", {"k": jwk(2**4253 - 1, 2**3217 - 1)})
+    assert made.startswith(b"-----BEGIN PRIVATE KEY-----")
+    with pytest.raises(TemplateError, match="the key is larger than 8192 bits"):
+        render("{{ jwkPrivateKeyPem .k }}", {"k": jwk(2**4423 - 1, 2**4253 - 1)})
+
+
+def test_a_key_pays_for_being_read_and_used_by_the_cube_of_its_size() -> None:
+    paid = []
+    for bits in (1024, 2048, 4096, 8192):
+        budget = Budget(Limits(), WORLD)
+        keys.pay_for_rsa(budget, bits)
+        paid.append(budget.steps)
+    assert paid[3] - keys.CURVE_STEPS > 5 * (paid[2] - keys.CURVE_STEPS) > 20 * (paid[1] - keys.CURVE_STEPS)
+
+
+@pytest.mark.parametrize("change", ["modulus", "exponent", "factor"])
+def test_a_key_whose_parts_do_not_belong_together_is_refused(change: str) -> None:
+    parts = json.loads(jwk(2**521 - 1, 2**607 - 1))
+    parts |= {
+        "modulus": {"n": number((2**521 - 1) * (2**607 - 1) + 2)},
+        "exponent": {"d": number(2**1200 + 1)},
+        "factor": {"p": number(2**521 + 1)},
+    }[change]
+    with pytest.raises(TemplateError, match="invalid RSA key"):
+        render("{{ jwkPrivateKeyPem .k }}", {"k": json.dumps(parts).encode()})
+
+
+def test_renderings_of_one_pass_spend_from_one_account() -> None:
+    limits = Limits(steps=10_000, pass_steps=25_000).together(WORLD)
+    source = "{{ range 4000 }}{{ end }}"
+    for _ in range(6):
+        render(source, {}, limits=limits)
+    with pytest.raises(TemplateError, match="limit of 25000 steps of one pass"):
+        render(source, {}, limits=limits)
+
+
+def test_limits_that_belong_together_already_stay_together() -> None:
+    limits = Limits().together(WORLD)
+    assert limits.together(WORLD).account is limits.account
+    assert Limits().account is None and isinstance(limits.account, Account)
+
+
+def test_a_rendering_that_fails_has_spent_all_the_same() -> None:
+    limits = Limits().together(WORLD)
+    with pytest.raises(TemplateError):
+        render("{{ range 500 }}{{ end }}{{ .nope }}", {}, limits=limits)
+    assert limits.account is not None and limits.account.left < limits.pass_steps - 500
+
+
+def test_header_lines_of_a_pem_block_are_paid_one_by_one() -> None:
+    text = TEXTS["header lines"]
+    assert spent("filterPEM", (b"x", text), Limits()) >= text.count(b"\n")
+    assert spent("certSANs", (text,), Limits()) >= text.count(b"\n")
+    assert spent("buildCustomCert", (b64encode(text), b"eA=="), Limits()) >= text.count(b"\n")
