@@ -74,11 +74,12 @@ _CATEGORIES: Final = {
 
 
 class RegexpError(Terminal, ValueError):
-    """``error parsing regexp: <what>: `<part of the expression>` ``, Go's text."""
+    """``error parsing regexp: <what>: `<part of the expression>` ``, Go's text. `told` leaves the part out."""
 
     def __init__(self, what: str, pattern: bytes) -> None:
         super().__init__(f"error parsing regexp: {what}")
         self.pattern = pattern
+        self.told = f"error parsing regexp: {what.partition(': `')[0]}"
 
     def as_panic(self) -> str:
         """The text of functions that compile with `MustCompile`."""

@@ -47,7 +47,7 @@ ENGINES: dict[str, Engine] = {"v2": engine_v2.render, "jinja2": jinja.render}
 CHANCE: dict[str, Chance] = {"v2": engine_v2.rolls_dice, "jinja2": jinja.rolls_dice}
 
 TELLING = 6  # bytes from which on a value is looked for in messages
-WORD = re.compile(r"[^\s{}()|\"'`]+")
+FROM_SECRET = {"parse": "it does not parse", "execute": "it fails", "bounds": "it exceeds a limit"}
 
 
 class ApplyFailed(EsoError):
@@ -164,11 +164,13 @@ class Block:
                 text, self.data, name=key, left=terms.left, right=terms.right, keep=not secret, limits=terms.limits
             )
         except TemplateError as error:
-            # Some functions quote their argument when they fail: a value has no place in an Event. Shorter ones could
-            # be words of the message.
-            # A text that comes from a Secret is quoted word by word in what the parser says.
-            words = WORD.findall(text) if secret else ()
-            told = without(str(error), [value for value in (*self.data.values(), *words) if len(value) >= TELLING])
+            # The messages of both engines hold no value. Should one slip in, it is masked if it is long enough not to
+            # be a word of the message. A text that comes from a Secret is a value itself.
+            told = (
+                f"{error.place}: {FROM_SECRET[error.phase]}, and its text is that of a Secret"
+                if secret
+                else without(str(error), [value for value in self.data.values() if len(value) >= TELLING])
+            )
             text = f"unable to execute template at key {key}: unable to {error.verb} template at key {key}: {told}"
             raise ApplyFailed(text, fix=error.fix, bounds=error.phase == "bounds") from None
         self.left -= len(out)
@@ -193,11 +195,11 @@ class Block:
                 case "KeysAndValues":
                     # A Secret's text must not show up in a message, so its key names it.
                     whole = self.text(text, label=item.key if secret else "", secret=secret)
-                    yield from pairs(whole, strategy, self.terms.limits)
+                    yield from pairs(whole, strategy, self.terms.limits, None if secret else text)
                 case unknown:
                     raise ApplyFailed(f"unknown scope '{unknown}': expected 'Values' or 'KeysAndValues'")
         if entry.literal is not None:
-            yield from pairs(self.text(entry.literal), strategy, self.terms.limits)
+            yield from pairs(self.text(entry.literal), strategy, self.terms.limits, entry.literal)
 
 
 QUOTE_IT = "let the template quote its values: {{ .password | toJson }}"
@@ -221,8 +223,11 @@ def items(entry: TemplateFrom, sources: Sources) -> Iterator[tuple[TemplateItem,
             yield item, content[item.key], kind == "Secret"
 
 
-def pairs(rendered: bytes, strategy: str, limits: Limits = LIMITS) -> Iterator[tuple[str, bytes]]:
-    """The key-value pairs of a text in YAML, each value as text, decoded. Raises ApplyFailed."""
+def pairs(
+    rendered: bytes, strategy: str, limits: Limits = LIMITS, source: str | None = None
+) -> Iterator[tuple[str, bytes]]:
+    """The key-value pairs of a text in YAML, each value as text, decoded. Raises ApplyFailed, which names a key only
+    where a line of the template `source` begins with it: another one was rendered from a value."""
     prefix = "could not unmarshal template to 'map[string][]byte': "
     unmarshal = prefix + "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal"
     try:
@@ -239,9 +244,10 @@ def pairs(rendered: bytes, strategy: str, limits: Limits = LIMITS) -> Iterator[t
     for key in sorted(tree):
         if isinstance(tree[key], dict | list):
             raise ApplyFailed(f"{unmarshal} {json_kind(tree[key])} into Go value of type string")
-    for key in sorted(tree):
+    for index, key in enumerate(sorted(tree)):
         name = runes(key)
-        yield name, decoded(name, scalar_text(tree[key]), strategy)
+        written = source is not None and re.search(rf"""^\s*["']?{re.escape(name)}["']?\s*:""", source, re.MULTILINE)
+        yield name, decoded(name if written else f"number {index + 1}", scalar_text(tree[key]), strategy)
 
 
 def json_kind(tree: Tree) -> str:

@@ -166,7 +166,7 @@ def element(item: Value, key: Value) -> Value:
     if not isinstance(key, int) or isinstance(key, bool):
         raise FunctionError(f"cannot index slice/array with type {type_name(key)}")
     if not 0 <= key <= len(item):
-        raise FunctionError(f"index out of range: {int(key)}")
+        raise FunctionError(f"index out of range: {int(key)}", told="index out of range")
     if key == len(item):
         raise FunctionError(f"reflect: {'string' if isinstance(item, bytes) else 'slice'} index out of range")
     return Uint8(item[key]) if isinstance(item, bytes) else item[key]

@@ -20,7 +20,7 @@ from eso.template.evaluate import Body, ExecError, compile_bodies, run
 from eso.template.functions import FUNCTIONS
 from eso.template.lexer import MAX_TOKENS, TooManyTokens
 from eso.template.parser import ParseError, Parser
-from eso.template.redact import redacted
+from eso.template.tell import cut
 from eso.template.values import Function, Value
 
 ALL: Mapping[str, Function] = {**BUILTINS, **FUNCTIONS}
@@ -41,18 +41,22 @@ class Program:
         try:
             return run(self.bodies, self.name.encode("utf-8", "surrogateescape"), dot, budget, strict=strict)
         except ExecError as error:
-            where = self.located(error)
-            text = shown(redacted(error.text, error.values, self.source))
+            place = self.place(error)
+            node = shown(error.node.shown())
+            where = f"{place}: executing {quote(error.name)} at <{node}>: "
             raise TemplateError(
-                where + text, phase="bounds" if error.bound else "execute", full=where + shown(error.text)
+                cut(where + shown(error.told)),
+                phase="bounds" if error.bound else "execute",
+                full=where + shown(error.text),
+                place=place,
             ) from None
 
-    def located(self, error: ExecError) -> str:
+    def place(self, error: ExecError) -> str:
         at = error.node.at
         line = 1 + self.source.count("\n", 0, at)
         start = self.source.rfind("\n", 0, at) + 1
         column = len(self.source[start:at].encode("utf-8", "surrogateescape"))
-        return f"template: {shown(self.name)}:{line}:{column}: executing {quote(error.name)} at <{shown(error.node.shown())}>: "
+        return f"template: {shown(self.name)}:{line}:{column}"
 
 
 def shown(text: str) -> str:
@@ -70,7 +74,8 @@ def compile_template(name: str, source: str, left: str, right: str) -> Program:
     try:
         trees = Parser(name, source, ALL, left, right).parse()
     except ParseError as error:
-        raise TemplateError(f"template: {shown(name)}:{error.line}: {shown(error.text)}", phase="parse") from None
+        place = f"template: {shown(name)}:{error.line}"
+        raise TemplateError(cut(f"{place}: {shown(error.text)}"), phase="parse", place=place) from None
     except TooManyTokens:
         raise TemplateError(
             f"template: {shown(name)}: template exceeds the limit of {MAX_TOKENS} tokens", phase="bounds"

@@ -17,13 +17,14 @@ class TemplateError(EsoError):
     """`template: NAME:LINE…: TEXT`. `phase` says where it failed; `bounds`: a limit was hit while it executed.
 
     The message masks values; `full` is the language's own text, which may hold one: for people who see the data anyway,
-    never for a log or Event.
+    never for a log or Event. `place` is the beginning of the message: name, line and column.
     """
 
-    def __init__(self, message: str, *, phase: Phase, fix: str = "", full: str = "") -> None:
+    def __init__(self, message: str, *, phase: Phase, fix: str = "", full: str = "", place: str = "template") -> None:
         super().__init__(message, fix=fix or (DO_LESS if phase == "bounds" else ""))
         self.phase: Phase = phase
         self.full = full or message
+        self.place = place
 
     @property
     def verb(self) -> str:

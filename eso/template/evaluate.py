@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from eso.gocompat.text import quote, runes
-from eso.template import parser
+from eso.template import parser, tell
 from eso.template.bounds import BIG, BoundsExceeded, Budget
 from eso.template.gofmt import plain
 from eso.template.parser import (
@@ -32,6 +32,7 @@ from eso.template.parser import (
     Text,
     Variable,
 )
+from eso.template.tell import MASK, Literals, Tell, Teller
 from eso.template.values import (
     Function,
     FunctionError,
@@ -60,15 +61,15 @@ Piped = Callable[["State", Value, Value], Value]
 
 
 class ExecError(Exception):
-    """`text` at `node` while template `name` ran; `bound`: a limit did it. `values` are what the text may quote."""
+    """`text` at `node` while template `name` ran; `bound`: a limit did it. `told` is the text without any value."""
 
-    def __init__(self, node: Node, name: bytes, text: str, bound: bool = False, values: tuple[Value, ...] = ()) -> None:
+    def __init__(self, node: Node, name: bytes, text: str, bound: bool = False, told: str | None = None) -> None:
         super().__init__(text)
         self.node = node
         self.name = name
         self.text = text
         self.bound = bound
-        self.values = values
+        self.told = text if told is None else told
 
 
 class Body:
@@ -110,8 +111,8 @@ class State:
         self.depth = depth
 
 
-def fail(state: State, node: Node, text: str, values: tuple[Value, ...] = ()) -> NoReturn:
-    raise ExecError(node, state.name, text, values=values)
+def fail(state: State, node: Node, text: str, told: str | None = None) -> NoReturn:
+    raise ExecError(node, state.name, text, told=told)
 
 
 def run(bodies: Mapping[bytes, Body], name: bytes, dot: Value, budget: Budget, *, strict: bool) -> bytes:
@@ -123,9 +124,10 @@ def run(bodies: Mapping[bytes, Body], name: bytes, dot: Value, budget: Budget, *
 
 
 def compile_bodies(trees: Mapping[bytes, list[Node]], functions: Mapping[str, Function]) -> dict[bytes, Body]:
-    bodies = {}
+    bodies, literals = {}, Literals()
     for name, nodes in trees.items():
-        compiler = _Compiler(functions)
+        literals.declared, literals.assigned = {}, set()
+        compiler = _Compiler(functions, literals)
         code = compiler.nodes(nodes)
         bodies[name] = Body(name, code, compiler.slots)
     return bodies
@@ -153,8 +155,9 @@ def nothing(state: State, dot: Value) -> None:
 class _Compiler:
     """Compiles one template body; variables become slots."""
 
-    def __init__(self, functions: Mapping[str, Function]) -> None:
+    def __init__(self, functions: Mapping[str, Function], literals: Literals) -> None:
         self.functions = functions
+        self.literals = literals
         self.scope: list[tuple[str, int]] = [("$", 0)]
         self.slots = 1
 
@@ -264,10 +267,11 @@ class _Compiler:
         where = last_seen(node.pipe)
         set_index = setters[0] if len(setters) > 1 else None
         set_element = setters[-1] if setters else None
+        literals = self.literals
 
         def range_(state: State, dot: Value) -> int | None:
             source = value(state, dot)
-            pairs, boxed = iteration(state, source, len(names), where)
+            pairs, boxed = iteration(state, source, len(names), where, literals)
             if set_element is not None:
                 # The variables hold the whole value until the first element comes: the else part sees it.
                 for setter in setters:
@@ -333,6 +337,8 @@ class _Compiler:
     def assigner(self, name: str, where: Node) -> Callable[[State, Value, bool], None]:
         slot = self.slot(name)
         node = last_seen(where)
+        if slot is not None:
+            self.literals.assigned.add(slot)
 
         def assign(state: State, value: Value, boxed: bool) -> None:
             if slot is None or state.variables[slot] is UNSET:
@@ -352,6 +358,8 @@ class _Compiler:
         if not node.names:
             return value
         setters = [self.assigner(name, node) if node.assigns else self.declarer(name) for name in node.names]
+        if not node.assigns:
+            self.literals.declared[self.slots - 1] = Pipe(node.at, commands=node.commands)
 
         def keep(state: State, dot: Value) -> Value:
             result = value(state, dot)
@@ -366,11 +374,11 @@ class _Compiler:
         first = self.command(node.commands[0])
         if len(node.commands) == 1:
             return first
-        stages = []
+        stages: list[Piped] = []
         before: Node = node.commands[0]
         for command in node.commands[1:]:
             before = last_seen(command) if len(command.args) > 1 else command.args[0]
-            stages.append(self.piped(command, last_seen(before)))
+            stages.append(self.piped(command, last_seen(before), node.commands[: len(stages) + 1]))
         if len(stages) == 1:
             only = stages[0]
             return lambda state, dot: only(state, dot, first(state, dot))
@@ -395,11 +403,12 @@ class _Compiler:
             return lambda state, dot: fail(state, first, "nil is not a command")
         return self.value(first)
 
-    def piped(self, node: Command, where: Node) -> Piped:
-        """A command behind a `|`; `where`: the node looked at last before the piped value is checked."""
+    def piped(self, node: Command, where: Node, before: list[Command]) -> Piped:
+        """A command behind a `|`; `where`: the node looked at last before the piped value is checked; `before`: the
+        commands that make this value."""
         first, rest = node.args[0], node.args[1:]
         if isinstance(first, Identifier):
-            return self.piped_call(first, node, rest, where)
+            return self.piped_call(first, node, rest, where, before)
         if isinstance(first, Field | Chain) or (isinstance(first, Variable) and first.names):
             return self.piped_fields(first, rest, where)
         return lambda state, dot, final: fail(state, first, f"can't give argument to non-function {first.shown()}")
@@ -416,6 +425,7 @@ class _Compiler:
             case parser.Bool(value=value):
                 return lambda state, dot: value
             case String(value=constant):
+                self.literals.keep(constant)
                 return lambda state, dot: constant
             case Num(number=number):
                 ideal = number.ideal
@@ -527,7 +537,9 @@ class _Compiler:
         if function.name == "call":
             return self.call_of(rest)
         arguments = [_Argument(self, argument).typed(param_of(function, i)) for i, argument in enumerate(rest)]
-        invoke = invoker(function, node)
+        if function.name == "fail":
+            return self.refuser(node, arguments[0], self.teller().of(rest[0]))
+        invoke = invoker(function, node, tuple(map(constant_operand, rest)), self.literals)
         if not arguments:
             return lambda state, dot: invoke(state)
         if len(arguments) == 1:
@@ -538,7 +550,7 @@ class _Compiler:
             return lambda state, dot: invoke(state, first(state, dot), second(state, dot))
         return lambda state, dot: invoke(state, *[argument(state, dot) for argument in arguments])
 
-    def piped_call(self, name: Identifier, node: Node, rest: list[Node], where: Node) -> Piped:
+    def piped_call(self, name: Identifier, node: Node, rest: list[Node], where: Node, piped: list[Command]) -> Piped:
         function = self.functions[name.name]
         if refusal := miscounted(function, len(rest), 1):
             return lambda state, dot, final: fail(state, name, refusal)
@@ -558,9 +570,11 @@ class _Compiler:
                 return described(state, dot) if rest else callee(state, final)
 
             return of
+        if function.name == "fail":
+            return self.piped_refuser(node, where, piped)
         arguments = [_Argument(self, argument).typed(param_of(function, i)) for i, argument in enumerate(rest)]
         check = checker(param_of(function, len(rest)), where)
-        invoke = invoker(function, node)
+        invoke = invoker(function, node, tuple(map(constant_operand, rest)), self.literals)
         if not arguments:
             if check is None:
                 return lambda state, dot, final: invoke(state, final)
@@ -578,6 +592,32 @@ class _Compiler:
             return invoke(state, *values, final if check is None else check(state, final, False))
 
         return many
+
+    def teller(self) -> Teller:
+        return Teller(self.literals, self.value, self.slot)
+
+    def refuser(self, node: Node, message: Get, told: Tell) -> Get:
+        """`fail`: the message without what came from data."""
+        literals = self.literals
+
+        def refuse(state: State, dot: Value) -> Value:
+            state.budget.spend()
+            text = message(state, dot)
+            refused(state, node, text, text in literals, lambda: told(state, dot))
+
+        return refuse
+
+    def piped_refuser(self, node: Node, where: Node, before: list[Command]) -> Piped:
+        check, literals = checker(Param.STRING, where), self.literals
+        assert check is not None
+        checked, told = check, self.teller().of(Pipe(node.at, commands=before))
+
+        def refuse(state: State, dot: Value, final: Value) -> Value:
+            state.budget.spend()
+            text = checked(state, final, False)
+            refused(state, node, text, text in literals, lambda: told(state, dot))
+
+        return refuse
 
     def call_of(self, rest: list[Node]) -> Get:
         """`call`: there are no functions among the values, so it only has errors. Without arguments dot is the
@@ -609,7 +649,7 @@ def text(chunk: bytes) -> Run:
     return text
 
 
-def iteration(state: State, source: Value, names: int, where: Node) -> tuple[Any, bool]:
+def iteration(state: State, source: Value, names: int, where: Node, literals: Literals) -> tuple[Any, bool]:
     """(key, element) pairs of what `range` walks over, and whether elements are of type any."""
     if isinstance(source, list):
         return enumerate(source), type(source) in (list, NilList)
@@ -619,11 +659,12 @@ def iteration(state: State, source: Value, names: int, where: Node) -> tuple[Any
         return (), False
     if isinstance(source, int) and not isinstance(source, bool):
         if names > 1:
-            fail(state, where, f"can't use {int(source)} to iterate over more than one variable")
+            text = "can't use {} to iterate over more than one variable"
+            fail(state, where, text.format(int(source)), text.format(MASK))
         kind = type(source)
         return ((None, i if kind is int else kind(i)) for i in range(source)), False
-    shown = plain(state.budget, source)
-    fail(state, where, f"range can't iterate over {runes(shown)}", (shown,))
+    text = f"range can't iterate over {runes(plain(state.budget, source))}"
+    fail(state, where, text, None if source in literals else f"range can't iterate over {MASK}")
 
 
 def deciding(arguments: list[Get], wanted: bool, default: Value = None) -> Get:
@@ -736,8 +777,27 @@ def param_of(function: Function, position: int) -> Param:
     return function.params[min(position, len(function.params) - 1)]
 
 
-def invoker(function: Function, node: Node) -> Callable[..., Value]:
-    """(state, *checked arguments) → the function's result; its errors become the template's."""
+def constant_operand(node: Node) -> bool:
+    return tell.constant(node)
+
+
+def refused(state: State, node: Node, message: Value, own: bool, told: Callable[[], str]) -> NoReturn:
+    """The error of `fail`. What tells may look at anything, and must not fail itself."""
+    text = "error calling fail: "
+    if own:
+        fail(state, node, text + runes(message))
+    try:
+        shown = told()
+    except Exception:
+        shown = MASK
+    fail(state, node, text + runes(message), text + shown)
+
+
+def invoker(
+    function: Function, node: Node, constants: tuple[bool, ...] = (), literals: Literals | None = None
+) -> Callable[..., Value]:
+    """(state, *checked arguments) → the function's result; its errors become the template's. They quote arguments only
+    where all texts and numbers among these are the template's own."""
     call, takes_budget, picks = function.call, function.budget, function.picks
 
     def invoke(state: State, *arguments: Value) -> Value:
@@ -748,7 +808,12 @@ def invoker(function: Function, node: Node) -> Callable[..., Value]:
         try:
             result = call(budget, *arguments) if takes_budget else call(*arguments)
         except FunctionError as error:
-            fail(state, node, f"error calling {function.name}: {runes(error.message)}", arguments)
+            text = f"error calling {function.name}: "
+            own = literals is not None and all(
+                (place < len(constants) and constants[place]) or argument in literals or tell.silent(argument)
+                for place, argument in enumerate(arguments)
+            )
+            fail(state, node, text + runes(error.message), None if own else text + error.told)
         except (BoundsExceeded, ExecError):
             raise
         except RecursionError:

@@ -21,6 +21,7 @@ from typing import Any, BinaryIO, Final
 import jinja2
 import jinja2.debug  # imported late otherwise, when no file may be opened any more
 import yaml
+from jinja2 import nodes
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -28,6 +29,24 @@ MEMORY: Final = 256 << 20  # bytes on top of what the process has when it is rea
 MAX_CACHED: Final = 256  # compiled templates
 
 
+BY_NAME: Final = frozenset(
+    [
+        "attr",
+        "format",
+        "groupby",
+        "map",
+        "max",
+        "min",
+        "reject",
+        "rejectattr",
+        "select",
+        "selectattr",
+        "sort",
+        "sum",
+        "unique",
+    ]
+)
+"""Filters that look attributes up by a name that may be computed."""
 TYPES: Final = ("str", "int", "float", "bool", "dict", "list", "tuple", "None")
 
 
@@ -147,17 +166,28 @@ def rendered(
     except Refused as error:
         return {"error": str(error), "phase": "execute"}
     except (jinja2.UndefinedError, SecurityError) as error:
-        return {"error": told(error, source), "phase": "execute"}
+        return {"error": told(error, source, jinja), "phase": "execute"}
     except Exception as error:  # its text may quote a value
         return {"error": f"{type(error).__name__} while the template ran", "phase": "execute"}
 
 
-def told(error: Exception, source: str) -> str:
-    """The error's text, as long as everything it quotes stands in the template anyway: a quoted value must not come
-    out."""
+def told(error: Exception, source: str, jinja: jinja2.Environment) -> str:
+    """The error's text, as long as everything it quotes stands in the template anyway and names were not computed: a
+    quoted value must not come out."""
+    if computes_names(jinja.parse(source)):
+        return f"{type(error).__name__} while the template ran"
     quoted = re.findall(r"'([^']*)'", str(error))
     shown = all(word in source or word in TYPES for word in quoted) and len(quoted) * 2 == str(error).count("'")
     return str(error) if shown else f"{type(error).__name__} while the template ran"
+
+
+def computes_names(tree: nodes.Template) -> bool:
+    """Whether a name that an error would quote may come from a value: `d[key]`, `x | attr(name)`, `"…".format(…)`."""
+    return (
+        any(not isinstance(item.arg, nodes.Const) for item in tree.find_all(nodes.Getitem))
+        or any(item.name in BY_NAME for item in tree.find_all(nodes.Filter))
+        or any(item.attr in ("format", "format_map") for item in tree.find_all(nodes.Getattr))
+    )
 
 
 def bound_memory() -> None:

@@ -61,7 +61,7 @@ def whole(block: Block, entry: TemplateFrom, text: str, obj: Json, *, label: str
     rendered = block.text(text, label=label, secret=secret)
     target = entry.target or "Data"
     if target.casefold() in ("data", *METADATA):
-        for key, value in pairs(rendered, entry.values_decoding_strategy, block.terms.limits):
+        for key, value in pairs(rendered, entry.values_decoding_strategy, block.terms.limits, None if secret else text):
             one(target, key, value, obj, block.terms.limits)
         return
     try:

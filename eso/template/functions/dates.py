@@ -242,7 +242,7 @@ def must_to_date(budget: Budget, layout: bytes, text: bytes) -> Time:
     try:
         civil = layouts.read(_str(layout), _str(text))
     except LayoutError as error:
-        raise FunctionError(str(error)) from None
+        raise FunctionError(str(error), told="the time does not fit its layout") from None
     seconds = civil.seconds()
     if civil.offset is not None:
         seconds -= civil.offset
@@ -282,7 +282,7 @@ def must_date_modify(text: bytes, value: Time) -> Time:
     try:
         return value.plus(durations.parse_nanoseconds(_str(text)))
     except durations.DurationError as error:
-        raise FunctionError(str(error)) from None
+        raise FunctionError(str(error), told="time: invalid duration") from None
 
 
 @TABLE.function("dateModify", "date_modify", params=(STRING, TIME), pace=1)

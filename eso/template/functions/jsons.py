@@ -176,7 +176,7 @@ def must_from_json(budget: Budget, text: bytes) -> Value:
     try:
         return decode(budget, text)
     except JsonError as error:
-        raise FunctionError(str(error)) from None
+        raise FunctionError(str(error), told=error.redacted) from None
 
 
 @TABLE.function("fromJson", params=(STRING,), budget=True)

@@ -252,7 +252,10 @@ def round_float(value: Value, places: int, *on: float) -> float:
 def _decimal(value: Value) -> Fraction:
     number = to_float(value)
     if not math.isfinite(number):
-        raise FunctionError(f"Cannot create a Decimal from {gotext.format_float(number)}")
+        raise FunctionError(
+            f"Cannot create a Decimal from {gotext.format_float(number)}",
+            told="Cannot create a Decimal from this number",
+        )
     return Fraction(repr(number))
 
 

@@ -144,7 +144,7 @@ class Constraint:
 def parse_constraints(text: str) -> list[list[Constraint]]:
     """Alternatives, each a list of constraints that must all hold. Raises FunctionError `improper constraint: C`."""
     if len(text) > _LONGEST or not text.isascii():
-        raise FunctionError(f"improper constraint: {text[:_LONGEST]}")
+        raise FunctionError(f"improper constraint: {text[:_LONGEST]}", told="improper constraint")
     return [_alternative(alternative, text) for alternative in _RANGE.sub(_as_pair, text).split("||")]
 
 
@@ -155,16 +155,16 @@ def _alternative(text: str, whole: str) -> list[Constraint]:
     while rest or not constraints:
         found = _CONSTRAINT.match(rest)
         if found is None:
-            raise FunctionError(f"improper constraint: {text}")
+            raise FunctionError(f"improper constraint: {text}", told="improper constraint")
         constraints.append(_constraint(found, whole))
         behind = rest[found.end() :]
         rest = behind.lstrip()
         if rest.startswith(","):
             rest = rest[1:].lstrip()
             if not rest:
-                raise FunctionError(f"improper constraint: {text}")
+                raise FunctionError(f"improper constraint: {text}", told="improper constraint")
         elif rest and rest == behind:
-            raise FunctionError(f"improper constraint: {text}")
+            raise FunctionError(f"improper constraint: {text}", told="improper constraint")
     return constraints
 
 
@@ -183,7 +183,7 @@ def _constraint(found: re.Match[str], whole: str) -> Constraint:
         parts.append(int(number.strip(".")))
     padded = parts + [0] * (3 - len(parts))
     if max(padded) >= _NUMBER_LIMIT:
-        raise FunctionError(f"improper constraint: {whole}")
+        raise FunctionError(f"improper constraint: {whole}", told="improper constraint")
     major, minor, patch = padded
     version = Version(major, minor, patch, (prerelease or "").removeprefix("-"), (metadata or "").removeprefix("+"))
     return Constraint(operator, version, len(parts))

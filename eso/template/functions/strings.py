@@ -150,7 +150,8 @@ def substr(start: int, end: int, text: bytes) -> bytes:
     elif end < 0 or end > len(text):
         end = len(text)
     if not 0 <= start <= end <= len(text):
-        raise FunctionError(f"runtime error: slice bounds out of range [{start}:{end}]")
+        problem = "runtime error: slice bounds out of range"
+        raise FunctionError(f"{problem} [{start}:{end}]", told=problem)
     return text[start:end]
 
 

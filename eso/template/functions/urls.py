@@ -169,7 +169,9 @@ def url_parse(text: bytes) -> dict[bytes, Value]:
     try:
         url = parse(text)
     except UrlError as error:
-        raise FunctionError(f"unable to parse url: parse {_quoted(text.partition(b'#')[0])}: {error}") from None
+        raise FunctionError(
+            f"unable to parse url: parse {_quoted(text.partition(b'#')[0])}: {error}", told="unable to parse url"
+        ) from None
     return {
         b"scheme": url.scheme,
         b"host": url.host,
@@ -191,7 +193,8 @@ def url_join(source: dict[bytes, Value] | None) -> bytes:
             user = parse(b"proto://" + userinfo + b"@host").user
         except UrlError as error:
             raise FunctionError(
-                f"unable to parse userinfo in dict: parse {_quoted(b'proto://' + userinfo + b'@host')}: {error}"
+                f"unable to parse userinfo in dict: parse {_quoted(b'proto://' + userinfo + b'@host')}: {error}",
+                told="unable to parse userinfo in dict",
             ) from None
     return Url(user=user, **parts).text()
 

@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eso.values.convert import KeyRefused, allowed, check_keys, convert_key, convert_keys, converted
+from eso.template import Limits
+from eso.template.apply import CHEAP, out_of_bounds
+from eso.template.world import WORLD
+from eso.values.convert import KeyRefused, TooManyKeys, allowed, check_keys, convert_key, convert_keys, converted
 
 TIP = "invalid secret keys (TIP: use rewrite or conversionStrategy to change keys): "
 
@@ -141,3 +144,29 @@ def test_conversion_of_a_map_keeps_every_value_or_tells_a_collision(data: dict[s
     else:
         assert sorted(out.values()) == sorted(data.values())
         assert convert_keys(out, "Default") == out
+
+
+def test_a_map_that_no_secret_can_hold_is_refused_before_it_is_converted() -> None:
+    data = {f"{n}/": b"" for n in range(140_000)}
+    for work in (lambda: convert_keys(data, "Unicode"), lambda: check_keys(data)):
+        with pytest.raises(TooManyKeys, match=r"140000 keys of .* bytes: no Secret can hold them") as refused:
+            work()
+        assert refused.value.fix and not refused.value.retryable
+
+
+def test_maps_of_one_pass_spend_from_one_account() -> None:
+    limits = Limits(pass_steps=10_000).together(WORLD)
+    data = {f"key/{n}": b"" for n in range(500)}
+    convert_keys(data, "Unicode", limits)
+    with pytest.raises(
+        TooManyKeys, match="converting 500 keys exceeds the limit of 10000 steps of one pass"
+    ) as refused:
+        for _ in range(3):
+            convert_keys(data, "Unicode", limits)
+    assert out_of_bounds(refused.value)
+
+
+def test_on_a_loop_a_large_map_is_out_of_bounds() -> None:
+    with pytest.raises(TooManyKeys) as refused:
+        check_keys({f"key{n}": b"" for n in range(2_000)}, CHEAP)
+    assert out_of_bounds(refused.value)

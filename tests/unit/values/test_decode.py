@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eso.template.apply import CHEAP, out_of_bounds
 from eso.values.decode import DecodingError, decode, decode_map, decode_value, refuse_null_bytes
 
 LONG = base64.encodebytes(bytes(range(256)))
@@ -103,3 +104,9 @@ def test_no_message_holds_a_value(data: dict[str, bytes], strategy: str) -> None
     with pytest.raises(DecodingError) as caught:
         decode_map(planted, strategy)
     assert "hunter2" not in str(caught.value)
+
+
+def test_decoding_pays_by_the_bytes() -> None:
+    with pytest.raises(DecodingError, match="decoding 400000 bytes exceeds the limit of 1000 steps") as refused:
+        decode_map({"a": b"QUFB" * 100_000}, "Base64", CHEAP)
+    assert out_of_bounds(refused.value)

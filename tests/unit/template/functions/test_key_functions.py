@@ -55,7 +55,7 @@ def pkcs8(key: bytes) -> bytes:
 def failure(template: str, **data: bytes) -> str:
     with pytest.raises(TemplateError) as refused:
         render(template, data)
-    return str(refused.value)
+    return refused.value.full
 
 
 # --- PEM
