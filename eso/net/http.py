@@ -63,7 +63,7 @@ class Unreachable(TransportError):
 
 
 class Forbidden(TransportError):
-    """The operator may not connect to this address: the fault of whoever named it, nothing was sent."""
+    """The operator may not connect to this address: the store that names it is at fault, nothing was sent."""
 
     def __init__(self, message: str, *, fix: str = "") -> None:
         super().__init__(message, sent=False, fix=fix)
@@ -346,19 +346,19 @@ class Pool:
             await self._hang_up()
 
     async def _hang_up(self) -> None:
-        """Who was cancelled in the very moment its handshake ended left a connection to nobody: it waits for the other
-        side's goodbye."""
+        """Shuts the sockets down that no request owns: one that was cancelled just as its TLS handshake completed leaves
+        such a socket behind."""
         for made in (made for made in self._sockets if made.fileno() >= 0):
             with suppress(OSError):
-                made.shutdown(socket.SHUT_RDWR)  # reads as the end; whoever watches the descriptor closes it
-        for _ in range(10):  # it takes four rounds of the loop; never wait for what is not ours to end
+                made.shutdown(socket.SHUT_RDWR)  # reads as the end; the transport then closes the descriptor
+        for _ in range(10):  # closing takes four rounds of the loop; a socket that stays open is not waited for
             if all(made.fileno() < 0 for made in self._sockets):
                 return
             await asyncio.sleep(0)
 
     async def retire(self) -> None:
-        """Closes once the last request in flight has ended: whoever holds this Pool for a new request should ask for
-        its successor."""
+        """Closes once the last request in flight has ended: a new request
+        belongs to the successor of this Pool."""
         self._retired = True
         await self._close_if_done()
 
@@ -369,7 +369,7 @@ class Pool:
     async def _release(self, response: aiohttp.ClientResponse) -> None:
         connection = response.connection
         if connection is not None and connection.transport is not None:
-            # there is an unread rest; a polite end over TLS waits for the other side, longer than our loop may live
+            # The body was not read to its end. A TLS close_notify would wait for the peer and may outlive the loop.
             connection.transport.abort()
         response.release()
         self._active -= 1
@@ -437,8 +437,8 @@ class Pool:
 
 
 class Pools:
-    """Opens pools for servers that stores name: through the process's proxies, within `reach`. Pools that trust the same CA and show no
-    certificate share a TLS context: each one costs 20 ms and a megabyte, and stores can be many."""
+    """Opens pools for servers that stores name: through the process's proxies, within `reach`. Pools that trust the
+    same CA and show no certificate share a TLS context: each one costs 20 ms and a megabyte, and stores can be many."""
 
     def __init__(self, proxies: Proxies | None = None, reach: Reach = EVERYWHERE) -> None:
         self.proxies, self.reach = proxies or Proxies(), reach

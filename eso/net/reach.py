@@ -1,7 +1,8 @@
 """Which addresses a connection may have, judged after the name was resolved and before anything is sent.
 
-Neighbours: http.py asks for every socket that it makes. The author of a store chooses the server that the operator talks
-to; the metadata service of the machine and the operator's own ports answer those who are near, without a credential.
+Neighbours: http.py asks for every socket that it makes. The author of a store chooses the server that the operator
+talks to; the metadata service of the machine and the operator's own ports answer every
+neighbour, without a credential.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-# Metadata services whose address is not link-local: EC2 and EKS over IPv6, Alibaba Cloud, Oracle Cloud, Azure's wire server.
+# Metadata services whose address is not link-local: EC2 and EKS over IPv6, Alibaba Cloud, Oracle Cloud, Azure.
 METADATA: Final = frozenset(
     ipaddress.ip_address(text)
     for text in ("fd00:ec2::254", "fd00:ec2::23", "100.100.100.200", "192.0.0.192", "168.63.129.16")

@@ -1,8 +1,8 @@
 """One bench per provider and backend: what a test may arrange behind it, and how it differs where the reference's
 providers differ.
 
-Neighbours: benches_<provider>.py beside this file each export BENCHES, a tuple of `Case`; conftest.py finds them all, the
-test modules say the sentences. A provider adds a file and edits none.
+Neighbours: benches_<provider>.py beside this file each export BENCHES, a tuple of `Case`; conftest.py finds them all,
+the test modules say the sentences. A provider adds a file and edits none.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A backend on loopback: what it was asked, faults on a schedule, who is connected.
 
-Neighbours: contract servers of providers derive from `Backend` and write `answer`; tests/contract breaks them in the same
-ways for every provider.
+Neighbours: contract servers of providers derive from `Backend` and write `answer`; tests/contract breaks them in the
+same ways for every provider.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""The clouds as a Vault login sees them: AWS STS, a container's credentials, Google's token services and metadata server.
+"""The clouds as a Vault login sees them: AWS STS, a container's credentials, Google's token services and metadata
+server.
 
 Neighbours: tests of Vault's iam and gcp logins. Signatures are checked here by code of its own, not by the signer's.
 """
@@ -19,8 +20,8 @@ from tests.fakes.backend import Asked, Backend
 
 ACCOUNT_KEYS = ("AKIAROLE", "planted-role-key", "planted-role-token")
 XML = (
-    '<{0}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{0}Result><Credentials><AccessKeyId>{1}</AccessKeyId>'
-    "<SecretAccessKey>{2}</SecretAccessKey><SessionToken>{3}</SessionToken></Credentials></{0}Result></{0}Response>"
+    '<{0}Response xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><{0}Result><Credentials>'
+    "<AccessKeyId>{1}</AccessKeyId><SecretAccessKey>{2}</SecretAccessKey><SessionToken>{3}</SessionToken></Credentials></{0}Result></{0}Response>"
 )
 
 

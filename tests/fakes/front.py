@@ -49,7 +49,8 @@ def manifests(page: Path, **words: str) -> list[dict[str, Any]]:
 
 
 class Front:
-    """Stores with SecretStores that are Ready, `store` the first of them. `objects`: manifests; Secrets with stringData among them are in the cluster."""
+    """Stores with SecretStores that are Ready, `store` the first of them. `objects`: manifests; Secrets with stringData
+    among them are in the cluster."""
 
     def __init__(self, whole: Whole, objects: list[dict[str, Any]], environ: Mapping[str, str] | None = None) -> None:
         self.rest, self.calls, self.whole = DictRest(), Calls(), whole

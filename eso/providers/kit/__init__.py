@@ -17,7 +17,8 @@
             pool = self.env.pools.open(BASE, ca=await credentials.ca_bundle(store.provider_spec))
             return Client(store, Api(pool, "Doppler", BASE, bearer(token), refuse=refuse))
 
-`client.py` (a StoreClient): `request` names the call, `fetch` makes it by `Api.send`, `value` and `mapping` take the part.
+`client.py` (a StoreClient): `request` names the call, `fetch` makes it by `Api.send`, `value` and `mapping` take the
+part.
 
     async def fetch(self, request):
         reply = await self.api.send("GetSecret", "GET", f"/v3/secret/{segment(request.key)}", ok=(404,))

@@ -1,7 +1,8 @@
 """Headers that the author of a store may set on calls of the operator.
 
-Neighbours: specs whose block has `headers` check them here. Names that decide where a message ends or who gets it belong
-to the connection: a store that sets them could smuggle a second request past a proxy, or reach another virtual host.
+Neighbours: specs whose block has `headers` check them here. Names that decide where a message ends or who gets it
+belong to the connection: a store that sets them could smuggle a second request past a proxy, or reach another virtual
+host.
 """
 
 from __future__ import annotations

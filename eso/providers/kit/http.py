@@ -1,7 +1,7 @@
 """One call to a backend's HTTP API: its turn at the gate, its pool, the typed error for a reply that is no success.
 
-Neighbours: providers send through an `Api`; `net.http` has the connections. No text made here holds a header, a query, a
-body or a path: a provider adds the words of the reference by `refuse`.
+Neighbours: providers send through an `Api`; `net.http` has the connections. No text made here holds a header, a query,
+a body or a path: a provider adds the words of the reference by `refuse`.
 """
 
 from __future__ import annotations
@@ -99,10 +99,11 @@ class Api:
         body: bytes | None = None,
         ok: Collection[int] = (),
     ) -> Reply:
-        """One exchange. `call`: its name in the metric. Raises a typed error for every status but 2xx and those in `ok`.
+        """One exchange. `call`: its name in the metric. Raises a typed error for every status but 2xx and those in
+        `ok`.
 
-        A redirect is followed for GET and HEAD without a body, and only to the same scheme, host and port: whoever
-        answers must not choose who sees the credential.
+        A redirect is followed for GET and HEAD without a body, and only to the same scheme, host and port, so that
+        the server cannot hand the credential to another one.
         """
         url = f"{self.base}{path}"
         sent = {**self.headers, **(headers or {})}
@@ -212,8 +213,8 @@ def words(url: str, status: int) -> str:
 
 
 def retry_after(headers: Mapping[str, str], now: Callable[[], float] = time.time) -> float | None:
-    """Seconds to wait that the backend asks for, as a number or as a date; None when it does not say. A date counts from
-    the server's own clock where it tells the time."""
+    """Seconds to wait that the backend asks for, as a number or as a date; None when it does not say. A date counts
+    from the server's own clock where it tells the time."""
     text = headers.get("Retry-After", "").strip()
     try:
         seconds = float(text)

@@ -2,8 +2,8 @@
 
 Neighbours: a client's `push`. Field names match without case, as published examples rely on; unknown ones are refused.
 
-A shape says what a provider takes: TEXT, FLAG, NUMBER, ANY; `[shape]` for a list; `{"*": shape}` for an object with free
-names; `{"kmsKeyID": TEXT, ...}` for one with these names.
+A shape says what a provider takes: TEXT, FLAG, NUMBER, ANY; `[shape]` for a list; `{"*": shape}` for an object with
+free names; `{"kmsKeyID": TEXT, ...}` for one with these names.
 """
 
 from __future__ import annotations

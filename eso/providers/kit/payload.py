@@ -10,8 +10,8 @@ from eso.providers.contract import InvalidConfig, Push, Source
 
 
 def pushed(entry: Push, source: Source, missing: str = "", *, escape_html: bool = False) -> bytes:
-    """The value of `entry.secret_key`, or the whole source without one. `missing`: the text for a key that is not there.
-    Raises InvalidConfig."""
+    """The value of `entry.secret_key`, or the whole source without one. `missing`: the text for a key that is not
+    there. Raises InvalidConfig."""
     if not entry.secret_key:
         return whole(source, escape_html=escape_html)
     if entry.secret_key not in source.data:

@@ -1,8 +1,8 @@
 """`remoteRef.property` → a part of the value, in the orders of look-up that the reference's providers have.
 
-Neighbours: a client's `value`; `values.gjson` has the path language. None = the value has no such part; each provider has
-its own words for that. They differ where a member's name holds dots. Each may raise PathRefused for a path that asks for
-too much work.
+Neighbours: a client's `value`; `values.gjson` has the path language. None = the value has no such part; each provider
+has its own words for that. They differ where a member's name holds dots. Each may raise PathRefused for a path that
+asks for too much work.
 """
 
 from __future__ import annotations

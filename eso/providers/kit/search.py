@@ -1,7 +1,7 @@
 """`find`: matching names and tags, and the bounds of one search.
 
-Neighbours: a client's `find` uses these; `stores.reads` bounds the pages once more. Whoever runs a backend may invent
-folders, names and bytes without end.
+Neighbours: a client's `find` uses these; `stores.reads` bounds the pages once more. A backend may invent folders,
+names and bytes without end.
 """
 
 from __future__ import annotations

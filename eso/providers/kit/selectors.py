@@ -1,7 +1,7 @@
 """Credentials in a store's block: where they stand, whose namespace they name, what a login depends on.
 
-Neighbours: every provider's spec.py. A `Named` is one selector of the block with the words that admission puts before its
-refusal.
+Neighbours: every provider's spec.py. A `Named` is one selector of the block with the words that admission puts before
+its refusal.
 """
 
 from __future__ import annotations

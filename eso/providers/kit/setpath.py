@@ -43,8 +43,8 @@ class Step:
 
 
 def set_text(document: bytes, path: str, value: bytes) -> bytes:
-    """`document` with the JSON string `value` at `path`; parents that are missing are made. An empty document becomes an
-    object. Raises InvalidConfig for a path that cannot be written to."""
+    """`document` with the JSON string `value` at `path`; parents that are missing are made. An empty document becomes
+    an object. Raises InvalidConfig for a path that cannot be written to."""
     steps = parsed(path)
     return _set(document, steps, quoted(value))
 

@@ -15,7 +15,6 @@ from urllib.parse import urljoin, urlsplit
 import greenlet
 import orjson
 import requests
-from requests.structures import CaseInsensitiveDict
 
 from eso.net.http import Pool, Reply, Timeouts, origin
 from eso.providers.contract import Malformed, Unavailable, turn
@@ -55,6 +54,19 @@ def switch(awaitable: Awaitable[T]) -> T:
         raise RuntimeError("a blocking client was called outside of drive()")
     answer: T = parent.switch(awaitable)
     return answer
+
+
+class Answer(requests.Response):
+    """A reply as hvac reads it. It carries no headers: by the content type hvac would look for error texts in the body,
+    and trip over what is none."""
+
+    def __init__(self, reply: Reply, url: str) -> None:
+        super().__init__()
+        self.status_code, self.url, self._content = reply.status, url, reply.body
+
+    def json(self, **ignored: Any) -> Any:
+        """Raises ValueError, for JSON that is nested too deeply as well."""
+        return orjson.loads(self.content)
 
 
 class LoopSession:
@@ -105,13 +117,10 @@ class LoopSession:
         reply = switch(self._exchange(method.upper(), url, sent, query, body))
         if self.sticky and (index := reply.headers.get(INDEX)) and index not in self._indexes:
             self._indexes = [*self._indexes, index][-INDEXES:]
-        response = requests.Response()
-        response.status_code, response.url, response._content = reply.status, url, reply.body
-        response.headers = CaseInsensitiveDict(reply.headers)
-        return response
+        return Answer(reply, url)
 
     def close(self) -> None:
-        """The pool is closed by who opened it."""
+        """The Connection that opened the pool closes it."""
 
     async def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], query: Mapping[str, str], body: bytes | None
@@ -145,8 +154,8 @@ class LoopSession:
             return reply
 
     async def _active(self, url: str, target: str) -> bool:
-        """Whether `target` is the same path on the node that the cluster behind `url` calls active. The question carries
-        neither token nor body; a redirect from https to http leads nowhere."""
+        """Whether `target` is the same path on the node that the cluster behind `url` calls active. The question
+        carries neither token nor body; a redirect from https to http leads nowhere."""
         asked, there = urlsplit(url), urlsplit(target)
         if there.path != asked.path or (asked.scheme == "https" and there.scheme != "https"):
             return False

@@ -1,7 +1,7 @@
 """The reads that a `vault` store makes.
 
-Neighbours: connect.py logs in and makes the client, connection.py sends, paths.py says where, codec.py turns replies into
-bytes, pushing.py writes. openbao.py has its own way of reading over the same Connection.
+Neighbours: connect.py logs in and makes the client, connection.py sends, paths.py says where, codec.py turns replies
+into bytes, pushing.py writes. openbao.py has its own way of reading over the same Connection.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A reply's JSON → values, numbers kept as the server wrote them.
 
 Neighbours: client.py and openbao.py hand in reply bodies; `values.jsonmap` has the rules that all providers share.
-Parse errors are replaced: a parser quotes what it failed on, and that is somebody's secret.
+Parse errors are replaced, because a parser quotes the text that it failed on, and that text is a secret.
 """
 
 from __future__ import annotations
@@ -119,7 +119,11 @@ def metadata_payload(body: bytes) -> Payload:
 def names(body: bytes) -> list[str]:
     data = member(body, "data")
     keys = data.get(b"keys") if isinstance(data, dict) else None
-    return [key.decode("utf-8", "replace") for key in keys or () if isinstance(key, bytes)]
+    if keys is None:
+        return []
+    if not isinstance(keys, list) or not all(isinstance(key, bytes) for key in keys):
+        raise Malformed("the server's list holds something else than names")
+    return [key.decode("utf-8", "replace") for key in keys]
 
 
 def mapping(text: bytes) -> dict[str, bytes]:

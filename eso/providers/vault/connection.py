@@ -1,7 +1,7 @@
 """One login at a Vault server: its connections and its token, and the few requests that everything is made of.
 
-Neighbours: connect.py and openbao.py log in and make one; clients look through it. Stores that share the login share the
-Connection.
+Neighbours: connect.py and openbao.py log in and make one; clients look through it. Stores that share the login share
+the Connection.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ NOT_OURS: Final = "secret not managed by external-secrets"
 
 
 class NotOurs(EsoError):
-    """The entry was written by somebody else: it is neither overwritten nor deleted."""
+    """Another writer made the entry, so it is neither overwritten nor deleted."""
 
     def __init__(self) -> None:
         super().__init__(NOT_OURS, fix="delete the entry at the backend, or push to another key")

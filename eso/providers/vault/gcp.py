@@ -81,7 +81,8 @@ def signed(text: bytes, claim: dict[str, Any]) -> str:
 
 
 async def of_cluster(context: Context, block: Json, role: str) -> str:
-    """The account's token becomes one of Google's, with which IAM Credentials signs for the Google account behind it."""
+    """The account's token becomes one of Google's, with which IAM Credentials signs for the Google account behind
+    it."""
     selector = part(block, "serviceAccountRef")
     account = await context.credentials.service_account(selector)
     email = account.annotations.get(EMAIL_ANNOTATION, "")

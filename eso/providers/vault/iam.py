@@ -1,4 +1,4 @@
-"""The `iam` login: a signed question to AWS, "who am I", which Vault asks in our place.
+"""The `iam` login: a signed GetCallerIdentity request, which Vault sends to AWS STS in our place.
 
 Neighbours: login.py calls `with_iam`; `net.http` sends what goes to STS. The signer is botocore's and is loaded in a
 thread by the first login of this kind.

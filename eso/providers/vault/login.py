@@ -232,7 +232,8 @@ async def jwt_of(block: Json, credentials: CredentialReader) -> str:
     source = part(block, "kubernetesServiceAccountToken")
     if not source:
         raise InvalidConfig(
-            "neither `secretRef` nor `kubernetesServiceAccountToken` was supplied as token source for jwt authentication",
+            "neither `secretRef` nor `kubernetesServiceAccountToken` was supplied"
+            " as token source for jwt authentication",
             fix="set one of the two below auth.jwt",
         )
     selector = part(source, "serviceAccountRef")

@@ -1,7 +1,7 @@
 """The provider `openBao`: smaller than `vault`, reads keys literally, never proves a not-found.
 
-Neighbours: stores.registry offers it under its own name; baospec.py has its rules; the login and the Connection are those
-of `vault`. Texts are the reference's.
+Neighbours: stores.registry offers it under its own name; baospec.py has its rules; the login and the Connection are
+those of `vault`. Texts are the reference's.
 """
 
 from __future__ import annotations

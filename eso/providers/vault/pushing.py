@@ -123,7 +123,7 @@ async def last_version(client: VaultClient, remote: Remote, now: Entry) -> int:
 
 def version_in(metadata: Any, otherwise: int) -> int:
     found = metadata.get(b"current_version") if isinstance(metadata, dict) else None
-    return int(found) if isinstance(found, jsonenc.Number) and found.isdigit() else otherwise
+    return int(found) if isinstance(found, jsonenc.Number) and found.isdigit() and len(found) < 19 else otherwise
 
 
 async def write(client: VaultClient, remote: Remote, now: Entry, data: codec.Object, version: int | None) -> None:

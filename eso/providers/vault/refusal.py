@@ -16,15 +16,36 @@ from eso.errors import EsoError
 from eso.providers.contract import AuthExpired, Busy, Denied, InvalidConfig, Malformed, NotYet, Throttled, Unavailable
 from eso.providers.kit import http
 
-HARMLESS: Final = re.compile(
-    r"permission denied|invalid token|bad token|missing client token|token (is )?expired|unsupported (path|operation)|internal error"
-    r"|(?:Vault|OpenBao) is sealed|invalid role or secret ID|invalid role[ _]ID|invalid secret[ _]id|failed to validate credentials"
-    r"|invalid role name|invalid username or password|invalid password|namespace not authorized|service account name not authorized"
-    r"|could not load (?:backend )?configuration"
-    r"|no handler for route|error validating token|invalid audience|rate limit quota exceeded|namespace not found|request body too large"
-    r"|check-and-set parameter (?:did not match the current version|required for this call)|wrapping token is not valid or does not exist|context deadline exceeded",
-    re.ASCII,
+PHRASES: Final = (
+    r"permission denied",
+    r"invalid token",
+    r"bad token",
+    r"missing client token",
+    r"token (?:is )?expired",
+    r"unsupported (?:path|operation)",
+    r"internal error",
+    r"(?:Vault|OpenBao) is sealed",
+    r"invalid role or secret ID",
+    r"invalid role[ _]ID",
+    r"invalid secret[ _]id",
+    r"failed to validate credentials",
+    r"invalid role name",
+    r"invalid username or password",
+    r"invalid password",
+    r"namespace not authorized",
+    r"service account name not authorized",
+    r"could not load (?:backend )?configuration",
+    r"no handler for route",
+    r"error validating token",
+    r"invalid audience",
+    r"rate limit quota exceeded",
+    r"namespace not found",
+    r"request body too large",
+    r"check-and-set parameter (?:did not match the current version|required for this call)",
+    r"wrapping token is not valid or does not exist",
+    r"context deadline exceeded",
 )
+HARMLESS: Final = re.compile("|".join(PHRASES), re.ASCII)
 MOVED_ON: Final = "check-and-set parameter did not match"
 SHOWN = 5  # messages
 

@@ -161,7 +161,8 @@ def check(store: StoreView) -> list[str]:
     refuse_foreign(store, jwt_selectors(auth))
     if has(auth, "jwt") and not has(auth, "jwt", "secretRef") and not has(auth, "jwt", "kubernetesServiceAccountToken"):
         raise InvalidConfig(
-            "neither `secretRef` nor `kubernetesServiceAccountToken` was supplied as token source for jwt authentication"
+            "neither `secretRef` nor `kubernetesServiceAccountToken` was supplied"
+            " as token source for jwt authentication"
         )
     refuse_foreign(store, other_selectors(auth))
     cert, key = has(spec, "tls", "certSecretRef"), has(spec, "tls", "keySecretRef")

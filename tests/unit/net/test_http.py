@@ -44,7 +44,8 @@ async def serving(handler, tls: ssl.SSLContext | None = None):
     site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
     try:
-        yield f"http{'s' if tls else ''}://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"  # type: ignore[union-attr]  # port 0 has no public answer
+        port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]  # port 0 has no public answer
+        yield f"http{'s' if tls else ''}://127.0.0.1:{port}"
     finally:
         await runner.cleanup()
 
@@ -594,7 +595,7 @@ async def given_up(pool: Pool, url: str) -> None:
 
 async def cancelled_as_the_handshake_ends(pool: Pool, url: str) -> None:
     asking = asyncio.create_task(pool.request("GET", url))
-    ended = SSLProtocol._on_handshake_complete  # type: ignore[attr-defined]  # nothing public happens between the handshake's end and its waiter
+    ended = SSLProtocol._on_handshake_complete  # type: ignore[attr-defined]  # nothing public happens before its waiter
 
     def end_and_cancel(protocol: SSLProtocol, error: BaseException | None) -> None:
         ended(protocol, error)

@@ -246,7 +246,8 @@ async def test_without_auth_requests_carry_no_token(vault: FakeVault) -> None:
             {"kubernetes": {"role": "r", "serviceAccountRef": {"name": "gone"}}},
             {},
             EsoError,
-            'cannot request Kubernetes service account token for service account "gone": cannot find secrets bound to service account: "gone"',
+            'cannot request Kubernetes service account token for service account "gone": '
+            'cannot find secrets bound to service account: "gone"',
             id="an account that is not there",
         ),
         pytest.param(

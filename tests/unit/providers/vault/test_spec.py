@@ -51,7 +51,8 @@ def view(auth: dict[str, Any] | None = None, *, cluster: bool = False, **block: 
         ),
         pytest.param(
             view({"jwt": {}}),
-            "neither `secretRef` nor `kubernetesServiceAccountToken` was supplied as token source for jwt authentication",
+            "neither `secretRef` nor `kubernetesServiceAccountToken` was supplied"
+            " as token source for jwt authentication",
             id="jwt without a source",
         ),
         pytest.param(
