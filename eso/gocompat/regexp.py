@@ -11,7 +11,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 import re2  # type: ignore[import-untyped,unused-ignore]  # the package ships no type information
@@ -121,12 +121,13 @@ class Meter(Protocol):
 
 
 class Allowance:
-    """Steps for the searches of one purpose; the texts are in memory already, so bytes are free."""
+    """Steps for the searches of one purpose, and for each of them; the texts are in memory already, so bytes are free."""
 
-    __slots__ = ("left", "steps")
+    __slots__ = ("each", "left", "steps")
 
-    def __init__(self, steps: int = STEPS_PER_CALL) -> None:
+    def __init__(self, steps: int = STEPS_PER_CALL, each: int = STEPS_PER_CALL) -> None:
         self.steps = self.left = steps
+        self.each = each
 
     def spend(self, steps: int) -> None:
         self.left -= steps
@@ -134,6 +135,8 @@ class Allowance:
             raise TooCostly(self.steps)
 
     def may_take(self, steps: int) -> None:
+        if steps > self.each:
+            raise TooCostly(self.each)
         if steps > self.left:
             raise TooCostly(self.steps)
 
@@ -162,14 +165,19 @@ _COUNTED: Final = re.compile(rb"\{([0-9]{1,4}),?([0-9]{0,4})\}")
 
 @dataclass(frozen=True, slots=True)
 class Regexp:
-    """A compiled expression. Offsets are bytes. Searches spend from `meter`; without one, from an Allowance of
-    STEPS_PER_CALL of their own."""
+    """A compiled expression. Offsets are bytes. Searches spend from `meter`; without one, from the expression's own
+    allowance, or each from one of STEPS_PER_CALL."""
 
     pattern: bytes
     bare: Any
     """The expression with its groups as plain parentheses: finds the same matches, faster."""
     grouped: Any
     names: dict[bytes, int]
+    allowance: Allowance | None = None
+
+    def within(self, steps: int) -> Regexp:
+        """The same expression for one purpose: all its searches together may cost `steps`."""
+        return replace(self, allowance=Allowance(steps))
 
     @property
     def size(self) -> int:
@@ -178,7 +186,7 @@ class Regexp:
 
     def matches(self, text: bytes, meter: Meter | None = None) -> bool:
         """Whether the expression matches anywhere in `text`."""
-        subject = _Subject(text, meter or Allowance())
+        subject = _Subject(text, meter or self.allowance or Allowance())
         return subject.search(self.bare, 0) is not None
 
     def find(self, text: bytes, meter: Meter | None = None) -> bytes | None:
@@ -189,7 +197,7 @@ class Regexp:
 
     def find_all(self, text: bytes, limit: int = -1, meter: Meter | None = None) -> list[bytes]:
         """At most `limit` successive matches; negative: all."""
-        meter, found = meter or Allowance(), []
+        meter, found = meter or self.allowance or Allowance(), []
         for start, end in self.spans(text, limit, meter):
             meter.check_size(STRING + end - start)
             found.append(text[start:end])
@@ -197,7 +205,7 @@ class Regexp:
 
     def spans(self, text: bytes, limit: int = -1, meter: Meter | None = None) -> Iterator[Span]:
         """Start and end of successive matches. None is empty directly behind the one before."""
-        subject, position, previous = _Subject(text, meter or Allowance()), 0, -1
+        subject, position, previous = _Subject(text, meter or self.allowance or Allowance()), 0, -1
         while limit and position <= len(subject.valid):
             found = subject.search(self.bare, position)
             if found is None:
@@ -220,7 +228,7 @@ class Regexp:
             return []
         if self.pattern and not text:
             return [b""]
-        meter, parts = meter or Allowance(), list[bytes]()
+        meter, parts = meter or self.allowance or Allowance(), list[bytes]()
         meter.check_size(len(text))
         begin = end = 0
         for span in self.spans(text, limit, meter):
@@ -237,7 +245,7 @@ class Regexp:
 
     def replace_all(self, text: bytes, template: bytes, meter: Meter | None = None) -> bytes:
         """All matches replaced; `$1`, `${1}`, `$name`, `${name}` and `$$` expand, unknown groups are empty."""
-        meter = meter or Allowance()
+        meter = meter or self.allowance or Allowance()
         meter.spend(len(template))
         pieces = [self._group(piece) if isinstance(piece, str) else piece for piece in _template(template)]
         literal = b"".join(piece for piece in pieces if isinstance(piece, bytes))
@@ -262,7 +270,11 @@ class Regexp:
     def replace_all_literal(self, text: bytes, replacement: bytes, meter: Meter | None = None) -> bytes:
         """The same without expansion."""
         return self._replaced(
-            text, lambda _subject, _found: [replacement], len(replacement), self.bare, meter or Allowance()
+            text,
+            lambda _subject, _found: [replacement],
+            len(replacement),
+            self.bare,
+            meter or self.allowance or Allowance(),
         )
 
     def _replaced(

@@ -21,9 +21,9 @@ from eso.stores.gate import GateClosed, foreign
 from eso.stores.plans import Store
 from eso.stores.resolve import Rules, resolve
 from eso.stores.sessions import Session, route_of
+from eso.values.jsonmap import cheap
 
 T = TypeVar("T")
-LARGE = 64 << 10  # bytes
 MOST_NAMES, MOST_BYTES = 50_000, 32 << 20  # of one search, over all its pages; a Secret takes 1 MiB
 LOGINS = 3  # how often a read starts again because the store's login was replaced meanwhile
 
@@ -50,14 +50,14 @@ class Reads:
         """One value for a consumer in `namespace`. Raises GateClosed, SecretNotFound (proven), or another EsoError; no
         text holds a value."""
         client, payload = await self._fetch(namespace, store, ref, since, urgent)
-        return SecretBytes(await self._taken(namespace, payload, lambda: client.value(payload, ref)))
+        return SecretBytes(await self._taken(namespace, payload, lambda: client.value(payload, ref), ref.property))
 
     async def read_map(
         self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None, *, urgent: bool = False
     ) -> dict[str, SecretBytes]:
         """All members of one remote secret. Errors as `read`."""
         client, payload = await self._fetch(namespace, store, ref, since, urgent)
-        return hidden(await self._taken(namespace, payload, lambda: client.mapping(payload, ref)))
+        return hidden(await self._taken(namespace, payload, lambda: client.mapping(payload, ref), ref.property))
 
     async def find(
         self, namespace: str, store: StoreRef, find: Find, since: float | None = None
@@ -145,10 +145,10 @@ class Reads:
                 raise
         return await self.flights.fly((own.endpoint, key), alone, since, joined)
 
-    async def _taken(self, namespace: str, payload: Any, take: Callable[[], T]) -> T:
-        """In a thread where the payload says that it is large: a path into a megabyte of JSON is work."""
-        large = isinstance(payload, Sized) and len(payload) > LARGE
-        return await self.offload.run_for(namespace, take) if large else take()
+    async def _taken(self, namespace: str, payload: Any, take: Callable[[], T], path: str) -> T:
+        """In a thread unless it is cheap: a path may ask for much work, and a megabyte of JSON is work."""
+        size = len(payload) if isinstance(payload, Sized) else 0
+        return take() if cheap(size, path) else await self.offload.run_for(namespace, take)
 
 
 async def many(client: StoreClient, requests: Sequence[Hashable]) -> Answers:

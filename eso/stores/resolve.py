@@ -103,10 +103,15 @@ def admits(condition: StoreCondition, labels: Mapping[str, str]) -> bool:
             ) from error
     if name and name in condition.namespaces:
         return True
+    meter = regexp.Allowance()
     for pattern in condition.namespace_regexes:
         try:
-            if regexp.compile(pattern).matches(name.encode()):
+            if regexp.compile(pattern).matches(name.encode(), meter):
                 return True
+        except regexp.TooCostly as error:
+            raise NotAllowed(
+                f"spec.conditions[].namespaceRegexes: {error}", fix="write fewer and simpler expressions"
+            ) from error
         except regexp.RegexpError as error:
             raise NotAllowed(
                 f"failed to compile regex {pattern}: {error}", fix="change spec.conditions[].namespaceRegexes"

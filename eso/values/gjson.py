@@ -238,7 +238,7 @@ def _named(path: bytes) -> tuple[MemberStep, _Names]:
 def globbed(pattern: regexp.Regexp, text: bytes, work: Work) -> bool:
     steps = regexp.price(pattern.size, len(text)) + regexp.MATCH
     work.spend(LOOK * steps)
-    return pattern.matches(text, regexp.Allowance(2 * steps))
+    return pattern.matches(text, regexp.Allowance(2 * steps, 2 * steps))
 
 
 def glob(pattern: bytes) -> regexp.Regexp:

@@ -22,6 +22,7 @@ from eso.providers.contract import (
     ValidationFailed,
 )
 from eso.providers.env import Env
+from eso.providers.kit.search import MOST_STEPS
 from eso.values.convert import convert_keys
 from eso.values.jsonmap import NotAMap, get_property, to_map
 
@@ -112,7 +113,7 @@ class FakeClient:
                 f"unsupported find operator: path={find.path} tags={dict(find.tags or ())}", fix="set find.name.regexp"
             )
         try:
-            matcher = regexp.compile(find.name_regexp)
+            matcher = regexp.compile(find.name_regexp).within(MOST_STEPS)
         except regexp.RegexpError as error:
             raise InvalidConfig(f"could not compile find.name.regexp [{find.name_regexp}]: {error}") from error
         newest: dict[str, Entry] = {}

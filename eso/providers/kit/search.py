@@ -14,6 +14,7 @@ from eso.errors import EsoError
 from eso.gocompat import regexp
 from eso.providers.contract import Find, InvalidConfig
 
+MOST_STEPS: Final = 1_000_000  # of matching in one search: 50,000 names with twenty each
 S = TypeVar("S")
 T = TypeVar("T")
 AT_ONCE: Final = 8  # requests of one search
@@ -22,9 +23,9 @@ MOST_BYTES: Final = 32 << 20  # of all values of one search; a Secret takes 1 Mi
 
 
 def compiled(pattern: str) -> regexp.Regexp:
-    """`find.name.regexp`: RE2, unanchored. Raises InvalidConfig with the reference's text."""
+    """`find.name.regexp`: RE2, unanchored, for one search. Raises InvalidConfig with the reference's text."""
     try:
-        return regexp.compile(pattern)
+        return regexp.compile(pattern).within(MOST_STEPS)
     except regexp.RegexpError as error:
         raise InvalidConfig(
             f"could not compile find.name.regexp [{pattern}]: {error}", fix="write an RE2 expression"

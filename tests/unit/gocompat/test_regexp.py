@@ -238,7 +238,7 @@ def test_a_match_without_a_meter_has_an_allowance_of_its_own() -> None:
     ],
 )
 def test_expressions_that_hang_a_backtracking_engine_do_not_hang(pattern: str, text: bytes) -> None:
-    assert regexp.compile(pattern).replace_all(text, b"<$1>", regexp.Allowance(100_000)) == text
+    assert regexp.compile(pattern).replace_all(text, b"<$1>", regexp.Allowance(100_000, 100_000)) == text
 
 
 @pytest.mark.parametrize(
@@ -317,3 +317,11 @@ def test_any_expression_on_any_bytes_gives_parts_of_the_text(pattern: str, text:
 )
 def test_quoted_bytes_are_found_where_they_are(needle: bytes, hay: bytes) -> None:
     assert regexp.compile(regexp.quote_meta(needle)).matches(hay) == (needle in hay)
+
+
+def test_searches_of_one_purpose_share_an_allowance() -> None:
+    expression = regexp.compile("[ab]*a[ab]{100}c").within(2_000)
+    with pytest.raises(regexp.TooCostly, match="limit of 2000 steps"):
+        for _ in range(100):
+            expression.matches(b"ab" * 40)
+    assert regexp.compile("[ab]*a[ab]{100}c").matches(b"x") is False, "another purpose has its own"
