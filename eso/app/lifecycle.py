@@ -26,6 +26,7 @@ from eso.observe.health import serving
 from eso.observe.log import Log
 from eso.reconcile.kit.room import Room
 from eso.runtime.clock import SystemClock
+from eso.runtime.confine import undumpable
 
 DRAIN_SECONDS = 3.0
 
@@ -44,7 +45,7 @@ class Stop:
 
 def serve(settings: ControllerSettings, environ: Mapping[str, str]) -> int:
     """The controller process, from start to SIGTERM. Returns the exit code; what went wrong is in the log."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold values
+    undumpable()  # a core file would hold values, and so would a look from another process of the same user
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each address that stores name may take a socket
     settle()  # the modules stay, and the first lists are read faster without a collection for each thousand objects
@@ -99,7 +100,8 @@ async def run(operator: Operator, stop: Stop) -> None:
         ):
             return
         async with leading(operator):
-            async with background(operator.stores.run(), cut_off(operator, stop)), asyncio.TaskGroup() as rooms:
+            running = (operator.stores.run(), operator.compute.tend(), cut_off(operator, stop))
+            async with background(*running), asyncio.TaskGroup() as rooms:
                 for room in operator.rooms:
                     rooms.create_task(live(room, stop, operator.log), name=room.name)
             await before(stop.now, operator.recorder.drain(DRAIN_SECONDS))

@@ -26,6 +26,7 @@ from eso.reconcile.secretstore import room as secretstore
 from eso.runtime.clock import Clock
 from eso.runtime.fence import Fence
 from eso.runtime.offload import Offload
+from eso.runtime.pool import Pool
 from eso.stores.credentials import Ambient
 from eso.stores.front import Stores
 from eso.stores.gate import Gates
@@ -87,6 +88,7 @@ class Operator:
             ambient=Ambient(variables, settings.ambient_credentials),
         )
         watch.connect(self.stores)
+        self.compute = Pool("eso.reconcile.externalsecret.apart", clock)
         shared = Shared(
             clock=clock,
             log=log,
@@ -97,7 +99,7 @@ class Operator:
             stores=self.stores,
             recorder=self.recorder,
             metrics=self.metrics,
-            offload=Offload(threads=1),  # each further one takes as much of the interpreter as the loop gets
+            compute=self.compute,
         )
         # Stores first: when a gate opens, a store that turns Ready wakes the keys that wait for it.
         self.rooms: list[Room] = [

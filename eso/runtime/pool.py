@@ -13,14 +13,15 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
 from eso.errors import EsoError
+from eso.runtime.clock import Clock
 from eso.runtime.fair import FairSlots
 from eso.runtime.zygote import FAILED
 
+WORKERS: Final = 2  # each may use zygote.MEMORY: what the shipped memory limit has room for
 START_SECONDS: Final = 30.0
 IDLE_SECONDS: Final = 60.0  # a worker without requests for so long ends: its memory is worth more than a fork
 MAX_REPLY: Final = 64 << 20  # bytes
@@ -54,13 +55,10 @@ class Worker:
 
 
 class Pool:
-    """`module`: its CALLS are served. `workers`: processes at a time. Belongs to the loop it is first used on.
+    """`module`: its CALLS are served. `workers`: processes at a time. Belongs to the loop it is first used on."""
 
-    `seconds`: monotonic clock.
-    """
-
-    def __init__(self, module: str, workers: int, seconds: Callable[[], float]) -> None:
-        self.module, self.most, self.seconds = module, workers, seconds
+    def __init__(self, module: str, clock: Clock, workers: int = WORKERS) -> None:
+        self.module, self.most, self.clock = module, workers, clock
         self.started = self.killed = 0  # workers, for the metrics
         self._slots = FairSlots(workers)
         self._idle: list[Worker] = []
@@ -85,7 +83,7 @@ class Pool:
                 if isinstance(error, OSError):
                     raise OutOfMemory("the computation needs more memory than there is") from None
                 raise
-            worker.used = self.seconds()
+            worker.used = self.clock.monotonic()
             self._idle.append(worker)
         if reply[:1] == FAILED:
             what = reply[1:].decode("ascii", "replace")
@@ -94,9 +92,17 @@ class Pool:
             raise Crashed(f"the computation failed: {what}")
         return reply[1:]
 
+    async def tend(self) -> None:
+        """Ends workers that were idle for long, until cancelled; then every process."""
+        try:
+            while True:
+                await self.clock.sleep(IDLE_SECONDS / 6)
+                self.sweep()
+        finally:
+            self.close()
+
     def sweep(self) -> None:
-        """Ends workers that were idle for long; called now and then."""
-        limit = self.seconds() - IDLE_SECONDS
+        limit = self.clock.monotonic() - IDLE_SECONDS
         for worker in [worker for worker in self._idle if worker.used < limit]:
             self._idle.remove(worker)
             worker.end()
@@ -153,7 +159,7 @@ class Pool:
             raise
         ours.setblocking(False)
         self.started += 1
-        return Worker(namespace, ours, processes[0], self.seconds())
+        return Worker(namespace, ours, processes[0], self.clock.monotonic())
 
     async def _ready(self) -> socket.socket:
         if self._zygote is None:

@@ -20,7 +20,7 @@ from typing import Final
 
 from eso.runtime.confine import confine, ends_with_parent, undumpable
 
-MEMORY: Final = 256 << 20  # bytes that one worker may use on top of what it was born with
+MEMORY: Final = 160 << 20  # bytes that one worker may use on top of what it was born with
 DONE, FAILED = b"\0", b"\1"
 Calls = Mapping[str, Callable[[bytes], bytes]]
 

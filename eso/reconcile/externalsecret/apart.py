@@ -23,7 +23,7 @@ from eso.reconcile.externalsecret.desired import Change, Create, Delete, Nothing
 from eso.reconcile.externalsecret.readplan import Read
 from eso.reconcile.externalsecret.stage import Failed, Stage
 from eso.reconcile.externalsecret.target import Before, kind_of
-from eso.template import Limits
+from eso.template import Limits, jinja
 from eso.template.apply import Sources, Terms, rolls_dice
 from eso.template.bounds import BoundsExceeded
 
@@ -169,6 +169,7 @@ _ZONES: list[ZoneInfo] = []
 
 def warm() -> None:
     """What would be imported or opened at its first use: a worker can open nothing."""
+    jinja.warm()
     for codec in ("ascii", "idna", "latin-1", "punycode", "utf-16-be", "utf-16-le", "utf-8-sig"):
         codecs.lookup(codec)
     _ZONES.extend(ZoneInfo(name) for name in available_timezones())

@@ -16,6 +16,7 @@ from eso.api.meta import CONFIG_MAPS, SECRETS, ObjectMeta, Undecodable
 from eso.api.secretstore import SecretStore
 from eso.kube.catalogue import Phase, Watched
 from eso.kube.informer import Informer
+from eso.reconcile.externalsecret.apart import Apart
 from eso.reconcile.externalsecret.generic import GenericTargets
 from eso.reconcile.externalsecret.readplan import stores_of
 from eso.reconcile.externalsecret.reconcile import PassSettings, ReconcileExternalSecret
@@ -209,7 +210,7 @@ def room(shared: Shared, settings: RoomSettings) -> Room:
         settings.passes,
         identity=stores.identity,
         emit=emit,
-        offload=shared.offload.run_for,
+        offload=Apart(shared.compute),
         sharing=triggers.sharing,
         meter=shared.metrics.external_secrets(store_of=store_name, labels_of=labels),
         monotonic=shared.clock.monotonic,

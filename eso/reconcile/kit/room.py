@@ -24,8 +24,8 @@ from eso.reconcile.kit.storewatch import StoreWatch
 from eso.runtime.backoff import backoff
 from eso.runtime.clock import Clock
 from eso.runtime.controller import Controller, Reconcile
-from eso.runtime.offload import Offload
 from eso.runtime.outcome import Parked
+from eso.runtime.pool import Pool
 from eso.runtime.queuestate import KeyState
 from eso.runtime.workqueue import WorkQueue
 from eso.stores.front import Stores
@@ -47,7 +47,7 @@ class Shared:
     stores: Stores
     recorder: Recorder
     metrics: Metrics
-    offload: Offload
+    compute: Pool
 
     def work(self, resource: Resource, workers: int, admit: Callable[[Key], Parked | None]) -> Work:
         """The queue of a kind. `admit(key)` names the closed gate at which a key should wait instead of running."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,13 @@ import pytest
 from eso.api.externalsecret import StoreRef
 from eso.errors import EsoError
 from eso.providers.contract import Denied, RemoteRef, SecretNotFound, Unavailable
+from eso.reconcile.externalsecret import apart as apart_module
 from eso.reconcile.externalsecret.apart import Apart, Desk, assembling, changing, packed, rolling, unpacked
 from eso.reconcile.externalsecret.desired import Create
 from eso.reconcile.externalsecret.readplan import One
 from eso.reconcile.externalsecret.stage import Failed, Stage
 from eso.reconcile.externalsecret.target import Before
+from eso.runtime.clock import SystemClock
 from eso.runtime.pool import OutOfMemory, OutOfTime, Pool
 from eso.template import LIMITS
 from eso.template.apply import DEFAULT_TERMS
@@ -32,7 +34,7 @@ MODULE = "eso.reconcile.externalsecret.apart"
 
 @pytest.fixture
 async def pool() -> AsyncIterator[Pool]:
-    made = Pool(MODULE, 2, time.monotonic)
+    made = Pool(MODULE, SystemClock())
     yield made
     made.close()
 
@@ -163,3 +165,29 @@ async def test_namespaces_do_not_share_a_worker(pool: Pool) -> None:
     apart = Apart(pool)
     await asyncio.gather(*(apart(f"ns-{n}", change("x", {}), LIMITS) for n in range(5)))
     assert pool.started == 5
+
+
+@pytest.mark.parametrize(
+    ("engine", "template"),
+    [
+        pytest.param("jinja2", "{{ '%0500000000d' % 1 }}", id="a giant number"),
+        pytest.param("jinja2", "{{ 'x' * 999999999999 }}", id="a giant string"),
+        pytest.param("jinja2", "{{ ('x' * 100000000) + ('y' * 200000000) }}", id="two large strings"),
+        pytest.param(
+            "jinja2", "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", id="a long loop"
+        ),
+        pytest.param("jinja2", "{{ 9 ** (9 ** 9) }}", id="a giant power"),
+        pytest.param(
+            "v2", "{{ range (until 100000) }}{{ range (until 100000) }}{{ end }}{{ end }}", id="a long loop in Go"
+        ),
+    ],
+)
+async def test_a_poison_template_ends_by_a_bound_and_the_next_one_renders(
+    pool: Pool, engine: str, template: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apart_module, "GRACE", 0.0)
+    apart, limits = Apart(pool), replace(LIMITS, seconds=1.0)
+    with pytest.raises(Failed, match=r"exceeds|needs more memory"):
+        await apart("ns", change(template, {"x": b"1"}, engineVersion=engine), limits)
+    made = await apart("ns", change("{{ user }}", {"user": b"alice"}, engineVersion="jinja2"), LIMITS)
+    assert base64.b64decode(made.body["data"]["t"]) == b"alice"

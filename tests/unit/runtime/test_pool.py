@@ -30,8 +30,7 @@ async def pool(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pool]:
 
     monkeypatch.setattr(module.subprocess, "Popen", started)
     clock = VirtualClock()
-    made = Pool("tests.unit.runtime.calls", 2, clock.monotonic)
-    made.clock = clock  # type: ignore[attr-defined]  # for the tests
+    made = Pool("tests.unit.runtime.calls", clock)
     yield made
     made.close()
 
@@ -128,7 +127,7 @@ async def test_workers_without_requests_end_after_a_while(pool: Pool) -> None:
     pid = int(await pool.run("team-a", "pid", b"", 10.0))
     pool.sweep()
     os.kill(pid, 0)
-    pool.clock.jump(IDLE_SECONDS + 1)  # type: ignore[attr-defined]  # the fixture put it there
+    pool.clock.jump(IDLE_SECONDS + 1)  # type: ignore[attr-defined]  # a virtual one
     pool.sweep()
     assert pool._idle == []
     assert await pool.run("team-a", "pid", b"", 10.0) != str(pid).encode()

@@ -1,22 +1,19 @@
-"""The process that renders Jinja2: its memory is bounded before the first template arrives, its time by whoever waits
-for it.
+"""Jinja2 in its sandbox: only the filters below and the data are in reach of a template, no file, variable or network.
 
-Neighbours: jinja.py starts it and talks through two pipes: 8 bytes of length, then JSON. Only the sandbox and the
-filters below are in reach of a template; no file, environment variable or network is.
+Neighbours: jinja.py calls it. The sandbox bounds neither time nor memory; whoever renders for tenants does so in a process
+that can be killed (`runtime.pool`).
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import hashlib
 import json
-import os
 import re
-import resource
-import sys
 from collections.abc import Mapping
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import jinja2
 import jinja2.debug  # imported late otherwise, when no file may be opened any more
@@ -25,10 +22,10 @@ from jinja2 import nodes
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-MEMORY: Final = 256 << 20  # bytes on top of what the process has when it is ready
-MAX_CACHED: Final = 256  # compiled templates
+from eso.template.errors import Phase, TemplateError
 
-
+CACHED: Final = 256  # compiled templates
+MEMORY: Final = "jinja2 template exceeds the memory there is"
 BY_NAME: Final = frozenset(
     [
         "attr",
@@ -122,6 +119,7 @@ FILTERS: Final = {
 }
 
 
+@functools.cache
 def environment() -> ImmutableSandboxedEnvironment:
     made = ImmutableSandboxedEnvironment(
         undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=True, cache_size=0
@@ -132,49 +130,50 @@ def environment() -> ImmutableSandboxedEnvironment:
     return made
 
 
-def rendered(
-    jinja: jinja2.Environment, cache: dict[str, jinja2.Template], request: Mapping[str, Any]
-) -> dict[str, str]:
-    source = text(base64.b64decode(request["source"]))
-    data = {key: text(base64.b64decode(value)) for key, value in request["data"].items()}
+@functools.lru_cache(maxsize=CACHED)
+def compiled(source: str) -> jinja2.Template:
+    return environment().from_string(source)
+
+
+def rendered(name: str, source: str, data: Mapping[str, bytes], output_bytes: int) -> bytes:
+    """The output of one template. Raises TemplateError; no text shows a value."""
+
+    def failed(reason: str, phase: Phase) -> TemplateError:
+        return TemplateError(f"template: {name}: {reason}", phase=phase)
+
     try:
-        template = cache.get(source)
-        if template is None:
-            template = jinja.from_string(source)
-            if len(cache) >= MAX_CACHED:
-                cache.clear()
-            cache[source] = template
+        template = compiled(source)
     except jinja2.TemplateSyntaxError as error:
         # Jinja2's text may quote the template, which is in the manifest for everybody to read.
-        return {"error": f"line {error.lineno}: {error.message}", "phase": "parse"}
+        raise failed(f"line {error.lineno}: {error.message}", "parse") from None
     except (RecursionError, MemoryError):
-        return {"error": "jinja2 template exceeds the memory there is", "phase": "bounds"}
+        raise failed(MEMORY, "bounds") from None
+    variables = {key: text(value) for key, value in data.items()}
     out, size = [], 0
     try:
-        for part in template.generate({**data, "data": data}):
+        for part in template.generate({**variables, "data": variables}):
             encoded = part.encode("utf-8", "surrogateescape")
             size += len(encoded)
-            if size > request["output_bytes"]:
-                return {
-                    "error": f"jinja2 template exceeds the limit of {request['output_bytes']} bytes of output",
-                    "phase": "bounds",
-                }
+            if size > output_bytes:
+                break
             out.append(encoded)
-        return {"out": base64.b64encode(b"".join(out)).decode()}
     except (MemoryError, RecursionError, OverflowError):
-        return {"error": "jinja2 template exceeds the memory there is", "phase": "bounds"}
+        raise failed(MEMORY, "bounds") from None
     except Refused as error:
-        return {"error": str(error), "phase": "execute"}
+        raise failed(str(error), "execute") from None
     except (jinja2.UndefinedError, SecurityError) as error:
-        return {"error": told(error, source, jinja), "phase": "execute"}
+        raise failed(told(error, source), "execute") from None
     except Exception as error:  # its text may quote a value
-        return {"error": f"{type(error).__name__} while the template ran", "phase": "execute"}
+        raise failed(f"{type(error).__name__} while the template ran", "execute") from None
+    if size > output_bytes:
+        raise failed(f"jinja2 template exceeds the limit of {output_bytes} bytes of output", "bounds")
+    return b"".join(out)
 
 
-def told(error: Exception, source: str, jinja: jinja2.Environment) -> str:
+def told(error: Exception, source: str) -> str:
     """The error's text, as long as everything it quotes stands in the template anyway and names were not computed: a
     quoted value must not come out."""
-    if computes_names(jinja.parse(source)):
+    if computes_names(environment().parse(source)):
         return f"{type(error).__name__} while the template ran"
     quoted = re.findall(r"'([^']*)'", str(error))
     shown = all(word in source or word in TYPES for word in quoted) and len(quoted) * 2 == str(error).count("'")
@@ -188,36 +187,3 @@ def computes_names(tree: nodes.Template) -> bool:
         or any(item.name in BY_NAME for item in tree.find_all(nodes.Filter))
         or any(item.attr in ("format", "format_map") for item in tree.find_all(nodes.Getattr))
     )
-
-
-def bound_memory() -> None:
-    """No more than MEMORY on top of what is mapped now, no core file to leave values in, no further file, socket or
-    process."""
-    with open("/proc/self/statm") as statm:
-        mapped = int(statm.read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (mapped + MEMORY, mapped + MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # the three that are open: a template that got out of the sandbox could open nothing
-    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
-    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
-
-
-def send(out: BinaryIO, reply: bytes) -> None:
-    out.write(len(reply).to_bytes(8, "big") + reply)
-    out.flush()
-
-
-def main() -> None:
-    jinja, cache = environment(), dict[str, jinja2.Template]()
-    taken, given = sys.stdin.buffer, sys.stdout.buffer
-    jinja.from_string("{{ 'warm' | toJson }}").render()
-    bound_memory()
-    os.nice(10)
-    send(given, b"{}")
-    while head := taken.read(8):
-        request = json.loads(taken.read(int.from_bytes(head, "big")))
-        send(given, json.dumps(rendered(jinja, cache, request)).encode())
-
-
-if __name__ == "__main__":
-    main()
