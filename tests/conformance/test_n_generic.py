@@ -379,7 +379,7 @@ def test_c_229_drift_is_seen_again_after_a_restart(case: Case, widgets: None):
     with case.running(**ON):
         case.synced()
     with case.running(**ON) as operator:
-        case.eventually(lambda: [r.kind for r in operator.ask(lambda o: o.generic.watched())] == ["Widget"])
+        case.eventually(lambda: operator.watched() == ["Widget"])
         reads = case.provider.count()
         generic.edit("Widget", {"spec": {"data": {"targetProperty": "human"}}})
         case.eventually(lambda: generic.found("Widget")["spec"] == {"data": VALUE}, within=5)
@@ -518,7 +518,7 @@ def test_c_235_one_watch_for_two_users_and_none_after_the_last(generic: Generic)
     assert operator is not None
 
     def watched() -> list[str]:
-        return [r.kind for r in operator.ask(lambda o: o.generic.watched())]
+        return operator.watched()
 
     for name in ("a", "b"):
         case.external_secret(name, target={"name": name, "creationPolicy": "Orphan", "manifest": WIDGET})
@@ -537,10 +537,10 @@ def test_c_235_a_target_that_becomes_a_secret_ends_the_watch(generic: Generic):
     assert operator is not None
     generic.wants(WIDGET, creation="Orphan")
     generic.synced()
-    assert [r.kind for r in operator.ask(lambda o: o.generic.watched())] == ["Widget"]
+    assert operator.watched() == ["Widget"]
     case.edit_es({"spec": {"target": {"manifest": None}}})
     case.eventually(lambda: case.secret("test-target") == VALUE)
-    assert operator.ask(lambda o: o.generic.watched()) == []
+    assert operator.watched() == []
 
 
 # --- what a cluster can withhold
@@ -617,3 +617,40 @@ def discovery(case: Case) -> Json:
         return case.api.request("GET", f"/apis/{GROUP}/v1")
     except ApiRefused:
         return {}
+
+
+# --- beyond the cases: what a merge puts in and takes out again
+# ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_merge_takes_out_what_it_put_in_and_no_longer_wants(generic: Generic):
+    generic.create(CONFIG_MAP, data={"theirs": "1"})
+    template = {"data": {"a": "{{ .targetProperty }}", "b": "{{ .targetProperty }}"}}
+    generic.wants(CONFIG_MAP, creation="Merge", template=template)
+    generic.synced()
+    assert generic.found("ConfigMap")["data"] == {"theirs": "1", "a": "some-value", "b": "some-value"}
+    generic.case.edit_es({"spec": {"target": {"template": {"data": {"a": None}}}}})
+    wanted = {"theirs": "1", "b": "some-value"}
+    generic.case.eventually(lambda: generic.found("ConfigMap")["data"] == wanted, within=5)
+
+
+def test_a_merge_into_a_list_keeps_what_others_put_there(generic: Generic):
+    generic.create(WIDGET, spec={"rules": [{"sibling": "kept"}], "type": "x"})
+    generic.wants(WIDGET, creation="Merge", template=literal("'{{ .targetProperty }}'", "spec.rules[0].ours"))
+    generic.synced()
+    generic.case.provider.value = b"other"
+    generic.edit("Widget", {"spec": {"type": "y"}})
+    wanted = {"rules": [{"sibling": "kept", "ours": "other"}], "type": "y"}
+    generic.case.eventually(lambda: generic.found("Widget")["spec"] == wanted, within=10)
+
+
+@pytest.mark.parametrize("kind", [CONFIG_MAP, WIDGET], ids=["ConfigMap", "Widget"])
+def test_a_merge_target_that_somebody_makes_later_is_filled_at_once(generic: Generic, kind: Json):
+    template = {"data": {"a": "{{ .targetProperty }}"}} if kind is CONFIG_MAP else literal("a: b", "spec.ours")
+    generic.wants(kind, creation="Merge", template=template, refreshInterval="1h")
+    generic.synced("ResourceMissing", "resource will not be created due to CreationPolicy=Merge")
+    body: Json = {"data": {"theirs": "1"}} if kind is CONFIG_MAP else {"spec": {"theirs": "1"}}
+    generic.create(kind, **body)
+    wanted = {"theirs": "1", "a": "some-value"} if kind is CONFIG_MAP else {"theirs": "1", "ours": {"a": "b"}}
+    content = "data" if kind is CONFIG_MAP else "spec"
+    generic.case.eventually(lambda: generic.found(kind["kind"])[content] == wanted, within=5)

@@ -172,7 +172,7 @@ def test_c_242_a_failing_object_backs_off_and_starts_over(live: Case):
     operator = live.operator
 
     def failures() -> int:
-        return int(operator.ask(lambda o: o.queue.failures((live.namespace, "test-es"))))
+        return operator.failures((live.namespace, "test-es"))
 
     live.eventually(lambda: failures() >= 2)
     live.provider.value = b"well"

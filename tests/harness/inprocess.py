@@ -18,6 +18,8 @@ from eso.app.flags import ControllerSettings, parse
 from eso.app.lifecycle import Stop, run
 from eso.app.wiring import Operator
 from eso.kube.config import connect
+from eso.reconcile.externalsecret.generic import GenericTargets
+from eso.reconcile.kit.room import Room
 from eso.runtime.clock import SystemClock
 from eso.stores.registry import PROVIDERS, Backend, Registry
 
@@ -99,6 +101,14 @@ class InProcess:
 
         return asyncio.run_coroutine_threadsafe(answer(), self._loop).result(10)
 
+    def failures(self, key: tuple[str, str]) -> int:
+        """Of an ExternalSecret, in a row."""
+        return int(self.ask(lambda operator: external_secrets(operator).queue.failures(key)))
+
+    def watched(self) -> list[str]:
+        """The kinds of targets, other than Secrets, that are followed."""
+        return [resource.kind for resource in self.ask(lambda operator: generic_targets(operator).watched())]
+
     def metrics(self) -> str:
         """One scrape."""
         assert self._loop is not None and self.operator is not None
@@ -121,3 +131,15 @@ class InProcess:
             await run(self.operator, self._stop)
         finally:
             await access.close()
+
+
+def external_secrets(operator: Operator) -> Room:
+    return next(room for room in operator.rooms if room.name == "externalsecret")
+
+
+def generic_targets(operator: Operator) -> GenericTargets:
+    """They run in the background of their room."""
+    (run,) = external_secrets(operator).background
+    targets = run.__self__  # type: ignore[attr-defined]  # a bound method
+    assert isinstance(targets, GenericTargets)
+    return targets

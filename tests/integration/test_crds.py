@@ -495,13 +495,9 @@ def test_c_019_a_failed_first_sync_shows_an_empty_binding(controlplane: ControlP
             ["NAME", "STORETYPE", "STORE", "REFRESH INTERVAL", "STATUS", "READY", "LAST SYNC"],
             id="C-003 ExternalSecrets",
         ),
+        pytest.param("secretstores", ["NAME", "AGE", "STATUS", "CAPABILITIES", "READY"], id="C-003 SecretStores"),
         pytest.param(
-            "secretstores", ["NAME", "AGE", "STATUS", "CAPABILITIES", "READY", "SUSPENDED"], id="C-003 SecretStores"
-        ),
-        pytest.param(
-            "clustersecretstores",
-            ["NAME", "AGE", "STATUS", "CAPABILITIES", "READY", "SUSPENDED"],
-            id="C-003 ClusterSecretStores",
+            "clustersecretstores", ["NAME", "AGE", "STATUS", "CAPABILITIES", "READY"], id="C-003 ClusterSecretStores"
         ),
         pytest.param(
             "clusterexternalsecrets", ["NAME", "STORE", "REFRESH INTERVAL", "READY"], id="C-003 ClusterExternalSecrets"

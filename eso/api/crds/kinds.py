@@ -72,13 +72,11 @@ class Kind:
 
 
 AGE: Final = Column("AGE", ".metadata.creationTimestamp", "date")
-SUSPENDED: Final = Column("Suspended", '.status.conditions[?(@.type=="Suspended")].status')
 STORE_COLUMNS: Final = (
     AGE,
     Column("Status", f"{READY}.reason"),
     Column("Capabilities", ".status.capabilities"),
     Column("Ready", f"{READY}.status"),
-    SUSPENDED,
 )
 
 

@@ -1,4 +1,5 @@
-"""Two writers that undo each other's work on one target: after three corrections in one slot, at most one write per slot.
+"""Two writers that undo each other's work on one target: after three corrections in one slot, at most one write per
+slot.
 
 Neighbours: reconcile.py asks before it reads; triggers.py words the reasons. Time comes in as an argument.
 

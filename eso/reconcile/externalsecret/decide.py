@@ -19,9 +19,8 @@ from eso.runtime.outcome import Wake
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What is known of the target without its values. `hash_matches`: the data-hash annotation is that of the live
-    data. `changed_by`: the field manager of the last write, "" when it was ours or is not known. `state`: equal for equal
-    contents, "" for what our last write left.
-    """
+    data. `changed_by`: the field manager of the last write, "" when it was ours or is not known. `state`: equal for
+    equal contents, "" for what our last write left."""
 
     managed: bool
     hash_matches: bool

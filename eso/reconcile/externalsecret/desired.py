@@ -67,7 +67,8 @@ def desired(
     *,
     keep: bool = False,
 ) -> Change:
-    """Sections 6.1-6.5 and 7. `keep`: what is ours in the live Secret stays as it is. Raises Failed."""
+    """Sections 6.1-6.5 and 7. `keep`: keys that our last write left in the live Secret stay as they are. Raises
+    Failed."""
     policy, name = es.spec.target.creation_policy, es.target_name
     if not data:
         match es.spec.target.deletion_policy:
@@ -80,7 +81,7 @@ def desired(
                     fix="set creationPolicy: Owner",
                 )
             case "Delete" if live is not None and not bound_to(live, EXTERNAL_SECRETS, es.metadata.name):
-                # The reference deletes whatever has the name; a Secret that nobody gave us is not ours to lose.
+                # The reference deletes any Secret of that name. Without our controller reference it may be a user's.
                 raise Failed(
                     Stage.KEEP,
                     f"unable to delete secret {name}: it is not owned by this ExternalSecret",
@@ -133,7 +134,7 @@ def mutate(
         if es.spec.target.template is not None and not meta.get("deletionTimestamp"):
             present = list(meta.get("finalizers") or [])
             meta["finalizers"] = list(dict.fromkeys([*present, *es.spec.target.template.metadata.finalizers]))
-    if sum(map(len, values.values())) > MAX_SECRET:  # hashing and sending it would be work for nothing
+    if sum(map(len, values.values())) > MAX_SECRET:  # the API server would refuse it: neither hash nor send it
         raise Failed(
             Stage.WRITE,
             f'Secret "{es.target_name}" is invalid: data: Too long: may not be more than {MAX_SECRET} bytes',
@@ -155,8 +156,8 @@ def mutate(
 
 
 def rendered(es: ExternalSecret, live: Json, data: Mapping[str, bytes], sources: Sources, terms: Terms) -> Parts:
-    """Data, labels and annotations: what others put into the live Secret, as far as the policy keeps it, and on top
-    what the template makes of the data. Raises Failed."""
+    """Data, labels and annotations: the members of the live Secret that are not ours, as far as the policy keeps them,
+    and on top the output of the template. Raises Failed."""
     if refusals := template_refusals(es.spec):
         text = "could not apply template: " + "\n".join(refusals)
         raise Failed(Stage.RENDER, text, fix="change spec.target.template")
@@ -193,7 +194,7 @@ class Ours:
 
 
 def kept(es: ExternalSecret, live: Json, parts: Parts) -> Parts:
-    """The parts, with what our last write left in the live Secret in the place of what was rendered anew."""
+    """The parts, where each key that our last write left in the live Secret keeps its live value."""
     meta = live["metadata"]
     ours = Ours.of(es, meta)
     return replace(
@@ -212,7 +213,8 @@ NOT_COPIED = frozenset({wellknown.ANNOTATION_LAST_APPLIED, wellknown.ANNOTATION_
 
 
 COPIED_BEFORE = {"annotations": {wellknown.ANNOTATION_LAST_APPLIED: None}}
-"""The reference copies it, and has done so in the cluster that we take over: that alone is no reason for a write."""
+"""The reference copies it. Its removal alone is no reason for a write, or taking over a cluster would write every
+target."""
 
 
 def copied_annotations(es: ExternalSecret) -> dict[str, str]:

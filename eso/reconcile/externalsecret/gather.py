@@ -1,4 +1,4 @@
-"""Runs the planned reads together; each result is a value or a typed error, never a half of the plan.
+"""Runs the planned reads together; each result is a value or a typed error, never half of the plan.
 
 Neighbours: readplan.py says what, `stores.reader` reads, assemble.py merges. A closed gate stops the whole pass: it is
 not a failed read.
@@ -64,7 +64,7 @@ async def gather(
 
 
 class Volume:
-    """What one pass may hold in memory."""
+    """Counts the bytes that a pass holds in memory, and ends it at the limit."""
 
     def __init__(self) -> None:
         self.left = MOST_BYTES

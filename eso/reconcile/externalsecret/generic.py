@@ -115,8 +115,8 @@ class GenericTargets:
         )
 
     def _arrival_informer(self, resource: Resource) -> Informer[GenericRecord]:
-        """An object that is not there yet will not carry our label: all of the kind are looked at, none is kept but
-        those that are waited for."""
+        """Sees all objects of the kind, because an object that somebody else makes does not carry our label; keeps only
+        those that an ExternalSecret waits for."""
         return Informer(
             self.rest,
             resource,
@@ -150,7 +150,7 @@ class GenericTargets:
         elif known is not None and int(new.resource_version) <= int(known):
             return  # a pass has read it
         elif old is not None and new.generation and (old.generation, old.data_hash) == (new.generation, new.data_hash):
-            return  # its status moved, or labels of others
+            return  # only the status or labels of others changed
         self.changed(*token, None)
 
     async def resource(self, api_version: str, kind: str) -> Resource:
@@ -158,7 +158,7 @@ class GenericTargets:
         known = self._resources.get((api_version, kind))
         if known is not None:
             return known
-        # it becomes a part of a URL, and whoever wrote it must not choose which
+        # The text becomes a part of a URL: with a slash or a dot more, its author could choose another path.
         if not API_VERSION.fullmatch(api_version):
             raise no_such_kind(api_version, kind)
         group, _, version = api_version.rpartition("/")
@@ -268,12 +268,12 @@ class GenericTargets:
         self._follow(resource, es, version)
 
     async def delete_owned(self, es: ExternalSecret) -> bool:
-        """Deletion of the ExternalSecret: the object goes only if its controller reference has our uid. A kind that is
-        gone has nothing to delete.
+        """Deletion of the ExternalSecret: the object is deleted only if its controller reference has our uid. Of a kind
+        that is not served any more, nothing is left to delete.
 
-        Nothing is deleted where generic targets are switched off. What we may not touch any more is left to the garbage
-        collector, which goes by the same reference: a Role that was deleted before the ExternalSecret, as when a
-        namespace goes, must not keep it for ever.
+        Nothing is deleted where generic targets are switched off. A target that we may not touch any more is left to
+        the garbage collector, which goes by the same reference: when a namespace is deleted, the Role may go first, and
+        the ExternalSecret must not wait for it.
         """
         if not self.enabled:
             return False
@@ -299,8 +299,7 @@ class GenericTargets:
                 self._arrivals.release(resource, key)
 
     def release(self, key: Key) -> None:
-        """The ExternalSecret is gone, or has another target: a kind that nobody uses any more is not watched any
-        longer."""
+        """The ExternalSecret is gone, or has another target. The watch of a kind ends with its last user."""
         self._stop_waiting(key)
         self._unfollow(key)
 
@@ -325,8 +324,8 @@ class GenericTargets:
         return await self.resource(manifest.api_version, manifest.kind)
 
     def _follow(self, resource: Resource, es: ExternalSecret, version: str) -> None:
-        """Watch the kind on behalf of `es`, and no other kind that it had before; `version` is what we know of the
-        target already."""
+        """Watches the kind on behalf of `es`, and stops watching the kind that it had before. `version`: the newest
+        version of the target that we read or wrote."""
         key, token = (es.metadata.namespace, es.metadata.name), token_of(es)
         if self._tokens.get(key) != token:
             self._unfollow(key)
@@ -343,7 +342,7 @@ class GenericTargets:
             )
 
     def _wrote(self, es: ExternalSecret, sent: Json, reply: bytes) -> str:
-        """The new resourceVersion; remembers what was added to what we sent, so that it is not taken for drift."""
+        """The new resourceVersion. Remembers the defaults that the API server added, so that they are not drift."""
         stored: Json = orjson.loads(reply)
         left = left_behind(sent, stored)
         if left is None:

@@ -62,7 +62,7 @@ def intact(live: Json | None, left: Left | None = None) -> bool:
     if live is None or (live["metadata"].get("labels") or {}).get(wellknown.LABEL_MANAGED) != "true":
         return False
     if bare(live) and mark_of(live) == content_hash({}):
-        return True  # our own write emptied it: the API server keeps no empty `data`
+        return True  # our own write emptied it, and the API server stores no empty `data`
     try:
         content = hashed(live)
     except EsoError as error:
@@ -76,7 +76,7 @@ def mark_of(obj: Json) -> str:
 
 
 def body_hash(obj: Json) -> str:
-    """Over everything that is ours to write, metadata apart."""
+    """A hash of the whole object but metadata and status."""
     return content_hash({k: v for k, v in obj.items() if k not in ("apiVersion", "kind", "metadata", "status")})
 
 
@@ -155,8 +155,8 @@ def rendered(
     *,
     keep: bool = False,
 ) -> Json:
-    """The whole object as it should be; `live` is not touched. Foreign metadata stays, whatever the policy; content
-    only where we merge, apart from what we put there ourselves. `keep`: what is ours in `live` stays as it is."""
+    """The whole object as it should be; `live` is not touched. Metadata of others stays whatever the policy, content of
+    others where the policy merges. `keep`: members that our last write left in `live` stay as they are."""
     manifest, template = es.spec.target.manifest, es.spec.target.template
     assert manifest is not None
     identity = {"name": es.target_name, "namespace": es.metadata.namespace}
@@ -164,7 +164,7 @@ def rendered(
     if live is not None and es.spec.target.creation_policy in ("Merge", "CreateOrMerge"):
         obj = copied(live)
         if es.spec.target.creation_policy == "Merge" or manifest.kind in ("ConfigMap", "Secret"):
-            # An object that we made ourselves: its manager, we, also owns what the API server filled in.
+            # Not with CreateOrMerge elsewhere: in an object that we created we also own the defaults of its kind.
             withdraw(obj, own_fields(live["metadata"], es.field_manager))
     else:
         obj["data" if manifest.kind in ("ConfigMap", "Secret") else "spec"] = {}
@@ -183,7 +183,7 @@ def rendered(
         render_manifest(template, data, sources, obj, terms)
         if keep and live is not None:
             restore(obj, live, own_fields(live["metadata"], es.field_manager, roots=("data", "spec", "metadata")))
-    # A path may lead anywhere: which object this is and whose stays our business.
+    # A path of the template may lead anywhere, but it must not choose another object or another owner.
     obj |= {"apiVersion": manifest.api_version, "kind": manifest.kind}
     meta = member(obj, "metadata")
     meta |= identity
@@ -227,7 +227,10 @@ def fields(node: Json, path: Path = ()) -> Iterator[Path]:
 
 
 def withdraw(obj: Json, paths: set[Path]) -> None:
-    """Removes the members at `paths`, and the maps that become empty by that, apart from the outermost."""
+    """Removes the members at `paths`, and the maps that become empty by that, apart from the outermost.
+
+    A list or an atomic map belongs whole to its last writer, also what others put into it before: it stays.
+    """
     for path in paths:
         parents: list[Json] = [obj]
         for step in path[:-1]:
@@ -236,6 +239,8 @@ def withdraw(obj: Json, paths: set[Path]) -> None:
                 break
             parents.append(inner)
         if len(parents) != len(path):
+            continue
+        if isinstance(parents[-1].get(path[-1]), list | dict):
             continue
         parents[-1].pop(path[-1], None)
         for depth in range(len(parents) - 1, 1, -1):

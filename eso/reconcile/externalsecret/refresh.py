@@ -26,7 +26,7 @@ STEPS = 64
 
 
 def readable(es: ExternalSecret) -> None:
-    """Raises Failed for a duration that is none: the schema takes any string."""
+    """Raises Failed for a text that is not a duration: the schema takes any string."""
     try:
         interval_seconds(es)
     except DurationError as error:
@@ -65,7 +65,7 @@ def seconds_of(interval: str) -> float:
 
 
 def polls(es: ExternalSecret) -> bool:
-    """Does it read again just because time has passed?"""
+    """Whether the object reads again just because time has passed."""
     return interval_seconds(es) > 0 and es.spec.refresh_policy not in ("CreatedOnce", "OnChange")
 
 
@@ -145,7 +145,7 @@ def first_due(es: ExternalSecret, phase: str, heartbeat_seconds: float, now: dat
     if refreshed is None or not polls(es):
         return None
     if refreshed > now or refreshed + timedelta(seconds=interval + heartbeat_seconds) < now:
-        return now  # a time in the future is from a clock that was wrong, or from somebody else
+        return now  # a clock was wrong, or another program wrote the time
     return slot(es, refreshed, phase, now)
 
 
@@ -166,7 +166,7 @@ def come_back(es: ExternalSecret, due: datetime | None, now: datetime, phase: st
     """When the next periodic pass is due. An object that a window blocks comes when the window opens, spread a little,
     because all objects that waited for it come then."""
     lane = Lane.NEW if es.spec.target.immediate else Lane.PERIODIC
-    if due is None or not polls(es):  # an edit may have taken the interval away and left the slot
+    if due is None or not polls(es):  # an edit may have removed the interval, but not the slot
         return Done()
     if due > now:
         return After((due - now).total_seconds(), lane)

@@ -159,7 +159,7 @@ def parked(es: ExternalSecret, closed: GateClosed, slot_in: float | None) -> Rep
     `slot_in`: seconds until its slot, negative when it is missed, None without one. Until then an object that is fine
     waits, and comes back to tell.
 
-    What was told before stays, for the generation of now: it would not be true of an edited spec that it is synced.
+    The condition stays as it is, with the current generation, unless the spec was edited: that spec is not synced.
     """
     outcome = Parked(closed.gate, closed.epoch)
     if isinstance(closed, Waiting):
@@ -234,8 +234,8 @@ def status_json(
 
 
 def seen_status(es: ExternalSecret, told_generation: int) -> dict[str, Any] | None:
-    """The status after a pass that had nothing to do: it has seen this generation, and says so once. A pause is
-    over."""
+    """The status after a pass that had nothing to do: it records once that this generation was seen, or that a pause
+    has ended."""
     generation, status = es.metadata.generation, es.status
     paused = any(c.reason == SUSPENDED for c in status.conditions)
     if (generation in (status.observed_generation, told_generation) or not status.conditions) and not paused:

@@ -173,5 +173,9 @@ def kind_of(es: ExternalSecret) -> Kind:
 
 def named(text: str, es: ExternalSecret) -> str:
     """A text of `Words` about the target of `es`."""
+    return text.format(kind=kind_name(es), name=es.target_name)
+
+
+def kind_name(es: ExternalSecret) -> str:
     manifest = es.spec.target.manifest
-    return text.format(kind=manifest.kind if manifest else "Secret", name=es.target_name)
+    return manifest.kind if manifest else "Secret"

@@ -1,4 +1,4 @@
-"""Reads and writes target Secrets; knows without a read whether one still is as we left it.
+"""Reads and writes target Secrets; knows without a read whether a Secret is unchanged since our last write.
 
 Neighbours: reconcile.py calls it, desired.py computed the Change. Keeps no value: per target the resourceVersion we
 verified and a keyed digest of what went into it. A digest may prove "no write needed", never "absent".
@@ -66,7 +66,7 @@ class Targets:
         self._doubtful: set[Key] = set()
 
     def record(self, namespace: str, name: str) -> TargetRecord | None:
-        """The newest that is known: the informer's, or our own write that it has not shown yet."""
+        """The newest record: the informer's, or that of our own write while the watch has not shown it."""
         written = self._written.get((namespace, name))
         return written.record if written is not None else self.cached(namespace, name)
 
@@ -140,7 +140,7 @@ class Targets:
         return Before(await self.live(es) if known or not data else None, inputs)
 
     def unchanged(self, es: ExternalSecret, inputs: bytes) -> bool:
-        """The target still is the one that these very inputs led to: no read, no write."""
+        """The target has not changed since it was written from these inputs: no read and no write is needed."""
         key = (es.metadata.namespace, es.target_name)
         known, record = self._verified.get(key), self.record(*key)
         if known is None or record is None or known.resource_version != record.resource_version:
@@ -210,7 +210,7 @@ class Targets:
         self._doubtful.discard(key)
 
     def lost(self, es: ExternalSecret) -> None:
-        """Our picture of the target proved wrong: read it before the next write."""
+        """A conflict showed that our record of the target is old: read it before the next write."""
         key = (es.metadata.namespace, es.target_name)
         self._verified.pop(key, None)
         self._doubtful.add(key)

@@ -12,6 +12,7 @@ from eso.errors import EsoError
 from eso.reconcile.externalsecret.assemble import Raw
 from eso.reconcile.externalsecret.desired import Change, Create, Delete, Patch
 from eso.reconcile.externalsecret.readplan import Extract, FindAll, Generate, One, Read
+from eso.reconcile.externalsecret.target import kind_name
 from eso.reconcile.kit.record import ChangeRecord, ReadRecord
 
 
@@ -36,8 +37,7 @@ def kind_of_store(ref: StoreRef) -> str:
 
 def change_record(es: ExternalSecret, change: Change) -> ChangeRecord | None:
     """None when nothing was sent."""
-    manifest = es.spec.target.manifest
-    kind = manifest.kind if manifest else "Secret"
+    kind = kind_name(es)
     match change:
         case Create(body):
             return ChangeRecord("create", kind, es.target_name, added=tuple(sorted(body.get("data") or {})))

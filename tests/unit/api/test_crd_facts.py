@@ -98,10 +98,6 @@ def test_the_schema_checks_what_the_reference_checks(name: str) -> None:
     assert set(ours) - set(wanted) == ADDED_FIELDS.get(name, set())
 
 
-STORES = ("SecretStore.external-secrets.io", "ClusterSecretStore.external-secrets.io")
-PAUSE = ["Suspended", '.status.conditions[?(@.type=="Suspended")].status', "string", 0]
-
-
 @pytest.mark.parametrize("name", sorted(FACTS["kinds"]))
 def test_names_scope_columns_and_status_are_those_of_the_reference(name: str) -> None:
     wanted, spec = FACTS["kinds"][name], definition(BY_NAME[name])["spec"]
@@ -110,7 +106,7 @@ def test_names_scope_columns_and_status_are_those_of_the_reference(name: str) ->
     assert {key: names.get(key) for key in wanted["names"]} == wanted["names"]
     assert (stored["name"], stored["storage"], "subresources" in stored) == (wanted["version"], True, wanted["status"])
     columns = [[c["name"], c["jsonPath"], c["type"], 0] for c in stored.get("additionalPrinterColumns", [])]
-    assert columns == wanted["columns"] + ([PAUSE] if name in STORES else [])
+    assert columns == wanted["columns"]
     assert sorted(field["jsonPath"] for field in stored.get("selectableFields", [])) == wanted["selectable"]
 
 

@@ -511,6 +511,13 @@ def test_what_another_manager_wants_too_stays():
     assert after(obj, desired_manifest(one, obj, DATA, {}))["data"] == {"a": "1", "b": "v"}
 
 
+@pytest.mark.parametrize("whole", [[{"theirs": 1, "ours": 2}], {"theirs": 1, "ours": 2}], ids=["a list", "a map"])
+def test_what_was_written_whole_stays_because_others_may_have_a_part_in_it(whole: Any):
+    one = object_for(WIDGET, creation="Merge", template={"templateFrom": [{"literal": "a: b", "target": "spec.one"}]})
+    obj = live(WIDGET, meta=managed((US, {"f:spec": {"f:atomic": {}}})), spec={"atomic": whole})
+    assert after(obj, desired_manifest(one, obj, DATA, {}))["spec"] == {"atomic": whole, "one": {"a": "b"}}
+
+
 def test_items_of_lists_are_left_alone():
     one = object_for(WIDGET, creation="Merge", template={"templateFrom": [{"literal": "a: b", "target": "spec.one"}]})
     fields = {"f:spec": {"f:items": {'k:{"name":"x"}': {".": {}, "f:name": {}}}}}
