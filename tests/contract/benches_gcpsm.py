@@ -27,7 +27,14 @@ async def made(ground: Ground) -> AsyncIterator[Bench]:
             "auth": {"secretRef": {"secretAccessKeySecretRef": {"name": "login", "key": "key.json"}}},
         }
         bench = Bench(ground.whole("gcpsm", server.hosts), block, put, {"login/key.json": service_account_key()})
-        bench.server, bench.break_down = server, break_down
+
+        def rotate() -> None:
+            name = f"key-{len(server.asked)}"
+            server.key_ids = {name}
+            server.tokens.clear()
+            bench.secrets["login/key.json"] = service_account_key(private_key_id=name)
+
+        bench.server, bench.break_down, bench.rotate = server, break_down, rotate
         bench.remove = lambda key: server.secrets.pop(f"projects/{PROJECT}/secrets/{key}", None) and None
         bench.writes, bench.merges = True, False  # exists does not look at the property, as in the reference
         bench.validates = bench.trusts = False

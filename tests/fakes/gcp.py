@@ -10,7 +10,7 @@ import base64
 import json
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -99,7 +99,9 @@ class FakeGoogle(Backend):
         self.files: dict[str, str] = {}  # what other addresses answer, by path
         self.seconds = 3600
         self.page = 1000
-        self.tokens: set[str] = set()
+        self.tokens: dict[str, float] = {}  # access token → when it ends, by `clock`
+        self.clock: Callable[[], float] = lambda: 0.0
+        self.key_ids = {"key-1"}  # of the service account's key
         self.denied: set[str] = set()  # names that may not be read
         self.down = False
         self._issued = self._etag = 0
@@ -129,7 +131,7 @@ class FakeGoogle(Backend):
     def issue(self) -> str:
         self._issued += 1
         token = f"ya29.token-{self._issued}"
-        self.tokens.add(token)
+        self.tokens[token] = self.clock() + self.seconds
         return token
 
     # the servers
@@ -157,6 +159,7 @@ class FakeGoogle(Backend):
         head, claims, signature = (part.encode() for part in form["assertion"].split("."))
         try:
             KEY.public_key().verify(unpadded(signature), head + b"." + claims, padding.PKCS1v15(), hashes.SHA256())
+            assert json.loads(unpadded(head))["kid"] in self.key_ids
         except Exception:
             return web.json_response({"error": "invalid_grant", "error_description": form["assertion"]}, status=400)
         told = json.loads(unpadded(claims))
@@ -213,7 +216,8 @@ class FakeGoogle(Backend):
         return web.Response(text=self.machine[path], headers=flavor)
 
     def _known(self, asked: Asked) -> bool:
-        return asked.headers.get("Authorization", "").removeprefix("Bearer ") in self.tokens
+        ends = self.tokens.get(asked.headers.get("Authorization", "").removeprefix("Bearer "), 0.0)
+        return self.clock() < ends
 
     def _secret_manager(self, asked: Asked) -> web.Response:
         if not self._known(asked):

@@ -45,6 +45,7 @@ TOKEN_URL: Final = "https://oauth2.googleapis.com/token"
 BINDING_URL: Final = "https://securetoken.googleapis.com/v1/identitybindingtoken"
 IAM: Final = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts"
 ACCOUNT_SECONDS: Final = 900  # of the ServiceAccount's token; it is exchanged at once
+CLOCKS_DIFFER: Final = 10  # seconds; an assertion from the future is refused
 MARGIN: Final = 60.0  # seconds before its end in which a token is not used any more
 MOST_TOKEN: Final = 64 << 10  # bytes of a reply or file that holds a token
 BROKEN_KEY: Final = "failed to process the provided JSON credentials: "
@@ -96,7 +97,7 @@ class Login:
         url = str(info.get("token_uri") or TOKEN_URL)
         if not url.startswith("https://"):
             raise InvalidConfig(f"{BROKEN_KEY}token_uri is no https address", fix=f"the key names {TOKEN_URL}")
-        issued = int(self.env.clock.now().timestamp())
+        issued = int(self.env.clock.now().timestamp()) - CLOCKS_DIFFER
         claims = {
             "iss": str(info.get("client_email") or ""),
             "scope": SCOPE,
