@@ -8,6 +8,7 @@ cookie or read from the environment here.
 from __future__ import annotations
 
 import asyncio
+import errno
 import functools
 import ipaddress
 import os
@@ -456,6 +457,40 @@ class Pools:
         # The system's authorities are read again after a while: an image's bundle may be mounted and renewed.
         return self.pool(tls=self._trusting(ca, int(time.monotonic() // SHARED_SECONDS)))
 
+    async def dial(self, url: str, seconds: float = 15.0) -> None:
+        """Connects to the server of `url`, or to the proxy that leads there, and hangs up. Raises TransportError."""
+        server = origin(url)
+        try:
+            through = self.proxies.for_url(url)
+            parts = urlsplit(through or url)
+            if not parts.hostname:
+                raise ValueError(url)
+            async with asyncio.timeout(seconds):
+                await self._dial(parts.hostname, parts.port or (443 if parts.scheme == "https" else 80), through)
+        except TimeoutError:
+            raise TimedOut(f"cannot connect to {server} within {seconds:g} s", sent=False) from None
+        except Barred as error:
+            raise _forbidden(server, error) from None
+        except ValueError:  # a host that is none cannot be split or encoded
+            raise Unreachable(f"cannot use the address {server}", sent=False) from None
+        except OSError as error:
+            raise Unreachable(f"cannot reach {server}: {_reason(error)}", sent=False) from None
+
+    async def _dial(self, host: str, port: int, through: str | None) -> None:
+        loop = asyncio.get_running_loop()
+        failed: OSError = OSError(errno.EHOSTUNREACH, "")
+        for info in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            try:
+                if through is None:
+                    self.reach.check(info[4])
+                with socket.socket(info[0], info[1], info[2]) as made:
+                    made.setblocking(False)
+                    await loop.sock_connect(made, info[4])
+                return
+            except OSError as error:
+                failed = error
+        raise failed
+
     def pool(self, *, tls: ssl.SSLContext | None) -> Pool:
         """Connections that leave the cluster as all of this process do."""
         return Pool(tls=tls, proxies=self.proxies, reach=self.reach)
@@ -541,10 +576,7 @@ def _transport(server: str, error: Exception) -> TransportError:
         case aiohttp.ClientConnectorDNSError():
             return Unreachable(f"cannot reach {server}: no such host", sent=False)
         case aiohttp.ClientConnectorError() if isinstance(error.os_error, Barred):
-            return Forbidden(
-                f"{server} is {error.os_error}: the operator does not connect to it",
-                fix="write the address of the backend, or allow it with --allow-link-local-stores",
-            )
+            return _forbidden(server, error.os_error)
         case aiohttp.ClientConnectorError():
             return Unreachable(f"cannot reach {server}: {_reason(error.os_error)}", sent=False)
         case aiohttp.ClientHttpProxyError():
@@ -567,6 +599,13 @@ def _transport(server: str, error: Exception) -> TransportError:
                 fix="look for a line break in a credential or a header of the store",
             )
     return Unreachable(f"the connection to {server} broke ({type(error).__name__})")
+
+
+def _forbidden(server: str, error: Barred) -> Forbidden:
+    return Forbidden(
+        f"{server} is {error}: the operator does not connect to it",
+        fix="write the address of the backend, or allow it with --allow-link-local-stores",
+    )
 
 
 def _reason(error: object) -> str:

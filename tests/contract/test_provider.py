@@ -81,6 +81,19 @@ async def test_a_missing_secret_is_a_proven_not_found_where_the_reference_proves
     await client.close()
 
 
+async def test_a_secret_that_was_removed_is_missing(bench: Bench) -> None:
+    if bench.remove is None:
+        return
+    bench.put("app", {"user": PLANTED})
+    client = await bench.open()
+    assert PLANTED.encode() in await read(client, RemoteRef("app"))
+    bench.remove("app")
+    with pytest.raises(EsoError) as missing:
+        await read(client, RemoteRef("app"))
+    assert isinstance(missing.value, SecretNotFound) is bench.proves_absence
+    await client.close()
+
+
 async def test_a_missing_property_is_an_error(bench: Bench) -> None:
     if not bench.properties:
         return

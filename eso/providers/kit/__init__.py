@@ -29,5 +29,6 @@ part.
 
 Neighbours: http.py one call, headers.py what a store may send, selectors.py credentials in specs, search.py `find`,
 property.py look-ups, setpath.py writes into JSON, retries.py retrySettings, metadata.py and payload.py pushes.
-A bench in tests/contract/benches_<provider>.py makes the provider pass the sentences that all of them pass.
+`env.pools.dial(url)` is the dial that some validations make. A bench in tests/contract/benches_<provider>.py makes the
+provider pass the sentences that all of them pass.
 """

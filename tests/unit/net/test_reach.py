@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 
 import pytest
 from aiohttp import web
 
 from eso.app.flags import ControllerSettings
-from eso.net.http import Forbidden, Pool, Pools
+from eso.net.http import Forbidden, Pool, Pools, Proxies, TransportError, Unreachable
 from eso.net.reach import EVERYWHERE, Barred, Reach
+from tests.fakes.cancel import every_await
+from tests.fakes.clock import until
 from tests.unit.net.test_http import serving
 
 NEAR = Reach(link_local=False, own_ports=frozenset({8080}))
@@ -88,3 +91,40 @@ async def test_pools_for_stores_keep_within_the_reach_of_the_process():
 def test_the_ports_of_the_process_are_those_of_its_flags():
     assert ControllerSettings(metrics_addr=":8080", live_addr="0.0.0.0:8082").own_ports() == {8080, 8082}
     assert ControllerSettings(metrics_addr="0", live_addr=":0").own_ports() == frozenset()
+
+
+async def test_a_dial_says_whether_a_server_listens_and_sends_nothing():
+    heard: list[bytes] = []
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.read())
+        writer.close()
+
+    server = await asyncio.start_server(listen, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        await Pools().dial(f"http://127.0.0.1:{port}/path?query=hunter2")
+        await until(lambda: heard == [b""])
+        with pytest.raises(Forbidden, match="a port of the operator itself"):
+            await Pools(reach=Reach(own_ports=frozenset({port}))).dial(f"http://localhost:{port}")
+        proxies = Proxies(http=f"http://127.0.0.1:{port}")
+        await Pools(proxies, NEAR).dial("http://backend.invalid:8200")
+    with pytest.raises(Unreachable, match="connection refused") as refused:
+        await Pools().dial(f"http://127.0.0.1:{port}/hunter2")
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("url", ["http://", "http://" + "a" * 80 + ".example", "https://[::1", "http://a..b"])
+async def test_a_dial_to_no_host_is_an_error_like_any_other(url):
+    with pytest.raises(TransportError):
+        await Pools().dial(url, 1.0)
+
+
+async def test_every_await_of_a_dial_may_be_cancelled():
+    async with serving(nothing) as url:
+        async for _ in every_await(lambda: Pools().dial(url)):
+            continue
+
+
+async def nothing(request: web.BaseRequest) -> web.StreamResponse:
+    return web.Response()
