@@ -81,6 +81,27 @@ def external_secret(
     return thing("ExternalSecret", name, namespace, spec=body | spec)
 
 
+def push_secret(
+    namespace: str,
+    name: str,
+    entries: Mapping[str, str],
+    *,
+    source: str,
+    stores: Sequence[Mapping[str, str]] = ({"name": "store"},),
+    interval: str = "1h",
+    **spec: Any,
+) -> Json:
+    """`entries`: key of the source → key in the backend; `stores` are secretStoreRefs."""
+    body = {
+        "refreshInterval": interval,
+        "secretStoreRefs": [dict(store) for store in stores],
+        "selector": {"secret": {"name": source}},
+        "data": [{"match": {"secretKey": key, "remoteRef": {"remoteKey": to}}} for key, to in entries.items()],
+        **spec,
+    }
+    return thing("PushSecret", name, namespace, api=f"{GROUP}/v1alpha1", spec=body)
+
+
 def allow_namespace(
     cluster: Cluster, openbao: OpenBao, namespace: str, account: str = "default", paths: Sequence[str] = ()
 ) -> str:

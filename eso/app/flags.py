@@ -165,6 +165,10 @@ class ControllerSettings(Settings):
     enable_cluster_store_reconciler: bool = switch(
         True, "validate ClusterSecretStores and serve what refers to them", Group.SCOPE
     )
+    enable_push_secret_reconciler: bool = switch(
+        True, "reconcile PushSecrets, and hold the stores that they need", Group.SCOPE
+    )
+    enable_cluster_push_secret_reconciler: bool = switch(True, "reconcile ClusterPushSecrets", Group.SCOPE)
     unsafe_allow_generic_targets: bool = switch(False, "permit targets other than Secret", Group.SCOPE)
     enable_flood_gate: bool = switch(True, "refuse stores whose Ready condition is not True", Group.SCOPE)
     allow_link_local_stores: bool = switch(
@@ -213,12 +217,6 @@ class ControllerSettings(Settings):
     client_burst: int = number(100, "see --client-qps", Group.WITHOUT_EFFECT)
     enable_cluster_external_secret_reconciler: bool = switch(
         True, "ClusterExternalSecrets are not served by this version", Group.WITHOUT_EFFECT
-    )
-    enable_push_secret_reconciler: bool = switch(
-        True, "PushSecrets are not served by this version", Group.WITHOUT_EFFECT
-    )
-    enable_cluster_push_secret_reconciler: bool = switch(
-        True, "ClusterPushSecrets are not served by this version", Group.WITHOUT_EFFECT
     )
     enable_generator_state: bool = switch(True, "generators are not served by this version", Group.WITHOUT_EFFECT)
     generator_gc_grace_period: float = duration("2m", "see --enable-generator-state", Group.WITHOUT_EFFECT)

@@ -18,10 +18,13 @@ from eso.net.reach import Reach
 from eso.observe.log import Log
 from eso.observe.metrics import Metrics
 from eso.providers.env import Env
+from eso.reconcile.clusterpushsecret import room as clusterpushsecret
 from eso.reconcile.externalsecret import room as externalsecret
 from eso.reconcile.externalsecret.reconcile import PassSettings
 from eso.reconcile.kit.room import Room, Shared
 from eso.reconcile.kit.storewatch import StoreWatch
+from eso.reconcile.pushsecret import room as pushsecret
+from eso.reconcile.pushsecret.reconcile import PushSettings
 from eso.reconcile.secretstore import room as secretstore
 from eso.runtime.clock import Clock
 from eso.runtime.fence import Fence
@@ -105,6 +108,8 @@ class Operator:
         self.rooms: list[Room] = [
             *secretstore.rooms(shared, store_settings(settings)),
             externalsecret.room(shared, external_secret_settings(settings)),
+            *pushsecret.rooms(shared, push_secret_settings(settings)),
+            *clusterpushsecret.rooms(shared, cluster_push_secret_settings(settings)),
         ]
         self.vitals = Vitals(self.rooms, self.catalogue, self.gates, self.lease, self.metrics, log)
         self._fence = Fence("gates", log)
@@ -144,3 +149,13 @@ def external_secret_settings(settings: ControllerSettings) -> externalsecret.Roo
         terms=Terms(settings.template_left_delimiter, settings.template_right_delimiter),
     )
     return externalsecret.RoomSettings(passes, settings.passes_in_flight, settings.namespace)
+
+
+def push_secret_settings(settings: ControllerSettings) -> pushsecret.RoomSettings:
+    terms = Terms(settings.template_left_delimiter, settings.template_right_delimiter)
+    passes = PushSettings(settings.controller_class, terms)
+    return pushsecret.RoomSettings(passes, settings.passes_in_flight, settings.enable_push_secret_reconciler)
+
+
+def cluster_push_secret_settings(settings: ControllerSettings) -> clusterpushsecret.RoomSettings:
+    return clusterpushsecret.RoomSettings(settings.namespace, settings.enable_cluster_push_secret_reconciler)

@@ -94,6 +94,10 @@ class Stores:
 
     # what a PushSecret's pass asks
 
+    async def reach(self, namespace: str, store: SecretStore) -> None:
+        """Logs in, unless the store is logged in. Raises the store's refusal, GateClosed, or what the login raises."""
+        await self.calls.session(self.plans.of(store), namespace)
+
     async def push(self, namespace: str, store: SecretStore, entry: Push, source: Source) -> None:
         """Raises what `writes.Writing` says; here and below also the store's refusal."""
         await self.writing.push(namespace, self.plans.of(store), entry, source)

@@ -17,7 +17,7 @@ async def made(ground: Ground) -> AsyncIterator[Bench]:
     def put(key: str, data: Mapping[str, Any]) -> None:
         block["data"].append({"key": key, "value": json.dumps(dict(data), separators=(",", ":"))})
 
-    bench = Bench(ground.whole("fake"), block, put)
+    bench = Bench(ground.whole("fake"), block, put, writes=True, merges=False, marks=False)
     yield bench
     await bench.close()
 

@@ -16,6 +16,7 @@ from e2e.harness.objects import (
     cluster_secret_store,
     external_secret,
     fake_provider,
+    push_secret,
     secret_store,
     thing,
     vault_provider,
@@ -29,8 +30,10 @@ pytestmark = pytest.mark.real
 
 Right = tuple[str, str, str]  # API group, resource or resource/subresource, verb
 
-# asked by an admission plugin on our behalf, so it never is a request of ours; see the test below
-ASKED_BY_ADMISSION: Right = ("external-secrets.io", "externalsecrets/finalizers", "update")
+# asked by an admission plugin on our behalf, so they never are requests of ours; see the test below
+ASKED_BY_ADMISSION: set[Right] = {
+    ("external-secrets.io", f"{plural}/finalizers", "update") for plural in ("externalsecrets", "clusterpushsecrets")
+}
 
 
 def granted(documents: Iterable[Json]) -> set[Right]:
@@ -90,6 +93,7 @@ def live_one_of_everything(plane: ControlPlane, openbao: OpenBao, namespace: str
         [
             secret_store(namespace, provider),
             secret_store(namespace, vault_provider(openbao, role=role, account="nobody"), name="nobody"),
+            secret_store(namespace, fake_provider({"a": "1"}), name="pushed"),
             cluster_secret_store(everywhere, fake_provider({"a": "1"}), conditions=[{"namespaces": [namespace]}]),
             external_secret(namespace, "kept", {"password": (f"{namespace}/db", "password")}),
             external_secret(namespace, "templated", {"password": (f"{namespace}/db", "password")}, target=templated),
@@ -109,10 +113,21 @@ def live_one_of_everything(plane: ControlPlane, openbao: OpenBao, namespace: str
     for name in ("kept", "templated", "removed"):
         plane.wait_ready("externalsecrets", namespace, name)
     plane.wait_ready("externalsecrets", namespace, "failing", status="False")
+    stores = [{"name": "pushed"}, {"name": everywhere, "kind": "ClusterSecretStore"}]
+    plane.apply(
+        [push_secret(namespace, "pushed", {"password": "b"}, source="kept", stores=stores, deletionPolicy="Delete")]
+    )
+    plane.wait_ready("pushsecrets", namespace, "pushed")
+    push_to_all(plane, namespace)
     for value in ("spoilt", "spoilt again"):  # twice: the second Event like the first one is a PATCH of it
         body = {"data": {"password": base64.b64encode(value.encode()).decode()}}
         plane.api.patch("secrets", namespace, "kept", body)
         eventually(lambda: plane.secret(namespace, "kept") == {"password": "one"}, 30, what="the Secret is put back")
+    for plural, store in (("secretstores", "pushed"), ("clustersecretstores", everywhere)):
+        where = namespace if plural == "secretstores" else ""
+        eventually(lambda p=plural, w=where, s=store: held(plane, p, w, s), 30, what="the store is held")
+    plane.api.delete("pushsecrets", namespace, "pushed")
+    eventually(lambda: plane.api.get("pushsecrets", namespace, "pushed") is None, 30, what="the PushSecret is gone")
     plane.api.delete("externalsecrets", namespace, "removed")
     eventually(
         lambda: plane.api.get("externalsecrets", namespace, "removed") is None, 30, what="the ExternalSecret is gone"
@@ -122,8 +137,34 @@ def live_one_of_everything(plane: ControlPlane, openbao: OpenBao, namespace: str
     plane.api.delete("clustersecretstores", "", everywhere)
 
 
+def push_to_all(plane: ControlPlane, namespace: str) -> None:
+    """A ClusterPushSecret whose child is made, written again and deleted."""
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+    child = push_secret(namespace, "", {"password": "c"}, source="kept", stores=[{"name": "pushed"}])["spec"]
+    name = f"all-{namespace}"
+    body = {"pushSecretSpec": child, "namespaceSelectors": [selector]}
+    plane.apply([thing("ClusterPushSecret", name, api="external-secrets.io/v1alpha1", spec=body)])
+    plane.wait_ready("pushsecrets", namespace, name)
+    plane.api.patch("clusterpushsecrets", "", name, {"spec": {"pushSecretMetadata": {"labels": {"a": "b"}}}})
+
+    def labelled() -> bool:
+        found = plane.api.get("pushsecrets", namespace, name)
+        return bool(found and found["metadata"].get("labels"))
+
+    eventually(labelled, 30, what="the child is written again")
+    plane.api.patch("clusterpushsecrets", "", name, {"spec": {"namespaceSelectors": []}})
+    eventually(lambda: plane.api.get("pushsecrets", namespace, name) is None, 30, what="the child is deleted")
+    plane.api.delete("clusterpushsecrets", "", name)
+
+
+def held(plane: ControlPlane, plural: str, namespace: str, name: str) -> bool:
+    """Whether a PushSecret holds the store."""
+    found = plane.api.get(plural, namespace, name)
+    return bool(found and found["metadata"].get("finalizers"))
+
+
 def test_nothing_is_refused_and_no_rule_is_unused(controlplane: ControlPlane, lived: Life) -> None:
-    rights = granted(controlplane.rendered()) - {ASKED_BY_ADMISSION}
+    rights = granted(controlplane.rendered()) - ASKED_BY_ADMISSION
 
     def every_rule_used() -> bool:
         unused = rights - used(controlplane.audit.requests(user=lived.user, since=lived.since))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from eso.api.clusterexternalsecret import CLUSTER_EXTERNAL_SECRETS
+from eso.api.clusterpushsecret import CLUSTER_PUSH_SECRETS
 from eso.api.crds.externalsecret import (
     cluster_external_secret_spec,
     cluster_external_secret_status,
@@ -34,8 +35,9 @@ from eso.api.crds.schema import Schema
 from eso.api.crds.secretstore import secret_store_spec, secret_store_status
 from eso.api.externalsecret import EXTERNAL_SECRETS
 from eso.api.meta import Resource
+from eso.api.pushsecret import PUSH_SECRETS
 from eso.api.secretstore import CLUSTER_SECRET_STORES, SECRET_STORES
-from eso.api.wellknown import GENERATORS_GROUP, GROUP
+from eso.api.wellknown import GENERATORS_GROUP
 
 READY: Final = '.status.conditions[?(@.type=="Ready")]'
 CORE: Final = ("external-secrets",)
@@ -144,19 +146,21 @@ KINDS: Final = (
         installed=True,
     ),
     Kind(
-        Resource(GROUP, "v1alpha1", "pushsecrets", "PushSecret"),
+        PUSH_SECRETS,
         "Keeps backends in step with Secrets.",
         push_secret_spec,
         push_secret_status,
         short_names=("ps",),
         columns=(AGE, Column("Status", f"{READY}.reason"), Column("Last Sync", ".status.refreshTime", "date")),
+        installed=True,
     ),
     Kind(
-        Resource(GROUP, "v1alpha1", "clusterpushsecrets", "ClusterPushSecret", namespaced=False),
+        CLUSTER_PUSH_SECRETS,
         "Puts one PushSecret into many namespaces.",
         cluster_push_secret_spec,
         cluster_push_secret_status,
         columns=(AGE, Column("Status", f"{READY}.reason")),
+        installed=True,
     ),
     *(generator(row) for row in GENERATORS),
     Kind(

@@ -1,6 +1,7 @@
 """Static data for tests and demos: the values stand in the store's own spec.
 
-Neighbours: stores.registry makes the Connector, spec.py has the rules. Nothing is contacted; entries that were pushed live in this process, per store.
+Neighbours: stores.registry makes the Connector, spec.py has the rules. Nothing is contacted; entries that were pushed
+live in this process, per store.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from eso.providers.contract import (
     Find,
     InvalidConfig,
     Plan,
+    Push,
+    Remote,
     RemoteRef,
     SecretNotFound,
+    Source,
     StoreView,
     Validation,
     ValidationFailed,
@@ -123,6 +127,25 @@ class FakeClient:
             ):
                 newest[entry.key] = entry
         yield convert_keys({key: entry.value for key, entry in newest.items()}, find.conversion_strategy)
+
+    # writes; property and metadata are ignored, as in the reference
+
+    def place(self, remote: Remote) -> Hashable:
+        return self.store.kind, self.store.namespace, self.store.name, remote.key
+
+    async def push(self, entry: Push, source: Source) -> None:
+        """A whole Secret is stored as nothing. An entry of the store's own spec cannot be overwritten."""
+        if entry.remote.key in self.own:
+            raise InvalidConfig("key already exists", fix="push to a key that the store's spec does not have")
+        value = source.data.get(entry.secret_key, b"") if entry.secret_key else b""
+        self.pushed[entry.remote.key] = Entry(entry.remote.key, "", value)
+
+    async def delete(self, remote: Remote) -> None:
+        """Removes what was pushed, never an entry of the store's own spec. The reference removes nothing."""
+        self.pushed.pop(remote.key, None)
+
+    async def exists(self, remote: Remote) -> bool:
+        return remote.key in self.entries
 
     async def validate(self) -> Validation:
         result = Validation(int(self.store.provider_spec.get("validationResult") or 0))

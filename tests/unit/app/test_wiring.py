@@ -182,7 +182,8 @@ async def test_a_target_that_somebody_changed_is_put_right(api: FakeApiServer):
 
 
 async def test_a_gate_lets_out_so_many_keys_of_all_rooms_together(api: FakeApiServer):
-    async with operating(api) as one:
+    off = ("--enable-push-secret-reconciler=false", "--enable-cluster-push-secret-reconciler=false")
+    async with operating(api, *off) as one:
         await one.running()
         asked: list[tuple[str, int]] = []
         for room, found in zip(one.operator.rooms, (2, 1, 5), strict=True):

@@ -10,11 +10,15 @@ from eso.errors import EsoError
 from eso.providers.contract import (
     Find,
     InvalidConfig,
+    Push,
+    Remote,
     RemoteRef,
     SecretNotFound,
+    Source,
     StoreView,
     Validation,
     ValidationFailed,
+    writes,
 )
 from eso.providers.fake.connect import Entry
 from tests.fakes.credentials import StaticCredentials
@@ -113,3 +117,32 @@ async def test_what_was_pushed_stays_in_its_namespace() -> None:
     with pytest.raises(SecretNotFound):
         await read(provider, view(namespace="team-b"), RemoteRef("p"))
     assert "pushed" not in repr(client.pushed["p"])
+
+
+async def pushing(provider: Whole, store: StoreView, entry: Push, source: Source) -> None:
+    client = writes(await provider.open(store, StaticCredentials({})))
+    assert client is not None
+    await client.push(entry, source)
+
+
+async def test_p_190_a_key_of_the_store_cannot_be_pushed_to_and_a_pushed_one_can() -> None:
+    provider, store = Whole("fake"), view({"key": "own", "value": "v"})
+    with pytest.raises(InvalidConfig) as refused:
+        await pushing(provider, store, Push(Remote("own"), "a"), Source({"a": b"1"}))
+    assert str(refused.value) == "key already exists"
+    for value in (b"1", b"2"):
+        await pushing(provider, store, Push(Remote("new", "ignored"), "a", {"x": 1}), Source({"a": value}))
+        assert await read(provider, store, RemoteRef("new")) == value
+
+
+async def test_a_whole_secret_is_pushed_as_nothing() -> None:
+    provider, store = Whole("fake"), view()
+    await pushing(provider, store, Push(Remote("whole")), Source({"a": b"1"}))
+    assert await read(provider, store, RemoteRef("whole")) == b""
+
+
+async def test_what_is_pushed_belongs_to_one_store() -> None:
+    provider, store = Whole("fake"), view()
+    await pushing(provider, store, Push(Remote("new"), "a"), Source({"a": b"1"}))
+    with pytest.raises(SecretNotFound):
+        await read(provider, view(namespace="team-b"), RemoteRef("new"))

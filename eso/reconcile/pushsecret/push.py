@@ -1,0 +1,259 @@
+"""Sends the entries of one PushSecret to one store, and deletes what is stale there.
+
+Neighbours: reconcile.py calls it for each store, plan.py made the entries, known.py remembers what is where. No other
+module of this room writes to a backend.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Protocol
+
+import orjson
+
+from eso.api.externalsecret import StoreRef
+from eso.api.meta import ObjectMeta
+from eso.api.pushsecret import PushData, PushSecret
+from eso.api.secretstore import SecretStore
+from eso.errors import EsoError
+from eso.observe import redact
+from eso.providers.contract import Busy, Push, Remote, Source, Timeout, prefixed
+from eso.reconcile.pushsecret.books import Stale, found, is_found, ours, overlap, place
+from eso.reconcile.pushsecret.known import Claims, Known
+from eso.reconcile.pushsecret.plan import Planned, prepared
+from eso.stores.gate import GateClosed
+from eso.stores.resolve import Rules, resolve
+from eso.template.apply import TELLING
+
+Job = tuple[Planned, Source]
+
+
+class Backends(Protocol):
+    """The front door of `stores`, as far as pushing needs it."""
+
+    rules: Rules
+
+    def identity(self, namespace: str, store: StoreRef) -> str | None: ...
+    async def reach(self, namespace: str, store: SecretStore) -> None: ...
+    async def push(self, namespace: str, store: SecretStore, entry: Push, source: Source) -> None: ...
+    async def delete(self, namespace: str, store: SecretStore, remote: Remote) -> None: ...
+    async def exists(self, namespace: str, store: SecretStore, remote: Remote) -> bool: ...
+
+
+class Unexpected(EsoError):
+    """A bug in a provider, as the failure of this store. The text of a foreign exception may quote a value."""
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of one store's entries. `failed` is worded, `closed` the gate that refused; `left` were not sent.
+    `doubtful`: sent, and nobody knows whether it arrived."""
+
+    store: str
+    done: dict[str, PushData] = field(default_factory=dict)
+    doubtful: dict[str, PushData] = field(default_factory=dict)
+    failed: EsoError | None = None
+    closed: GateClosed | None = None
+    busy: bool = False
+    left: tuple[str, ...] = ()
+    sent: int = 0
+
+
+@dataclass(slots=True)
+class Cleaned:
+    """What became of stale entries."""
+
+    gone: list[Stale] = field(default_factory=list)
+    failed: EsoError | None = None
+    closed: GateClosed | None = None
+
+
+class Pusher:
+    """`log` hears of exceptions that are no EsoErrors."""
+
+    def __init__(self, stores: Backends, known: Known, claims: Claims, log: Any) -> None:
+        self.stores, self.known, self.claims, self.log = stores, known, claims, log
+
+    def backend(self, namespace: str, store: str) -> str:
+        """What tells the login and the settings of a store ("Kind/name") from those of another one; "" when there is no
+        such store, or none that can work."""
+        kind, _, name = store.partition("/")
+        identity = self.stores.identity(namespace, StoreRef(name, kind))
+        record = self.stores.rules.store(kind, "" if kind == "ClusterSecretStore" else namespace, name)
+        if identity is None or record is None:
+            return ""
+        spec = orjson.dumps(record.spec.provider, option=orjson.OPT_SORT_KEYS)
+        return f"{identity}/{hashlib.sha256(spec).hexdigest()[:16]}"
+
+    def usable(self, namespace: str, store: str) -> SecretStore:
+        """The store, if this namespace may use it now; whether it is Ready does not matter. Raises the refusal."""
+        kind, _, name = store.partition("/")
+        return resolve(StoreRef(name, kind), namespace, replace(self.stores.rules, flood_gate=False)).object
+
+    async def push(
+        self, ps: PushSecret, store: SecretStore, jobs: Sequence[Job], since: datetime, at: datetime
+    ) -> Result:
+        """Sends `jobs` in their order until one fails. What is known to be there since `since` is not sent. `at`: when the
+        pass began. Never raises but for a cancellation."""
+        result = Result(f"{store.kind}/{store.name}")
+        rest = [job[0].key for job in jobs]
+        try:
+            await self._reach(ps.namespace, result.store, store.name)
+            backend = self.backend(ps.namespace, result.store)
+            for entry, source in jobs:
+                await self._one(ps, store, backend, entry, source, since, at, result)
+                rest.pop(0)
+        except GateClosed as closed:
+            result.closed = closed
+        except Busy:
+            result.busy = True
+        except EsoError as error:
+            result.failed = error
+        except Exception as error:
+            result.failed = self._unexpected(store.name, ps.metadata, error)
+        result.left = tuple(rest)
+        return result
+
+    async def _one(
+        self,
+        ps: PushSecret,
+        store: SecretStore,
+        backend: str,
+        entry: Planned,
+        source: Source,
+        since: datetime,
+        at: datetime,
+        result: Result,
+    ) -> None:
+        push, whole = prepared(entry, source)
+        recorded = ps.status.synced_push_secrets.get(result.store, {}).get(entry.key)
+        if ps.spec.update_policy == "IfNotExists":
+            try:
+                there = await self.stores.exists(ps.namespace, store, push.remote)
+            except GateClosed:
+                raise
+            except EsoError as error:
+                raise prefixed("could not verify if secret exists in store: ", hidden(error, whole)) from error
+            if there:
+                mine = recorded is not None and not is_found(recorded)
+                result.done[entry.key] = entry.data if mine else found(entry.data)
+                return
+        spot, digest = place(entry.data), self.known.digest(push, whole)
+        if not (backend and self.known.there(backend, spot, digest, since)):
+            if backend:
+                self.known.forget(backend, spot)
+            result.sent += 1
+            try:
+                await self.stores.push(ps.namespace, store, push, whole)
+            except (GateClosed, Busy):
+                raise
+            except EsoError as error:
+                if isinstance(error, Timeout):
+                    result.doubtful[entry.key] = entry.data
+                text = f"could not write remote ref {push.secret_key} to target secretstore {store.name}: "
+                raise prefixed(text, hidden(error, whole)) from error
+            if backend:
+                self.known.put(backend, spot, digest, at)
+        result.done[entry.key] = ours(entry.data)
+
+    async def clean(
+        self,
+        ps: PushSecret,
+        stale: Sequence[Stale],
+        wanted: Mapping[str, Mapping[str, PushData]],
+        result: Cleaned,
+    ) -> None:
+        """Deletes `stale` entries, unless they were there before us, or somebody (this object through another store, or
+        another PushSecret) still pushes there. A store that fails does not stop the others. `result` is filled on the
+        way, so that it survives a cancellation, the only thing that is raised."""
+        stores: dict[str, list[Stale]] = {}
+        for one in stale:
+            stores.setdefault(one.store, []).append(one)
+        for store, entries in stores.items():
+            try:
+                await self._clean_store(ps, store, entries, wanted, result)
+            except GateClosed as closed:
+                result.closed = result.closed or closed
+            except EsoError as error:
+                result.failed = result.failed or error
+            except Exception as error:
+                result.failed = result.failed or self._unexpected(store, ps.metadata, error)
+
+    async def _clean_store(
+        self,
+        ps: PushSecret,
+        store: str,
+        entries: Sequence[Stale],
+        wanted: Mapping[str, Mapping[str, PushData]],
+        result: Cleaned,
+    ) -> None:
+        result.gone += [one for one in entries if is_found(one.data)]
+        left = [one for one in entries if not is_found(one.data)]
+        if not left:
+            return
+        await self._reach(ps.namespace, store, store)
+        record = self.usable(ps.namespace, store)
+        for one in left:
+            backend, spot = self.backend(ps.namespace, store), place(one.data)
+            if not self._still_pushed(ps, backend, one, wanted):
+                if backend:
+                    self.known.forget(backend, spot)
+                metadata = one.data.metadata if isinstance(one.data.metadata, Mapping) else None
+                await self.stores.delete(ps.namespace, record, Remote(spot[0], spot[1], metadata))
+            result.gone.append(one)
+
+    def _still_pushed(
+        self, ps: PushSecret, backend: str, one: Stale, wanted: Mapping[str, Mapping[str, PushData]]
+    ) -> bool:
+        spot = place(one.data)
+        for store, entries in wanted.items():
+            if any(place(data) == spot for data in entries.values()) and (
+                store == one.store or self.backend(ps.namespace, store) == backend
+            ):
+                return True
+        key = (ps.namespace, ps.name)
+        return any(
+            overlap(other, spot) and self.backend(who[0], store) == backend
+            for who, store, other in self.claims.others(spot[0], key)
+        )
+
+    async def _reach(self, namespace: str, store: str, shown: str) -> None:
+        try:
+            await self.stores.reach(namespace, self.usable(namespace, store))
+        except GateClosed:
+            raise
+        except EsoError as error:
+            raise prefixed(f"could not get secrets client for store {shown}: ", error) from error
+
+    def _unexpected(self, store: str, meta: ObjectMeta, error: Exception) -> EsoError:
+        self.log.error(
+            "a provider failed unexpectedly",
+            store=store,
+            namespace=meta.namespace,
+            name=meta.name,
+            error=type(error).__name__,
+            stacktrace=redact.stack(error),
+        )
+        text = f"the provider failed unexpectedly: {type(error).__name__}"
+        return Unexpected(text, fix="report this as a bug of the operator; its log has the place")
+
+
+def hidden(error: EsoError, source: Source) -> EsoError:
+    """The error without the values of the source: a backend may quote what it refuses."""
+    told = redact.without(str(error), [value for value in source.data.values() if len(value) >= TELLING])
+    if told == str(error):
+        return error
+    out = prefixed("", error)
+    out.message, out.args = told, (told,)
+    return out
+
+
+async def side_by_side(pushes: Sequence[Any]) -> list[Result]:
+    """All stores of one object at once: one that answers slowly keeps nobody else waiting. In order."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one) for one in pushes]
+    return [task.result() for task in tasks]

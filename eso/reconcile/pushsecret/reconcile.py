@@ -1,0 +1,537 @@
+"""A pass over one PushSecret: what is due, what is read, what is sent, what is deleted, what is told.
+
+Neighbours: every other module of this room is one step of it. Values live for one pass.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Protocol, TypeVar
+
+import orjson
+
+from eso.api.hashing import synced_resource_version
+from eso.api.meta import NAMESPACES, ObjectMeta, Resource, Undecodable
+from eso.api.pushsecret import FINALIZER, PUSH_SECRETS, PushSecret, SyncedMap, decode_push_secret
+from eso.api.secretstore import CLUSTER_SECRET_STORES, SECRET_STORES, SecretStore
+from eso.errors import EsoError, Terminal
+from eso.kube.finalizers import add_finalizer, remove_finalizer
+from eso.kube.rest import ApiError, Conflict, Forbidden, Rest
+from eso.providers.contract import Source
+from eso.reconcile.kit.event import Event
+from eso.reconcile.kit.ledger import Ledger
+from eso.reconcile.kit.status import write_status
+from eso.reconcile.kit.suspend import suspended_until
+from eso.reconcile.pushsecret.books import Stale, is_found, merge, stale, without
+from eso.reconcile.pushsecret.known import Claims, Known
+from eso.reconcile.pushsecret.plan import Planned, planned
+from eso.reconcile.pushsecret.push import Backends, Cleaned, Job, Pusher, Result, side_by_side
+from eso.reconcile.pushsecret.refresh import (
+    BadInterval,
+    Due,
+    Seen,
+    Situation,
+    as_recorded,
+    by_itself,
+    come_back,
+    waits_for_edits,
+)
+from eso.reconcile.pushsecret.report import (
+    CLEANING,
+    NO_SOURCE,
+    SOURCE_DELETED,
+    Report,
+    failed,
+    intent,
+    left_behind,
+    new_status,
+    not_deleted,
+    not_pushed,
+    parked,
+    paused,
+    ready_of,
+    source_deleted,
+    succeeded,
+)
+from eso.reconcile.pushsecret.select import check_data_to, check_targets, resolved, store_key, usable
+from eso.reconcile.pushsecret.sources import NoSource, NoTemplateSource, Read, Reader, Version
+from eso.runtime.outcome import Done, Fatal, Outcome, Retry, Wake
+from eso.template import Limits
+from eso.template.apply import CHEAP, DEFAULT_TERMS, Sources, Terms, apply, costly, out_of_bounds
+
+T = TypeVar("T")
+Key = tuple[str, str]
+LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+LAST_TRY: Final = 20.0  # seconds that the clean-up in a namespace that goes may take
+
+
+@dataclass(frozen=True, slots=True)
+class PushSettings:
+    controller_class: str = "default"
+    terms: Terms = DEFAULT_TERMS
+
+
+class Cache(Protocol):
+    """What the informers know."""
+
+    def push_secret(self, key: Key) -> PushSecret | Undecodable | None: ...
+    def learned(self, raw: bytes) -> None:
+        """Our own write of a PushSecret, from its reply."""
+
+    def store(self, kind: str, namespace: str, name: str) -> SecretStore | None: ...
+    def stores(self, kind: str, namespace: str) -> Iterable[SecretStore]:
+        """Those of the namespace, or all ClusterSecretStores."""
+
+
+class Offload(Protocol):
+    """Runs a desk in a thread, a few at a time, for one namespace after the other."""
+
+    def __call__(self, namespace: str, desk: Callable[[Limits], T], limits: Limits, /) -> Awaitable[T]: ...
+
+
+class Meter(Protocol):
+    def passed(self, key: Key, seconds: float) -> None: ...
+    def ready(self, key: Key, status: str) -> None: ...
+    def gone(self, key: Key) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What this process knows of one object. `version`, `since`: since when its entries must have been compared for the
+    version that is being pushed."""
+
+    seen: Seen | None = None
+    version: str = ""
+    since: datetime = LONG_AGO
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Everything that a push needs. `jobs` are by store, in the order of the stores; `failed` the stores whose plan
+    failed."""
+
+    stores: tuple[SecretStore, ...]
+    jobs: Mapping[str, Sequence[Job]]
+    failed: Mapping[str, EsoError]
+    situation: Situation
+    newest: datetime | None
+    sources: bool
+
+
+class Failed(Exception):
+    """A step failed before anything was sent; carries what is told."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__()
+        self.report = report
+
+
+class ReconcilePushSecret:
+    """`emit(resource, metadata, event)` queues an Event; `monotonic` is the clock for durations, seconds."""
+
+    def __init__(
+        self,
+        cache: Cache,
+        rest: Rest,
+        stores: Backends,
+        reader: Reader,
+        settings: PushSettings,
+        *,
+        known: Known,
+        claims: Claims,
+        emit: Callable[[Resource, ObjectMeta, Event], None],
+        offload: Offload,
+        meter: Meter,
+        now: Callable[[], datetime],
+        monotonic: Callable[[], float],
+        log: Any,
+    ) -> None:
+        self.cache, self.rest, self.reader, self.settings = cache, rest, reader, settings
+        self.pusher = Pusher(stores, known, claims, log)
+        self.claims, self.emit, self.offload = claims, emit, offload
+        self.meter, self.now, self.monotonic, self.log = meter, now, monotonic, log
+        self._ledger: Ledger[Entry] = Ledger(Entry())
+
+    async def reconcile(self, key: Key, wake: Wake, now: datetime) -> Outcome:
+        """One pass; timed whatever happens."""
+        began = self.monotonic()
+        ps = self.cache.push_secret(key)
+        if ps is None:  # 1
+            self._ledger.forget(key)
+            self.meter.gone(key)
+            return Done()
+        try:
+            return await self._pass(ps, wake, now)
+        except Conflict:
+            return Retry()  # the informer is behind: nothing to tell
+        finally:
+            self.claims.flying(key, {})
+            self.meter.passed(key, self.monotonic() - began)
+
+    async def _pass(self, ps: PushSecret | Undecodable, wake: Wake, now: datetime) -> Outcome:
+        """Numbers are the steps of the spec."""
+        if ps.metadata.deletion_timestamp is not None:  # 4
+            return await self.end(ps, now)
+        if isinstance(ps, Undecodable):
+            return Fatal(EsoError(f"cannot read the object: {ps.error}", fix="edit it into the form of its schema"))
+        if (until := suspended_until(ps.metadata.annotations, now)) is not None:
+            return await self.publish(ps, paused(ps, until, now), now)
+        if ps.spec.deletes:
+            await add_finalizer(self.rest, PUSH_SECRETS, ps.metadata, FINALIZER)
+        elif FINALIZER in ps.metadata.finalizers:
+            await remove_finalizer(self.rest, PUSH_SECRETS, ps.metadata, FINALIZER)
+        key = (ps.namespace, ps.name)
+        try:
+            due = self.due(ps)  # 5
+            entry = self._ledger.read(key, ps.metadata.uid)
+            if due is Due.NO and (waits_for_edits(ps) or (wake.triggered is None and entry.seen is not None)):
+                return await self.publish(ps, Report(come_back(ps, now)), now)
+            looked = await self.look(ps, entry, due)  # 6-12
+            if looked is None:
+                return Done()  # 11
+            seen = Seen(looked.situation, synced_resource_version(ps.metadata))
+            if due is Due.NO:
+                if unchanged(ps, entry, looked):
+                    self._ledger.write(key, ps.metadata.uid, replace(entry, seen=seen))
+                    return await self.publish(ps, Report(come_back(ps, now)), now)
+                due = Due.NEWS
+            ps, report = await self.push(ps, looked, due, self.since(ps, due, wake, now), now)  # 13, 14
+        except Failed as error:
+            return await self.publish(ps, error.report, now)
+        outcome = await self.publish(ps, report, now)
+        if report.synced:  # not before it is told: a pass that could not write the status must not find its work done
+            entry = self._ledger.read(key, ps.metadata.uid)
+            self._ledger.write(key, ps.metadata.uid, replace(entry, seen=seen))
+        return outcome
+
+    def due(self, ps: PushSecret) -> Due:
+        """What fails is due until it succeeds. Raises Failed."""
+        try:
+            due = by_itself(ps, self.now())
+            if due is Due.NO and not waits_for_edits(ps) and failing(ps):
+                return Due.NEWS
+            return due
+        except BadInterval as error:
+            raise Failed(failed(str(error), error)) from error
+
+    def since(self, ps: PushSecret, due: Due, wake: Wake, now: datetime) -> datetime:
+        """From when on a proof that a value is there counts. An edit wants every value compared once, and so does the
+        interval; another object that pushes the same may have had it compared meanwhile."""
+        if due is Due.NEWS:
+            return LONG_AGO
+        if due is Due.INTERVAL and ps.status.refresh_time is not None:
+            return ps.status.refresh_time + timedelta(seconds=1)
+        key, version = (ps.namespace, ps.name), synced_resource_version(ps.metadata)
+        entry = self._ledger.read(key, ps.metadata.uid)
+        if entry.version != version:
+            entry = replace(entry, version=version, since=wake.triggered or now)
+            self._ledger.write(key, ps.metadata.uid, entry)
+        return entry.since
+
+    # what there is to send
+
+    async def look(self, ps: PushSecret, entry: Entry, due: Due) -> Looked | None:
+        """Sources, stores and plans; None when there is nothing to push to. Raises Failed."""
+        try:
+            check_data_to(ps.spec)
+        except EsoError as error:
+            raise Failed(failed(str(error), error)) from error
+        read = await self.read(ps)
+        try:
+            every = resolved(ps.spec, self._get(ps), self._every(ps))
+            stores = usable(every, self.settings.controller_class)
+            if not stores and (every or not (ps.spec.deletes and ps.status.synced_push_secrets)):
+                return None
+            check_targets(ps.spec, stores)
+        except EsoError as error:
+            raise Failed(failed(str(error), error)) from error
+        sources, templates = await self.rendered(ps, read)
+        jobs, wrong = await self.plan(ps, stores, sources)
+        situation = Situation(
+            read.versions, templates, tuple((store_key(s), s.metadata.uid, s.metadata.generation) for s in stores)
+        )
+        return Looked(tuple(stores), jobs, wrong, situation, read.newest, bool(sources))
+
+    async def read(self, ps: PushSecret) -> Read:
+        try:
+            return await self.reader.read(ps)
+        except ApiError as error:
+            if not isinstance(error, Forbidden):
+                raise  # the API server, not the source: nothing to tell
+            raise Failed(no_source(error)) from error
+        except NoSource as error:
+            if error.gone and ps.spec.deletes:
+                raise Failed(await self.source_gone(ps, error)) from error
+            raise Failed(no_source(error)) from error
+        except EsoError as error:
+            raise Failed(no_source(error)) from error
+
+    async def source_gone(self, ps: PushSecret, error: NoSource) -> Report:
+        """5.2: the remote secrets go with their source."""
+        recorded, ready = ps.status.synced_push_secrets, ready_of(ps)
+        if not any(recorded.values()):
+            told = ready is not None and ready.reason == SOURCE_DELETED
+            same = ps.status.synced_resource_version == synced_resource_version(ps.metadata)
+            return Report(Done()) if told and same else no_source(error)
+        cleaned = Cleaned()
+        await self.pusher.clean(ps, stale({}, recorded), {}, cleaned)
+        books = without(recorded, cleaned.gone, ())
+        if cleaned.failed is not None:
+            return failed(f"failed to cleanup provider secrets: {cleaned.failed}", cleaned.failed, books)
+        if cleaned.closed is not None:
+            text = f"failed to cleanup provider secrets: {cleaned.closed}"
+            return parked(ps, cleaned.closed, text, Due.NEWS, books)
+        return source_deleted(ps)
+
+    async def rendered(self, ps: PushSecret, read: Read) -> tuple[list[Source], tuple[Version, ...]]:
+        """The sources with what the template adds, and the versions of its own sources. Raises Failed."""
+        template = ps.spec.template
+        if template is None:
+            return list(read.sources), ()
+        try:
+            texts, versions = await self.reader.templates(ps)
+        except NoTemplateSource as error:
+            text = f"could not apply template: error fetching templateFrom data: {error}"
+            raise Failed(failed(text, error)) from error
+        heavy = costly(template, texts)
+        out = []
+        for source in read.sources:
+            try:
+                out.append(await self.compute(ps, self._renderer(ps, source, texts), heavy))
+            except EsoError as error:
+                raise Failed(failed(f"could not apply template: {error}", error)) from error
+        return out, versions
+
+    def _renderer(self, ps: PushSecret, source: Source, texts: Sources) -> Callable[[Limits], Source]:
+        """Results go on top of the source's own data; every template sees the original data."""
+
+        def render(limits: Limits) -> Source:
+            parts = apply(
+                ps.spec.template,
+                source.data,
+                texts,
+                source.data,
+                labels=source.labels,
+                annotations=source.annotations,
+                terms=replace(self.settings.terms, limits=limits),
+            )
+            return replace(source, data=parts.data, labels=parts.labels, annotations=parts.annotations, type=parts.type)
+
+        return render
+
+    async def plan(
+        self, ps: PushSecret, stores: Sequence[SecretStore], sources: Sequence[Source]
+    ) -> tuple[dict[str, list[Job]], dict[str, EsoError]]:
+        """Store → what is sent to it, or why nothing can be. Of several sources with one destination the last one wins;
+        with IfNotExists the first, since the others would find it there."""
+        jobs: dict[str, list[Job]] = {}
+        wrong: dict[str, EsoError] = {}
+        for store in stores:
+            found: dict[str, Job] = {}
+            try:
+                for source in sources:
+                    plan = await self.compute(ps, planner(ps, store, source))
+                    for one in plan:
+                        if one.key not in found or ps.spec.update_policy != "IfNotExists":
+                            found[one.key] = (one, source)
+            except EsoError as error:
+                wrong[store_key(store)] = error
+            jobs[store_key(store)] = [] if store_key(store) in wrong else list(found.values())
+        return jobs, wrong
+
+    async def compute(self, ps: PushSecret, desk: Callable[[Limits], T], heavy: bool = False) -> T:
+        """On the loop while it is cheap. A desk that turns out to be expensive runs again in a thread."""
+        if not heavy:
+            try:
+                return desk(CHEAP)
+            except EsoError as error:
+                if not out_of_bounds(error):
+                    raise
+        return await self.offload(ps.namespace, desk, self.settings.terms.limits)
+
+    def _get(self, ps: PushSecret) -> Callable[[str, str], SecretStore | None]:
+        return lambda kind, name: self.cache.store(kind, "" if kind == "ClusterSecretStore" else ps.namespace, name)
+
+    def _every(self, ps: PushSecret) -> Callable[[str], Iterable[SecretStore]]:
+        return lambda kind: self.cache.stores(kind, "" if kind == "ClusterSecretStore" else ps.namespace)
+
+    # sending
+
+    async def push(
+        self, ps: PushSecret, looked: Looked, due: Due, since: datetime, now: datetime
+    ) -> tuple[PushSecret, Report]:
+        """The object as it stands after what was written meanwhile, and what to tell."""
+        recorded = ps.status.synced_push_secrets
+        wanted = {store: {job[0].key: job[0].data for job in jobs} for store, jobs in looked.jobs.items()}
+        self.claims.flying((ps.namespace, ps.name), wanted)
+        if ps.spec.deletes and ps.spec.update_policy != "IfNotExists":
+            ps = await self.announce(ps, wanted)
+        results = await side_by_side(
+            [
+                self.pusher.push(ps, store, looked.jobs[store_key(store)], since, now.replace(microsecond=0))
+                for store in looked.stores
+                if store_key(store) not in looked.failed
+            ]
+        )
+        wrong = [Result(store, failed=error) for store, error in looked.failed.items()]
+        order = {store_key(store): place for place, store in enumerate(looked.stores)}
+        results = sorted([*results, *wrong], key=lambda result: order[result.store])
+        synced: SyncedMap = {result.store: result.done for result in results} if looked.sources else {}
+        return ps, await self.settle(ps, recorded, synced, results, due)
+
+    async def announce(self, ps: PushSecret, wanted: SyncedMap) -> PushSecret:
+        """Writes down what is about to be sent for the first time: should the process end before it can tell, a later
+        deletion still knows of it."""
+        recorded = ps.status.synced_push_secrets
+        if not stale(recorded, wanted):
+            return ps
+        raw = await write_status(self.rest, PUSH_SECRETS, ps.metadata, intent(ps, merge(wanted, recorded)))
+        if raw is None:
+            return ps
+        self.cache.learned(raw)
+        written = decode_push_secret(raw)
+        return written if isinstance(written, PushSecret) else ps
+
+    async def settle(
+        self, ps: PushSecret, recorded: SyncedMap, synced: SyncedMap, results: Sequence[Result], due: Due
+    ) -> Report:
+        """Tells of the first failure, or deletes what is no longer wanted and tells of the success."""
+        books = ahead(synced, recorded, results)
+        if (report := not_pushed(results, books)) is not None:
+            return report
+        if any(result.busy for result in results):
+            return Report(Retry(), books=books)
+        for result in results:
+            if result.closed is not None:
+                name = result.store.partition("/")[2]
+                text = f"set secret failed: could not get secrets client for store {name}: {result.closed}"
+                return parked(ps, result.closed, text, due, books)
+        if ps.spec.deletes:
+            cleaned = Cleaned()
+            await self.pusher.clean(ps, stale(synced, recorded), synced, cleaned)
+            books = without(books, cleaned.gone, synced)
+            if cleaned.failed is not None:
+                return failed(f"{CLEANING}{cleaned.failed}", cleaned.failed, books)
+            if cleaned.closed is not None:
+                return parked(ps, cleaned.closed, f"{CLEANING}{cleaned.closed}", due, books)
+        return succeeded(ps, synced, due)
+
+    # the end of an object
+
+    async def end(self, ps: PushSecret | Undecodable, now: datetime) -> Outcome:
+        """Removes what was pushed, then the finalizer. An object without it has stopped pushing."""
+        if FINALIZER not in ps.metadata.finalizers:
+            return Done()
+        if isinstance(ps, Undecodable):
+            text = f"cannot read the object, so what it pushed stays: {ps.error}"
+            self.emit(PUSH_SECRETS, ps.metadata, Event("Warning", "Errored", text))
+        elif ps.spec.deletes:
+            report = await self.clean_up(ps)
+            if report is not None:
+                return await self.publish(ps, report, now)
+        await remove_finalizer(self.rest, PUSH_SECRETS, ps.metadata, FINALIZER)
+        return Done()
+
+    async def clean_up(self, ps: PushSecret) -> Report | None:
+        """None when nothing holds the object any more: all is deleted, or its namespace goes and the last try was
+        made."""
+        recorded, cleaned = ps.status.synced_push_secrets, Cleaned()
+        everything = stale({}, recorded)
+        if not everything:
+            return None
+        goes = await self.namespace_goes(ps.namespace)
+        try:
+            async with asyncio.timeout(LAST_TRY if goes else None):
+                await self.pusher.clean(ps, everything, {}, cleaned)
+        except TimeoutError:
+            cleaned.failed = EsoError("the backend did not answer in time")
+        cause = cleaned.failed or cleaned.closed
+        if cause is None:
+            return None
+        if goes:
+            self.tell_left(ps, [one for one in everything if one not in cleaned.gone], cause)
+            return None
+        books = without(recorded, cleaned.gone, ())
+        if cleaned.failed is not None:
+            return failed(f"{CLEANING}{cause}", cause, books)
+        assert cleaned.closed is not None
+        return not_deleted(ps, cleaned.closed, f"{CLEANING}{cause}", books)
+
+    async def namespace_goes(self, namespace: str) -> bool:
+        """True when the API server says that the namespace is being deleted."""
+        try:
+            raw = await self.rest.get(NAMESPACES, "", namespace)
+        except Forbidden:
+            return False
+        return raw is None or bool(orjson.loads(raw)["metadata"].get("deletionTimestamp"))
+
+    def tell_left(self, ps: PushSecret, left: Sequence[Stale], cause: EsoError) -> None:
+        """Names what stays. A namespace that goes takes no new Events, so the Namespace itself gets one, which is kept
+        elsewhere, and so does a ClusterSecretStore."""
+        event = left_behind(ps.namespace, left, str(cause))
+        self.emit(PUSH_SECRETS, ps.metadata, event)
+        self.emit(NAMESPACES, ObjectMeta(name=ps.namespace), event)
+        for store in sorted({one.store for one in left}):
+            kind, _, name = store.partition("/")
+            record = self._get(ps)(kind, name)
+            if record is not None:
+                resource = CLUSTER_SECRET_STORES if kind == "ClusterSecretStore" else SECRET_STORES
+                own = [one for one in left if one.store == store]
+                self.emit(resource, record.metadata, left_behind(ps.namespace, own, str(cause)))
+
+    # telling
+
+    async def publish(self, ps: PushSecret, report: Report, now: datetime) -> Outcome:
+        status = new_status(ps, report, now)
+        if status is not None:
+            raw = await write_status(self.rest, PUSH_SECRETS, ps.metadata, status)
+            if raw is None:
+                return Done()  # the object is gone; its event brings the next pass
+            self.cache.learned(raw)
+        if report.ready:
+            self.meter.ready((ps.namespace, ps.name), report.ready)
+        for event in report.events:
+            self.emit(PUSH_SECRETS, ps.metadata, event)
+        return report.outcome
+
+
+def planner(ps: PushSecret, store: SecretStore, source: Source) -> Callable[[Limits], list[Planned]]:
+    return lambda limits: planned(ps.spec, store, source, limits)
+
+
+def failing(ps: PushSecret) -> bool:
+    ready = ready_of(ps)
+    return ready is not None and ready.status == "False"
+
+
+def no_source(error: EsoError) -> Report:
+    """One condition for every cause; the Event has it."""
+    hint = f"; {error.fix}" if error.fix else ""
+    cause = EsoError(str(error)) if error.retryable else Terminal(str(error))
+    return failed(NO_SOURCE, cause, detail=f" ({error}{hint})")
+
+
+def unchanged(ps: PushSecret, entry: Entry, looked: Looked) -> bool:
+    """Nothing is due by itself: did sources, stores or the entries change since the last success?"""
+    if looked.failed:
+        return False
+    if entry.seen is not None:
+        return entry.seen.situation == looked.situation
+    wanted = {store: sorted(job[0].key for job in jobs) for store, jobs in looked.jobs.items()}
+    recorded = {store: sorted(entries) for store, entries in ps.status.synced_push_secrets.items()}
+    return (wanted == recorded or not looked.sources) and as_recorded(ps, looked.newest)
+
+
+def ahead(synced: SyncedMap, recorded: SyncedMap, results: Sequence[Result]) -> SyncedMap:
+    """What is recorded while something failed: nothing is forgotten. An entry that we have written since it was found
+    becomes ours, and one that may have arrived counts as written."""
+    doubtful = {result.store: result.doubtful for result in results if result.doubtful}
+    books = merge(merge(synced, doubtful), recorded)
+    for store, entries in synced.items():
+        for key, data in entries.items():
+            if not is_found(data) and is_found(books[store][key]):
+                books[store][key] = data
+    return books

@@ -1,0 +1,101 @@
+"""Due or not: the fingerprint of the object, its interval, and what was seen of its sources and stores at the last
+success.
+
+Neighbours: reconcile.py asks before and after it looked at sources and stores. Time comes in as an argument.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+from eso.api.hashing import synced_resource_version
+from eso.api.pushsecret import PushSecret
+from eso.errors import Terminal
+from eso.gocompat.duration import DurationError
+from eso.runtime.outcome import After, Done, Outcome
+
+LATE = 5.0  # seconds that the interval's timer waits longer, as in the reference
+SKEW = timedelta(seconds=5)  # between the API server's clock and ours
+
+
+class BadInterval(Terminal):
+    """spec.refreshInterval has no meaning: only an edit can help."""
+
+
+class Due(Enum):
+    """Why the values are sent now."""
+
+    EDITED = "edited"  # or never synced: every entry is compared with the backend
+    INTERVAL = "interval"  # the same
+    NEWS = "news"  # a source or a store is another one: entries that are known to be there are not sent
+    NO = "no"
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What an object's values depend on besides itself. `sources`, `templates`: (name, uid, resourceVersion) of what is
+    pushed and of what the template refers to; `stores`: (key, uid, generation)."""
+
+    sources: tuple[tuple[str, str, str], ...] = ()
+    templates: tuple[tuple[str, str, str], ...] = ()
+    stores: tuple[tuple[str, str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The situation at the last success, in this process."""
+
+    situation: Situation
+    version: str
+
+
+def interval(ps: PushSecret) -> float:
+    """Seconds; zero or less means "only when the object changes". Raises BadInterval."""
+    try:
+        return ps.spec.interval_seconds
+    except DurationError as error:
+        raise BadInterval(
+            f'invalid spec.refreshInterval "{ps.spec.refresh_interval}": {error}',
+            fix="write a Go duration such as 1h or 90s",
+        ) from error
+
+
+def by_itself(ps: PushSecret, now: datetime) -> Due:
+    """Section 5.3 of the rules: what the object alone tells. Raises BadInterval."""
+    seconds, status = interval(ps), ps.status
+    if status.synced_resource_version != synced_resource_version(ps.metadata):
+        return Due.EDITED
+    if seconds <= 0:
+        return Due.NO
+    if status.refresh_time is None or status.refresh_time > now:
+        return Due.EDITED
+    return Due.INTERVAL if status.refresh_time + timedelta(seconds=seconds) < now else Due.NO
+
+
+def waits_for_edits(ps: PushSecret) -> bool:
+    """An object with interval zero is pushed when it changes, and never because of its sources."""
+    return interval(ps) <= 0
+
+
+def as_recorded(ps: PushSecret, newest: datetime | None) -> bool:
+    """For an object that this process meets for the first time: whether its sources are as they were at the last
+    success. `newest`: when one of them was written last, None for unknown."""
+    refreshed = ps.status.refresh_time
+    return refreshed is not None and newest is not None and newest + SKEW < refreshed
+
+
+def come_back(ps: PushSecret, now: datetime) -> Outcome:
+    """After a pass that found nothing due."""
+    seconds, refreshed = interval(ps), ps.status.refresh_time
+    if seconds <= 0 or refreshed is None:
+        return Done()
+    left = (refreshed + timedelta(seconds=seconds) - now).total_seconds() + LATE
+    return After(left) if left > 0 else Done()
+
+
+def next_time(ps: PushSecret) -> Outcome:
+    """After a success."""
+    seconds = interval(ps)
+    return After(seconds) if seconds > 0 else Done()

@@ -1,0 +1,211 @@
+"""Reads what is pushed: a Secret by name, Secrets by label, or a generator's values; and what the template refers to.
+
+Neighbours: reconcile.py reads in every pass that has something to send. Values live for one pass.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+
+from eso.api.externalsecret import GeneratorRef, Template
+from eso.api.labels import LabelSelector, check
+from eso.api.meta import CONFIG_MAPS, SECRETS
+from eso.api.pushsecret import PushSecret, PushSelector
+from eso.errors import EsoError, Terminal
+from eso.kube.rest import Rest
+from eso.providers.contract import Source
+from eso.template.apply import Sources as TemplateSources
+
+MOST_BYTES: Final = 16 << 20  # of all sources of one object, and of all of its template's
+GENERATED: Final = "___generated-secret"
+Json = dict[str, Any]
+Version = tuple[str, str, str]  # name, uid, resourceVersion
+Generate = Callable[[PushSecret, GeneratorRef], Awaitable[Mapping[str, bytes]]]
+
+
+class NoSource(EsoError):
+    """The source cannot be read. `gone`: the API server proved that the Secret of that name does not exist."""
+
+    def __init__(self, message: str, *, gone: bool = False, fix: str = "") -> None:
+        super().__init__(message, fix=fix)
+        self.gone = gone
+
+
+class NoTemplateSource(EsoError):
+    """An object that templateFrom names is not there, or all of them are too much."""
+
+
+class NoGenerators(Terminal):
+    """This process makes no values."""
+
+
+async def refused(ps: PushSecret, ref: GeneratorRef) -> Mapping[str, bytes]:
+    raise NoGenerators(f"unable to resolve generator: {ref.kind} {ref.name}: generators are not served by this version")
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The sources in the order of their names. `newest`: when one of them was written last, None for unknown."""
+
+    sources: tuple[Source, ...] = field(repr=False)
+    versions: tuple[Version, ...] = ()
+    newest: datetime | None = None
+
+
+class Reader:
+    """`generate` makes a generator's values."""
+
+    def __init__(self, rest: Rest, generate: Generate = refused) -> None:
+        self.rest, self.generate = rest, generate
+
+    async def read(self, ps: PushSecret) -> Read:
+        """Raises NoSource, or the API server's errors."""
+        selector, namespace = ps.spec.selector, ps.namespace
+        secret = selector.secret
+        if secret is not None and secret.name:
+            raw = await self.rest.get(SECRETS, namespace, secret.name)
+            if raw is None:
+                raise NoSource(
+                    f'secrets "{secret.name}" not found', gone=True, fix=f"create the Secret in namespace {namespace}"
+                )
+            return gathered([orjson.loads(raw)])
+        if selector.generator_ref is not None:
+            try:
+                values = await self.generate(ps, selector.generator_ref)
+            except EsoError as error:
+                ref = selector.generator_ref
+                raise NoSource(
+                    f"could not resolve secret from generator ref {ref.kind}/{ref.name}: {error}", fix=error.fix
+                ) from error
+            return Read((Source(values, name=GENERATED, namespace=namespace),))
+        if secret is not None and secret.selector is not None:
+            return gathered([one async for one in self._labelled(namespace, secret.selector)])
+        raise NoSource("no secret selector provided", fix="set spec.selector.secret.name, or a selector")
+
+    async def versions(self, ps: PushSecret) -> tuple[Version, ...] | None:
+        """The versions that `read` would give, without the values; None where asking costs as much as reading."""
+        secret = ps.spec.selector.secret
+        if secret is None or secret.name or secret.selector is None:
+            return None
+        found = [one async for one in self._labelled(ps.namespace, secret.selector, metadata_only=True)]
+        return tuple(sorted(version(one) for one in found))
+
+    async def templates(self, ps: PushSecret) -> tuple[TemplateSources, tuple[Version, ...]]:
+        """Contents of the ConfigMaps and Secrets that `templateFrom` names, and their versions. Raises
+        NoTemplateSource."""
+        found: dict[tuple[str, str], Mapping[str, str]] = {}
+        versions: list[Version] = []
+        size = 0
+        for kind, name in template_sources(ps.spec.template):
+            resource = CONFIG_MAPS if kind == "ConfigMap" else SECRETS
+            raw = await self.rest.get(resource, ps.namespace, name)
+            if raw is None:
+                raise NoTemplateSource(
+                    f'{resource.plural} "{name}" not found', fix=f"create the {kind} in namespace {ps.namespace}"
+                )
+            size += len(raw)
+            if size > MOST_BYTES:
+                raise NoTemplateSource(f"the sources of templateFrom are more than {MOST_BYTES} bytes")
+            live = orjson.loads(raw)
+            data = live.get("data") or {}
+            found[kind, name] = data if kind == "ConfigMap" else texts(data)
+            versions.append(version(live))
+        return found, tuple(sorted(versions))
+
+    async def _labelled(self, namespace: str, selector: LabelSelector, *, metadata_only: bool = False) -> Any:
+        size = 0
+        pages = self.rest.list_pages(
+            SECRETS, namespace, label_selector=selector_text(selector), metadata_only=metadata_only
+        )
+        async for page in pages:
+            size += len(page)
+            if size > MOST_BYTES:
+                raise NoSource(f"the Secrets that the selector matches are more than {MOST_BYTES} bytes")
+            for item in orjson.loads(page).get("items") or ():
+                yield item
+
+
+def gathered(objects: list[Json]) -> Read:
+    ordered = sorted(objects, key=lambda one: str(one["metadata"]["name"]))
+    times = [written(one) for one in ordered]
+    newest = max((time for time in times if time is not None), default=None) if None not in times else None
+    return Read(tuple(source(one) for one in ordered), tuple(sorted(version(one) for one in ordered)), newest)
+
+
+def source(live: Json) -> Source:
+    meta = live["metadata"]
+    return Source(
+        {key: base64.b64decode(value) for key, value in (live.get("data") or {}).items()},
+        name=meta["name"],
+        namespace=meta.get("namespace", ""),
+        type=live.get("type", ""),
+        labels=meta.get("labels") or {},
+        annotations=meta.get("annotations") or {},
+    )
+
+
+def version(live: Json) -> Version:
+    meta = live["metadata"]
+    return meta["name"], meta.get("uid", ""), meta.get("resourceVersion", "")
+
+
+def written(live: Json) -> datetime | None:
+    """When anybody wrote the object last, as the API server noted it; None when it did not."""
+    meta = live["metadata"]
+    times = [entry.get("time") for entry in meta.get("managedFields") or ()] + [meta.get("creationTimestamp")]
+    known = [datetime.fromisoformat(time) for time in times if time]
+    return max(known) if meta.get("managedFields") and known else None
+
+
+def texts(data: Mapping[str, str]) -> dict[str, str]:
+    return {key: base64.b64decode(value).decode(errors="surrogateescape") for key, value in data.items()}
+
+
+def template_sources(template: Template | None) -> list[tuple[str, str]]:
+    """(kind, name) of what `templateFrom` names, each once."""
+    found: dict[tuple[str, str], None] = {}
+    for entry in template.template_from if template is not None else ():
+        for kind, one in (("ConfigMap", entry.config_map), ("Secret", entry.secret)):
+            if one is not None:
+                found[kind, one.name] = None
+    return list(found)
+
+
+def selector_text(selector: LabelSelector) -> str:
+    """The selector as the API server takes it in a query. Raises InvalidSelector."""
+    check(selector)
+    return ",".join([*equalities(selector), *requirements(selector)])
+
+
+def equalities(selector: LabelSelector) -> Iterator[str]:
+    for key, value in sorted(selector.match_labels.items()):
+        yield f"{key}={value}"
+
+
+def requirements(selector: LabelSelector) -> Iterator[str]:
+    for one in selector.match_expressions:
+        match one.operator:
+            case "In":
+                yield f"{one.key} in ({','.join(one.values)})"
+            case "NotIn":
+                yield f"{one.key} notin ({','.join(one.values)})"
+            case "Exists":
+                yield one.key
+            case _:
+                yield f"!{one.key}"
+
+
+def names_of(selector: PushSelector) -> str | None:
+    """The name of the one Secret that is the source, "" for Secrets by label, None for neither."""
+    secret = selector.secret
+    if secret is not None and secret.name:
+        return secret.name
+    if selector.generator_ref is None and secret is not None and secret.selector is not None:
+        return ""
+    return None

@@ -1,0 +1,56 @@
+"""The numbered cases of PushSecret and ClusterPushSecret: which there are, and which wait for what is not built yet.
+
+Neighbours: test_push_gate.py holds the tests to it; sections.py has the cases of the other kinds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Cases P-`first` to P-`last`. `waits_for`: why there need not be a test, "" when there must be one."""
+
+    title: str
+    first: int
+    last: int
+    waits_for: str = ""
+
+    @property
+    def cases(self) -> range:
+        return range(self.first, self.last + 1)
+
+
+PARTS = (
+    Part("Schema and admission", 1, 7),
+    Part("Basic synchronisation", 10, 20),
+    Part("Sources", 30, 35),
+    Part("Generator source", 36, 36, "generators"),
+    Part("Generator missing", 37, 37),
+    Part("Generator runs although the remote exists", 38, 38, "generators"),
+    Part("Source changes", 39, 39),
+    Part("Store problems", 40, 50),
+    Part("Update policy", 55, 59),
+    Part("Refresh and triggers", 60, 67),
+    Part("Deletion policy", 70, 85),
+    Part("Store finalizer", 90, 96),
+    Part("Template and conversion", 100, 108),
+    Part("dataTo", 110, 138),
+    Part("Vault", 150, 157, "the numbers in the tests of the provider"),
+    Part("AWS Secrets Manager", 160, 169, "the provider's writes"),
+    Part("AWS Parameter Store", 170, 172, "the provider"),
+    Part("GCP Secret Manager", 175, 177, "the provider's writes"),
+    Part("A remote entry that is locked", 178, 178),
+    Part("GCP property with metadata", 179, 179, "the provider's writes"),
+    Part("Azure Key Vault", 180, 183, "the provider"),
+    Part("Kubernetes", 185, 188, "the numbers in the tests of the provider"),
+    Part("Fake", 190, 190),
+    Part("Webhook, Doppler, 1Password, Akeyless", 191, 195, "the providers"),
+    Part("ClusterPushSecret", 200, 213),
+)
+
+
+def name(case: int) -> str:
+    """`P-042`."""
+    return f"P-{case:03d}"

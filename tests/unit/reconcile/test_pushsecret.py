@@ -1,0 +1,975 @@
+"""Pushing: what is sent, recorded, told and deleted; what wakes a PushSecret and what does not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import orjson
+import pytest
+
+from eso.api.hashing import synced_resource_version
+from eso.api.meta import CONFIG_MAPS, NAMESPACES, SECRETS
+from eso.api.pushsecret import PUSH_SECRETS, decode_push_secret
+from eso.api.secretstore import SECRET_STORES
+from eso.providers.contract import Busy, Denied, Timeout, Unavailable
+from tests.fakes.apiserver import FakeApiServer
+from tests.harness.pushable import Pushable
+from tests.unit.app.operating import START, put_store
+from tests.unit.reconcile.pushing import FINALIZER, Pushing, end, entry, pushing, put_push, put_source, put_world
+
+BOOM = Denied("boom")
+HELD = {"SecretStore/store": ["path/to/key"]}
+OK = ("True", "Synced", "PushSecret synced successfully")
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[FakeApiServer]:
+    async with FakeApiServer() as server:
+        yield server
+
+
+def fingerprint(api: FakeApiServer) -> str:
+    return synced_resource_version(decode_push_secret(orjson.dumps(api.get(PUSH_SECRETS, "team", "ps"))).metadata)
+
+
+# --- basic
+
+
+async def test_p_010_the_happy_path(api: FakeApiServer) -> None:
+    put_world(api)
+    async with pushing(api) as one:
+        await one.synced()
+        assert one.backend.remote == {("team/store", "path/to/key", ""): b"value"}
+        assert one.said() == OK
+        recorded = one.status()["syncedPushSecrets"]["SecretStore/store"]["path/to/key"]
+        assert recorded == {
+            "conversionStrategy": "None",
+            "match": {"secretKey": "key", "remoteRef": {"remoteKey": "path/to/key"}},
+        }
+        assert one.status()["refreshTime"] == START.strftime("%Y-%m-%dT%H:%M:%SZ")
+        assert one.status()["syncedResourceVersion"] == fingerprint(api)
+        await one.one.until(lambda: one.events("Synced") == ["PushSecret synced successfully"])
+        assert one.finalizers() == [] and not one.held()
+        assert len(one.one.written(PUSH_SECRETS)) == 1
+
+
+async def test_p_011_a_cluster_store(api: FakeApiServer) -> None:
+    put_world(api, stores=[{"name": "store", "kind": "ClusterSecretStore"}])
+    put_store(api, namespace="", ready=True)
+    async with pushing(api) as one:
+        await one.synced()
+        assert one.books() == {"ClusterSecretStore/store": ["path/to/key"]}
+
+
+async def test_p_016_p_017_p_019_the_provider_gets_the_whole_source(api: FakeApiServer) -> None:
+    put_world(api, data=[entry("", "all"), entry("a", "one")])
+    put_source(api, a="1", b="<&>", labels={"team": "x"})
+    async with pushing(api) as one:
+        await one.synced()
+        assert one.backend.at("all") == b'{"a":"1","b":"<&>"}'  # P-017
+        source = one.backend.pushes[1].source
+        assert (source.name, source.namespace, source.type, source.labels) == (
+            "source",
+            "team",
+            "Opaque",
+            {"team": "x"},
+        )
+        assert dict(source.data) == {"a": b"1", "b": b"<&>"}
+
+
+async def test_p_020_two_stores(api: FakeApiServer) -> None:
+    put_world(api, stores=[{"name": "store"}, {"name": "other"}])
+    put_store(api, "other", ready=True)
+    async with pushing(api) as one:
+        await one.synced()
+        assert one.books() == {"SecretStore/other": ["path/to/key"], "SecretStore/store": ["path/to/key"]}
+        assert one.backend.at("path/to/key", store="team/other") == b"value"
+
+
+@pytest.mark.parametrize(
+    "stores",
+    [
+        pytest.param([], id="P-015 no reference"),
+        pytest.param([{"labelSelector": {"matchLabels": {"a": "b"}}}], id="P-014 no store matches"),
+        pytest.param([{"name": "foreign"}], id="P-046 only a store of another class"),
+    ],
+)
+async def test_without_a_store_nothing_happens(api: FakeApiServer, stores: list[dict[str, Any]]) -> None:
+    put_world(api, stores=stores)
+    foreign = put_store(api, "foreign", ready=True)
+    api.edit(SECRET_STORES, "team", "foreign", {"spec": {**foreign["spec"], "controller": "other"}})
+    async with pushing(api) as one:
+        await one.one.idle()
+        assert one.status() == {} and one.backend.pushes == [] and one.one.written(PUSH_SECRETS) == []
+
+
+# --- sources
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        pytest.param({"secret": {"name": "missing"}}, id="P-030 a missing Secret"),
+        pytest.param({"secret": {}}, id="P-035 an empty selector"),
+        pytest.param({"generatorRef": {"kind": "Fake", "name": "no"}}, id="P-037 a generator that cannot be had"),
+    ],
+)
+async def test_a_source_that_cannot_be_read(api: FakeApiServer, selector: dict[str, Any]) -> None:
+    put_world(api, selector=selector)
+    async with pushing(api) as one:
+        await one.failed("could not get source secret")
+        assert one.said()[1] == "Errored" and one.books() == {} and "refreshTime" not in one.status()
+
+
+async def test_a_source_that_comes_later_is_pushed_at_once(api: FakeApiServer) -> None:
+    put_store(api, ready=True)
+    put_push(api)
+    async with pushing(api) as one:
+        await one.failed("could not get source secret")
+        put_source(api)
+        await one.synced()
+        assert one.backend.keys() == ["path/to/key"]
+
+
+async def test_p_031_a_missing_key(api: FakeApiServer) -> None:
+    put_world(api, data=[entry("unexisting", "x")])
+    async with pushing(api) as one:
+        await one.failed("set secret failed: secret key unexisting does not exist")
+        assert one.books() == {"SecretStore/store": []}
+
+
+LABELLED = {"secret": {"selector": {"matchLabels": {"foo": "bar"}}}}
+
+
+async def test_p_032_p_033_secrets_by_label_in_the_namespace(api: FakeApiServer) -> None:
+    put_world(api, selector=LABELLED, data=None, dataTo=[{"storeRef": {"name": "store"}}])
+    put_source(api, "one", labels={"foo": "bar"}, a="1")
+    put_source(api, "two", labels={"foo": "bar"}, b="2")
+    put_source(api, "three", "other", labels={"foo": "bar"}, c="3")
+    async with pushing(api) as one:
+        await one.synced()
+        assert one.backend.keys() == ["a", "b"] and one.books() == {"SecretStore/store": ["a", "b"]}
+
+
+async def test_p_034_no_secret_matches(api: FakeApiServer) -> None:
+    put_world(api, selector=LABELLED)
+    async with pushing(api) as one:
+        await one.synced()
+        assert "syncedPushSecrets" not in one.status() and one.backend.pushes == []
+
+
+async def test_what_is_wanted_of_one_source_is_not_deleted_because_of_another(api: FakeApiServer) -> None:
+    """Ours: the reference deletes and pushes again the entries of the other sources at each refresh."""
+    put_world(api, selector=LABELLED, data=None, dataTo=[{"storeRef": {"name": "store"}}], deletionPolicy="Delete")
+    put_source(api, "one", labels={"foo": "bar"}, a="1")
+    put_source(api, "two", labels={"foo": "bar"}, b="2")
+    async with pushing(api) as one:
+        await one.synced()
+        api.remove(SECRETS, "team", "two")
+        await one.one.until(lambda: one.books() == {"SecretStore/store": ["a"]})
+        assert one.backend.deletes == [("team/store", "b", "")]
+
+
+async def test_of_two_sources_with_one_destination_the_last_one_wins(api: FakeApiServer) -> None:
+    put_world(api, selector=LABELLED)
+    put_source(api, "one", labels={"foo": "bar"}, key="1")
+    put_source(api, "two", labels={"foo": "bar"}, key="2")
+    async with pushing(api) as one:
+        await one.synced()
+        assert one.backend.at("path/to/key") == b"2" and len(one.backend.pushes) == 1
+
+
+# --- stores
+
+
+async def test_p_043_a_login_that_fails(api: FakeApiServer) -> None:
+    put_world(api)
+    backend = Pushable()
+    backend.open_error = BOOM
+    async with pushing(api, backend=backend) as one:
+        await one.failed("set secret failed: could not get secrets client for store store: boom")
+        assert one.books() == {"SecretStore/store": []}
+
+
+async def test_p_044_a_push_that_fails_is_told_and_tried_again(api: FakeApiServer) -> None:
+    put_world(api)
+    backend = Pushable()
+    backend.push_error = BOOM
+    async with pushing(api, backend=backend) as one:
+        text = "set secret failed: could not write remote ref key to target secretstore store: boom"
+        await one.failed(text)
+        assert one.books() == {"SecretStore/store": []}
+        await one.one.until(lambda: one.events("Errored") == [text])
+        backend.push_error = None
+        await one.clock.advance(2.0)
+        await one.synced()
+
+
+async def test_p_048_a_cluster_store_that_leaves_the_namespace_out(api: FakeApiServer) -> None:
+    put_world(api, stores=[{"name": "store", "kind": "ClusterSecretStore"}])
+    put_store(api, namespace="", ready=True, conditions=[{"namespaces": ["other"]}])
+    api.put(NAMESPACES, {"metadata": {"name": "team", "labels": {"kubernetes.io/metadata.name": "team"}}})
+    async with pushing(api) as one:
+        await one.failed(
+            "set secret failed: could not get secrets client for store store: using cluster store "
+            '"store" is not allowed from namespace "team": denied by spec.condition'
+        )
+        assert one.books() == {"ClusterSecretStore/store": []}
+
+
+async def test_p_049_a_store_that_is_not_ready_is_used(api: FakeApiServer) -> None:
+    put_world(api)
+    backend = Pushable()
+    backend.validate_error = Denied("no")
+    async with pushing(api, backend=backend) as one:
+        await one.synced()
+
+
+async def test_a_store_that_fails_does_not_stop_the_others(api: FakeApiServer) -> None:
+    """Ours: the reference stops at the first failure."""
+    put_world(api, stores=[{"name": "bad"}, {"name": "store"}], data=[entry("key", "a"), entry("key", "b")])
+    put_store(api, "bad", ready=True)
+    backend = Pushable()
+    backend.push_error, backend.only = BOOM, "team/bad"
+    async with pushing(api, backend=backend) as one:
+        text = "set secret failed: could not write remote ref key to target secretstore bad: boom"
+        await one.failed(text)
+        assert one.books() == {"SecretStore/bad": [], "SecretStore/store": ["a", "b"]}
+        told = (
+            f"{text} [written: SecretStore/store: a, SecretStore/store: b; "
+            "not written: SecretStore/bad: a, SecretStore/bad: b]"
+        )
+        await one.one.until(lambda: one.events("Errored") == [told])
+        sent = len([push for push in backend.pushes if push.store == "team/store"])
+        await one.clock.advance(2.0)
+        await one.one.idle()
+        assert len([push for push in backend.pushes if push.store == "team/store"]) == sent, "what is there is not sent"
+
+
+async def test_a_push_that_fails_part_way_says_what_is_in(api: FakeApiServer) -> None:
+    put_world(api, data=[entry("key", "a"), entry("missing", "b"), entry("key", "c")])
+    async with pushing(api) as one:
+        await one.failed("set secret failed: secret key missing does not exist")
+        assert one.books() == {"SecretStore/store": ["a"]}
+        told = (
+            "set secret failed: secret key missing does not exist [written: SecretStore/store: a; "
+            "not written: SecretStore/store: b, SecretStore/store: c] (add the key to the source, or to template)"
+        )
+        await one.one.until(lambda: one.events("Errored") == [told])
+
+
+async def test_a_value_that_a_backend_quotes_is_not_told(api: FakeApiServer) -> None:
+    put_world(api)
+    put_source(api, key="correct horse")
+    backend = Pushable()
+    backend.push_error = Denied("cannot store correct horse here")
+    async with pushing(api, backend=backend) as one:
+        await one.failed()
+        assert "correct horse" not in str(one.get()) + str(one.one.events()) + str(one.one.log.lines)
+
+
+async def test_p_178_a_remote_entry_that_is_written_by_somebody_else_is_tried_again_without_a_condition(
+    api: FakeApiServer,
+) -> None:
+    """P-178 for every provider that says so."""
+    put_world(api)
+    backend = Pushable()
+    backend.push_error = Busy("locked")
+    async with pushing(api, backend=backend) as one:
+        await one.one.until(lambda: backend.pushes)
+        await one.one.idle()
+        assert one.said() == ("", "", "")
+        backend.push_error = None
+        await one.clock.advance(2.0)
+        await one.synced()
+
+
+# --- update policy
+
+
+async def test_p_055_p_056_p_057_if_not_exists(api: FakeApiServer) -> None:
+    put_world(api, updatePolicy="IfNotExists", data=[entry("key", "there"), entry("key", "new")])
+    backend = Pushable()
+    backend.remote["team/store", "there", ""] = b"theirs"
+    async with pushing(api, backend=backend) as one:
+        await one.synced()
+        assert one.said()[2] == "PushSecret synced successfully. Existing secrets in providers unchanged."
+        assert (backend.at("there"), backend.at("new")) == (b"theirs", b"value")
+        assert one.books() == {"SecretStore/store": ["new", "there"]}
+        put_source(api, key="second")
+        await one.one.until(lambda: len(backend.asked) == 4)
+        assert backend.at("new") == b"value"
+
+
+async def test_p_058_existence_that_cannot_be_told(api: FakeApiServer) -> None:
+    put_world(api, updatePolicy="IfNotExists")
+    backend = Pushable()
+    backend.exists_error = Denied("don't know")
+    async with pushing(api, backend=backend) as one:
+        await one.failed("set secret failed: could not verify if secret exists in store: don't know")
+        assert backend.pushes == []
+
+
+async def test_p_085_what_was_there_before_is_not_deleted(api: FakeApiServer) -> None:
+    """Ours: the reference deletes it."""
+    data = [entry("key", "there"), entry("key", "new")]
+    put_world(api, updatePolicy="IfNotExists", deletionPolicy="Delete", data=data)
+    backend = Pushable()
+    backend.remote["team/store", "there", ""] = b"theirs"
+    async with pushing(api, backend=backend) as one:
+        await one.synced()
+        one.delete()
+        await one.gone()
+        assert backend.deletes == [("team/store", "new", "")] and backend.at("there") == b"theirs"
+
+
+# --- refresh
+
+
+async def test_p_059_p_039_a_new_value_is_pushed_at_once(api: FakeApiServer) -> None:
+    """Ours: the reference waits for the interval."""
+    put_world(api)
+    async with pushing(api) as one:
+        await one.synced()
+        put_source(api, key="second")
+        await one.one.until(lambda: one.backend.at("path/to/key") == b"second")
+        await one.one.idle()
+        assert len(one.backend.pushes) == 2
+
+
+async def test_a_source_that_was_touched_without_a_change_sends_nothing(api: FakeApiServer) -> None:
+    put_world(api)
+    async with pushing(api) as one:
+        await one.synced()
+        put_source(api)
+        await one.one.until(lambda: one.one.passes("pushsecret") == 2)
+        await one.one.idle()
+        assert len(one.backend.pushes) == 1
+
+
+async def test_a_source_by_label_is_seen_when_it_gets_the_label_and_when_it_loses_it(api: FakeApiServer) -> None:
+    rule = [{"storeRef": {"name": "store"}}]
+    put_world(api, selector=LABELLED, data=None, dataTo=rule, deletionPolicy="Delete")
+    put_source(api, "one", a="1")
+    async with pushing(api) as one:
+        await one.synced()
+        assert one.backend.keys() == []
+        put_source(api, "one", a="1", labels={"foo": "bar"})
+        await one.one.until(lambda: one.backend.keys() == ["a"])
+        put_source(api, "one", a="1", labels={"foo": "no"})
+        await one.one.until(lambda: one.backend.keys() == [])
+
+
+async def test_p_060_a_status_alone_wakes_nobody(api: FakeApiServer) -> None:
+    put_world(api)
+    async with pushing(api) as one:
+        await one.synced()
+        passes = one.one.passes("pushsecret")
+        one.edit({"status": {"syncedResourceVersion": "odd"}})
+        await one.one.until(lambda: one.one.knows(PUSH_SECRETS, "ps"))
+        await one.one.idle()
+        assert one.one.passes("pushsecret") == passes
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        pytest.param({"metadata": {"labels": {"a": "b"}}}, id="P-061 a label"),
+        pytest.param({"metadata": {"annotations": {"a": "b"}}}, id="P-061 an annotation"),
+        pytest.param({"spec": {"refreshInterval": "2h"}}, id="P-061 the spec"),
+    ],
+)
+async def test_an_edit_compares_every_value_with_the_backend(api: FakeApiServer, patch: dict[str, Any]) -> None:
+    put_world(api)
+    async with pushing(api) as one:
+        await one.synced()
+        one.backend.remote["team/store", "path/to/key", ""] = b"drifted"
+        await one.clock.advance(10.0)
+        one.edit(patch)
+        await one.one.until(lambda: one.backend.at("path/to/key") == b"value")
+
+
+async def recorded(api: FakeApiServer, minutes: int = 10, **spec: Any) -> None:
+    """A PushSecret that another process synced some minutes ago, from a source that is older."""
+    put_store(api, ready=True)
+    put_source(api, at="2026-05-01T10:00:00Z")
+    put_push(api, **spec)
+    version = fingerprint(api)
+    status = {
+        "refreshTime": (START - timedelta(minutes=minutes)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "syncedResourceVersion": version,
+        "syncedPushSecrets": {"SecretStore/store": {"path/to/key": entry("key", "path/to/key")}},
+        "conditions": [{"type": "Ready", "status": "True", "reason": "Synced", "message": OK[2]}],
+    }
+    api.edit(PUSH_SECRETS, "team", "ps", {"status": status})
+
+
+async def test_p_062_a_restart_pushes_nothing_that_is_not_due(api: FakeApiServer) -> None:
+    await recorded(api)
+    async with pushing(api) as one:
+        await one.one.until(lambda: one.one.passes("pushsecret") == 1)
+        await one.one.idle()
+        assert one.backend.calls_of_writes() == 0 and one.one.written(PUSH_SECRETS) == []
+        await one.clock.advance(50 * 60 + 4.0)
+        await one.one.idle()
+        assert one.backend.calls_of_writes() == 0
+        await one.clock.advance(2.0)
+        await one.one.until(lambda: len(one.backend.pushes) == 1)
+
+
+async def test_a_source_that_changed_while_no_process_ran_is_pushed_at_the_start(api: FakeApiServer) -> None:
+    await recorded(api)
+    put_source(api, key="second", at="2026-05-01T11:55:00Z")
+    async with pushing(api) as one:
+        await one.one.until(lambda: one.backend.at("path/to/key") == b"second")
+
+
+async def test_an_entry_that_is_missing_in_the_status_is_pushed_at_the_start(api: FakeApiServer) -> None:
+    await recorded(api)
+    api.edit(
+        PUSH_SECRETS, "team", "ps", {"status": {"syncedPushSecrets": {"SecretStore/store": {"path/to/key": None}}}}
+    )
+    async with pushing(api) as one:
+        await one.one.until(lambda: len(one.backend.pushes) == 1)
+
+
+async def test_p_063_p_064_interval_zero(api: FakeApiServer) -> None:
+    put_world(api, refreshInterval="0s")
+    async with pushing(api) as one:
+        await one.synced()
+        put_source(api, key="second")
+        await one.clock.advance(7200.0)
+        await one.one.idle()
+        assert len(one.backend.pushes) == 1, "it is pushed when the object changes, not when its source does"
+        one.edit({"metadata": {"annotations": {"a": "b"}}})
+        await one.one.until(lambda: one.backend.at("path/to/key") == b"second")
+
+
+async def test_at_its_interval_every_value_is_compared_with_the_backend(api: FakeApiServer) -> None:
+    put_world(api)
+    async with pushing(api) as one:
+        await one.synced()
+        one.backend.remote.clear()
+        await one.clock.advance(3599.0)
+        assert one.backend.keys() == []
+        await one.clock.advance(10.0)
+        await one.one.until(lambda: one.backend.keys() == ["path/to/key"])
+        await one.one.idle()
+        assert one.status()["refreshTime"] > START.strftime("%Y-%m-%dT%H:%M:%SZ")
+        assert len(one.events("Synced")) == 1, "nothing new is told"
+
+
+async def test_p_066_p_067_a_failure_keeps_what_was_and_moves_the_transition_once(api: FakeApiServer) -> None:
+    put_world(api)
+    async with pushing(api) as one:
+        await one.synced()
+        before = one.status()
+        one.backend.push_error = BOOM
+        await one.clock.advance(30.0)
+        put_source(api, key="second")
+        await one.failed()
+        moved = one.ready()["lastTransitionTime"]
+        assert moved > before["conditions"][0]["lastTransitionTime"]
+        assert one.status()["refreshTime"] == before["refreshTime"]
+        assert one.status()["syncedResourceVersion"] == before["syncedResourceVersion"]
+        assert one.books() == HELD
+        pushes = len(one.backend.pushes)
+        await one.clock.advance(2.0)
+        await one.one.until(lambda: len(one.backend.pushes) > pushes)
+        await one.one.idle()
+        assert one.ready()["lastTransitionTime"] == moved
+        one.backend.push_error = None
+        await one.clock.advance(60.0)
+        await one.synced()
+        assert one.ready()["lastTransitionTime"] > moved
+
+
+async def test_an_interval_that_is_none_fails_its_own_object_only(api: FakeApiServer) -> None:
+    """Ours: in the reference it stops every PushSecret."""
+    put_world(api, refreshInterval="soon")
+    put_push(api, "fine")
+    async with pushing(api) as one:
+        await one.synced("fine")
+        await one.failed('invalid spec.refreshInterval "soon": time: invalid duration "soon"')
+
+
+async def test_many_objects_on_few_remote_keys_send_each_value_once(api: FakeApiServer) -> None:
+    put_store(api, "shared", "", ready=True)
+    for n in range(10):
+        put_source(api, namespace=f"team-{n}")
+        for m in range(5):
+            stores = [{"name": "shared", "kind": "ClusterSecretStore"}]
+            put_push(api, f"ps-{m}", f"team-{n}", stores=stores, data=[entry("key", f"key-{m}")])
+    async with pushing(api) as one:
+        for n in range(10):
+            for m in range(5):
+                await one.synced(f"ps-{m}", f"team-{n}")
+        assert len(one.backend.pushes) == 5
+        await one.clock.advance(3700.0)
+        await one.one.idle()
+        assert len(one.backend.pushes) <= 10, "at the interval each value is compared once"
+
+
+# --- deletion
+
+
+async def test_p_070_p_072_deletion_removes_what_was_pushed(api: FakeApiServer) -> None:
+    put_world(api, deletionPolicy="Delete", data=[entry("key", "a"), entry("key", "b", "p")])
+    async with pushing(api) as one:
+        await one.synced()
+        assert one.finalizers() == [FINALIZER]
+        assert (one.get() or {})["metadata"]["generation"] == 1, "the finalizer alone was written"
+        one.delete()
+        await one.gone()
+        assert one.backend.remote == {}
+        assert one.backend.deletes == [("team/store", "a", ""), ("team/store", "b", "p")]
+
+
+async def test_p_071_policy_none_takes_the_finalizer_off(api: FakeApiServer) -> None:
+    put_world(api, deletionPolicy="Delete")
+    async with pushing(api) as one:
+        await one.synced()
+        one.spec(deletionPolicy="None")
+        await one.one.until(lambda: one.finalizers() == [])
+        one.delete()
+        await one.gone()
+        assert one.backend.keys() == ["path/to/key"] and one.backend.deletes == []
+
+
+async def test_p_073_a_deletion_that_fails_holds_the_object(api: FakeApiServer) -> None:
+    put_world(api, deletionPolicy="Delete")
+    put_namespace(api)
+    async with pushing(api) as one:
+        await one.synced()
+        one.backend.delete_error = Denied("Nope")
+        one.delete()
+        await one.failed("Failed to Delete Secrets from Provider: Nope")
+        assert one.finalizers() == [FINALIZER] and one.books() == HELD
+        one.backend.delete_error = None
+        await one.clock.advance(5.0)
+        await one.gone()
+
+
+async def test_p_074_p_075_a_renamed_remote_key(api: FakeApiServer) -> None:
+    put_world(api, deletionPolicy="Delete")
+    async with pushing(api) as one:
+        await one.synced()
+        one.backend.delete_error = Denied("Nope")
+        one.spec(data=[entry("key", "new-key")])
+        await one.failed("Failed to Delete Secrets from Provider: Nope")
+        assert one.books() == {"SecretStore/store": ["new-key", "path/to/key"]}
+        one.backend.delete_error = None
+        await one.clock.advance(5.0)
+        await one.synced()
+        assert one.books() == {"SecretStore/store": ["new-key"]} and one.backend.keys() == ["new-key"]
+
+
+async def test_p_076_a_property_that_is_dropped(api: FakeApiServer) -> None:
+    put_world(api, deletionPolicy="Delete", data=[entry("key", "p", "field1"), entry("key", "p", "field2")])
+    async with pushing(api) as one:
+        await one.synced()
+        one.spec(data=[entry("key", "p", "field1")])
+        await one.one.until(lambda: one.books() == {"SecretStore/store": ["p/field1"]})
+        assert one.backend.deletes == [("team/store", "p", "field2")]
+
+
+async def test_p_077_p_078_another_store(api: FakeApiServer) -> None:
+    put_world(api, deletionPolicy="Delete")
+    put_store(api, "new-store", ready=True)
+    async with pushing(api) as one:
+        await one.synced()
+        one.backend.delete_error = BOOM
+        one.spec(secretStoreRefs=[{"name": "new-store"}])
+        await one.failed("Failed to Delete Secrets from Provider: boom")
+        assert sorted(one.books()) == ["SecretStore/new-store", "SecretStore/store"]
+        one.backend.delete_error = None
+        await one.clock.advance(5.0)
+        await one.synced()
+        assert sorted(one.books()) == ["SecretStore/new-store"] and one.backend.keys() == []
+
+
+async def test_p_079_the_source_is_deleted_and_comes_back(api: FakeApiServer) -> None:
+    """Ours: the deletion and the return are seen at once."""
+    put_world(api, deletionPolicy="Delete")
+    async with pushing(api) as one:
+        await one.synced()
+        api.remove(SECRETS, "team", "source")
+        await one.failed("source secret deleted; provider secrets cleaned up")
+        assert one.said()[1] == "SourceDeleted" and one.books() == {} and one.backend.remote == {}
+        await one.clock.advance(7200.0)
+        await one.one.idle()
+        assert one.said()[1] == "SourceDeleted"
+        put_source(api, key="second")
+        await one.synced()
+        assert one.backend.at("path/to/key") == b"second"
+
+
+async def test_p_080_the_source_is_deleted_and_its_remote_entries_cannot_be(api: FakeApiServer) -> None:
+    put_world(api, deletionPolicy="Delete")
+    async with pushing(api) as one:
+        await one.synced()
+        one.backend.delete_error = BOOM
+        api.remove(SECRETS, "team", "source")
+        await one.failed("failed to cleanup provider secrets: boom")
+        assert one.books() == HELD
+
+
+async def test_p_081_the_source_is_deleted_with_policy_none(api: FakeApiServer) -> None:
+    put_world(api)
+    async with pushing(api) as one:
+        await one.synced()
+        api.remove(SECRETS, "team", "source")
+        await one.failed("could not get source secret")
+        assert one.books() == HELD and one.backend.keys() == ["path/to/key"]
+
+
+async def test_p_082_the_source_never_existed(api: FakeApiServer) -> None:
+    put_store(api, ready=True)
+    put_push(api, deletionPolicy="Delete")
+    async with pushing(api) as one:
+        await one.failed("could not get source secret")
+
+
+async def test_p_083_policy_none_never_deletes(api: FakeApiServer) -> None:
+    put_world(api)
+    async with pushing(api) as one:
+        await one.synced()
+        one.spec(data=[entry("key", "new-key")])
+        await one.one.until(lambda: one.books() == {"SecretStore/store": ["new-key"]})
+        assert one.backend.keys() == ["new-key", "path/to/key"] and one.backend.deletes == []
+
+
+async def test_p_084_the_store_was_removed_by_force(api: FakeApiServer) -> None:
+    put_world(api, deletionPolicy="Delete")
+    put_namespace(api)
+    async with pushing(api) as one:
+        await one.synced()
+        await one.one.until(one.held)
+        api.edit(SECRET_STORES, "team", "store", {"metadata": {"finalizers": None}})
+        end(api, SECRET_STORES, "team", "store")
+        await one.one.until(lambda: api.get(SECRET_STORES, "team", "store") is None)
+        await one.one.idle()
+        one.delete()
+        await one.failed(
+            "Failed to Delete Secrets from Provider: could not get secrets client for store SecretStore/store: "
+            'could not get SecretStore "store", SecretStore.external-secrets.io "store" not found'
+        )
+        assert one.finalizers() == [FINALIZER]
+        put_store(api, ready=True)
+        await one.gone()
+
+
+async def test_p_138_a_key_that_no_rule_matches_any_more(api: FakeApiServer) -> None:
+    put_world(api, deletionPolicy="Delete", data=None, dataTo=[{"storeRef": {"name": "store"}}])
+    put_source(api, a="1", b="2")
+    async with pushing(api) as one:
+        await one.synced()
+        put_source(api, a="1")
+        await one.one.until(lambda: one.backend.keys() == ["a"] and one.books() == {"SecretStore/store": ["a"]})
+
+
+async def test_a_remote_entry_that_another_object_still_pushes_stays(api: FakeApiServer) -> None:
+    """Ours: in the reference the first deletion takes it."""
+    put_world(api, deletionPolicy="Delete")
+    put_push(api, "second", deletionPolicy="Delete")
+    async with pushing(api) as one:
+        await one.synced()
+        await one.synced("second")
+        one.delete()
+        await one.gone()
+        assert one.backend.keys() == ["path/to/key"] and one.backend.deletes == []
+        one.delete("second")
+        await one.gone("second")
+        assert one.backend.keys() == []
+
+
+async def test_two_objects_that_go_together_leave_nothing(api: FakeApiServer) -> None:
+    put_world(api, deletionPolicy="Delete")
+    put_push(api, "second", deletionPolicy="Delete")
+    async with pushing(api) as one:
+        await one.synced()
+        await one.synced("second")
+        one.delete()
+        one.delete("second")
+        await one.gone()
+        await one.gone("second")
+        assert one.backend.keys() == []
+
+
+async def test_a_terminating_object_of_policy_none_stops_pushing(api: FakeApiServer) -> None:
+    """Ours: the reference goes on."""
+    put_world(api, finalizers=["example.com/hold"])
+    async with pushing(api) as one:
+        await one.synced()
+        one.delete()
+        await one.one.until(lambda: "deletionTimestamp" in (one.get() or {})["metadata"])
+        put_source(api, key="second")
+        await one.clock.advance(7200.0)
+        await one.one.idle()
+        assert len(one.backend.pushes) == 1
+
+
+async def test_what_is_about_to_be_sent_is_written_down_first(api: FakeApiServer) -> None:
+    """A process that ends in between leaves a record of what may be there."""
+    put_world(api, deletionPolicy="Delete")
+    backend, seen = Pushable(), []
+    async with pushing(api, backend=backend) as one:
+        backend.before_push = lambda sent: seen.append(one.books())
+        await one.synced()
+        put_push(api, "third", deletionPolicy="Delete", data=[entry("key", "other")])
+        await one.synced("third")
+    assert HELD in seen or seen == []
+
+
+@pytest.mark.parametrize(
+    ("error", "books"),
+    [
+        pytest.param(Denied("no"), [], id="refused: nothing is there"),
+        pytest.param(Timeout("no answer"), ["path/to/key"], id="no answer: it may be there"),
+    ],
+)
+async def test_a_push_that_fails_is_recorded_where_it_may_have_arrived(
+    api: FakeApiServer, error: Exception, books: list[str]
+) -> None:
+    put_world(api, deletionPolicy="Delete")
+    backend = Pushable()
+    backend.push_error = error  # type: ignore[assignment]  # an EsoError
+    async with pushing(api, backend=backend) as one:
+        await one.failed()
+        assert one.books() == {"SecretStore/store": books}
+
+
+# --- namespaces that go
+
+
+def put_namespace(api: FakeApiServer, name: str = "team", *, going: bool = False) -> None:
+    meta: dict[str, Any] = {"name": name, "labels": {"kubernetes.io/metadata.name": name}}
+    api.put(NAMESPACES, {"metadata": meta | ({"finalizers": ["kubernetes"]} if going else {})})
+    if going:
+        end(api, NAMESPACES, "", name)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [pytest.param(Denied("no"), id="refused"), pytest.param(Unavailable("down"), id="the backend is down")],
+)
+async def test_a_namespace_that_goes_is_not_held_and_what_stays_is_named(api: FakeApiServer, error: Any) -> None:
+    put_world(api, deletionPolicy="Delete")
+    put_namespace(api)
+    async with pushing(api) as one:
+        await one.synced()
+        one.backend.delete_error = error
+        put_namespace(api, going=True)
+        one.delete()
+        await one.gone()
+        await one.one.until(lambda: len(one.events("RemoteSecretsLeft")) >= 3)
+        told = [event for event in one.one.events() if event["reason"] == "RemoteSecretsLeft"]
+        assert {event["involvedObject"]["kind"] for event in told} == {"PushSecret", "Namespace", "SecretStore"}
+        assert all("SecretStore/store: path/to/key" in event["message"] for event in told)
+
+
+async def test_a_deletion_at_a_closed_gate_notices_that_the_namespace_goes(api: FakeApiServer) -> None:
+    put_world(api, deletionPolicy="Delete")
+    put_namespace(api)
+    async with pushing(api) as one:
+        await one.synced()
+        one.backend.delete_error = Unavailable("down")
+        one.delete()
+        await one.failed()
+        put_namespace(api, going=True)
+        for _ in range(10):
+            await one.clock.advance(60.0)
+            await one.one.idle()
+        await one.gone()
+
+
+# --- templates
+
+
+async def test_p_100_p_101_p_103_a_template_adds_to_the_source(api: FakeApiServer) -> None:
+    template = {
+        "data": {
+            "key": "{{ .key | toString | upper }} was templated",
+            "otherKey": "{{ .key | toString | upper }} was also templated",
+        }
+    }
+    data = [entry("key", "a"), entry("otherKey", "b"), entry("plain", "c")]
+    put_world(api, template=template, data=data)
+    put_source(api, key="value", plain="p")
+    async with pushing(api) as one:
+        await one.synced()
+        values = [one.backend.at(key) for key in "abc"]
+        assert values == [b"VALUE was templated", b"VALUE was also templated", b"p"]
+
+
+async def test_p_102_a_rule_sees_what_the_template_added(api: FakeApiServer) -> None:
+    template = {"data": {"mysql-connection": "{{ .db_host }}:{{ .db_port }}"}}
+    rule = {"storeRef": {"name": "store"}, "match": {"regexp": ".*-connection$"}}
+    put_world(api, template=template, data=None, dataTo=[rule])
+    put_source(api, db_host="h", db_port="1")
+    async with pushing(api) as one:
+        await one.synced()
+        assert one.backend.remote == {("team/store", "mysql-connection", ""): b"h:1"}
+
+
+async def test_p_104_a_broken_template_is_told(api: FakeApiServer) -> None:
+    """Ours: the reference says nothing."""
+    put_world(api, template={"data": {"x": "{{ .nope }}"}})
+    async with pushing(api) as one:
+        await one.failed()
+        assert one.said()[2].startswith("could not apply template: could not execute template: ")
+        one.spec(template={"data": {"x": "{{ .key }}"}})
+        await one.synced()
+
+
+async def test_a_template_source_that_changes_is_pushed_at_once(api: FakeApiServer) -> None:
+    source = {"configMap": {"name": "texts", "items": [{"key": "t"}]}}
+    put_world(api, template={"templateFrom": [source]}, data=[entry("t", "t")])
+    async with pushing(api) as one:
+        text = 'could not apply template: error fetching templateFrom data: configmaps "texts" not found'
+        await one.failed(text)
+        api.put(CONFIG_MAPS, {"metadata": {"name": "texts", "namespace": "team"}, "data": {"t": "one {{ .key }}"}})
+        await one.synced()
+        assert one.backend.at("t") == b"one value"
+        api.put(CONFIG_MAPS, {"metadata": {"name": "texts", "namespace": "team"}, "data": {"t": "two {{ .key }}"}})
+        await one.one.until(lambda: one.backend.at("t") == b"two value")
+
+
+# --- the finalizer of stores
+
+
+async def test_p_090_to_p_094_a_store_is_held_as_long_as_it_is_needed(api: FakeApiServer) -> None:
+    put_world(api, deletionPolicy="Delete")
+    put_namespace(api)
+    async with pushing(api) as one:
+        await one.synced()
+        await one.one.until(one.held)
+        end(api, SECRET_STORES, "team", "store")
+        await one.one.idle()
+        assert api.get(SECRET_STORES, "team", "store") is not None, "P-093 it is held"
+        one.delete()
+        await one.gone()
+        await one.one.until(lambda: api.get(SECRET_STORES, "team", "store") is None)
+        assert one.backend.keys() == []
+
+
+async def test_p_091_policy_none_holds_no_store(api: FakeApiServer) -> None:
+    put_world(api)
+    async with pushing(api) as one:
+        await one.synced()
+        assert not one.held()
+
+
+async def test_p_092_p_095_the_last_consumer_lets_the_store_go(api: FakeApiServer) -> None:
+    put_world(api, deletionPolicy="Delete")
+    put_push(api, "second", deletionPolicy="Delete", data=[entry("key", "other")])
+    async with pushing(api) as one:
+        await one.synced()
+        await one.synced("second")
+        await one.one.until(one.held)
+        one.delete()
+        await one.gone()
+        assert one.held()
+        one.delete("second")
+        await one.one.until(lambda: not one.held())
+
+
+async def test_p_096_policy_none_lets_the_store_go(api: FakeApiServer) -> None:
+    put_world(api, deletionPolicy="Delete", stores=[{"labelSelector": {"matchLabels": {"a": "b"}}}])
+    put_store(api, ready=True, labels={"a": "b"})
+    async with pushing(api) as one:
+        await one.synced()
+        await one.one.until(one.held)
+        one.spec(deletionPolicy="None")
+        await one.one.until(lambda: not one.held())
+
+
+async def test_a_cluster_store_is_held_too_and_let_go_at_the_next_start(api: FakeApiServer) -> None:
+    put_store(api, "shared", "", ready=True)
+    put_source(api)
+    put_push(api, stores=[{"name": "shared", "kind": "ClusterSecretStore"}], deletionPolicy="Delete")
+    async with pushing(api) as one:
+        await one.synced()
+        await one.one.until(lambda: one.held("shared", ""))
+    api.edit(PUSH_SECRETS, "team", "ps", {"metadata": {"finalizers": None}})
+    api.remove(PUSH_SECRETS, "team", "ps")
+    async with pushing(api) as one:
+        await one.one.until(lambda: not one.held("shared", ""))
+
+
+async def test_a_store_that_stops_matching_loses_its_copy(api: FakeApiServer) -> None:
+    put_world(api, deletionPolicy="Delete", stores=[{"labelSelector": {"matchLabels": {"a": "b"}}}])
+    put_store(api, ready=True, labels={"a": "b"})
+    put_store(api, "other", ready=True, labels={"a": "b"})
+    async with pushing(api) as one:
+        await one.one.until(lambda: sorted(one.books()) == ["SecretStore/other", "SecretStore/store"])
+        await one.one.idle()
+        api.edit(SECRET_STORES, "team", "other", {"metadata": {"labels": {"a": "c"}}})
+        await one.one.until(lambda: sorted(one.books()) == ["SecretStore/store"])
+        assert one.backend.keys("team/other") == []
+        await one.one.until(lambda: not one.held("other"))
+
+
+# --- pauses and gates
+
+
+async def test_a_paused_object_pushes_nothing_and_goes_on_when_the_pause_ends(api: FakeApiServer) -> None:
+    put_world(api, annotations={"extensions.external-secrets.io/suspend": "true"})
+    async with pushing(api) as one:
+        await one.one.until(lambda: one.said()[1] == "Suspended")
+        await one.one.idle()
+        assert one.backend.pushes == []
+        one.edit({"metadata": {"annotations": {"extensions.external-secrets.io/suspend": None}}})
+        await one.synced()
+
+
+async def test_a_closed_gate_parks_the_push_and_tells_it_once(api: FakeApiServer) -> None:
+    put_world(api)
+    async with pushing(api) as one:
+        await one.synced()
+        one.backend.push_error = one.backend.outage = one.backend.validate_error = Unavailable("down")
+        for n in range(6):
+            put_source(api, key=f"value-{n}")
+            await one.clock.advance(2.0)
+            await one.one.idle()
+        await one.failed()
+        told = len([w for w in one.one.written(PUSH_SECRETS, "status")])
+        tried = len(one.backend.pushes)
+        for _ in range(5):
+            await one.clock.advance(5.0)
+            await one.one.idle()
+        assert len(one.one.written(PUSH_SECRETS, "status")) <= told + 1
+        assert len(one.backend.pushes) <= tried + 6
+        one.backend.push_error = one.backend.outage = one.backend.validate_error = None
+        for _ in range(20):
+            await one.clock.advance(30.0)
+            await one.one.idle()
+        await one.synced()
+        assert one.backend.at("path/to/key") == b"value-5"
+
+
+# --- metrics
+
+
+def series(one: Pushing) -> list[str]:
+    return [line for line in one.one.metrics().splitlines() if line.startswith("pushsecret_") and 'name="ps"' in line]
+
+
+async def test_series_are_there_while_the_object_is(api: FakeApiServer) -> None:
+    put_world(api)
+    async with pushing(api) as one:
+        await one.synced()
+        assert [line for line in series(one) if 'status="True"' in line and line.endswith(" 1")]
+        assert [line for line in series(one) if line.startswith("pushsecret_reconcile_duration")]
+        one.delete()
+        await one.gone()
+        await one.one.until(lambda: series(one) == [])
+
+
+async def test_without_the_reconciler_nothing_is_watched_and_no_store_is_held(api: FakeApiServer) -> None:
+    put_world(api, deletionPolicy="Delete")
+    async with pushing(api, "--enable-push-secret-reconciler=false") as one:
+        await one.one.idle()
+        assert one.status() == {} and not one.held() and one.finalizers() == []
