@@ -217,8 +217,8 @@ class Client:
                 await self._add_version(secret, value)
 
     async def delete(self, remote: Remote) -> None:
-        """With a property only that is taken out, as long as the value has others: a push of one property takes over
-        secrets that somebody else made."""
+        """Removes a property alone while the value has others: a push of one property takes over secrets that somebody
+        else made, and their other values must stay."""
         secret = self._secret(remote.key)
         with self._alone(secret), contested():
             found = await self._looked_up(secret)

@@ -13,7 +13,7 @@ from eso.providers.contract import CredentialReader, InvalidConfig, Plan, StoreC
 from eso.providers.env import Env
 from eso.providers.gcpsm import spec
 from eso.providers.gcpsm.client import Client, Connection
-from eso.providers.gcpsm.login import CREATE, Login
+from eso.providers.gcpsm.login import CREATE, Login, Token
 from eso.providers.gcpsm.metadata import LABEL, Metadata
 from eso.providers.gcpsm.refusal import of_secrets
 from eso.providers.kit.http import Api, bearer
@@ -35,24 +35,31 @@ class Connector:
         base = f"https://{spec.host(block)}"
         # Reading the system's authorities takes 20 ms.
         pool = await self.env.offload.run_for(credentials.namespace, self.env.pools.open, base)
-        direct = self.direct()
+        try:
+            project, token = await self._logged_in(store, pool, credentials)
+        except BaseException:
+            await pool.close()
+            raise
+        if token is None:
+            await pool.close()
+            return Client(store, project, None)
+        api = Api(pool, LABEL, f"{base}/v1", bearer(token.value), refuse=of_secrets)
+        return Client(store, project, Connection(api, token.lifetime, self.env.offload, self.writing))
+
+    async def _logged_in(self, store: StoreView, pool: Pool, credentials: CredentialReader) -> tuple[str, Token | None]:
+        """The project and the token; None where each consumer logs in by itself and none asks."""
+        block, direct = store.provider_spec, self.direct()
         try:
             project = spec.project(block) or await asked_project(direct, credentials)
             if not credentials.namespace:
                 if spec.referent(store):
-                    await pool.close()
-                    return Client(store, project, None)
+                    return project, None
                 if any(not named.namespace for named in spec.federated(block)):
                     text = f"{CREATE}cluster scope requires namespace"
                     raise InvalidConfig(text, fix="write the namespace of each reference of the federation")
-            token = await Login(self.env, pool, direct, credentials).token(block)
-        except BaseException:
-            await pool.close()
-            raise
+            return project, await Login(self.env, pool, direct, credentials).token(block)
         finally:
             await direct.close()
-        api = Api(pool, LABEL, f"{base}/v1", bearer(token.value), refuse=of_secrets)
-        return Client(store, project, Connection(api, token.lifetime, self.env.offload, self.writing))
 
 
 async def asked_project(pool: Pool, credentials: CredentialReader) -> str:

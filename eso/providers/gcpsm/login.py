@@ -280,7 +280,7 @@ class Login:
     # the operator's own identity
 
     async def ambient(self) -> Token:
-        """GOOGLE_APPLICATION_CREDENTIALS, gcloud's own file, the metadata server: the first that is there."""
+        """The first of these that exists: GOOGLE_APPLICATION_CREDENTIALS, gcloud's own file, the metadata server."""
         environ = self.credentials.ambient()
         path, required = ambient_file(environ)
         text = await self.env.offload.run_for(self.credentials.namespace, read_if_there, path) if path else None

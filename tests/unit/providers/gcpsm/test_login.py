@@ -559,7 +559,14 @@ async def test_a_federation_without_namespaces_cannot_be_validated(world: World)
 # at every await
 
 
-@pytest.mark.parametrize("auth", [KEY_AUTH, WORKLOAD, AWS_AUTH, {}], ids=["key", "cluster", "AWS keys", "machine"])
+BARE = {"workloadIdentity": {"serviceAccountRef": {"name": "app"}}}
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [KEY_AUTH, WORKLOAD, BARE, AWS_AUTH, {}],
+    ids=["key", "cluster", "cluster of the machine", "AWS keys", "machine"],
+)
 async def test_every_await_of_a_login_may_be_cancelled(world: World, auth: dict[str, Any]) -> None:
     world.fake.subjects["pod-token"] = BINDING
     world.fake.impersonable.add(EMAIL)
