@@ -345,14 +345,17 @@ class Sessions:
             self.log.warning("could not log out", error=shown(error))
 
     async def close(self) -> None:
-        """Logs everybody out, for at most LAST_WORDS seconds: leaving a token behind is better than not stopping."""
+        """Logs everybody out and lets go of what logins share, for at most LAST_WORDS seconds: leaving a token behind is
+        better than not stopping."""
         clients = [client for session in self._sessions.values() for client in (*session.retired, session.client)]
         self._sessions.clear()
         self._drop(list(self._bindings))
         try:
-            async with asyncio.timeout(LAST_WORDS), asyncio.TaskGroup() as group:
-                for client in clients:
-                    group.create_task(self._log_out(client), name="logout")
+            async with asyncio.timeout(LAST_WORDS):
+                async with asyncio.TaskGroup() as group:
+                    for client in clients:
+                        group.create_task(self._log_out(client), name="logout")
+                await self.registry.close()
         except TimeoutError:
             self.log.warning("not every login could be closed in time")
 

@@ -134,6 +134,8 @@ class FakeAws(Backend):
         return error("InvalidRequestException", DELETED) if secret.deleted else secret
 
     def _GetSecretValue(self, body: Mapping[str, Any]) -> web.Response:
+        if " " in body["SecretId"]:
+            return error("ValidationException", "Invalid name. Must be a valid name containing alphanumeric characters")
         found = self._live(body["SecretId"])
         if isinstance(found, web.Response):
             return found
@@ -154,6 +156,8 @@ class FakeAws(Backend):
         names = body.get("SecretIdList")
         if names is None:
             names = [name for name, secret in self.secrets.items() if self._matches(name, secret, body["Filters"])]
+        elif any(" " in name for name in names):
+            return error("ValidationException", "Invalid name. Must be a valid name containing alphanumeric characters")
         elif len(names) > 20 or body.get("Filters"):
             return error("InvalidParameterException", "at most 20 ids, and no filters beside them")
         start = int(body.get("NextToken") or 0)

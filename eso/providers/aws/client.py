@@ -6,14 +6,17 @@ certificates.py make the calls.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from abc import abstractmethod
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Final, Self
 
 from eso.providers.aws.exports import Exports
 from eso.providers.aws.sdk import Api
-from eso.providers.contract import InvalidConfig, StoreView, Validation
+from eso.providers.contract import Denied, InvalidConfig, Malformed, SecretNotFound, StoreView, Validation
 from eso.runtime.offload import Offload
+
+MOST_ALONE: Final = 10_000
 
 
 @dataclass(slots=True)
@@ -27,7 +30,7 @@ class Connection:
     offload: Offload
     exports: Exports
     batching: bool = True  # whether batch calls are still worth trying
-    alone: set[str] = field(default_factory=set)  # what may not be read: in a batch it would fail the others
+    alone: set[Hashable] = field(default_factory=set)  # requests that would fail a whole batch
 
 
 class AwsClient:
@@ -61,3 +64,48 @@ class AwsClient:
         """That there are credentials, which the login has shown. No service is called, so a store that may read
         nothing is valid as well."""
         return Validation.UNKNOWN if self.connection is None else Validation.READY
+
+
+class BatchingClient(AwsClient):
+    """A client whose service answers several requests in one call. A service that refuses the call as a whole is asked
+    one by one; what that shows is remembered for as long as the login lasts."""
+
+    @abstractmethod
+    async def fetch(self, request: Hashable) -> Any: ...
+
+    @abstractmethod
+    async def _batch(self, requests: Sequence[Hashable]) -> dict[Hashable, Any]:
+        """What the call says of each request; nothing about those that it leaves open."""
+
+    def _joins(self, request: Hashable) -> bool:
+        return self.live.batching and request not in self.live.alone
+
+    async def fetch_many(self, requests: Sequence[Hashable]) -> Mapping[Hashable, Any]:
+        answers: dict[Hashable, Any] = {}
+        refused = False
+        if len(requests) > 1 and self.live.batching:
+            try:
+                answers = await self._batch(requests)
+            except (Denied, InvalidConfig):
+                refused = True
+        for request in requests:
+            if request not in answers:
+                answers[request] = await self._answered(request)
+        if refused:
+            self._learn([request for request in requests if isinstance(answers[request], Denied | InvalidConfig)])
+        return answers
+
+    async def _answered(self, request: Hashable) -> Any:
+        """An answer as a batch has them: an error of this request alone is told to its waiter."""
+        try:
+            return await self.fetch(request)
+        except (SecretNotFound, Denied, InvalidConfig, Malformed) as error:
+            return error
+
+    def _learn(self, at_fault: Sequence[Hashable]) -> None:
+        """One name that may not be read, or that cannot be one, fails its batch; without such a name, the call itself is
+        refused or unknown."""
+        if not at_fault:
+            self.live.batching = False
+        elif len(self.live.alone) < MOST_ALONE:
+            self.live.alone.update(at_fault)

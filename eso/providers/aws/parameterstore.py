@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 from eso.errors import EsoError
 from eso.gocompat.regexp import Regexp
 from eso.providers.aws import codec
-from eso.providers.aws.client import AwsClient
+from eso.providers.aws.client import BatchingClient
 from eso.providers.aws.refusal import code_of
 from eso.providers.aws.sdk import Api, members
 from eso.providers.contract import Denied, Find, InvalidConfig, Malformed, RemoteRef, SecretNotFound, prefixed
@@ -34,7 +34,7 @@ class Asked:
     tags: bool = False
 
 
-class ParameterStoreReader(AwsClient):
+class ParameterStoreReader(BatchingClient):
     """The reading half of a client for Parameter Store."""
 
     most: ClassVar[int] = 10
@@ -80,49 +80,19 @@ class ParameterStoreReader(AwsClient):
 
     def batch(self, request: Hashable) -> Hashable | None:
         assert isinstance(request, Asked)
-        together = not (request.tags or request.versioned) and self.live.batching
-        return PLAIN if together and request.name not in self.live.alone else None
+        return PLAIN if not (request.tags or request.versioned) and self._joins(request) else None
 
-    async def fetch_many(self, requests: Sequence[Hashable]) -> Mapping[Hashable, Any]:
-        """A name that the batch calls invalid is asked for alone: only then is it known whether it is not there."""
-        wanted = [request for request in requests if isinstance(request, Asked)]
-        answers: dict[Hashable, Any] = {}
-        denied = False
-        if len(wanted) > 1 and self.live.batching:
-            try:
-                answers = await self._batch(wanted)
-            except Denied:
-                denied = True
-        for request in wanted:
-            if request not in answers:
-                answers[request] = await self._answered(request)
-        if denied:
-            self._learn([request for request in wanted if isinstance(answers[request], Denied)])
-        return answers
-
-    async def _batch(self, wanted: Sequence[Asked]) -> dict[Hashable, Any]:
-        answer = await self.api.call("GetParameters", Names=[request.name for request in wanted], WithDecryption=True)
-        by_name = {request.name: request for request in wanted}
+    async def _batch(self, requests: Sequence[Hashable]) -> dict[Hashable, Any]:
+        """A name that the answer calls invalid is left open: only when it is asked for alone is it known whether there is
+        no such parameter."""
+        by_name = {request.name: request for request in requests if isinstance(request, Asked)}
+        answer = await self.api.call("GetParameters", Names=list(by_name), WithDecryption=True)
         answers: dict[Hashable, Any] = {}
         for found in answer.get("Parameters") or ():
             for name in (str(found.get("Name") or ""), str(found.get("ARN") or "")):
                 if name in by_name:
                     answers[by_name[name]] = taken(found, name)
         return answers
-
-    def _learn(self, denied: Sequence[Asked]) -> None:
-        """One name that may not be read fails a whole batch; without such a name, the batch call itself is denied."""
-        if not denied:
-            self.live.batching = False
-        elif len(self.live.alone) < MOST_ALONE:
-            self.live.alone.update(request.name for request in denied)
-
-    async def _answered(self, request: Asked) -> codec.Payload | EsoError:
-        """An answer as a batch has them: an error of this request alone is told to its waiter."""
-        try:
-            return await self.fetch(request)
-        except (SecretNotFound, Denied, InvalidConfig, Malformed) as error:
-            return error
 
     # searching
 
@@ -190,9 +160,6 @@ class ParameterStoreReader(AwsClient):
             if isinstance(answer, EsoError):
                 raise answer
         return {name: codec.whole(answers[Asked(name)], name) for name in names}
-
-
-MOST_ALONE: Final = 10_000
 
 
 def parameter(entry: Mapping[str, Any], name: str) -> codec.Payload:

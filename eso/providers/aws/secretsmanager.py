@@ -13,10 +13,10 @@ from typing import Any, ClassVar, Final
 from eso.errors import EsoError
 from eso.gocompat.regexp import Regexp
 from eso.providers.aws import codec
-from eso.providers.aws.client import AwsClient
+from eso.providers.aws.client import BatchingClient
 from eso.providers.aws.refusal import NOT_FOUND, code_of, refusal, said
 from eso.providers.aws.sdk import Api, members
-from eso.providers.contract import Denied, Find, InvalidConfig, Malformed, RemoteRef, SecretNotFound
+from eso.providers.contract import Find, InvalidConfig, Malformed, RemoteRef, SecretNotFound
 from eso.providers.kit.search import Walk, compiled
 
 LABEL: Final = "AWS/SecretsManager"
@@ -35,7 +35,7 @@ class Asked:
     tags: bool = False
 
 
-class SecretsManagerReader(AwsClient):
+class SecretsManagerReader(BatchingClient):
     """The reading half of a client for Secrets Manager."""
 
     most: ClassVar[int] = 20
@@ -78,25 +78,11 @@ class SecretsManagerReader(AwsClient):
 
     def batch(self, request: Hashable) -> Hashable | None:
         assert isinstance(request, Asked)
-        together = not request.tags and request.stage == CURRENT and self.live.batching
-        return CURRENT if together and request.id not in self.live.alone else None
+        return CURRENT if request.stage == CURRENT and not request.tags and self._joins(request) else None
 
-    async def fetch_many(self, requests: Sequence[Hashable]) -> Mapping[Hashable, Any]:
-        wanted = [request for request in requests if isinstance(request, Asked)]
-        answers: dict[Hashable, Any] = {}
-        if len(wanted) > 1 and self.live.batching:
-            try:
-                answers = await self._batch(wanted)
-            except Denied:
-                self.live.batching = False  # the action itself is refused: what may not be read comes as an entry
-        for request in wanted:
-            if request not in answers:
-                answers[request] = await answered(self, request)
-        return answers
-
-    async def _batch(self, wanted: Sequence[Asked]) -> dict[Hashable, Any]:
-        """What the batch says of each request; nothing about those that it leaves out."""
-        by_id = {request.id: request for request in wanted}
+    async def _batch(self, requests: Sequence[Hashable]) -> dict[Hashable, Any]:
+        """A secret that may not be read, or is not there, is an entry of the answer."""
+        by_id = {request.id: request for request in requests if isinstance(request, Asked)}
         answers: dict[Hashable, Any] = {}
         async for page in self._pages(SecretIdList=list(by_id)):
             for entry in members(page, "SecretValues"):
@@ -174,14 +160,6 @@ class SecretsManagerReader(AwsClient):
                 raise answer
             values[name] = preferred(answer, name)
         return values
-
-
-async def answered(client: SecretsManagerReader, request: Asked) -> codec.Payload | EsoError:
-    """An answer as a batch has them: an error of this request alone is told to who asked for it."""
-    try:
-        return await client.fetch(request)
-    except (SecretNotFound, Denied, InvalidConfig, Malformed) as error:
-        return error
 
 
 def ids(entry: Mapping[str, Any]) -> tuple[str, ...]:

@@ -54,7 +54,8 @@ class World:
         self.server, self.rest = server, DictRest()
         self.records: dict[tuple[str, str, str], SecretStore] = {}
         rules = Rules(lambda *place: self.records.get(place), {}.get, Plans(Registry()))
-        given = env(pools=TestPools(hosts=server.hosts))
+        self.pools = TestPools(hosts=server.hosts)
+        given = env(pools=self.pools)
         rest: Any = self.rest  # it only reads and requests tokens
         gates = Gates(SystemClock(), lambda gate, count: 0)
         self.stores = Stores(rules, rest, gates, given, jitter=lambda: 0.0, ambient=Ambient({}, "all"))
@@ -87,7 +88,8 @@ async def world() -> AsyncIterator[World]:
         yield made
         running.cancel()
         await asyncio.wait([running])
-        await made.stores.plans.registry.close()
+        connections = [pool for pool in made.pools.opened if pool._session is not None]
+        assert connections == [], "the end of the process lets go of what logins share"
 
 
 async def test_a_thousand_objects_over_two_hundred_secrets_are_a_dozen_calls() -> None:
@@ -136,6 +138,29 @@ async def test_a_login_that_may_not_batch_is_remembered() -> None:
             found = await asyncio.gather(*(w.read(f"app-{number}") for number in range(5)))
             assert found == [str(number).encode() for number in range(5)]
         assert w.server.operations() == {"BatchGetSecretValue": 1, "GetSecretValue": 15}
+
+
+async def test_a_name_that_cannot_be_one_fails_nobody_else_and_travels_alone_from_then_on() -> None:
+    async with world() as w:
+        w.add()
+        w.server.secrets = {f"app-{number}": Secret(str(number)) for number in range(4)}
+        for _ in range(2):
+            keys = ["not a name", *w.server.secrets]
+            found = await asyncio.gather(*(w.read(key) for key in keys), return_exceptions=True)
+            assert found[1:] == [b"0", b"1", b"2", b"3"]
+            assert type(found[0]).__name__ == "InvalidConfig"
+        assert w.server.operations() == {"BatchGetSecretValue": 2, "GetSecretValue": 6}
+
+
+async def test_a_server_without_batches_is_asked_one_by_one() -> None:
+    async with world() as w:
+        w.add()
+        w.server.secrets = {f"app-{number}": Secret(str(number)) for number in range(3)}
+        unknown = json.dumps({"__type": "UnknownOperationException", "message": ""})
+        w.server.fail(Fault(400, body=unknown))
+        for _ in range(2):
+            assert await asyncio.gather(*(w.read(key) for key in w.server.secrets)) == [b"0", b"1", b"2"]
+        assert w.server.operations() == {"GetSecretValue": 6}
 
 
 async def test_a_parameter_that_may_not_be_read_travels_alone_from_then_on() -> None:
