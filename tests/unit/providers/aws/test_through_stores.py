@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
-from eso.api.externalsecret import StoreRef
-from eso.api.meta import Condition, ObjectMeta
-from eso.api.secretstore import SecretStore, SecretStoreSpec, SecretStoreStatus
 from eso.errors import EsoError
 from eso.providers.contract import (
     AuthRejected,
@@ -20,76 +14,17 @@ from eso.providers.contract import (
     Malformed,
     Push,
     Remote,
-    RemoteRef,
     SecretNotFound,
     Source,
     Throttled,
     Validation,
     ValidationFailed,
 )
-from eso.runtime.clock import SystemClock
-from eso.stores.credentials import Ambient
-from eso.stores.front import Stores
-from eso.stores.gate import GateClosed, Gates, typed
-from eso.stores.plans import Plans
-from eso.stores.registry import Registry
-from eso.stores.resolve import Rules
-from tests.fakes.aws import FakeAws, Secret
-from tests.fakes.awslogin import KEYS, ROLE, STATIC
+from eso.stores.gate import GateClosed, typed
+from tests.fakes.aws import Secret
+from tests.fakes.awslogin import ROLE
 from tests.fakes.backend import Fault
-from tests.fakes.credentials import DictRest
-from tests.fakes.env import TestPools, env
-
-MAIN, CLUSTER = StoreRef(name="main"), StoreRef(name="main", kind="ClusterSecretStore")
-READY = Condition("Ready", "True", "Valid", "store validated")
-NAMESPACED = {
-    "secretRef": {name: selector | {"namespace": "platform"} for name, selector in STATIC["secretRef"].items()}
-}
-
-
-class World:
-    """Stores of one cluster in front of one FakeAws."""
-
-    def __init__(self, server: FakeAws) -> None:
-        self.server, self.rest = server, DictRest()
-        self.records: dict[tuple[str, str, str], SecretStore] = {}
-        rules = Rules(lambda *place: self.records.get(place), {}.get, Plans(Registry()))
-        self.pools = TestPools(hosts=server.hosts)
-        given = env(pools=self.pools)
-        rest: Any = self.rest  # it only reads and requests tokens
-        gates = Gates(SystemClock(), lambda gate, count: 0)
-        self.stores = Stores(rules, rest, gates, given, jitter=lambda: 0.0, ambient=Ambient({}, "all"))
-        for namespace in ("team-a", "platform"):
-            secrets = {"id": KEYS["keys/id"], "secret": KEYS["keys/secret"]}
-            self.rest.secret(namespace, "keys", **secrets)
-
-    def add(self, kind: str = "SecretStore", **block: Any) -> SecretStore:
-        namespace = "team-a" if kind == "SecretStore" else ""
-        whole = {"service": "SecretsManager", "region": "eu-central-1", "auth": STATIC} | block
-        record = SecretStore(
-            metadata=ObjectMeta(name="main", namespace=namespace, uid=f"uid-{kind}", generation=1),
-            spec=SecretStoreSpec(provider={"aws": whole}, retry_settings={"maxRetries": 1}),
-            status=SecretStoreStatus(conditions=(READY,)),
-        )
-        self.records[kind, namespace, "main"] = record
-        self.stores.store_changed(kind, namespace, "main")
-        return record
-
-    async def read(self, key: str, namespace: str = "team-a", store: StoreRef = MAIN, property: str = "") -> bytes:
-        return (await self.stores.read(namespace, store, RemoteRef(key, property))).reveal()
-
-
-@asynccontextmanager
-async def world() -> AsyncIterator[World]:
-    async with FakeAws() as server:
-        made = World(server)
-        running = asyncio.ensure_future(made.stores.run())
-        await asyncio.sleep(0)
-        yield made
-        running.cancel()
-        await asyncio.wait([running])
-        connections = [pool for pool in made.pools.opened if pool._session is not None]
-        assert connections == [], "the end of the process lets go of what logins share"
+from tests.unit.providers.aws.world import CLUSTER, MAIN, NAMESPACED, world
 
 
 async def test_a_thousand_objects_over_two_hundred_secrets_are_a_dozen_calls() -> None:
