@@ -116,12 +116,12 @@ async def test_a_provider_says_it_in_its_own_words(server):
         pytest.param(Fault(drop=True, times=2), Unavailable, id="a connection that is closed without a reply"),
         pytest.param(Fault(200, body=CANARY * 9, reset=True), Unavailable, id="a connection that is reset mid-body"),
         pytest.param(Fault(200, body="x" * 2000), Malformed, id="a reply longer than is read"),
-        pytest.param(Fault(200, body=CANARY * 20, drip=0.05), Timeout, id="a reply that drips"),
+        pytest.param(Fault(200, body=CANARY * 20, drip=0.2), Timeout, id="a reply that drips"),
         pytest.param(Fault(hang=True), Timeout, id="no reply at all"),
     ],
 )
 async def test_a_broken_exchange_becomes_a_typed_error(server, fault, kind):
-    api = Api(Pool(), "Echo", server.address, timeouts=Timeouts(total=0.3), max_body=1000)
+    api = Api(Pool(), "Echo", server.address, timeouts=Timeouts(total=1.0), max_body=1000)
     server.fail(fault)
     with pytest.raises(EsoError) as broken:
         await api.send("Get", "GET", f"/{CANARY}")
