@@ -729,6 +729,19 @@ async def test_an_object_that_meets_a_closed_gate_after_its_pause_says_what_it_s
     assert conditions(world) == SYNCED
 
 
+async def test_slots_of_a_pause_are_not_missed(world: World):
+    world.put(refreshInterval="1m")
+    await world.run()
+    world.backend.value = GateClosed("the backend is down", "endpoint:x", 7)
+    assert isinstance(await world.run(NOW + timedelta(minutes=1)), Parked)
+    world.backend.value = b"value"
+    world.api.edit(EXTERNAL_SECRETS, *ES, {"metadata": {"annotations": PAUSED}})
+    await world.run(NOW + timedelta(minutes=1, seconds=1))
+    world.api.edit(EXTERNAL_SECRETS, *ES, {"metadata": {"annotations": None}})
+    await world.run(NOW + timedelta(minutes=30))
+    assert world.meter.count("missed") == 0 and world.records[-1].missed == 0
+
+
 async def test_a_paused_object_can_be_deleted(world: World):
     world.put(target=target(deletion="Delete"))
     await world.run()
