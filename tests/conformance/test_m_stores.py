@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from eso.api.secretstore import StoreCondition
 from eso.errors import EsoError
-from eso.providers.contract import StoreView, Validation, ValidationFailed
+from eso.providers.contract import Plan, StoreView, Validation, ValidationFailed
 from eso.stores.resolve import admitted
 from tests.conformance.conftest import MERGE, Case
 from tests.harness.scripted import Scripted, Static
@@ -349,8 +350,8 @@ def test_c_212_two_stores_are_two_logins_side_by_side(case: Case):
 class PerSpec(Scripted):
     """Its login is what `data` of the store's block says; other members of the block make no other login."""
 
-    def identity(self, store: StoreView) -> Mapping[str, Any]:
-        return {"data": store.provider_spec.get("data")}
+    def plan(self, store: StoreView) -> Plan:
+        return replace(super().plan(store), login={"data": store.provider_spec.get("data")})
 
 
 # C-213

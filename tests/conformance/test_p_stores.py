@@ -11,7 +11,7 @@ import pytest
 
 from e2e.harness.cluster import Json
 from eso.api.secretstore import CLUSTER_SECRET_STORES, SECRET_STORES, SecretStore, decode_secret_store
-from eso.providers.contract import CredentialReader, InvalidConfig, StoreView, Validation, ValidationFailed
+from eso.providers.contract import CredentialReader, InvalidConfig, Plan, StoreView, Validation, ValidationFailed
 from eso.reconcile.secretstore.reconcile import ReconcileStore
 from eso.runtime.outcome import After, Outcome, Retry, Wake
 from tests.conformance.conftest import API_VERSION, Case
@@ -279,8 +279,8 @@ class Meanwhile(Scripted):
         super().__init__()
         self.meanwhile: list[Callable[[], None]] = []
 
-    async def open(self, store: StoreView, credentials: CredentialReader) -> ScriptedClient:
-        await super().open(store, credentials)
+    async def open(self, store: StoreView, plan: Plan, credentials: CredentialReader) -> ScriptedClient:
+        await super().open(store, plan, credentials)
         return MeanwhileClient(self, store)
 
 
@@ -304,7 +304,7 @@ def test_c_253_a_store_that_is_deleted_during_validation(store: Store):
     with store.case.running() as operator:
         store.make()
         store.case.eventually(lambda: provider.count("validate") >= 1)
-        store.case.eventually(lambda: operator.ask(lambda o: o.world.store(store.kind, *store.key)) is None)
+        store.case.eventually(lambda: operator.ask(lambda o: o.stores.rules.store(store.kind, *store.key)) is None)
         store.case.holds(lambda: store.told() == [], 1)
         assert [line for line in operator.log.lines if line[0] == "error"] == []
 
