@@ -23,10 +23,16 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import aiohttp
-
 from eso.errors import EsoError
 from eso.net.reach import EVERYWHERE, Barred, Reach
+
+# The library reads the system's CAs twice when it is imported, 40 ms each, for contexts that are not used here: `_start`
+# gives each connector a context of ours. Without CAs these contexts trust nobody.
+ssl.SSLContext.set_default_verify_paths = lambda self: None  # type: ignore[method-assign]
+try:
+    import aiohttp
+finally:
+    del ssl.SSLContext.set_default_verify_paths
 
 USER_AGENT: Final = "eso"
 MAX_BODY: Final = 16 * 1024 * 1024  # bytes, after decompression
@@ -211,6 +217,12 @@ def tls_context(
             fix="give a PEM certificate and its unencrypted PEM key",
         ) from None
     return context
+
+
+@functools.cache
+def system_trust() -> ssl.SSLContext:
+    """The context of connections that name no CA."""
+    return tls_context()
 
 
 def _no_prompt() -> str:
@@ -413,7 +425,7 @@ class Pool:
 
     def _start(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
-            ssl=self._tls if self._tls is not None else True,
+            ssl=self._tls if self._tls is not None else system_trust(),
             limit=self._connections,
             keepalive_timeout=KEEP_ALIVE,
             ttl_dns_cache=10,

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
-from cryptography import x509
 
 from eso.api.meta import CONFIG_MAPS, SECRETS, SERVICE_ACCOUNTS, Resource
 from eso.errors import EsoError
@@ -266,12 +265,14 @@ NOT_PEM: Final = "failed to parse the new certificate, not valid pem data"
 
 def pem_fault(data: bytes) -> str:
     """Only the first block has to be a certificate."""
+    from cryptography.x509 import load_pem_x509_certificate  # only stores with a bundle need it
+
     if b"-----BEGIN " not in data or b"-----END " not in data:
         return NOT_PEM
     start = data.index(b"-----BEGIN ")
     end = data.find(b"-----", data.find(b"-----END ", start) + 9)
     try:
-        x509.load_pem_x509_certificate(data[start : end + 5])
+        load_pem_x509_certificate(data[start : end + 5])
     except ValueError:
         return "failed to validate certificate: x509: malformed certificate"
     return ""

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from functools import cache
+from typing import TYPE_CHECKING, Protocol
 
 from eso import template as engine_v2
 from eso.api.externalsecret import Template, TemplateFrom, TemplateItem
@@ -19,9 +20,10 @@ from eso.gocompat.text import format_float, runes
 from eso.observe.redact import without
 from eso.template import LIMITS, Limits, TemplateError, jinja
 from eso.template.bounds import BoundsExceeded, Budget
-from eso.template.functions import SLOW
-from eso.template.functions.yamls import Tree, YamlError, load
 from eso.template.world import WORLD
+
+if TYPE_CHECKING:
+    from eso.template.functions.yamls import Tree  # the functions are imported with the first template
 
 Sources = Mapping[tuple[str, str], Mapping[str, str]]
 """("ConfigMap" or "Secret", name) → its data as text; bytes that are not UTF-8 are surrogates (`surrogateescape`)."""
@@ -228,6 +230,8 @@ def pairs(
 ) -> Iterator[tuple[str, bytes]]:
     """The key-value pairs of a text in YAML, each value as text, decoded. Raises ApplyFailed, which names a key only
     where a line of the template `source` begins with it: another one was rendered from a value."""
+    from eso.template.functions.yamls import YamlError, load
+
     prefix = "could not unmarshal template to 'map[string][]byte': "
     unmarshal = prefix + "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal"
     try:
@@ -346,7 +350,14 @@ def rolls_dice(template: Template | None, sources: Sources, terms: Terms = DEFAU
 CHEAP = Limits(steps=1_000, pass_steps=2_500, output_bytes=256 << 10, value_bytes=1 << 20, seconds=0.005)
 """What may be computed for one object between two events of a loop: a few milliseconds."""
 LARGE = 64 << 10  # bytes of template text: parsing alone takes a while
-_SLOW = re.compile(rf"\b(?:{'|'.join(sorted(SLOW))})\b")
+
+
+@cache
+def slow() -> re.Pattern[str]:
+    """The name of a function that computes for long."""
+    from eso.template.functions import SLOW
+
+    return re.compile(rf"\b(?:{'|'.join(sorted(SLOW))})\b")
 
 
 def costly(template: Template | None, sources: Sources) -> bool:
@@ -357,7 +368,7 @@ def costly(template: Template | None, sources: Sources) -> bool:
     texts = [*template.data.values(), *template.metadata.labels.values(), *template.metadata.annotations.values()]
     texts += [entry.literal or "" for entry in template.template_from]
     texts += [text for content in sources.values() for text in content.values()]
-    return template.engine_version != "v2" or sum(map(len, texts)) > LARGE or any(_SLOW.search(text) for text in texts)
+    return template.engine_version != "v2" or sum(map(len, texts)) > LARGE or any(slow().search(text) for text in texts)
 
 
 def out_of_bounds(error: BaseException | None) -> bool:

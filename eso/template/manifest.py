@@ -8,16 +8,18 @@ rendered once: what a secret holds never becomes a template.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from eso.api.externalsecret import Template, TemplateFrom
 from eso.errors import EsoError
 from eso.gocompat.text import runes
 from eso.template.apply import DEFAULT_TERMS, QUOTE_IT, ApplyFailed, Block, Sources, Terms, decoded, items, pairs
 from eso.template.bounds import BoundsExceeded, Budget, Limits
-from eso.template.functions.yamls import Tree, YamlError, load
 from eso.template.place import Json, member, place
 from eso.template.world import WORLD
+
+if TYPE_CHECKING:
+    from eso.template.functions.yamls import Tree  # as in apply.py
 
 METADATA = ("labels", "annotations")
 
@@ -58,6 +60,8 @@ def render_manifest(
 
 def whole(block: Block, entry: TemplateFrom, text: str, obj: Json, *, label: str = "", secret: bool = False) -> None:
     """Scope KeysAndValues: pairs for labels, annotations and data; any YAML for everything else."""
+    from eso.template.functions.yamls import YamlError, load
+
     rendered = block.text(text, label=label, secret=secret)
     target = entry.target or "Data"
     if target.casefold() in ("data", *METADATA):
@@ -77,6 +81,8 @@ def whole(block: Block, entry: TemplateFrom, text: str, obj: Json, *, label: str
 def one(target: str, key: str, value: bytes, obj: Json, limits: Limits) -> None:
     """Scope Values: text under its key for what has keys; at a path the key does not count, and the text is YAML if it
     can be."""
+    from eso.template.functions.yamls import YamlError, load
+
     match (target or "Data").casefold():
         case "labels" | "annotations" as part:
             member(member(obj, "metadata"), part)[key] = runes(value)

@@ -10,6 +10,7 @@ import codecs
 import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from typing import Any, Final, Generic, Protocol, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -170,6 +171,7 @@ _ZONES: list[ZoneInfo] = []
 def warm() -> None:
     """What would be imported or opened at its first use: a worker can open nothing."""
     jinja.warm()
+    import_module("eso.template.gotemplate")  # with all functions; the operator imports it with the first template
     for codec in ("ascii", "idna", "latin-1", "punycode", "utf-16-be", "utf-16-le", "utf-8-sig"):
         codecs.lookup(codec)
     _ZONES.extend(ZoneInfo(name) for name in available_timezones())
