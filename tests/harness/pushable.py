@@ -51,6 +51,10 @@ class Pushable(Scripted):
         await super().open(store, plan, credentials)
         return PushableClient(self, store)
 
+    async def write(self, do: Callable[[], object]) -> None:
+        """Where a change of `remote` is made."""
+        do()
+
     def calls_of_writes(self) -> int:
         return len(self.pushes) + len(self.deletes) + len(self.asked)
 
@@ -85,13 +89,14 @@ class PushableClient(ScriptedClient):
         if script.hang is not None:
             await script.hang.wait()
         self._refuse(script.push_error)
-        script.remote[place(self.store), entry.remote.key, entry.remote.property] = pushed(entry, source)
+        there = place(self.store), entry.remote.key, entry.remote.property
+        await script.write(lambda: script.remote.update({there: pushed(entry, source)}))
 
     async def delete(self, remote: Remote) -> None:
         script, entry = self.script, (place(self.store), remote.key, remote.property)
         script.deletes.append(entry)
         self._refuse(script.delete_error)
-        script.remote.pop(entry, None)
+        await script.write(lambda: script.remote.pop(entry, None))
 
     async def exists(self, remote: Remote) -> bool:
         script, entry = self.script, (place(self.store), remote.key, remote.property)
