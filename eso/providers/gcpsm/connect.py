@@ -57,7 +57,7 @@ class Connector:
                 if any(not named.namespace for named in spec.federated(block)):
                     text = f"{CREATE}cluster scope requires namespace"
                     raise InvalidConfig(text, fix="write the namespace of each reference of the federation")
-            return project, await Login(self.env, pool, direct, credentials).token(block)
+            return project, await Login(self.env, pool, direct, credentials).token(store)
         finally:
             await direct.close()
 

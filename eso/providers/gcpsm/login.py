@@ -24,6 +24,7 @@ from eso.providers.contract import (
     CredentialReader,
     InvalidConfig,
     Malformed,
+    StoreView,
     prefixed,
 )
 from eso.providers.env import Env
@@ -71,11 +72,11 @@ class Login:
     def __init__(self, env: Env, pool: Pool, direct: Pool, credentials: CredentialReader) -> None:
         self.env, self.pool, self.direct, self.credentials = env, pool, direct, credentials
 
-    async def token(self, block: Json) -> Token:
+    async def token(self, store: StoreView) -> Token:
         """Raises AuthRejected, Unavailable, Throttled, InvalidConfig, or the credential reader's error, with the
         reference's words before it."""
-        auth = part(block, "auth")
-        match method(block):
+        auth = part(store.provider_spec, "auth")
+        match method(store.provider_spec):
             case Method.KEY:
                 selector = part(auth, "secretRef", "secretAccessKeySecretRef")
                 key = key_of(await worded(CREATE, self.credentials.secret(selector)))
@@ -83,7 +84,8 @@ class Login:
             case Method.WORKLOAD_IDENTITY:
                 return await worded(CREATE, self.of_cluster(part(auth, "workloadIdentity")))
             case Method.FEDERATION:
-                return await worded(GET, self.federated(part(auth, "workloadIdentityFederation")))
+                block = part(auth, "workloadIdentityFederation")
+                return await worded(GET, self.federated(block, store.cluster_scoped))
             case Method.AMBIENT:
                 return await worded(GET, self.ambient())
 
@@ -163,13 +165,15 @@ class Login:
 
     # federation
 
-    async def federated(self, block: Json) -> Token:
+    async def federated(self, block: Json, cluster_scoped: bool) -> Token:
         match federation.source_of(block):
             case "serviceAccountRef":
                 return await self._of_account(block)
             case "awsSecurityCredentials":
                 return await self._of_aws_keys(block)
-        external = federation.of_config(await config_map(self.credentials, part(block, "credConfig")), block)
+        ref = part(block, "credConfig")
+        namespace = str(ref.get("namespace") or "") if cluster_scoped else ""
+        external = federation.of_config(await config_map(self.credentials, ref, namespace), block)
         subject = await self._subject(external)
         return await self._exchanged(external, subject)
 
@@ -423,21 +427,21 @@ def as_object(found: Any) -> dict[str, Any]:
     return found
 
 
-async def config_map(credentials: CredentialReader, ref: Json) -> bytes:
+async def config_map(credentials: CredentialReader, ref: Json, namespace: str) -> bytes:
     """The text at a key of a ConfigMap. A CredentialReader reads ConfigMaps as sources of CA certificates only, so it
     is asked in that form, and its errors get other words."""
-    namespace = str(ref.get("namespace") or "")
-    provider = {
-        "type": "ConfigMap",
-        "name": ref.get("name"),
-        "namespace": namespace or credentials.namespace,
-        "key": ref.get("key"),
-    }
+    name, key = str(ref.get("name") or ""), str(ref.get("key") or "")
+    provider = {"type": "ConfigMap", "name": name, "namespace": namespace or credentials.namespace, "key": key}
     try:
         return await credentials.ca_bundle({"caProvider": provider}) or b""
     except EsoError as error:
-        text = str(error).removeprefix("failed to get cert from configmap: ")
-        raise InvalidConfig(f"failed to get external_account config from configmap: {text}") from error
+        told = str(error).removeprefix("failed to get cert from configmap: ")
+        told = told.removeprefix(f"failed to get caProvider secret {name}: ")
+        if told == f"failed to get caProvider configMap {name} -> {key}":
+            told = f'there is no key "{key}"'
+        raise EsoError(
+            f'failed to get external_account config from configmap "{name}": {told}', fix=error.fix
+        ) from error
 
 
 def ambient_file(environ: Mapping[str, str]) -> tuple[str, bool]:

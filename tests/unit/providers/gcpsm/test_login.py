@@ -16,8 +16,10 @@ from eso.errors import EsoError
 from eso.providers.contract import AuthRejected, InvalidConfig, Malformed, RemoteRef, Unavailable, Validation
 from eso.providers.gcpsm import login
 from eso.providers.gcpsm.client import Client
+from eso.stores.credentials import Credentials
 from tests.fakes.backend import Fault
 from tests.fakes.cancel import every_await
+from tests.fakes.credentials import DictRest
 from tests.fakes.gcp import EMAIL, PROJECT, GcpCredentials, service_account_key
 from tests.unit.providers.gcpsm.conftest import KEY_AUTH, World, view
 
@@ -410,7 +412,56 @@ async def test_the_operators_surroundings_are_for_those_who_may_use_them(world: 
 
 async def test_a_configuration_that_is_not_there_is_told(world: World) -> None:
     error = await refused(world, GcpCredentials(environ={}), auth=federation(**CONFIGURED))
-    assert str(error).startswith("unable to get credentials: failed to get external_account config from configmap: ")
+    failed = 'unable to get credentials: failed to get external_account config from configmap "config": '
+    assert str(error).startswith(failed)
+
+
+# with the operator's own reader of credentials
+
+
+@pytest.mark.parametrize(
+    ("kind", "written", "read"),
+    [
+        pytest.param("SecretStore", "", "team-a", id="of its namespace"),
+        pytest.param("SecretStore", "elsewhere", "team-a", id="of its namespace, whatever it writes"),
+        pytest.param("ClusterSecretStore", "infra", "infra", id="of the namespace that a ClusterSecretStore writes"),
+    ],
+)
+async def test_the_configuration_of_a_store_is_read(
+    world: World, tmp_path: Path, kind: str, written: str, read: str
+) -> None:
+    world.fake.subjects["file-token"] = AUDIENCE
+    (tmp_path / "token").write_text("file-token")
+    config = {"type": "external_account", "audience": AUDIENCE, "credential_source": {"file": str(tmp_path / "token")}}
+    rest = DictRest()
+    rest.objects[f"configmaps/{read}/config"] = {"data": {"json": json.dumps(config)}}
+    ref = {"name": "config", "key": "json"} | ({"namespace": written} if written else {})
+    store = view(kind, projectID=PROJECT, auth=federation(credConfig=ref))
+    only_reads: Any = rest
+    client = await world.provider.open(store, Credentials(only_reads, store, "team-a"))
+    await client.close()
+    assert rest.gets == [f"configmaps/{read}/config"]
+    failed = 'unable to get credentials: failed to get external_account config from configmap "config": '
+    rest.objects[f"configmaps/{read}/config"] = {"data": {}}
+    with pytest.raises(EsoError) as no_key:
+        await world.provider.open(store, Credentials(only_reads, store, "team-a"))
+    assert str(no_key.value) == f'{failed}there is no key "json"'
+    rest.objects.clear()
+    with pytest.raises(EsoError) as nothing:
+        await world.provider.open(store, Credentials(only_reads, store, "team-a"))
+    assert str(nothing.value) == f'{failed}configmaps "config" not found'
+
+
+async def test_the_account_of_a_clusters_store_is_read_where_it_is_written(world: World) -> None:
+    world.fake.subjects["token-of-infra-app"] = BINDING
+    rest = DictRest()
+    rest.objects["serviceaccounts/infra/app"] = {"metadata": {"uid": "u"}}
+    block = WORKLOAD["workloadIdentity"] | {"serviceAccountRef": {"name": "app", "namespace": "infra"}}
+    store = view("ClusterSecretStore", projectID=PROJECT, auth={"workloadIdentity": block})
+    only_reads: Any = rest
+    client = await world.provider.open(store, Credentials(only_reads, store, "team-a"))
+    await client.close()
+    assert rest.tokens == [{"namespace": "infra", "name": "app", "audiences": [POOL], "expirationSeconds": 900}]
 
 
 # files
