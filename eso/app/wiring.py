@@ -9,6 +9,13 @@ from collections.abc import Mapping
 
 from eso.app.election import lease_of, may_write
 from eso.app.flags import ControllerSettings
+from eso.app.roomsettings import (
+    cluster_push_secret_settings,
+    external_secret_settings,
+    push_secret_settings,
+    store_settings,
+    validated_kinds,
+)
 from eso.app.vitals import Vitals
 from eso.kube.catalogue import Catalogue
 from eso.kube.events import Recorder
@@ -20,11 +27,9 @@ from eso.observe.metrics import Metrics
 from eso.providers.env import Env
 from eso.reconcile.clusterpushsecret import room as clusterpushsecret
 from eso.reconcile.externalsecret import room as externalsecret
-from eso.reconcile.externalsecret.reconcile import PassSettings
 from eso.reconcile.kit.room import Room, Shared
 from eso.reconcile.kit.storewatch import StoreWatch
 from eso.reconcile.pushsecret import room as pushsecret
-from eso.reconcile.pushsecret.reconcile import PushSettings
 from eso.reconcile.secretstore import room as secretstore
 from eso.runtime.clock import Clock
 from eso.runtime.fence import Fence
@@ -36,7 +41,6 @@ from eso.stores.gate import Gates
 from eso.stores.plans import Plans
 from eso.stores.registry import Registry
 from eso.stores.resolve import Rules
-from eso.template.apply import Terms
 
 
 class Operator:
@@ -124,38 +128,3 @@ class Operator:
         for room in self.rooms:
             released += self._fence.ask(0, room.release, gate, count - released)
         return released
-
-
-def validated_kinds(settings: ControllerSettings) -> tuple[str, ...]:
-    on = {
-        "SecretStore": settings.enable_secret_store_reconciler,
-        "ClusterSecretStore": settings.enable_cluster_store_reconciler,
-    }
-    return tuple(kind for kind, enabled in on.items() if enabled)
-
-
-def store_settings(settings: ControllerSettings) -> secretstore.StoreSettings:
-    return secretstore.StoreSettings(
-        validated_kinds(settings), settings.controller_class, settings.store_requeue_interval
-    )
-
-
-def external_secret_settings(settings: ControllerSettings) -> externalsecret.RoomSettings:
-    passes = PassSettings(
-        controller_class=settings.controller_class,
-        cluster_stores=settings.enable_cluster_store_reconciler,
-        generic_targets=settings.unsafe_allow_generic_targets,
-        heartbeat_seconds=settings.status_heartbeat,
-        terms=Terms(settings.template_left_delimiter, settings.template_right_delimiter),
-    )
-    return externalsecret.RoomSettings(passes, settings.passes_in_flight, settings.namespace)
-
-
-def push_secret_settings(settings: ControllerSettings) -> pushsecret.RoomSettings:
-    terms = Terms(settings.template_left_delimiter, settings.template_right_delimiter)
-    passes = PushSettings(settings.controller_class, terms)
-    return pushsecret.RoomSettings(passes, settings.passes_in_flight, settings.enable_push_secret_reconciler)
-
-
-def cluster_push_secret_settings(settings: ControllerSettings) -> clusterpushsecret.RoomSettings:
-    return clusterpushsecret.RoomSettings(settings.namespace, settings.enable_cluster_push_secret_reconciler)
