@@ -22,6 +22,7 @@ from eso.providers.kit.search import Walk, compiled
 LABEL: Final = "AWS/ParameterStore"
 NOT_FOUND: Final = "ParameterNotFound"
 ROOT: Final = "/"
+MOST_LISTED: Final = 50  # names in one answer; without asking it is 10
 PLAIN: Final = "plain"  # the kind of read that a batch takes
 
 
@@ -141,7 +142,7 @@ class ParameterStoreReader(BatchingClient):
         walk = Walk()
         while True:
             walk.enter()
-            page = await self.api.call("DescribeParameters", ParameterFilters=filters, **token)
+            page = await self.api.call("DescribeParameters", ParameterFilters=filters, MaxResults=MOST_LISTED, **token)
             names = [str(entry.get("Name") or "") for entry in members(page, "Parameters")]
             walk.found(names)
             matching = [name for name in names if matcher is None or matcher.matches(name.encode())]

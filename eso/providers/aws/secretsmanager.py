@@ -21,6 +21,7 @@ from eso.providers.kit.search import Walk, compiled
 
 LABEL: Final = "AWS/SecretsManager"
 CURRENT: Final = "AWSCURRENT"
+MOST_LISTED: Final = 100  # names in one answer
 DELETED: Final = ("marked for deletion", "marked deleted")
 VERSION_ID: Final = "uuid/"
 
@@ -139,7 +140,7 @@ class SecretsManagerReader(BatchingClient):
         walk = Walk()
         while True:
             walk.enter()
-            page = await self.api.call("ListSecrets", **narrowed, **token)
+            page = await self.api.call("ListSecrets", MaxResults=MOST_LISTED, **narrowed, **token)
             listed = [str(entry.get("Name") or "") for entry in members(page, "SecretList")]
             walk.found(listed)
             names = [name for name in listed if matcher.matches(name.encode())]

@@ -203,3 +203,14 @@ async def test_an_unbound_store_reads_no_credential_and_its_state_is_unknown(mot
         with pytest.raises(InvalidConfig, match="cannot be read without one"):
             await client.fetch(client.request(RemoteRef("app")))
         assert await client.renew()
+
+
+@pytest.mark.parametrize("variable", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+async def test_a_store_without_a_region_is_in_the_one_of_the_operator(variable: str) -> None:
+    connector = Connector(replace(env(), environ={variable: "eu-west-3"}))
+    store = view(region="")
+    client = await connector.open(store, SPEC.plan(store), AwsCredentials())
+    assert isinstance(client, SecretsManagerReader)
+    url = client.live.apis["secretsmanager"]._raw.meta.endpoint_url
+    assert url == "https://secretsmanager.eu-west-3.amazonaws.com"
+    await connector.close()
