@@ -165,6 +165,9 @@ class ControllerSettings(Settings):
     enable_cluster_store_reconciler: bool = switch(
         True, "validate ClusterSecretStores and serve what refers to them", Group.SCOPE
     )
+    enable_cluster_external_secret_reconciler: bool = switch(
+        True, "serve ClusterExternalSecrets; never with --namespace", Group.SCOPE
+    )
     enable_push_secret_reconciler: bool = switch(
         True, "reconcile PushSecrets, and hold the stores that they need", Group.SCOPE
     )
@@ -215,9 +218,6 @@ class ControllerSettings(Settings):
     concurrent: int = number(1, "passes are bounded by --passes-in-flight", Group.WITHOUT_EFFECT)
     client_qps: float = rate(50.0, "the API server's own flow control is obeyed instead", Group.WITHOUT_EFFECT)
     client_burst: int = number(100, "see --client-qps", Group.WITHOUT_EFFECT)
-    enable_cluster_external_secret_reconciler: bool = switch(
-        True, "ClusterExternalSecrets are not served by this version", Group.WITHOUT_EFFECT
-    )
     enable_generator_state: bool = switch(True, "generators are not served by this version", Group.WITHOUT_EFFECT)
     generator_gc_grace_period: float = duration("2m", "see --enable-generator-state", Group.WITHOUT_EFFECT)
     enable_secrets_caching: bool = switch(False, "Secrets are watched as metadata", Group.WITHOUT_EFFECT)

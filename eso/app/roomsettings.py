@@ -6,6 +6,7 @@ Neighbours: flags.py has the flags, wiring.py hands each room its own settings.
 from __future__ import annotations
 
 from eso.app.flags import ControllerSettings
+from eso.reconcile.clusterexternalsecret import room as clusterexternalsecret
 from eso.reconcile.clusterpushsecret import room as clusterpushsecret
 from eso.reconcile.externalsecret import room as externalsecret
 from eso.reconcile.externalsecret.reconcile import PassSettings
@@ -38,6 +39,13 @@ def external_secret_settings(settings: ControllerSettings) -> externalsecret.Roo
         terms=Terms(settings.template_left_delimiter, settings.template_right_delimiter),
     )
     return externalsecret.RoomSettings(passes, settings.passes_in_flight, settings.namespace)
+
+
+def cluster_external_secret_settings(settings: ControllerSettings) -> clusterexternalsecret.RoomSettings:
+    # One namespace alone is no place for an object that makes others in many.
+    return clusterexternalsecret.RoomSettings(
+        settings.enable_cluster_external_secret_reconciler and not settings.namespace
+    )
 
 
 def push_secret_settings(settings: ControllerSettings) -> pushsecret.RoomSettings:

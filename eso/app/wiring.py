@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from eso.app.election import lease_of, may_write
 from eso.app.flags import ControllerSettings
 from eso.app.roomsettings import (
+    cluster_external_secret_settings,
     cluster_push_secret_settings,
     external_secret_settings,
     push_secret_settings,
@@ -25,6 +26,7 @@ from eso.net.reach import Reach
 from eso.observe.log import Log
 from eso.observe.metrics import Metrics
 from eso.providers.env import Env
+from eso.reconcile.clusterexternalsecret import room as clusterexternalsecret
 from eso.reconcile.clusterpushsecret import room as clusterpushsecret
 from eso.reconcile.externalsecret import room as externalsecret
 from eso.reconcile.kit.room import Room, Shared
@@ -112,6 +114,7 @@ class Operator:
         self.rooms: list[Room] = [
             *secretstore.rooms(shared, store_settings(settings)),
             externalsecret.room(shared, external_secret_settings(settings)),
+            *clusterexternalsecret.rooms(shared, cluster_external_secret_settings(settings)),
             *pushsecret.rooms(shared, push_secret_settings(settings)),
             *clusterpushsecret.rooms(shared, cluster_push_secret_settings(settings)),
         ]

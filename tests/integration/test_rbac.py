@@ -32,7 +32,8 @@ Right = tuple[str, str, str]  # API group, resource or resource/subresource, ver
 
 # asked by an admission plugin on our behalf, so they never are requests of ours; see the test below
 ASKED_BY_ADMISSION: set[Right] = {
-    ("external-secrets.io", f"{plural}/finalizers", "update") for plural in ("externalsecrets", "clusterpushsecrets")
+    ("external-secrets.io", f"{plural}/finalizers", "update")
+    for plural in ("externalsecrets", "clusterexternalsecrets", "clusterpushsecrets")
 }
 
 
@@ -133,6 +134,7 @@ def live_one_of_everything(plane: ControlPlane, openbao: OpenBao, namespace: str
         lambda: plane.api.get("externalsecrets", namespace, "removed") is None, 30, what="the ExternalSecret is gone"
     )
     eventually(lambda: plane.secret(namespace, "removed") is None, 30, what="its Secret is gone")
+    cluster_external_secret(plane, namespace)
     plane.wait_ready("secretstores", namespace, "nobody", status="False")
     plane.api.delete("clustersecretstores", "", everywhere)
 
@@ -161,6 +163,22 @@ def held(plane: ControlPlane, plural: str, namespace: str, name: str) -> bool:
     """Whether a PushSecret holds the store."""
     found = plane.api.get(plural, namespace, name)
     return bool(found and found["metadata"].get("finalizers"))
+
+
+def cluster_external_secret(plane: ControlPlane, namespace: str) -> None:
+    """One whose children come and go, with the finalizers of another operator on it and on the namespace."""
+    name = f"fleet-{namespace}"[:60].rstrip("-")
+    child = {"secretStoreRef": {"name": "store"}, "data": [{"secretKey": "a", "remoteRef": {"key": "a"}}]}
+    body = thing("ClusterExternalSecret", name, spec={"externalSecretSpec": child, "namespaces": [namespace]})
+    body["metadata"]["finalizers"] = ["externalsecrets.external-secrets.io/clusterexternalsecret-cleanup"]
+    theirs = f"externalsecrets.external-secrets.io/ces-{name}"
+    plane.api.patch("namespaces", "", namespace, {"metadata": {"finalizers": [theirs]}})
+    plane.api.create("clusterexternalsecrets", "", body)
+    eventually(lambda: plane.api.get("externalsecrets", namespace, name), 30, what="the child comes")
+    plane.api.patch("clusterexternalsecrets", "", name, {"spec": {"namespaces": ["nowhere"]}})
+    eventually(lambda: plane.api.get("externalsecrets", namespace, name) is None, 30, what="the child goes")
+    plane.api.delete("clusterexternalsecrets", "", name)
+    eventually(lambda: plane.api.get("clusterexternalsecrets", "", name) is None, 30, what="the object goes")
 
 
 def test_nothing_is_refused_and_no_rule_is_unused(controlplane: ControlPlane, lived: Life) -> None:

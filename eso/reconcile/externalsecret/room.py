@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from eso.api.externalsecret import EXTERNAL_SECRETS, ExternalSecret, StoreRef, decode_external_secret
+from eso.api.externalsecret import EXTERNAL_SECRETS, ExternalSecret, StoreRef
 from eso.api.meta import CONFIG_MAPS, SECRETS, ObjectMeta, Undecodable
 from eso.api.secretstore import SecretStore
 from eso.kube.catalogue import Phase, Watched
@@ -27,6 +27,7 @@ from eso.reconcile.kit.event import Event
 from eso.reconcile.kit.index import ReverseIndex
 from eso.reconcile.kit.room import Room, Shared
 from eso.reconcile.kit.storewatch import StoreKey, StoreRecord
+from eso.reconcile.kit.watched import WATCHED_EXTERNAL_SECRETS
 from eso.runtime.outcome import Parked
 
 COMPONENT: Final = "external-secrets"
@@ -55,7 +56,6 @@ def config_map_record(raw: msgspec.Raw) -> ConfigMapRecord:
     return ConfigMapRecord(meta.namespace, meta.name, meta.resource_version)
 
 
-WATCHED = Watched(EXTERNAL_SECRETS, decode_external_secret, Phase.OBJECTS, essential=True)
 WATCHED_SECRETS = Watched(SECRETS, target_record, Phase.CONTENTS, essential=True, metadata_only=True)
 WATCHED_CONFIG_MAPS = Watched(CONFIG_MAPS, config_map_record, Phase.CONTENTS, metadata_only=True, selective=True)
 
@@ -88,7 +88,7 @@ class Cache:
 
 def room(shared: Shared, settings: RoomSettings) -> Room:
     catalogue, watch, stores = shared.catalogue, shared.watch, shared.stores
-    external_secrets = catalogue.informer(WATCHED)
+    external_secrets = catalogue.informer(WATCHED_EXTERNAL_SECRETS)
     secrets, config_maps = catalogue.informer(WATCHED_SECRETS), catalogue.informer(WATCHED_CONFIG_MAPS)
     secrets.index(OWNER, lambda record: [(record.namespace, record.created_by)] if record.created_by else [])
 

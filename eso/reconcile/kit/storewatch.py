@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
-import msgspec
-
 from eso.api.externalsecret import StoreRef
-from eso.api.meta import CONFIG_MAPS, NAMESPACES, SECRETS, ObjectMeta, Resource, Undecodable
+from eso.api.meta import CONFIG_MAPS, SECRETS, Resource, Undecodable
 from eso.api.secretstore import CLUSTER_SECRET_STORES, SECRET_STORES, SecretStore, decode_secret_store
 from eso.errors import EsoError
 from eso.kube.catalogue import Catalogue, Phase, Watched
 from eso.kube.informer import Informer
 from eso.reconcile.kit.index import ReverseIndex
+from eso.reconcile.kit.watched import WATCHED_NAMESPACES
 from eso.stores.plans import Store
 
 StoreKey = tuple[str, str, str]  # kind, namespace ("" for a ClusterSecretStore), name
@@ -28,30 +27,6 @@ STORE_KINDS = {
     "SecretStore": Watched(SECRET_STORES, decode_secret_store, Phase.STORES, essential=True),
     "ClusterSecretStore": Watched(CLUSTER_SECRET_STORES, decode_secret_store, Phase.STORES),
 }
-
-
-class NamespaceRecord(msgspec.Struct, frozen=True, gc=False):
-    """What is kept of a Namespace."""
-
-    name: str
-    resource_version: str
-    labels: dict[str, str]
-    namespace: str = ""
-
-
-class _Object(msgspec.Struct):
-    metadata: ObjectMeta
-
-
-_object = msgspec.json.Decoder(_Object)
-
-
-def namespace_record(raw: msgspec.Raw) -> NamespaceRecord:
-    meta = _object.decode(raw).metadata
-    return NamespaceRecord(meta.name, meta.resource_version, meta.labels)
-
-
-WATCHED_NAMESPACES = Watched(NAMESPACES, namespace_record, Phase.STORES, metadata_only=True)
 
 
 class FrontDoor(Protocol):

@@ -13,7 +13,7 @@ from eso.api.meta import CONFIG_MAPS, NAMESPACES, SECRETS, Resource
 from eso.api.secretstore import SECRET_STORES
 from eso.kube.catalogue import Phase, Watched
 from eso.providers.contract import Consumer, CredentialReader, Plan, StoreView, Unavailable
-from eso.reconcile.kit.storewatch import WATCHED_NAMESPACES
+from eso.reconcile.kit.watched import WATCHED_NAMESPACES
 from tests.fakes.apiserver import FakeApiServer
 from tests.harness.scripted import Scripted, ScriptedClient
 from tests.unit.app.operating import START, Operating, condition, operating, put_external_secret, put_store
@@ -186,7 +186,7 @@ async def test_a_gate_lets_out_so_many_keys_of_all_rooms_together(api: FakeApiSe
     async with operating(api, *off) as one:
         await one.running()
         asked: list[tuple[str, int]] = []
-        for room, found in zip(one.operator.rooms, (2, 1, 5), strict=True):
+        for room, found in zip(one.operator.rooms[:3], (2, 1, 5), strict=True):
 
             def release(gate: str, count: int, name: str = room.name, found: int = found) -> int:
                 asked.append((name, count))
