@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-build.lock", "requirements-tools.lock")
 WITHOUT_IMPORT = {
+    "google-auth",  # its modules are loaded by name, by the first login that signs
     "kubernetes-asyncio",  # its modules are loaded by path, around its package
     "tzdata",  # zoneinfo reads its files where the system has none
 }

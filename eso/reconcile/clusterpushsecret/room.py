@@ -19,7 +19,7 @@ from eso.reconcile.clusterpushsecret.reconcile import ReconcileClusterPushSecret
 from eso.reconcile.clusterpushsecret.triggers import Triggers
 from eso.reconcile.kit.event import Event
 from eso.reconcile.kit.room import Key, Room, Shared
-from eso.reconcile.kit.storewatch import WATCHED_NAMESPACES, NamespaceRecord
+from eso.reconcile.kit.watched import WATCHED_NAMESPACES, NamespaceRecord
 
 COMPONENT: Final = "external-secrets-controller"
 OWNER: Final = "cluster push secret"  # index of PushSecrets
