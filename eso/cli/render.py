@@ -22,15 +22,18 @@ from eso.version import VERSION
 
 EXAMPLES = """examples:
   eso render -f externalsecret.yaml --data data.yaml
-      data.yaml holds what was fetched: key: value. ConfigMaps and Secrets of templateFrom may stand in the same -f files.
+      data.yaml holds what was fetched: key: value. ConfigMaps and Secrets of
+      templateFrom may stand in the same -f files.
   eso render -f externalsecret.yaml --remote remote.yaml --show-values
-      remote.yaml holds what the backend has: remote key: text, or a map. Rewrite, conversion and decoding run as in the cluster.
+      remote.yaml holds what the backend has: remote key: text, or a map. Rewrite, conversion and
+      decoding run as in the cluster.
   KUBECONFIG=~/.kube/config eso render -f externalsecret.yaml --from-store -o diff
       reads stores, credentials and values with your kubeconfig, and compares with the live Secret. Nothing is written.
   eso render --source-templated-object es.yaml --source-secret-data-file data.yaml
       the reference's template command: data in base64, a bare Secret out.
 
-exit codes: 0 done (with -o diff: no difference), 1 it cannot be rendered (with -o diff: they differ), 2 the arguments or the input are off
+exit codes: 0 done (with -o diff: no difference), 1 it cannot be rendered (with -o diff: they differ),
+2 the arguments or the input are off
 """
 
 
@@ -140,7 +143,10 @@ def explained(found: Given, change: Nothing | Delete) -> str:
         case Nothing("retained"):
             return "nothing would be written: no data, and deletionPolicy is Retain"
         case Nothing("missing"):
-            return "nothing would be written: creationPolicy is Merge, and there is no Secret to merge into (give one with --live)"
+            return (
+                "nothing would be written: creationPolicy is Merge, and there is no Secret to merge into "
+                "(give one with --live)"
+            )
     return f"nothing would be written: creationPolicy is {target.creation_policy}"
 
 

@@ -64,9 +64,11 @@ _CLASS_NAME: Final = re.compile(rb"\\[pP]\{[^}]*\}")
 _CATEGORY_NAMES: Final = """
     L=letter Lu=uppercaseletter Ll=lowercaseletter Lt=titlecaseletter Lm=modifierletter Lo=otherletter
     M=mark Mn=nonspacingmark Mc=spacingmark Me=enclosingmark N=number Nd=decimalnumber Nl=letternumber No=othernumber
-    P=punctuation Pc=connectorpunctuation Pd=dashpunctuation Ps=openpunctuation Pe=closepunctuation Pi=initialpunctuation
-    Pf=finalpunctuation Po=otherpunctuation S=symbol Sm=mathsymbol Sc=currencysymbol Sk=modifiersymbol So=othersymbol
-    Z=separator Zs=spaceseparator Zl=lineseparator Zp=paragraphseparator C=other Cc=control Cf=format Co=privateuse Cs=surrogate
+    P=punctuation Pc=connectorpunctuation Pd=dashpunctuation Ps=openpunctuation Pe=closepunctuation
+    Pi=initialpunctuation Pf=finalpunctuation Po=otherpunctuation S=symbol Sm=mathsymbol Sc=currencysymbol
+    Sk=modifiersymbol So=othersymbol
+    Z=separator Zs=spaceseparator Zl=lineseparator Zp=paragraphseparator C=other Cc=control Cf=format Co=privateuse
+    Cs=surrogate
 """
 _CATEGORIES: Final = {
     name.encode(): short.encode() for short, _, name in (pair.partition("=") for pair in _CATEGORY_NAMES.split())
@@ -105,7 +107,7 @@ class TooCostly(Terminal):
 
 
 class Meter(Protocol):
-    """What a search spends from: the budget of a template, or an Allowance. Every method may raise to end the search."""
+    """What a search spends from: the budget of a template, or an Allowance. A method that raises ends the search."""
 
     def spend(self, steps: int) -> None:
         """Counts work that is done for certain."""
@@ -121,7 +123,7 @@ class Meter(Protocol):
 
 
 class Allowance:
-    """Steps for the searches of one purpose, and for each of them; the texts are in memory already, so bytes are free."""
+    """Steps for the searches of one purpose, and for each of them. Bytes are free: the texts are in memory already."""
 
     __slots__ = ("each", "left", "steps")
 

@@ -1,4 +1,4 @@
-"""How much one rendering may cost, and who keeps count.
+"""How much one rendering may cost, and the budget that counts it.
 
 Neighbours: evaluate.py and the functions spend from a Budget, world.py fills in the clocks. A template that spends too
 much fails with an ordinary execution error that names the limit.

@@ -50,7 +50,6 @@ def negate(value: Value) -> bool:
 
 
 # --- comparison
-# ---------------------------------------------------------------------------------------------------------------------------
 
 
 def basic_kind(value: Value) -> str:
@@ -136,7 +135,6 @@ def ge(left: Value, right: Value) -> bool:
 
 
 # --- access
-# -------------------------------------------------------------------------------------------------------------------------------
 
 
 @BUILTINS.function("index", params=TWO, variadic=True, picks=True)
@@ -182,7 +180,6 @@ def length(value: Value) -> int:
 
 
 # --- printing
-# -----------------------------------------------------------------------------------------------------------------------------
 
 
 @BUILTINS.function("print", params=ANY, variadic=True, budget=True)

@@ -1,8 +1,8 @@
 """Does a template give another result each time it runs? Read from its tree when it is compiled.
 
-Neighbours: cache.py asks for each compiled text, apply.py for a whole template block; functions/ marks what draws random
-bytes or reads the clock. The answer is never a false "no". It may be a false "yes": a branch that is never taken counts,
-and so does a variable whose value may or may not be a time.
+Neighbours: cache.py asks for each compiled text, apply.py for a whole template block; functions/ marks what draws
+random bytes or reads the clock. The answer is never a false "no". It may be a false "yes": a branch that is never taken
+counts, and so does a variable whose value may or may not be a time.
 """
 
 from __future__ import annotations

@@ -16,8 +16,9 @@ Phase = Literal["parse", "execute", "bounds"]
 class TemplateError(EsoError):
     """`template: NAME:LINE…: TEXT`. `phase` says where it failed; `bounds`: a limit was hit while it executed.
 
-    The message masks values; `full` is the language's own text, which may hold one: for people who see the data anyway,
-    never for a log or Event. `place` is the beginning of the message: name, line and column.
+    The message masks values; `full` is the language's own text, which may hold one. It is for a
+    reader who has the data anyway, never for a log or Event. `place` is the beginning of the message: name, line,
+    column.
     """
 
     def __init__(self, message: str, *, phase: Phase, fix: str = "", full: str = "", place: str = "template") -> None:

@@ -684,7 +684,6 @@ def deciding(arguments: list[Get], wanted: bool, default: Value = None) -> Get:
 
 
 # --- fields
-# -------------------------------------------------------------------------------------------------------------------------------
 
 
 def field_of(state: State, node: Node, value: Value, boxed: bool, key: bytes) -> tuple[Value, bool]:
@@ -759,7 +758,6 @@ def call_method(
 
 
 # --- functions and their parameters
-# -------------------------------------------------------------------------------------------------------
 
 
 def miscounted(function: Function, given: int, piped: int) -> str:
@@ -796,8 +794,10 @@ def refused(state: State, node: Node, message: Value, own: bool, told: Callable[
 def invoker(
     function: Function, node: Node, constants: tuple[bool, ...] = (), literals: Literals | None = None
 ) -> Callable[..., Value]:
-    """(state, *checked arguments) → the function's result; its errors become the template's. They quote arguments only
-    where all texts and numbers among these are the template's own."""
+    """(state, *checked arguments) → the function's result; its errors become the template's.
+
+    An error quotes arguments only where all texts and numbers among these are the template's own.
+    """
     call, takes_budget, picks = function.call, function.budget, function.picks
 
     def invoke(state: State, *arguments: Value) -> Value:

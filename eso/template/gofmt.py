@@ -48,7 +48,6 @@ PLAIN = Spec()
 
 
 # --- text
-# ---------------------------------------------------------------------------------------------------------------------------------
 
 
 def characters(text: bytes) -> int:
@@ -80,7 +79,6 @@ def _character(code: int) -> str:
 
 
 # --- floats
-# -------------------------------------------------------------------------------------------------------------------------------
 
 
 def float_digits(number: float, verb: str, precision: int | None) -> str:
@@ -182,7 +180,6 @@ def _with_point(body: str, verb: str, precision: int | None) -> str:
 
 
 # --- the verbs
-# ----------------------------------------------------------------------------------------------------------------------------
 
 
 def _integer(number: int, verb: str, spec: Spec) -> bytes:
@@ -360,7 +357,6 @@ def _truncated(text: bytes, spec: Spec) -> bytes:
 
 
 # --- what others call
-# ---------------------------------------------------------------------------------------------------------------------
 
 
 def plain(budget: Budget, value: Value) -> bytes:

@@ -194,10 +194,12 @@ class Function:
     checked arguments positionally: after the `Budget` when `budget` is set, after the receiver for a method (budget
     first, then receiver). ANY, DICT, LIST and pointer parameters may be None; INT arrives as plain `int`, FLOAT64 as
     `float`. It returns a value and raises FunctionError; any other ordinary exception becomes `error calling F` too,
-    with a fixed text. `pace`: bytes of its texts for which it pays one step; 0: what is usual. `refuse`: the call always fails with this text after the count check.
+    with a fixed text. `pace`: bytes of its texts for which it pays one step; 0: what is usual. `refuse`: the call
+    always fails with this text after the count check.
 
     `dice`: equal arguments may give another result at the next call, because the function draws random bytes or reads
-    the clock. `picks`: the result is a part of an argument, and not made anew. `moment`: the position of an argument that means the current time unless it is a time; -1 for none.
+    the clock. `picks`: the result is a part of an argument, and not made anew. `moment`: the position of an argument
+    that means the current time unless it is a time; -1 for none.
     """
 
     name: str

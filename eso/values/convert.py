@@ -116,7 +116,8 @@ def check_key(key: str) -> None:
     for char in gotext.shown(key):
         if not allowed(char):
             raise KeyRefused(
-                f"key has invalid character {char}, only alphanumeric, '-', '.' and '_' are allowed: {gotext.shown(key)}"
+                f"key has invalid character {char}, only alphanumeric, '-', '.' and '_' are allowed: "
+                + gotext.shown(key)
             )
 
 

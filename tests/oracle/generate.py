@@ -534,7 +534,6 @@ class _Maker:
         return Case(tree, self.data, self.focus)
 
     # --- statements
-    # -----------------------------------------------------------------------------------------------------------------------
 
     def about(self, scope: Scope) -> Tree:
         """The statement that calls the function whose turn it is; always executed."""
@@ -730,7 +729,6 @@ class _Maker:
         return f"$v{self.names}"
 
     # --- expressions
-    # ----------------------------------------------------------------------------------------------------------------------
 
     def expression(self, kind: str, scope: Scope, depth: int) -> Tree:
         """A pipeline of (mostly) this type, without parentheses around it."""
@@ -824,9 +822,11 @@ class _Maker:
             return Tree(
                 "argument",
                 (
-                    f"$.{key}"
-                    if scope.dot != "data"
-                    else self.chance.choice((f".{key}", f"$.{key}", f'(index $ "{key}")')),
+                    (
+                        f"$.{key}"
+                        if scope.dot != "data"
+                        else self.chance.choice((f".{key}", f"$.{key}", f'(index $ "{key}")'))
+                    ),
                 ),
             )
         if b"`" not in raw and b"\r" not in raw and b"\x00" not in raw and self.odds(0.25):
@@ -1288,7 +1288,6 @@ class _Maker:
     }
 
     # --- mistakes
-    # -------------------------------------------------------------------------------------------------------------------------
 
     def damaged(self, tree: Tree) -> Tree:
         """The text with one token too many, one too few, or cut short."""

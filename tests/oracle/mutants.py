@@ -56,7 +56,6 @@ def before(patch: pytest.MonkeyPatch, name: str, change: Callable[..., tuple[Any
 
 
 # --- the language
-# -------------------------------------------------------------------------------------------------------------------------
 
 
 @mutant("a missing key is nil instead of an error")
@@ -121,7 +120,6 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
 
 # --- printing
-# -----------------------------------------------------------------------------------------------------------------------------
 
 
 @mutant("floats switch to the exponent at 1e21, as in other languages")
@@ -177,7 +175,6 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
 
 # --- functions
-# ----------------------------------------------------------------------------------------------------------------------------
 
 
 @mutant("integers stop at the largest instead of wrapping", "mul")

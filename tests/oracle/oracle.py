@@ -139,10 +139,10 @@ def ours(question: Question) -> Answer:
 
 
 # --- when two answers are the same
-# ------------------------------------------------------------------------------------------------------
 
 _MESSAGE = re.compile(
-    r"template: (?P<name>.*?):(?P<line>\d+)(?::(?P<column>\d+))?: (?:executing (?P<where>\".*?\") at <(?P<node>.*?)>: )?(?P<text>.*)",
+    r"template: (?P<name>.*?):(?P<line>\d+)(?::(?P<column>\d+))?: (?:executing (?P<where>\".*?\") at <(?P<node>.*?)>:"
+    r" )?(?P<text>.*)",
     re.DOTALL,
 )
 _CALLING = re.compile(r"error calling \w+: ", re.DOTALL)
@@ -150,7 +150,10 @@ _WORDING = tuple(
     re.compile(text, re.DOTALL)
     for text in (
         # Crashes inside Go functions: only `error calling F` is promised.
-        r"error calling \w+: .*(?:runtime error|reflect: |reflect\.|strings: |bytes\.Buffer|makeslice|interface conversion|slice bounds|nil map)",
+        (
+            r"error calling \w+: .*(?:runtime error|reflect: |reflect\.|strings: |bytes\.Buffer|makeslice|interface"
+            r" conversion|slice bounds|nil map)"
+        ),
         # The limit is ours to choose.
         r"exceeded maximum template depth",
         # Go shows the values themselves here, which ours never does.

@@ -234,7 +234,6 @@ def wavers(oracle: Oracle, each: Case) -> bool:
 
 
 # --- vectors
-# ------------------------------------------------------------------------------------------------------------------------------
 
 
 def vector(found: Found) -> dict[str, object]:
@@ -260,13 +259,13 @@ def keep(found: Iterable[Found]) -> int:
 
 
 # --- command line
-# -------------------------------------------------------------------------------------------------------------------------
 
 
 def progress(total: int) -> Callable[[Tally], None]:
     def say(tally: Tally) -> None:
         print(
-            f"\r{tally.cases:>6} of {total} cases, {tally.share:.0%} render, {len(tally.found) + tally.more} differ, {tally.seconds:.0f} s",
+            f"\r{tally.cases:>6} of {total} cases, {tally.share:.0%} render, {len(tally.found) + tally.more} differ,"
+            f" {tally.seconds:.0f} s",
             end="",
             file=sys.stderr,
             flush=True,

@@ -69,8 +69,10 @@ the event loop."""
 
 
 def _metered(function: Function) -> Function:
-    """A function pays a step per 256 bytes of the texts it is given, so that cheap calls on huge texts count. One with a
-    `pace` of its own, because the interpreter looks at each byte, pays that. What works harder pays on top."""
+    """A function pays a step per 256 bytes of the texts it is given, so that cheap calls on huge texts count.
+
+    A function whose bytes are looked at one by one has a `pace` of its own. What works harder pays on top.
+    """
     pace = function.pace or (BYTES_PER_STEP if Param.STRING in function.params and not function.picks else 0)
     if not pace:
         return function

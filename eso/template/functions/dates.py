@@ -207,7 +207,6 @@ def _str(text: bytes) -> str:
 
 
 # --- functions
-# ---------------------------------------------------------------------------------------------------------------------------
 
 
 TABLE.function("now", budget=True, dice=True)(now)
@@ -305,7 +304,7 @@ def ago(budget: Budget, value: Value) -> bytes:
     return Duration(_rounded(elapsed, SECOND)).text()
 
 
-@TABLE.function("duration", params=(ANY,))
+@TABLE.function("duration", params=(ANY,), pace=32)
 def duration(value: Value) -> bytes:
     """Only strings and int64 count, as in the reference: an int constant is 0s."""
     seconds = 0
@@ -360,7 +359,6 @@ def _rounded(value: int, unit: int) -> int:
 
 
 # --- members
-# -----------------------------------------------------------------------------------------------------------------------------
 
 
 _TIME, _DURATION, _MONTH, _WEEKDAY, _LOCATION = Table(), Table(), Table(), Table(), Table()

@@ -113,7 +113,8 @@ def _merged(budget: Budget, target: Dict | None, sources: tuple[Dict | None, ...
                     and (isinstance(value, list) or overwrite or (not mine and value is not None))
                 ):
                     raise FunctionError(
-                        f"reflect.Value.SetMapIndex: value of type interface {{}} is not assignable to type {type_name(into).partition(']')[2]}"
+                        "reflect.Value.SetMapIndex: value of type interface {} is not assignable to type "
+                        + type_name(into).partition("]")[2]
                     )
                 # An empty dict that can be filled is filled, and so keeps nil values out; one that stays empty gives
                 # way.

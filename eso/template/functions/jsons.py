@@ -25,7 +25,6 @@ _PLAIN = bytes(byte for byte in range(0x20, 0x100) if byte not in b'"\\<>&\x7f')
 
 
 # --- out
-# ---------------------------------------------------------------------------------------------------------------------------------
 
 
 def encode(budget: Budget, value: Value, *, html: bool = True, indent: bytes = b"") -> bytes:
@@ -159,7 +158,6 @@ def to_pretty_json(budget: Budget, value: Value) -> bytes:
 
 
 # --- in
-# ----------------------------------------------------------------------------------------------------------------------------------
 
 
 def decode(budget: Budget, text: bytes) -> Value:

@@ -84,7 +84,7 @@ def _bits(data: bytes) -> int:
 
 
 def parse(budget: Budget, data: bytes) -> PrivateKeyTypes:
-    """PKCS#1, PKCS#8 or SEC 1, whatever the label said. Raises KeyFormatError."""
+    """A key in PKCS#1, PKCS#8 or SEC 1; the label of the PEM block does not count. Raises KeyFormatError."""
     try:
         key = _load(budget, data)
     except KeyFormatError:

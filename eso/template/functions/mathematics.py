@@ -18,6 +18,8 @@ from eso.template.functions.common import ELEMENT
 from eso.template.values import FunctionError, Int64, IntList, Param, Table, Value, wrap64
 
 TABLE = Table()
+_PACE = 32
+"""Bytes of a text for a step: a long run of digits is looked at one by one before it is none."""
 ANY, INT, FLOAT64, STRING = Param.ANY, Param.INT, Param.FLOAT64, Param.STRING
 
 _SMALLEST, _LARGEST = -(1 << 63), (1 << 63) - 1
@@ -41,7 +43,6 @@ _DIVISION_PLACES = 16
 
 
 # --- conversions
-# -------------------------------------------------------------------------------------------------------------------------
 
 
 def parse_int(text: bytes) -> int | None:
@@ -106,17 +107,17 @@ def to_float(value: Value) -> float:
     return 0.0
 
 
-@TABLE.function("int", params=(ANY,))
+@TABLE.function("int", params=(ANY,), pace=_PACE)
 def int_of(value: Value) -> int:
     return to_int(value)
 
 
-@TABLE.function("int64", params=(ANY,))
+@TABLE.function("int64", params=(ANY,), pace=_PACE)
 def int64_of(value: Value) -> Int64:
     return Int64(to_int(value))
 
 
-@TABLE.function("float64", params=(ANY,))
+@TABLE.function("float64", params=(ANY,), pace=_PACE)
 def float64_of(value: Value) -> float:
     return to_float(value)
 
@@ -128,7 +129,7 @@ def atoi(text: bytes) -> int:
     return min(max(int(text), _SMALLEST), _LARGEST)  # the error is ignored, and what came with it is the nearest number
 
 
-@TABLE.function("toDecimal", params=(ANY,), budget=True)
+@TABLE.function("toDecimal", params=(ANY,), budget=True, pace=_PACE)
 def to_decimal(budget: Budget, value: Value) -> Int64:
     """The text read as an octal number, as file modes are."""
     text = common.text(budget, value)
@@ -139,25 +140,24 @@ def to_decimal(budget: Budget, value: Value) -> Int64:
 
 
 # --- integers
-# ----------------------------------------------------------------------------------------------------------------------------
 
 
-@TABLE.function("add", params=(ANY,), variadic=True)
+@TABLE.function("add", params=(ANY,), variadic=True, pace=_PACE)
 def add(*values: Value) -> Int64:
     return Int64(wrap64(sum(map(to_int, values))))
 
 
-@TABLE.function("add1", params=(ANY,))
+@TABLE.function("add1", params=(ANY,), pace=_PACE)
 def add1(value: Value) -> Int64:
     return Int64(wrap64(to_int(value) + 1))
 
 
-@TABLE.function("sub", params=(ANY, ANY))
+@TABLE.function("sub", params=(ANY, ANY), pace=_PACE)
 def sub(left: Value, right: Value) -> Int64:
     return Int64(wrap64(to_int(left) - to_int(right)))
 
 
-@TABLE.function("mul", params=(ANY, ANY), variadic=True)
+@TABLE.function("mul", params=(ANY, ANY), variadic=True, pace=_PACE)
 def mul(value: Value, *values: Value) -> Int64:
     product = to_int(value)
     for factor in values:
@@ -165,12 +165,12 @@ def mul(value: Value, *values: Value) -> Int64:
     return Int64(product)
 
 
-@TABLE.function("div", params=(ANY, ANY))
+@TABLE.function("div", params=(ANY, ANY), pace=_PACE)
 def div(left: Value, right: Value) -> Int64:
     return Int64(wrap64(_divided(left, right)[0]))
 
 
-@TABLE.function("mod", params=(ANY, ANY))
+@TABLE.function("mod", params=(ANY, ANY), pace=_PACE)
 def mod(left: Value, right: Value) -> Int64:
     return Int64(_divided(left, right)[1])
 
@@ -185,26 +185,25 @@ def _divided(left: Value, right: Value) -> tuple[int, int]:
     return quotient, a - quotient * b
 
 
-@TABLE.function("max", "biggest", params=(ANY, ANY), variadic=True)
+@TABLE.function("max", "biggest", params=(ANY, ANY), variadic=True, pace=_PACE)
 def largest(*values: Value) -> Int64:
     return Int64(max(map(to_int, values)))
 
 
-@TABLE.function("min", params=(ANY, ANY), variadic=True)
+@TABLE.function("min", params=(ANY, ANY), variadic=True, pace=_PACE)
 def smallest(*values: Value) -> Int64:
     return Int64(min(map(to_int, values)))
 
 
 # --- floats
-# ------------------------------------------------------------------------------------------------------------------------------
 
 
-@TABLE.function("maxf", params=(ANY, ANY), variadic=True)
+@TABLE.function("maxf", params=(ANY, ANY), variadic=True, pace=_PACE)
 def largest_float(*values: Value) -> float:
     return _largest([to_float(value) for value in values])
 
 
-@TABLE.function("minf", params=(ANY, ANY), variadic=True)
+@TABLE.function("minf", params=(ANY, ANY), variadic=True, pace=_PACE)
 def smallest_float(*values: Value) -> float:
     return -_largest([-to_float(value) for value in values])
 
@@ -220,12 +219,12 @@ def _largest(numbers: list[float]) -> float:
     )
 
 
-@TABLE.function("floor", params=(ANY,))
+@TABLE.function("floor", params=(ANY,), pace=_PACE)
 def floor(value: Value) -> float:
     return _whole(math.floor, to_float(value))
 
 
-@TABLE.function("ceil", params=(ANY,))
+@TABLE.function("ceil", params=(ANY,), pace=_PACE)
 def ceil(value: Value) -> float:
     return _whole(math.ceil, to_float(value))
 
@@ -234,7 +233,7 @@ def _whole(to_whole: Callable[[float], int], number: float) -> float:
     return math.copysign(float(to_whole(number)), number) if math.isfinite(number) else number
 
 
-@TABLE.function("round", params=(ANY, INT, FLOAT64), variadic=True)
+@TABLE.function("round", params=(ANY, INT, FLOAT64), variadic=True, pace=_PACE)
 def round_float(value: Value, places: int, *on: float) -> float:
     """Up when the fractional part, negative for negative numbers, reaches `on`; else down: -1.2 becomes -2."""
     try:
@@ -273,27 +272,27 @@ def _folded(
         return math.inf if total > 0 else -math.inf
 
 
-@TABLE.function("addf", params=(ANY,), variadic=True, budget=True)
+@TABLE.function("addf", params=(ANY,), variadic=True, budget=True, pace=_PACE)
 def addf(budget: Budget, *values: Value) -> float:
     return _folded(budget, Fraction(0), values, lambda a, b: a + b)
 
 
-@TABLE.function("add1f", params=(ANY,), budget=True)
+@TABLE.function("add1f", params=(ANY,), budget=True, pace=_PACE)
 def add1f(budget: Budget, value: Value) -> float:
     return _folded(budget, Fraction(1), (value,), lambda a, b: a + b)
 
 
-@TABLE.function("subf", params=(ANY, ANY), variadic=True, budget=True)
+@TABLE.function("subf", params=(ANY, ANY), variadic=True, budget=True, pace=_PACE)
 def subf(budget: Budget, value: Value, *values: Value) -> float:
     return _folded(budget, _decimal(value), values, lambda a, b: a - b)
 
 
-@TABLE.function("mulf", params=(ANY, ANY), variadic=True, budget=True)
+@TABLE.function("mulf", params=(ANY, ANY), variadic=True, budget=True, pace=_PACE)
 def mulf(budget: Budget, value: Value, *values: Value) -> float:
     return _folded(budget, _decimal(value), values, lambda a, b: a * b)
 
 
-@TABLE.function("divf", params=(ANY, ANY), variadic=True, budget=True)
+@TABLE.function("divf", params=(ANY, ANY), variadic=True, budget=True, pace=_PACE)
 def divf(budget: Budget, value: Value, *values: Value) -> float:
     return _folded(budget, _decimal(value), values, _quotient)
 
@@ -308,7 +307,6 @@ def _quotient(left: Fraction, right: Fraction) -> Fraction:
 
 
 # --- sequences
-# ---------------------------------------------------------------------------------------------------------------------------
 
 
 @TABLE.function("until", params=(INT,), budget=True)

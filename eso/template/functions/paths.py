@@ -11,7 +11,7 @@ TABLE = Table()
 STRING = Param.STRING
 
 
-@TABLE.function("clean", "osClean", params=(STRING,))
+@TABLE.function("clean", "osClean", params=(STRING,), pace=32)
 def clean(path: bytes) -> bytes:
     """The shortest equal path: no `.`, no doubled slash, `..` only at the start of a relative path; `.` for an empty
     one."""
@@ -36,7 +36,7 @@ def base(path: bytes) -> bytes:
     return path.rstrip(b"/").rpartition(b"/")[2] or b"/"
 
 
-@TABLE.function("dir", "osDir", params=(STRING,))
+@TABLE.function("dir", "osDir", params=(STRING,), pace=32)
 def directory(path: bytes) -> bytes:
     return clean(path[: path.rfind(b"/") + 1])
 

@@ -87,7 +87,6 @@ def _password(text: bytes) -> Password:
 
 
 # --- keys from passwords
-# -----------------------------------------------------------------------------------------------------------------
 
 
 def _pay(budget: Budget, iterations: int) -> None:
@@ -148,7 +147,6 @@ def _pbkdf2(budget: Budget, parameters: der.Node, password: bytes, size: int) ->
 
 
 # --- decryption
-# --------------------------------------------------------------------------------------------------------------------------
 
 
 def _decrypt(budget: Budget, algorithm: der.Node, data: bytes, password: Password) -> bytes:
@@ -205,7 +203,6 @@ def _unpadded(data: bytes, block: int) -> bytes:
 
 
 # --- reading
-# -----------------------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,7 +353,6 @@ def pkcs12_cert(budget: Budget, data: bytes) -> bytes:
 
 
 # --- writing
-# -----------------------------------------------------------------------------------------------------------------------------
 
 
 def _attribute(name: str, value: bytes) -> bytes:

@@ -20,7 +20,10 @@ _NUMBER_LIMIT = 1 << 64
 _VERSION = re.compile(
     r"v?([0-9]+)(\.[0-9]+)?(\.[0-9]+)?(-([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?(\+([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?",
 )
-_PART = r"v?([0-9|xX*]+)(\.[0-9|xX*]+)?(\.[0-9|xX*]+)?(-[0-9A-Za-z\-]+(?:\.[0-9A-Za-z\-]+)*)?(\+[0-9A-Za-z\-]+(?:\.[0-9A-Za-z\-]+)*)?"
+_PART = (
+    r"v?([0-9|xX*]+)(\.[0-9|xX*]+)?(\.[0-9|xX*]+)?"
+    r"(-[0-9A-Za-z\-]+(?:\.[0-9A-Za-z\-]+)*)?(\+[0-9A-Za-z\-]+(?:\.[0-9A-Za-z\-]+)*)?"
+)
 _CONSTRAINT = re.compile(rf"(=>|>=|=<|<=|!=|~>|=|>|<|~|\^|)\s*({_PART})")
 _RANGE = re.compile(rf"\s*({_PART})\s+-\s+({_PART})\s*")
 _LONGEST = 256
@@ -96,7 +99,6 @@ def parse(text: str) -> Version:
 
 
 # --- constraints
-# -------------------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,14 +194,13 @@ def _constraint(found: re.Match[str], whole: str) -> Constraint:
 def satisfies(version: Version, alternatives: list[list[Constraint]]) -> bool:
     for constraints in alternatives:
         if version.prerelease and not any(constraint.version.prerelease for constraint in constraints):
-            continue  # a pre-release is only for those who name one
+            continue  # a pre-release matches only a constraint that names one
         if all(constraint.holds(version) for constraint in constraints):
             return True
     return False
 
 
 # --- functions and members
-# ---------------------------------------------------------------------------------------------------------------
 
 
 @TABLE.function("semver", params=(STRING,))

@@ -46,7 +46,6 @@ def split_text(budget: Budget, separator: bytes, text: bytes, limit: int = -1) -
 
 
 # --- case
-# --------------------------------------------------------------------------------------------------------------------------------
 
 
 @TABLE.function("upper", params=(STRING,), budget=True)
@@ -116,7 +115,6 @@ def _pay(budget: Budget, text: bytes, per_character: int, growth: int = 1) -> No
 
 
 # --- trimming and cutting
-# ----------------------------------------------------------------------------------------------------------------
 
 
 @TABLE.function("trim", params=(STRING,))
@@ -202,7 +200,6 @@ def nospace(text: bytes) -> bytes:
 
 
 # --- looking and replacing
-# ---------------------------------------------------------------------------------------------------------------
 
 
 @TABLE.function("contains", params=(STRING, STRING))
@@ -328,7 +325,6 @@ def plural(one: bytes, many: bytes, count: int) -> bytes:
 
 
 # --- strings and lists
-# -------------------------------------------------------------------------------------------------------------------
 
 
 @TABLE.function("toString", params=(ANY,), budget=True)
@@ -375,7 +371,6 @@ def sort_alpha(budget: Budget, value: Value) -> StringList:
 
 
 # --- chance
-# ------------------------------------------------------------------------------------------------------------------------------
 
 
 @TABLE.function("shuffle", params=(STRING,), budget=True, dice=True)

@@ -197,8 +197,8 @@ def test_the_arguments_of_the_references_template_command_work(write, capsys):
     code, out, _ = rendered(capsys, "--source-templated-object", es, "--source-secret-data-file", data)
     assert code == 0
     assert (
-        out
-        == "data:\n  url: cG9zdGdyZXM6Ly9hZG1pbjpwQGRi\nmetadata:\n  annotations:\n    owner: admin\n    plain: text\n\n"
+        out == "data:\n  url: cG9zdGdyZXM6Ly9hZG1pbjpwQGRi\nmetadata:\n  annotations:\n    owner: admin\n    plain:"
+        " text\n\n"
     )
 
 
@@ -284,24 +284,36 @@ def test_a_line_counts_from_the_start_of_the_file(files, write, capsys):
             'metadata.name: refused: "Data_base" is not a lower-case DNS name',
             id="a name that is none",
         ),
-        pytest.param(("secretKey: user", "secretKey: ''"), "spec.data[0].secretKey: refused: must have at least 1", id="empty"),
         pytest.param(
-            ("secretKey: user", "secretKey: 'a b'"), 'spec.data[0].secretKey: refused: "a b" does not match', id="pattern"
+            ("secretKey: user", "secretKey: ''"), "spec.data[0].secretKey: refused: must have at least 1", id="empty"
+        ),
+        pytest.param(
+            ("secretKey: user", "secretKey: 'a b'"),
+            'spec.data[0].secretKey: refused: "a b" does not match',
+            id="pattern",
         ),
         pytest.param(
             ("name: vault}", "name: vault, kind: Store}"),
             'spec.secretStoreRef.kind: refused: "Store" is none of SecretStore, ClusterSecretStore',
             id="a choice that is none",
         ),
-        pytest.param(("external-secrets.io/v1", "external-secrets.io/v1beta1"), "apiVersion: external-secrets.io/v1beta1 is deprecated", id="old"),
+        pytest.param(
+            ("external-secrets.io/v1", "external-secrets.io/v1beta1"),
+            "apiVersion: external-secrets.io/v1beta1 is deprecated",
+            id="old",
+        ),
         pytest.param(
             ("external-secrets.io/v1", "external-secrets.io/v1alpha1"),
             'apiVersion: "external-secrets.io/v1alpha1" is not served: write external-secrets.io/v1',
             id="a version that is gone",
         ),
-        pytest.param(("{key: shop/db, property: user}", "{property: user}"), "spec.data[0].remoteRef.key: refused: required", id="required"),
+        pytest.param(
+            ("{key: shop/db, property: user}", "{property: user}"),
+            "spec.data[0].remoteRef.key: refused: required",
+            id="required",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_the_api_server_would_refuse_or_drop_is_told(files, write, capsys, change, warning):
     manifest = (MANIFEST % "").replace(*change, 1)
     code, out, err = rendered(capsys, "-f", write("es.yaml", manifest), "--data", files[2])

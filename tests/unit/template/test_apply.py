@@ -115,7 +115,10 @@ def test_the_maps_that_come_in_stay_as_they_are() -> None:
             {
                 "templateFrom": [
                     {
-                        "literal": "a: 010\nb: 0x10\nc: yes\nd: 1.10\ne: 3.14159265\nf: 1e3\ng: 123456789.5\nh: null\ni: 2020-01-01\nj: '1.10'\nyes: x\n1.10: w"
+                        "literal": (
+                            "a: 010\nb: 0x10\nc: yes\nd: 1.10\ne: 3.14159265\nf: 1e3\ng: 123456789.5\nh: null\ni:"
+                            " 2020-01-01\nj: '1.10'\nyes: x\n1.10: w"
+                        )
                     }
                 ]
             },
@@ -214,7 +217,8 @@ PAIRS = FROM + "could not unmarshal template to 'map[string][]byte': "
         pytest.param(
             {"data": {"p": "{{ .nope }}"}},
             EXECUTE
-            + 'unable to execute template at key p: template: p:1:3: executing "p" at <.nope>: map has no entry for key "nope"',
+            + 'unable to execute template at key p: template: p:1:3: executing "p" at <.nope>: map has no entry for key'
+            ' "nope"',
             id="an execution error",
         ),
         pytest.param(
@@ -229,14 +233,15 @@ PAIRS = FROM + "could not unmarshal template to 'map[string][]byte': "
         ),
         pytest.param(
             {"templateFrom": [{"literal": "{{"}]},
-            FROM
-            + "unable to execute template at key {{: unable to parse template at key {{: template: {{:1: unclosed action",
+            FROM + "unable to execute template at key {{: unable to parse template at key {{: template: {{:1: unclosed"
+            " action",
             id="a literal is its own name",
         ),
         pytest.param(
             {"templateFrom": [{"configMap": {"name": "cm", "items": [{"key": "broken"}]}}]},
             FROM
-            + "unable to execute template at key broken: unable to parse template at key broken: template: broken:1: unclosed action",
+            + "unable to execute template at key broken: unable to parse template at key broken: template: broken:1:"
+            " unclosed action",
             id="a broken source",
         ),
         pytest.param(
@@ -249,7 +254,8 @@ PAIRS = FROM + "could not unmarshal template to 'map[string][]byte': "
         pytest.param(
             {"templateFrom": [{"secret": {"name": "s", "items": [{"key": "word"}]}}]},
             FROM
-            + "unable to execute template at key word: unable to parse template at key word: template: word:1: it does not parse, and its text is that of a Secret",
+            + "unable to execute template at key word: unable to parse template at key word: template: word:1: it does"
+            " not parse, and its text is that of a Secret",
             id="not even the word that the parser stumbled over",
         ),
         pytest.param(
@@ -274,8 +280,8 @@ PAIRS = FROM + "could not unmarshal template to 'map[string][]byte': "
         ),
         pytest.param(
             {"templateFrom": [{"literal": "a: {b: 1}"}]},
-            PAIRS
-            + "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal object into Go value of type string",
+            PAIRS + "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal object into Go value of type"
+            " string",
             id="a map as a value",
         ),
         pytest.param(
@@ -286,14 +292,14 @@ PAIRS = FROM + "could not unmarshal template to 'map[string][]byte': "
         ),
         pytest.param(
             {"templateFrom": [{"literal": "[1]"}]},
-            PAIRS
-            + "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go value of type map[string]string",
+            PAIRS + "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go value of type"
+            " map[string]string",
             id="a list at the top",
         ),
         pytest.param(
             {"templateFrom": [{"literal": "hello"}]},
-            PAIRS
-            + "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal string into Go value of type map[string]string",
+            PAIRS + "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal string into Go value of type"
+            " map[string]string",
             id="a scalar at the top",
         ),
         pytest.param(

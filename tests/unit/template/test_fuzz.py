@@ -72,8 +72,9 @@ OPERANDS = [
     "(semver `1.2.3`)",
 ]
 SOUP = [
-    "{{", "}}", "{{-", "-}}", "|", "(", ")", ":=", "=", ",", ".", "$x", "$x, $y", "if", "else", "end", "range", "with", "define", "block", "template",
-    "break", "continue", "{{end}}", "{{else}}", "/*", "*/", '"', "`", "'", "\\", "\n", " ", "text", "é", "\u2028", "0x", "1_0", "\udcff", ".a.b", "..", "#",
+    "{{", "}}", "{{-", "-}}", "|", "(", ")", ":=", "=", ",", ".", "$x", "$x, $y", "if", "else", "end", "range", "with", "define",
+    "block", "template", "break", "continue", "{{end}}", "{{else}}", "/*", "*/", '"', "`", "'", "\\", "\n", " ",
+    "text", "é", "\u2028", "0x", "1_0", "\udcff", ".a.b", "..", "#",
 ]  # fmt: skip
 
 
@@ -148,10 +149,11 @@ def test_rendering_twice_gives_the_same(source: str) -> None:
 
 
 VALUES: st.SearchStrategy[Value] = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.binary(max_size=8) | st.complex_numbers()
-    | st.integers(0, 255).map(Uint8) | st.integers(-5, 5).map(Int64),
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats()
+    | st.binary(max_size=8) | st.complex_numbers() | st.integers(0, 255).map(Uint8) | st.integers(-5, 5).map(Int64),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.binary(max_size=2), inner, max_size=3)
-    | st.just(NilList()) | st.lists(st.binary(max_size=3), max_size=3).map(StringList) | st.lists(st.integers(), max_size=3).map(IntList),
+    | st.just(NilList()) | st.lists(st.binary(max_size=3), max_size=3).map(StringList)
+    | st.lists(st.integers(), max_size=3).map(IntList),
     max_leaves=5,
 )  # fmt: skip
 FORMATS = st.lists(st.sampled_from(list("%%%%#0+- 123456789.*[]vTtbcdoOqxXUeEfFgGsw!é\xff")), max_size=12).map("".join)

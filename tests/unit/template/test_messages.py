@@ -39,7 +39,8 @@ def message(source: str, *, name: str = "t", missing: str = "error") -> tuple[st
         pytest.param(
             '{{ (printf  "%s" .user | upper) 1 }}',
             "execute",
-            'template: t:1:4: executing "t" at <printf "%s" .user | upper>: can\'t give argument to non-function printf "%s" .user | upper',
+            'template: t:1:4: executing "t" at <printf "%s" .user | upper>: can\'t give argument to non-function printf'
+            ' "%s" .user | upper',
             id="an expression is re-printed with single spaces",
         ),
         pytest.param(

@@ -91,26 +91,46 @@ def test_the_whole_text_is_there_for_those_who_ask() -> None:
         pytest.param('{{ fail (print "a " .p " b") }}', "a *** b", id="print"),
         pytest.param('{{ fail (cat "a" .p "b") }}', "a *** b", id="cat"),
         pytest.param('{{ $m := printf "%s is bad" .p }}{{ fail $m }}', "*** is bad", id="a variable"),
-        pytest.param('{{ range $k := list "user" "port" }}{{ fail (printf "%s is missing" $k) }}{{ end }}', "user is missing", id="an element of a list of its own"),
-        pytest.param('{{ range list "user" }}{{ fail (printf "%s is missing" .) }}{{ end }}', "user is missing", id="dot"),
-        pytest.param('{{ fail (ternary "no user" "no port" (empty .nothing)) }}', "no user", id="a choice of its own words"),
-        pytest.param('{{ $m := "x" }}{{ $m = .p }}{{ fail $m }}', "fail: ***", id="a variable that was assigned a value"),
-        pytest.param('{{ $m := printf "a %s" "b" }}{{ $m = .p }}{{ fail $m }}', "fail: ***", id="a variable of both kinds"),
+        pytest.param(
+            '{{ range $k := list "user" "port" }}{{ fail (printf "%s is missing" $k) }}{{ end }}',
+            "user is missing",
+            id="an element of a list of its own",
+        ),
+        pytest.param(
+            '{{ range list "user" }}{{ fail (printf "%s is missing" .) }}{{ end }}', "user is missing", id="dot"
+        ),
+        pytest.param(
+            '{{ fail (ternary "no user" "no port" (empty .nothing)) }}', "no user", id="a choice of its own words"
+        ),
+        pytest.param(
+            '{{ $m := "x" }}{{ $m = .p }}{{ fail $m }}', "fail: ***", id="a variable that was assigned a value"
+        ),
+        pytest.param(
+            '{{ $m := printf "a %s" "b" }}{{ $m = .p }}{{ fail $m }}', "fail: ***", id="a variable of both kinds"
+        ),
         pytest.param('{{ fail (printf .form "a") }}', "fail: ***", id="a format from data"),
         pytest.param('{{ fail (printf "%[2]s %[1]s" "a" .p) }}', "fail: ***", id="arguments by number"),
         pytest.param('{{ fail (printf "100%% of %5.2s" .p) }}', "100% of ***", id="width and precision"),
-        pytest.param('{{ fail (substr 0 2 .p) }}', "fail: ***", id="two bytes"),
+        pytest.param("{{ fail (substr 0 2 .p) }}", "fail: ***", id="two bytes"),
         pytest.param('{{ fail (substr 0 1 .p) }} {{ "h" }}', "fail: ***", id="one byte that is a literal too"),
         pytest.param('{{ fail (substr 0 2 .p) }} hu {{ "hu" }}', "fail: ***", id="two bytes that are a literal too"),
-        pytest.param('{{ fail (upper .p) }}', "fail: ***", id="a transformation"),
+        pytest.param("{{ fail (upper .p) }}", "fail: ***", id="a transformation"),
         pytest.param('{{ fail (printf "%s" (dict "a" .p).a) }}', "fail: ***", id="a member"),
-        pytest.param('{{ fail (index (list .p) 0) }}', "fail: ***", id="an element"),
-        pytest.param('{{ define "e" }}{{ fail (printf "no %s" .) }}{{ end }}{{ template "e" "port" }}', "no port", id="a literal in another template"),
-        pytest.param('{{ define "e" }}{{ fail (printf "no %s" .) }}{{ end }}{{ template "e" .p }}', "no ***", id="a value in another template"),
-        pytest.param('{{ index (list 1) (len .p) }}', "index out of range", id="a number from data"),
+        pytest.param("{{ fail (index (list .p) 0) }}", "fail: ***", id="an element"),
+        pytest.param(
+            '{{ define "e" }}{{ fail (printf "no %s" .) }}{{ end }}{{ template "e" "port" }}',
+            "no port",
+            id="a literal in another template",
+        ),
+        pytest.param(
+            '{{ define "e" }}{{ fail (printf "no %s" .) }}{{ end }}{{ template "e" .p }}',
+            "no ***",
+            id="a value in another template",
+        ),
+        pytest.param("{{ index (list 1) (len .p) }}", "index out of range", id="a number from data"),
         pytest.param('{{ index "ab" 7 }}', "index out of range: 7", id="a number of its own"),
     ],
-)  # fmt: skip
+)
 def test_fail_keeps_its_authors_words_and_masks_what_came_from_data(source: str, end: str) -> None:
     with pytest.raises(TemplateError) as failure:
         render(source, DATA | {"nothing": b"", "form": b"%s!"})

@@ -11,9 +11,11 @@ from eso.values.gjsonscan import PathRefused, Work
 from eso.values.jsonmap import cheap, get_property
 
 PEOPLE = (
-    b'{"name":{"first":"Tom","last":"An\\u0041d<"},"age":37.50,"children":["Sara","Alex","Jack"],"fav.movie":"Deer","friends":['
-    b'{"first":"Dale","last":"Murphy","age":44,"nets":["ig","fb"]},{"first":"Roger","last":"Craig","age":68,"nets":["fb"]},'
-    b'{"first":"Jane","age":47,"nets":[],"ok":true}],"none":null,"dup":1,"dup":2, "sp" : [ 1 , 2 ] ,"@x":"at","7":"seven","":"empty"}'
+    b'{"name":{"first":"Tom","last":"An\\u0041d<"},"age":37.50,"children":["Sara","Alex","Jack"],"fav.movie":"Deer",'
+    b'"friends":[{"first":"Dale","last":"Murphy","age":44,"nets":["ig","fb"]},'
+    b'{"first":"Roger","last":"Craig","age":68,"nets":["fb"]},'
+    b'{"first":"Jane","age":47,"nets":[],"ok":true}],"none":null,"dup":1,"dup":2,'
+    b' "sp" : [ 1 , 2 ] ,"@x":"at","7":"seven","":"empty"}'
 )
 
 

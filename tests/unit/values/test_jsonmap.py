@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from eso.gocompat.jsonenc import Number
 from eso.values.jsonmap import NotAMap, Variant, get_property, object_in, to_map, typed_value
 
-DOCUMENT = b'{"text":"a\\u00e9<","empty":"","null":null,"int":12345678901234567890,"float": 1.50 ,"exp":1e3,"bool":true,"object":{"z" : 1,"a":"<"},"list":[ 1,2.0]}'
+DOCUMENT = (
+    b'{"text":"a\\u00e9<","empty":"","null":null,"int":12345678901234567890,"float": 1.50'
+    b' ,"exp":1e3,"bool":true,"object":{"z" : 1,"a":"<"},"list":[ 1,2.0]}'
+)
 
 
 def test_raw_members_keep_the_text_of_the_document() -> None:

@@ -116,19 +116,21 @@ def test_a_template_that_cuts_a_character_makes_a_key_that_is_refused() -> None:
     [
         pytest.param(
             [regexp("(", "")],
-            "error applying rewrite to keys: failed rewrite operation[0]: regexp failed with failed to compile: error parsing regexp: missing closing ): `(`",
+            "error applying rewrite to keys: failed rewrite operation[0]: regexp failed with failed to compile: error"
+            " parsing regexp: missing closing ): `(`",
             id="C-165 a bad expression",
         ),
         pytest.param(
             [regexp("a", "b"), transform("{{")],
-            "error applying rewrite to keys: failed rewrite operation[1]: transform failed with failed to parse template: "
-            "template: transform:1: unclosed action",
+            "error applying rewrite to keys: failed rewrite operation[1]: transform failed with failed to parse"
+            " template: template: transform:1: unclosed action",
             id="C-165 a bad template",
         ),
         pytest.param(
             [transform('{{ fail "no" }}')],
-            'error applying rewrite to keys: failed rewrite operation[0]: transform failed with failed to execute template for key "k\\"ey": '
-            'template: transform:1:3: executing "transform" at <fail "no">: error calling fail: no',
+            "error applying rewrite to keys: failed rewrite operation[0]: transform failed with failed to execute"
+            ' template for key "k\\"ey": template: transform:1:3: executing "transform" at <fail "no">: error calling'
+            " fail: no",
             id="a template that fails",
         ),
     ],
@@ -227,7 +229,8 @@ def test_merge_wants_json_objects(value: bytes, cause: str) -> None:
         rewrite({"a": value}, [merge()])
     assert (
         str(caught.value)
-        == f"error applying rewrite to keys: failed rewrite operation[0]: merge failed with failed to unmarshal JSON: {cause}"
+        == "error applying rewrite to keys: failed rewrite operation[0]: merge failed with failed to unmarshal JSON:"
+        f" {cause}"
     )
 
 
@@ -241,7 +244,10 @@ def test_two_merges_in_sequence() -> None:
 
 
 def test_merge_renders_each_kind_of_member() -> None:
-    document = b'{"int":5432,"float":1.5,"bool":true,"null":null,"object":{"a":"<"},"list":["x",1],"big":1e21,"whole":123.0,"wide":9007199254740993}'
+    document = (
+        b'{"int":5432,"float":1.5,"bool":true,"null":null,"object":{"a":"<"},"list":["x",1],"big":1e21,'
+        b'"whole":123.0,"wide":9007199254740993}'
+    )
     assert rewrite({"a": document}, [merge()]) == {  # C-174
         "int": b"5432",
         "float": b"1.5",

@@ -8,22 +8,30 @@ from eso.template import LIMITS, Limits, TemplateError, World, render
 from eso.template.functions import FUNCTIONS, SLOW
 
 NAMES_TEXT = """
-abbrev abbrevboth add add1 add1f addf adler32sum ago all any append atoi b32dec b32enc b64dec b64enc base bcrypt biggest buildCustomCert camelcase cat ceil
-certSANs chunk clean coalesce compact concat contains date dateInZone dateModify date_in_zone date_modify decryptAES deepCopy deepEqual default
-derivePassword dict dig dir div divf duration durationRound empty encryptAES ext fail filterCertChain filterPEM first float64 floor fromJson fromYaml
-fullPemToPkcs12 fullPemToPkcs12Pass genCA genCAWithKey genPrivateKey genSelfSignedCert genSelfSignedCertWithKey genSignedCert genSignedCertWithKey get has
-hasKey hasPrefix hasSuffix hello hexdec htmlDate htmlDateInZone htpasswd indent initial initials int int64 isAbs join jwkPrivateKeyPem jwkPublicKeyPem
-kebabcase keys kindIs kindOf last list lower max maxf merge mergeOverwrite min minf mod mul mulf mustAppend mustChunk mustCompact mustDateModify mustDeepCopy
-mustFirst mustFromJson mustHas mustInitial mustLast mustMerge mustMergeOverwrite mustPrepend mustPush mustRegexFind mustRegexFindAll mustRegexMatch
-mustRegexReplaceAll mustRegexReplaceAllLiteral mustRegexSplit mustRest mustReverse mustSlice mustToDate mustToJson mustToPrettyJson mustToRawJson mustUniq
-mustWithout must_date_modify nindent nospace now omit osBase osClean osDir osExt osIsAbs pemToPkcs12 pemToPkcs12Pass pemTruststoreToPKCS12
-pemTruststoreToPKCS12Pass pick pkcs12cert pkcs12certPass pkcs12key pkcs12keyPass pluck plural prepend push quote randAlpha randAlphaNum randAscii randBytes
-randInt randNumeric regexFind regexFindAll regexMatch regexQuoteMeta regexReplaceAll regexReplaceAllLiteral regexSplit repeat replace rest reverse round
-rsaDecrypt semver semverCompare seq set sha1sum sha256sum sha512sum shuffle slice snakecase sortAlpha split splitList splitn squote sub subf substr swapcase
-ternary title toDate toDecimal toJson toPrettyJson toRawJson toString toStrings toYaml trim trimAll trimPrefix trimSuffix trimall trunc tuple typeIs
-typeIsLike typeOf uniq unixEpoch unset until untilStep untitle upper urlJoin urlParse uuidv4 values without wrap wrapWith
+abbrev abbrevboth add add1 add1f addf adler32sum ago all any append atoi b32dec b32enc b64dec b64enc base bcrypt
+biggest buildCustomCert camelcase cat ceil certSANs chunk clean coalesce compact concat contains date dateInZone
+dateModify date_in_zone date_modify decryptAES deepCopy deepEqual default derivePassword dict dig dir div divf
+duration durationRound empty encryptAES ext fail filterCertChain filterPEM first float64 floor fromJson fromYaml
+fullPemToPkcs12 fullPemToPkcs12Pass genCA genCAWithKey genPrivateKey genSelfSignedCert genSelfSignedCertWithKey
+genSignedCert genSignedCertWithKey get has hasKey hasPrefix hasSuffix hello hexdec htmlDate htmlDateInZone htpasswd
+indent initial initials int int64 isAbs join jwkPrivateKeyPem jwkPublicKeyPem kebabcase keys kindIs kindOf last list
+lower max maxf merge mergeOverwrite min minf mod mul mulf mustAppend mustChunk mustCompact mustDateModify mustDeepCopy
+mustFirst mustFromJson mustHas mustInitial mustLast mustMerge mustMergeOverwrite mustPrepend mustPush mustRegexFind
+mustRegexFindAll mustRegexMatch mustRegexReplaceAll mustRegexReplaceAllLiteral mustRegexSplit mustRest mustReverse
+mustSlice mustToDate mustToJson mustToPrettyJson mustToRawJson mustUniq mustWithout must_date_modify nindent nospace
+now omit osBase osClean osDir osExt osIsAbs pemToPkcs12 pemToPkcs12Pass pemTruststoreToPKCS12
+pemTruststoreToPKCS12Pass pick pkcs12cert pkcs12certPass pkcs12key pkcs12keyPass pluck plural prepend push quote
+randAlpha randAlphaNum randAscii randBytes randInt randNumeric regexFind regexFindAll regexMatch regexQuoteMeta
+regexReplaceAll regexReplaceAllLiteral regexSplit repeat replace rest reverse round rsaDecrypt semver semverCompare
+seq set sha1sum sha256sum sha512sum shuffle slice snakecase sortAlpha split splitList splitn squote sub subf substr
+swapcase ternary title toDate toDecimal toJson toPrettyJson toRawJson toString toStrings toYaml trim trimAll
+trimPrefix trimSuffix trimall trunc tuple typeIs typeIsLike typeOf uniq unixEpoch unset until untilStep untitle upper
+urlJoin urlParse uuidv4 values without wrap wrapWith
 """
-ABSENT_TEXT = "env expandenv getHostByName getSecretKey toBytes pemPrivateKey pemCertificate tpl include lookup toToml required hexenc"
+ABSENT_TEXT = (
+    "env expandenv getHostByName getSecretKey toBytes pemPrivateKey pemCertificate tpl include lookup toToml required"
+    " hexenc"
+)
 NAMES, ABSENT = NAMES_TEXT.split(), ABSENT_TEXT.split()
 
 
@@ -42,7 +50,6 @@ def test_slow_names_are_functions() -> None:
 
 
 # --- purity
-# ------------------------------------------------------------------------------------------------------------------------------
 
 FROZEN = World(
     wall_ns=lambda: 1_700_000_000_123_456_789,
@@ -83,7 +90,6 @@ def test_the_same_world_gives_the_same_output(template: str) -> None:
 
 
 # --- bounds
-# ------------------------------------------------------------------------------------------------------------------------------
 
 CYCLE = '{{ $d := dict "a" 1 }}{{ $_ := set $d "me" $d }}'
 NESTED = '{{ $x := dict }}{{ range until 200 }}{{ $x = dict "a" $x "b" $x }}{{ end }}'

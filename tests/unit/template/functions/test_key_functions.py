@@ -27,15 +27,24 @@ B7sDVzRELTyJnp3XQnF4rURXKZIHzHEIhQ==
 -----END EC PRIVATE KEY-----
 """
 LEGACY = base64.b64decode(
-    "MIIDqgIBAzCCA3AGCSqGSIb3DQEHAaCCA2EEggNdMIIDWTCCAk8GCSqGSIb3DQEHBqCCAkAwggI8AgEAMIICNQYJKoZIhvcNAQcBMBwGCiqGSIb3DQEMAQYwDgQIVLgXQOmn/VwCAggA"
-    "gIICCI1aJuOuXRxpDz32C4FjO2X9ymaOG6hFyGaq/HdutR3iiXxQ3LMIsVjWQ9o4pq7EvqaQqCpaNX6ybvQIOwdmUjpVoKDL2E9DbPNqSasy8H9GBn6djsHayFIs/TqU7ke5K7d+2CdF"
-    "treTws/7sE9BVmxLslTmgddNcz1ZdsDCo0C+DSNfXTzK0nWp0hRCP2Y3f01Z5/fsrZN2XJ/WneDMQ0pCTznNNGpQHAkCQkd9gve0vRVwgGKHFK/Im+O9s7uj2TVsydA8rKWfiCp9fol0"
-    "dMgxtHDzyJq1lSzA58le7AcbA9/7cVKNgD+rMIhClB8oejh9X9+J7A5RtphuAIRWBMk2wDKojl4lasCNPzMykW2Lr36SgYHYmqU2HuqWPFztJEHCBWg4RU5NxCvHwV6UmpoX9F9Si2BV"
-    "pt49/nsibHHRr6oDbZpDZJ8WD0hVeQfnjVxpvju7pIbnjpaZ6261ypNgBCIUpCliPgd3lUuopzMxR4MrXWRWQj5VNDUHiBAn1V26iNedv+N6ugswhFLc8j4KhQ0U7y9Mf9vo9iCwGu/o"
-    "04LR6G/TEFnLmZJ4nEw8NAa68kqvFvqTqVOPxC+pLlbQyoXCJQ2OOQqhMnvxNNyR4Taaw2qp9LFhQ+NKJKhgIzDVxQHzXiTXIa2/JTqjk+n2wnbOog+uwvduS80M3NSMqFKFoadGoRkw"
-    "ggECBgkqhkiG9w0BBwGggfQEgfEwge4wgesGCyqGSIb3DQEMCgECoIG0MIGxMBwGCiqGSIb3DQEMAQMwDgQIL0nMDChgw5kCAggABIGQWucTHSHZi8liwtGqd7A1/GtMEVmAeIsZ4P3f"
-    "QFLroN3EjJfDa9pXSOOa7fIxb3SaqB64blF92KxJZmI0IFg+OXZ51l0vaPXDH9gJq3L7hLhA5IhlLVlF8zaa6WyLvDUy29tlP49Cnan/5HDV+W1XL0fyJ9q04O9C8y9AgqIX1WB1bxyJ"
-    "oKPZdihUbjjLcwadMSUwIwYJKoZIhvcNAQkVMRYEFCjJxnu+zbDqtvIbm2+w+yPL5xefMDEwITAJBgUrDgMCGgUABBR94RS/788axvTVgk953Ee4pHaf7wQIoGufavKvYk8CAggA"
+    "MIIDqgIBAzCCA3AGCSqGSIb3DQEHAaCCA2EEggNdMIIDWTCCAk8GCSqGSIb3DQEHBqCCAkAwggI8AgEAMIICNQYJKoZIhvcNAQcB"
+    "MBwGCiqGSIb3DQEMAQYwDgQIVLgXQOmn/VwCAggA"
+    "gIICCI1aJuOuXRxpDz32C4FjO2X9ymaOG6hFyGaq/HdutR3iiXxQ3LMIsVjWQ9o4pq7EvqaQqCpaNX6ybvQIOwdmUjpVoKDL2E9D"
+    "bPNqSasy8H9GBn6djsHayFIs/TqU7ke5K7d+2CdF"
+    "treTws/7sE9BVmxLslTmgddNcz1ZdsDCo0C+DSNfXTzK0nWp0hRCP2Y3f01Z5/fsrZN2XJ/WneDMQ0pCTznNNGpQHAkCQkd9gve0"
+    "vRVwgGKHFK/Im+O9s7uj2TVsydA8rKWfiCp9fol0"
+    "dMgxtHDzyJq1lSzA58le7AcbA9/7cVKNgD+rMIhClB8oejh9X9+J7A5RtphuAIRWBMk2wDKojl4lasCNPzMykW2Lr36SgYHYmqU2"
+    "HuqWPFztJEHCBWg4RU5NxCvHwV6UmpoX9F9Si2BV"
+    "pt49/nsibHHRr6oDbZpDZJ8WD0hVeQfnjVxpvju7pIbnjpaZ6261ypNgBCIUpCliPgd3lUuopzMxR4MrXWRWQj5VNDUHiBAn1V26"
+    "iNedv+N6ugswhFLc8j4KhQ0U7y9Mf9vo9iCwGu/o"
+    "04LR6G/TEFnLmZJ4nEw8NAa68kqvFvqTqVOPxC+pLlbQyoXCJQ2OOQqhMnvxNNyR4Taaw2qp9LFhQ+NKJKhgIzDVxQHzXiTXIa2/"
+    "JTqjk+n2wnbOog+uwvduS80M3NSMqFKFoadGoRkw"
+    "ggECBgkqhkiG9w0BBwGggfQEgfEwge4wgesGCyqGSIb3DQEMCgECoIG0MIGxMBwGCiqGSIb3DQEMAQMwDgQIL0nMDChgw5kCAggA"
+    "BIGQWucTHSHZi8liwtGqd7A1/GtMEVmAeIsZ4P3f"
+    "QFLroN3EjJfDa9pXSOOa7fIxb3SaqB64blF92KxJZmI0IFg+OXZ51l0vaPXDH9gJq3L7hLhA5IhlLVlF8zaa6WyLvDUy29tlP49C"
+    "nan/5HDV+W1XL0fyJ9q04O9C8y9AgqIX1WB1bxyJ"
+    "oKPZdihUbjjLcwadMSUwIwYJKoZIhvcNAQkVMRYEFCjJxnu+zbDqtvIbm2+w+yPL5xefMDEwITAJBgUrDgMCGgUABBR94RS/788a"
+    "xvTVgk953Ee4pHaf7wQIoGufavKvYk8CAggA"
 )
 """Of OpenSSL's legacy provider: certificates under 40-bit RC2, the key under 3DES, a SHA-1 mac; password `alt`, the key
 above."""
@@ -59,7 +68,6 @@ def failure(template: str, **data: bytes) -> str:
 
 
 # --- PEM
-# ---------------------------------------------------------------------------------------------------------------------------------
 
 
 @given(
@@ -101,7 +109,6 @@ def test_pem_is_read_like_go_reads_it(text: bytes, count: int) -> None:
 
 
 # --- PKCS#12
-# -----------------------------------------------------------------------------------------------------------------------------
 
 
 def test_an_old_file_with_weak_ciphers_is_read() -> None:
@@ -188,12 +195,14 @@ def test_no_bytes_break_the_reader(data: bytes) -> None:
 
 
 # --- certificates
-# ------------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_signed_certificate_has_what_servers_need() -> None:
     world = World(wall_ns=lambda: 1_700_000_000 * 10**9, monotonic=lambda: 0.0, random=lambda count: bytes([7] * count))
-    template = "{{ $ca := genCAWithKey `ca` 9 .k }}{{ $ca.Cert }}@{{ (genSignedCertWithKey `cn` (list `1.2.3.4`) (list `a.b`) 2 $ca .k).Cert }}"
+    template = (
+        "{{ $ca := genCAWithKey `ca` 9 .k }}{{ $ca.Cert }}@{{ (genSignedCertWithKey `cn` (list `1.2.3.4`) (list `a.b`)"
+        " 2 $ca .k).Cert }}"
+    )
     authority, signed = (
         library.load_pem_x509_certificate(text) for text in render(template, {"k": EC_KEY}, world=world).split(b"@")
     )
@@ -212,7 +221,10 @@ def test_a_signed_certificate_has_what_servers_need() -> None:
 
 
 def test_a_foreign_key_cannot_sign_for_an_authority() -> None:
-    mixed = "{{ $ca := genCAWithKey `ca` 9 .k }}{{ $x := buildCustomCert ($ca.Cert | b64enc) (genPrivateKey `ecdsa` | b64enc) }}"
+    mixed = (
+        "{{ $ca := genCAWithKey `ca` 9 .k }}{{ $x := buildCustomCert ($ca.Cert | b64enc) (genPrivateKey `ecdsa` |"
+        " b64enc) }}"
+    )
     template = mixed + "{{ genSignedCertWithKey `cn` nil nil 1 $x .k }}"
     assert "provided PrivateKey doesn't match parent's PublicKey" in failure(template, k=EC_KEY)
 
@@ -255,7 +267,6 @@ def test_a_common_name_may_be_longer_than_x520_allows() -> None:
 
 
 # --- JWK
-# ---------------------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -288,7 +299,6 @@ def test_a_malformed_jwk_never_shows_its_text() -> None:
 
 
 # --- passwords
-# ---------------------------------------------------------------------------------------------------------------------------
 
 
 def test_a_text_encrypts_and_decrypts_under_its_key_only() -> None:
