@@ -601,8 +601,8 @@ class _Compiler:
         literals = self.literals
 
         def refuse(state: State, dot: Value) -> Value:
-            state.budget.spend()
             text = message(state, dot)
+            state.budget.spend(1 + len(text) // 4)
             refused(state, node, text, text in literals, lambda: told(state, dot))
 
         return refuse
@@ -613,8 +613,8 @@ class _Compiler:
         checked, told = check, self.teller().of(Pipe(node.at, commands=before))
 
         def refuse(state: State, dot: Value, final: Value) -> Value:
-            state.budget.spend()
             text = checked(state, final, False)
+            state.budget.spend(1 + len(text) // 4)
             refused(state, node, text, text in literals, lambda: told(state, dot))
 
         return refuse
@@ -812,6 +812,7 @@ def invoker(
             own = literals is not None and all(
                 (place < len(constants) and constants[place]) or argument in literals or tell.silent(argument)
                 for place, argument in enumerate(arguments)
+                if error.quotes is None or place == error.quotes
             )
             fail(state, node, text + runes(error.message), None if own else text + error.told)
         except (BoundsExceeded, ExecError):

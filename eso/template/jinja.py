@@ -1,7 +1,7 @@
 """`engineVersion: jinja2`: the extra engine, loaded when the first template of it is rendered.
 
-Neighbours: apply.py calls `render` like the other engine's; jinjasandbox.py has the sandbox. Nothing here ends a template that
-runs for ever: apply.py calls every one of them costly, so the operator renders it in a process that can be killed.
+Neighbours: apply.py calls `render` like the other engine's; jinjasandbox.py has the sandbox. Nothing here ends a template
+that runs for ever: apply.py calls every one of them costly, so the operator renders it in a process that can be killed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from eso.template.bounds import Limits
+from eso.template.bounds import BoundsExceeded, Budget, Limits
+from eso.template.errors import TemplateError
+from eso.template.world import WORLD
 
 RANDOM: Final = re.compile(
     r"""\brandom\b | \bmap \s* \( \s* (?! attribute \s* = | (['"]) \w* \1 \s* [,)] )""", re.VERBOSE
@@ -34,6 +36,10 @@ def render(
     """
     from eso.template.jinjasandbox import rendered  # most operators never need it
 
+    try:
+        Budget(limits, WORLD)  # the sandbox counts no steps, but a pass that is over starts no further rendering
+    except BoundsExceeded as error:
+        raise TemplateError(f"template: {name}: jinja2 {error}", phase="bounds") from None
     return rendered(name, source, data, limits.output_bytes)
 
 

@@ -152,12 +152,13 @@ class FunctionError(Exception):
     """A function refuses: becomes `error calling F: MESSAGE`.
 
     The message may quote an argument, as Go's does. `told` is the same without anything that an argument may hold; the
-    message itself where it quotes nothing.
+    message itself where it quotes nothing. `quotes`: the position of the one argument that the message may quote.
     """
 
-    def __init__(self, message: str | bytes, *, told: str | None = None) -> None:
+    def __init__(self, message: str | bytes, *, told: str | None = None, quotes: int | None = None) -> None:
         super().__init__(message)
         self.message = message.encode("utf-8", "surrogateescape") if isinstance(message, str) else message
+        self.quotes = quotes
         self.told = told if told is not None else self.message.decode("utf-8", "replace")
 
 

@@ -133,7 +133,7 @@ def ours(question: Question) -> Answer:
     try:
         return Answer(render(question.template, question.data, keep=False))
     except TemplateError as error:
-        return Answer(None, str(error), "parse" if error.phase == "parse" else "execute")
+        return Answer(None, error.full, "parse" if error.phase == "parse" else "execute")
     except Exception as error:
         return Answer(None, f"{type(error).__name__}: {error}", "crash")
 

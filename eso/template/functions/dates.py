@@ -281,7 +281,7 @@ def must_date_modify(text: bytes, value: Time) -> Time:
     try:
         return value.plus(durations.parse_nanoseconds(_str(text)))
     except durations.DurationError as error:
-        raise FunctionError(str(error), told="time: invalid duration") from None
+        raise FunctionError(str(error), told="time: invalid duration", quotes=0) from None
 
 
 @TABLE.function("dateModify", "date_modify", params=(STRING, TIME), pace=1)

@@ -42,6 +42,6 @@ def ternary(yes: Value, no: Value, condition: bool) -> Value:
     return yes if condition else no
 
 
-@TABLE.function("fail", params=(STRING,), pace=4)
+@TABLE.function("fail", params=(STRING,))
 def fail(message: bytes) -> Value:
     raise FunctionError(message)

@@ -23,7 +23,7 @@ def _compiled(budget: Budget, pattern: bytes, *, must: bool) -> Regexp:
     try:
         return regexp.compile(pattern)
     except RegexpError as error:
-        raise FunctionError(str(error) if must else error.as_panic(), told=error.told) from None
+        raise FunctionError(str(error) if must else error.as_panic(), told=error.told, quotes=0) from None
 
 
 def _pair(name: str, *params: Param) -> Callable[[Callable[..., Value]], Callable[..., Value]]:

@@ -146,7 +146,7 @@ class Constraint:
 def parse_constraints(text: str) -> list[list[Constraint]]:
     """Alternatives, each a list of constraints that must all hold. Raises FunctionError `improper constraint: C`."""
     if len(text) > _LONGEST or not text.isascii():
-        raise FunctionError(f"improper constraint: {text[:_LONGEST]}", told="improper constraint")
+        raise FunctionError(f"improper constraint: {text[:_LONGEST]}", told="improper constraint", quotes=0)
     return [_alternative(alternative, text) for alternative in _RANGE.sub(_as_pair, text).split("||")]
 
 
@@ -157,16 +157,16 @@ def _alternative(text: str, whole: str) -> list[Constraint]:
     while rest or not constraints:
         found = _CONSTRAINT.match(rest)
         if found is None:
-            raise FunctionError(f"improper constraint: {text}", told="improper constraint")
+            raise FunctionError(f"improper constraint: {text}", told="improper constraint", quotes=0)
         constraints.append(_constraint(found, whole))
         behind = rest[found.end() :]
         rest = behind.lstrip()
         if rest.startswith(","):
             rest = rest[1:].lstrip()
             if not rest:
-                raise FunctionError(f"improper constraint: {text}", told="improper constraint")
+                raise FunctionError(f"improper constraint: {text}", told="improper constraint", quotes=0)
         elif rest and rest == behind:
-            raise FunctionError(f"improper constraint: {text}", told="improper constraint")
+            raise FunctionError(f"improper constraint: {text}", told="improper constraint", quotes=0)
     return constraints
 
 
@@ -185,7 +185,7 @@ def _constraint(found: re.Match[str], whole: str) -> Constraint:
         parts.append(int(number.strip(".")))
     padded = parts + [0] * (3 - len(parts))
     if max(padded) >= _NUMBER_LIMIT:
-        raise FunctionError(f"improper constraint: {whole}", told="improper constraint")
+        raise FunctionError(f"improper constraint: {whole}", told="improper constraint", quotes=0)
     major, minor, patch = padded
     version = Version(major, minor, patch, (prerelease or "").removeprefix("-"), (metadata or "").removeprefix("+"))
     return Constraint(operator, version, len(parts))

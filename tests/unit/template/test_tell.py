@@ -67,6 +67,8 @@ def test_values_are_masked(source: str) -> None:
         ),
         pytest.param('{{ range "abc" }}{{ end }}', "range can't iterate over abc", id="a constant"),
         pytest.param('{{ mustDateModify "abc" now }}', 'time: invalid duration "abc"', id="a bad constant"),
+        pytest.param('{{ mustRegexMatch "(" .p }}', "missing closing ): `(`", id="an expression of its own"),
+        pytest.param('{{ semverCompare "!!" .p }}', "improper constraint: !!", id="a constraint of its own"),
         pytest.param("{{ .nope }}", 'map has no entry for key "nope"', id="names"),
     ],
 )
