@@ -135,6 +135,13 @@ BY_CASE: tuple[Accepted, ...] = (
         steps=(2,),
     ),
     Accepted(
+        "error texts of templates",
+        FAILED,
+        reworded(r"invalid character '.' looking", r"invalid character at byte \d+ looking"),
+        cases=("rc-template-errors",),
+        steps=(5, 6, 7),
+    ),
+    Accepted(
         "`namespaceSelector` with an operator that is none",
         r"Events/ExternalSecret/bad-operator Warning UpdateFailed",
         reworded(r"into selector &LabelSelector\{.*\}:", r"into labels\.Selector:"),
