@@ -15,6 +15,7 @@ import ssl
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -26,6 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from eso.runtime.clock import Clock, SystemClock
 from tests.fakes.awslogin import KEYS
 from tests.fakes.backend import Asked, Backend
 
@@ -71,7 +73,9 @@ class FakeAws(Backend):
         self.denied: set[str] = set()
         self.trusted: dict[str, str] = {}  # token of an account → its audience
         self.audience = "sts.amazonaws.com"
-        self.seconds = "2099-01-01T00:00:00Z"  # when sessions end
+        self.clock: Clock = SystemClock()
+        self.lifetime = timedelta(hours=1)  # of a session
+        self.ends: dict[str, datetime] = {}  # token of a session → when it ends
         self.page_bytes = 1 << 20
         self.metadata_v2 = True
         self.calls: list[tuple[str, dict[str, Any]]] = []
@@ -120,6 +124,8 @@ class FakeAws(Backend):
         if signed is None:
             return error("MissingAuthenticationTokenException", "Missing Authentication Token")
         token = asked.headers.get("X-Amz-Security-Token", "")
+        if token in self.ends and self.clock.now() >= self.ends[token]:
+            return error("ExpiredTokenException", "The security token included in the request is expired")
         known = self.sessions.get(token) == signed[1] if token else signed[1] in self.keys
         if not known:
             return error("UnrecognizedClientException", "The security token included in the request is invalid.")
@@ -350,12 +356,13 @@ class FakeAws(Backend):
         number = next(self._numbers)
         key, token = f"ASIA{number:016}", f"planted-session-{number}-{to}"
         self.sessions[token] = key
+        self.ends[token] = self.clock.now() + self.lifetime
         return {
             "Code": "Success",
             "AccessKeyId": key,
             "SecretAccessKey": f"planted-secret-{number}",
             token_name: token,
-            "Expiration": self.seconds,
+            "Expiration": self.ends[token].isoformat(),
         }
 
     # the metadata service of an instance

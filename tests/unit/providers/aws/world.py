@@ -11,7 +11,7 @@ from eso.api.externalsecret import StoreRef
 from eso.api.meta import Condition, ObjectMeta
 from eso.api.secretstore import SecretStore, SecretStoreSpec, SecretStoreStatus
 from eso.providers.contract import RemoteRef
-from eso.runtime.clock import SystemClock
+from eso.runtime.clock import Clock
 from eso.stores.credentials import Ambient
 from eso.stores.front import Stores
 from eso.stores.gate import Gates
@@ -33,15 +33,15 @@ NAMESPACED = {
 class World:
     """Stores of one cluster in front of one FakeAws."""
 
-    def __init__(self, server: FakeAws) -> None:
+    def __init__(self, server: FakeAws, clock: Clock) -> None:
         self.server, self.rest = server, DictRest()
         self.records: dict[tuple[str, str, str], SecretStore] = {}
         rules = Rules(lambda *place: self.records.get(place), {}.get, Plans(Registry()))
         self.pools = TestPools(hosts=server.hosts)
-        given = env(pools=self.pools)
+        given = env(clock, pools=self.pools)
         rest: Any = self.rest  # it only reads and requests tokens
         self.requests: list[tuple[str, str]] = []  # the metric's labels of each
-        gates = Gates(SystemClock(), lambda gate, count: 0, meter=self)
+        gates = Gates(clock, lambda gate, count: 0, meter=self)
         self.stores = Stores(rules, rest, gates, given, jitter=lambda: 0.0, ambient=Ambient({}, "all"))
         for namespace in ("team-a", "platform"):
             secrets = {"id": KEYS["keys/id"], "secret": KEYS["keys/secret"]}
@@ -71,9 +71,10 @@ class World:
 
 
 @asynccontextmanager
-async def world() -> AsyncIterator[World]:
+async def world(clock: Clock | None = None) -> AsyncIterator[World]:
     async with FakeAws() as server:
-        made = World(server)
+        server.clock = clock or server.clock
+        made = World(server, server.clock)
         running = asyncio.ensure_future(made.stores.run())
         await asyncio.sleep(0)
         yield made
