@@ -23,6 +23,7 @@ from eso.providers.kit.payload import pushed, whole
 
 DEFAULT_KEY: Final = "alias/aws/ssm"
 SECURE, ADVANCED = "SecureString", "Advanced"
+EXISTS: Final = "ParameterAlreadyExists"
 MASKED: Final = "sensitive"  # what a reply that was not decrypted would hold
 SHAPE: Final = {
     "secretType": TEXT,
@@ -48,8 +49,13 @@ class ParameterStoreClient(ParameterStoreReader):
         request = {"Name": name, "Value": value.decode("utf-8", "replace"), **form(spec)}
         live = await self._live(name)
         if live is None:
-            await self._put(name, request | {"Overwrite": False, "Tags": tags.listed(wanted)})
-            return
+            try:
+                await self._put(name, request | {"Overwrite": False, "Tags": tags.listed(wanted)})
+                return
+            except EsoError as error:
+                # A creation that was given up, or another writer, was faster: what is there now is looked at.
+                if code_of(error) != EXISTS or (live := await self._live(name)) is None:
+                    raise
         live_tags = await self._live_tags(name)
         if not tags.managed(live_tags):
             raise InvalidConfig(tags.NOT_MANAGED, fix="push to another key, or tag the parameter managed-by")

@@ -24,6 +24,7 @@ from eso.providers.kit.selectors import part
 from eso.providers.kit.setpath import set_text
 from eso.values.gjsonscan import valid
 
+EXISTS: Final = "ResourceExistsException"
 INITIAL_TOKEN: Final = "00000000-0000-0000-0000-000000000001"
 DEFAULT_KEY: Final = "alias/aws/secretsmanager"
 FORMATS: Final = ("binary", "string")
@@ -85,8 +86,13 @@ class SecretsManagerClient(SecretsManagerReader):
         name = f"{self.prefix}{entry.remote.key}"
         live = await self._described(name)
         if live is None:
-            await self._create(name, new_value(b"", entry.remote.property, value), wanted, policy)
-            return
+            try:
+                await self._create(name, new_value(b"", entry.remote.property, value), wanted, policy)
+                return
+            except EsoError as error:
+                # A creation that was given up, or another writer, was faster: what is there now is looked at.
+                if code_of(error) != EXISTS or (live := await self._described(name)) is None:
+                    raise
         live_tags = tags.read(live.get("Tags"))
         if not tags.managed(live_tags):
             raise InvalidConfig(tags.NOT_MANAGED, fix="push to another key, or tag the secret managed-by")

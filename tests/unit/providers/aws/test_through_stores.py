@@ -250,3 +250,23 @@ async def test_a_search_whose_answer_has_no_list_is_not_empty(service: str, find
         w.server.fail(Fault(200, body="{}"))
         with pytest.raises(Malformed, match="the answer has no "):
             await w.stores.find("team-a", MAIN, find)
+
+
+@pytest.mark.parametrize(
+    ("service", "absent", "update"),
+    [
+        ("SecretsManager", "ResourceNotFoundException", "PutSecretValue"),
+        ("ParameterStore", "ParameterNotFound", "PutParameter"),
+    ],
+)
+async def test_a_push_that_meets_another_creation_goes_on_with_what_is_there(
+    service: str, absent: str, update: str
+) -> None:
+    async with world() as w:
+        record = w.add(service=service)
+        await w.stores.push("team-a", record, Push(Remote("app"), "k"), Source({"k": b"first"}, "s", "team-a"))
+        w.server.calls.clear()
+        w.server.fail(Fault(400, body=json.dumps({"__type": absent, "message": ""})))  # not there yet when it was read
+        await w.stores.push("team-a", record, Push(Remote("app"), "k"), Source({"k": b"second"}, "s", "team-a"))
+        assert await w.read("app") == b"second"
+        assert w.server.operations()[update] >= 1
