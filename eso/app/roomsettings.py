@@ -51,7 +51,9 @@ def cluster_external_secret_settings(settings: ControllerSettings) -> clusterext
 def push_secret_settings(settings: ControllerSettings) -> pushsecret.RoomSettings:
     terms = Terms(settings.template_left_delimiter, settings.template_right_delimiter)
     passes = PushSettings(settings.controller_class, terms)
-    return pushsecret.RoomSettings(passes, settings.passes_in_flight, settings.enable_push_secret_reconciler)
+    return pushsecret.RoomSettings(
+        passes, settings.passes_in_flight, settings.enable_push_secret_reconciler, settings.namespace
+    )
 
 
 def cluster_push_secret_settings(settings: ControllerSettings) -> clusterpushsecret.RoomSettings:

@@ -62,7 +62,6 @@ SECTIONS = (
 
 OPEN = (
     Open(183, 193, "generators"),
-    Open(255, 260, "PushSecret: the finalizers that it puts on stores"),
     Open(285, 309, "the admission webhook; its rules are tested as desks already"),
 )
 

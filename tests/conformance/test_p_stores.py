@@ -1,5 +1,4 @@
-"""P. SecretStore and ClusterSecretStore: every case for both kinds. The finalizers for PushSecrets (C-255 to C-260)
-come with PushSecret."""
+"""P. SecretStore and ClusterSecretStore: every case for both kinds."""
 
 from __future__ import annotations
 
@@ -18,6 +17,7 @@ from tests.conformance.conftest import API_VERSION, Case
 from tests.fakes.apiserver import FakeApiServer
 from tests.fakes.clock import START
 from tests.harness.inprocess import InProcess
+from tests.harness.pushable import Pushable
 from tests.harness.scripted import Scripted, ScriptedClient
 
 KINDS = pytest.mark.parametrize("kind", ["SecretStore", "ClusterSecretStore"])
@@ -348,3 +348,89 @@ def test_c_254_an_unmaintained_provider(store: Store, annotations: Json):
                 "Warning",
                 "store isn't currently maintained. Please plan and prepare accordingly.",
             )
+
+
+# --- the finalizer that PushSecrets put on the stores they need
+
+FINALIZER = "secretstore.externalsecrets.io/finalizer"
+
+
+@pytest.fixture
+def pushed(store: Store) -> Iterator[Store]:
+    """The operator follows all namespaces, as it must to know who needs a ClusterSecretStore."""
+    store.case.provider = Pushable()
+    with store.case.running(namespace=""):
+        store.case.foreign_secret("source", {"key": "value"})
+        store.make()
+        yield store
+
+
+def push(store: Store, name: str = "ps", policy: str = "Delete") -> None:
+    spec = {
+        "deletionPolicy": policy,
+        "secretStoreRefs": [{"name": store.name, "kind": store.kind}],
+        "selector": {"secret": {"name": "source"}},
+        "data": [{"match": {"secretKey": "key", "remoteRef": {"remoteKey": name}}}],
+    }
+    body = {
+        "apiVersion": "external-secrets.io/v1alpha1",
+        "kind": "PushSecret",
+        "metadata": {"name": name},
+        "spec": spec,
+    }
+    store.case.api.create("pushsecrets", store.case.namespace, body)
+    store.case.cluster.wait_ready("pushsecrets", store.case.namespace, name)
+
+
+def held(store: Store) -> bool:
+    return FINALIZER in store.get()["metadata"].get("finalizers", [])
+
+
+def unpush(store: Store, name: str = "ps") -> None:
+    store.case.api.delete("pushsecrets", store.case.namespace, name)
+    store.case.eventually(lambda: store.case.api.get("pushsecrets", store.case.namespace, name) is None)
+
+
+@KINDS
+def test_c_255_c_256_c_258_a_store_is_held_until_the_last_push_secret_goes(pushed: Store):
+    push(pushed)
+    push(pushed, "second")
+    pushed.case.eventually(lambda: held(pushed), what="the finalizer is there")
+    unpush(pushed)
+    pushed.case.holds(lambda: held(pushed), 1.0)
+    unpush(pushed, "second")
+    pushed.case.eventually(lambda: not held(pushed), what="the finalizer goes")
+
+
+@KINDS
+def test_c_257_a_held_store_goes_with_its_push_secret(pushed: Store):
+    push(pushed)
+    pushed.case.eventually(lambda: held(pushed), what="the finalizer is there")
+    pushed.delete()
+    pushed.case.holds(lambda: held(pushed), 1.0)
+    unpush(pushed)
+    pushed.case.eventually(lambda: pushed.case.api.get(pushed.plural, pushed.namespace, pushed.name) is None)
+    pushed.make()  # for the clean-up of the fixture
+
+
+@KINDS
+def test_c_259_the_finalizer_follows_the_policy(pushed: Store):
+    push(pushed, policy="None")
+    pushed.case.holds(lambda: not held(pushed), 1.0)
+    for policy, wanted in (("Delete", True), ("None", False)):
+        pushed.case.edit("pushsecrets", "ps", {"spec": {"deletionPolicy": policy}})
+        pushed.case.eventually(lambda want=wanted: held(pushed) is want, what=f"policy {policy}")
+
+
+@KINDS
+def test_c_260_without_the_reconciler_no_store_is_held(store: Store):
+    with store.case.running(namespace="", enable_push_secret_reconciler="false"):
+        store.make()
+        spec = {
+            "deletionPolicy": "Delete",
+            "secretStoreRefs": [{"name": store.name, "kind": store.kind}],
+            "selector": {"secret": {"name": "source"}},
+        }
+        body = {"apiVersion": "external-secrets.io/v1alpha1", "kind": "PushSecret", "metadata": {"name": "ps"}}
+        store.case.api.create("pushsecrets", store.case.namespace, body | {"spec": spec})
+        store.case.holds(lambda: not held(store), 2.0)

@@ -39,11 +39,18 @@ WATCHED = Watched(PUSH_SECRETS, decode_push_secret, Phase.OBJECTS)
 
 @dataclass(frozen=True, slots=True)
 class RoomSettings:
-    """`enabled`: whether PushSecrets are reconciled here."""
+    """`enabled`: whether PushSecrets are reconciled here. `namespace`: the only one that is followed, "" for all."""
 
     passes: PushSettings
     workers: int
     enabled: bool = True
+    namespace: str = ""
+
+    def holds(self, store: SecretStore) -> bool:
+        """Whether the finalizer of the store is ours to write. A process that sees the PushSecrets of one namespace does
+        not know who else needs a ClusterSecretStore."""
+        ours = store.spec.controller in ("", self.passes.controller_class)
+        return ours and not (self.namespace and store.kind == "ClusterSecretStore")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +127,7 @@ def room(shared: Shared, settings: RoomSettings, generate: Generate = refused) -
         lambda store: watch.store(*store),
         lambda kind, namespace: stores_of(shared, kind, namespace),
         lambda store: bool(triggers.holders(store)),
-        lambda store: store.spec.controller in ("", settings.passes.controller_class),
+        settings.holds,
         shared.log,
     )
 
