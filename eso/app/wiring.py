@@ -97,7 +97,7 @@ class Operator:
             ambient=Ambient(variables, settings.ambient_credentials),
         )
         watch.connect(self.stores)
-        self.compute = Pool("eso.reconcile.externalsecret.apart", clock)
+        self.compute = Pool("eso.app.calls", clock)
         shared = Shared(
             clock=clock,
             log=log,

@@ -25,9 +25,9 @@ from eso.reconcile.kit.event import Event
 from eso.reconcile.kit.ledger import Ledger
 from eso.reconcile.kit.status import write_status
 from eso.reconcile.kit.suspend import suspended_until
+from eso.reconcile.pushsecret.apart import Desk, planning, rendering
 from eso.reconcile.pushsecret.books import Stale, is_found, merge, stale, without
 from eso.reconcile.pushsecret.known import Claims, Known
-from eso.reconcile.pushsecret.plan import Planned, planned
 from eso.reconcile.pushsecret.push import Backends, Cleaned, Job, Pusher, Result, side_by_side
 from eso.reconcile.pushsecret.refresh import (
     BadInterval,
@@ -60,7 +60,7 @@ from eso.reconcile.pushsecret.select import check_data_to, check_targets, resolv
 from eso.reconcile.pushsecret.sources import NoSource, NoTemplateSource, Read, Reader, Version
 from eso.runtime.outcome import Done, Fatal, Outcome, Retry, Wake
 from eso.template import Limits
-from eso.template.apply import CHEAP, DEFAULT_TERMS, Sources, Terms, apply, costly, out_of_bounds
+from eso.template.apply import CHEAP, DEFAULT_TERMS, Terms, costly, out_of_bounds
 
 T = TypeVar("T")
 Key = tuple[str, str]
@@ -87,9 +87,9 @@ class Cache(Protocol):
 
 
 class Offload(Protocol):
-    """Runs a desk in a thread, a few at a time, for one namespace after the other."""
+    """Runs a desk where it holds up nobody else, a few at a time, for one namespace after the other."""
 
-    def __call__(self, namespace: str, desk: Callable[[Limits], T], limits: Limits, /) -> Awaitable[T]: ...
+    def __call__(self, namespace: str, desk: Desk[T], limits: Limits, /) -> Awaitable[T]: ...
 
 
 class Meter(Protocol):
@@ -300,27 +300,10 @@ class ReconcilePushSecret:
         out = []
         for source in read.sources:
             try:
-                out.append(await self.compute(ps, self._renderer(ps, source, texts), heavy))
+                out.append(await self.compute(ps, rendering(template, source, texts, self.settings.terms), heavy))
             except EsoError as error:
                 raise Failed(failed(f"could not apply template: {error}", error)) from error
         return out, versions
-
-    def _renderer(self, ps: PushSecret, source: Source, texts: Sources) -> Callable[[Limits], Source]:
-        """Results go on top of the source's own data; every template sees the original data."""
-
-        def render(limits: Limits) -> Source:
-            parts = apply(
-                ps.spec.template,
-                source.data,
-                texts,
-                source.data,
-                labels=source.labels,
-                annotations=source.annotations,
-                terms=replace(self.settings.terms, limits=limits),
-            )
-            return replace(source, data=parts.data, labels=parts.labels, annotations=parts.annotations, type=parts.type)
-
-        return render
 
     async def plan(
         self, ps: PushSecret, stores: Sequence[SecretStore], sources: Sequence[Source]
@@ -333,7 +316,7 @@ class ReconcilePushSecret:
             found: dict[str, Job] = {}
             try:
                 for source in sources:
-                    plan = await self.compute(ps, planner(ps, store, source))
+                    plan = await self.compute(ps, planning(ps.spec, store, source))
                     for one in plan:
                         if one.key not in found or ps.spec.update_policy != "IfNotExists":
                             found[one.key] = (one, source)
@@ -342,8 +325,9 @@ class ReconcilePushSecret:
             jobs[store_key(store)] = [] if store_key(store) in wrong else list(found.values())
         return jobs, wrong
 
-    async def compute(self, ps: PushSecret, desk: Callable[[Limits], T], heavy: bool = False) -> T:
-        """On the loop while it is cheap. A desk that turns out to be expensive runs again in a thread."""
+    async def compute(self, ps: PushSecret, desk: Desk[T], heavy: bool = False) -> T:
+        """On the loop while it is cheap. A desk that turns out to be expensive runs again in a process of its
+        namespace."""
         if not heavy:
             try:
                 return desk(CHEAP)
@@ -496,10 +480,6 @@ class ReconcilePushSecret:
         for event in report.events:
             self.emit(PUSH_SECRETS, ps.metadata, event)
         return report.outcome
-
-
-def planner(ps: PushSecret, store: SecretStore, source: Source) -> Callable[[Limits], list[Planned]]:
-    return lambda limits: planned(ps.spec, store, source, limits)
 
 
 def failing(ps: PushSecret) -> bool:

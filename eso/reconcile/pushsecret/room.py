@@ -20,13 +20,13 @@ from eso.kube.catalogue import Phase, Watched
 from eso.kube.informer import Informer
 from eso.reconcile.kit.event import Event
 from eso.reconcile.kit.room import Key, Room, Shared
+from eso.reconcile.pushsecret.apart import Apart
 from eso.reconcile.pushsecret.guards import Guards, StoreKey
 from eso.reconcile.pushsecret.known import Claims, Known
 from eso.reconcile.pushsecret.reconcile import PushSettings, ReconcilePushSecret
 from eso.reconcile.pushsecret.report import ready_of
 from eso.reconcile.pushsecret.sources import Generate, Reader, refused
 from eso.reconcile.pushsecret.triggers import Triggers
-from eso.runtime.offload import Offload
 from eso.runtime.outcome import Parked
 
 COMPONENT: Final = "pushsecret"
@@ -171,7 +171,7 @@ def room(shared: Shared, settings: RoomSettings, generate: Generate = refused) -
         known=Known(chance.token_bytes(32)),
         claims=claims,
         emit=emit,
-        offload=Offload(threads=1, name="pushes").run_for,
+        offload=Apart(shared.compute),
         meter=shared.metrics.objects("pushsecret", labels),
         now=shared.clock.now,
         monotonic=shared.clock.monotonic,

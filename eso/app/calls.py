@@ -1,0 +1,14 @@
+"""What the processes that compute for tenants can be asked: the calls of all rooms.
+
+Neighbours: wiring.py names this module to `runtime.pool`, whose zygote imports it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from eso.reconcile.externalsecret import apart as externalsecret
+from eso.reconcile.pushsecret import apart as pushsecret
+
+CALLS: Final = {**externalsecret.CALLS, **pushsecret.CALLS}
+warm = externalsecret.warm

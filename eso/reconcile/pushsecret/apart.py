@@ -1,0 +1,158 @@
+"""The desks that compute for tenants, and how one of them runs in a process that can be killed.
+
+Neighbours: reconcile.py asks for a Desk to be run, `runtime.pool` runs it, and its workers import this module for CALLS.
+Requests are pickled, because we wrote them; replies are read as plain data, because a worker is not believed.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+import msgspec
+
+from eso.api.externalsecret import Template
+from eso.api.meta import ObjectMeta
+from eso.api.pushsecret import PushData, PushSecretSpec
+from eso.api.secretstore import SecretStore
+from eso.errors import EsoError, Terminal
+from eso.providers.contract import Source
+from eso.reconcile.pushsecret.plan import Planned, planned
+from eso.template import Limits
+from eso.template.apply import Sources, Terms, apply
+from eso.template.bounds import BoundsExceeded
+
+T = TypeVar("T")
+GRACE: Final = 2.0  # seconds beyond the limits of a rendering, which ends itself and says why
+SMALLER: Final = "make the template, the expression or the values smaller"
+RENDER, PLAN = "push: render", "push: plan"
+
+
+@dataclass(frozen=True, slots=True)
+class Desk(Generic[T]):
+    """A computation that can travel: `name` in DESKS and its arguments; the limits come last. Arguments never print."""
+
+    name: str
+    arguments: tuple[Any, ...] = field(repr=False)
+
+    def __call__(self, limits: Limits) -> T:
+        made: T = DESKS[self.name](*self.arguments, limits)
+        return made
+
+
+def rendering(template: Template, source: Source, texts: Sources, terms: Terms) -> Desk[Source]:
+    """The source with what the template adds to it; every template sees the original data."""
+    return Desk(RENDER, (template, source, dict(texts), terms))
+
+
+def planning(spec: PushSecretSpec, store: SecretStore, source: Source) -> Desk[list[Planned]]:
+    """The entries for one store, of which only name and labels travel."""
+    meta = store.metadata
+    known = SecretStore(ObjectMeta(name=meta.name, namespace=meta.namespace, labels=meta.labels))
+    return Desk(PLAN, (spec, known, source))
+
+
+def _render(template: Template, source: Source, texts: Sources, terms: Terms, limits: Limits) -> Source:
+    parts = apply(
+        template,
+        source.data,
+        texts,
+        source.data,
+        labels=source.labels,
+        annotations=source.annotations,
+        terms=replace(terms, limits=limits),
+    )
+    return replace(source, data=parts.data, labels=parts.labels, annotations=parts.annotations, type=parts.type)
+
+
+DESKS: Final[Mapping[str, Callable[..., Any]]] = {RENDER: _render, PLAN: planned}
+
+
+# on the operator's side
+
+
+class Processes(Protocol):
+    """`runtime.pool.Pool`. Its errors say that the time or the memory was not enough, or that the function broke."""
+
+    async def run(self, namespace: str, name: str, body: bytes, seconds: float) -> bytes: ...
+
+
+class NotComputed(EsoError):
+    """The desk raised, or its process was ended."""
+
+
+class NeverComputed(Terminal):
+    """The same, where only an edit can help."""
+
+
+class Apart:
+    """Runs each desk in a process of its namespace."""
+
+    def __init__(self, processes: Processes) -> None:
+        self._processes = processes
+
+    async def __call__(self, namespace: str, desk: Desk[T], limits: Limits) -> T:
+        """Raises what the desk raises, or that it was ended by its deadline or its memory."""
+        body = pickle.dumps((desk.arguments, limits), protocol=pickle.HIGHEST_PROTOCOL)
+        try:
+            reply = await self._processes.run(namespace, desk.name, body, limits.seconds + GRACE)
+        except EsoError as error:
+            why = BoundsExceeded("seconds", limits.seconds) if type(error).__name__ == "OutOfTime" else error
+            raise NotComputed(f"could not compute what is pushed: {why}", fix=SMALLER) from error
+        made: T = unpacked(desk, reply)
+        return made
+
+
+def packed(made: Source | Sequence[Planned]) -> bytes:
+    if isinstance(made, Source):
+        return msgspec.msgpack.encode(("Source", (made.data, made.labels, made.annotations, made.type)))
+    entries = [(msgspec.to_builtins(one.data), one.payload) for one in made]
+    return msgspec.msgpack.encode(("Planned", entries))
+
+
+def unpacked(desk: Desk[Any], reply: bytes) -> Any:
+    """What the desk returned. Raises NotComputed or NeverComputed, also for a reply that is none."""
+    try:
+        kind, content = msgspec.msgpack.decode(reply, type=tuple[str, Any])
+        match kind:
+            case "Failed":
+                message, fix, retryable = content
+                raise (NotComputed if retryable else NeverComputed)(str(message), fix=str(fix))
+            case "Source":
+                data, labels, annotations, type_ = content
+                source: Source = desk.arguments[1]
+                return replace(
+                    source,
+                    data=msgspec.convert(data, dict[str, bytes]),
+                    labels=msgspec.convert(labels, dict[str, str]),
+                    annotations=msgspec.convert(annotations, dict[str, str]),
+                    type=str(type_),
+                )
+            case "Planned":
+                return [
+                    Planned(msgspec.convert(one, PushData), msgspec.convert(payload, dict[str, bytes] | None))
+                    for one, payload in content
+                ]
+            case _:
+                raise ValueError(kind)
+    except (msgspec.MsgspecError, ValueError, TypeError) as error:
+        raise NotComputed(f"could not compute what is pushed: {type(error).__name__} in the reply") from None
+
+
+# on the worker's side
+
+
+def served(name: str) -> Callable[[bytes], bytes]:
+    def call(body: bytes) -> bytes:
+        arguments, limits = pickle.loads(body)
+        try:
+            return packed(DESKS[name](*arguments, limits))
+        except EsoError as error:
+            return msgspec.msgpack.encode(("Failed", (str(error), error.fix, error.retryable)))
+
+    return call
+
+
+CALLS: Final = {name: served(name) for name in DESKS}

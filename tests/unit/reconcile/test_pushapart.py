@@ -1,0 +1,124 @@
+"""What is computed for a PushSecret in a process of its own is what is computed here, and a worker's word is not believed."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from eso.api.externalsecret import Template
+from eso.api.meta import ObjectMeta
+from eso.api.pushsecret import PushSecretSpec
+from eso.api.secretstore import SecretStore
+from eso.app import calls
+from eso.errors import EsoError
+from eso.providers.contract import Source
+from eso.reconcile.pushsecret.apart import CALLS, Apart, Desk, planning, rendering, unpacked
+from eso.runtime.clock import SystemClock
+from eso.runtime.pool import OutOfTime, Pool
+from eso.template import LIMITS, Limits
+from eso.template.apply import DEFAULT_TERMS
+
+SOURCE = Source({"a": b"1", "b": b"\xff"}, "name", "ns", "Opaque", {"l": "1"}, {"n": "2"})
+STORE = SecretStore(ObjectMeta(name="s", namespace="ns", labels={"x": "y"}))
+SPEC = msgspec.convert(
+    {
+        "dataTo": [
+            {"storeRef": {"name": "s"}},
+            {"storeRef": {"name": "s"}, "remoteKey": "all", "metadata": {"m": [1]}},
+        ],
+        "data": [{"match": {"secretKey": "a", "remoteRef": {"remoteKey": "k", "property": "p"}}}],
+    },
+    PushSecretSpec,
+)
+
+
+def render(text: str, engine: str = "v2") -> Desk[Source]:
+    template = Template(data={"t": text}, engine_version=engine, type="x")
+    return rendering(template, SOURCE, {}, DEFAULT_TERMS)
+
+
+class Here:
+    """A pool without processes; `reply` replaces what it would say."""
+
+    def __init__(self, reply: bytes | None = None, error: EsoError | None = None) -> None:
+        self.reply, self.error = reply, error
+
+    async def run(self, namespace: str, name: str, body: bytes, seconds: float) -> bytes:
+        if self.error is not None:
+            raise self.error
+        return CALLS[name](body) if self.reply is None else self.reply
+
+
+@pytest.mark.parametrize(
+    "desk",
+    [
+        pytest.param(render("{{ .a }}!"), id="a template"),
+        pytest.param(planning(SPEC, STORE, SOURCE), id="a plan"),
+    ],
+)
+async def test_apart_gives_the_same(desk: Desk[Any]) -> None:
+    assert await Apart(Here())("ns", desk, LIMITS) == desk(LIMITS)
+
+
+@pytest.mark.parametrize(
+    "desk",
+    [
+        pytest.param(render("{{ .nope }}"), id="a template"),
+        pytest.param(planning(msgspec.structs.replace(SPEC, data=SPEC.data * 2), STORE, SOURCE), id="a plan"),
+    ],
+)
+async def test_apart_fails_in_the_same_words(desk: Desk[Any]) -> None:
+    with pytest.raises(EsoError) as here:
+        desk(LIMITS)
+    with pytest.raises(EsoError) as there:
+        await Apart(Here())("ns", desk, LIMITS)
+    assert (str(there.value), there.value.retryable) == (str(here.value), here.value.retryable)
+
+
+async def test_a_process_that_was_ended_is_named_as_a_limit() -> None:
+    with pytest.raises(EsoError) as told:
+        await Apart(Here(error=OutOfTime("x")))("ns", render("x"), LIMITS)
+    assert str(told.value) == "could not compute what is pushed: template exceeds the limit of 10 seconds"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(pickle.dumps(SOURCE), id="a pickle"),
+        pytest.param(msgspec.msgpack.encode(("Source", ({"a": 1}, {}, {}, ""))), id="another type"),
+        pytest.param(msgspec.msgpack.encode(("Planned", [1])), id="no entries"),
+        pytest.param(msgspec.msgpack.encode(("Other", ())), id="another kind"),
+    ],
+)
+def test_a_reply_that_is_none_is_a_failure(reply: bytes) -> None:
+    with pytest.raises(EsoError, match=r"could not compute what is pushed: .* in the reply"):
+        unpacked(render("x"), reply)
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[Pool]:
+    made = Pool("eso.app.calls", SystemClock())
+    yield made
+    made.close()
+
+
+async def test_a_real_process_renders_both_engines(pool: Pool) -> None:
+    apart = Apart(pool)
+    for desk in (render("{{ .a }}!"), render("{{ a }}!", "jinja2")):
+        made = await apart("ns", desk, LIMITS)
+        assert (made.data["t"], made.data["b"], made.name, made.type) == (b"1!", b"\xff", "name", "x")
+
+
+async def test_a_template_that_never_ends_is_ended(pool: Pool) -> None:
+    desk = render("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "jinja2")
+    with pytest.raises(EsoError, match="exceeds the limit of"):
+        await Apart(pool)("ns", desk, Limits(seconds=0.5))
+
+
+def test_every_room_is_served() -> None:
+    assert set(CALLS) < set(calls.CALLS)
