@@ -86,14 +86,14 @@ class Triggers:
                 self._add(key, Lane.EVENT, reason, self._now())
 
     def store(self, old: StoreRecord | None, new: StoreRecord | None) -> None:
-        """Created, edited, labelled, going, gone: the objects look whether it concerns them. Turned Ready: those that
-        fail try again."""
+        """Created, edited, labelled, going: the objects look whether it concerns them. Turned Ready: those that fail try
+        again. A store that is gone wakes nobody: nothing can be pushed or deleted there."""
         record = new if new is not None else old
         assert record is not None
         where = (kind_of_store(record), record.namespace, record.name)
         if old is None or new is None or what_counts(old) != what_counts(new):
             self._touched(where)
-            for key in self._users(where):
+            for key in self._users(where) if new is not None else ():
                 self._add(key, Lane.EVENT, "store changed", self._now())
         elif isinstance(new, SecretStore) and new.ready and not (isinstance(old, SecretStore) and old.ready):
             self._failing(self._users(where), "store ready")

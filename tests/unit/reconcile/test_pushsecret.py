@@ -651,6 +651,7 @@ async def test_p_084_the_store_was_removed_by_force(api: FakeApiServer) -> None:
         end(api, SECRET_STORES, "team", "store")
         await one.one.until(lambda: api.get(SECRET_STORES, "team", "store") is None)
         await one.one.idle()
+        assert one.said() == OK, "a store that is gone wakes nobody"
         one.delete()
         await one.failed(
             "Failed to Delete Secrets from Provider: could not get secrets client for store SecretStore/store: "
