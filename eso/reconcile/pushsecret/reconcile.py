@@ -37,6 +37,7 @@ from eso.reconcile.pushsecret.refresh import (
     as_recorded,
     by_itself,
     come_back,
+    rests,
     waits_for_edits,
 )
 from eso.reconcile.pushsecret.report import (
@@ -187,7 +188,7 @@ class ReconcilePushSecret:
         try:
             due = self.due(ps)  # 5
             entry = self._ledger.read(key, ps.metadata.uid)
-            if due is Due.NO and (waits_for_edits(ps) or (wake.triggered is None and entry.seen is not None)):
+            if due is Due.NO and (rests(ps) or (wake.triggered is None and entry.seen is not None)):
                 return await self.publish(ps, Report(come_back(ps, now)), now)
             looked = await self.look(ps, entry, due)  # 6-12
             if looked is None:
@@ -211,7 +212,7 @@ class ReconcilePushSecret:
         """What fails is due until it succeeds. Raises Failed."""
         try:
             due = by_itself(ps, self.now())
-            if due is Due.NO and not waits_for_edits(ps) and failing(ps):
+            if due is Due.NO and failing(ps) and not waits_for_edits(ps):
                 return Due.NEWS
             return due
         except BadInterval as error:

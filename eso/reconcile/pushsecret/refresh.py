@@ -79,6 +79,11 @@ def waits_for_edits(ps: PushSecret) -> bool:
     return interval(ps) <= 0
 
 
+def rests(ps: PushSecret) -> bool:
+    """An object that nothing but an edit or its interval moves. Looking at a generator would make another value."""
+    return waits_for_edits(ps) or ps.spec.selector.generator_ref is not None
+
+
 def as_recorded(ps: PushSecret, newest: datetime | None) -> bool:
     """For an object that this process meets for the first time: whether its sources are as they were at the last
     success. `newest`: when one of them was written last, None for unknown."""

@@ -512,6 +512,20 @@ async def test_many_objects_on_few_remote_keys_send_each_value_once(api: FakeApi
         assert len(one.backend.pushes) <= 10, "at the interval each value is compared once"
 
 
+async def test_a_generator_is_not_asked_before_it_is_due(api: FakeApiServer) -> None:
+    await recorded(api, selector={"generatorRef": {"kind": "Fake", "name": "g"}})
+    async with pushing(api) as one:
+        await one.one.until(lambda: one.one.passes("pushsecret") == 1)
+        await one.one.idle()
+        assert one.said() == OK
+        put_store(api, labels={"a": "b"})
+        await one.one.until(lambda: one.one.passes("pushsecret") == 2)
+        await one.one.idle()
+        assert one.said() == OK
+        await one.clock.advance(51 * 60.0)
+        await one.failed("could not get source secret")
+
+
 # --- deletion
 
 
