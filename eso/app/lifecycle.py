@@ -11,7 +11,7 @@ import resource
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ from eso.observe.log import Log
 from eso.reconcile.kit.room import Room
 from eso.runtime.clock import SystemClock
 from eso.runtime.confine import undumpable
+from eso.runtime.watchdog import Watchdog
 
 DRAIN_SECONDS = 3.0
 
@@ -91,8 +92,9 @@ async def run(operator: Operator, stop: Stop) -> None:
     probes = serving(settings.metrics_addr, settings.live_addr, operator.metrics.scrape, vitals.health)
     async with (
         probes,
-        background(vitals.watchdog.run(), operator.recorder.run()),
-        background(operator.catalogue.run(), after_the_lists(operator, log)),
+        background(vitals.watchdog.run(), operator.recorder.run(), watchdog=vitals.watchdog),
+        background(operator.catalogue.run(), watchdog=vitals.watchdog),
+        background(after_the_lists(operator, log)),
     ):
         # A standby keeps its caches warm, and one with cold caches does not compete with it.
         if operator.lease is not None and not (
@@ -100,19 +102,22 @@ async def run(operator: Operator, stop: Stop) -> None:
         ):
             return
         async with leading(operator):
-            running = (operator.stores.run(), operator.compute.tend(), cut_off(operator, stop))
-            async with background(*running), asyncio.TaskGroup() as rooms:
+            async with (
+                background(operator.stores.run(), operator.compute.tend(), watchdog=vitals.watchdog),
+                background(cut_off(operator, stop)),
+                asyncio.TaskGroup() as rooms,
+            ):
                 for room in operator.rooms:
-                    rooms.create_task(live(room, stop, operator.log), name=room.name)
+                    rooms.create_task(live(room, stop, vitals.watchdog, operator.log), name=room.name)
             await before(stop.now, operator.recorder.drain(DRAIN_SECONDS))
     log.info("stopped")
 
 
-async def live(room: Room, stop: Stop, log: Log) -> None:
+async def live(room: Room, stop: Stop, watchdog: Watchdog, log: Log) -> None:
     """A room from the moment its informers know enough until `stop`."""
     if not await unless(stop, known(room, log)):
         return
-    async with background(*(run() for run in room.background)):
+    async with background(*(run() for run in room.background), watchdog=watchdog):
         room.started.set()
         log.info("reconciling", controller=room.name)
         await room.controller.run(stop.asked)
@@ -155,12 +160,16 @@ async def after_the_lists(operator: Operator, log: Log) -> None:
 
 
 @asynccontextmanager
-async def background(*running: Awaitable[Any]) -> AsyncIterator[None]:
-    """Runs the coroutines for as long as the block lasts; one that ends by an error ends the block with it."""
+async def background(*running: Awaitable[Any], watchdog: Watchdog | None = None) -> AsyncIterator[None]:
+    """Runs the coroutines for as long as the block lasts; one that ends by an error ends the block with it.
+
+    `watchdog`: one that returns makes the process unhealthy, as nobody else would miss it.
+    """
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(awaited(one)) for one in running]
+        tasks = [group.create_task(awaited(one), name=getattr(one, "__qualname__", None)) for one in running]
         try:
-            yield
+            with watchdog.expecting(*tasks) if watchdog else nullcontext():
+                yield
         finally:
             for task in tasks:
                 task.cancel()
@@ -179,7 +188,7 @@ async def leading(operator: Operator) -> AsyncIterator[None]:
         return
     operator.metrics.leading(name, True)
     try:
-        async with background(lease.keep()):
+        async with background(lease.keep(), watchdog=operator.vitals.watchdog):
             yield
             await lease.release()
     finally:

@@ -21,10 +21,15 @@ class Lane(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """Why a key runs now: the merged reasons and the newest trigger's time (UTC), None when only a timer fired."""
+    """Why a key runs now: the merged reasons and the newest trigger's time (UTC), None when only a timer fired.
+
+    `since`: monotonic seconds at which the newest trigger came in. What was read before then may be older than it; the
+    wall clock cannot tell, since it may be set back.
+    """
 
     reasons: frozenset[str] = frozenset()
     triggered: datetime | None = None
+    since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

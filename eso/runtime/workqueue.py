@@ -60,6 +60,7 @@ class _Entry:
         "must_run",
         "ran_lane",
         "reasons",
+        "since",
         "started",
         "state",
         "triggered",
@@ -73,6 +74,7 @@ class _Entry:
         self.lane = Lane.PERIODIC
         self.reasons: frozenset[str] = frozenset()
         self.triggered: datetime | None = None
+        self.since: float | None = None
         self.must_run = False  # edited or deleted: the pass has something to tell, gate or no gate
         self.was_parked = False  # and has not run since: refused again, it keeps its place
         self.failures = 0
@@ -85,6 +87,8 @@ class _Entry:
             self.reasons = self.reasons | wake.reasons
         if wake.triggered is not None and (self.triggered is None or wake.triggered > self.triggered):
             self.triggered = wake.triggered
+        if wake.since is not None:
+            self.since = wake.since if self.since is None else max(self.since, wake.since)
 
 
 def _admit_all(key: Key) -> Parked | None:
@@ -134,12 +138,14 @@ class WorkQueue:
         entry = self._entries.get(key)
         if entry is None:
             entry = self._entries[key] = _Entry()
-        entry.merge(Wake(frozenset((reason,)) if reason else frozenset(), triggered))
+        now = self._clock.monotonic()
+        since = None if triggered is None else now
+        entry.merge(Wake(frozenset((reason,)) if reason else frozenset(), triggered, since))
         if lane is Lane.NEW:
             entry.must_run = True
         if entry.state is _State.PARKED:
             self._unpark(key, entry)
-        self._schedule(key, entry, self._clock.monotonic(), lane)
+        self._schedule(key, entry, now, lane)
 
     def release(self, gate: str, count: int) -> int:
         """Let at most `count` keys out of `gate`, by lane, then the longest parked. Returns how many there were."""
@@ -331,8 +337,9 @@ class WorkQueue:
                 if gate is not None:
                     self._park(key, entry, gate, ready.lane)
                     continue
-            entry.wake, entry.ran_lane = Wake(entry.reasons, entry.triggered), ready.lane
-            entry.reasons, entry.triggered, entry.must_run, entry.was_parked = frozenset(), None, False, False
+            entry.wake, entry.ran_lane = Wake(entry.reasons, entry.triggered, entry.since), ready.lane
+            entry.reasons, entry.triggered, entry.since = frozenset(), None, None
+            entry.must_run, entry.was_parked = False, False
             entry.state, entry.due, entry.started = _State.RUNNING, None, now
             self._running[key] = entry
             self._lanes.began(key)

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Flight:
-    """One call on its way: `started` (seconds since the epoch), who waits, and the task that makes it."""
+    """One call on its way: `started` (monotonic seconds), who waits, and the task that makes it."""
 
     __slots__ = ("started", "task", "waiting")
 
@@ -51,7 +51,7 @@ class Flights:
         since: float | None = None,
         joined: Callable[[], None] = lambda: None,
     ) -> T:
-        """The answer of `call`, or of an equal one that started at or after `since` (seconds since the epoch) and is
+        """The answer of `call`, or of an equal one that started at or after `since` (monotonic seconds) and is
         still on its way.
 
         `joined` is told when the answer is somebody else's. One caller's cancellation leaves the others alone; the last

@@ -16,6 +16,7 @@ from eso.api.externalsecret import StoreRef
 from eso.api.secretstore import SecretStore
 from eso.errors import EsoError
 from eso.kube.rest import Rest
+from eso.observe.meter import UNCOUNTED
 from eso.providers.contract import Push, Remote, Source, Validation
 from eso.providers.env import Env
 from eso.stores.batch import Batches
@@ -39,11 +40,6 @@ class Meter(Protocol):
     def auth_failure(self, store: str, namespace: str, kind: str) -> None: ...
 
 
-class Unmetered:
-    def read(self, provider: str, origin: str) -> None: ...
-    def auth_failure(self, store: str, namespace: str, kind: str) -> None: ...
-
-
 class Stores:
     """For every pass of this process. `run()` must be running for calls to be shared, logins renewed and gates
     reopened.
@@ -58,18 +54,18 @@ class Stores:
         gates: Gates,
         env: Env,
         *,
-        meter: Meter | None = None,
+        meter: Meter = UNCOUNTED,
         jitter: Callable[[], float] = random.random,
         ambient: Ambient | None = None,
         validating: Collection[str] = (),
         window: float = WINDOW,
     ) -> None:
-        clock, meter = env.clock, meter or Unmetered()
+        clock = env.clock
         self.newcomers = Newcomers(gates, clock, validating, rules.controller_class)
         self.pauses = Pauses(gates, clock)
         self.rules = replace(rules, unvalidated=self.newcomers.reason, paused=self.pauses.reason)
         self.plans, self.gates = rules.plans, gates
-        self.flights = Flights(lambda: clock.now().timestamp())
+        self.flights = Flights(clock.monotonic)
         registry = rules.plans.registry
         self.sessions = Sessions(rest, registry, env, gates, self.flights, self._current, ambient or Ambient())
         self.calls = Calls(self.sessions, gates, clock, meter, jitter)

@@ -187,11 +187,6 @@ class Gates:
             for name, g in self._gates.items()
         }
 
-    def cause(self, name: str) -> str:
-        """Why the gate is not freely open, "" when it is."""
-        gate = self._gates.get(name)
-        return "" if gate is None or (isinstance(gate.state, Open) and not gate.budget.paced) else gate.cause
-
     def forget(self, name: str) -> None:
         """The gate protects nothing any more (the credential was replaced): the keys parked at it run again."""
         gate = self._drop(name)

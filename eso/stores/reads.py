@@ -35,7 +35,7 @@ class Origins(Protocol):
 
 
 class Reads:
-    """`since` in every method: seconds since the epoch; flights that started before are not joined. `urgent`: the read
+    """`since` in every method: monotonic seconds; flights that started before are not joined. `urgent`: the read
     does not wait for a batch to fill."""
 
     def __init__(

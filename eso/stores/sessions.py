@@ -41,10 +41,6 @@ class Log(Protocol):
     def warning(self, event: str, **fields: Any) -> Any: ...
 
 
-class Quiet:
-    def warning(self, event: str, **fields: Any) -> None: ...
-
-
 @dataclass(eq=False, slots=True)
 class Session:
     """One login. `client` is replaced by renewals; `users` are calls in flight on the present client."""

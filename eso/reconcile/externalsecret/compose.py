@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Protocol, TypeVar
 
 from eso.api.externalsecret import ExternalSecret
@@ -53,7 +52,7 @@ class Composer:
         self.reader, self.sources, self.offload, self.terms = reader, sources, offload, terms
         self._digest_key = digest_key
 
-    async def read(self, es: ExternalSecret, since: datetime | None = None, *, urgent: bool = False) -> Results:
+    async def read(self, es: ExternalSecret, since: float | None = None, *, urgent: bool = False) -> Results:
         """All reads of the spec, each with its value or its error. Raises GateClosed."""
         return await gather(read_plan(es), self.reader, es.metadata.namespace, since, urgent=urgent)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from datetime import datetime
 from typing import Final, Protocol
 
 from eso.api.externalsecret import StoreRef
@@ -38,21 +37,21 @@ class Reads(Protocol):
 
 
 async def gather(
-    plan: tuple[Read, ...], reader: Reads, namespace: str, since: datetime | None, *, urgent: bool = False
+    plan: tuple[Read, ...], reader: Reads, namespace: str, since: float | None, *, urgent: bool = False
 ) -> list[tuple[Read, Raw]]:
     """All results in plan order. `since`: join only flights started after it (a trigger told us that older ones may be
     stale). `urgent`: no read waits for others that could travel with it.
 
     Raises GateClosed when any store may not be called now.
     """
-    trigger, volume = since.timestamp() if since else None, Volume()
+    volume = Volume()
     results: list[Raw] = []
     for start in range(0, len(plan), TOGETHER):
         async with asyncio.TaskGroup() as group:
             some = plan[start : start + TOGETHER]
             tasks = [
                 group.create_task(
-                    outcome(read_one(read, reader, namespace, trigger, volume, urgent)), name=f"read-{read.index}"
+                    outcome(read_one(read, reader, namespace, since, volume, urgent)), name=f"read-{read.index}"
                 )
                 for read in some
             ]

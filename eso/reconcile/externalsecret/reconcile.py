@@ -267,7 +267,7 @@ class ReconcileExternalSecret:
                 known.fight = brake.hold(known.fight, now)
                 return Held(seconds, notices.contested(es, (changed_by or "another writer") if step.drift else ""))
             urgent = step.edited or synced.refreshed is None  # a periodic read may wait for others of its batch
-            results = await self.composer.read(es, wake.triggered, urgent=urgent)  # 14
+            results = await self.composer.read(es, wake.since, urgent=urgent)  # 14
             draft.reads = read_records(results, now)
             assembled = await self.composer.assemble(es, results)
             told = Told(missing=assembled.missing, notices=self.oddities(es, assembled.lost))

@@ -13,9 +13,11 @@ from eso.api.externalsecret import EXTERNAL_SECRETS
 from eso.api.meta import SECRETS
 from eso.app.flags import ControllerSettings, parse
 from eso.app.lifecycle import Stop, background, before, leaves, until_told
+from eso.observe.log import SILENT
+from eso.runtime.watchdog import Watchdog
 from tests.fakes.apiserver import FakeApiServer, Hang, Late
 from tests.fakes.cancel import every_await
-from tests.fakes.clock import until
+from tests.fakes.clock import settle, until
 from tests.unit.app.operating import operating, put_external_secret, put_store
 
 
@@ -169,3 +171,17 @@ async def test_waiting_for_an_event_can_be_cancelled_anywhere():
 
     runs = [at async for at in every_await(waiting)]
     assert len(runs) >= 3  # each await in each way
+
+
+async def test_a_background_task_that_returns_is_missed_by_the_watchdog():
+    watchdog, leave = Watchdog(log=SILENT), asyncio.Event()
+
+    async def returning() -> None:
+        await leave.wait()
+
+    async with background(returning(), watchdog=watchdog):
+        assert watchdog.unhealthy() == ""
+        leave.set()
+        await settle()
+        assert "returning" in watchdog.unhealthy()
+    assert watchdog.unhealthy() == ""

@@ -19,6 +19,10 @@ A, B, C = ("shop", "a"), ("shop", "b"), ("shop", "c")
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
 
 
+def triggered(reasons, at=NOON, since=1000.0):
+    return Wake(frozenset(reasons), at, since)
+
+
 class Bench:
     """A queue, its clock and one gate."""
 
@@ -79,7 +83,17 @@ async def test_reasons_merge_and_the_newest_trigger_wins(bench):
     bench.queue.add(A, Lane.EVENT, "store", NOON)
     bench.queue.add(A, Lane.EVENT, "credential", NOON + timedelta(seconds=5))
     bench.queue.add(A, Lane.EVENT, "store", NOON + timedelta(seconds=1))
-    assert await bench.now() == (A, Wake(frozenset({"store", "credential"}), NOON + timedelta(seconds=5)))
+    assert await bench.now() == (A, triggered({"store", "credential"}, NOON + timedelta(seconds=5)))
+
+
+async def test_the_newest_trigger_is_the_last_one_that_came_in_whatever_the_wall_clock_says(bench):
+    bench.queue.add(A, Lane.EVENT, "store", NOON)
+    await bench.clock.advance(2)
+    bench.queue.add(A, Lane.EVENT, "store", NOON - timedelta(hours=1))
+    await bench.clock.advance(1)
+    bench.queue.add(A, Lane.PERIODIC, "timer")
+    since = bench.clock.monotonic() - 1
+    assert await bench.now() == (A, triggered({"store", "timer"}, NOON, since))
 
 
 async def test_a_timer_alone_wakes_without_a_reason(bench):
@@ -100,7 +114,7 @@ async def test_a_key_added_while_it_runs_runs_again_with_only_the_new_reason(ben
     await bench.now()
     bench.queue.add(A, Lane.EVENT, "second", NOON)
     bench.queue.done(A, Done())
-    assert await bench.now() == (A, Wake(frozenset({"second"}), NOON))
+    assert await bench.now() == (A, triggered({"second"}))
 
 
 async def test_better_lanes_go_first_and_within_a_lane_the_oldest(bench):
@@ -255,7 +269,7 @@ async def test_what_a_key_was_woken_for_is_kept_until_it_is_done(bench, outcome)
     bench.queue.done((await bench.now())[0], outcome)
     await bench.clock.advance(1)
     bench.queue.release("vault", 1)
-    assert await bench.now() == (A, Wake(frozenset({"credential"}), NOON))
+    assert await bench.now() == (A, triggered({"credential"}))
     bench.queue.done(A, After(1))
     await bench.clock.advance(1)
     assert await bench.now() == (A, Wake())

@@ -45,7 +45,8 @@ class Life:
 
     def learn(self, wake):
         times = [t for t in (self.wake.triggered, wake.triggered) if t]
-        self.wake = Wake(self.wake.reasons | wake.reasons, max(times, default=None))
+        since = [s for s in (self.wake.since, wake.since) if s is not None]
+        self.wake = Wake(self.wake.reasons | wake.reasons, max(times, default=None), max(since, default=None))
 
 
 class QueueMachine(RuleBasedStateMachine):
@@ -88,7 +89,7 @@ class QueueMachine(RuleBasedStateMachine):
     def add_one(self, key, lane, reason, triggered):
         self.queue.add(key, lane, reason, triggered)
         life = self.lives[key]
-        life.learn(Wake(frozenset({reason} - {""}), triggered))
+        life.learn(Wake(frozenset({reason} - {""}), triggered, self.clock.monotonic() if triggered else None))
         life.must = life.must or lane is Lane.NEW
         self.leave(key)
         life.want(self.clock.monotonic(), lane)

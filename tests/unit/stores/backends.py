@@ -12,6 +12,7 @@ from eso.api.meta import Condition, ObjectMeta
 from eso.api.secretstore import SecretStore, SecretStoreSpec, SecretStoreStatus
 from eso.errors import EsoError
 from eso.net.http import Pools
+from eso.observe.meter import UNCOUNTED
 from eso.providers.contract import (
     AuthExpired,
     Consumer,
@@ -201,7 +202,7 @@ class World:
         quota: Quota = Quota.LOGIN,
         in_flight: int = 64,
         validating: tuple[str, ...] = (),
-        meter: Meter | None = None,
+        meter: Meter = UNCOUNTED,
     ) -> None:
         self.clock, self.rest, self.backend = VirtualClock(), DictRest(), Backend()
         self.stores: dict[tuple[str, str, str], SecretStore] = {}
