@@ -1,7 +1,7 @@
 """The desks that compute for tenants, and how one of them runs in a process that can be killed.
 
-Neighbours: reconcile.py asks for a Desk to be run, `runtime.pool` runs it, and its workers import this module for CALLS.
-Requests are pickled, because we wrote them; replies are read as plain data, because a worker is not believed.
+Neighbours: reconcile.py asks for a Desk to be run, `runtime.pool` runs it, and its workers import this module for
+CALLS. Requests are pickled, because we wrote them; replies are read as plain data, because a worker is not believed.
 """
 
 from __future__ import annotations

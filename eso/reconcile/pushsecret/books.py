@@ -1,7 +1,7 @@
 """`status.syncedPushSecrets`: what is believed to exist in the backends, as an algebra of maps.
 
-Neighbours: reconcile.py writes the result, push.py deletes what is stale. Nothing is changed in place, and no entry that
-was pushed is ever lost by a failure.
+Neighbours: reconcile.py writes the result, push.py deletes what is stale. Nothing is changed in place, and no entry
+that was pushed is ever lost by a failure.
 """
 
 from __future__ import annotations
@@ -91,7 +91,8 @@ def place(data: PushData) -> Place:
 
 
 def overlap(one: Place, other: Place) -> bool:
-    """Whether deleting one takes something from the other: they are equal, or one of them is the whole remote secret."""
+    """Whether deleting one takes something from the other: they are equal, or one of them is the whole remote
+    secret."""
     same = (one[0], one[2]) == (other[0], other[2])
     return same and (one[1] == other[1] or not one[1] or not other[1])
 

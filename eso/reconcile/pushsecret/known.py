@@ -58,7 +58,8 @@ class Known:
         return proof is not None and proof.digest == digest and proof.at >= since
 
     def put(self, backend: str, spot: Place, digest: bytes, at: datetime) -> None:
-        """A write to the whole remote secret makes doubtful what was known of its properties, and the other way round."""
+        """A write to the whole remote secret makes doubtful what was known of its properties, and the other way
+        round."""
         entry = (backend, spot[0], spot[2])
         if entry not in self._proofs and len(self._proofs) >= MOST:
             self._proofs.clear()
@@ -74,7 +75,8 @@ class Known:
 
 
 class Claims:
-    """Remote key → PushSecrets that push there, from what their status records and from what a pass is about to send."""
+    """Remote key → PushSecrets that push there, from what their status records and from what a pass is about to
+    send."""
 
     def __init__(self) -> None:
         self._recorded: dict[Key, frozenset[tuple[str, Place]]] = {}

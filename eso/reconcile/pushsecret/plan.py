@@ -1,7 +1,7 @@
 """What goes where: the rules of a PushSecret and the data of one source → entries for one store.
 
-Neighbours: keys.py converts keys, select.py tells which rules are for the store, push.py sends what `prepared` makes of an
-entry. Everything is in sorted order, so that the same conflict is always told in the same words.
+Neighbours: keys.py converts keys, select.py tells which rules are for the store, push.py sends what `prepared` makes
+of an entry. Everything is in sorted order, so that the same conflict is always told in the same words.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class KeyMissing(EsoError):
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One entry. `data` is what the status records; `payload`: the values of a bundle, in the place of all values of the
-    source."""
+    """One entry. `data` is what the status records; `payload`: the values of a bundle, in the place of all values of
+    the source."""
 
     data: PushData
     payload: Mapping[str, bytes] | None = field(default=None, repr=False)
@@ -122,7 +122,8 @@ def expanded(rules: Sequence[PushDataTo], data: Mapping[str, bytes], budget: Bud
 def expand(rule: PushDataTo, data: Mapping[str, bytes], budget: Budget) -> Iterator[Planned]:
     if rule.remote_key and rule.rewrite:
         raise PlanFailed(
-            "remoteKey and rewrite are mutually exclusive: rewrite is only supported in per-key mode (without remoteKey)"
+            "remoteKey and rewrite are mutually exclusive: "
+            "rewrite is only supported in per-key mode (without remoteKey)"
         )
     names = original_names(data, rule.conversion_strategy)
     chosen = matching(sorted(names), rule.match.regexp, budget)

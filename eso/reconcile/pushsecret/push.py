@@ -97,8 +97,8 @@ class Pusher:
     async def push(
         self, ps: PushSecret, store: SecretStore, jobs: Sequence[Job], since: datetime, at: datetime
     ) -> Result:
-        """Sends `jobs` in their order until one fails. What is known to be there since `since` is not sent. `at`: when the
-        pass began. Never raises but for a cancellation."""
+        """Sends `jobs` in their order until one fails. What is known to be there since `since` is not sent. `at`:
+        when the pass began. Never raises but for a cancellation."""
         result = Result(f"{store.kind}/{store.name}")
         rest = [job[0].key for job in jobs]
         try:

@@ -356,7 +356,7 @@ class ReconcilePushSecret:
             ps = await self.announce(ps, wanted)
         results = await side_by_side(
             [
-                self.pusher.push(ps, store, looked.jobs[store_key(store)], since, now.replace(microsecond=0))
+                self.pusher.push(ps, store, looked.jobs[store_key(store)], since, now)
                 for store in looked.stores
                 if store_key(store) not in looked.failed
             ]

@@ -1,7 +1,7 @@
 """What happened → status, condition, Events, Outcome: the only module of this room that words a condition.
 
-Neighbours: reconcile.py publishes the Report. Condition messages are the reference's, to the letter; what was and was not
-written by a push that failed part-way stands in the Event.
+Neighbours: reconcile.py publishes the Report. Condition messages are the reference's, to the letter; what was and
+was not written by a push that failed part-way stands in the Event.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ Books = Mapping[str, Mapping[str, PushData]]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What to publish. `condition` None leaves the conditions, `books` None what is recorded; `synced` moves refreshTime
-    and the synced version."""
+    """What to publish. `condition` None leaves the conditions, `books` None what is recorded; `synced` moves
+    refreshTime and the synced version."""
 
     outcome: Outcome
     condition: Condition | None = None
@@ -100,8 +100,8 @@ def source_deleted(ps: PushSecret) -> Report:
 
 
 def parked(ps: PushSecret, closed: GateClosed, message: str, due: Due, books: SyncedMap | None = None) -> Report:
-    """The backend's limit: told once, when an object that was never synced, or was edited, cannot be pushed; one that was
-    synced tells it once when a push is due."""
+    """The backend's limit: told once, when an object that was never synced, or was edited, cannot be pushed; one
+    that was synced tells it once when a push is due."""
     outcome = Parked(closed.gate, closed.epoch)
     ready = ready_of(ps)
     if isinstance(closed, Waiting) or (ready is not None and ready.status == "False"):

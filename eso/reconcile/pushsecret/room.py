@@ -47,15 +47,16 @@ class RoomSettings:
     namespace: str = ""
 
     def holds(self, store: SecretStore) -> bool:
-        """Whether the finalizer of the store is ours to write. A process that sees the PushSecrets of one namespace does
-        not know who else needs a ClusterSecretStore."""
+        """Whether the finalizer of the store is ours to write. A process that sees the PushSecrets of one namespace
+        does not know who else needs a ClusterSecretStore."""
         ours = store.spec.controller in ("", self.passes.controller_class)
         return ours and not (self.namespace and store.kind == "ClusterSecretStore")
 
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """What a pass looks up. `told(old, new)` hears of what is learned from our own writes, as listeners do of the rest."""
+    """What a pass looks up. `told(old, new)` hears of what is learned from our own writes, as listeners do of the
+    rest."""
 
     informer: Informer[Record]
     shared: Shared

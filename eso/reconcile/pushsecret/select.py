@@ -1,7 +1,7 @@
 """Which stores a PushSecret goes to: its references and the stores of the cluster → store records, or the refusal.
 
-Neighbours: reconcile.py asks in every pass, triggers.py asks which objects refer to a store. Whether a store may be used
-from this namespace is decided by `stores.resolve` when it is used.
+Neighbours: reconcile.py asks in every pass, triggers.py asks which objects refer to a store. Whether a store may be
+used from this namespace is decided by `stores.resolve` when it is used.
 """
 
 from __future__ import annotations
@@ -126,8 +126,8 @@ def targets(rule: PushDataTo, store: SecretStore) -> bool:
 
 
 def may_refer(ref: PushStoreRef, kind: str, name: str, labels: Mapping[str, str]) -> bool:
-    """Whether the reference could mean that store: for the finalizer that holds a store as long as it is needed. An empty
-    kind means both kinds, and name and label count both."""
+    """Whether the reference could mean that store: for the finalizer that holds a store as long as it is needed. An
+    empty kind means both kinds, and name and label count both."""
     if ref.kind and ref.kind != kind:
         return False
     if ref.name and ref.name == name:

@@ -1,8 +1,7 @@
 """Watch event → which PushSecrets run, and why.
 
-Neighbours: room.py connects it with the informers. The index follows the objects: source and template Secrets, ConfigMaps
-and stores, by name or by "any of this namespace" where a label selects them.
-"""
+Neighbours: room.py connects it with the informers. The index follows the objects: source and template Secrets,
+ConfigMaps and stores, by name or by "any of this namespace" where a label selects them."""
 
 from __future__ import annotations
 
@@ -86,8 +85,8 @@ class Triggers:
                 self._add(key, Lane.EVENT, reason, self._now())
 
     def store(self, old: StoreRecord | None, new: StoreRecord | None) -> None:
-        """Created, edited, labelled, going: the objects look whether it concerns them. Turned Ready: those that fail try
-        again. A store that is gone wakes nobody: nothing can be pushed or deleted there."""
+        """Created, edited, labelled, going: the objects look whether it concerns them. Turned Ready: those that fail
+        try again. A store that is gone wakes nobody: nothing can be pushed or deleted there."""
         record = new if new is not None else old
         assert record is not None
         where = (kind_of_store(record), record.namespace, record.name)
@@ -104,7 +103,8 @@ class Triggers:
         self._failing([key for key in users if within in ("", key[0])], "credential changed")
 
     def holders(self, store: SecretStore) -> list[Key]:
-        """The PushSecrets that need the store to delete what they pushed: from their status, and from their references."""
+        """The PushSecrets that need the store to delete what they pushed: from their status, and from their
+        references."""
         where = (store.kind, store.namespace, store.name)
         found = []
         for key in self._users(where):

@@ -1,4 +1,5 @@
-"""What is computed for a PushSecret in a process of its own is what is computed here, and a worker's word is not believed."""
+"""What is computed for a PushSecret in a process of its own is what is computed here, and a worker's word is not
+believed."""
 
 from __future__ import annotations
 

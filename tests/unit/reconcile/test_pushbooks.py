@@ -181,7 +181,8 @@ def test_p_045_p_047_stores_of_another_class_and_stores_that_go_are_left_out() -
         ),
         pytest.param(
             {"name": "unexisting", "kind": "ClusterSecretStore"},
-            'could not get ClusterSecretStore "unexisting", ClusterSecretStore.external-secrets.io "unexisting" not found',
+            'could not get ClusterSecretStore "unexisting", '
+            'ClusterSecretStore.external-secrets.io "unexisting" not found',
             id="P-041",
         ),
         pytest.param({}, "refStore Name must be provided", id="P-042"),

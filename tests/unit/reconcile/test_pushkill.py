@@ -153,8 +153,8 @@ LAST = 4  # edits at the end that no process sees being made
 
 @dataclass
 class Edits:
-    """A seeded list of edits that can be made in several worlds. Every object has the policy Delete, so that the end does
-    not depend on what came before."""
+    """A seeded list of edits that can be made in several worlds. Every object has the policy Delete, so that the end
+    does not depend on what came before."""
 
     seed: int
     made: list[tuple[str, str, Any]] = field(default_factory=list)

@@ -233,7 +233,7 @@ async def test_a_store_that_fails_does_not_stop_the_others(api: FakeApiServer) -
     put_store(api, "bad", ready=True)
     backend = Pushable()
     backend.push_error, backend.only = BOOM, "team/bad"
-    async with pushing(api, backend=backend) as one:
+    async with pushing(api, backend=backend, start=START + timedelta(seconds=0.7)) as one:
         text = "set secret failed: could not write remote ref key to target secretstore bad: boom"
         await one.failed(text)
         assert one.books() == {"SecretStore/bad": [], "SecretStore/store": ["a", "b"]}
