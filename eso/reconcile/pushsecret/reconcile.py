@@ -358,7 +358,7 @@ class ReconcilePushSecret:
             [
                 self.pusher.push(ps, store, looked.jobs[store_key(store)], since, now)
                 for store in looked.stores
-                if store_key(store) not in looked.failed
+                if looked.sources and store_key(store) not in looked.failed  # without a source no store is visited
             ]
         )
         wrong = [Result(store, failed=error) for store, error in looked.failed.items()]

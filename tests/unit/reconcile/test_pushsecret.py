@@ -155,7 +155,9 @@ async def test_p_032_p_033_secrets_by_label_in_the_namespace(api: FakeApiServer)
 
 async def test_p_034_no_secret_matches(api: FakeApiServer) -> None:
     put_world(api, selector=LABELLED)
-    async with pushing(api) as one:
+    backend = Pushable()
+    backend.open_error = BOOM  # no store is visited
+    async with pushing(api, backend=backend) as one:
         await one.synced()
         assert "syncedPushSecrets" not in one.status() and one.backend.pushes == []
 
