@@ -16,6 +16,7 @@ from typing import Any, Final
 from eso.errors import EsoError, Terminal
 from eso.providers.aws.spec import SPEC as AWS
 from eso.providers.contract import Connector, Spec
+from eso.providers.doppler.spec import SPEC as DOPPLER
 from eso.providers.env import Env
 from eso.providers.fake.spec import SPEC as FAKE
 from eso.providers.gcpsm.spec import SPEC as GCPSM
@@ -36,6 +37,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
     backend.spec.name: backend
     for backend in (
         Backend(AWS, "eso.providers.aws.connect"),
+        Backend(DOPPLER, "eso.providers.doppler.connect"),
         Backend(FAKE, "eso.providers.fake.connect"),
         Backend(GCPSM, "eso.providers.gcpsm.connect"),
         Backend(KUBERNETES, "eso.providers.kubernetes.connect"),

@@ -259,7 +259,8 @@ async def test_a_credential_that_is_rotated_under_load_fails_no_read(case: Case,
         if bench.rotate is None:
             return
         bench.put("app", {"user": PLANTED})
-        meta = {"name": "store", "namespace": "team-a"}
+        swift = {"extensions.external-secrets.io/requests-per-second": "1000"}  # a vendor's pace would take a minute
+        meta = {"name": "store", "namespace": "team-a", "annotations": swift}
         store = {"kind": "SecretStore", "metadata": meta, "spec": {"provider": {bench.provider.name: bench.block}}}
         front = Front(bench.provider, [{"apiVersion": "external-secrets.io/v1", **store}])
         write(front, bench)
