@@ -166,7 +166,8 @@ class Demo:
             self.tell.line(child.tail(20) or "  (empty)")
         self.tell.line()
         self.tell.line(
-            f"  logs: {self.folder} (operator: controlplane/operator/operator.log; API server: controlplane/logs, controlplane/audit.log)"
+            f"  logs: {self.folder} (operator: controlplane/operator/operator.log; API server: "
+            "controlplane/logs, controlplane/audit.log)"
         )
 
     def stop(self) -> None:
@@ -188,10 +189,12 @@ class Demo:
         self.tell.line(f"  export BAO_ADDR={self.bao.address} BAO_TOKEN={self.bao.root_token}")
         if self.operator:
             self.tell.line(
-                f"  metrics: http://{self.operator.metrics_address}/metrics    operator's log: {self.operator.child.log}"
+                f"  metrics: http://{self.operator.metrics_address}/metrics    operator's log: "
+                f"{self.operator.child.log}"
             )
         self.tell.line(
-            f"  kubectl, if you have none: {self.plane.binaries}/kubectl    try: kubectl apply -f {EXAMPLES.relative_to(REPO)}/externalsecret.yaml"
+            f"  kubectl, if you have none: {self.plane.binaries}/kubectl    try: kubectl apply -f "
+            f"{EXAMPLES.relative_to(REPO)}/externalsecret.yaml"
         )
         self.tell.line(f"  stop it: {Path(sys.executable)} -m e2e.demo --stop {self.folder}")
         self.tell.line()

@@ -26,8 +26,11 @@ HOSTILE = {
     "a long loop": "{{ range $i := until 1000 }}{{ range $j := until 1000 }}{{ add $i $j }}{{ end }}{{ end }}",
     "a giant repeat": '{{ repeat 60000000 "x" }}',
     "a giant width": '{{ printf "%50000000d" 1 }}',
-    "exponential templates": '{{ define "a" }}{{ template "b" . }}{{ template "b" . }}{{ end }}{{ define "b" }}{{ range until 999 }}{{ . }}{{ end }}{{ end }}'
-    '{{ range until 999 }}{{ template "a" . }}{{ end }}',
+    "exponential templates": (
+        '{{ define "a" }}{{ template "b" . }}{{ template "b" . }}{{ end }}'
+        '{{ define "b" }}{{ range until 999 }}{{ . }}{{ end }}{{ end }}'
+        '{{ range until 999 }}{{ template "a" . }}{{ end }}'
+    ),
     "key generation": '{{ genPrivateKey "rsa" }}',
     "a derived password": '{{ derivePassword 1 "long" "a" "b" "c" }}',
 }
@@ -119,7 +122,8 @@ def main() -> int:
         print(json.dumps({"objects": arguments.objects, "hostile": len(company), "latency": rows}, indent=2))
         return 0
     print(
-        f"\n{arguments.objects} good ExternalSecrets, POST to Secret, milliseconds\n{'':10}{'alone':>10}{'beside':>10}{'added':>10}"
+        f"\n{arguments.objects} good ExternalSecrets, POST to Secret, milliseconds\n"
+        f"{'':10}{'alone':>10}{'beside':>10}{'added':>10}"
     )
     for name, row in rows.items():
         print(f"{name:10}{row['alone_ms']:>10}{row['beside_ms']:>10}{row['added_ms']:>10}")

@@ -86,7 +86,8 @@ def run(
 
 def table(cost: Cost, narrator: Narrator) -> None:
     narrator.head(
-        f"refresh without change: {cost.shape.objects} objects every {cost.shape.interval}, {cost.shape.backend}, {cost.shape.refs} references each"
+        f"refresh without change: {cost.shape.objects} objects every {cost.shape.interval}, "
+        f"{cost.shape.backend}, {cost.shape.refs} references each"
     )
     narrator.line()
     rows = [("", "")]

@@ -34,8 +34,8 @@ SETTLE = 2.0  # seconds without a status write after which no more is expected
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """One start. Seconds since the process was started; CPU is the operator's own. `most_statuses`: status writes of the
-    object that had the most."""
+    """One start. Seconds since the process was started; CPU is the operator's own. `most_statuses`: status writes of
+    the object that had the most."""
 
     first_request: float
     listed: float

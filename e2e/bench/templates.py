@@ -55,7 +55,8 @@ def samples() -> Mapping[str, tuple[str, dict[str, bytes]]]:
     return {
         "one value": ("{{ .password }}", {"password": b"s3cret"}),
         "connection string": (
-            "postgresql://{{ .user | urlquery }}:{{ .password | urlquery }}@{{ .host }}:{{ .port }}/{{ .database }}?sslmode=require",
+            "postgresql://{{ .user | urlquery }}:{{ .password | urlquery }}@{{ .host }}:{{ .port }}/"
+            "{{ .database }}?sslmode=require",
             {
                 "user": b"app",
                 "password": b"p@ss/w:rd",
@@ -84,7 +85,8 @@ def samples() -> Mapping[str, tuple[str, dict[str, bytes]]]:
             {"users": users},
         ),
         "pipelines": (
-            '{{ .name | trim | lower | replace " " "-" | trunc 20 | trimSuffix "-" | printf "%s-%s" (.name | sha256sum | trunc 8) | quote }}',
+            '{{ .name | trim | lower | replace " " "-" | trunc 20 | trimSuffix "-" | printf "%s-%s" '
+            "(.name | sha256sum | trunc 8) | quote }}",
             {"name": b"  My Long Application Name  "},
         ),
         "config file": (
@@ -98,7 +100,8 @@ def samples() -> Mapping[str, tuple[str, dict[str, bytes]]]:
             {"users": users},
         ),
         "fromYaml and merge": (
-            "{{ $base := .base | fromYaml }}{{ $over := .over | fromYaml }}{{ mergeOverwrite $base $over | toPrettyJson }}",
+            "{{ $base := .base | fromYaml }}{{ $over := .over | fromYaml }}"
+            "{{ mergeOverwrite $base $over | toPrettyJson }}",
             {
                 "base": b"log: {level: info, json: true}\nreplicas: 3\nhosts: [a, b, c]\n",
                 "over": b"log: {level: debug}\nextra:\n  x: 1\n",

@@ -270,7 +270,8 @@ class Cluster:
         )
         if done.returncode != 0:
             raise KubectlFailed(
-                f"kubectl {' '.join(args)}: exit code {done.returncode}\n{done.stderr.strip()}\n{done.stdout.strip()[-2000:]}"
+                f"kubectl {' '.join(args)}: exit code "
+                f"{done.returncode}\n{done.stderr.strip()}\n{done.stdout.strip()[-2000:]}"
             )
         return done.stdout
 

@@ -45,7 +45,8 @@ def binaries(say: Say = silent) -> Path:
         missing = [name for name in NEEDED if not (Path(given) / name).exists()]
         if missing:
             raise NoBinaries(
-                f"KUBEBUILDER_ASSETS={given} has no {', '.join(missing)}: add them, or unset it to build all four from source"
+                f"KUBEBUILDER_ASSETS={given} has no {', '.join(missing)}: add them, or unset it to build all "
+                "four from source"
             )
         return Path(given)
     script = REPO / "e2e" / "controlplane" / "build.sh"
@@ -56,7 +57,8 @@ def binaries(say: Say = silent) -> Path:
         printed = build.stdout.read().split()
     if build.returncode != 0 or not printed:
         raise NoBinaries(
-            f"{script} failed with exit code {build.returncode}: its messages are above; it needs Go and about 8 minutes"
+            f"{script} failed with exit code {build.returncode}: its messages are above; it needs Go and about 8 "
+            "minutes"
         )
     return Path(printed[-1])
 

@@ -59,7 +59,8 @@ class KindCluster(Cluster):
     def stop(self) -> None:
         if self.keep:
             self.say(
-                f"kept the kind cluster {self.name}: KUBECONFIG={self.admin_kubeconfig}; kind delete cluster --name {self.name}"
+                f"kept the kind cluster {self.name}: KUBECONFIG={self.admin_kubeconfig}; kind delete cluster "
+                f"--name {self.name}"
             )
             return
         self._run("kind", "delete", "cluster", "--name", self.name)

@@ -1,7 +1,7 @@
 """A moto server on loopback: Secrets Manager, Parameter Store, Certificate Manager, STS, and what tests put into them.
 
-Neighbours: `aws` stores talk to it through AWS_ENDPOINT_URL. Any key is a login there: what tells logins apart is tested
-on the contract server.
+Neighbours: `aws` stores talk to it through AWS_ENDPOINT_URL. Any key is a login there: what tells logins apart is
+tested on the contract server.
 """
 
 from __future__ import annotations

@@ -84,8 +84,8 @@ class Catalogue:
         return self._informers[resource]
 
     def news(self, resource: Resource, listener: Listener[Any]) -> None:
-        """Calls `listener` for each change after the first list: what the first list brings is no news. The informer may
-        be made later."""
+        """Calls `listener` for each change after the first list: what the first list brings is no news. The informer
+        may be made later."""
 
         def after_the_list(old: Any, new: Any) -> None:
             if self._informers[resource].has_synced.is_set():

@@ -26,8 +26,8 @@ from urllib.parse import urlsplit
 from eso.errors import EsoError
 from eso.net.reach import EVERYWHERE, Barred, Reach
 
-# The library reads the system's CAs twice when it is imported, 40 ms each, for contexts that are not used here: `_start`
-# gives each connector a context of ours. Without CAs these contexts trust nobody.
+# The library reads the system's CAs twice when it is imported, 40 ms each, for contexts that are not used here:
+# `_start` gives each connector a context of ours. Without CAs these contexts trust nobody.
 ssl.SSLContext.set_default_verify_paths = lambda self: None  # type: ignore[method-assign]
 try:
     import aiohttp
@@ -359,8 +359,8 @@ class Pool:
             await self._hang_up()
 
     async def _hang_up(self) -> None:
-        """Shuts the sockets down that no request owns: one that was cancelled just as its TLS handshake completed leaves
-        such a socket behind."""
+        """Shuts the sockets down that no request owns: one that was cancelled just as its TLS handshake completed
+        leaves such a socket behind."""
         for made in (made for made in self._sockets if made.fileno() >= 0):
             with suppress(OSError):
                 made.shutdown(socket.SHUT_RDWR)  # reads as the end; the transport then closes the descriptor

@@ -16,9 +16,9 @@ from eso.runtime.offload import Offload
 
 @dataclass(frozen=True, slots=True)
 class Env:
-    """`pools` opens connections (proxies, shared trust); `offload` runs slow functions in a thread; `log` is structlog's
-    interface. `environ`: variables of the process that name servers (AWS_STS_ENDPOINT, ...); credentials among them are
-    for `CredentialReader.ambient` alone to hand out."""
+    """`pools` opens connections (proxies, shared trust); `offload` runs slow functions in a thread; `log` is
+    structlog's interface. `environ`: variables of the process that name servers (AWS_STS_ENDPOINT, ...); credentials
+    among them are for `CredentialReader.ambient` alone to hand out."""
 
     pools: Pools
     offload: Offload

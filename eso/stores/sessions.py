@@ -341,8 +341,8 @@ class Sessions:
             self.log.warning("could not log out", error=shown(error))
 
     async def close(self) -> None:
-        """Logs everybody out and lets go of what logins share, for at most LAST_WORDS seconds: leaving a token behind is
-        better than not stopping."""
+        """Logs everybody out and lets go of what logins share, for at most LAST_WORDS seconds: leaving a token behind
+        is better than not stopping."""
         clients = [client for session in self._sessions.values() for client in (*session.retired, session.client)]
         self._sessions.clear()
         self._drop(list(self._bindings))

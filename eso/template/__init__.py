@@ -1,7 +1,7 @@
 """Renders Go templates over secret data, within bounds.
 
-Neighbours: apply.py renders whole template blocks, values.rewrite single keys; gotemplate.py does the work. It is imported
-with the first template: a process without templates needs neither the language nor its functions.
+Neighbours: apply.py renders whole template blocks, values.rewrite single keys; gotemplate.py does the work. It is
+imported with the first template: a process without templates needs neither the language nor its functions.
 """
 
 from __future__ import annotations

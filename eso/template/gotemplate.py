@@ -1,7 +1,7 @@
 """Renders Go templates over secret data, within bounds.
 
-Neighbours: __init__.py imports this with the first template, because the language and its 230 functions take a tenth of a
-second; lexer → parser → evaluate is the way of one text. See values.py for all that a template can reach.
+Neighbours: __init__.py imports this with the first template, because the language and its 230 functions take a tenth of
+a second; lexer → parser → evaluate is the way of one text. See values.py for all that a template can reach.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """`engineVersion: jinja2`: the extra engine, loaded when the first template of it is rendered.
 
-Neighbours: apply.py calls `render` like the other engine's; jinjasandbox.py has the sandbox. Nothing here ends a template
-that runs for ever: apply.py calls every one of them costly, so the operator renders it in a process that can be killed.
+Neighbours: apply.py calls `render` like the other engine's; jinjasandbox.py has the sandbox. Nothing here ends a
+template that runs for ever: apply.py calls every one of them costly, so the operator renders it in a process that can
+be killed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Jinja2 in its sandbox: only the filters below and the data are in reach of a template, no file, variable or network.
 
-Neighbours: jinja.py calls it. The sandbox bounds neither time nor memory; whoever renders for tenants does so in a process
-that can be killed (`runtime.pool`).
+Neighbours: jinja.py calls it. The sandbox bounds neither time nor memory; whoever renders for tenants does so in a
+process that can be killed (`runtime.pool`).
 """
 
 from __future__ import annotations

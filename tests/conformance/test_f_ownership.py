@@ -70,7 +70,8 @@ def test_c_098_owned_by_another_controller_policy_owner(live: Case):
     live.external_secret()
     live.failed("failed to take ownership of target secret")
     live.told(
-        f"could not set controller reference on secret: Object {live.namespace}/test-secret is already owned by another ConfigMap controller other-owner"
+        f"could not set controller reference on secret: Object {live.namespace}/test-secret is already owned by "
+        "another ConfigMap controller other-owner"
     )
     after = live.raw_secret()
     assert after["data"] == before["data"] and after["metadata"]["ownerReferences"] == [reference]

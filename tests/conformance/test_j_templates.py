@@ -150,7 +150,8 @@ def test_c_143_a_missing_key_of_a_source(live: Case, kind: str):
     templated(live, {"templateFrom": [{kind: {"name": "source", "items": [{"key": "absent"}]}}]})
     live.failed("could not update secret")
     live.told(
-        f"could not apply template: error fetching templateFrom data: error in {kind.lower()} source: missing key absent"
+        f"could not apply template: error fetching templateFrom data: error in {kind.lower()} source: missing "
+        "key absent"
     )
     assert live.secret() is None
 

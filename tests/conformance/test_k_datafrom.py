@@ -320,7 +320,8 @@ def test_c_167_to_c_172_failing_merges(live: Case, values: Mapping[str, Any], st
     refused(
         live,
         "one",
-        f"error processing spec.dataFrom[0].extract, err: error applying rewrite to keys: failed rewrite operation[0]: {text}",
+        "error processing spec.dataFrom[0].extract, err: error applying rewrite to keys: failed rewrite "
+        f"operation[0]: {text}",
     )
 
 
@@ -404,7 +405,10 @@ def test_c_179_null_bytes(live: Case):
     find(live, "find", {"b": value, "a": value}, {"find": {"nullBytePolicy": "Fail"}})
 
     def text(key: str) -> str:
-        return f'fetched secret value for key "{key}" contains null bytes; use a text-safe format such as PEM/base64 or leave nullBytePolicy unset'
+        return (
+            f'fetched secret value for key "{key}" contains null bytes; use a text-safe format such as '
+            "PEM/base64 or leave nullBytePolicy unset"
+        )
 
     refused(live, "data", text("secret-key"))
     refused(live, "extract", text("a"))

@@ -186,8 +186,7 @@ def test_c_202_without_the_flood_gate_a_failing_store_is_asked(case: Case):
     assert case.provider.count("get") >= 1
 
 
-# --- conditions
-# -----------------------------------------------------------------------------------------------------------------------------
+# conditions
 
 
 class Conditions:
@@ -211,7 +210,10 @@ class Conditions:
     def denied(self, *names: str) -> None:
         for name in names:
             self.case.failed("could not get secret data from provider", name)
-            text = f'using cluster store "{name}" is not allowed from namespace "{self.case.namespace}": denied by spec.condition'
+            text = (
+                f'using cluster store "{name}" is not allowed from namespace "{self.case.namespace}": denied by '
+                "spec.condition"
+            )
             self.case.told(text, name)
             assert self.case.raw_secret(name) is None
 
@@ -305,8 +307,7 @@ def test_c_210_conditions_of_a_namespaced_store_are_ignored(conditions: Conditio
     conditions.allowed(conditions.user({"namespaces": ["another"]}, kind="SecretStore"))
 
 
-# --- logins
-# ---------------------------------------------------------------------------------------------------------------------------------
+# logins
 
 
 def several(case: Case, stores: list[str], **spec: Any) -> None:

@@ -113,8 +113,7 @@ def test_c_241_an_edited_store_is_a_trigger(live: Case):
     live.eventually(lambda: live.secret() == {"targetProperty": "other"}, within=5)
 
 
-# --- C-242: back-off
-# -------------------------------------------------------------------------------------------------------------------------
+# C-242: back-off
 
 KEY = ("ns", "test-es")
 

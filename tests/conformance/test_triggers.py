@@ -96,8 +96,7 @@ def from_source(kind: str, name: str, secret: str = "test-secret") -> dict[str, 
     return {"name": secret, "template": {"templateFrom": [{kind: {"name": name, "items": [{"key": "tpl"}]}}]}}
 
 
-# --- stores
-# ---------------------------------------------------------------------------------------------------------------------------------
+# stores
 
 
 @pytest.mark.parametrize("kind", ["SecretStore", "ClusterSecretStore"])
@@ -286,8 +285,7 @@ def test_who_does_not_poll_is_not_made_to_read(live: Case, spec: dict[str, str])
     assert live.secret("a") == {"tpl": "one some-value"}
 
 
-# --- namespaces
-# -----------------------------------------------------------------------------------------------------------------------------
+# namespaces
 
 
 def test_labels_of_a_namespace_open_and_close_cluster_stores(live: Case):
@@ -322,8 +320,7 @@ def test_an_annotation_of_a_namespace_wakes_nobody(live: Case):
         live.holds(lambda: True, QUIET)
 
 
-# --- failures
-# -------------------------------------------------------------------------------------------------------------------------------
+# failures
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -359,8 +356,7 @@ def test_a_failure_within_the_interval_is_tried_again_after_a_restart(case: Case
     assert case.secret("a") == {"targetProperty": "other"}
 
 
-# --- credentials
-# ----------------------------------------------------------------------------------------------------------------------------
+# credentials
 
 
 @pytest.mark.parametrize("flood_gate", ["true", "false"])

@@ -1,8 +1,8 @@
 """A contract server for AWS on loopback, written from the services' API references: what moto does not do.
 
-Neighbours: benches_aws.py breaks it, tests/unit/providers/aws asks it. It knows keys and sessions, checks the audience of
-tokens, pages and bounds batches, deletes in AWS's words, throttles, denies, and has the metadata service of an instance
-and the credentials endpoint of a container.
+Neighbours: benches_aws.py breaks it, tests/unit/providers/aws asks it. It knows keys and sessions, checks the audience
+of tokens, pages and bounds batches, deletes in AWS's words, throttles, denies, and has the metadata service of an
+instance and the credentials endpoint of a container.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ HOSTS = tuple(f"{name}.{REGION}.amazonaws.com" for name in ("secretsmanager", "s
 GONE = "Secrets Manager can't find the specified secret."
 DELETED = "You can't perform this operation on the secret because it was marked for deletion."
 SIGNED = re.compile(
-    r"AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request, SignedHeaders=.+, Signature=[0-9a-f]{64}"
+    r"AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request, SignedHeaders=.+, "
+    r"Signature=[0-9a-f]{64}"
 )
 CONTAINER_PATH, CONTAINER_TOKEN = "/v1/credentials", "container-token"
 
@@ -59,8 +60,8 @@ class Certificate:
 
 
 class FakeAws(Backend):
-    """`denied`: operations, or operations with an id (`GetSecretValue app`). `sessions`: token → access key, for keys that
-    STS made. `audience`: what a web identity token must be for."""
+    """`denied`: operations, or operations with an id (`GetSecretValue app`). `sessions`: token → access key, for keys
+    that STS made. `audience`: what a web identity token must be for."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(tls)

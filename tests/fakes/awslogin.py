@@ -21,7 +21,9 @@ ACCOUNT = {"jwt": {"serviceAccountRef": {"name": "app"}}}
 
 
 class AwsCredentials(StaticCredentials):
-    """`accounts[name]`: the annotations of a ServiceAccount. `environ` None: the operator keeps its identity to itself."""
+    """`accounts[name]`: the annotations of a ServiceAccount. `environ` None: the operator keeps its identity to
+    itself.
+    """
 
     def __init__(
         self,

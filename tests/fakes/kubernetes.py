@@ -17,7 +17,9 @@ Json = dict[str, Any]
 
 
 class FakeCluster(Backend):
-    """`secrets`: by (namespace, name). `rules`, `allowed`: answers of the reviews. `page`: Secrets per page of a list."""
+    """`secrets`: by (namespace, name). `rules`, `allowed`: answers of the reviews. `page`: Secrets per page of a
+    list.
+    """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(tls)

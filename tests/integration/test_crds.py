@@ -323,7 +323,8 @@ def provided(**provider: Json) -> Json:
         ),
         pytest.param(
             provided(aws={"service": "SecretsManager", "region": "r", "customSessionTags": {"esoNamespace": "n"}}),
-            "customSessionTags cannot contain automatically injected reserved keys: esoNamespace, esoStoreName, esoStoreKind",
+            "customSessionTags cannot contain automatically injected reserved keys: esoNamespace, esoStoreName, "
+            "esoStoreKind",
             id="C-309 reserved session tags",
         ),
         pytest.param(

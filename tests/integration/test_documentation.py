@@ -255,7 +255,10 @@ def test_found_secrets_merged_into_one_set_of_keys(reader: Reader) -> None:
     extracted = (
         f"dataFrom: [{{{find}, rewrite: [{short}, {{merge: {{priority: [cache, db], conflictPolicy: Ignore}}}}]}}]"
     )
-    as_json = f"dataFrom: [{{{find}, rewrite: [{short}, {{merge: {{into: all.json, strategy: JSON, conflictPolicy: Ignore, priority: [db, cache]}}}}]}}]"
+    as_json = (
+        f"dataFrom: [{{{find}, rewrite: [{short}, {{merge: {{into: all.json, strategy: JSON, conflictPolicy: "
+        f"Ignore, priority: [db, cache]}}}}]}}]"
+    )
     conflicts = f"dataFrom: [{{{find}, rewrite: [{{merge: {{}}}}]}}]"
     reader.apply(
         STORE

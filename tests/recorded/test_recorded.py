@@ -1,4 +1,6 @@
-"""Each case that was recorded from the reference ends here as it ended there, but for what docs/compatibility.md names."""
+"""Each case that was recorded from the reference ends here as it ended there, but for what docs/compatibility.md
+names.
+"""
 
 from __future__ import annotations
 

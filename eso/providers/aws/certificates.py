@@ -1,7 +1,7 @@
 """Reads and writes AWS Certificate Manager: a certificate, its chain and its key as one PEM text.
 
-Neighbours: client.py is the login, exports.py keeps keys, certificatepush.py imports. Each export is charged, so what was exported is kept,
-encrypted as AWS sent it, until the certificate changes.
+Neighbours: client.py is the login, exports.py keeps keys, certificatepush.py imports. Each export is charged, so what
+was exported is kept, encrypted as AWS sent it, until the certificate changes.
 """
 
 from __future__ import annotations

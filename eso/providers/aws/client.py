@@ -103,8 +103,8 @@ class BatchingClient(AwsClient):
             return error
 
     def _learn(self, at_fault: Sequence[Hashable]) -> None:
-        """One name that may not be read, or that cannot be one, fails its batch; without such a name, the call itself is
-        refused or unknown."""
+        """One name that may not be read, or that cannot be one, fails its batch; without such a name, the call itself
+        is refused or unknown."""
         if not at_fault:
             self.live.batching = False
         elif len(self.live.alone) < MOST_ALONE:

@@ -84,8 +84,8 @@ class ParameterStoreReader(BatchingClient):
         return PLAIN if not (request.tags or request.versioned) and self._joins(request) else None
 
     async def _batch(self, requests: Sequence[Hashable]) -> dict[Hashable, Any]:
-        """A name that the answer calls invalid is left open: only when it is asked for alone is it known whether there is
-        no such parameter."""
+        """A name that the answer calls invalid is left open: only when it is asked for alone is it known whether there
+        is no such parameter."""
         by_name = {request.name: request for request in requests if isinstance(request, Asked)}
         answer = await self.api.call("GetParameters", Names=list(by_name), WithDecryption=True)
         answers: dict[Hashable, Any] = {}

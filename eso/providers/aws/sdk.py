@@ -1,4 +1,4 @@
-"""The one place that knows the SDK: a session that reads nothing behind our back, requests through our pools, errors as ours.
+"""The only importer of the SDK: a session that reads nothing behind our back, our pools, our errors.
 
 Neighbours: connect.py has one Sdk for the process, login.py and the services make Apis with it. The SDK serializes,
 signs and parses; it opens no connection, reads no environment, file or metadata server, and never tries again.
@@ -56,8 +56,8 @@ for name in ("botocore", "aiobotocore"):
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Credentials of AWS. `expires`: None = they do not end by themselves; `principal`: the ARN that a role has for us, ""
-    = the access key says it. Secret parts never print."""
+    """Credentials of AWS. `expires`: None = they do not end by themselves; `principal`: the ARN that a role has for us,
+    "" = the access key says it. Secret parts never print."""
 
     access_key: str
     secret_key: str = field(repr=False)

@@ -1,6 +1,7 @@
 """Writes AWS Secrets Manager: a value, and what a push's metadata says of the secret around it.
 
-Neighbours: secretsmanager.py reads, tags.py knows whose a secret is. Values that are there already are not written again.
+Neighbours: secretsmanager.py reads, tags.py knows whose a secret is. Values that are there already are not written
+again.
 """
 
 from __future__ import annotations

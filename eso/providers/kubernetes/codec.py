@@ -1,7 +1,7 @@
 """A Secret as the API server stores it → values, and a push → the Secret that should be there.
 
-Neighbours: client.py makes the calls. JSON that is made here is compact, with sorted members and nothing escaped for HTML;
-bytes that are no UTF-8 become replacement characters.
+Neighbours: client.py makes the calls. JSON that is made here is compact, with sorted members and nothing escaped for
+HTML; bytes that are no UTF-8 become replacement characters.
 """
 
 from __future__ import annotations

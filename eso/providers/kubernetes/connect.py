@@ -1,7 +1,7 @@
 """Logs in to another cluster (or to this one again): the store's `auth` or its kubeconfig → a Rest of its own.
 
-Neighbours: stores.registry makes the Connector; spec.py has the rules, kubeconfig.py reads a kubeconfig, client.py makes the
-calls. The operator's own identity is never used.
+Neighbours: stores.registry makes the Connector; spec.py has the rules, kubeconfig.py reads a kubeconfig, client.py
+makes the calls. The operator's own identity is never used.
 """
 
 from __future__ import annotations

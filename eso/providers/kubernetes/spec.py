@@ -1,6 +1,7 @@
 """The rules of a `kubernetes` store: what admission refuses, whose credentials it needs, what makes its login.
 
-Neighbours: connect.py logs in as the Plan says; the Secrets that are read lie in `remoteNamespace` of the other cluster.
+Neighbours: connect.py logs in as the Plan says; the Secrets that are read lie in `remoteNamespace` of the other
+cluster.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ class KubernetesSpec:
         return warnings
 
     def plan(self, store: StoreView) -> Plan:
-        """API servers protect themselves with priority and fairness: they say 429 with Retry-After per user, and publish
-        no number."""
+        """API servers protect themselves with priority and fairness: they say 429 with Retry-After per user, and
+        publish no number."""
         block = store.provider_spec
         named = list(credentials(block))
         places = (*named, *(Named("", part(block, "authRef"), counts=False),) * has(block, "authRef"))

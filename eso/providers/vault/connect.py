@@ -25,8 +25,8 @@ class Connector:
         """Nothing is shared between logins."""
 
     async def open(self, store: StoreView, plan: Plan, credentials: CredentialReader) -> StoreClient:
-        """TLS material is read even when no login is made (a referent store without a consumer), so its references need a
-        namespace."""
+        """TLS material is read even when no login is made (a referent store without a consumer), so its references need
+        a namespace."""
         block = store.provider_spec
         server = spec.server_of(block)
         ca = await credentials.ca_bundle(block)

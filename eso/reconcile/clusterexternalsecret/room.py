@@ -1,7 +1,7 @@
 """The room of ClusterExternalSecret: informers, triggers, queue and passes put together.
 
-Neighbours: `app.wiring` calls `room`; triggers.py decides what runs, reconcile.py is the pass. It listens to the informer
-of ExternalSecrets, which another room keeps.
+Neighbours: `app.wiring` calls `room`; triggers.py decides what runs, reconcile.py is the pass. It listens to the
+informer of ExternalSecrets, which another room keeps.
 """
 
 from __future__ import annotations

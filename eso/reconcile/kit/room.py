@@ -108,8 +108,8 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """One kind at work. It starts when every informer in `needs` has synced and the API server has answered for those in
-    `heeds`: an optional resource that is not installed holds nobody up. `background` runs while the room does.
+    """One kind at work. It starts when every informer in `needs` has synced and the API server has answered for those
+    in `heeds`: an optional resource that is not installed holds nobody up. `background` runs while the room does.
     `started` is set when passes may run."""
 
     name: str

@@ -58,8 +58,8 @@ class StoreWatch:
         self._catalogue.want(CONFIG_MAPS, lambda record: self._known("ConfigMap", record.namespace, record.name))
 
     def credential_news(self, listener: CredentialListener) -> None:
-        """Calls `listener(store, within)` when a credential of that store was written or deleted. `within`: only objects
-        of that namespace log in with it; "" for all."""
+        """Calls `listener(store, within)` when a credential of that store was written or deleted. `within`: only
+        objects of that namespace log in with it; "" for all."""
         self._listeners.append(listener)
 
     def planned(self, store: Store) -> None:

@@ -1,8 +1,8 @@
 """What a paused object says of itself, in its Ready condition.
 
-Neighbours: each room's reconcile.py asks `suspended_until` before it reads or writes anything. The deletion of an object is
-not paused. A condition of another type would be refused by the reference's CRDs, and the column Status shows the reason
-of this one.
+Neighbours: each room's reconcile.py asks `suspended_until` before it reads or writes anything. The deletion of an
+object is not paused. A condition of another type would be refused by the reference's CRDs, and the column Status shows
+the reason of this one.
 """
 
 from __future__ import annotations

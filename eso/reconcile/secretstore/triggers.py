@@ -34,8 +34,8 @@ class Triggers:
             self._add(key, Lane.NEW, "changed", None)
 
     def credential(self, key: Key, within: str) -> None:
-        """A credential was written or deleted. `within`: it is the one of a single consumer's namespace, and the store's
-        own validation does not read it."""
+        """A credential was written or deleted. `within`: it is the one of a single consumer's namespace, and the
+        store's own validation does not read it."""
         if not within:
             self._add(key, Lane.EVENT, "credential changed", None)
 

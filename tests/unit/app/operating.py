@@ -1,6 +1,7 @@
 """The whole operator on the fake API server: everything between the watch and the write is real, time stands still.
 
-Neighbours: tests/fakes has the API server and the clock; providers are scripted by the tests (tests/harness/scripted.py).
+Neighbours: tests/fakes has the API server and the clock; providers are scripted by the tests
+(tests/harness/scripted.py).
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ READY = {"conditions": [{"type": "Ready", "status": "True", "reason": "Valid", "
 
 
 class Operating:
-    """One process at work. `providers` replace those of the same key; each is spec and connector in one. `missing`: keys
-    of providers whose connector cannot be imported."""
+    """One process at work. `providers` replace those of the same key; each is spec and connector in one. `missing`:
+    keys of providers whose connector cannot be imported."""
 
     def __init__(
         self,

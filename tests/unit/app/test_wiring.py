@@ -1,4 +1,6 @@
-"""Who runs when something else moved: stores, credentials, template sources, namespaces, gates; and what a bug costs."""
+"""Who runs when something else moved: stores, credentials, template sources, namespaces, gates; and what a bug
+costs.
+"""
 
 from __future__ import annotations
 

@@ -352,7 +352,10 @@ def test_a_secret_of_another_external_secret_is_refused_whatever_the_policy(poli
 
 
 def test_a_secret_of_another_controller_is_refused_under_the_policy_owner():
-    text = r"^could not set controller reference on secret: Object ns/test-secret is already owned by another Job controller j$"
+    text = (
+        r"^could not set controller reference on secret: Object ns/test-secret is already owned by another Job "
+        r"controller j$"
+    )
     with fails(Stage.CLAIM, match=text) as refusal:
         owners(es(target=target("Owner")), {"ownerReferences": [reference("j", kind="Job", group="batch/v1")]})
     assert not refusal.value.retryable

@@ -55,8 +55,7 @@ def said(report: Report) -> Json:
     return {"type": c.type, "status": c.status, "reason": c.reason, "message": c.message}
 
 
-# --- reports
-# -------------------------------------------------------------------------------------------------------------------------------
+# reports
 
 
 @pytest.mark.parametrize("result", list(Validation))
@@ -113,8 +112,7 @@ def test_a_closed_gate_is_the_condition_of_the_store(gate: str, message: str):
     assert (said(report), report.outcome) == (FAILED | {"message": message}, Parked(gate, 4))
 
 
-# --- status
-# --------------------------------------------------------------------------------------------------------------------------------
+# status
 
 GOOD, BAD = valid(Validation.READY, "ReadWrite", 60, maintained=True), invalid(ValidationFailed("no"), 60)
 
@@ -217,8 +215,7 @@ def test_a_credential_of_one_consumer_is_no_reason_to_validate_the_store():
     assert found == [(("ns", "s"), Lane.EVENT, "credential changed")]
 
 
-# --- the pass
-# ------------------------------------------------------------------------------------------------------------------------------
+# the pass
 
 
 class World:

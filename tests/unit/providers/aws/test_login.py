@@ -141,7 +141,8 @@ def test_session_tags(block: dict[str, Any], tags: dict[str, str]) -> None:
         pytest.param(
             AwsCredentials({}),
             {},
-            'unable to create session: could not fetch SecretAccessKey secret: cannot find secret data for key: "secret"',
+            "unable to create session: could not fetch SecretAccessKey secret: cannot find secret data for key: "
+            '"secret"',
             id="the secret key is read first",
         ),
         pytest.param(

@@ -1,4 +1,6 @@
-"""The manifest of docs/providers/aws.md, applied through the front door of stores; every request goes through a gate."""
+"""The manifest of docs/providers/aws.md, applied through the front door of stores; every request goes through a
+gate.
+"""
 
 from __future__ import annotations
 

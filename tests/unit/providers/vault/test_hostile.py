@@ -1,4 +1,6 @@
-"""A server that answers with anything: every operation ends with a value or with an error of ours that quotes nothing."""
+"""A server that answers with anything: every operation ends with a value or with an error of ours that quotes
+nothing.
+"""
 
 from __future__ import annotations
 
