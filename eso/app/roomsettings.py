@@ -11,7 +11,7 @@ from eso.reconcile.clusterpushsecret import room as clusterpushsecret
 from eso.reconcile.externalsecret import room as externalsecret
 from eso.reconcile.externalsecret.reconcile import PassSettings
 from eso.reconcile.pushsecret import room as pushsecret
-from eso.reconcile.pushsecret.reconcile import PushSettings
+from eso.reconcile.pushsecret.look import PushSettings
 from eso.reconcile.secretstore import room as secretstore
 from eso.template.apply import Terms
 

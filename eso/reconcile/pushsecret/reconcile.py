@@ -1,15 +1,16 @@
 """A pass over one PushSecret: what is due, what is read, what is sent, what is deleted, what is told.
 
-Neighbours: every other module of this room is one step of it. Values live for one pass.
+Neighbours: look.py finds out what there is to send, push.py sends and deletes, report.py words what happened. Values
+live for one pass.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol
 
 import orjson
 
@@ -17,23 +18,21 @@ from eso.api.hashing import synced_resource_version
 from eso.api.meta import NAMESPACES, ObjectMeta, Resource, Undecodable
 from eso.api.pushsecret import FINALIZER, PUSH_SECRETS, PushSecret, SyncedMap, decode_push_secret
 from eso.api.secretstore import CLUSTER_SECRET_STORES, SECRET_STORES, SecretStore
-from eso.errors import EsoError, Terminal
+from eso.errors import EsoError
 from eso.kube.finalizers import add_finalizer, remove_finalizer
-from eso.kube.rest import ApiError, Conflict, Forbidden, Rest
-from eso.providers.contract import Source
+from eso.kube.rest import Conflict, Forbidden, Rest
 from eso.reconcile.kit.event import Event
 from eso.reconcile.kit.ledger import Ledger
 from eso.reconcile.kit.status import write_status
 from eso.reconcile.kit.suspend import suspended_until
-from eso.reconcile.pushsecret.apart import Desk, planning, rendering
 from eso.reconcile.pushsecret.books import Stale, is_found, merge, stale, without
 from eso.reconcile.pushsecret.known import Claims, Known
-from eso.reconcile.pushsecret.push import Backends, Cleaned, Job, Pusher, Result, side_by_side
+from eso.reconcile.pushsecret.look import Failed, Looked, Looker, Offload, PushSettings, SourceGone, no_source
+from eso.reconcile.pushsecret.push import Backends, Cleaned, Pusher, Result, side_by_side
 from eso.reconcile.pushsecret.refresh import (
     BadInterval,
     Due,
     Seen,
-    Situation,
     as_recorded,
     by_itself,
     come_back,
@@ -42,7 +41,6 @@ from eso.reconcile.pushsecret.refresh import (
 )
 from eso.reconcile.pushsecret.report import (
     CLEANING,
-    NO_SOURCE,
     SOURCE_DELETED,
     Report,
     failed,
@@ -57,22 +55,13 @@ from eso.reconcile.pushsecret.report import (
     source_deleted,
     succeeded,
 )
-from eso.reconcile.pushsecret.select import check_data_to, check_targets, resolved, store_key, usable
-from eso.reconcile.pushsecret.sources import NoSource, NoTemplateSource, Read, Reader, Version
+from eso.reconcile.pushsecret.select import store_key
+from eso.reconcile.pushsecret.sources import NoSource, Reader
 from eso.runtime.outcome import Done, Fatal, Outcome, Retry, Wake
-from eso.template import Limits
-from eso.template.apply import CHEAP, DEFAULT_TERMS, Terms, costly, out_of_bounds
 
-T = TypeVar("T")
 Key = tuple[str, str]
 LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 LAST_TRY: Final = 20.0  # seconds that the clean-up in a namespace that goes may take
-
-
-@dataclass(frozen=True, slots=True)
-class PushSettings:
-    controller_class: str = "default"
-    terms: Terms = DEFAULT_TERMS
 
 
 class Cache(Protocol):
@@ -83,14 +72,7 @@ class Cache(Protocol):
         """Our own write of a PushSecret, from its reply."""
 
     def store(self, kind: str, namespace: str, name: str) -> SecretStore | None: ...
-    def stores(self, kind: str, namespace: str) -> Iterable[SecretStore]:
-        """Those of the namespace, or all ClusterSecretStores."""
-
-
-class Offload(Protocol):
-    """Runs a desk where it holds up nobody else, a few at a time, for one namespace after the other."""
-
-    def __call__(self, namespace: str, desk: Desk[T], limits: Limits, /) -> Awaitable[T]: ...
+    def stores(self, kind: str, namespace: str) -> Iterable[SecretStore]: ...
 
 
 class Meter(Protocol):
@@ -109,27 +91,6 @@ class Entry:
     since: datetime = LONG_AGO
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """Everything that a push needs. `jobs` are by store, in the order of the stores; `failed` the stores whose plan
-    failed."""
-
-    stores: tuple[SecretStore, ...]
-    jobs: Mapping[str, Sequence[Job]]
-    failed: Mapping[str, EsoError]
-    situation: Situation
-    newest: datetime | None
-    sources: bool
-
-
-class Failed(Exception):
-    """A step failed before anything was sent; carries what is told."""
-
-    def __init__(self, report: Report) -> None:
-        super().__init__()
-        self.report = report
-
-
 class ReconcilePushSecret:
     """`emit(resource, metadata, event)` queues an Event; `monotonic` is the clock for durations, seconds."""
 
@@ -146,14 +107,14 @@ class ReconcilePushSecret:
         emit: Callable[[Resource, ObjectMeta, Event], None],
         offload: Offload,
         meter: Meter,
-        now: Callable[[], datetime],
         monotonic: Callable[[], float],
         log: Any,
     ) -> None:
-        self.cache, self.rest, self.reader, self.settings = cache, rest, reader, settings
+        self.cache, self.rest = cache, rest
+        self.looker = Looker(cache, reader, offload, settings)
         self.pusher = Pusher(stores, known, claims, log)
-        self.claims, self.emit, self.offload = claims, emit, offload
-        self.meter, self.now, self.monotonic, self.log = meter, now, monotonic, log
+        self.claims, self.emit = claims, emit
+        self.meter, self.monotonic, self.log = meter, monotonic, log
         self._ledger: Ledger[Entry] = Ledger(Entry())
 
     async def reconcile(self, key: Key, wake: Wake, now: datetime) -> Outcome:
@@ -186,11 +147,11 @@ class ReconcilePushSecret:
             await remove_finalizer(self.rest, PUSH_SECRETS, ps.metadata, FINALIZER)
         key = (ps.namespace, ps.name)
         try:
-            due = self.due(ps)  # 5
+            due = self.due(ps, now)  # 5
             entry = self._ledger.read(key, ps.metadata.uid)
             if due is Due.NO and (rests(ps) or (wake.triggered is None and entry.seen is not None)):
                 return await self.publish(ps, Report(come_back(ps, now)), now)
-            looked = await self.look(ps, entry, due)  # 6-12
+            looked = await self.looker.look(ps)  # 6-12
             if looked is None:
                 return Done()  # 11
             seen = Seen(looked.situation, synced_resource_version(ps.metadata))
@@ -202,16 +163,18 @@ class ReconcilePushSecret:
             ps, report = await self.push(ps, looked, due, self.since(ps, due, wake, now), now)  # 13, 14
         except Failed as error:
             return await self.publish(ps, error.report, now)
+        except SourceGone as gone:
+            return await self.publish(ps, await self.source_gone(ps, gone.error), now)
         outcome = await self.publish(ps, report, now)
         if report.synced:  # not before it is told: a pass that could not write the status must not find its work done
             entry = self._ledger.read(key, ps.metadata.uid)
             self._ledger.write(key, ps.metadata.uid, replace(entry, seen=seen))
         return outcome
 
-    def due(self, ps: PushSecret) -> Due:
+    def due(self, ps: PushSecret, now: datetime) -> Due:
         """What fails is due until it succeeds. Raises Failed."""
         try:
-            due = by_itself(ps, self.now())
+            due = by_itself(ps, now)
             if due is Due.NO and failing(ps) and not waits_for_edits(ps):
                 return Due.NEWS
             return due
@@ -232,44 +195,6 @@ class ReconcilePushSecret:
             self._ledger.write(key, ps.metadata.uid, entry)
         return entry.since
 
-    # what there is to send
-
-    async def look(self, ps: PushSecret, entry: Entry, due: Due) -> Looked | None:
-        """Sources, stores and plans; None when there is nothing to push to. Raises Failed."""
-        try:
-            check_data_to(ps.spec)
-        except EsoError as error:
-            raise Failed(failed(str(error), error)) from error
-        read = await self.read(ps)
-        try:
-            every = resolved(ps.spec, self._get(ps), self._every(ps))
-            stores = usable(every, self.settings.controller_class)
-            if not stores and (every or not (ps.spec.deletes and ps.status.synced_push_secrets)):
-                return None
-            check_targets(ps.spec, stores)
-        except EsoError as error:
-            raise Failed(failed(str(error), error)) from error
-        sources, templates = await self.rendered(ps, read)
-        jobs, wrong = await self.plan(ps, stores, sources)
-        situation = Situation(
-            read.versions, templates, tuple((store_key(s), s.metadata.uid, s.metadata.generation) for s in stores)
-        )
-        return Looked(tuple(stores), jobs, wrong, situation, read.newest, bool(sources))
-
-    async def read(self, ps: PushSecret) -> Read:
-        try:
-            return await self.reader.read(ps)
-        except ApiError as error:
-            if not isinstance(error, Forbidden):
-                raise  # the API server, not the source: nothing to tell
-            raise Failed(no_source(error)) from error
-        except NoSource as error:
-            if error.gone and ps.spec.deletes:
-                raise Failed(await self.source_gone(ps, error)) from error
-            raise Failed(no_source(error)) from error
-        except EsoError as error:
-            raise Failed(no_source(error)) from error
-
     async def source_gone(self, ps: PushSecret, error: NoSource) -> Report:
         """5.2: the remote secrets go with their source."""
         recorded, ready = ps.status.synced_push_secrets, ready_of(ps)
@@ -286,62 +211,6 @@ class ReconcilePushSecret:
             text = f"failed to cleanup provider secrets: {cleaned.closed}"
             return parked(ps, cleaned.closed, text, Due.NEWS, books)
         return source_deleted(ps)
-
-    async def rendered(self, ps: PushSecret, read: Read) -> tuple[list[Source], tuple[Version, ...]]:
-        """The sources with what the template adds, and the versions of its own sources. Raises Failed."""
-        template = ps.spec.template
-        if template is None:
-            return list(read.sources), ()
-        try:
-            texts, versions = await self.reader.templates(ps)
-        except NoTemplateSource as error:
-            text = f"could not apply template: error fetching templateFrom data: {error}"
-            raise Failed(failed(text, error)) from error
-        heavy = costly(template, texts)
-        out = []
-        for source in read.sources:
-            try:
-                out.append(await self.compute(ps, rendering(template, source, texts, self.settings.terms), heavy))
-            except EsoError as error:
-                raise Failed(failed(f"could not apply template: {error}", error)) from error
-        return out, versions
-
-    async def plan(
-        self, ps: PushSecret, stores: Sequence[SecretStore], sources: Sequence[Source]
-    ) -> tuple[dict[str, list[Job]], dict[str, EsoError]]:
-        """Store → what is sent to it, or why nothing can be. Of several sources with one destination the last one wins;
-        with IfNotExists the first, since the others would find it there."""
-        jobs: dict[str, list[Job]] = {}
-        wrong: dict[str, EsoError] = {}
-        for store in stores:
-            found: dict[str, Job] = {}
-            try:
-                for source in sources:
-                    plan = await self.compute(ps, planning(ps.spec, store, source))
-                    for one in plan:
-                        if one.key not in found or ps.spec.update_policy != "IfNotExists":
-                            found[one.key] = (one, source)
-            except EsoError as error:
-                wrong[store_key(store)] = error
-            jobs[store_key(store)] = [] if store_key(store) in wrong else list(found.values())
-        return jobs, wrong
-
-    async def compute(self, ps: PushSecret, desk: Desk[T], heavy: bool = False) -> T:
-        """On the loop while it is cheap. A desk that turns out to be expensive runs again in a process of its
-        namespace."""
-        if not heavy:
-            try:
-                return desk(CHEAP)
-            except EsoError as error:
-                if not out_of_bounds(error):
-                    raise
-        return await self.offload(ps.namespace, desk, self.settings.terms.limits)
-
-    def _get(self, ps: PushSecret) -> Callable[[str, str], SecretStore | None]:
-        return lambda kind, name: self.cache.store(kind, "" if kind == "ClusterSecretStore" else ps.namespace, name)
-
-    def _every(self, ps: PushSecret) -> Callable[[str], Iterable[SecretStore]]:
-        return lambda kind: self.cache.stores(kind, "" if kind == "ClusterSecretStore" else ps.namespace)
 
     # sending
 
@@ -461,7 +330,7 @@ class ReconcilePushSecret:
         self.emit(NAMESPACES, ObjectMeta(name=ps.namespace), event)
         for store in sorted({one.store for one in left}):
             kind, _, name = store.partition("/")
-            record = self._get(ps)(kind, name)
+            record = self.cache.store(kind, "" if kind == "ClusterSecretStore" else ps.namespace, name)
             if record is not None:
                 resource = CLUSTER_SECRET_STORES if kind == "ClusterSecretStore" else SECRET_STORES
                 own = [one for one in left if one.store == store]
@@ -486,13 +355,6 @@ class ReconcilePushSecret:
 def failing(ps: PushSecret) -> bool:
     ready = ready_of(ps)
     return ready is not None and ready.status == "False"
-
-
-def no_source(error: EsoError) -> Report:
-    """One condition for every cause; the Event has it."""
-    hint = f"; {error.fix}" if error.fix else ""
-    cause = EsoError(str(error)) if error.retryable else Terminal(str(error))
-    return failed(NO_SOURCE, cause, detail=f" ({error}{hint})")
 
 
 def unchanged(ps: PushSecret, entry: Entry, looked: Looked) -> bool:

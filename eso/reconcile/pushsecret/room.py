@@ -23,7 +23,8 @@ from eso.reconcile.kit.room import Key, Room, Shared
 from eso.reconcile.pushsecret.apart import Apart
 from eso.reconcile.pushsecret.guards import Guards, StoreKey
 from eso.reconcile.pushsecret.known import Claims, Known
-from eso.reconcile.pushsecret.reconcile import PushSettings, ReconcilePushSecret
+from eso.reconcile.pushsecret.look import PushSettings
+from eso.reconcile.pushsecret.reconcile import ReconcilePushSecret
 from eso.reconcile.pushsecret.report import ready_of
 from eso.reconcile.pushsecret.sources import Generate, Reader, refused
 from eso.reconcile.pushsecret.triggers import Triggers
@@ -174,7 +175,6 @@ def room(shared: Shared, settings: RoomSettings, generate: Generate = refused) -
         emit=emit,
         offload=Apart(shared.compute),
         meter=shared.metrics.objects("pushsecret", labels),
-        now=shared.clock.now,
         monotonic=shared.clock.monotonic,
         log=shared.log,
     )

@@ -1,0 +1,183 @@
+"""What there is to send: the sources as the template leaves them, the chosen stores, and the entries for each of them.
+
+Neighbours: reconcile.py looks in every pass in which something is due or may have changed; sources.py reads, select.py
+chooses, apart.py computes. Nothing is written here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from eso.api.pushsecret import PushSecret
+from eso.api.secretstore import SecretStore
+from eso.errors import EsoError, Terminal
+from eso.kube.rest import ApiError, Forbidden
+from eso.providers.contract import Source
+from eso.reconcile.pushsecret.apart import Desk, planning, rendering
+from eso.reconcile.pushsecret.push import Job
+from eso.reconcile.pushsecret.refresh import Situation
+from eso.reconcile.pushsecret.report import NO_SOURCE, Report, failed
+from eso.reconcile.pushsecret.select import check_data_to, check_targets, resolved, store_key, usable
+from eso.reconcile.pushsecret.sources import NoSource, NoTemplateSource, Read, Reader, Version
+from eso.template import Limits
+from eso.template.apply import CHEAP, DEFAULT_TERMS, Terms, costly, out_of_bounds
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class PushSettings:
+    controller_class: str = "default"
+    terms: Terms = DEFAULT_TERMS
+
+
+class Stores(Protocol):
+    """What the informers know of stores."""
+
+    def store(self, kind: str, namespace: str, name: str) -> SecretStore | None: ...
+    def stores(self, kind: str, namespace: str) -> Iterable[SecretStore]:
+        """Those of the namespace, or all ClusterSecretStores."""
+
+
+class Offload(Protocol):
+    """Runs a desk where it holds up nobody else, a few at a time, for one namespace after the other."""
+
+    def __call__(self, namespace: str, desk: Desk[T], limits: Limits, /) -> Awaitable[T]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Everything that a push needs. `jobs` are by store, in the order of the stores; `failed` the stores whose plan
+    failed."""
+
+    stores: tuple[SecretStore, ...]
+    jobs: Mapping[str, Sequence[Job]]
+    failed: Mapping[str, EsoError]
+    situation: Situation
+    newest: datetime | None
+    sources: bool
+
+
+class Failed(Exception):
+    """A step failed before anything was sent; carries what is told."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__()
+        self.report = report
+
+
+class SourceGone(Exception):
+    """The named source of an object that deletes with it is proven not to exist. `error` says so."""
+
+    def __init__(self, error: NoSource) -> None:
+        super().__init__()
+        self.error = error
+
+
+class Looker:
+    """One for all passes."""
+
+    def __init__(self, stores: Stores, reader: Reader, offload: Offload, settings: PushSettings) -> None:
+        self.stores, self.reader, self.offload, self.settings = stores, reader, offload, settings
+
+    async def look(self, ps: PushSecret) -> Looked | None:
+        """Sources, stores and plans; None when there is nothing to push to. Raises Failed, SourceGone."""
+        try:
+            check_data_to(ps.spec)
+        except EsoError as error:
+            raise Failed(failed(str(error), error)) from error
+        read = await self.read(ps)
+        try:
+            every = resolved(ps.spec, self._get(ps), self._every(ps))
+            stores = usable(every, self.settings.controller_class)
+            if not stores and (every or not (ps.spec.deletes and ps.status.synced_push_secrets)):
+                return None
+            check_targets(ps.spec, stores)
+        except EsoError as error:
+            raise Failed(failed(str(error), error)) from error
+        sources, templates = await self.rendered(ps, read)
+        jobs, wrong = await self.plan(ps, stores, sources)
+        situation = Situation(
+            read.versions, templates, tuple((store_key(s), s.metadata.uid, s.metadata.generation) for s in stores)
+        )
+        return Looked(tuple(stores), jobs, wrong, situation, read.newest, bool(sources))
+
+    async def read(self, ps: PushSecret) -> Read:
+        try:
+            return await self.reader.read(ps)
+        except ApiError as error:
+            if not isinstance(error, Forbidden):
+                raise  # the API server, not the source: nothing to tell
+            raise Failed(no_source(error)) from error
+        except NoSource as error:
+            if error.gone and ps.spec.deletes:
+                raise SourceGone(error) from error
+            raise Failed(no_source(error)) from error
+        except EsoError as error:
+            raise Failed(no_source(error)) from error
+
+    async def rendered(self, ps: PushSecret, read: Read) -> tuple[list[Source], tuple[Version, ...]]:
+        """The sources with what the template adds, and the versions of its own sources. Raises Failed."""
+        template = ps.spec.template
+        if template is None:
+            return list(read.sources), ()
+        try:
+            texts, versions = await self.reader.templates(ps)
+        except NoTemplateSource as error:
+            text = f"could not apply template: error fetching templateFrom data: {error}"
+            raise Failed(failed(text, error)) from error
+        heavy = costly(template, texts)
+        out = []
+        for source in read.sources:
+            try:
+                out.append(await self.compute(ps, rendering(template, source, texts, self.settings.terms), heavy))
+            except EsoError as error:
+                raise Failed(failed(f"could not apply template: {error}", error)) from error
+        return out, versions
+
+    async def plan(
+        self, ps: PushSecret, stores: Sequence[SecretStore], sources: Sequence[Source]
+    ) -> tuple[dict[str, list[Job]], dict[str, EsoError]]:
+        """Store → what is sent to it, or why nothing can be. Of several sources with one destination the last one
+        wins; with IfNotExists the first, since the others would find it there."""
+        jobs: dict[str, list[Job]] = {}
+        wrong: dict[str, EsoError] = {}
+        for store in stores:
+            found: dict[str, Job] = {}
+            try:
+                for source in sources:
+                    plan = await self.compute(ps, planning(ps.spec, store, source))
+                    for one in plan:
+                        if one.key not in found or ps.spec.update_policy != "IfNotExists":
+                            found[one.key] = (one, source)
+            except EsoError as error:
+                wrong[store_key(store)] = error
+            jobs[store_key(store)] = [] if store_key(store) in wrong else list(found.values())
+        return jobs, wrong
+
+    async def compute(self, ps: PushSecret, desk: Desk[T], heavy: bool = False) -> T:
+        """On the loop while it is cheap. A desk that turns out to be expensive runs again in a process of its
+        namespace."""
+        if not heavy:
+            try:
+                return desk(CHEAP)
+            except EsoError as error:
+                if not out_of_bounds(error):
+                    raise
+        return await self.offload(ps.namespace, desk, self.settings.terms.limits)
+
+    def _get(self, ps: PushSecret) -> Callable[[str, str], SecretStore | None]:
+        return lambda kind, name: self.stores.store(kind, "" if kind == "ClusterSecretStore" else ps.namespace, name)
+
+    def _every(self, ps: PushSecret) -> Callable[[str], Iterable[SecretStore]]:
+        return lambda kind: self.stores.stores(kind, "" if kind == "ClusterSecretStore" else ps.namespace)
+
+
+def no_source(error: EsoError) -> Report:
+    """One condition for every cause; the Event has it."""
+    hint = f"; {error.fix}" if error.fix else ""
+    cause = EsoError(str(error)) if error.retryable else Terminal(str(error))
+    return failed(NO_SOURCE, cause, detail=f" ({error}{hint})")
