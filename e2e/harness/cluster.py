@@ -46,6 +46,10 @@ GROUPS = {
     "clusterexternalsecrets": "/apis/external-secrets.io/v1",
     "pushsecrets": "/apis/external-secrets.io/v1alpha1",
     "clusterpushsecrets": "/apis/external-secrets.io/v1alpha1",
+    **dict.fromkeys(
+        ("clustergenerators", "fakes", "generatorstates", "gitlabdeploytokens", "mfas", "passwords", "uuids"),
+        "/apis/generators.external-secrets.io/v1alpha1",
+    ),
 }
 
 MERGE_PATCH = "application/merge-patch+json"

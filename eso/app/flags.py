@@ -173,12 +173,18 @@ class ControllerSettings(Settings):
     )
     enable_cluster_push_secret_reconciler: bool = switch(True, "reconcile ClusterPushSecrets", Group.SCOPE)
     unsafe_allow_generic_targets: bool = switch(False, "permit targets other than Secret", Group.SCOPE)
+    enable_generator_state: bool = switch(
+        True, "remember what the generators of ExternalSecrets left behind, and clean it up", Group.SCOPE
+    )
     enable_flood_gate: bool = switch(True, "refuse stores whose Ready condition is not True", Group.SCOPE)
     allow_link_local_stores: bool = switch(
         False, "let stores name link-local servers and metadata services of the machine", Group.SCOPE
     )
 
     passes_in_flight: int = number(256, "passes that may run at the same time, per controller", Group.PACE, least=1)
+    generator_gc_grace_period: float = duration(
+        "2m", "how long values of a generator stay valid once they are superseded", Group.PACE
+    )
     store_requeue_interval: float = duration(
         "5m", "validate stores without spec.refreshInterval this often", Group.PACE
     )
@@ -218,8 +224,6 @@ class ControllerSettings(Settings):
     concurrent: int = number(1, "passes are bounded by --passes-in-flight", Group.WITHOUT_EFFECT)
     client_qps: float = rate(50.0, "the API server's own flow control is obeyed instead", Group.WITHOUT_EFFECT)
     client_burst: int = number(100, "see --client-qps", Group.WITHOUT_EFFECT)
-    enable_generator_state: bool = switch(True, "generators are not served by this version", Group.WITHOUT_EFFECT)
-    generator_gc_grace_period: float = duration("2m", "see --enable-generator-state", Group.WITHOUT_EFFECT)
     enable_secrets_caching: bool = switch(False, "Secrets are watched as metadata", Group.WITHOUT_EFFECT)
     enable_configmaps_caching: bool = switch(False, "ConfigMaps are watched as metadata", Group.WITHOUT_EFFECT)
     enable_managed_secrets_caching: bool = switch(True, "see --enable-secrets-caching", Group.WITHOUT_EFFECT)

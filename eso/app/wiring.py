@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from eso.api.externalsecret import GeneratorRef
+from eso.api.pushsecret import PUSH_SECRETS, PushSecret
 from eso.app.election import lease_of, may_write
 from eso.app.flags import ControllerSettings
 from eso.app.roomsettings import (
@@ -18,6 +20,9 @@ from eso.app.roomsettings import (
     validated_kinds,
 )
 from eso.app.vitals import Vitals
+from eso.generators.front import Generators
+from eso.generators.registry import Registry as GeneratorKinds
+from eso.generators.states import WATCHED_STATES, Owner, States
 from eso.kube.catalogue import Catalogue
 from eso.kube.events import Recorder
 from eso.kube.rest import Access, Rest
@@ -25,19 +30,22 @@ from eso.net.http import Pools, Proxies
 from eso.net.reach import Reach
 from eso.observe.log import Log
 from eso.observe.metrics import Metrics
+from eso.providers.contract import StoreView
 from eso.providers.env import Env
 from eso.reconcile.clusterexternalsecret import room as clusterexternalsecret
 from eso.reconcile.clusterpushsecret import room as clusterpushsecret
 from eso.reconcile.externalsecret import room as externalsecret
+from eso.reconcile.generatorstate import room as generatorstate
 from eso.reconcile.kit.room import Room, Shared
 from eso.reconcile.kit.storewatch import StoreWatch
 from eso.reconcile.pushsecret import room as pushsecret
+from eso.reconcile.pushsecret.sources import Generate
 from eso.reconcile.secretstore import room as secretstore
 from eso.runtime.clock import Clock
 from eso.runtime.fence import Fence
 from eso.runtime.offload import Offload
 from eso.runtime.pool import Pool
-from eso.stores.credentials import Ambient
+from eso.stores.credentials import Ambient, Credentials
 from eso.stores.front import Stores
 from eso.stores.gate import Gates
 from eso.stores.plans import Plans
@@ -57,6 +65,7 @@ class Operator:
         log: Log,
         *,
         registry: Registry | None = None,
+        generators: GeneratorKinds | None = None,
         proxies: Proxies | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
@@ -86,15 +95,17 @@ class Operator:
         )
         variables = dict(environ or {})
         reach = Reach(settings.allow_link_local_stores, settings.own_ports())
+        env = Env(Pools(proxies, reach), Offload(threads=1, name="values"), clock, log, variables)
+        ambient = Ambient(variables, settings.ambient_credentials)
         self.stores = Stores(
             rules,
             self.rest,
             self.gates,
-            Env(Pools(proxies, reach), Offload(threads=1, name="values"), clock, log, variables),
+            env,
             meter=self.metrics,
             validating=validated,
             window=settings.read_window,
-            ambient=Ambient(variables, settings.ambient_credentials),
+            ambient=ambient,
         )
         watch.connect(self.stores)
         self.compute = Pool("eso.app.calls", clock)
@@ -106,6 +117,17 @@ class Operator:
             watch=watch,
             gates=self.gates,
             stores=self.stores,
+            generators=Generators(
+                self.rest,
+                env,
+                # A generator is served like a SecretStore: every namespace that its spec names is ignored.
+                lambda namespace: Credentials(
+                    self.rest, StoreView("SecretStore", "", namespace, "", {}), namespace, ambient=ambient
+                ),
+                States(self.rest, self.catalogue.informer(WATCHED_STATES), settings.generator_gc_grace_period),
+                registry=generators,
+                tracked=settings.enable_generator_state,
+            ),
             recorder=self.recorder,
             metrics=self.metrics,
             compute=self.compute,
@@ -115,8 +137,9 @@ class Operator:
             *secretstore.rooms(shared, store_settings(settings)),
             externalsecret.room(shared, external_secret_settings(settings)),
             *clusterexternalsecret.rooms(shared, cluster_external_secret_settings(settings)),
-            *pushsecret.rooms(shared, push_secret_settings(settings)),
+            *pushsecret.rooms(shared, push_secret_settings(settings), for_push(shared)),
             *clusterpushsecret.rooms(shared, cluster_push_secret_settings(settings)),
+            generatorstate.room(shared),
         ]
         self.vitals = Vitals(self.rooms, self.catalogue, self.gates, self.lease, self.metrics, log)
         self._fence = Fence("gates", log)
@@ -131,3 +154,12 @@ class Operator:
         for room in self.rooms:
             released += self._fence.ask(0, room.release, gate, count - released)
         return released
+
+
+def for_push(shared: Shared) -> Generate:
+    """Makes the values of a PushSecret's generator."""
+
+    async def generate(ps: PushSecret, ref: GeneratorRef) -> Mapping[str, bytes]:
+        return await shared.generators.for_push(Owner(PUSH_SECRETS, ps.metadata), ref)
+
+    return generate

@@ -458,6 +458,8 @@ class FakeApiServer:
         meta, plural = new.setdefault("metadata", {}), collection.rsplit("/", 1)[-1]
         if namespace:
             meta["namespace"] = namespace
+        if "name" not in meta and "generateName" in meta:
+            meta["name"] = f"{meta['generateName']}{self.version:05}"
         key = self._key(collection, new)
         if key in self._collection(collection):
             raise _Refused(

@@ -24,6 +24,8 @@ from e2e.harness.objects import (
 from e2e.harness.openbao import OpenBao
 from e2e.harness.operator import LocalOperator
 from e2e.harness.waiting import eventually
+from eso.generators.registry import GENERATORS
+from tests.harness.deploytokens import DeployTokens
 from tests.harness.inprocess import SYSTEM
 
 pytestmark = pytest.mark.real
@@ -120,6 +122,7 @@ def live_one_of_everything(plane: ControlPlane, openbao: OpenBao, namespace: str
     )
     plane.wait_ready("pushsecrets", namespace, "pushed")
     push_to_all(plane, namespace)
+    generate(plane, namespace)
     for value in ("spoilt", "spoilt again"):  # twice: the second Event like the first one is a PATCH of it
         body = {"data": {"password": base64.b64encode(value.encode()).decode()}}
         plane.api.patch("secrets", namespace, "kept", body)
@@ -137,6 +140,45 @@ def live_one_of_everything(plane: ControlPlane, openbao: OpenBao, namespace: str
     cluster_external_secret(plane, namespace)
     plane.wait_ready("secretstores", namespace, "nobody", status="False")
     plane.api.delete("clustersecretstores", "", everywhere)
+
+
+def generate(plane: ControlPlane, namespace: str) -> None:
+    """Each kind is looked for, one leaves a state, and one state expires."""
+    api = "generators.external-secrets.io/v1alpha1"
+
+    def using(kind: str, name: str) -> Json:
+        entry = {"sourceRef": {"generatorRef": {"kind": kind, "name": name}}}
+        spec = {"refreshInterval": "0", "target": {"name": f"of-{kind.lower()}"}, "dataFrom": [entry]}
+        return thing("ExternalSecret", f"{kind.lower()}-{name}", namespace, spec=spec)
+
+    login = {"metadata": {"name": "gitlab"}, "data": {"token": base64.b64encode(b"t").decode()}}
+    plane.api.create("secrets", namespace, login)
+    with DeployTokens() as server:
+        secret = {"token": {"secretRef": {"name": "gitlab", "key": "token"}}}
+        deploy = {
+            "url": server.address,
+            "projectID": "p",
+            "name": "deploy",
+            "scopes": ["read_registry"],
+            "auth": secret,
+        }
+        state = {"resource": {"kind": "Fake"}, "state": {}, "garbageCollectionDeadline": "2024-01-01T00:00:00Z"}
+        plane.apply(
+            [
+                thing("GitlabDeployToken", "there", namespace, api=api, spec=deploy),
+                thing("GeneratorState", "expired", namespace, api=api, spec=state),
+                using("GitlabDeployToken", "there"),
+                *(using(kind, "none") for kind in (*GENERATORS, "ClusterGenerator")),
+            ]
+        )
+        plane.wait_ready("externalsecrets", namespace, "gitlabdeploytoken-there")
+        plane.wait_ready("externalsecrets", namespace, "clustergenerator-none", status="False")
+        plane.api.delete("externalsecrets", namespace, "gitlabdeploytoken-there")
+
+        def gone() -> bool:
+            return plane.api.get("generatorstates", namespace, "expired") is None
+
+        eventually(gone, 30, what="the expired state is gone")
 
 
 def push_to_all(plane: ControlPlane, namespace: str) -> None:

@@ -34,6 +34,7 @@ from eso.api.crds.pushsecret import (
 from eso.api.crds.schema import Schema
 from eso.api.crds.secretstore import secret_store_spec, secret_store_status
 from eso.api.externalsecret import EXTERNAL_SECRETS
+from eso.api.generators import GENERATOR_STATES
 from eso.api.meta import Resource
 from eso.api.pushsecret import PUSH_SECRETS
 from eso.api.secretstore import CLUSTER_SECRET_STORES, SECRET_STORES
@@ -82,9 +83,37 @@ STORE_COLUMNS: Final = (
 )
 
 
+SERVED: Final = frozenset(
+    {
+        "ACRAccessToken",
+        "CloudsmithAccessToken",
+        "ECRAuthorizationToken",
+        "Fake",
+        "GCRAccessToken",
+        "GithubAccessToken",
+        "GitlabDeployToken",
+        "Grafana",
+        "MFA",
+        "Password",
+        "QuayAccessToken",
+        "SSHKey",
+        "STSSessionToken",
+        "UUID",
+        "VaultDynamicSecret",
+    }
+)
+"""Generators that have code; `eso.generators.registry` names the same ones."""
+
+
 def generator(row: Generator) -> Kind:
     resource = Resource(GENERATORS_GROUP, "v1alpha1", row.plural, row.kind)
-    return Kind(resource, "Makes values.", row.spec, categories=(*CORE, "external-secrets-generators"))
+    return Kind(
+        resource,
+        "Makes values.",
+        row.spec,
+        categories=(*CORE, "external-secrets-generators"),
+        installed=row.kind in SERVED,
+    )
 
 
 KINDS: Final = (
@@ -168,9 +197,10 @@ KINDS: Final = (
         "A generator for all namespaces.",
         cluster_generator_spec,
         categories=(*CORE, "external-secrets-generators"),
+        installed=True,
     ),
     Kind(
-        Resource(GENERATORS_GROUP, "v1alpha1", "generatorstates", "GeneratorState"),
+        GENERATOR_STATES,
         "What a generator left behind in a backend.",
         generator_state_spec,
         generator_state_status,
@@ -181,5 +211,6 @@ KINDS: Final = (
             Column("Age", ".metadata.creationTimestamp", "date"),
         ),
         subresource=False,
+        installed=True,
     ),
 )

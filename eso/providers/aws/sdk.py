@@ -46,6 +46,8 @@ ENDPOINTS: Final = {
         "AWS_ENDPOINT_URL_RESOURCE_GROUPS_TAGGING_API",
     ),
     "sts": ("AWS_STS_ENDPOINT", "AWS_ENDPOINT_URL_STS"),
+    "ecr": ("AWS_ECR_ENDPOINT", "AWS_ENDPOINT_URL_ECR"),
+    "ecr-public": ("AWS_ECR_PUBLIC_ENDPOINT", "AWS_ENDPOINT_URL_ECR_PUBLIC"),
 }
 # Parameters whose value an answer must not bring back into a text.
 SECRET_PARAMETERS: Final = ("SecretString", "SecretBinary", "Value", "WebIdentityToken", "PrivateKey", "Passphrase")

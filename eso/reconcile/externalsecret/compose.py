@@ -15,7 +15,7 @@ from eso.errors import EsoError
 from eso.reconcile.externalsecret.apart import Desk, Results, assembling, changing, rolling
 from eso.reconcile.externalsecret.assemble import Assembled
 from eso.reconcile.externalsecret.desired import Change, Nothing
-from eso.reconcile.externalsecret.gather import Reads, gather
+from eso.reconcile.externalsecret.gather import Make, Reads, gather, no_values
 from eso.reconcile.externalsecret.inputs import digest
 from eso.reconcile.externalsecret.readplan import read_plan
 from eso.reconcile.externalsecret.stage import Failed, Stage
@@ -52,9 +52,19 @@ class Composer:
         self.reader, self.sources, self.offload, self.terms = reader, sources, offload, terms
         self._digest_key = digest_key
 
-    async def read(self, es: ExternalSecret, since: float | None = None, *, urgent: bool = False) -> Results:
-        """All reads of the spec, each with its value or its error. Raises GateClosed."""
-        return await gather(read_plan(es), self.reader, es.metadata.namespace, since, urgent=urgent)
+    async def read(
+        self, es: ExternalSecret, since: float | None = None, *, urgent: bool = False, make: Make = no_values
+    ) -> Results:
+        """All reads of the spec, each with its value or its error; `make` asks its generators. Raises GateClosed."""
+        return await gather(
+            read_plan(es),
+            self.reader,
+            es.metadata.namespace,
+            since,
+            urgent=urgent,
+            make=make,
+            skip_missing=es.spec.target.deletion_policy != "Retain",
+        )
 
     async def assemble(self, es: ExternalSecret, results: Results) -> Assembled:
         """The data map. Raises Failed."""

@@ -1,19 +1,20 @@
 """Runs the planned reads together; each result is a value or a typed error, never half of the plan.
 
-Neighbours: readplan.py says what, `stores.reader` reads, assemble.py merges. A closed gate stops the whole pass: it is
-not a failed read.
+Neighbours: readplan.py says what, `stores.reader` reads, `generators.front` makes values, assemble.py merges. A closed
+gate stops the whole pass: it is not a failed read. Values are made once every read has succeeded, so that no backend
+makes some for a pass that fails.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Protocol
 
 from eso.api.externalsecret import StoreRef
 from eso.errors import EsoError, Terminal
 from eso.providers.contract import Find, RemoteRef, SecretNotFound
-from eso.reconcile.externalsecret.assemble import Raw
+from eso.reconcile.externalsecret.assemble import Raw, proven_missing
 from eso.reconcile.externalsecret.readplan import Extract, FindAll, Generate, One, Read
 from eso.secretbytes import SecretBytes
 from eso.stores.gate import GateClosed
@@ -36,19 +37,35 @@ class Reads(Protocol):
     ) -> dict[str, SecretBytes]: ...
 
 
-async def gather(
-    plan: tuple[Read, ...], reader: Reads, namespace: str, since: float | None, *, urgent: bool = False
-) -> list[tuple[Read, Raw]]:
-    """All results in plan order. `since`: join only flights started after it (a trigger told us that older ones may be
-    stale). `urgent`: no read waits for others that could travel with it.
+Make = Callable[[Generate], Awaitable[Mapping[str, bytes]]]
 
-    Raises GateClosed when any store may not be called now.
+
+async def no_values(read: Generate) -> Mapping[str, bytes]:
+    raise Terminal(f"{read.ref.kind} {read.ref.name} makes its values in a cluster only")
+
+
+async def gather(
+    plan: tuple[Read, ...],
+    reader: Reads,
+    namespace: str,
+    since: float | None,
+    *,
+    urgent: bool = False,
+    make: Make = no_values,
+    skip_missing: bool = False,
+) -> list[tuple[Read, Raw]]:
+    """All results in plan order; without those of generators that were not asked, because something failed before.
+
+    `since`: join only flights started after it (a trigger told us that older ones may be stale). `urgent`: no read
+    waits for others that could travel with it. `make` asks a generator. `skip_missing`: a proven not-found is no
+    failure. Raises GateClosed when any store may not be called now.
     """
     volume = Volume()
+    reads = [read for read in plan if not isinstance(read, Generate)]
     results: list[Raw] = []
-    for start in range(0, len(plan), TOGETHER):
+    for start in range(0, len(reads), TOGETHER):
         async with asyncio.TaskGroup() as group:
-            some = plan[start : start + TOGETHER]
+            some = reads[start : start + TOGETHER]
             tasks = [
                 group.create_task(
                     outcome(read_one(read, reader, namespace, since, volume, urgent)), name=f"read-{read.index}"
@@ -59,7 +76,17 @@ async def gather(
     for result in results:
         if isinstance(result, GateClosed):
             raise result
-    return list(zip(plan, results, strict=True))
+    found: dict[int, Raw] = dict(zip(map(id, reads), results, strict=True))
+    for read in plan:
+        if any(isinstance(raw, EsoError) and not (skip_missing and proven_missing(raw)) for raw in found.values()):
+            break
+        if isinstance(read, Generate):
+            found[id(read)] = await outcome(made(read, make, volume))
+    return [(read, found[id(read)]) for read in plan if id(read) in found]
+
+
+async def made(read: Generate, make: Make, volume: Volume) -> Raw:
+    return volume.counted(dict(await make(read)))
 
 
 class Volume:
@@ -88,7 +115,9 @@ async def outcome(reading: Awaitable[Raw]) -> Raw:
         return error
 
 
-async def read_one(read: Read, reader: Reads, namespace: str, since: float | None, volume: Volume, urgent: bool) -> Raw:
+async def read_one(
+    read: One | Extract | FindAll, reader: Reads, namespace: str, since: float | None, volume: Volume, urgent: bool
+) -> Raw:
     volume.check()
     match read:
         case One(store=store, remote=ref):
@@ -105,11 +134,6 @@ async def read_one(read: Read, reader: Reads, namespace: str, since: float | Non
                 raise SecretNotFound(f"error getting all secrets: {error}") from error
             except EsoError as error:
                 raise EsoError(f"error getting all secrets: {error}", fix=error.fix) from error
-        case Generate(kind=kind):
-            raise Terminal(
-                f"unable to get generator: terminal error: generatorRef has unknown kind {kind}",
-                fix="this version has no generators yet",
-            )
 
 
 def revealed(values: dict[str, SecretBytes]) -> dict[str, bytes]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from eso.api.externalsecret import DataFrom, ExternalSecret, ExternalSecretSpec, RemoteRefSpec, StoreRef
+from eso.api.externalsecret import DataFrom, ExternalSecret, ExternalSecretSpec, GeneratorRef, RemoteRefSpec, StoreRef
 from eso.providers.contract import Find, RemoteRef
 
 
@@ -41,8 +41,7 @@ class FindAll:
 @dataclass(frozen=True, slots=True)
 class Generate:
     index: int
-    kind: str
-    name: str
+    ref: GeneratorRef
     entry: DataFrom
 
 
@@ -72,7 +71,7 @@ def read_plan(es: ExternalSecret) -> tuple[Read, ...]:
         elif entry.extract is not None:
             plan.append(Extract(i, store, remote(entry.extract), entry))
         elif generator is not None:
-            plan.append(Generate(i, generator.kind, generator.name, entry))
+            plan.append(Generate(i, generator, entry))
     for i, item in enumerate(es.spec.data):
         store = (item.source_ref.store_ref or StoreRef()) if item.source_ref else default
         plan.append(One(i, store, item.secret_key, remote(item.remote_ref), item.remote_ref))
@@ -84,6 +83,12 @@ def stores_of(spec: ExternalSecretSpec) -> tuple[StoreRef, ...]:
     refs = [spec.secret_store_ref] if spec.secret_store_ref and spec.secret_store_ref.name else []
     refs += [d.source_ref.store_ref for d in spec.data if d.source_ref and d.source_ref.store_ref]
     refs += [d.source_ref.store_ref for d in spec.data_from if d.source_ref and d.source_ref.store_ref]
+    return tuple(dict.fromkeys(refs))
+
+
+def generators_of(spec: ExternalSecretSpec) -> tuple[GeneratorRef, ...]:
+    """Every generator the spec uses, each once, in order."""
+    refs = [d.source_ref.generator_ref for d in spec.data_from if d.source_ref and d.source_ref.generator_ref]
     return tuple(dict.fromkeys(refs))
 
 

@@ -19,6 +19,7 @@ from eso.api.externalsecret import EXTERNAL_SECRETS, ExternalSecret, StoreRef
 from eso.api.hashing import synced_resource_version
 from eso.api.meta import Condition, Undecodable
 from eso.errors import EsoError
+from eso.generators.front import Batch, StateNotKept
 from eso.kube.finalizers import add_finalizer, remove_finalizer
 from eso.kube.rest import AlreadyExists, ApiError, Conflict, Rest
 from eso.observe.redact import without
@@ -30,7 +31,7 @@ from eso.reconcile.externalsecret.gather import Reads
 from eso.reconcile.externalsecret.generic import GenericTargets
 from eso.reconcile.externalsecret.known import Known
 from eso.reconcile.externalsecret.meter import Meter, count
-from eso.reconcile.externalsecret.readplan import primary_key, stores_of
+from eso.reconcile.externalsecret.readplan import generators_of, primary_key, stores_of
 from eso.reconcile.externalsecret.records import Key
 from eso.reconcile.externalsecret.refresh import (
     Synced,
@@ -153,9 +154,9 @@ class Draft:
 class ReconcileExternalSecret:
     """Collaborators come in here; a pass takes the key, why it woke and the time.
 
-    `identity(namespace, store)` names the login behind a store without waiting; `emit(object, event)` queues an Event;
-    `monotonic` is the clock for durations, seconds; `sharing(es)` are the keys of the objects with the same target;
-    `record(record)` gets the record of each pass.
+    `identity(namespace, store)` names the login behind a store without waiting; `batch(object)` is what its generators
+    make in one pass; `emit(object, event)` queues an Event; `monotonic` is the clock for durations, seconds;
+    `sharing(es)` are the keys of the objects with the same target; `record(record)` gets the record of each pass.
     """
 
     def __init__(
@@ -168,6 +169,7 @@ class ReconcileExternalSecret:
         settings: PassSettings,
         *,
         identity: Callable[[str, StoreRef], str | None],
+        batch: Callable[[ExternalSecret], Batch],
         emit: Callable[[ExternalSecret | Undecodable, Event], None],
         meter: Meter,
         offload: Offload,
@@ -178,6 +180,7 @@ class ReconcileExternalSecret:
     ) -> None:
         self.cache, self.targets, self.generic, self.rest, self.settings = cache, targets, generic, rest, settings
         self.identity, self.emit, self.meter, self.monotonic, self.log = identity, emit, meter, monotonic, log
+        self.batch = batch
         self.sharing, self.record = sharing, record
         self.composer = Composer(
             reader, lambda es: read_sources(rest, es), offload, settings.terms, secrets.token_bytes(32)
@@ -221,7 +224,14 @@ class ReconcileExternalSecret:
         if not self.ours(es):  # 5, 6
             draft.ended = Ended.FOREIGN
             return Done()
-        match await self.prepare(es, wake, now, draft):  # 4, 7-15
+        async with self.batch(es) as batch:
+            if await batch.foreign(generators_of(es.spec), self.settings.controller_class):
+                draft.ended = Ended.FOREIGN
+                return Done()
+            return await self._serve(es, wake, now, draft, batch)
+
+    async def _serve(self, es: ExternalSecret, wake: Wake, now: datetime, draft: Draft, batch: Batch) -> Outcome:
+        match await self.prepare(es, wake, now, draft, batch):  # 4, 7-15
             case LabelTarget():
                 await self.targets.label(es)
                 draft.ended = Ended.RACED
@@ -238,13 +248,13 @@ class ReconcileExternalSecret:
             case Refused(error, told):
                 report = self.refuse(es, error, told, draft)
             case Prepared() as prepared:
-                report = await self.carry_out(es, prepared, wake, now, draft)
+                report = await self.carry_out(es, prepared, wake, now, draft, batch)
         await self.tell(es, report, now, draft)  # 13, 17  status and Events, only if different
         return report.outcome
 
     # --- prepare: what should happen
 
-    async def prepare(self, es: ExternalSecret, wake: Wake, now: datetime, draft: Draft) -> Next:
+    async def prepare(self, es: ExternalSecret, wake: Wake, now: datetime, draft: Draft, batch: Batch) -> Next:
         """Everything up to the Change; writes nothing but the finalizer. Raises the API's errors: nothing is decided
         then, so there is no condition."""
         if es.spec.target.deletion_policy == "Delete":  # 4  only where deletion has work
@@ -267,7 +277,9 @@ class ReconcileExternalSecret:
                 known.fight = brake.hold(known.fight, now)
                 return Held(seconds, notices.contested(es, (changed_by or "another writer") if step.drift else ""))
             urgent = step.edited or synced.refreshed is None  # a periodic read may wait for others of its batch
-            results = await self.composer.read(es, wake.since, urgent=urgent)  # 14
+            results = await self.composer.read(  # 14
+                es, wake.since, urgent=urgent, make=lambda read: batch.generate(read.ref, str(read.index))
+            )
             draft.reads = read_records(results, now)
             assembled = await self.composer.assemble(es, results)
             told = Told(missing=assembled.missing, notices=self.oddities(es, assembled.lost))
@@ -313,12 +325,16 @@ class ReconcileExternalSecret:
     # --- act: make it so
 
     async def carry_out(
-        self, es: ExternalSecret, prepared: Prepared, wake: Wake, now: datetime, draft: Draft
+        self, es: ExternalSecret, prepared: Prepared, wake: Wake, now: datetime, draft: Draft, batch: Batch
     ) -> Report:
         """16: the write, and what it led to."""
         told, change = prepared.told, prepared.change
         try:
+            await batch.keep()
             told = replace(told, orphans=await self.act(es, prepared))
+            await batch.settle(str(i) for i in range(len(es.spec.data_from)))
+        except StateNotKept as error:
+            return self.refuse(es, Failed(Stage.FETCH, str(error), fix=error.fix), told, draft)
         except EsoError as error:
             return self.refuse(es, error, told, draft)
         draft.ended, draft.change = Ended.SYNCED, change_record(es, change)
@@ -398,7 +414,8 @@ class ReconcileExternalSecret:
             es,
             report,
             now,
-            heartbeat_due=heartbeat_due,
+            # After a restart, the status alone says when a generator is due again.
+            heartbeat_due=heartbeat_due or es.spec.uses_generators,
             told_generation=known.generation,
             version=draft.synced.version if draft.synced else "",
         )

@@ -14,6 +14,7 @@ import msgspec
 from eso.api.externalsecret import EXTERNAL_SECRETS, ExternalSecret, StoreRef
 from eso.api.meta import CONFIG_MAPS, SECRETS, ObjectMeta, Undecodable
 from eso.api.secretstore import SecretStore
+from eso.generators.states import Owner
 from eso.kube.catalogue import Phase, Watched
 from eso.kube.informer import Informer
 from eso.reconcile.externalsecret.apart import Apart
@@ -209,6 +210,9 @@ def room(shared: Shared, settings: RoomSettings) -> Room:
         shared.rest,
         settings.passes,
         identity=stores.identity,
+        batch=lambda es: shared.generators.batch(
+            Owner(EXTERNAL_SECRETS, es.metadata), tracked=shared.generators.tracked
+        ),
         emit=emit,
         offload=Apart(shared.compute),
         sharing=triggers.sharing,

@@ -27,8 +27,8 @@ def read_record(read: Read, raw: Raw, at: datetime) -> ReadRecord:
             return ReadRecord(kind_of_store(store), store.name, ref.key, ref.property, at, error)
         case FindAll(store=store, find=find):
             return ReadRecord(kind_of_store(store), store.name, find.path or "", "", at, error)
-        case Generate(kind=kind, name=name):
-            return ReadRecord(kind, name, "", "", at, error)
+        case Generate(ref=ref):
+            return ReadRecord(ref.kind, ref.name, "", "", at, error)
 
 
 def kind_of_store(ref: StoreRef) -> str:

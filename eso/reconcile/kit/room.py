@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from eso.api.meta import ObjectMeta, Resource
+from eso.generators.front import Generators
 from eso.kube.catalogue import Catalogue
 from eso.kube.events import Recorder
 from eso.kube.informer import Informer
@@ -45,6 +46,7 @@ class Shared:
     watch: StoreWatch
     gates: Gates
     stores: Stores
+    generators: Generators
     recorder: Recorder
     metrics: Metrics
     compute: Pool

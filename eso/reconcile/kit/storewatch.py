@@ -92,6 +92,11 @@ class StoreWatch:
         record = self.namespaces.get(("", namespace)) if self.namespaces is not None else None
         return record.labels if record else None
 
+    def terminating(self, namespace: str) -> bool:
+        """Whether the namespace is known to be going."""
+        record = self.namespaces.get(("", namespace)) if self.namespaces is not None else None
+        return record is not None and record.terminating
+
     # news
 
     def _changed(self, stores: FrontDoor, kind: str, old: StoreRecord | None, new: StoreRecord | None) -> None:

@@ -62,7 +62,8 @@ async def test_stores_are_listed_before_the_objects_that_use_them_and_secrets_la
         await one.running()
         lists = [one.path.rpartition("/")[2] for one in api.requests if not one.watch and one.method == "GET"]
         assert set(lists[:3]) == {"secretstores", "clustersecretstores", "namespaces"}
-        assert set(lists[3:-2]) == {"externalsecrets", "clusterexternalsecrets", "pushsecrets", "clusterpushsecrets"}
+        objects = {"externalsecrets", "clusterexternalsecrets", "pushsecrets", "clusterpushsecrets", "generatorstates"}
+        assert set(lists[3:-2]) == objects
         assert set(lists[-2:]) == {"secrets", "configmaps"}
 
 

@@ -10,9 +10,11 @@ import pytest
 
 from eso.api import wellknown
 from eso.api.externalsecret import EXTERNAL_SECRETS, ExternalSecret, StoreRef, decode_external_secret
+from eso.api.generators import GENERATOR_STATES
 from eso.api.hashing import owner_hash
 from eso.api.meta import SECRETS, Undecodable
 from eso.errors import EsoError
+from eso.generators.states import Owner
 from eso.kube.rest import ApiError
 from eso.providers.contract import Find, RemoteRef, SecretNotFound
 from eso.reconcile.externalsecret.decide import LabelTarget
@@ -28,6 +30,7 @@ from eso.secretbytes import SecretBytes
 from eso.stores.gate import GateClosed, Waiting
 from tests.fakes.apiserver import FakeApiServer, Json, Reset, Status
 from tests.fakes.cancel import every_await
+from tests.fakes.generators import Making
 from tests.unit.reconcile.objects import NOW, blank_secret, encoded, es, reference, target
 
 ES, SECRET = ("ns", "test-es"), ("ns", "test-secret")
@@ -98,6 +101,7 @@ class World:
         self.others: list[ExternalSecret] = []  # with the same target
         self.targets = Targets(self.rest, lambda *key: self.shown().get(key), self.labelled)
         generic = GenericTargets(self.rest, lambda *_: None, namespace="", log=Log())
+        self.making = Making(api, rest=self.rest)
         self.passes = ReconcileExternalSecret(
             self,
             self.targets,
@@ -106,6 +110,7 @@ class World:
             self.rest,
             PassSettings(**settings),
             identity=lambda namespace, store: "identity",
+            batch=lambda es: self.making.generators.batch(Owner(EXTERNAL_SECRETS, es.metadata)),
             emit=lambda one, event: self.events.append(event),
             meter=self.meter,
             offload=self.offload,
@@ -770,7 +775,7 @@ async def test_what_is_prepared_is_not_done(world: World, spec: Any, secrets: li
         world.api.put(SECRETS, body)
     one = world.external_secret(ES)
     assert isinstance(one, ExternalSecret)
-    assert isinstance(await world.passes.prepare(one, Wake(), NOW, Draft()), found)
+    assert isinstance(await world.passes.prepare(one, Wake(), NOW, Draft(), world.passes.batch(one)), found)
     writes = [f"{r.method} {r.path.rpartition('/')[2]}" for r in world.api.writes]
     assert writes == (["PATCH test-es"] if "target" in spec else []) and world.events == []
 
@@ -958,3 +963,127 @@ async def test_every_pass_leaves_one_record(world: World):
         Ended.IDLE,
         Ended.DELETED,
     ]
+
+
+# generators
+
+
+def generated(*names: str, **more: Any) -> dict[str, Any]:
+    entries = [{"sourceRef": {"generatorRef": {"kind": "Counting", "name": name}}} for name in names]
+    return {"dataFrom": entries, "data": [], **more}
+
+
+def deadlines(world: World) -> list[bool]:
+    return ["garbageCollectionDeadline" in one["spec"] for one in world.api.all(GENERATOR_STATES)]
+
+
+async def test_values_are_made_once_for_a_due_time(world: World):
+    world.making.put()
+    world.put(**generated("counter"))
+    assert isinstance(await world.run(), After)
+    assert world.secret() == {"value": b"value-1"}
+    await world.run()
+    assert (world.secret(), world.making.counting.made) == ({"value": b"value-1"}, 1)
+    assert deadlines(world) == [False]
+
+
+async def test_a_generator_is_not_asked_where_a_read_fails(world: World):
+    world.making.put()
+    world.backend.value = EsoError("down")
+    world.put(**generated("counter", data=DATA, secretStoreRef={"name": "s"}))
+    await world.run()
+    assert world.making.counting.made == 0
+    world.backend.value = b"value"
+    await world.run()
+    assert world.secret() == {"value": b"value-1", "a": b"value"}
+
+
+async def test_values_beside_a_generator_that_fails_are_taken_back(world: World):
+    world.making.put()
+    world.put(**generated("counter", "nope"))
+    await world.run()
+    assert world.making.counting.taken_back == [1]
+    assert world.events[-1].message.startswith(
+        "error processing spec.dataFrom[1].sourceRef.generatorRef, err: unable to get generator: "
+    )
+    assert deadlines(world) == []
+
+
+async def test_a_target_that_cannot_be_written_costs_the_values_and_the_next_try_makes_new_ones(world: World):
+    world.making.put()
+    world.put(**generated("counter"))
+    world.api.fail(Status(403, "Forbidden"), method="POST", path="/secrets$")
+    await world.run()
+    assert deadlines(world) == [True]
+    await world.run()
+    assert world.secret() == {"value": b"value-2"}
+    assert deadlines(world) == [True, False]
+
+
+async def test_a_target_that_may_not_be_written_costs_the_values_before_a_state_is_stored(world: World):
+    world.making.put()
+    world.api.put(SECRETS, blank_secret({"b": "1"}) | {"immutable": True})
+    world.put(**generated("counter", target=target(creation="Merge")))
+    await world.run()
+    assert deadlines(world) == [] or deadlines(world) == [True]
+    assert world.making.counting.taken_back in ([1], [])
+
+
+async def test_a_state_that_cannot_be_stored_fails_the_pass_before_the_write(world: World):
+    world.making.put()
+    world.put(**generated("counter"))
+    world.api.fail(Status(403, "Forbidden"), method="POST", path="generatorstates")
+    await world.run()
+    assert world.making.counting.taken_back == [1]
+    assert world.events[-1].message.startswith("unable to store generator state: ")
+    assert world.api.get(SECRETS, *SECRET) is None
+
+
+async def test_the_status_of_an_object_with_generators_tells_every_refresh(world: World):
+    """After a restart only the status says when the next values are due."""
+    world.making.counting.stateless = True
+    world.making.put()
+    world.put(**generated("counter", refreshInterval="10s"))
+    await world.run()
+    first = world.status["refreshTime"]
+    assert await world.run(NOW + timedelta(seconds=10)) == After(10.0)
+    assert world.status["refreshTime"] > first
+    assert world.secret() == {"value": b"value-2"}
+
+
+async def test_g008_an_object_whose_generator_belongs_to_another_controller_is_left_alone(world: World):
+    world.making.put(controller="other")
+    world.put(**generated("counter", target=target(deletion="Delete")))
+    assert await world.run() == Done()
+    assert world.api.writes == []
+    assert world.making.counting.made == 0
+
+
+async def test_a_deleted_target_gets_values_of_its_own(world: World):
+    world.making.put()
+    world.put(**generated("counter", refreshPolicy="CreatedOnce"))
+    await world.run()
+    world.remove_secret()
+    await world.run()
+    assert world.secret() == {"value": b"value-2"}
+
+
+async def test_whenever_a_pass_with_a_generator_ends_nothing_is_forgotten(world: World):
+    """Each set of values is in the Secret, taken back, or remembered in a state."""
+    world.making.put()
+    rounds = 0
+
+    async def begin() -> None:
+        if world.secret() is not None:
+            world.remove_secret()
+        if world.api.get(EXTERNAL_SECRETS, *ES):
+            world.api.remove(EXTERNAL_SECRETS, *ES)
+        world.put(**generated("counter"))
+        await world.run()
+
+    async for _ in every_await(begin):
+        rounds += 1
+        remembered = {one["spec"]["state"]["number"] for one in world.api.all(GENERATOR_STATES)}
+        known = remembered | set(world.making.counting.taken_back)
+        assert known == set(range(1, world.making.counting.made + 1))
+    assert rounds > 10

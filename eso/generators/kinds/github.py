@@ -1,0 +1,82 @@
+"""GithubAccessToken: a token of an installation of a GitHub App.
+
+Neighbours: registry.py names it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final
+from urllib.parse import quote
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from eso.errors import EsoError
+from eso.generators.contract import Generated, GeneratorFailed, Json, Stateless, spec_of
+from eso.generators.kit import jwt
+from eso.generators.kit.http import call, message_in, object_in
+from eso.net.http import KEY_BITS
+from eso.providers.contract import CredentialReader
+from eso.providers.env import Env
+
+DEFAULT: Final = "https://api.github.com"
+REQUEST: Final = "error creating request: "
+EARLIER, LATER = 10, 300  # seconds around now for which the request is signed
+SECONDS: Final = 5.0
+
+
+class GithubAccessToken(Stateless):
+    kind: ClassVar[str] = "GithubAccessToken"
+
+    async def generate(self, resource: Json, credentials: CredentialReader, env: Env) -> Generated:
+        spec = spec_of(resource)
+        selector = ((spec.get("auth") or {}).get("privateKey") or {}).get("secretRef") or {}
+        try:
+            pem = await credentials.secret(selector)
+        except EsoError as error:
+            raise GeneratorFailed(f"{REQUEST}error getting GH pem from secret:{error}", fix=error.fix) from error
+        now = int(env.clock.now().timestamp())
+        claims = {"iss": str(spec.get("appID") or ""), "iat": now - EARLIER, "exp": now + LATER}
+        token = await env.offload.run_for(credentials.namespace, assertion, pem, claims)
+        url = (
+            f"{spec.get('url') or DEFAULT}/app/installations/{quote(str(spec.get('installID')), safe='')}/access_tokens"
+        )
+        headers = {"Authorization": f"Bearer {token}", "Accept": "application/vnd.github.v3+json"}
+        reply = await call(env, "POST", url, headers, json=wanted(spec), seconds=SECONDS)
+        if reply.status >= 300:
+            words = message_in(reply, "message")
+            if not words:
+                raise GeneratorFailed(
+                    "error generating token, failed to extract error message from github request: "
+                    f"response code: {reply.status}"
+                )
+            raise GeneratorFailed(f"error generating token: response code: {reply.status}, response: {words}")
+        found = object_in(reply, "error decoding response: ").get("token")
+        if not isinstance(found, str):
+            raise GeneratorFailed("token isn't a string or token key doesn't exist")
+        return Generated({"token": found.encode()})
+
+
+def wanted(spec: Json) -> dict[str, Any] | None:
+    """What the token may do; None for all that the App may."""
+    body: dict[str, Any] = {}
+    if spec.get("permissions") is not None:
+        body["permissions"] = spec["permissions"]
+    if spec.get("repositories"):
+        body["repositories"] = spec["repositories"]
+    return body or None
+
+
+def assertion(pem: bytes, claims: dict[str, Any]) -> str:
+    """Raises GeneratorFailed, which shows nothing of the key."""
+    try:
+        key = load_pem_private_key(pem, None)
+    except (ValueError, TypeError) as error:
+        raise GeneratorFailed(f"{REQUEST}error parsing RSA private key: {type(error).__name__}", fix=FIX) from None
+    if not isinstance(key, rsa.RSAPrivateKey) or key.key_size > KEY_BITS:
+        raise GeneratorFailed(f"{REQUEST}error parsing RSA private key: no RSA key of usual length", fix=FIX)
+    return jwt.signed(key, claims)
+
+
+FIX: Final = "store the private key of the App as GitHub gave it, in PEM"
+GENERATOR: Final = GithubAccessToken()

@@ -1,0 +1,106 @@
+"""One call of a generator to its backend, over connections of its own: nothing of a generator is kept between calls.
+
+Neighbours: kinds that ask a server. `net.http` has the connections; bodies and headers never get into an error's text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
+
+import orjson
+
+from eso.generators.contract import GeneratorFailed
+from eso.net.http import Pool, Reply, Timeouts, TlsError
+from eso.providers.env import Env
+from eso.providers.kit.http import exchanged
+
+MOST: Final = 4 << 20  # bytes of a reply; a Secret takes 1 MiB
+SHOWN: Final = 300  # characters of a server's message
+
+
+async def call(
+    env: Env,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    *,
+    json: Any = None,
+    form: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+    seconds: float | None = 30.0,
+    ca: bytes | None = None,
+    pool: Pool | None = None,
+) -> Reply:
+    """One exchange; any status is a reply. `pool`: connections for this call alone, instead of those that stores may
+    open. Raises EsoError when there is no reply."""
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise GeneratorFailed("the url is neither http nor https", fix="write https://host")
+    sent = dict(headers)
+    if json is not None:
+        body = orjson.dumps(json)
+        sent.setdefault("Content-Type", "application/json")
+    elif form is not None:
+        body = urlencode(form).encode()
+        sent.setdefault("Content-Type", "application/x-www-form-urlencoded")
+    try:
+        pool = pool or env.pools.open(url, ca=ca)
+    except TlsError as error:
+        raise GeneratorFailed(str(error), fix=error.fix) from error
+    try:
+        return await exchanged(pool, method, url, sent, None, body, Timeouts(total=seconds), MOST)
+    finally:
+        await pool.close()
+
+
+def object_in(reply: Reply, failed: str) -> dict[str, Any]:
+    """The JSON object of a reply. Raises GeneratorFailed, which shows none of it."""
+    try:
+        found = orjson.loads(reply.body)
+    except (orjson.JSONDecodeError, RecursionError):
+        raise GeneratorFailed(f"{failed}the reply is not JSON") from None
+    if not isinstance(found, dict):
+        raise GeneratorFailed(f"{failed}the reply is no JSON object")
+    return found
+
+
+def message_in(reply: Reply, *names: str) -> str:
+    """The server's own words in one of these members, "" without any."""
+    try:
+        found = orjson.loads(reply.body)
+    except (orjson.JSONDecodeError, RecursionError):
+        return ""
+    for name in names if isinstance(found, dict) else ():
+        value = found.get(name)
+        if value:
+            return shown(value if isinstance(value, str) else orjson.dumps(value).decode())
+    return ""
+
+
+def shown(text: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in text[:SHOWN])
+
+
+def status_line(reply: Reply) -> str:
+    """`404 Not Found`."""
+    try:
+        return f"{reply.status} {HTTPStatus(reply.status).phrase}"
+    except ValueError:
+        return str(reply.status)
+
+
+def succeeded(reply: Reply) -> bool:
+    return 200 <= reply.status < 300
+
+
+def header(value: bytes, what: str) -> str:
+    """A credential as a header carries it. Raises GeneratorFailed, which names it and never shows it."""
+    try:
+        text = value.decode().strip()
+    except UnicodeDecodeError:
+        text = "\0"
+    if not text.isprintable() or not text.isascii():
+        raise GeneratorFailed(f"the {what} holds a character that no header can carry", fix="store it as it is")
+    return text

@@ -1,0 +1,125 @@
+"""One GeneratorState's story: it waits for its deadline, goes, and takes the values back before it is gone.
+
+Neighbours: decide.py says what the next step is, `generators.front` cleans up. The snapshot in the object says how; the
+Secrets that it refers to must still be there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+import orjson
+
+from eso.api.generators import FINALIZER_GENERATOR_STATE, GENERATOR_STATES, GeneratorState
+from eso.api.meta import ObjectMeta, Undecodable
+from eso.errors import EsoError
+from eso.generators.front import Generators
+from eso.kube.finalizers import add_finalizer, remove_finalizer
+from eso.kube.rest import ApiError, Conflict, NotFound, Rest
+from eso.observe.log import Log
+from eso.reconcile.generatorstate.decide import CleanUp, Expire, Hold, Nothing, Wait, decide
+from eso.reconcile.kit.event import Event
+from eso.runtime.outcome import After, Done, Outcome, Retry, Wake
+
+Key = tuple[str, str]
+UNKNOWN: Any = "could not get generator: generator not found"
+
+
+class Meter(Protocol):
+    def passed(self, key: Key, seconds: float) -> None: ...
+    def gone(self, key: Key) -> None: ...
+
+
+class NotCleanedUp(EsoError):
+    """The values are still valid in the backend."""
+
+
+class ReconcileGeneratorState:
+    """`lookup` is the informer, `terminating(namespace)` says whether a namespace is going, `emit` queues an Event."""
+
+    def __init__(
+        self,
+        lookup: Callable[[Key], GeneratorState | Undecodable | None],
+        generators: Generators,
+        rest: Rest,
+        *,
+        terminating: Callable[[str], bool],
+        emit: Callable[[ObjectMeta, Event], None],
+        meter: Meter,
+        monotonic: Callable[[], float],
+        log: Log,
+    ) -> None:
+        self.lookup, self.generators, self.rest, self.terminating = lookup, generators, rest, terminating
+        self.emit, self.meter, self.monotonic, self.log = emit, meter, monotonic, log
+
+    async def reconcile(self, key: Key, wake: Wake, now: datetime) -> Outcome:
+        """One pass. A race with another writer is looked at again."""
+        began, record = self.monotonic(), self.lookup(key)
+        if record is None:
+            self.meter.gone(key)
+            return Done()
+        try:
+            outcome = await self._pass(record, now)
+        except Conflict:
+            outcome = Retry()
+        except NotFound:
+            outcome = Done()
+        self.meter.passed(key, self.monotonic() - began)
+        return outcome
+
+    async def _pass(self, record: GeneratorState | Undecodable, now: datetime) -> Outcome:
+        meta = record.metadata
+        match decide(record, now, terminating=self.terminating(meta.namespace)):
+            case Nothing():
+                return Done()
+            case Hold():
+                await add_finalizer(self.rest, GENERATOR_STATES, meta, FINALIZER_GENERATOR_STATE)
+                return Done()  # the watch brings it back
+            case Wait(seconds):
+                return After(seconds)
+            case Expire():
+                await self.rest.delete(GENERATOR_STATES, meta.namespace, meta.name, uid=meta.uid)
+                return Done()
+            case CleanUp(last):
+                return await self.clean_up(meta, last)
+
+    async def clean_up(self, meta: ObjectMeta, last: bool) -> Outcome:
+        try:
+            await self.take_back(meta)
+        except ApiError:
+            raise
+        except EsoError as error:
+            if not last:
+                self.emit(meta, Event("Warning", "CleanUpFailed", told(error), again=True))
+                return Retry(error)
+            self.log.warning(
+                "values of a generator are left behind",
+                namespace=meta.namespace,
+                generatorstate=meta.name,
+                error=str(error),
+            )
+            self.emit(meta, Event("Warning", "LeftBehind", f"the values stay valid in the backend: {told(error)}"))
+        await remove_finalizer(self.rest, GENERATOR_STATES, meta, FINALIZER_GENERATOR_STATE)
+        return Done()
+
+    async def take_back(self, meta: ObjectMeta) -> None:
+        """Raises NotCleanedUp, or the API server's errors for the object itself."""
+        raw = await self.rest.get(GENERATOR_STATES, meta.namespace, meta.name)
+        if raw is None:
+            return
+        spec: Mapping[str, Any] = orjson.loads(raw).get("spec") or {}
+        resource = spec.get("resource")
+        kind = str(resource.get("kind") or "") if isinstance(resource, dict) else ""
+        row = self.generators.registry.row(kind)
+        if row is None or not isinstance(resource, dict):
+            raise NotCleanedUp(UNKNOWN, fix="upgrade to a version that serves the kind, or remove the finalizer")
+        try:
+            await self.generators.clean_up(row, resource, spec.get("state"), meta.namespace)
+        except EsoError as error:
+            raise NotCleanedUp(f"could not cleanup generator state: {error}", fix=error.fix) from error
+
+
+def told(error: EsoError) -> str:
+    return f"{error} ({error.fix})" if error.fix else str(error)

@@ -1,0 +1,45 @@
+"""The room of GeneratorState: informer, queue and passes put together.
+
+Neighbours: `app.wiring` calls `room`; reconcile.py is the pass. The states come from `generators.states`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from eso.api.generators import GENERATOR_STATES
+from eso.api.meta import ObjectMeta
+from eso.generators.states import WATCHED_STATES, StateRecord
+from eso.reconcile.generatorstate.reconcile import ReconcileGeneratorState
+from eso.reconcile.kit.event import Event
+from eso.reconcile.kit.room import Room, Shared
+from eso.runtime.outcome import Lane
+
+WORKERS: Final = 16
+COMPONENT: Final = "generatorstate"
+
+
+def room(shared: Shared) -> Room:
+    states = shared.catalogue.informer(WATCHED_STATES)
+    work = shared.work(GENERATOR_STATES, WORKERS, lambda key: None)
+
+    def changed(old: StateRecord | None, new: StateRecord | None) -> None:
+        record = new or old
+        assert record is not None
+        work.queue.add((record.namespace, record.name), Lane.EVENT, "changed")
+
+    def emit(meta: ObjectMeta, event: Event) -> None:
+        work.emit(COMPONENT, meta, event)
+
+    states.listen(changed)
+    passes = ReconcileGeneratorState(
+        states.get,
+        shared.generators,
+        shared.rest,
+        terminating=shared.watch.terminating,
+        emit=emit,
+        meter=shared.metrics.objects("generatorstate"),
+        monotonic=shared.clock.monotonic,
+        log=shared.log,
+    )
+    return work.room(passes.reconcile, needs=(states,))

@@ -1,0 +1,290 @@
+"""Resolving references, and the life of what a pass made: kept, flagged or taken back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from eso.api.externalsecret import EXTERNAL_SECRETS, GeneratorRef
+from eso.api.generators import FINALIZER_GENERATOR_STATE, GENERATOR_STATES, LABEL_OWNER_KEY, owner_key
+from eso.api.meta import ObjectMeta
+from eso.errors import EsoError
+from eso.generators.front import StateNotKept
+from eso.generators.registry import CLUSTER_GENERATORS
+from eso.generators.states import Owner
+from eso.providers.contract import SecretNotFound
+from eso.reconcile.externalsecret.assemble import proven_missing
+from tests.fakes.apiserver import FakeApiServer, Json, Status
+from tests.fakes.cancel import every_await
+from tests.fakes.clock import VirtualClock
+from tests.fakes.generators import Making
+
+OWNER = Owner(EXTERNAL_SECRETS, ObjectMeta(name="my-es", namespace="ns", uid="uid-1"))
+REF = GeneratorRef("Counting", "counter")
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[FakeApiServer]:
+    async with FakeApiServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def making(api: FakeApiServer) -> AsyncIterator[Making]:
+    found = Making(api)
+    found.put()
+    yield found
+    await found.close()
+
+
+async def refused(making: Making, ref: GeneratorRef) -> EsoError:
+    async with making.generators.batch(OWNER) as batch:
+        with pytest.raises(EsoError) as raised:
+            await batch.generate(ref, "0")
+    return raised.value
+
+
+def states(api: FakeApiServer) -> list[Json]:
+    return sorted(api.all(GENERATOR_STATES), key=lambda one: str(one["metadata"]["name"]))
+
+
+async def refresh(making: Making, *, fails: bool = False) -> None:
+    async with making.generators.batch(OWNER) as batch:
+        await batch.generate(REF, "0")
+        await batch.keep()
+        if not fails:
+            await batch.settle(["0"])
+
+
+# references
+
+
+@pytest.mark.parametrize(
+    ("ref", "message"),
+    [
+        pytest.param(
+            GeneratorRef("Fake", "x", "example.com/v1"),
+            "generatorRef may only reference the generators group, but got example.com",
+            id="G-002 another group",
+        ),
+        pytest.param(
+            GeneratorRef("Fake", "x", "v1"), "generatorRef may only reference the generators group, but got ", id="core"
+        ),
+        pytest.param(
+            GeneratorRef("Fake", "x", "a/b/c"),
+            "generatorRef has invalid APIVersion: unexpected GroupVersion string: a/b/c",
+            id="no version at all",
+        ),
+        pytest.param(
+            GeneratorRef("Fake", "x", "generators.external-secrets.io/v9"),
+            "generatorRef references unknown GVK generators.external-secrets.io/v9, Kind=Fake",
+            id="a version that does not exist",
+        ),
+        pytest.param(
+            GeneratorRef("Dice", "x"),
+            "generatorRef references unknown GVK generators.external-secrets.io/v1alpha1, Kind=Dice",
+            id="a kind that is not served",
+        ),
+        pytest.param(
+            GeneratorRef("ClusterGenerator", "mixed"),
+            "invalid ClusterGenerator: when kind is Fake, FakeSpec must be set",
+            id="G-005 a kind without its block",
+        ),
+        pytest.param(
+            GeneratorRef("ClusterGenerator", "odd"), "invalid ClusterGenerator: unknown kind Dice", id="an unknown kind"
+        ),
+    ],
+)
+async def test_references_that_only_an_edit_can_mend(
+    api: FakeApiServer, making: Making, ref: GeneratorRef, message: str
+):
+    for name, kind in (("mixed", "Fake"), ("odd", "Dice")):
+        spec = {"kind": kind, "generator": {"passwordSpec": {}}}
+        api.put(CLUSTER_GENERATORS, {"metadata": {"name": name}, "spec": spec})
+    error = await refused(making, ref)
+    assert str(error) == f"unable to get generator: terminal error: {message}"
+    assert not error.retryable
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"), [("Fake", "Fake"), ("ClusterGenerator", "ClusterGenerator"), ("Password", "Password")]
+)
+async def test_g003_a_generator_that_is_not_there_is_waited_for(making: Making, kind: str, shown: str):
+    error = await refused(making, GeneratorRef(kind, "nope"))
+    assert str(error) == f'unable to get generator: {shown}.generators.external-secrets.io "nope" not found'
+    assert error.retryable
+
+
+async def test_an_api_server_that_does_not_answer_is_no_proof(api: FakeApiServer, making: Making):
+    api.fail(Status(403, "Forbidden", "countings is forbidden"), path="countings")
+    error = await refused(making, REF)
+    assert str(error) == "unable to get generator: countings is forbidden"
+    assert error.retryable
+
+
+async def test_g004_a_cluster_generator_gives_each_entry_its_own_values(api: FakeApiServer, making: Making):
+    spec = {"kind": "Password", "generator": {"passwordSpec": {"length": 30, "digits": 3, "symbols": 3}}}
+    api.put(CLUSTER_GENERATORS, {"metadata": {"name": "pw"}, "spec": spec})
+    async with making.generators.batch(OWNER) as batch:
+        found = [await batch.generate(GeneratorRef("ClusterGenerator", "pw"), str(n)) for n in range(2)]
+    assert [len(one["password"]) for one in found] == [30, 30]
+    assert found[0] != found[1]
+
+
+@pytest.mark.parametrize(
+    ("controller", "foreign"), [("other", True), ("default", False), ("", False)], ids=["other", "ours", "none"]
+)
+async def test_g008_a_generator_of_another_class_is_foreign(making: Making, controller: str, foreign: bool):
+    making.put("mine", controller=controller)
+    async with making.generators.batch(OWNER) as batch:
+        assert await batch.foreign([GeneratorRef("Counting", "mine")], "default") is foreign
+        assert not await batch.foreign([GeneratorRef("Counting", "nope"), GeneratorRef("Dice", "x")], "default")
+
+
+# values
+
+
+async def test_an_error_of_the_generator_keeps_its_meaning(making: Making):
+    making.counting.failure = SecretNotFound()
+    error = await refused(making, REF)
+    assert str(error) == "error using generator: Secret does not exist"
+    assert proven_missing(error)
+
+
+async def test_values_never_print(making: Making):
+    async with making.generators.batch(OWNER) as batch:
+        found = await making.counting.generate({}, making.credentials("ns"), making.generators.env)
+        await batch.generate(REF, "0")
+        assert "value-1" not in repr(found) and "number" not in repr(found)
+        assert "number" not in repr(batch._pending)
+
+
+# states
+
+
+async def test_g030_a_state_names_its_owner_its_generator_and_itself(api: FakeApiServer, making: Making):
+    await refresh(making)
+    (state,) = states(api)
+    meta = state["metadata"]
+    assert meta["name"].startswith("gen-externalsecret-my-es-")
+    assert meta["labels"] == {LABEL_OWNER_KEY: owner_key("ExternalSecret", "ns", "my-es", "0")}
+    assert meta["finalizers"] == [FINALIZER_GENERATOR_STATE]
+    assert meta["ownerReferences"] == [
+        {"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "name": "my-es", "uid": "uid-1"}
+    ]
+    assert state["spec"] == {
+        "resource": {
+            "apiVersion": "generators.external-secrets.io/v1alpha1",
+            "kind": "Counting",
+            "metadata": {"name": "counter", "namespace": "ns"},
+            "spec": {},
+        },
+        "state": {"number": 1},
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "state_key", "key"),
+    [
+        pytest.param(
+            "ExternalSecret",
+            "my-es",
+            "0",
+            "9915f96d753b27b8e9efddd3a0d8653f0950199e3e1da6e83e967b73",
+            id="G-040 ExternalSecret",
+        ),
+        pytest.param(
+            "PushSecret",
+            "my-ps",
+            "__pushsecret",
+            "4138cb400973e62e83c57cb19b53807d5b4fd183ad8b6f17ba02c6db",
+            id="G-040 PushSecret",
+        ),
+    ],
+)
+def test_owner_keys(kind: str, name: str, state_key: str, key: str):
+    assert owner_key(kind, "default", name, state_key) == key
+
+
+async def test_g031_a_stateless_kind_leaves_nothing(api: FakeApiServer, making: Making):
+    making.counting.stateless = True
+    await refresh(making)
+    assert states(api) == []
+
+
+async def test_g032_the_values_before_the_last_ones_expire(api: FakeApiServer):
+    now = [datetime(2026, 1, 1, tzinfo=UTC)]
+    api.now = lambda: now[0]
+    making = Making(api, VirtualClock(now[0]))
+    making.put()
+    for _ in range(3):
+        await refresh(making)
+        now[0] += timedelta(seconds=5)
+    await making.close()
+    deadlines = [one["spec"].get("garbageCollectionDeadline") for one in states(api)]
+    assert deadlines == ["2026-01-01T00:02:00Z", None, None]
+
+
+async def test_an_entry_that_is_no_generator_any_more_keeps_its_latest_values_only(api: FakeApiServer, making: Making):
+    api.now = lambda: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=len(api.all(GENERATOR_STATES)))
+    await refresh(making)
+    await refresh(making)
+    async with making.generators.batch(OWNER) as batch:
+        await batch.keep()
+        await batch.settle(["0"])
+    assert ["garbageCollectionDeadline" in one["spec"] for one in states(api)] == [True, False]
+
+
+async def test_g034_values_of_a_pass_that_fails_are_taken_back(api: FakeApiServer, making: Making):
+    async with making.generators.batch(OWNER) as batch:
+        await batch.generate(REF, "0")
+    assert making.counting.taken_back == [1]
+    assert states(api) == []
+
+
+async def test_g035_values_that_cannot_be_taken_back_are_remembered_as_expired(api: FakeApiServer, making: Making):
+    making.counting.stuck = EsoError("no")
+    before = datetime.now(UTC)
+    async with making.generators.batch(OWNER) as batch:
+        await batch.generate(REF, "0")
+    (state,) = states(api)
+    assert datetime.fromisoformat(state["spec"]["garbageCollectionDeadline"]) <= before
+    assert state["spec"]["state"] == {"number": 1}
+
+
+async def test_values_whose_target_could_not_be_written_expire_at_once(api: FakeApiServer, making: Making):
+    await refresh(making, fails=True)
+    (state,) = states(api)
+    assert datetime.fromisoformat(state["spec"]["garbageCollectionDeadline"]) <= datetime.now(UTC)
+    assert making.counting.taken_back == []  # its controller does that
+
+
+async def test_values_whose_state_cannot_be_stored_are_taken_back(api: FakeApiServer, making: Making):
+    api.fail(Status(403, "Forbidden", "no"), method="POST", path="generatorstates")
+    with pytest.raises(StateNotKept, match=r"^unable to store generator state: no$"):
+        await refresh(making)
+    assert making.counting.taken_back == [1]
+
+
+async def test_g038_without_tracking_nothing_is_remembered_or_taken_back(api: FakeApiServer, making: Making):
+    async with making.generators.batch(OWNER, tracked=False) as batch:
+        await batch.generate(REF, "0")
+    assert states(api) == [] and making.counting.taken_back == []
+
+
+async def test_g039_a_push_keeps_its_state_before_anything_is_sent(api: FakeApiServer, making: Making):
+    assert await making.generators.for_push(OWNER, REF) == {"value": b"value-1"}
+    (state,) = states(api)
+    assert state["metadata"]["labels"][LABEL_OWNER_KEY] == owner_key("ExternalSecret", "ns", "my-es", "__pushsecret")
+
+
+async def test_whenever_a_pass_is_cancelled_nothing_is_forgotten(api: FakeApiServer, making: Making):
+    """Each set of values is taken back, or remembered in a state."""
+    rounds = 0
+    async for _ in every_await(lambda: refresh(making)):
+        rounds += 1
+        known = set(making.counting.taken_back) | {one["spec"]["state"]["number"] for one in states(api)}
+        assert known == set(range(1, making.counting.made + 1))
+    assert rounds > 5
