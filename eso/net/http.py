@@ -1,8 +1,9 @@
 """Pools, TLS, proxies, timeouts: the only importer of the HTTP client.
 
 Neighbours: `kube.rest` and the providers send through a `Pool`. One Pool per trust domain (who we trust and who we say
-we are), so that no credential travels on a connection opened for another. Nothing is retried, redirected, stored as a
-cookie or read from the environment here.
+we are), so that no credential travels on a connection opened for another. Nothing is redirected, stored as a cookie or
+read from the environment here. The library sends a GET, PUT or DELETE once more when its connection ends before an
+answer, since a server may close one that is kept just as it is used; nothing else is retried.
 """
 
 from __future__ import annotations
