@@ -363,9 +363,10 @@ def unchanged(ps: PushSecret, entry: Entry, looked: Looked) -> bool:
         return False
     if entry.seen is not None:
         return entry.seen.situation == looked.situation
-    wanted = {store: sorted(job[0].key for job in jobs) for store, jobs in looked.jobs.items()}
+    jobs = looked.jobs.items() if looked.sources else ()
+    wanted = {store: sorted(job[0].key for job in entries) for store, entries in jobs}
     recorded = {store: sorted(entries) for store, entries in ps.status.synced_push_secrets.items()}
-    return (wanted == recorded or not looked.sources) and as_recorded(ps, looked.newest)
+    return wanted == recorded and as_recorded(ps, looked.newest)
 
 
 def ahead(synced: SyncedMap, recorded: SyncedMap, results: Sequence[Result]) -> SyncedMap:

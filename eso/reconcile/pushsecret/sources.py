@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
@@ -23,6 +23,7 @@ from eso.providers.contract import Source
 from eso.template.apply import Sources as TemplateSources
 
 MOST_BYTES: Final = 16 << 20  # of all sources of one object, and of all of its template's
+NEVER: Final = datetime.min.replace(tzinfo=UTC)
 GENERATED: Final = "___generated-secret"
 Json = dict[str, Any]
 Version = tuple[str, str, str]  # name, uid, resourceVersion
@@ -134,7 +135,7 @@ class Reader:
 def gathered(objects: list[Json]) -> Read:
     ordered = sorted(objects, key=lambda one: str(one["metadata"]["name"]))
     times = [written(one) for one in ordered]
-    newest = max((time for time in times if time is not None), default=None) if None not in times else None
+    newest = None if None in times else max((time for time in times if time is not None), default=NEVER)
     return Read(tuple(source(one) for one in ordered), tuple(sorted(version(one) for one in ordered)), newest)
 
 

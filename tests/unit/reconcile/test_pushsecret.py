@@ -437,6 +437,25 @@ async def test_an_entry_that_is_missing_in_the_status_is_pushed_at_the_start(api
         await one.one.until(lambda: len(one.backend.pushes) == 1)
 
 
+@pytest.mark.parametrize(
+    ("status", "pushes"),
+    [
+        pytest.param({"syncedPushSecrets": None}, 0, id="nothing was recorded: nothing is written"),
+        pytest.param({}, 1, id="what was recorded is cleaned up"),
+    ],
+)
+async def test_sources_by_label_that_are_all_gone_at_the_start(
+    api: FakeApiServer, status: dict[str, Any], pushes: int
+) -> None:
+    await recorded(api, selector=LABELLED, deletionPolicy="Delete", finalizers=[FINALIZER])
+    api.edit(PUSH_SECRETS, "team", "ps", {"status": status})
+    async with pushing(api) as one:
+        await one.one.until(lambda: one.one.passes("pushsecret") == 1)
+        await one.one.idle()
+        assert len(one.backend.deletes) == pushes and one.books() == {}
+        assert len(one.one.written(PUSH_SECRETS, "status")) == pushes
+
+
 async def test_p_063_p_064_interval_zero(api: FakeApiServer) -> None:
     put_world(api, refreshInterval="0s")
     async with pushing(api) as one:
