@@ -176,6 +176,9 @@ class ControllerSettings(Settings):
     enable_generator_state: bool = switch(
         True, "remember what the generators of ExternalSecrets left behind, and clean it up", Group.SCOPE
     )
+    revoke_vault_leases: bool = switch(
+        False, "revoke leases of VaultDynamicSecrets once their values are superseded", Group.SCOPE
+    )
     enable_flood_gate: bool = switch(True, "refuse stores whose Ready condition is not True", Group.SCOPE)
     allow_link_local_stores: bool = switch(
         False, "let stores name link-local servers and metadata services of the machine", Group.SCOPE

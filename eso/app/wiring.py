@@ -127,6 +127,7 @@ class Operator:
                 States(self.rest, self.catalogue.informer(WATCHED_STATES), settings.generator_gc_grace_period),
                 registry=generators,
                 tracked=settings.enable_generator_state,
+                forgotten=frozenset() if settings.revoke_vault_leases else frozenset({"VaultDynamicSecret"}),
             ),
             recorder=self.recorder,
             metrics=self.metrics,

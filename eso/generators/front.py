@@ -43,7 +43,7 @@ class Pending:
 
 class Generators:
     """`credentials(namespace)` reads what generators refer to, in that namespace alone. `tracked`: whether
-    ExternalSecrets remember what their generators left behind."""
+    ExternalSecrets remember what their generators left behind; `forgotten`: kinds whose values nobody takes back."""
 
     def __init__(
         self,
@@ -54,9 +54,10 @@ class Generators:
         *,
         registry: Registry | None = None,
         tracked: bool = True,
+        forgotten: frozenset[str] = frozenset(),
     ) -> None:
         self.rest, self.env, self.credentials, self.states = rest, env, credentials, states
-        self.registry, self.tracked = registry or Registry(), tracked
+        self.registry, self.tracked, self.forgotten = registry or Registry(), tracked, forgotten
 
     def batch(self, owner: Owner, *, tracked: bool = True) -> Batch:
         """What one pass makes for `owner`. Leaving its block cleans up whatever was not settled."""
@@ -117,7 +118,7 @@ class Batch:
         except EsoError as error:
             failed = EsoError if error.retryable else Terminal
             raise failed(f"error using generator: {error}", fix=error.fix) from error
-        if made.state is not None and self._tracked:
+        if made.state is not None and self._tracked and found.row.kind not in generators.forgotten:
             self._pending.append(Pending(state_key, found.row, found.resource, made.state))
         return dict(made.values)
 

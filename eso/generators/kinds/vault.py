@@ -13,9 +13,9 @@ from urllib.parse import urlencode
 import requests
 
 from eso.errors import EsoError
-from eso.generators.contract import Generated, GeneratorFailed, Json, Stateless, spec_of, view_of
+from eso.generators.contract import Generated, GeneratorFailed, Json, spec_of, view_of
 from eso.gocompat.duration import DurationError
-from eso.providers.contract import CredentialReader
+from eso.providers.contract import CredentialReader, Denied
 from eso.providers.env import Env
 from eso.providers.vault.client import KvClient
 from eso.providers.vault.connect import Connector
@@ -25,10 +25,11 @@ from eso.providers.vault.spec import SPEC
 from eso.values import jsonmap
 
 SETUP: Final = "unable to setup Vault client: "
+REVOKE: Final = "/v1/sys/leases/revoke"
 EMPTY: Final = "unable to get dynamic secret: empty response from Vault"
 
 
-class VaultDynamicSecret(Stateless):
+class VaultDynamicSecret:
     kind: ClassVar[str] = "VaultDynamicSecret"
 
     async def generate(self, resource: Json, credentials: CredentialReader, env: Env) -> Generated:
@@ -43,7 +44,23 @@ class VaultDynamicSecret(Stateless):
             await connection.pool.close()
         if reply.status_code == 404 or not reply.content.strip():
             return nothing(spec)
-        return Generated(values_of(reply.content, str(spec.get("resultType") or "Data")))
+        return Generated(values_of(reply.content, str(spec.get("resultType") or "Data")), lease_of(reply.content))
+
+    async def clean_up(self, resource: Json, state: Any, credentials: CredentialReader, env: Env) -> None:
+        """Revokes the lease. A login that may not do so leaves it to its own end."""
+        lease = state.get("leaseID") if isinstance(state, Mapping) else None
+        block = spec_of(resource).get("provider") if resource else None
+        if not isinstance(lease, str) or not lease or not isinstance(block, Mapping):
+            return
+        connection = await connected(resource, block, credentials, env)
+        try:
+            await connection.call(
+                lambda client: client.adapter.put(REVOKE, json={"lease_id": lease}, raise_exception=False)
+            )
+        except Denied:
+            env.log.debug("this login may not revoke its leases", namespace=credentials.namespace)
+        finally:
+            await connection.pool.close()
 
 
 async def connected(resource: Json, block: Json, credentials: CredentialReader, env: Env) -> Connection:
@@ -75,6 +92,12 @@ def call_of(spec: Json) -> Callable[[Any], requests.Response]:
         case "DELETE":
             return lambda client: client.adapter.delete(path, raise_exception=False)
     return lambda client: client.adapter.put(path, json=body, raise_exception=False)
+
+
+def lease_of(body: bytes) -> dict[str, str] | None:
+    """What it takes to revoke the lease; None for an answer without one."""
+    lease = jsonmap.object_in(body).get(b"lease_id")
+    return {"leaseID": lease.decode()} if isinstance(lease, bytes) and lease else None
 
 
 def nothing(spec: Json) -> Generated:

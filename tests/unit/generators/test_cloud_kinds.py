@@ -304,3 +304,39 @@ async def test_g074_a_token_of_google_is_a_login_for_its_registries():
         resource = {"spec": {"projectID": "p", "auth": {}}}
         with pytest.raises(EsoError, match="may not use the operator's own cloud identity"):
             await gcr.GENERATOR.generate(resource, reader, world)
+
+
+# leases of Vault
+
+
+async def test_a_lease_is_remembered_and_revoked(server: Server):
+    server.reply = 200, ANSWER
+    resource = {"metadata": {"name": "g"}, "spec": call(server)}
+    found = await vault.GENERATOR.generate(resource, credentials(), env())
+    assert found.state == {"leaseID": "lease"}
+    server.reply = 204, ""
+    await vault.GENERATOR.clean_up(resource, found.state, credentials(), env())
+    asked = server.asked[-1]
+    assert (asked.method, asked.path, json.loads(asked.text)) == (
+        "PUT",
+        "/v1/sys/leases/revoke",
+        {"lease_id": "lease"},
+    )
+
+
+async def test_a_lease_that_may_not_be_revoked_ends_by_itself_and_a_server_that_is_down_is_asked_again(server: Server):
+    resource = {"metadata": {"name": "g"}, "spec": call(server)}
+    server.reply = 403, {"errors": ["permission denied"]}
+    await vault.GENERATOR.clean_up(resource, {"leaseID": "lease"}, credentials(), env())
+    server.reply = 500, {"errors": ["internal error"]}
+    with pytest.raises(EsoError, match="internal error"):
+        await vault.GENERATOR.clean_up(resource, {"leaseID": "lease"}, credentials(), env())
+
+
+@pytest.mark.parametrize("state", [None, {}, {"leaseID": ""}])
+async def test_an_answer_without_a_lease_leaves_nothing_to_revoke(server: Server, state: Any):
+    server.reply = 200, {"data": {"k": "v"}, "lease_id": ""}
+    resource = {"metadata": {"name": "g"}, "spec": call(server)}
+    assert (await vault.GENERATOR.generate(resource, credentials(), env())).state is None
+    await vault.GENERATOR.clean_up(resource, state, credentials(), env())
+    assert server.count("revoke") == 0

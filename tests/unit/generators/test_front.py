@@ -288,3 +288,10 @@ async def test_whenever_a_pass_is_cancelled_nothing_is_forgotten(api: FakeApiSer
         known = set(making.counting.taken_back) | {one["spec"]["state"]["number"] for one in states(api)}
         assert known == set(range(1, making.counting.made + 1))
     assert rounds > 5
+
+
+async def test_a_kind_whose_values_nobody_takes_back_is_not_remembered(api: FakeApiServer, making: Making):
+    making.generators.forgotten = frozenset({"Counting"})
+    await refresh(making)
+    await refresh(making, fails=True)
+    assert states(api) == [] and making.counting.taken_back == []
