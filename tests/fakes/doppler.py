@@ -1,4 +1,4 @@
-"""Doppler's API as far as the provider asks it: downloads with transformers and formats, updates, tokens for accounts."""
+"""Doppler's API as far as the provider asks: downloads with transformers and formats, updates, logins of accounts."""
 
 from __future__ import annotations
 
