@@ -25,11 +25,7 @@ class Part:
 PARTS = (
     Part("Schema and admission", 1, 7),
     Part("Basic synchronisation", 10, 20),
-    Part("Sources", 30, 35),
-    Part("Generator source", 36, 36, "generators"),
-    Part("Generator missing", 37, 37),
-    Part("Generator runs although the remote exists", 38, 38, "generators"),
-    Part("Source changes", 39, 39),
+    Part("Sources", 30, 39),
     Part("Store problems", 40, 50),
     Part("Update policy", 55, 59),
     Part("Refresh and triggers", 60, 67),

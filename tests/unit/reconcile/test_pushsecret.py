@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from eso.api.hashing import synced_resource_version
-from eso.api.meta import CONFIG_MAPS, NAMESPACES, SECRETS
+from eso.api.meta import CONFIG_MAPS, NAMESPACES, SECRETS, Resource
 from eso.api.pushsecret import PUSH_SECRETS, decode_push_secret
 from eso.api.secretstore import SECRET_STORES
 from eso.providers.contract import Busy, Denied, Timeout, Unavailable
@@ -1009,3 +1009,48 @@ async def test_without_the_reconciler_nothing_is_watched_and_no_store_is_held(ap
     async with pushing(api, "--enable-push-secret-reconciler=false") as one:
         await one.one.idle()
         assert one.status() == {} and not one.held() and one.finalizers() == []
+
+
+# --- generators
+
+FAKES = Resource("generators.external-secrets.io", "v1alpha1", "fakes", "Fake")
+UUIDS = Resource("generators.external-secrets.io", "v1alpha1", "uuids", "UUID")
+
+
+async def test_p_036_a_generator_as_the_source(api: FakeApiServer) -> None:
+    put_world(api, selector={"generatorRef": {"kind": "Fake", "name": "test"}})
+    api.put(FAKES, {"metadata": {"name": "test", "namespace": "team"}, "spec": {"data": {"key": "made"}}})
+    async with pushing(api) as one:
+        await one.synced()
+        assert one.backend.at("path/to/key") == b"made"
+        assert one.backend.pushes[0].source.name == "___generated-secret"
+
+
+async def test_p_038_a_generator_makes_a_value_although_the_remote_exists(api: FakeApiServer) -> None:
+    put_world(
+        api,
+        selector={"generatorRef": {"kind": "UUID", "name": "test"}},
+        updatePolicy="IfNotExists",
+        data=[entry("uuid", "path/to/key")],
+    )
+    api.put(UUIDS, {"metadata": {"name": "test", "namespace": "team"}, "spec": {}})
+    backend = Pushable()
+    backend.remote["team/store", "path/to/key", ""] = b"theirs"
+    async with pushing(api, backend=backend) as one:
+        await one.synced()
+        asked = [request for request in api.requests if "/uuids/test" in request.path]
+        assert asked and backend.at("path/to/key") == b"theirs"
+
+
+async def test_a_generator_makes_one_value_per_due_time(api: FakeApiServer) -> None:
+    put_world(api, selector={"generatorRef": {"kind": "UUID", "name": "test"}}, data=[entry("uuid", "path/to/key")])
+    api.put(UUIDS, {"metadata": {"name": "test", "namespace": "team"}, "spec": {}})
+    async with pushing(api) as one:
+        await one.synced()
+        first = one.backend.at("path/to/key")
+        put_store(api, labels={"a": "b"})
+        await one.clock.advance(1800.0)
+        await one.one.idle()
+        assert one.backend.at("path/to/key") == first
+        await one.clock.advance(1810.0)
+        await one.one.until(lambda: one.backend.at("path/to/key") != first)
