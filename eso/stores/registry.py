@@ -21,6 +21,7 @@ from eso.providers.env import Env
 from eso.providers.fake.spec import SPEC as FAKE
 from eso.providers.gcpsm.spec import SPEC as GCPSM
 from eso.providers.kubernetes.spec import SPEC as KUBERNETES
+from eso.providers.onepassword.spec import SPEC as ONEPASSWORD
 from eso.providers.vault.baospec import SPEC as OPENBAO
 from eso.providers.vault.spec import SPEC as VAULT
 
@@ -41,6 +42,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
         Backend(FAKE, "eso.providers.fake.connect"),
         Backend(GCPSM, "eso.providers.gcpsm.connect"),
         Backend(KUBERNETES, "eso.providers.kubernetes.connect"),
+        Backend(ONEPASSWORD, "eso.providers.onepassword.connect"),
         Backend(OPENBAO, "eso.providers.vault.openbao"),
         Backend(VAULT, "eso.providers.vault.connect"),
     )

@@ -64,6 +64,7 @@ BUILT: Final = frozenset(
         "fake",
         "gcpsm",
         "kubernetes",
+        "onepassword",
         "openBao",
         "vault",
     )
