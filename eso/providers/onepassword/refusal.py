@@ -21,7 +21,8 @@ HARMLESS: Final = re.compile(
     r"Invalid (?:token signature|bearer token|token)|Authorization|[Tt]oken (?:is )?(?:expired|not authorized|invalid)"
     r"|(?:[Vv]ault|[Ii]tem|[Ff]ile)s? (?:not found|does not exist)|[Nn]ot [Ff]ound"
     r"|not authorized|[Uu]nauthorized|[Ff]orbidden|[Pp]ermission denied|[Rr]ead-only"
-    r"|[Bb]ad [Rr]equest|Invalid (?:item|vault|UUID|filter)|[Cc]onflict|[Tt]oo many requests|Internal [Ss]erver [Ee]rror",
+    r"|[Bb]ad [Rr]equest|Invalid (?:item|vault|UUID|filter)|[Cc]onflict"
+    r"|[Tt]oo many requests|Internal [Ss]erver [Ee]rror",
     re.ASCII,
 )
 SHOWN: Final = 3  # phrases
