@@ -189,6 +189,7 @@ async def test_g094_an_account_of_exactly_this_name_is_used(server: Server):
     names = [json.loads(asked.text) for asked in server.asked if asked.method == "POST"]
     assert names[0] != names[1] and set(names[0]) == {"name"}  # G-095
     assert server.asked[0].query == {"query": "app"}
+    assert all(asked.text.endswith("}\n") for asked in server.asked if asked.method == "POST")
     assert server.asked[0].headers["Authorization"] == f"Bearer {CANARY}"
 
 
