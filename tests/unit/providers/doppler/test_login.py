@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import ssl
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from e2e.harness.certs import Authority
 from eso.errors import EsoError
-from eso.providers.contract import AuthRejected, InvalidConfig, Malformed, Throttled, Unavailable, Validation
-from eso.providers.doppler.connect import base_of, moment, verifies
+from eso.providers.contract import (
+    AuthRejected,
+    InvalidConfig,
+    Malformed,
+    Throttled,
+    Unavailable,
+    Validation,
+    ValidationFailed,
+)
+from eso.providers.doppler.connect import Connector, base_of, moment, verifies
+from eso.providers.doppler.spec import SPEC
 from tests.fakes.backend import Fault
 from tests.fakes.cancel import every_await
-from tests.fakes.doppler import IDENTITY, TOKEN, authorization
-from tests.unit.providers.doppler.conftest import World
+from tests.fakes.credentials import StaticCredentials
+from tests.fakes.doppler import IDENTITY, TOKEN, FakeDoppler, authorization
+from tests.fakes.env import env
+from tests.unit.providers.doppler.conftest import BY_TOKEN, World, view
 
 
 def by_account(**config: Any) -> dict[str, Any]:
@@ -99,6 +114,25 @@ async def test_every_await_of_an_exchange_may_be_cancelled(world: World) -> None
     async for _ in every_await(opened):
         continue
     await opened()
+
+
+async def test_a_server_of_the_operators_own_is_asked_and_trusted_as_the_environment_says(tmp_path: Path) -> None:
+    pair = Authority(tmp_path).server("doppler", dns=("localhost",))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pair.cert, pair.key)
+    credentials = StaticCredentials({"login/dopplerToken": TOKEN})
+    store = view(auth=BY_TOKEN)
+    async with FakeDoppler(context) as fake:
+        for verify, ready in (("false", True), ("true", False)):
+            settings = {"DOPPLER_BASE_URL": f"{fake.address}/", "DOPPLER_VERIFY_TLS": verify}
+            client = await Connector(replace(env(), environ=settings)).open(store, SPEC.plan(store), credentials)
+            if ready:
+                assert await client.validate() is Validation.READY
+            else:
+                with pytest.raises(ValidationFailed, match="cannot trust"):
+                    await client.validate()
+            await client.close()
+        assert len(fake.asked) == 1
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from tests.fakes.backend import Fault
 from tests.fakes.cancel import every_await
 from tests.fakes.env import found
 from tests.fakes.onepassword import VAULT
-from tests.unit.providers.onepassword.conftest import World
+from tests.unit.providers.onepassword.conftest import World, view
 
 OTHER = "b" * 26
 PLANTED = "planted-7f3a9c"
@@ -228,6 +228,12 @@ async def test_a_push_that_cannot_be_made_sends_nothing(world: World, entry: Pus
         await (await world.open()).push(entry, Source({"k": b"v", "bytes": b"\xff"}))
     assert str(error.value) == text
     assert world.fake.asked == []
+
+
+async def test_stores_of_one_login_write_to_one_item_one_after_the_other(world: World) -> None:
+    client = await world.open()
+    other = client.bind(view(vaults={"Other": 1, "Shop": 2}))
+    assert client.place(Remote("db", "a")) == other.place(Remote("db", "b")) != other.place(Remote("api"))
 
 
 async def test_a_deletion_takes_one_field_and_the_last_one_takes_the_item(world: World) -> None:
