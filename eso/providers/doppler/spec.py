@@ -13,8 +13,8 @@ from eso.providers.kit.selectors import Json, Named, consumer, has, one, part, r
 
 INVALID: Final = "invalid store: "
 ENDPOINT: Final = "doppler"  # one server for all stores of the process
-# Requests/s: 240 a minute and token on the paid plans, https://docs.doppler.com/docs/platform-limits. The free plan
-# allows less; its 429 with Retry-After slows the store down.
+# Requests/s: 240 reads a minute and token on the plan Team (Developer 120, Enterprise 480),
+# https://docs.doppler.com/docs/platform-limits. A smaller plan's 429 with Retry-After slows the store down.
 PACE: Final = 4.0
 
 
