@@ -43,6 +43,12 @@ GENERATORS: Final[dict[str, Row]] = {
     row.kind: row
     for row in (
         Row("ACRAccessToken", "acrAccessTokenSpec", f"{PACKAGE}.acr"),
+        Row(
+            "BeyondtrustWorkloadCredentialsDynamicSecret",
+            "beyondtrustWorkloadCredentialsDynamicSecretSpec",
+            f"{PACKAGE}.beyondtrust",
+            classed=True,
+        ),
         Row("CloudsmithAccessToken", "cloudsmithAccessTokenSpec", f"{PACKAGE}.cloudsmith"),
         Row("ECRAuthorizationToken", "ecrAuthorizationTokenSpec", f"{PACKAGE}.ecr"),
         Row("Fake", "fakeSpec", f"{PACKAGE}.fake", classed=True),

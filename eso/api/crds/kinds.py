@@ -86,6 +86,7 @@ STORE_COLUMNS: Final = (
 SERVED: Final = frozenset(
     {
         "ACRAccessToken",
+        "BeyondtrustWorkloadCredentialsDynamicSecret",
         "CloudsmithAccessToken",
         "ECRAuthorizationToken",
         "Fake",

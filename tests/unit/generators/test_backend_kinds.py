@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from eso.errors import EsoError
 from eso.generators.contract import Generated, Generator
-from eso.generators.kinds import acr, cloudsmith, github, gitlab, grafana, quay
+from eso.generators.kinds import acr, beyondtrust, cloudsmith, github, gitlab, grafana, quay
 from eso.generators.kit import entra, jwt
 from eso.providers.contract import SecretObject
 from tests.fakes.backend import Asked, Backend
@@ -529,3 +529,63 @@ async def test_the_machine_is_asked_for_its_identity(server: Server, identity: s
 def test_clouds_without_an_authority_are_refused():
     with pytest.raises(EsoError, match=r"^environmentType AzureStackCloud has no authority$"):
         entra.cloud("AzureStackCloud")
+
+
+# BeyondTrust
+
+SITE = "8d0ab7a4-6a73-4c7f-9a3e-0d9b8a1c2d3e"
+MAKE = f"POST /{SITE}/secrets/dynamic/app/generate"
+
+
+def workload(**provider: Any) -> dict[str, Any]:
+    server = {"apiUrl": "https://bt.example/", "siteId": SITE}
+    return {"provider": {"auth": {"apikey": {"token": SELECTOR}}, "server": server, "folderPath": "a/b/app"} | provider}
+
+
+async def workloads(server: Server, spec: Any) -> Generated:
+    pools = TestPools(hosts={"bt.example": server.address})
+    return await beyondtrust.GENERATOR.generate({"spec": spec}, credentials(), env(pools=pools))
+
+
+async def test_beyondtrust_gives_credentials_of_a_folder(server: Server):
+    made = {"accessKeyId": "AKIA", "secretAccessKey": "s", "leaseId": "l", "expiration": "2030", "sessionToken": ""}
+    server.replies[MAKE] = 201, {"secret": made}
+    found = await workloads(server, workload())
+    assert found.values == {"accessKeyId": b"AKIA", "secretAccessKey": b"s", "leaseId": b"l", "expiration": b"2030"}
+    assert found.state == {"path": "a/b/app"}
+    (asked,) = server.asked
+    assert asked.query == {"folder": "a/b"} and asked.text == ""
+    assert asked.headers["Authorization"] == f"Bearer {CANARY}"
+    assert asked.headers["bt-secrets-api-version"] == "2026-04-28"
+    server.replies[MAKE] = 200, {"secret": made | {"sessionToken": "t"}}
+    assert (await workloads(server, workload(folderPath="app"))).values["sessionToken"] == b"t"
+
+
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        pytest.param({}, "no beyondtrustworkloadcredentials provider config in spec", id="no provider"),
+        pytest.param(workload(folderPath=""), "path is required in spec", id="no path"),
+        pytest.param(workload(folderPath="a/"), 'invalid path: missing secret name in "a/"', id="a folder alone"),
+        pytest.param(
+            workload(server={"apiUrl": "https://bt.example", "siteId": "x"}),
+            'failed to create BeyondtrustWorkloadCredentials client: siteId must be a valid UUID format, got "x"',
+            id="no site",
+        ),
+        pytest.param(
+            workload(server={"apiUrl": "http://bt.example", "siteId": SITE}),
+            "failed to create BeyondtrustWorkloadCredentials client: apiUrl must be an https URL with a host",
+            id="plain http",
+        ),
+        pytest.param(
+            workload(),
+            'unable to generate dynamic secret: API error (HTTP 404): 404 Not Found at path "a/b" '
+            "(see https://docs.beyondtrust.com/bt-docs/docs/secrets-api)",
+            id="no such secret",
+        ),
+    ],
+)
+async def test_what_beyondtrust_refuses(server: Server, spec: Any, text: str):
+    with pytest.raises(EsoError) as raised:
+        await workloads(server, spec)
+    assert str(raised.value) == text
