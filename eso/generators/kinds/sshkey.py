@@ -14,6 +14,7 @@ from eso.generators.contract import Generated, GeneratorFailed, Json, Stateless,
 from eso.generators.kit import sshfile
 from eso.providers.contract import CredentialReader
 from eso.providers.env import Env
+from eso.runtime.offload import Offload
 
 FAILED: Final = "unable to generate SSH key: "
 LEAST_RSA: Final = 1024  # bits
@@ -25,6 +26,10 @@ Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 class SSHKey(Stateless):
     kind: ClassVar[str] = "SSHKey"
 
+    def __init__(self) -> None:
+        # Of its own: the longest keys take half a minute, for which no other value may wait.
+        self._offload = Offload(threads=1, name="keys")
+
     async def generate(self, resource: Json, credentials: CredentialReader, env: Env) -> Generated:
         spec = spec_of(resource)
         kind, comment = str(spec.get("keyType") or "rsa"), str(spec.get("comment") or "")
@@ -33,7 +38,7 @@ class SSHKey(Stateless):
             raise GeneratorFailed("unable to parse spec: keySize is no number")
         if "\n" in comment or "\r" in comment:
             raise GeneratorFailed(f"{FAILED}the comment has more than one line")
-        private, public = await env.offload.run_for(credentials.namespace, pair, kind, size, comment)
+        private, public = await self._offload.run_for(credentials.namespace, pair, kind, size, comment)
         return Generated({"privateKey": private, "publicKey": public})
 
 
