@@ -6,6 +6,7 @@ value.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 
@@ -31,3 +32,12 @@ class Terminal(EsoError):
     """Nothing will change until the object, or something it refers to, is edited."""
 
     retryable = False
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what it was raised from, outermost first. Each comes once: one raised from itself has no end."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        yield error
+        seen.add(id(error))
+        error = error.__cause__

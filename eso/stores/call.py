@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
-from eso.errors import EsoError
+from eso.errors import EsoError, causes
 from eso.providers.contract import AuthExpired, AuthRejected, NotYet, StoreClient, Throttled, Unavailable
 from eso.runtime.clock import Clock
 from eso.stores.gate import GateClosed, Gates, typed
@@ -104,8 +104,4 @@ class Calls:
 
 def ran_out(error: BaseException | None) -> bool:
     """Does the backend say that the login ended, be it inside a wrapper?"""
-    while error is not None:
-        if isinstance(error, AuthExpired):
-            return True
-        error = error.__cause__
-    return False
+    return any(isinstance(one, AuthExpired) for one in causes(error))

@@ -22,7 +22,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from eso.errors import EsoError
+from eso.errors import EsoError, causes
 from eso.providers.contract import TURN, AuthRejected, Denied, NotYet, SecretNotFound, Throttled, Unavailable
 from eso.runtime.clock import Clock
 from eso.runtime.fair import FairSlots
@@ -483,11 +483,7 @@ def verdict(error: EsoError) -> Signals:
 
 def typed(error: BaseException | None) -> BaseException | None:
     """The backend's typed error behind `error`: itself, or the cause that a wrapper was raised from."""
-    while error is not None:
-        if isinstance(error, TYPED):
-            return error
-        error = error.__cause__
-    return None
+    return next((one for one in causes(error) if isinstance(one, TYPED)), None)
 
 
 TYPED = (Throttled, Unavailable, AuthRejected, SecretNotFound, Denied, NotYet)
