@@ -19,16 +19,16 @@ from eso.api.labels import InvalidSelector
 from eso.api.meta import NAMESPACES, ObjectMeta, Undecodable
 from eso.errors import EsoError
 from eso.kube.finalizers import remove_finalizer
-from eso.kube.rest import JSON_PATCH, AlreadyExists, Conflict, Forbidden, Invalid, NotFound, Rest
+from eso.kube.rest import JSON_PATCH, AlreadyExists, Conflict, NotFound, Rest
 from eso.reconcile.clusterexternalsecret import child, report, select
 from eso.reconcile.clusterexternalsecret.report import Results
+from eso.reconcile.kit.children import Change, Foreign, Keep, Leaving, Make, again, side_by_side
 from eso.reconcile.kit.ledger import Ledger
 from eso.reconcile.kit.status import write_status
 from eso.reconcile.kit.suspend import suspended_until
 from eso.runtime.outcome import After, Done, Outcome, Retry, Wake
 
 Key = tuple[str, str]  # "", name
-AT_ONCE: Final = 16  # writes of one pass
 LOOKS: Final = 64  # children that are compared before the loop gets a turn
 STATUS_SECONDS: Final = 1.0  # between two status writes of one object
 NAMESPACE_FINALIZER: Final = f"{wellknown.FIELD_MANAGER_PREFIX}ces-"
@@ -140,23 +140,21 @@ class ReconcileClusterExternalSecret:
             if place % LOOKS == 0:
                 await asyncio.sleep(0)
             match child.step(ces, namespace, self.cache.external_secret(namespace, ces.child_name)):
-                case child.Keep(trouble):
+                case Keep(trouble):
                     results.provisioned.add(namespace)
                     if trouble:
                         results.fail(namespace, trouble)
-                case child.Foreign():
+                case Foreign():
                     results.fail(namespace, child.FOREIGN)
-                case child.Leaving():
+                case Leaving():
                     pass
-                case child.Make() | child.Change() as change:
+                case Make() | Change() as change:
                     writes.append(self.write(ces, namespace, change, results))
         await side_by_side(writes)
 
-    async def write(
-        self, ces: ClusterExternalSecret, namespace: str, change: child.Make | child.Change, results: Results
-    ) -> None:
+    async def write(self, ces: ClusterExternalSecret, namespace: str, change: Make | Change, results: Results) -> None:
         try:
-            if isinstance(change, child.Make):
+            if isinstance(change, Make):
                 await self.rest.create(EXTERNAL_SECRETS, namespace, change.body)
             else:
                 await self.rest.patch(
@@ -204,24 +202,3 @@ class ReconcileClusterExternalSecret:
             await remove_finalizer(self.rest, NAMESPACES, one.meta, finalizer)
 
         await side_by_side(free(one) for one in self.cache.namespaces() if finalizer in one.finalizers)
-
-
-async def side_by_side(calls: Iterable[Awaitable[None]]) -> None:
-    """All of `calls`, AT_ONCE at a time."""
-    places = asyncio.Semaphore(AT_ONCE)
-
-    async def in_turn(call: Awaitable[None]) -> None:
-        async with places:
-            await call
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for call in calls:
-                group.create_task(in_turn(call))
-    except ExceptionGroup as failed:
-        raise failed.exceptions[0] from None  # one cause is enough for the queue
-
-
-def again(error: EsoError) -> EsoError | None:
-    """An admission refusal stays what it is until somebody edits something; everything else may pass by itself."""
-    return None if isinstance(error, Forbidden | Invalid) else error

@@ -19,7 +19,7 @@ from eso.api.externalsecret import ExternalSecret
 from eso.api.meta import Undecodable
 from eso.kube.catalogue import Phase, Watched
 from eso.kube.informer import Informer
-from eso.reconcile.clusterexternalsecret.child import owner
+from eso.reconcile.clusterexternalsecret.child import FAMILY
 from eso.reconcile.clusterexternalsecret.reconcile import ReconcileClusterExternalSecret
 from eso.reconcile.clusterexternalsecret.triggers import Triggers
 from eso.reconcile.kit.room import Room, Shared
@@ -70,7 +70,7 @@ def room(shared: Shared) -> Room:
     catalogue = shared.catalogue
     objects, spaces = catalogue.informer(WATCHED), catalogue.informer(WATCHED_NAMESPACES)
     secrets = catalogue.informer(WATCHED_EXTERNAL_SECRETS)
-    secrets.index(CHILDREN, lambda child: [found.name] if (found := owner(child.metadata)) is not None else [])
+    secrets.index(CHILDREN, lambda child: [found.name] if (found := FAMILY.parent(child.metadata)) is not None else [])
     objects.index(NAMED, lambda one: [one.child_name] if isinstance(one, ClusterExternalSecret) else [])
 
     work = shared.work(CLUSTER_EXTERNAL_SECRETS, WORKERS, lambda key: None)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from eso.api.clusterexternalsecret import ClusterExternalSecret
 from eso.api.externalsecret import ExternalSecret
 from eso.api.meta import Undecodable
-from eso.reconcile.clusterexternalsecret.child import owner, trouble
+from eso.reconcile.clusterexternalsecret.child import FAMILY, trouble
 from eso.reconcile.clusterexternalsecret.reconcile import NAMESPACE_FINALIZER
 from eso.reconcile.clusterexternalsecret.select import concerns
 from eso.runtime.outcome import Lane
@@ -52,9 +52,9 @@ class Triggers:
         if old is not None and new is not None and what_counts_of(old) == what_counts_of(new):
             return
         for record in (old, new):
-            if record is not None and (found := owner(record.metadata)) is not None:
+            if record is not None and (found := FAMILY.parent(record.metadata)) is not None:
                 self._add(("", found.name), Lane.EVENT, "child changed", None)
-        if new is None and old is not None and owner(old.metadata) is None:
+        if new is None and old is not None and FAMILY.parent(old.metadata) is None:
             for ces in self._named(old.name):
                 self._add(("", ces.name), Lane.EVENT, "the name of a child is free", None)
 

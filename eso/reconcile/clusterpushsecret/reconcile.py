@@ -16,10 +16,11 @@ from eso.api.labels import InvalidSelector
 from eso.api.meta import ObjectMeta, Undecodable
 from eso.api.pushsecret import PUSH_SECRETS
 from eso.errors import EsoError
-from eso.kube.rest import JSON_PATCH, AlreadyExists, Conflict, Forbidden, Invalid, NotFound, Rest
+from eso.kube.rest import JSON_PATCH, AlreadyExists, Conflict, NotFound, Rest
 from eso.reconcile.clusterpushsecret import child, report, select
 from eso.reconcile.clusterpushsecret.child import Child
 from eso.reconcile.clusterpushsecret.report import Results
+from eso.reconcile.kit.children import Change, Foreign, Keep, Leaving, Make, again, side_by_side
 from eso.reconcile.kit.event import Event
 from eso.reconcile.kit.ledger import Ledger
 from eso.reconcile.kit.status import write_status
@@ -27,7 +28,6 @@ from eso.reconcile.kit.suspend import suspended_until
 from eso.runtime.outcome import After, Done, Fatal, Outcome, Retry, Wake
 
 Key = tuple[str, str]  # "", name
-AT_ONCE: Final = 16  # writes of one pass
 LOOKS: Final = 64  # children that are compared before the loop gets a turn
 STATUS_SECONDS: Final = 1.0  # between two status writes of one object
 WRONG: Final = "could not create or update push secret: "
@@ -137,21 +137,19 @@ class ReconcileClusterPushSecret:
             if place % LOOKS == 0:
                 await asyncio.sleep(0)
             match child.step(cps, namespace, self.cache.push_secret(namespace, cps.child_name)):
-                case child.Keep():
+                case Keep():
                     results.provisioned.add(namespace)
-                case child.Foreign():
+                case Foreign():
                     results.fail(namespace, child.FOREIGN)
-                case child.Leaving():
+                case Leaving():
                     pass
-                case child.Make() | child.Change() as change:
+                case Make() | Change() as change:
                     writes.append(self.write(cps, namespace, change, results))
         await side_by_side(writes)
 
-    async def write(
-        self, cps: ClusterPushSecret, namespace: str, change: child.Make | child.Change, results: Results
-    ) -> None:
+    async def write(self, cps: ClusterPushSecret, namespace: str, change: Make | Change, results: Results) -> None:
         try:
-            if isinstance(change, child.Make):
+            if isinstance(change, Make):
                 await self.rest.create(PUSH_SECRETS, namespace, change.body)
             else:
                 await self.rest.patch(PUSH_SECRETS, namespace, cps.child_name, change.patch, content_type=JSON_PATCH)
@@ -183,24 +181,3 @@ class ReconcileClusterPushSecret:
         raw = await write_status(self.rest, CLUSTER_PUSH_SECRETS, cps.metadata, status)
         if raw is not None:
             self.cache.learned(raw)
-
-
-async def side_by_side(calls: Iterable[Awaitable[None]]) -> None:
-    """All of `calls`, AT_ONCE at a time."""
-    places = asyncio.Semaphore(AT_ONCE)
-
-    async def in_turn(call: Awaitable[None]) -> None:
-        async with places:
-            await call
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for call in calls:
-                group.create_task(in_turn(call))
-    except ExceptionGroup as failed:
-        raise failed.exceptions[0] from None  # one cause is enough for the queue
-
-
-def again(error: EsoError) -> EsoError | None:
-    """An admission refusal stays what it is until somebody edits something; everything else may pass by itself."""
-    return None if isinstance(error, Forbidden | Invalid) else error

@@ -14,7 +14,7 @@ from eso.api.meta import ObjectMeta, Undecodable
 from eso.api.pushsecret import PUSH_SECRETS, decode_push_secret
 from eso.kube.catalogue import Phase, Watched
 from eso.kube.informer import Informer
-from eso.reconcile.clusterpushsecret.child import Child, owner
+from eso.reconcile.clusterpushsecret.child import FAMILY, Child
 from eso.reconcile.clusterpushsecret.reconcile import ReconcileClusterPushSecret
 from eso.reconcile.clusterpushsecret.triggers import Triggers
 from eso.reconcile.kit.event import Event
@@ -71,7 +71,7 @@ def room(shared: Shared, settings: RoomSettings) -> Room:
     catalogue = shared.catalogue
     informer, push_secrets = catalogue.informer(WATCHED), catalogue.informer(WATCHED_PUSH_SECRETS)
     spaces = catalogue.informer(WATCHED_NAMESPACES)
-    push_secrets.index(OWNER, lambda one: [found.name] if (found := owner(one.metadata)) is not None else [])
+    push_secrets.index(OWNER, lambda one: [found.name] if (found := FAMILY.parent(one.metadata)) is not None else [])
     work = shared.work(CLUSTER_PUSH_SECRETS, WORKERS, lambda key: None)
     triggers = Triggers(work.queue.add, informer.values)
     informer.listen(triggers.object)

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from eso.api.clusterpushsecret import ClusterPushSecret
 from eso.api.meta import Undecodable
-from eso.reconcile.clusterpushsecret.child import Child, owner
+from eso.reconcile.clusterpushsecret.child import FAMILY, Child
 from eso.reconcile.clusterpushsecret.select import concerns
 from eso.runtime.outcome import Lane
 
@@ -43,9 +43,9 @@ class Triggers:
         if old is not None and new is not None and what_counts_of(old) == what_counts_of(new):
             return
         for record in (old, new):
-            if record is not None and (found := owner(record.metadata)) is not None:
+            if record is not None and (found := FAMILY.parent(record.metadata)) is not None:
                 self._add(("", found.name), Lane.EVENT, "child changed", None)
-        if new is None and old is not None and owner(old.metadata) is None:
+        if new is None and old is not None and FAMILY.parent(old.metadata) is None:
             for cps in self._every():
                 if isinstance(cps, ClusterPushSecret) and cps.child_name == old.name:
                     self._add(("", cps.name), Lane.EVENT, "the name of a child is free", None)

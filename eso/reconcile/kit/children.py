@@ -1,0 +1,133 @@
+"""Children of a cluster-scoped object: one in each of its namespaces, controlled by it.
+
+Neighbours: the rooms of ClusterExternalSecret and ClusterPushSecret say what a child is and when it is as wanted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from eso.api.meta import ObjectMeta, OwnerReference, Resource
+from eso.errors import EsoError
+from eso.kube.rest import Forbidden, Invalid
+from eso.reconcile.kit.owners import controller_reference
+
+Json = dict[str, Any]
+AT_ONCE: Final = 16  # writes of one pass; the connections of the API server are shared with every other pass
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """The child is as it should be. `trouble`: why it is not Ready, "" otherwise."""
+
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Make:
+    body: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A JSON patch that tests the uid of the child it was computed for."""
+
+    patch: list[Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """Another object has the name: it is left alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """The child is being deleted; the event of its end brings the pass back."""
+
+
+Step = Keep | Make | Change | Foreign | Leaving
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Which kind controls which."""
+
+    parents: Resource
+    children: Resource
+
+    def parent(self, meta: ObjectMeta) -> OwnerReference | None:
+        """The parent that controls a child, None when there is none."""
+        found = meta.controller
+        if found is None or (found.group, found.kind) != (self.parents.group, self.parents.kind):
+            return None
+        return found
+
+    def ours(self, parent: ObjectMeta, meta: ObjectMeta) -> bool:
+        """By name, as in the reference: a parent that was made again takes its children over."""
+        found = self.parent(meta)
+        return found is not None and found.name == parent.name
+
+    def body(
+        self,
+        parent: ObjectMeta,
+        namespace: str,
+        name: str,
+        labels: Mapping[str, str],
+        annotations: Mapping[str, str],
+        spec: Any,
+    ) -> Json:
+        """A child as it is created; empty labels and annotations are left out."""
+        metadata: Json = {
+            "name": name,
+            "namespace": namespace,
+            "ownerReferences": [controller_reference(self.parents, parent)],
+        }
+        metadata |= {"labels": dict(labels)} if labels else {}
+        metadata |= {"annotations": dict(annotations)} if annotations else {}
+        return {
+            "apiVersion": self.children.api_version,
+            "kind": self.children.kind,
+            "metadata": metadata,
+            "spec": spec,
+        }
+
+
+def change(live: ObjectMeta, wanted: Json) -> Change:
+    """Makes the child `live` what `wanted` is; owner references of others stay."""
+    meta = wanted["metadata"]
+    others = [msgspec.to_builtins(one) for one in live.owner_references if not one.controller]
+    return Change(
+        [
+            {"op": "test", "path": "/metadata/uid", "value": live.uid},
+            {"op": "add", "path": "/metadata/labels", "value": meta.get("labels", {})},
+            {"op": "add", "path": "/metadata/annotations", "value": meta.get("annotations", {})},
+            {"op": "add", "path": "/metadata/ownerReferences", "value": [*others, *meta["ownerReferences"]]},
+            {"op": "add", "path": "/spec", "value": wanted["spec"]},
+        ]
+    )
+
+
+async def side_by_side(calls: Iterable[Awaitable[None]]) -> None:
+    """All of `calls`, AT_ONCE at a time. Raises what the first that failed raised."""
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def in_turn(call: Awaitable[None]) -> None:
+        async with places:
+            await call
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for call in calls:
+                group.create_task(in_turn(call))
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None  # one cause is enough for the queue
+
+
+def again(error: EsoError) -> EsoError | None:
+    """An admission refusal stays what it is until somebody edits something; everything else may pass by itself."""
+    return None if isinstance(error, Forbidden | Invalid) else error
