@@ -112,4 +112,10 @@ def owner_of(record: StateRecord) -> tuple[str, str] | None:
 
 def superseded(live: Iterable[GeneratorState]) -> list[GeneratorState]:
     """All but the latest."""
-    return sorted(live, key=lambda state: (state.metadata.creation_timestamp, state.name))[:-1]
+    return sorted(live, key=made_at)[:-1]
+
+
+def made_at(state: GeneratorState) -> tuple[datetime, int]:
+    """Within one second the version decides: nothing writes a live state after it was made, and versions grow."""
+    version = state.metadata.resource_version
+    return state.metadata.creation_timestamp, int(version) if version.isdigit() else 0

@@ -8,12 +8,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from eso.api.externalsecret import EXTERNAL_SECRETS, GeneratorRef
-from eso.api.generators import FINALIZER_GENERATOR_STATE, GENERATOR_STATES, LABEL_OWNER_KEY, owner_key
+from eso.api.generators import (
+    FINALIZER_GENERATOR_STATE,
+    GENERATOR_STATES,
+    LABEL_OWNER_KEY,
+    GeneratorState,
+    StateMeta,
+    owner_key,
+)
 from eso.api.meta import ObjectMeta
 from eso.errors import EsoError
 from eso.generators.front import StateNotKept
 from eso.generators.registry import CLUSTER_GENERATORS
-from eso.generators.states import Owner
+from eso.generators.states import Owner, superseded
 from eso.providers.contract import SecretNotFound
 from eso.reconcile.externalsecret.assemble import proven_missing
 from tests.fakes.apiserver import FakeApiServer, Json, Status
@@ -225,6 +232,15 @@ async def test_g032_the_values_before_the_last_ones_expire(api: FakeApiServer):
     await making.close()
     deadlines = [one["spec"].get("garbageCollectionDeadline") for one in states(api)]
     assert deadlines == ["2026-01-01T00:02:00Z", None, None]
+
+
+def test_of_states_of_one_second_the_last_one_that_was_made_stays():
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    made = [
+        GeneratorState(metadata=StateMeta(name=name, resource_version=version, creation_timestamp=at))
+        for name, version in (("gen-z", "99"), ("gen-a", "100"), ("gen-m", "101"))
+    ]
+    assert [state.name for state in superseded([made[2], made[0], made[1]])] == ["gen-z", "gen-a"]
 
 
 async def test_an_entry_that_is_no_generator_any_more_keeps_its_latest_values_only(api: FakeApiServer, making: Making):
