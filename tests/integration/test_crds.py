@@ -279,6 +279,8 @@ def test_what_an_external_secret_may_say(controlplane: ControlPlane, namespace: 
 
 FAKE: Json = {"fake": {"data": []}}
 TOKEN: Json = {"tokenSecretRef": {"name": "t", "key": "k"}}
+DOPPLER_TOKEN = {"dopplerToken": {"name": "doppler"}}
+DOPPLER_OIDC = {"identity": "id", "serviceAccountRef": {"name": "doppler"}}
 CA: Json = {"type": "Secret", "name": "ca", "key": "k"}
 APP_ROLE: Json = {"secretRef": {"name": "s", "key": "k"}}
 PAIR: Json = {"value": "v", "secretRef": {"name": "s", "key": "k"}}
@@ -340,7 +342,7 @@ def provided(**provider: Json) -> Json:
         ),
         pytest.param(provided(crd={"authRef": {"name": "a"}}), "", id="crd with one login"),
         pytest.param(
-            provided(doppler={"auth": {"secretRef": {}, "oidcConfig": {}}}),
+            provided(doppler={"auth": {"secretRef": DOPPLER_TOKEN, "oidcConfig": DOPPLER_OIDC}}),
             "Exactly one of 'secretRef' or 'oidcConfig' must be specified",
             id="C-309 doppler with both",
         ),
@@ -349,7 +351,7 @@ def provided(**provider: Json) -> Json:
             "Exactly one of 'secretRef' or 'oidcConfig' must be specified",
             id="C-309 doppler with neither",
         ),
-        pytest.param(provided(doppler={"auth": {"secretRef": {}}}), "", id="doppler with one"),
+        pytest.param(provided(doppler={"auth": {"secretRef": DOPPLER_TOKEN}}), "", id="doppler with one"),
         pytest.param(
             provided(nebiusmysterybox={"auth": {}}),
             "either serviceAccountCredsSecretRef or tokenSecretRef must be set",
