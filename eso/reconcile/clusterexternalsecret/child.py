@@ -6,16 +6,12 @@ are no difference.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Final
 
-import msgspec
-
 from eso.api.clusterexternalsecret import CLUSTER_EXTERNAL_SECRETS, ClusterExternalSecret
-from eso.api.externalsecret import EXTERNAL_SECRETS, ExternalSecret, ExternalSecretSpec
+from eso.api.externalsecret import EXTERNAL_SECRETS, ExternalSecret
 from eso.api.meta import Undecodable
-from eso.gocompat.duration import DurationError, parse_duration
-from eso.reconcile.kit.children import Family, Foreign, Json, Keep, Leaving, Make, Step, change
+from eso.reconcile.kit.children import Family, Foreign, Json, Keep, Leaving, Make, Step, alike, change
 from eso.reconcile.kit.difference import copied
 
 FORCE_SYNC = "external-secrets.io/force-sync"
@@ -54,20 +50,7 @@ def as_wanted(ces: ClusterExternalSecret, live: ExternalSecret | Undecodable) ->
     meta = live.metadata
     if meta.labels != ces.spec.external_secret_metadata.labels or meta.annotations != notes(ces):
         return False
-    try:
-        wanted = msgspec.convert(ces.spec.external_secret_spec, ExternalSecretSpec)
-    except msgspec.ValidationError:
-        return False  # the API server has the last word on what it is
-    return meaning(wanted) == meaning(live.spec)
-
-
-def meaning(spec: ExternalSecretSpec) -> tuple[float | str | None, ExternalSecretSpec]:
-    """The spec with its interval as a number."""
-    interval: float | str | None = spec.refresh_interval
-    if isinstance(interval, str):
-        with suppress(DurationError):
-            interval = parse_duration(interval)
-    return interval, msgspec.structs.replace(spec, refresh_interval=None)
+    return alike(ces.spec.external_secret_spec, live.spec)
 
 
 def trouble(live: ExternalSecret | Undecodable) -> str:

@@ -6,16 +6,12 @@ are no difference.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Final
-
-import msgspec
 
 from eso.api.clusterpushsecret import CLUSTER_PUSH_SECRETS, ClusterPushSecret
 from eso.api.meta import Undecodable
-from eso.api.pushsecret import PUSH_SECRETS, PushSecret, PushSecretSpec
-from eso.gocompat.duration import DurationError, parse_duration
-from eso.reconcile.kit.children import Family, Foreign, Json, Keep, Leaving, Make, Step, change
+from eso.api.pushsecret import PUSH_SECRETS, PushSecret
+from eso.reconcile.kit.children import Family, Foreign, Json, Keep, Leaving, Make, Step, alike, change
 from eso.reconcile.kit.difference import copied
 
 Child = PushSecret | Undecodable
@@ -47,17 +43,4 @@ def as_wanted(cps: ClusterPushSecret, live: Child) -> bool:
     wanted = cps.spec.push_secret_metadata
     if meta.labels != wanted.labels or meta.annotations != wanted.annotations:
         return False
-    try:
-        spec = msgspec.convert(cps.spec.push_secret_spec, PushSecretSpec)
-    except msgspec.ValidationError:
-        return False  # the API server has the last word on what it is
-    return meaning(spec) == meaning(live.spec)
-
-
-def meaning(spec: PushSecretSpec) -> tuple[float | str | None, PushSecretSpec]:
-    """The spec with its interval as a number."""
-    interval: float | str | None = spec.refresh_interval
-    if isinstance(interval, str):
-        with suppress(DurationError):
-            interval = parse_duration(interval)
-    return interval, msgspec.structs.replace(spec, refresh_interval=None)
+    return alike(cps.spec.push_secret_spec, live.spec)

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
+from eso.api.externalsecret import ExternalSecretSpec
 from eso.api.meta import ObjectMeta, OwnerReference, Resource
+from eso.api.pushsecret import PushSecretSpec
 from eso.errors import EsoError
+from eso.gocompat.duration import DurationError, parse_duration
 from eso.kube.rest import Forbidden, Invalid
 from eso.reconcile.kit.owners import controller_reference
 
 Json = dict[str, Any]
+Spec = TypeVar("Spec", ExternalSecretSpec, PushSecretSpec)
 AT_ONCE: Final = 16  # writes of one pass; the connections of the API server are shared with every other pass
 
 
@@ -110,6 +115,24 @@ def change(live: ObjectMeta, wanted: Json) -> Change:
             {"op": "add", "path": "/spec", "value": wanted["spec"]},
         ]
     )
+
+
+def alike(wanted: Mapping[str, Any], live: Spec) -> bool:
+    """Whether both specs mean the same; `wanted` is as its author wrote it."""
+    try:
+        spec = msgspec.convert(wanted, type(live))
+    except msgspec.ValidationError:
+        return False  # the API server has the last word on what it is
+    return meaning(spec) == meaning(live)
+
+
+def meaning(spec: Spec) -> tuple[float | str | None, Spec]:
+    """The spec with its interval as a number: `1h` and `60m` are no difference."""
+    interval: float | str | None = spec.refresh_interval
+    if isinstance(interval, str):
+        with suppress(DurationError):
+            interval = parse_duration(interval)
+    return interval, msgspec.structs.replace(spec, refresh_interval=None)
 
 
 async def side_by_side(calls: Iterable[Awaitable[None]]) -> None:
