@@ -34,7 +34,6 @@ class Group(Enum):
     CERTIFICATES = "Certificates"
     SERVERS = "Metrics and probes"
     LOG = "Log"
-    REFUSED = "Not supported, the process does not start with one of these"
     WITHOUT_EFFECT = "Accepted for compatibility, without effect"
 
 
@@ -121,11 +120,18 @@ class Settings:
     given: frozenset[str] = field(default=frozenset(), compare=False)
 
     metrics_addr: str = text(":8080", "bind address of /metrics; 0 disables it", Group.SERVERS, "HOST:PORT")
-    metrics_secure: bool = switch(False, "serve metrics over HTTPS", Group.REFUSED)
-    metrics_auth: bool = switch(False, "require a Kubernetes bearer token for metrics", Group.REFUSED)
-    metrics_cert_dir: str = text("", "directory of the metrics certificate", Group.WITHOUT_EFFECT, "DIRECTORY")
-    metrics_cert_name: str = text("tls.crt", "file name of the metrics certificate", Group.WITHOUT_EFFECT, "FILE")
-    metrics_key_name: str = text("tls.key", "file name of the metrics key", Group.WITHOUT_EFFECT, "FILE")
+    metrics_secure: bool = switch(False, "serve metrics over HTTPS", Group.SERVERS)
+    metrics_auth: bool = switch(
+        False, "answer scrapes only for a Kubernetes token that may get /metrics; needs --metrics-secure", Group.SERVERS
+    )
+    metrics_cert_dir: str = text(
+        "",
+        "directory of the metrics certificate, which is read again when it changes; one signed by itself if empty",
+        Group.SERVERS,
+        "DIRECTORY",
+    )
+    metrics_cert_name: str = text("tls.crt", "file name of the metrics certificate", Group.SERVERS, "FILE")
+    metrics_key_name: str = text("tls.key", "file name of the metrics key", Group.SERVERS, "FILE")
     enable_http2: bool = switch(False, "HTTP/2 is never offered", Group.WITHOUT_EFFECT)
     loglevel: str = text("info", "least level that is logged: " + ", ".join(LEVELS), Group.LOG, "LEVEL", LEVELS)
     zap_time_encoding: str = text(
@@ -140,14 +146,11 @@ class Settings:
 
     def check(self) -> None:
         """Refuses values that do not go together. Raises UsageError."""
-        # A start without the protection that was asked for would serve what should have been kept from others.
-        for name, on in (("metrics-secure", self.metrics_secure), ("metrics-auth", self.metrics_auth)):
-            if on:
-                raise UsageError(
-                    f"--{name} is not supported: metrics would be served without the protection that it asks for",
-                    fix="take it out, and serve metrics to this host only (--metrics-addr=127.0.0.1:8080, with a proxy"
-                    " that adds TLS and authentication beside it) or let a NetworkPolicy admit Prometheus alone",
-                )
+        if self.metrics_auth and not self.metrics_secure:
+            raise UsageError(
+                "--metrics-auth needs --metrics-secure: tokens would cross the network in the clear",
+                fix="add --metrics-secure=true",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

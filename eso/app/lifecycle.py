@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eso.app.flags import ControllerSettings
+from eso.app.scrapers import guarding
 from eso.app.wiring import Operator
 from eso.errors import EsoError
 from eso.kube.config import connect
@@ -89,9 +90,17 @@ async def until_told(settings: ControllerSettings, environ: Mapping[str, str]) -
 async def run(operator: Operator, stop: Stop) -> None:
     """One process's life, as nesting: probes and watches outside, then the lease, then logins, then the passes."""
     settings, vitals, log = operator.settings, operator.vitals, logging.get("setup")
-    probes = serving(settings.metrics_addr, settings.live_addr, operator.metrics.scrape, vitals.health)
     async with (
-        probes,
+        guarding(settings, operator.access, operator.clock, operator.metrics, log) as guard,
+        serving(
+            settings.metrics_addr,
+            settings.live_addr,
+            operator.metrics.scrape,
+            vitals.health,
+            tls=guard.tls,
+            admit=guard.admit,
+        ),
+        background(*guard.renewing, watchdog=vitals.watchdog),
         background(vitals.watchdog.run(), operator.recorder.run(), watchdog=vitals.watchdog),
         background(operator.catalogue.run(), watchdog=vitals.watchdog),
         background(after_the_lists(operator, log)),

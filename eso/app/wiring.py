@@ -69,7 +69,7 @@ class Operator:
         proxies: Proxies | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        self.settings, self.clock, self.log = settings, clock, log
+        self.settings, self.access, self.clock, self.log = settings, access, clock, log
         self.metrics = Metrics(extended_labels=settings.enable_extended_metric_labels)
         self.rest = Rest(
             access,

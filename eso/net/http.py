@@ -206,15 +206,15 @@ def tls_context(
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
     except (OSError, ValueError) as error:
-        raise TlsError(f"cannot use the CA certificates: {_reason(error)}", fix="give PEM certificates") from None
+        raise TlsError(f"cannot use the CA certificates: {reason(error)}", fix="give PEM certificates") from None
     try:
         if cert_file:
             context.load_cert_chain(cert_file, key_file or None, password=_no_prompt)
         elif cert_pem and key_pem:
-            _load_chain(context, cert_pem, key_pem)
+            load_chain(context, cert_pem, key_pem)
     except (OSError, ValueError) as error:
         raise TlsError(
-            f"cannot use the client certificate: {_reason(error)}",
+            f"cannot use the client certificate: {reason(error)}",
             fix="give a PEM certificate and its unencrypted PEM key",
         ) from None
     return context
@@ -231,8 +231,9 @@ def _no_prompt() -> str:
     raise ValueError(ENCRYPTED)
 
 
-def _load_chain(context: ssl.SSLContext, cert_pem: bytes, key_pem: bytes) -> None:
-    """The ssl module takes file names only; files that exist in memory alone keep the key off the disk."""
+def load_chain(context: ssl.SSLContext, cert_pem: bytes, key_pem: bytes) -> None:
+    """Shows this certificate from now on. Raises OSError or ValueError, which `reason` words. The ssl module takes file
+    names only; files that exist in memory alone keep the key off the disk."""
     if max(len(cert_pem), len(key_pem)) > PEM_BYTES:
         raise ValueError(TOO_LONG)
     if key_bits(key_pem) > KEY_BITS:
@@ -487,7 +488,7 @@ class Pools:
         except ValueError:  # a host that is none cannot be split or encoded
             raise Unreachable(f"cannot use the address {server}", sent=False) from None
         except OSError as error:
-            raise Unreachable(f"cannot reach {server}: {_reason(error)}", sent=False) from None
+            raise Unreachable(f"cannot reach {server}: {reason(error)}", sent=False) from None
 
     async def _dial(self, host: str, port: int, through: str | None) -> None:
         loop = asyncio.get_running_loop()
@@ -580,18 +581,18 @@ def _transport(server: str, error: Exception) -> TransportError:
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
             inner = getattr(error, "os_error", None) or getattr(error, "certificate_error", None)
             return Unreachable(
-                f"cannot trust {server}: {_reason(inner)}",
+                f"cannot trust {server}: {reason(inner)}",
                 sent=False,
                 fix="check the CA certificates and the name in the address",
             )
         case aiohttp.ClientProxyConnectionError():
-            return Unreachable(f"cannot reach the proxy for {server}: {_reason(error.os_error)}", sent=False)
+            return Unreachable(f"cannot reach the proxy for {server}: {reason(error.os_error)}", sent=False)
         case aiohttp.ClientConnectorDNSError():
             return Unreachable(f"cannot reach {server}: no such host", sent=False)
         case aiohttp.ClientConnectorError() if isinstance(error.os_error, Barred):
             return _forbidden(server, error.os_error)
         case aiohttp.ClientConnectorError():
-            return Unreachable(f"cannot reach {server}: {_reason(error.os_error)}", sent=False)
+            return Unreachable(f"cannot reach {server}: {reason(error.os_error)}", sent=False)
         case aiohttp.ClientHttpProxyError():
             return Unreachable(f"the proxy refused the connection to {server} with status {error.status}", sent=False)
         case aiohttp.InvalidURL():
@@ -605,7 +606,7 @@ def _transport(server: str, error: Exception) -> TransportError:
         case aiohttp.ClientResponseError():
             return Unreachable(f"{server} does not speak HTTP as expected")
         case OSError():
-            return Unreachable(f"the connection to {server} broke: {_reason(error)}")
+            return Unreachable(f"the connection to {server} broke: {reason(error)}")
         case ValueError():
             return Unsendable(
                 f"the request to {server} cannot be sent as it is",
@@ -621,7 +622,7 @@ def _forbidden(server: str, error: Barred) -> Forbidden:
     )
 
 
-def _reason(error: object) -> str:
+def reason(error: object) -> str:
     """The operating system's or OpenSSL's own words, which hold neither header nor body."""
     match error:
         case ssl.SSLCertVerificationError() if error.verify_message:

@@ -1,11 +1,12 @@
 """Serves /metrics, /healthz and /readyz.
 
-Neighbours: metrics.py makes the text, wiring.py adds the checks (watchdog, caches synced). The HTTP library is used
-here as a server; calls to the outside go through `net`.
+Neighbours: metrics.py makes the text, `app` adds the checks (watchdog, caches synced) and says who may scrape.
+The HTTP library is used here as a server; calls to the outside go through `net`.
 """
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -19,10 +20,22 @@ from eso.observe.metrics import CONTENT_TYPE
 Check = Callable[[], str]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 SHUTDOWN_SECONDS: Final = 1.0
+PLAIN_TEXT: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
 
 
 class CannotListen(EsoError):
     """A bind address that is malformed or taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a scrape is not answered: HTTP status and text."""
+
+    status: int
+    text: str
+
+
+Admission = Callable[[str], Awaitable[Refused | None]]  # of the Authorization header; None: the scrape is answered
 
 
 class Health:
@@ -76,23 +89,30 @@ class Bound:
 
 @asynccontextmanager
 async def serving(
-    metrics_addr: str, health_addr: str, scrape: Callable[[], Awaitable[bytes]], health: Health
+    metrics_addr: str,
+    health_addr: str,
+    scrape: Callable[[], Awaitable[bytes]],
+    health: Health,
+    *,
+    tls: ssl.SSLContext | None = None,
+    admit: Admission | None = None,
 ) -> AsyncIterator[Bound]:
     """Serve for as long as the block lasts. Addresses like `:8080`, `127.0.0.1:8080`, `[::1]:8080`; `0` or empty
-    switches one off.
+    switches one off. `tls` and `admit` guard /metrics; probes are plain and open to everybody, as the kubelet asks
+    them.
 
     Raises CannotListen.
     """
 
     async def metrics(request: web.Request) -> web.StreamResponse:
+        if admit is not None and (refused := await admit(request.headers.get("Authorization", ""))) is not None:
+            return web.Response(status=refused.status, text=f"{refused.text}\n", headers=PLAIN_TEXT)
         return web.Response(body=await scrape(), headers={"Content-Type": CONTENT_TYPE})
 
     async def probe(request: web.Request) -> web.StreamResponse:
         kind, name = request.match_info["kind"], request.match_info.get("name", "")
         status, text = health.ask(kind, name, verbose="verbose" in request.query)
-        return web.Response(
-            status=status, text=text, headers={"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
-        )
+        return web.Response(status=status, text=text, headers=PLAIN_TEXT)
 
     for_metrics: dict[str, Handler] = {"/metrics": metrics}
     for_health: dict[str, Handler] = {
@@ -103,11 +123,15 @@ async def serving(
     at_metrics, at_health = bind_address(metrics_addr), bind_address(health_addr)
     async with AsyncExitStack() as servers:
         if at_metrics is not None and at_metrics == at_health and at_metrics[1] != 0:
+            if tls is not None or admit is not None:
+                raise CannotListen(
+                    "metrics that are guarded cannot share an address with the probes", fix="give each its own port"
+                )
             both = await servers.enter_async_context(_server(at_metrics, for_metrics | for_health))
             yield Bound(both, both)
             return
         yield Bound(
-            await servers.enter_async_context(_server(at_metrics, for_metrics)) if at_metrics else None,
+            await servers.enter_async_context(_server(at_metrics, for_metrics, tls)) if at_metrics else None,
             await servers.enter_async_context(_server(at_health, for_health)) if at_health else None,
         )
 
@@ -126,7 +150,9 @@ def bind_address(text: str) -> tuple[str, int] | None:
 
 
 @asynccontextmanager
-async def _server(address: tuple[str, int], routes: dict[str, Handler]) -> AsyncIterator[tuple[str, int]]:
+async def _server(
+    address: tuple[str, int], routes: dict[str, Handler], tls: ssl.SSLContext | None = None
+) -> AsyncIterator[tuple[str, int]]:
     app = web.Application()
     for path, handler in routes.items():
         app.router.add_get(path, handler)
@@ -134,7 +160,7 @@ async def _server(address: tuple[str, int], routes: dict[str, Handler]) -> Async
     await runner.setup()
     try:
         try:
-            await web.TCPSite(runner, address[0] or None, address[1]).start()
+            await web.TCPSite(runner, address[0] or None, address[1], ssl_context=tls).start()
         except OSError as error:
             raise CannotListen(
                 f"cannot listen on {address[0]}:{address[1]}: {error.strerror}", fix="choose another address"

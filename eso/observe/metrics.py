@@ -210,6 +210,14 @@ class Metrics:
         """One request to the API server; `code` is the HTTP status, or <error> when there was no answer."""
         self._requests.inc((str(code), method, host))
 
+    def certificate_read(self, good: bool) -> None:
+        """A certificate of ours was read from its files, or could not be used."""
+        self._family("certwatcher_read_certificate_total", "counter", "Total number of certificate reads").inc()
+        errors = self._family(
+            "certwatcher_read_certificate_errors_total", "counter", "Total number of certificate read errors"
+        )
+        errors.inc((), 0 if good else 1)
+
     def leading(self, lease: str, holds: bool) -> None:
         self._leader.set((lease,), int(holds))
 

@@ -3,8 +3,8 @@ demand.
 
 Neighbours: stands on the far side of `eso.kube`. Keeps JSON objects of any kind; knows list (pages, selectors), watch
 (resume, bookmarks,
-410), create, merge and JSON patch, replace, delete, preconditions, finalizers, generations, status, TokenRequest. It
-knows no schemas. Nothing here waits on its own: a watch ends when a test ends it.
+410), create, merge and JSON patch, replace, delete, preconditions, finalizers, generations, status, TokenRequest,
+TokenReview, SubjectAccessReview. It knows no schemas. Nothing here waits on its own: a watch ends when a test ends it.
 """
 
 from __future__ import annotations
@@ -136,7 +136,8 @@ class FakeApiServer:
 
     Tests act as another user through `put`, `edit` and `remove`. `tokens`: the bearer tokens that are accepted, None
     for no check.
-    `unserved`: plurals whose CRD is missing. `forbidden`: (verb, plural) pairs that get 403.
+    `users`: token → user, as a TokenReview finds them. `granted`: (user, verb, URL path) as a SubjectAccessReview finds
+    them. `unserved`: plurals whose CRD is missing. `forbidden`: (verb, plural) pairs that get 403.
     """
 
     def __init__(
@@ -148,6 +149,8 @@ class FakeApiServer:
         self.now, self._tls = now, tls
         self.requests: list[Request] = []
         self.tokens: set[str] | None = None
+        self.users: dict[str, str] = {}
+        self.granted: set[tuple[str, str, str]] = set()
         self.unserved: set[str] = set()
         self.forbidden: set[tuple[str, str]] = set()
         self.url = ""
@@ -414,6 +417,8 @@ class FakeApiServer:
             if key not in objects:
                 raise _Refused(404, "NotFound", f'{plural} "{name}" not found', details)
             return {**body, "status": {"token": f"token-of-{name}", "expirationTimestamp": "2024-01-01T01:00:00Z"}}
+        if request.method == "POST" and plural in ("tokenreviews", "subjectaccessreviews"):
+            return {**body, "status": self._review(plural, body["spec"])}
         if request.method == "POST":
             return copy.deepcopy(self._create(collection, namespace, body))
         if request.method == "GET" and not name:
@@ -452,6 +457,19 @@ class FakeApiServer:
             self._store(collection, key, old, None)
             return new
         return copy.deepcopy(self._store(collection, key, old, new))
+
+    def _review(self, plural: str, spec: Json) -> Json:
+        if plural == "tokenreviews":
+            user = self.users.get(spec["token"])
+            named = {
+                "username": user,
+                "uid": f"uid-of-{user}",
+                "groups": ["system:authenticated"],
+                "extra": {"a": ["b"]},
+            }
+            return {"authenticated": True, "user": named} if user else {"user": {}, "error": "token not known"}
+        asked = spec["nonResourceAttributes"]
+        return {"allowed": (spec["user"], asked["verb"], asked["path"]) in self.granted}
 
     def _create(self, collection: str, namespace: str, body: Json) -> Json:
         new = copy.deepcopy(body)

@@ -14,7 +14,7 @@ def test_help_has_examples_and_flags_and_succeeds(argv, capsys):
 
 @pytest.mark.parametrize(
     "argv",
-    [["nonsense"], ["--nonsense"], ["controller", "--concurrent=many"], ["--metrics-secure"], ["--metrics-auth=true"]],
+    [["nonsense"], ["--nonsense"], ["controller", "--concurrent=many"], ["--metrics-auth=true"]],
     ids=" ".join,
 )
 def test_bad_arguments_exit_with_2_and_say_what_to_do(argv, capsys):
