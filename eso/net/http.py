@@ -187,17 +187,19 @@ def tls_context(
     cert_pem: bytes | None = None,
     key_pem: bytes | None = None,
     verify: bool = True,
+    beside_system: bool = False,
 ) -> ssl.SSLContext:
-    """A client context. A given CA replaces the system's; without one SSL_CERT_FILE and SSL_CERT_DIR apply as OpenSSL
-    reads them.
+    """A client context. A given CA replaces the system's, or is trusted `beside_system`; without one SSL_CERT_FILE and
+    SSL_CERT_DIR apply as OpenSSL reads them.
 
     Building one costs milliseconds (the system's CAs are parsed): keep it. Raises TlsError; its text never shows key
     material.
     """
     try:
-        context = ssl.create_default_context(
-            cafile=ca_file, cadata=ca_pem.decode("ascii", "replace") if ca_pem else None
-        )
+        ca = ca_pem.decode("ascii", "replace") if ca_pem else None
+        context = ssl.create_default_context(cafile=ca_file, cadata=None if beside_system else ca)
+        if beside_system and ca:
+            context.load_verify_locations(cadata=ca)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_ciphers(CIPHERS)
         # Private CAs often lack extensions that 3.13's default would insist on; Go clients accept them.
@@ -457,19 +459,27 @@ class Pools:
 
     def __init__(self, proxies: Proxies | None = None, reach: Reach = EVERYWHERE) -> None:
         self.proxies, self.reach = proxies or Proxies(), reach
-        self._trusting = functools.lru_cache(maxsize=32)(lambda ca, _: tls_context(ca_pem=ca))
+        self._trusting = functools.lru_cache(maxsize=32)(
+            lambda ca, beside_system, _: tls_context(ca_pem=ca, beside_system=beside_system)
+        )
 
     def open(
-        self, server: str, *, ca: bytes | None = None, certificate: bytes | None = None, key: bytes | None = None
+        self,
+        server: str,
+        *,
+        ca: bytes | None = None,
+        certificate: bytes | None = None,
+        key: bytes | None = None,
+        beside_system: bool = False,
     ) -> Pool:
-        """Connections to `server` that trust `ca` (PEM) instead of the system's authorities and show `certificate`.
-        Plain ones where `server` is no https URL. Raises TlsError. The caller closes the pool."""
+        """Connections to `server` that trust `ca` (PEM) instead of the system's authorities, or `beside_system`, and
+        show `certificate`. Plain ones where `server` is no https URL. Raises TlsError. The caller closes the pool."""
         if not server.startswith("https"):
             return self.pool(tls=None)
         if certificate is not None:
-            return self.pool(tls=tls_context(ca_pem=ca, cert_pem=certificate, key_pem=key))
+            return self.pool(tls=tls_context(ca_pem=ca, cert_pem=certificate, key_pem=key, beside_system=beside_system))
         # The system's authorities are read again after a while: an image's bundle may be mounted and renewed.
-        return self.pool(tls=self._trusting(ca, int(time.monotonic() // SHARED_SECONDS)))
+        return self.pool(tls=self._trusting(ca, beside_system, int(time.monotonic() // SHARED_SECONDS)))
 
     async def dial(self, url: str, seconds: float = 15.0) -> None:
         """Connects to the server of `url`, or to the proxy that leads there, and hangs up. Raises TransportError."""

@@ -78,6 +78,7 @@ class FakeAws(Backend):
         self.lifetime = timedelta(hours=1)  # of a session
         self.ends: dict[str, datetime] = {}  # token of a session → when it ends
         self.page_bytes = 1 << 20
+        self.instance_region = ""
         self.metadata_v2 = True
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self._numbers = itertools.count(1)
@@ -375,6 +376,8 @@ class FakeAws(Backend):
             return web.Response(text="metadata-token") if allowed else web.Response(status=404)
         if self.metadata_v2 and asked.headers.get("X-aws-ec2-metadata-token") != "metadata-token":
             return web.Response(status=401)
+        if asked.path == "/latest/meta-data/placement/region" and self.instance_region:
+            return web.Response(text=f"{self.instance_region}\n")
         roles = "/latest/meta-data/iam/security-credentials/"
         if asked.path == roles:
             return web.Response(text="node-role\n")

@@ -8,16 +8,12 @@ from __future__ import annotations
 from typing import Any, ClassVar, Final
 from urllib.parse import quote
 
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
 from eso.errors import EsoError
 from eso.generators.contract import Generated, GeneratorFailed, Json, Stateless, spec_of
-from eso.generators.kit import jwt
 from eso.generators.kit.http import call, message_in, object_in
-from eso.net.http import KEY_BITS
 from eso.providers.contract import CredentialReader
 from eso.providers.env import Env
+from eso.providers.kit import jwt
 
 DEFAULT: Final = "https://api.github.com"
 REQUEST: Final = "error creating request: "
@@ -70,12 +66,9 @@ def wanted(spec: Json) -> dict[str, Any] | None:
 def assertion(pem: bytes, claims: dict[str, Any]) -> str:
     """Raises GeneratorFailed, which shows nothing of the key."""
     try:
-        key = load_pem_private_key(pem, None)
-    except (ValueError, TypeError) as error:
-        raise GeneratorFailed(f"{REQUEST}error parsing RSA private key: {type(error).__name__}", fix=FIX) from None
-    if not isinstance(key, rsa.RSAPrivateKey) or key.key_size > KEY_BITS:
-        raise GeneratorFailed(f"{REQUEST}error parsing RSA private key: no RSA key of usual length", fix=FIX)
-    return jwt.signed(key, claims)
+        return jwt.signed(jwt.rsa_key(pem), claims)
+    except EsoError as error:
+        raise GeneratorFailed(f"{REQUEST}error parsing RSA private key: {error}", fix=FIX) from None
 
 
 FIX: Final = "store the private key of the App as GitHub gave it, in PEM"

@@ -11,9 +11,10 @@ from contextlib import asynccontextmanager
 from eso.errors import EsoError
 from eso.generators.contract import GeneratorFailed, Json, spec_of, view_of
 from eso.providers.aws.login import NO_SESSION, log_in
-from eso.providers.aws.sdk import Api, Keys, Sdk
+from eso.providers.aws.sdk import Api, Sdk
 from eso.providers.contract import CredentialReader
 from eso.providers.env import Env
+from eso.providers.kit.awsidentity import Keys
 
 
 @asynccontextmanager

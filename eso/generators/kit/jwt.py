@@ -1,30 +1,16 @@
-"""JSON Web Tokens: sign one with an RSA key, and read when one ends.
+"""JSON Web Tokens that backends gave: when one ends.
 
-Neighbours: kinds that exchange tokens. A signature is the backend's business to check.
+Neighbours: kinds that exchange tokens; `eso.providers.kit.jwt` signs. A signature is the backend's business to check.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
-from typing import Any
 
 import orjson
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from eso.generators.contract import GeneratorFailed
-
-
-def signed(key: rsa.RSAPrivateKey, claims: Mapping[str, Any]) -> str:
-    """RS256."""
-    text = f"{encoded(orjson.dumps({'alg': 'RS256', 'typ': 'JWT'}))}.{encoded(orjson.dumps(claims))}"
-    return f"{text}.{encoded(key.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
-
-
-def encoded(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def expiry(token: str) -> str:

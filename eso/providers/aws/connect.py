@@ -18,12 +18,13 @@ from eso.providers.aws.exports import Exports
 from eso.providers.aws.login import NO_SESSION, log_in
 from eso.providers.aws.parameterpush import ParameterStoreClient
 from eso.providers.aws.parameterstore import LABEL as PARAMETER_STORE_LABEL
-from eso.providers.aws.sdk import Keys, Sdk
+from eso.providers.aws.sdk import Sdk
 from eso.providers.aws.secretpush import SecretsManagerClient
 from eso.providers.aws.secretsmanager import LABEL as SECRETS_MANAGER_LABEL
 from eso.providers.aws.spec import CERTIFICATES, PARAMETER_STORE, SECRETS_MANAGER, referent, region_of, service_of
 from eso.providers.contract import CredentialReader, InvalidConfig, Plan, StoreClient, StoreView, prefixed
 from eso.providers.env import Env
+from eso.providers.kit.awsidentity import Keys
 
 Make = Callable[[StoreView, Connection | None], StoreClient]
 # service → its client, and (service of the SDK, label of the metrics) of each API that it calls

@@ -1,7 +1,7 @@
 """Logs in to AWS: the store's auth block → keys, through every role that the store names.
 
-Neighbours: connect.py calls here, ambient.py finds the operator's own identity, sdk.py talks to STS. Credentials of
-roles are kept as long as the login: the session renews it before they end.
+Neighbours: connect.py calls here, kit.awsidentity finds the operator's own identity, sdk.py talks to STS. Credentials
+of roles are kept as long as the login: the session renews it before they end.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from collections.abc import Awaitable, Mapping
 from typing import Any, Final
 
 from eso.errors import EsoError
-from eso.providers.aws.ambient import ambient_keys
-from eso.providers.aws.sdk import Keys, Sdk
+from eso.providers.aws.sdk import Sdk
 from eso.providers.aws.spec import TAGS_OF_THE_STORE, Json
 from eso.providers.contract import (
     AuthRejected,
@@ -24,6 +23,7 @@ from eso.providers.contract import (
     ValidationFailed,
     prefixed,
 )
+from eso.providers.kit.awsidentity import Keys, ambient_keys
 from eso.providers.kit.selectors import part
 
 NO_SESSION: Final = "unable to create session: "

@@ -9,8 +9,6 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Final
 
 import orjson
@@ -32,6 +30,7 @@ from eso.net.http import Forbidden, Pool, Reply, TimedOut, Timeouts, TooLarge, T
 from eso.providers.aws.refusal import refusal
 from eso.providers.contract import InvalidConfig, Malformed, Timeout, Unavailable, prefixed, turn
 from eso.providers.env import Env
+from eso.providers.kit.awsidentity import Keys
 
 TIMEOUTS: Final = Timeouts(total=30.0, connect=5.0)
 POOL_SECONDS: Final = 600.0  # after which connections are opened anew: the system's authorities may have changed
@@ -54,18 +53,6 @@ SECRET_PARAMETERS: Final = ("SecretString", "SecretBinary", "Value", "WebIdentit
 
 for name in ("botocore", "aiobotocore"):
     logging.getLogger(name).setLevel(logging.WARNING)  # at DEBUG they log whole requests and replies
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """Credentials of AWS. `expires`: None = they do not end by themselves; `principal`: the ARN that a role has for us,
-    "" = the access key says it. Secret parts never print."""
-
-    access_key: str
-    secret_key: str = field(repr=False)
-    token: str = field(default="", repr=False)
-    expires: datetime | None = None
-    principal: str = ""
 
 
 class Api:

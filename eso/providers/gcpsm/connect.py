@@ -14,8 +14,8 @@ from eso.providers.env import Env
 from eso.providers.gcpsm import spec
 from eso.providers.gcpsm.client import Client, Connection
 from eso.providers.gcpsm.login import CREATE, Login, Token
-from eso.providers.gcpsm.metadata import LABEL, Metadata
-from eso.providers.gcpsm.refusal import of_secrets
+from eso.providers.gcpsm.refusal import LABEL, of_secrets
+from eso.providers.kit.googlemetadata import Metadata
 from eso.providers.kit.http import Api, bearer
 
 
@@ -65,7 +65,7 @@ class Connector:
 async def asked_project(pool: Pool, credentials: CredentialReader) -> str:
     """The project of the machine that the operator runs on."""
     try:
-        return await Metadata(pool, credentials.ambient()).project()
+        return await Metadata(pool, credentials.ambient(), LABEL).project()
     except EsoError as error:
         told = prefixed(f"{spec.NO_PROJECT}: ", error)
         told.fix = error.fix or "set projectID"

@@ -1,15 +1,13 @@
 """Logs in at Google in each of the ways a store may ask for, and ends with one access token.
 
-Neighbours: connect.py opens the pools, federation.py reads external_account configurations, metadata.py asks the
-machine. google-auth signs (service account keys, AWS requests); each request goes through the store's gate, on our own
-connections.
+Neighbours: connect.py opens the pools, federation.py reads external_account configurations, kit.googlemetadata asks
+the machine. google-auth signs (service account keys, AWS requests); each request goes through the store's gate, on our
+own connections.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import stat
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,9 +28,10 @@ from eso.providers.contract import (
 from eso.providers.env import Env
 from eso.providers.gcpsm import federation
 from eso.providers.gcpsm.federation import AWS4, JWT, External, Form, FromAws, FromFile, FromUrl
-from eso.providers.gcpsm.metadata import LABEL, Metadata
-from eso.providers.gcpsm.refusal import of_login
+from eso.providers.gcpsm.refusal import LABEL, of_login
 from eso.providers.gcpsm.spec import Method, method
+from eso.providers.kit.files import read_if_there, token_file
+from eso.providers.kit.googlemetadata import Metadata
 from eso.providers.kit.http import Api, bearer, date, json_of, object_of, segment, text_in
 from eso.providers.kit.selectors import Json, part
 
@@ -51,7 +50,6 @@ MARGIN: Final = 60.0  # seconds before its end in which a token is not used any 
 MOST_TOKEN: Final = 64 << 10  # bytes of a reply or file that holds a token
 BROKEN_KEY: Final = "failed to process the provided JSON credentials: "
 WELL_KNOWN: Final = "application_default_credentials.json"
-OWN_FOLDER: Final = "/var/run/secrets/kubernetes.io"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +88,7 @@ class Login:
                 return await worded(GET, self.ambient())
 
     def metadata(self) -> Metadata:
-        return Metadata(self.direct, self.credentials.ambient())
+        return Metadata(self.direct, self.credentials.ambient(), LABEL)
 
     # a service account's key
 
@@ -451,32 +449,3 @@ def ambient_file(environ: Mapping[str, str]) -> tuple[str, bool]:
     if environ.get("CLOUDSDK_CONFIG"):
         return f"{environ['CLOUDSDK_CONFIG']}/{WELL_KNOWN}", False
     return (f"{environ['HOME']}/.config/gcloud/{WELL_KNOWN}", False) if environ.get("HOME") else ("", False)
-
-
-def token_file(path: str) -> bytes:
-    """A file that a store names. The operator's own ServiceAccount token is refused, by whatever path it is named."""
-    real = os.path.realpath(path)
-    own = os.path.realpath(OWN_FOLDER)
-    if f"{real}/".startswith(f"{own}/"):
-        raise InvalidConfig("a store cannot log in with the operator's own ServiceAccount", fix="use serviceAccountRef")
-    text = read_if_there(real)
-    if text is None:
-        raise InvalidConfig("the file of credential_source cannot be read", fix="mount it into the operator")
-    return text
-
-
-def read_if_there(path: str) -> bytes | None:
-    """A regular file of at most MOST_TOKEN bytes; None for anything else. A pipe or a device is not waited for."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except (OSError, ValueError):
-        return None
-    try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > MOST_TOKEN:
-            return None
-        return os.read(descriptor, MOST_TOKEN)
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)

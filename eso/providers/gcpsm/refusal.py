@@ -16,6 +16,7 @@ from eso.providers.contract import AuthRejected, Denied, InvalidConfig, Malforme
 from eso.providers.kit import http
 from eso.providers.kit.http import Reply
 
+LABEL: Final = "GCP/SecretManager"  # of the metrics
 # code in JSON → code as the vendor's own client prints it
 CODES: Final = {
     "CANCELLED": "Canceled",

@@ -6,19 +6,14 @@ IAM Credentials signs for the service account that the cluster's account stands 
 
 from __future__ import annotations
 
-import base64
 from typing import Any, Final
 
 import orjson
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from eso.errors import EsoError
 from eso.net.http import Pool, Reply, Timeouts
 from eso.providers.contract import AuthRejected, InvalidConfig, Malformed, Unavailable, prefixed
-from eso.providers.kit import http
+from eso.providers.kit import http, jwt
 from eso.providers.kit.http import Api, bearer, object_of, text_in
 from eso.providers.kit.selectors import Json, has, part
 from eso.providers.vault.login import FAILED, Context, Login, attempt, mount_of
@@ -33,7 +28,6 @@ CONTAINER: Final = "https://container.googleapis.com/v1"
 SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 EMAIL_ANNOTATION: Final = "iam.gke.io/gcp-service-account"
 LIFE: Final = 900  # seconds that Vault accepts at most
-KEY_BITS: Final = 8192
 
 
 async def with_gcp(context: Context, block: Json) -> Login:
@@ -65,19 +59,17 @@ def claims(context: Context, role: str) -> dict[str, Any]:
 def signed(text: bytes, claim: dict[str, Any]) -> str:
     """A JWT of the service account whose key file `text` is. Blocks for a signature. Raises InvalidConfig, which shows
     nothing of the file."""
+    broken = "failed to process the provided JSON credentials"
     try:
         file = object_of(text)
         email, pem = text_in(file, "client_email"), text_in(file, "private_key")
-        key = load_pem_private_key(pem.encode(), None, unsafe_skip_rsa_key_validation=True)
-    except (Malformed, ValueError, TypeError, UnsupportedAlgorithm):
-        raise InvalidConfig(
-            "failed to process the provided JSON credentials", fix="store the JSON key file of a service account"
-        ) from None
-    if not isinstance(key, rsa.RSAPrivateKey) or key.key_size > KEY_BITS:
-        raise InvalidConfig("failed to process the provided JSON credentials: no RSA key of at most 8192 bits")
-    head = {"alg": "RS256", "typ": "JWT", "kid": str(file.get("private_key_id") or "")}
-    said = f"{encoded(orjson.dumps(head))}.{encoded(orjson.dumps({**claim, 'sub': email}))}"
-    return f"{said}.{encoded(key.sign(said.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
+    except Malformed:
+        raise InvalidConfig(broken, fix="store the JSON key file of a service account") from None
+    try:
+        key = jwt.rsa_key(pem.encode())
+    except InvalidConfig as error:
+        raise InvalidConfig(f"{broken}: {error}", fix=error.fix) from None
+    return jwt.signed(key, {**claim, "sub": email}, str(file.get("private_key_id") or ""))
 
 
 async def of_cluster(context: Context, block: Json, role: str) -> str:
@@ -163,7 +155,3 @@ def refuse(reply: Reply) -> EsoError:
     if 400 <= reply.status < 500 and reply.status not in (408, 429):
         return AuthRejected(shown, fix="check the key, or the roles of the service account")
     return http.refusal(shown, reply)
-
-
-def encoded(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()

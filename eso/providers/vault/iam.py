@@ -1,7 +1,6 @@
 """The `iam` login: a signed GetCallerIdentity request, which Vault sends to AWS STS in our place.
 
-Neighbours: login.py calls `with_iam`; `net.http` sends what goes to STS. The signer is botocore's and is loaded in a
-thread by the first login of this kind.
+Neighbours: login.py calls `with_iam`; kit.sts signs and asks STS.
 """
 
 from __future__ import annotations
@@ -9,45 +8,36 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlencode, urlsplit
-from xml.etree import ElementTree
+from urllib.parse import urlencode
 
 import orjson
 
 from eso.errors import EsoError
-from eso.net.http import Pool, Reply
-from eso.providers.contract import AuthRejected, CredentialReader, InvalidConfig, Malformed, prefixed
+from eso.net.http import Pool
+from eso.providers.contract import AuthRejected, CredentialReader, InvalidConfig, prefixed
 from eso.providers.kit import http
+from eso.providers.kit.awsidentity import Keys
 from eso.providers.kit.http import Api, object_of, text_in
 from eso.providers.kit.selectors import Json, has, part
+from eso.providers.kit.sts import VERSION, WHO_AM_I, keys_in, refuse, regional, signed, web_identity
 from eso.providers.vault.login import FAILED, Context, Login, attempt, mount_of
 from eso.providers.vault.paths import url_path
 
 PREFIX: Final = f"{FAILED}AWS auth: "
 SESSION: Final = "external-secrets-provider-vault"
-VERSION: Final = "2011-06-15"
 AUDIENCE: Final = "sts.amazonaws.com"
 ROLE_ANNOTATION, AUDIENCE_ANNOTATION = "eks.amazonaws.com/role-arn", "eks.amazonaws.com/audience"
-FORM: Final = "application/x-www-form-urlencoded; charset=utf-8"
 TOKEN_FILE, FULL_URI = "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 NO_METHOD: Final = "no AWS authentication method found: expected either IRSA or Pod Identity"
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    access_key: str
-    secret_key: str = field(repr=False)
-    token: str = field(default="", repr=False)
 
 
 async def with_iam(context: Context, block: Json) -> Login:
     """Raises AuthRejected, Unavailable, Throttled, InvalidConfig, or the credential's error."""
     region = str(block.get("region") or "us-east-1")
     environ = environ_of(context.credentials)
-    endpoint = environ.get("AWS_STS_ENDPOINT") or regional(region)
+    endpoint = environ.get("AWS_STS_ENDPOINT") or regional(region, PREFIX, "auth.iam.region")
     sts = Api(context.env.pools.open(endpoint), context.session.label, endpoint.rstrip("/"), refuse=refuse)
     try:
         keys = await keys_of(context, block, sts)
@@ -58,7 +48,7 @@ async def with_iam(context: Context, block: Json) -> Login:
     finally:
         await sts.close()
     extra = {"X-Vault-AWS-IAM-Server-ID": server} if (server := str(block.get("vaultAwsIamServerID") or "")) else {}
-    url, body = f"{endpoint.rstrip('/')}/", urlencode({"Action": "GetCallerIdentity", "Version": VERSION})
+    url, body = f"{endpoint.rstrip('/')}/", WHO_AM_I
     headers = await context.env.offload.run(signed, keys, region, url, body, extra)
     question = {
         "role": str(block.get("vaultRole") or ""),
@@ -80,7 +70,7 @@ async def keys_of(context: Context, block: Json, sts: Api) -> Keys:
         return await static(credentials, part(block, "secretRef"))
     environ = credentials.ambient()
     if environ.get(TOKEN_FILE):
-        return await web_identity(sts, environ.get("AWS_ROLE_ARN", ""), from_file(environ[TOKEN_FILE]))
+        return await web_identity(sts, environ.get("AWS_ROLE_ARN", ""), from_file(environ[TOKEN_FILE]), SESSION)
     if environ.get(FULL_URI):
         return await container(context, environ)
     raise AuthRejected(NO_METHOD, fix="set auth.iam.secretRef or auth.iam.jwt, or give the operator's pod an identity")
@@ -97,7 +87,7 @@ async def of_account(credentials: CredentialReader, selector: Json, sts: Api) ->
     own = account.annotations.get(AUDIENCE_ANNOTATION) or AUDIENCE
     audiences = (own, *(selector.get("audiences") or ()))
     token = await credentials.service_account_token(selector, audiences=audiences)
-    return await web_identity(sts, role, token)
+    return await web_identity(sts, role, token, SESSION)
 
 
 async def static(credentials: CredentialReader, block: Json) -> Keys:
@@ -107,18 +97,8 @@ async def static(credentials: CredentialReader, block: Json) -> Keys:
     if has(block, "sessionTokenSecretRef"):
         with suppress(EsoError):  # keys of a user have no session token; the reference forgives a name without a Secret
             token = await credentials.secret(part(block, "sessionTokenSecretRef"))
-    return Keys(*(part.decode("utf-8", "replace").strip() for part in (access, secret, token)))
-
-
-async def web_identity(sts: Api, role: str, token: str) -> Keys:
-    form = {
-        "Action": "AssumeRoleWithWebIdentity",
-        "Version": VERSION,
-        "RoleArn": role,
-        "RoleSessionName": SESSION,
-        "WebIdentityToken": token,
-    }
-    return keys_in((await sts.send("AssumeRoleWithWebIdentity", "POST", "/", form=form)).body)
+    access_key, secret_key, session = (found.decode("utf-8", "replace").strip() for found in (access, secret, token))
+    return Keys(access_key, secret_key, session)
 
 
 async def assumed(context: Context, sts: Api, keys: Keys, region: str, role: str, external_id: str) -> Keys:
@@ -144,48 +124,6 @@ async def container(context: Context, environ: Mapping[str, str]) -> Keys:
         await agent.close()
     found = object_of(reply.body)
     return Keys(text_in(found, "AccessKeyId"), text_in(found, "SecretAccessKey"), str(found.get("Token") or ""))
-
-
-def signed(keys: Keys, region: str, url: str, body: str, extra: Mapping[str, str]) -> dict[str, str]:
-    """The headers of a signed POST to STS, the host included. Blocks: it loads the signer once."""
-    from botocore.auth import SigV4Auth  # type: ignore[import-untyped]  # botocore carries no types
-    from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]  # as above
-    from botocore.credentials import Credentials  # type: ignore[import-untyped]  # as above
-
-    headers = {"Content-Type": FORM, "Host": urlsplit(url).netloc, "Content-Length": str(len(body)), **extra}
-    request = AWSRequest("POST", url, headers, body.encode())
-    SigV4Auth(Credentials(keys.access_key, keys.secret_key, keys.token or None), "sts", region).add_auth(request)
-    return {str(name): str(value) for name, value in request.headers.items()}
-
-
-def regional(region: str) -> str:
-    """STS of a region. Raises InvalidConfig for what is no region: it becomes a host."""
-    if not region.replace("-", "").isalnum() or not region.isascii():
-        raise InvalidConfig(f"{PREFIX}auth.iam.region is no region", fix="write for example eu-central-1")
-    return f"https://sts.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
-
-
-def keys_in(body: bytes) -> Keys:
-    """The credentials of an STS answer. Raises Malformed."""
-    found: dict[str, str] = {}
-    if b"<!" not in body:  # neither doctype nor entities: STS sends none, and they could grow without end
-        try:
-            for node in ElementTree.fromstring(body).iter():
-                found[node.tag.rpartition("}")[2]] = node.text or ""
-        except ElementTree.ParseError:
-            pass
-    try:
-        return Keys(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
-    except KeyError:
-        raise Malformed("the answer of AWS STS holds no credentials") from None
-
-
-def refuse(reply: Reply) -> EsoError:
-    """STS answers a refused credential with 400 or 403."""
-    shown = f"AWS STS answered {reply.status}"
-    if 400 <= reply.status < 500 and reply.status not in (408, 429):
-        return AuthRejected(shown, fix="check the keys or the role, and who may assume it")
-    return http.refusal(shown, reply)
 
 
 def from_file(path: str) -> str:

@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from eso.errors import EsoError
 from eso.generators.contract import Generated, Generator
 from eso.generators.kinds import acr, beyondtrust, cloudsmith, github, gitlab, grafana, quay
-from eso.generators.kit import entra, jwt
+from eso.generators.kit import entra
 from eso.providers.contract import SecretObject
+from eso.providers.kit import jwt
 from tests.fakes.backend import Asked, Backend
 from tests.fakes.credentials import StaticCredentials
 from tests.fakes.env import TestPools, env

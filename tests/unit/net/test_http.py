@@ -19,6 +19,7 @@ from e2e.harness.certs import Authority
 from eso.net import http
 from eso.net.http import (
     Pool,
+    Pools,
     Proxies,
     TimedOut,
     Timeouts,
@@ -378,6 +379,20 @@ async def test_a_given_ca_is_trusted_and_a_client_certificate_is_shown(authority
     pool = Pool(tls=context)
     async with serving(whoami, server_tls) as url:
         assert (await pool.request("GET", url)).body == b"['us']"
+    await pool.close()
+
+
+async def test_a_ca_beside_the_systems_is_trusted_and_takes_none_of_them_away(
+    authority, server_tls, tmp_path, monkeypatch
+):
+    other = Authority(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(other.cert))  # stands for the system's authorities
+    context = tls_context(ca_pem=authority.cert.read_bytes(), beside_system=True)
+    subjects = [dict(part[0] for part in found["subject"])["commonName"] for found in context.get_ca_certs()]
+    assert len(subjects) == 2
+    pool = Pools().open("https://localhost", ca=authority.cert.read_bytes(), beside_system=True)
+    async with serving(whoami, server_tls) as url:
+        assert (await pool.request("GET", url)).status == 200
     await pool.close()
 
 

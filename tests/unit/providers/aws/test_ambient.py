@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 
 from eso.errors import EsoError
-from eso.providers.aws import ambient
-from eso.providers.aws.ambient import ambient_keys, decoded
 from eso.providers.aws.connect import Connector
-from eso.providers.aws.sdk import Keys
 from eso.providers.aws.secretsmanager import SecretsManagerReader
 from eso.providers.aws.spec import SPEC
 from eso.providers.contract import AuthRejected, RemoteRef, Unavailable, ValidationFailed
+from eso.providers.kit import awsidentity as ambient
+from eso.providers.kit.awsidentity import Keys, ambient_keys, decoded
 from eso.stores.gate import typed
 from tests.fakes.aws import CONTAINER_PATH, CONTAINER_TOKEN, FakeAws, Secret
 from tests.fakes.awslogin import ACCOUNT, ROLE, AwsCredentials, view
@@ -119,6 +118,17 @@ async def test_the_role_of_an_instance(version: int) -> None:
                 await found(
                     {"AWS_EC2_METADATA_SERVICE_ENDPOINT": server.address, "AWS_EC2_METADATA_V1_DISABLED": "true"}
                 )
+
+
+async def test_the_region_is_the_environments_else_the_instances() -> None:
+    assert await ambient.region_of({"AWS_REGION": "a", "AWS_DEFAULT_REGION": "b"}) == "a"
+    assert await ambient.region_of({"AWS_DEFAULT_REGION": "b"}) == "b"
+    async with FakeAws() as server:
+        environ = {"AWS_EC2_METADATA_SERVICE_ENDPOINT": server.address}
+        with pytest.raises(AuthRejected, match="no EC2 IMDS region found: answered 404"):
+            await ambient.region_of(environ)
+        server.instance_region = "eu-central-1"
+        assert await ambient.region_of(environ) == "eu-central-1"
 
 
 async def test_nothing_anywhere_is_a_refused_login_and_no_outage_of_the_service() -> None:

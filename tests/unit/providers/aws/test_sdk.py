@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from eso.net.http import Proxies
-from eso.providers.aws.sdk import Keys, Sdk
+from eso.providers.aws.sdk import Sdk
 from eso.providers.contract import InvalidConfig, Malformed, Unavailable
+from eso.providers.kit.awsidentity import Keys
 from tests.fakes.aws import FakeAws, Secret
 from tests.fakes.awslogin import KEYS
 from tests.fakes.backend import Fault, Proxy

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +13,6 @@ import pytest
 
 from eso.errors import EsoError
 from eso.providers.contract import AuthRejected, InvalidConfig, Malformed, RemoteRef, Unavailable, Validation
-from eso.providers.gcpsm import login
 from eso.providers.gcpsm.client import Client
 from eso.stores.credentials import Credentials
 from tests.fakes.backend import Fault
@@ -462,28 +460,6 @@ async def test_the_account_of_a_clusters_store_is_read_where_it_is_written(world
     client = await world.provider.open(store, Credentials(only_reads, store, "team-a"))
     await client.close()
     assert rest.tokens == [{"namespace": "infra", "name": "app", "audiences": [POOL], "expirationSeconds": 900}]
-
-
-# files
-
-
-def test_no_path_leads_to_the_operators_own_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    own = tmp_path / "own" / "serviceaccount"
-    own.mkdir(parents=True)
-    (own / "token").write_text("planted")
-    monkeypatch.setattr(login, "OWN_FOLDER", str(tmp_path / "own"))
-    (tmp_path / "link").symlink_to(own / "token")
-    (tmp_path / "folder").symlink_to(own)
-    for path in (own / "token", tmp_path / "link", tmp_path / "folder" / "token", f"/proc/self/root{own}/token"):
-        with pytest.raises(InvalidConfig, match="operator's own ServiceAccount"):
-            login.token_file(str(path))
-
-
-def test_a_file_that_is_none_is_not_waited_for(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "large").write_bytes(b"x" * (login.MOST_TOKEN + 1))
-    for path in (tmp_path / "pipe", tmp_path / "large", tmp_path, tmp_path / "none", "/dev/zero", "a\0b"):
-        assert login.read_if_there(str(path)) is None
 
 
 # the operator's own identity

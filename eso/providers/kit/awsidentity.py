@@ -1,6 +1,6 @@
-"""The operator's own cloud identity: environment, web identity file, shared file, container credentials, EC2 metadata.
+"""Keys of AWS, and where the operator's own come from: environment, web identity, shared file, container, EC2 metadata.
 
-Neighbours: login.py asks where a store names no credentials; `CredentialReader.ambient` says whether it may. The order
+Neighbours: logins ask where a store names no credentials; `CredentialReader.ambient` says whether they may. The order
 is the one of AWS's Go SDK. Nothing here is asked for a store that names credentials.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import configparser
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -17,7 +18,6 @@ import orjson
 
 from eso.errors import EsoError
 from eso.net.http import Pool, Reply, Timeouts, TransportError
-from eso.providers.aws.sdk import Keys
 from eso.providers.contract import AuthRejected, turn
 
 TIMEOUTS: Final = Timeouts(total=5.0, connect=1.0)
@@ -28,6 +28,18 @@ LOCAL_HOSTS: Final = ("localhost", "127.0.0.1", "::1", "169.254.170.2", "169.254
 METADATA: Final = "http://169.254.169.254"
 METADATA_IPV6: Final = "http://[fd00:ec2::254]"
 TOKEN_SECONDS: Final = "21600"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Credentials of AWS. `expires`: None = they do not end by themselves; `principal`: the ARN that a role has for us,
+    "" = the access key says it. Secret parts never print."""
+
+    access_key: str
+    secret_key: str = field(repr=False)
+    token: str = field(default="", repr=False)
+    expires: datetime | None = None
+    principal: str = ""
 
 
 class WebIdentity(Protocol):
@@ -100,19 +112,8 @@ async def container_keys(environ: Mapping[str, str], pool: Pool) -> Keys:
 
 
 async def metadata_keys(environ: Mapping[str, str], pool: Pool) -> Keys:
-    """The role of an EC2 instance: version 2 of the metadata service, version 1 where the instance has no other."""
-    if environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
-        raise AuthRejected("no credentials: access disabled to EC2 IMDS via environment variable", fix=NOWHERE)
-    ipv6 = environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "").lower() == "ipv6"
-    default = METADATA_IPV6 if ipv6 else METADATA
-    base = (environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or default).rstrip("/") + "/latest"
-    lifetime = {"X-aws-ec2-metadata-token-ttl-seconds": TOKEN_SECONDS}
-    token = await asked(pool, "AWS/IMDS", "GetToken", "PUT", f"{base}/api/token", lifetime)
-    headers = {}
-    if token.status == 200:
-        headers["X-aws-ec2-metadata-token"] = token.body.decode("latin-1")
-    elif token.status not in (403, 404, 405) or environ.get("AWS_EC2_METADATA_V1_DISABLED", "").lower() == "true":
-        raise AuthRejected(f"no EC2 IMDS role found: the token request was answered {token.status}", fix=NOWHERE)
+    """The role of an EC2 instance."""
+    base, headers = await metadata_session(environ, pool)
     roles = f"{base}/meta-data/iam/security-credentials/"
     listed = await asked(pool, "AWS/IMDS", "GetMetadata", "GET", roles, headers)
     role = listed.body.decode("latin-1").split("\n")[0].strip()
@@ -122,6 +123,39 @@ async def metadata_keys(environ: Mapping[str, str], pool: Pool) -> Keys:
     if found.status != 200:
         raise AuthRejected(f"failed to get the credentials of the instance's role: answered {found.status}")
     return decoded(found.body)
+
+
+async def region_of(environ: Mapping[str, str]) -> str:
+    """The region that the operator runs in: AWS_REGION, AWS_DEFAULT_REGION, the instance's. Raises AuthRejected."""
+    named = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
+    if named:
+        return named
+    pool = Pool()  # as in ambient_keys
+    try:
+        base, headers = await metadata_session(environ, pool)
+        found = await asked(pool, "AWS/IMDS", "GetMetadata", "GET", f"{base}/meta-data/placement/region", headers)
+    finally:
+        await pool.close()
+    if found.status != 200:
+        raise AuthRejected(f"no EC2 IMDS region found: answered {found.status}", fix="set AWS_REGION of the operator")
+    return found.body.decode("latin-1").strip()
+
+
+async def metadata_session(environ: Mapping[str, str], pool: Pool) -> tuple[str, dict[str, str]]:
+    """The address of EC2's metadata service and the headers that it wants: version 2, version 1 where the instance has
+    no other."""
+    if environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
+        raise AuthRejected("no credentials: access disabled to EC2 IMDS via environment variable", fix=NOWHERE)
+    ipv6 = environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "").lower() == "ipv6"
+    default = METADATA_IPV6 if ipv6 else METADATA
+    base = (environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or default).rstrip("/") + "/latest"
+    lifetime = {"X-aws-ec2-metadata-token-ttl-seconds": TOKEN_SECONDS}
+    token = await asked(pool, "AWS/IMDS", "GetToken", "PUT", f"{base}/api/token", lifetime)
+    if token.status == 200:
+        return base, {"X-aws-ec2-metadata-token": token.body.decode("latin-1")}
+    if token.status not in (403, 404, 405) or environ.get("AWS_EC2_METADATA_V1_DISABLED", "").lower() == "true":
+        raise AuthRejected(f"no EC2 IMDS role found: the token request was answered {token.status}", fix=NOWHERE)
+    return base, {}
 
 
 NOWHERE: Final = "name credentials below the store's auth, or give the operator's pod a cloud identity"

@@ -1,6 +1,6 @@
 """The metadata server of a Google machine: names of the cluster it belongs to, tokens of the identity it runs as.
 
-Neighbours: login.py and connect.py ask. Its host comes from the operator's environment alone, never from a store; it is
+Neighbours: logins ask. Its host comes from the operator's environment alone, never from a store; it is
 reached without a proxy, and believed only when it names itself.
 """
 
@@ -16,22 +16,22 @@ from eso.providers.contract import AuthRejected, Malformed, Throttled, Unavailab
 from eso.providers.kit import http
 from eso.providers.kit.http import Api, object_of
 
-LABEL: Final = "GCP/SecretManager"
 HOST: Final = "metadata.google.internal"
 FLAVOR: Final = {"Metadata-Flavor": "Google"}
 SECONDS: Final = 5.0
 MOST: Final = 64 << 10  # bytes of a reply
 TOKEN: Final = "instance/service-accounts/default/token"
+IDENTITY: Final = "instance/service-accounts/default/identity"
 
 
 class Metadata:
-    """`environ`: what `credentials.ambient()` gave."""
+    """`environ`: what `credentials.ambient()` gave. `label`: the provider label of the metrics."""
 
-    def __init__(self, pool: Pool, environ: Mapping[str, str]) -> None:
+    def __init__(self, pool: Pool, environ: Mapping[str, str], label: str) -> None:
         host = environ.get("GCE_METADATA_HOST") or HOST
         timeouts = Timeouts(total=SECONDS, connect=SECONDS / 2)
         base = f"http://{host}/computeMetadata/v1/"
-        self._api = Api(pool, LABEL, base, FLAVOR, refuse=refuse, timeouts=timeouts, max_body=MOST)
+        self._api = Api(pool, label, base, FLAVOR, refuse=refuse, timeouts=timeouts, max_body=MOST)
 
     async def project(self) -> str:
         return await self._text("project/project-id")
@@ -43,6 +43,14 @@ class Metadata:
     async def token(self, scope: str) -> dict[str, Any]:
         """access_token and expires_in of the identity that the operator runs as."""
         return object_of((await self._get("GetAmbientToken", f"{TOKEN}?scopes={quote(scope, safe='')}")).body)
+
+    async def identity(self, audience: str) -> str:
+        """A JWT of the identity that the operator runs as, for `audience` alone."""
+        query = f"audience={quote(audience, safe='')}&format=full"
+        text = (await self._get("GetIdentityToken", f"{IDENTITY}?{query}")).body.decode("utf-8", "replace").strip()
+        if not text or not text.isprintable():
+            raise Malformed("the metadata server's reply is no token")
+        return text
 
     async def _text(self, path: str) -> str:
         text = (await self._get("GetMetadata", path)).body.decode("utf-8", "replace").strip()

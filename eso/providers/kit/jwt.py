@@ -1,0 +1,46 @@
+"""JSON Web Tokens that a login signs with an RSA key of its own.
+
+Neighbours: logins of providers, and generators. Loading a key and signing take milliseconds: run them in a thread.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from eso.net.http import KEY_BITS
+from eso.providers.contract import InvalidConfig
+
+
+def rsa_key(pem: bytes, password: bytes | None = None) -> rsa.RSAPrivateKey:
+    """Raises InvalidConfig, which says what is wrong and shows nothing of the key."""
+    try:
+        key = load_pem_private_key(pem, password, unsafe_skip_rsa_key_validation=True)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise InvalidConfig(type(error).__name__, fix="store the private key as it was given, in PEM") from None
+    if not isinstance(key, rsa.RSAPrivateKey) or key.key_size > KEY_BITS:
+        raise InvalidConfig("no RSA key of usual length", fix=f"use an RSA key of at most {KEY_BITS} bits")
+    return key
+
+
+def signed(key: rsa.RSAPrivateKey, claims: Mapping[str, Any], key_id: str | None = None) -> str:
+    """RS256. `key_id`: what the header says of the key; None leaves it out."""
+    head = {"alg": "RS256", "typ": "JWT"} | ({} if key_id is None else {"kid": key_id})
+    text = f"{encoded(orjson.dumps(head))}.{encoded(orjson.dumps(claims))}"
+    return f"{text}.{encoded(signature(key, text.encode()))}"
+
+
+def signature(key: rsa.RSAPrivateKey, text: bytes) -> bytes:
+    """RSASSA-PKCS1-v1_5 with SHA-256."""
+    return key.sign(text, padding.PKCS1v15(), hashes.SHA256())
+
+
+def encoded(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
