@@ -62,6 +62,39 @@ class TestPools(Pools):
         return made
 
 
+class Recording(Detour):
+    """Remembers for which address a request was meant; one for a host that no server stands for fails."""
+
+    def __init__(self, hosts: Mapping[str, str], meant: list[str]) -> None:
+        super().__init__()
+        self.hosts, self.meant = hosts, meant
+
+    async def request(self, method: str, url: str, **options: Any) -> Reply:
+        assert urlsplit(url).netloc in self.hosts, url
+        self.meant.append(url)
+        return await super().request(method, url, **options)
+
+
+class RecordingPools(TestPools):
+    """`meant`: addresses that were asked through these pools; `direct_meant`: past the proxies."""
+
+    def __init__(self, hosts: Mapping[str, str]) -> None:
+        super().__init__(hosts=hosts)
+        self.meant: list[str] = []
+        self.direct_meant: list[str] = []
+
+    def pool(self, *, tls: ssl.SSLContext | None) -> Pool:
+        return self._recording(self.meant)
+
+    def direct(self) -> Pool:
+        return self._recording(self.direct_meant)
+
+    def _recording(self, meant: list[str]) -> Pool:
+        made = Recording(self.hosts, meant)
+        self.opened.append(made)
+        return made
+
+
 def env(clock: Clock | None = None, proxies: Proxies | None = None, pools: Pools | None = None) -> Env:
     return Env(
         pools or TestPools(proxies), Offload(threads=1, name="values"), clock or SystemClock(), structlog.get_logger()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 import google_crc32c
 from aiohttp import web
@@ -22,12 +22,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from eso.errors import EsoError
-from eso.net.http import Pool, Reply
 from eso.providers.contract import InvalidConfig, SecretObject, ServiceAccount
 from eso.providers.gcpsm.connect import Connector
 from tests.fakes.backend import Asked, Backend
 from tests.fakes.credentials import StaticCredentials
-from tests.fakes.env import Detour, TestPools, Whole, env
+from tests.fakes.env import RecordingPools, Whole, env
 
 PROJECT, NUMBER, LOCATION = "shop", "424242", "europe-west3"
 HOSTS = (
@@ -352,45 +351,12 @@ def unpadded(text: bytes) -> bytes:
     return base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))
 
 
-class Recording(Detour):
-    """Remembers for which address a request was meant; one for a host that nobody stands for fails."""
-
-    def __init__(self, hosts: Mapping[str, str], meant: list[str]) -> None:
-        super().__init__()
-        self.hosts, self.meant = hosts, meant
-
-    async def request(self, method: str, url: str, **options: Any) -> Reply:
-        assert urlsplit(url).netloc in self.hosts, url
-        self.meant.append(url)
-        return await super().request(method, url, **options)
-
-
-class GcpPools(TestPools):
-    """`meant`: addresses that were asked through these pools; `direct_meant`: past the proxies."""
-
-    def __init__(self, fake: FakeGoogle) -> None:
-        super().__init__(hosts=fake.hosts)
-        self.meant: list[str] = []
-        self.direct_meant: list[str] = []
-
-    def pool(self, *, tls: ssl.SSLContext | None) -> Pool:
-        return self._recording(self.meant)
-
-    def direct(self) -> Pool:
-        return self._recording(self.direct_meant)
-
-    def _recording(self, meant: list[str]) -> Pool:
-        made = Recording(self.hosts, meant)
-        self.opened.append(made)
-        return made
-
-
 class WholeGcp(Whole):
     """The provider `gcpsm`, whose world is the fake."""
 
     def __init__(self, fake: FakeGoogle) -> None:
         super().__init__("gcpsm")
-        self.pools = self.world = GcpPools(fake)
+        self.pools = self.world = RecordingPools(fake.hosts)
         self.connector = self.gcp = Connector(env(pools=self.world), self.world.direct)
 
 

@@ -1,28 +1,44 @@
 """ACRAccessToken: a login for an Azure container registry, for all of it or for a scope.
 
-Neighbours: registry.py names it, kit/entra.py logs in.
+Neighbours: registry.py names it, eso.providers.kit.entra logs in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from eso.errors import EsoError
 from eso.generators.contract import Generated, GeneratorFailed, Json, Stateless, spec_of
-from eso.generators.kit import entra
 from eso.generators.kit.http import call, object_in
 from eso.generators.kit.secret import MissingKey, secret_of
 from eso.net.http import Pool
 from eso.providers.contract import CredentialReader
 from eso.providers.env import Env
+from eso.providers.kit import entra
+from eso.providers.kit.entra import AUDIENCE, CLIENT_ID, TENANT_ID, Entra
+from eso.providers.kit.token import Token
 
 USER: Final = b"00000000-0000-0000-0000-000000000000"
-CLIENT_ID: Final = "azure.workload.identity/client-id"
-TENANT_ID: Final = "azure.workload.identity/tenant-id"
-AUDIENCE: Final = "api://AzureADTokenExchange"
-VARIABLES: Final = ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_FEDERATED_TOKEN_FILE")
+LABEL: Final = "Azure/ContainerRegistry"
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """`audience` ends in a slash; `management` is what workload identities ask for. The double slash that its scope
+    then has is the reference's."""
+
+    audience: str
+    management: str
+
+
+CLOUDS: Final = {
+    "PublicCloud": Cloud("https://management.azure.com/", "https://management.core.windows.net/"),
+    "USGovernmentCloud": Cloud("https://management.usgovcloudapi.net/", "https://management.core.usgovcloudapi.net/"),
+    "ChinaCloud": Cloud("https://management.chinacloudapi.cn/", "https://management.core.chinacloudapi.cn/"),
+    "GermanCloud": Cloud("https://management.microsoftazure.de/", "https://management.core.cloudapi.de/"),
+}
 
 
 class ACRAccessToken(Stateless):
@@ -66,24 +82,48 @@ def text_in(found: Mapping[str, Any], name: str) -> str:
     return value
 
 
+def cloud(name: str) -> tuple[str, Cloud]:
+    """The authority and the audiences. Raises GeneratorFailed."""
+    found = CLOUDS.get(name or "PublicCloud")
+    if found is None:
+        raise GeneratorFailed(f"environmentType {name} has no authority", fix=f"use one of {', '.join(CLOUDS)}")
+    return entra.AUTHORITIES[name or "PublicCloud"], found
+
+
 async def logged_in(spec: Json, credentials: CredentialReader, env: Env, direct: Callable[[], Pool]) -> str:
-    """A token of Entra ID; the first way that is configured wins. Raises GeneratorFailed."""
+    """A token of Entra ID; the first way that is configured wins. Raises EsoError."""
+    authority, where = cloud(str(spec.get("environmentType") or ""))
     auth: Json = spec.get("auth") or {}
-    where = entra.cloud(str(spec.get("environmentType") or ""))
+    local = auth.get("servicePrincipal") is None and auth.get("managedIdentity") is not None
+    pool = direct() if local else env.pools.open(authority)
+    try:
+        return (await token_of(spec, where, authority, credentials, env, pool)).value
+    finally:
+        await pool.close()
+
+
+async def token_of(
+    spec: Json, where: Cloud, authority: str, credentials: CredentialReader, env: Env, pool: Pool
+) -> Token:
+    """`pool` reaches the authority, or the machine's own metadata service for a managed identity."""
+    auth: Json = spec.get("auth") or {}
     if auth.get("servicePrincipal") is not None:
         refs: Json = auth["servicePrincipal"].get("secretRef") or {}
         client = await read(refs.get("clientId") or {}, credentials)
         secret = await read(refs.get("clientSecret") or {}, credentials)
-        return await entra.of_secret(env, where, str(spec.get("tenantId") or ""), client, secret)
+        tenant = str(spec.get("tenantId") or "")
+        return await Entra(pool, LABEL, authority, tenant).of_secret(client, secret, f"{where.audience}.default")
     if auth.get("managedIdentity") is not None:
         credentials.ambient()
         identity = str(auth["managedIdentity"].get("identityId") or "")
-        return await entra.of_machine(env, direct(), where, identity)
+        return await entra.of_machine(pool, LABEL, where.audience, identity)
     if auth.get("workloadIdentity") is not None:
         selector = auth["workloadIdentity"].get("serviceAccountRef")
         who = await of_account(selector, credentials) if selector else await of_pod(credentials, env)
         client, tenant, assertion = who
-        return await entra.of_account(env, where, tenant, client, assertion)
+        return await Entra(pool, LABEL, authority, tenant).of_assertion(
+            client, assertion, f"{where.management}/.default"
+        )
     raise GeneratorFailed("unexpeted configuration", fix="set one method below auth")
 
 
@@ -114,14 +154,11 @@ async def of_account(selector: Json, credentials: CredentialReader) -> tuple[str
 
 async def of_pod(credentials: CredentialReader, env: Env) -> tuple[str, str, str]:
     """Client, tenant and token that the operator's own pod was given."""
-    environ = credentials.ambient()
-    client, tenant, file = (environ.get(name, "") for name in VARIABLES)
-    if not (client and tenant and file):
-        raise GeneratorFailed("missing environment variables", fix=f"set {', '.join(VARIABLES)} on the operator")
-    try:
-        return client, tenant, (await env.offload.run(Path(file).read_text)).strip()
-    except OSError as error:
-        raise GeneratorFailed(f"unable to read token file {file}: {(error.strerror or 'failed').lower()}") from None
+    found = entra.federated(credentials.ambient())
+    if found is None:
+        raise GeneratorFailed("missing environment variables", fix=f"set {', '.join(entra.VARIABLES)} on the operator")
+    client, tenant, file = found
+    return client, tenant, await entra.of_file(file, env.offload, credentials.namespace)
 
 
 GENERATOR: Final = ACRAccessToken()

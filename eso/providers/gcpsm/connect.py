@@ -13,10 +13,11 @@ from eso.providers.contract import CredentialReader, InvalidConfig, Plan, StoreC
 from eso.providers.env import Env
 from eso.providers.gcpsm import spec
 from eso.providers.gcpsm.client import Client, Connection
-from eso.providers.gcpsm.login import CREATE, Login, Token
+from eso.providers.gcpsm.login import CREATE, Login
 from eso.providers.gcpsm.refusal import LABEL, of_secrets
 from eso.providers.kit.googlemetadata import Metadata
 from eso.providers.kit.http import Api, bearer
+from eso.providers.kit.token import Token
 
 
 class Connector:

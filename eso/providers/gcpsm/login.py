@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any, Final, TypeVar
@@ -18,7 +17,6 @@ from urllib.parse import quote
 from eso.errors import EsoError
 from eso.net.http import Pool, Reply
 from eso.providers.contract import (
-    AuthRejected,
     CredentialReader,
     InvalidConfig,
     Malformed,
@@ -34,6 +32,7 @@ from eso.providers.kit.files import read_if_there, token_file
 from eso.providers.kit.googlemetadata import Metadata
 from eso.providers.kit.http import Api, bearer, date, json_of, object_of, segment, text_in
 from eso.providers.kit.selectors import Json, part
+from eso.providers.kit.token import MOST_TOKEN, Token, checked, token_from
 
 T = TypeVar("T")
 SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
@@ -46,22 +45,8 @@ BINDING_URL: Final = "https://securetoken.googleapis.com/v1/identitybindingtoken
 IAM: Final = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts"
 ACCOUNT_SECONDS: Final = 900  # of the ServiceAccount's token; it is exchanged at once
 CLOCKS_DIFFER: Final = 10  # seconds; an assertion from the future is refused
-MARGIN: Final = 60.0  # seconds before its end in which a token is not used any more
-MOST_TOKEN: Final = 64 << 10  # bytes of a reply or file that holds a token
 BROKEN_KEY: Final = "failed to process the provided JSON credentials: "
 WELL_KNOWN: Final = "application_default_credentials.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """`seconds` until it ends, counted from now."""
-
-    value: str = field(repr=False)
-    seconds: float
-
-    @property
-    def lifetime(self) -> float:
-        return self.seconds - MARGIN if self.seconds > 2 * MARGIN else self.seconds / 2
 
 
 class Login:
@@ -394,21 +379,6 @@ def google_auth(name: str) -> Any:
 
 def token_of(reply: Reply) -> Token:
     return token_from(object_of(reply.body))
-
-
-def token_from(found: Mapping[str, Any]) -> Token:
-    seconds = found.get("expires_in")
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise Malformed("the server's reply has no number in expires_in")
-    return checked(text_in(found, "access_token"), float(seconds))
-
-
-def checked(value: str, seconds: float) -> Token:
-    if not value or not value.isascii() or not value.isprintable():
-        raise Malformed("the server's reply has no usable access token")
-    if not 0 < seconds <= 30 * 86400:
-        raise AuthRejected("the access token has ended before it could be used", fix="compare the clocks")
-    return Token(value, seconds)
 
 
 def formed(text: bytes, form: Form) -> str:

@@ -205,11 +205,15 @@ def place(url: str) -> tuple[str, str, int]:
 
 def words(url: str, status: int) -> str:
     """The plain text for a refusal: `https://host answered 502 Bad Gateway`."""
+    return f"{origin(url)} answered {status_line(status)}"
+
+
+def status_line(status: int) -> str:
+    """`404 Not Found`."""
     try:
-        phrase = f" {HTTPStatus(status).phrase}"
+        return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
-        phrase = ""
-    return f"{origin(url)} answered {status}{phrase}"
+        return str(status)
 
 
 def retry_after(headers: Mapping[str, str], now: Callable[[], float] = time.time) -> float | None:

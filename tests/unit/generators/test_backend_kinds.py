@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from eso.errors import EsoError
 from eso.generators.contract import Generated, Generator
 from eso.generators.kinds import acr, beyondtrust, cloudsmith, github, gitlab, grafana, quay
-from eso.generators.kit import entra
 from eso.providers.contract import SecretObject
 from eso.providers.kit import jwt
 from tests.fakes.backend import Asked, Backend
@@ -418,7 +417,7 @@ class Whole:
 
 
 def answering(server: Server) -> None:
-    server.replies[LOGIN] = 200, {"access_token": "entra"}
+    server.replies[LOGIN] = 200, {"access_token": "entra", "expires_in": 3599}
     server.replies["POST /oauth2/exchange"] = 200, {"refresh_token": "refresh"}
     server.replies["POST /oauth2/token"] = 200, {"access_token": "access"}
 
@@ -519,7 +518,7 @@ async def test_what_azure_refuses(server: Server, place: str, text: str):
 @pytest.mark.parametrize(("identity", "member"), [("", None), ("abc", "client_id"), ("/a/b", "msi_res_id")])
 async def test_the_machine_is_asked_for_its_identity(server: Server, identity: str, member: str | None):
     answering(server)
-    server.replies["GET /metadata/identity/oauth2/token"] = 200, {"access_token": "entra"}
+    server.replies["GET /metadata/identity/oauth2/token"] = 200, {"access_token": "entra", "expires_in": 3599}
     auth = {"managedIdentity": {"identityId": identity}}
     assert (await pulled(server, images(server, auth=auth), environ={}))["password"] == b"refresh"
     query = server.asked[0].query
@@ -529,7 +528,7 @@ async def test_the_machine_is_asked_for_its_identity(server: Server, identity: s
 
 def test_clouds_without_an_authority_are_refused():
     with pytest.raises(EsoError, match=r"^environmentType AzureStackCloud has no authority$"):
-        entra.cloud("AzureStackCloud")
+        acr.cloud("AzureStackCloud")
 
 
 # BeyondTrust

@@ -20,8 +20,8 @@ from eso.runtime.clock import SystemClock
 from eso.runtime.offload import Offload
 from tests.fakes.backend import Asked, Backend
 from tests.fakes.credentials import StaticCredentials
-from tests.fakes.env import TestPools, env
-from tests.fakes.gcp import FakeGoogle, GcpCredentials, GcpPools, service_account_key
+from tests.fakes.env import RecordingPools, TestPools, env
+from tests.fakes.gcp import FakeGoogle, GcpCredentials, service_account_key
 
 CANARY = "hunter2-canary"
 
@@ -293,7 +293,7 @@ async def test_g073_an_account_has_no_sessions(server: Server):
 
 async def test_g074_a_token_of_google_is_a_login_for_its_registries():
     async with FakeGoogle() as fake:
-        world = env(pools=GcpPools(fake))
+        world = env(pools=RecordingPools(fake.hosts))
         key = {"secretRef": {"secretAccessKeySecretRef": {"name": "login", "key": "key.json"}}}
         resource = {"spec": {"projectID": "p", "auth": key}}
         reader = GcpCredentials({"login/key.json": service_account_key()})

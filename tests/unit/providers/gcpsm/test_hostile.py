@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from eso.errors import EsoError
 from eso.net.http import Reply
 from eso.providers.contract import RemoteRef
-from eso.providers.gcpsm import codec, federation, login, refusal
+from eso.providers.gcpsm import codec, federation, refusal
+from eso.providers.kit.token import token_from
 
 NAMES = st.sampled_from(
     [
@@ -62,7 +63,7 @@ def test_replies(found: dict[str, Any]) -> None:
         with suppress(EsoError):
             codec.mapping(codec.marks_of(body), RemoteRef("k", name))
     with suppress(EsoError):
-        login.token_from(found)
+        token_from(found)
 
 
 @given(OBJECTS, st.integers(300, 599))
