@@ -20,6 +20,7 @@ from eso.providers.doppler.spec import SPEC as DOPPLER
 from eso.providers.env import Env
 from eso.providers.fake.spec import SPEC as FAKE
 from eso.providers.gcpsm.spec import SPEC as GCPSM
+from eso.providers.infisical.spec import SPEC as INFISICAL
 from eso.providers.kubernetes.spec import SPEC as KUBERNETES
 from eso.providers.onepassword.spec import SPEC as ONEPASSWORD
 from eso.providers.vault.baospec import SPEC as OPENBAO
@@ -41,6 +42,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
         Backend(DOPPLER, "eso.providers.doppler.connect"),
         Backend(FAKE, "eso.providers.fake.connect"),
         Backend(GCPSM, "eso.providers.gcpsm.connect"),
+        Backend(INFISICAL, "eso.providers.infisical.connect"),
         Backend(KUBERNETES, "eso.providers.kubernetes.connect"),
         Backend(ONEPASSWORD, "eso.providers.onepassword.connect"),
         Backend(OPENBAO, "eso.providers.vault.openbao"),

@@ -63,6 +63,7 @@ BUILT: Final = frozenset(
         "doppler",
         "fake",
         "gcpsm",
+        "infisical",
         "kubernetes",
         "onepassword",
         "openBao",
