@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any, ClassVar, Final, TypeVar
 
+from eso.api.hosts import NoHost, hosts_of
 from eso.errors import EsoError
 from eso.gocompat.duration import DurationError, parse_duration
 
@@ -187,6 +188,22 @@ class ControllerSettings(Settings):
         False, "let stores name link-local servers and metadata services of the machine", Group.SCOPE
     )
 
+    store_hosts_allowed: tuple[str, ...] = words(
+        (),
+        "the only hosts that stores and generators may reach: names, *.names, addresses and networks; all if empty",
+        Group.SCOPE,
+        "A,B",
+    )
+    store_hosts_denied: tuple[str, ...] = words(
+        (),
+        "hosts that stores and generators may not reach, written alike; wins over the other list",
+        Group.SCOPE,
+        "A,B",
+    )
+    deny_api_server_stores: bool = switch(
+        False, "stores may not name the API server of this cluster (see docs/security.md)", Group.SCOPE
+    )
+
     passes_in_flight: int = number(256, "passes that may run at the same time, per controller", Group.PACE, least=1)
     generator_gc_grace_period: float = duration(
         "2m", "how long values of a generator stay valid once they are superseded", Group.PACE
@@ -261,6 +278,14 @@ class ControllerSettings(Settings):
         Settings.check(
             self
         )  # a slotted dataclass is made anew: `super()` without arguments would name its first version
+        for name, entries in (
+            ("store-hosts-allowed", self.store_hosts_allowed),
+            ("store-hosts-denied", self.store_hosts_denied),
+        ):
+            try:
+                hosts_of(entries)
+            except NoHost as error:
+                raise UsageError(f"--{name}: {error}", fix=error.fix) from None
         if self.enable_leader_election and self.leader_election_renew_deadline >= self.leader_election_lease_duration:
             raise UsageError(
                 "--leader-election-renew-deadline must be shorter than --leader-election-lease-duration",

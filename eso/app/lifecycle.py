@@ -112,7 +112,9 @@ async def run(operator: Operator, stop: Stop) -> None:
             return
         async with leading(operator):
             async with (
-                background(operator.stores.run(), operator.compute.tend(), watchdog=vitals.watchdog),
+                background(
+                    operator.stores.run(), operator.accounts.run(), operator.compute.tend(), watchdog=vitals.watchdog
+                ),
                 background(cut_off(operator, stop)),
                 asyncio.TaskGroup() as rooms,
             ):

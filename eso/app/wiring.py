@@ -6,8 +6,10 @@ Neighbours: lifecycle.py starts and stops what is built here, vitals.py shows it
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from eso.api.externalsecret import GeneratorRef
+from eso.api.hosts import hosts_of
 from eso.api.pushsecret import PUSH_SECRETS, PushSecret
 from eso.app.election import lease_of, may_write
 from eso.app.flags import ControllerSettings
@@ -27,7 +29,7 @@ from eso.kube.catalogue import Catalogue
 from eso.kube.events import Recorder
 from eso.kube.rest import Access, Rest
 from eso.net.http import Pools, Proxies
-from eso.net.reach import Reach
+from eso.net.reach import Reach, addresses_of
 from eso.observe.log import Log
 from eso.observe.metrics import Metrics
 from eso.providers.contract import StoreView
@@ -36,6 +38,7 @@ from eso.reconcile.clusterexternalsecret import room as clusterexternalsecret
 from eso.reconcile.clusterpushsecret import room as clusterpushsecret
 from eso.reconcile.externalsecret import room as externalsecret
 from eso.reconcile.generatorstate import room as generatorstate
+from eso.reconcile.kit.accounts import AccountWatch
 from eso.reconcile.kit.room import Room, Shared
 from eso.reconcile.kit.storewatch import StoreWatch
 from eso.reconcile.pushsecret import room as pushsecret
@@ -84,7 +87,8 @@ class Operator:
         self.lease = lease_of(settings, unfenced, self.recorder, clock, log)
         self.catalogue = Catalogue(self.rest, clock=clock, namespace=settings.namespace, log=log)
         validated = validated_kinds(settings)
-        watch = StoreWatch(self.catalogue, dict.fromkeys(("SecretStore", *validated)))
+        self.accounts = AccountWatch(self.rest, clock=clock, namespace=settings.namespace, log=log)
+        watch = StoreWatch(self.catalogue, dict.fromkeys(("SecretStore", *validated)), self.accounts)
         self.gates = Gates(clock, self._release, meter=self.metrics)
         rules = Rules(
             watch.store,
@@ -94,8 +98,9 @@ class Operator:
             flood_gate=settings.enable_flood_gate,
         )
         variables = dict(environ or {})
-        reach = Reach(settings.allow_link_local_stores, settings.own_ports())
-        env = Env(Pools(proxies, reach), Offload(threads=1, name="values"), clock, log, variables)
+        env = Env(
+            Pools(proxies, reach_of(settings, access.server)), Offload(threads=1, name="values"), clock, log, variables
+        )
         ambient = Ambient(variables, settings.ambient_credentials)
         self.stores = Stores(
             rules,
@@ -155,6 +160,19 @@ class Operator:
         for room in self.rooms:
             released += self._fence.ask(0, room.release, gate, count - released)
         return released
+
+
+def reach_of(settings: ControllerSettings, api_server: str) -> Reach:
+    """What stores may reach. The API server is known by the address that this process uses."""
+    parts = urlsplit(api_server)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return Reach(
+        settings.allow_link_local_stores,
+        settings.own_ports(),
+        hosts_of(settings.store_hosts_allowed),
+        hosts_of(settings.store_hosts_denied),
+        addresses_of(parts.hostname or "", port) if settings.deny_api_server_stores else frozenset(),
+    )
 
 
 def for_push(shared: Shared) -> Generate:

@@ -20,6 +20,7 @@ import time
 import weakref
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -44,6 +45,7 @@ PEM_BYTES: Final = 60_000
 KEY_BITS: Final = 8192  # of a client key; a signature of a longer one holds up the loop for seconds
 # Forward secrecy without finite-field groups: their parameters are the server's choice and may be as long as it likes.
 CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES"
+HOST: Final[ContextVar[str | None]] = ContextVar("host", default=None)  # of the request that a socket is made for
 TOO_STRONG: Final = f"the key has more than {KEY_BITS} bits"
 ENCRYPTED, TOO_LONG = "the key is encrypted", "longer than a certificate can be"
 
@@ -308,14 +310,12 @@ class Pool:
         body: bytes | None = None,
         timeouts: Timeouts = Timeouts(),
         max_body: int = MAX_BODY,
-        redirects: int = 0,
     ) -> Reply:
-        """One exchange, read to its end. `redirects`: how many to follow (0: a 3xx is the reply). Raises
-        TransportError."""
+        """One exchange, read to its end; a redirect is the reply. Raises TransportError."""
         server = origin(url)
         try:
             async with asyncio.timeout(timeouts.total):
-                response = await self._open(method, url, headers, params, body, timeouts, redirects)
+                response = await self._open(method, url, headers, params, body, timeouts)
                 try:
                     return Reply(response.status, response.headers, await Stream(response, server, max_body).read())
                 finally:
@@ -345,7 +345,7 @@ class Pool:
         server = origin(url)
         try:
             async with asyncio.timeout(timeouts.total):
-                response = await self._open(method, url, headers, params, body, timeouts, 0)
+                response = await self._open(method, url, headers, params, body, timeouts)
         except TimeoutError as error:
             raise _too_late(server, error, timeouts) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -400,13 +400,13 @@ class Pool:
         params: Mapping[str, str] | None,
         body: bytes | None,
         timeouts: Timeouts,
-        redirects: int,
     ) -> aiohttp.ClientResponse:
         if self._session is None:
             self._session = self._start()
         options: dict[str, Any] = (
             {"server_hostname": self._server_name} if self._server_name and url.startswith("https") else {}
         )
+        proxy = self._proxy or self._proxies.for_url(url)
         self._active += 1
         try:
             return await self._session.request(
@@ -415,9 +415,9 @@ class Pool:
                 headers=headers,
                 params=params,
                 data=body,
-                proxy=self._proxy or self._proxies.for_url(url),
-                allow_redirects=redirects > 0,
-                max_redirects=max(redirects, 1),
+                proxy=proxy,
+                allow_redirects=False,
+                trace_request_ctx=proxy is not None,
                 # The total is asyncio.timeout's: it costs less, and does not end what reads the stream later.
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect, sock_read=timeouts.idle),
                 **options,
@@ -443,11 +443,24 @@ class Pool:
             headers={"User-Agent": USER_AGENT},
             trust_env=False,
             read_bufsize=256 * 1024,
-            requote_redirect_url=True,
+            trace_configs=[self._naming()] if self._reach.lists else None,
         )
 
+    def _naming(self) -> aiohttp.TraceConfig:
+        """Judges the name of each request as the client library reads it, and leaves it where `_dial` finds it: a
+        socket is made in the task of its request, or in one that copies the context."""
+
+        async def started(session: Any, context: Any, request: aiohttp.TraceRequestStartParams) -> None:
+            proxied, host = context.trace_request_ctx, request.url.raw_host or ""
+            self._reach.check_name(host, proxied=proxied)
+            HOST.set(None if proxied else host)
+
+        config = aiohttp.TraceConfig()
+        config.on_request_start.append(started)
+        return config
+
     def _dial(self, info: tuple[Any, ...]) -> socket.socket:
-        self._reach.check(info[4])
+        self._reach.check(info[4], HOST.get() if self._reach.lists else None)
         made = _socket(info)
         self._sockets.add(made)
         return made
@@ -489,6 +502,7 @@ class Pools:
             parts = urlsplit(through or url)
             if not parts.hostname:
                 raise ValueError(url)
+            self.reach.check_name(urlsplit(url).hostname or "", proxied=through is not None)
             async with asyncio.timeout(seconds):
                 await self._dial(parts.hostname, parts.port or (443 if parts.scheme == "https" else 80), through)
         except TimeoutError:
@@ -506,7 +520,7 @@ class Pools:
         for info in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
             try:
                 if through is None:
-                    self.reach.check(info[4])
+                    self.reach.check(info[4], host)
                 with socket.socket(info[0], info[1], info[2]) as made:
                     made.setblocking(False)
                     await loop.sock_connect(made, info[4])
@@ -607,14 +621,14 @@ def _transport(server: str, error: Exception) -> TransportError:
             return Unreachable(f"the proxy refused the connection to {server} with status {error.status}", sent=False)
         case aiohttp.InvalidURL():
             return Unreachable(f"cannot use the address {server}", sent=False)
-        case aiohttp.TooManyRedirects():
-            return Unreachable(f"{server} redirects too often")
         case aiohttp.ServerDisconnectedError():
             return Unreachable(f"{server} closed the connection without a reply")
         case aiohttp.ClientPayloadError():
             return Unreachable(f"the reply of {server} broke off")
         case aiohttp.ClientResponseError():
             return Unreachable(f"{server} does not speak HTTP as expected")
+        case Barred():
+            return _forbidden(server, error)
         case OSError():
             return Unreachable(f"the connection to {server} broke: {reason(error)}")
         case ValueError():
@@ -626,10 +640,7 @@ def _transport(server: str, error: Exception) -> TransportError:
 
 
 def _forbidden(server: str, error: Barred) -> Forbidden:
-    return Forbidden(
-        f"{server} is {error}: the operator does not connect to it",
-        fix="write the address of the backend, or allow it with --allow-link-local-stores",
-    )
+    return Forbidden(f"{server} is {error}: the operator does not connect to it", fix=error.fix)
 
 
 def reason(error: object) -> str:

@@ -60,6 +60,7 @@ class Credentials:
         self._rest, self._store, self._namespace, self._own_token = rest, store, namespace, own_token
         self._ambient = ambient or Ambient()
         self._objects: dict[tuple[str, str, str], dict[str, Any] | None] = {}
+        self.unread = False  # an object could not be read: it may be there or not
 
     @property
     def namespace(self) -> str:
@@ -202,7 +203,8 @@ class Credentials:
 
     async def digest(self, references: Sequence[Place]) -> bytes:
         """What the credentials are, without showing them: equal for equal content. What cannot be read is equal to
-        nothing of another place: the login will tell, and if it succeeds after all, nobody else may share it."""
+        nothing of another place: the login will tell, and if it succeeds after all, nobody else may share it. `unread`
+        tells afterwards whether something could not be read, as opposed to not being there."""
         digest = hashlib.blake2b(key=PROCESS_KEY, digest_size=16)
         for kind, namespace, name in references:
             where = namespace_of(self._store, namespace, self._namespace)
@@ -226,7 +228,11 @@ class Credentials:
         resource: Resource = KINDS[kind]
         place = (kind, namespace, name)
         if place not in self._objects:
-            raw = await self._rest.get(resource, namespace, name)
+            try:
+                raw = await self._rest.get(resource, namespace, name)
+            except EsoError:
+                self.unread = True
+                raise
             self._objects[place] = None if raw is None else orjson.loads(raw)
         found = self._objects[place]
         if found is None:

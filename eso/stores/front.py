@@ -176,9 +176,14 @@ class Stores:
         store = self.rules.store(kind, namespace, name)
         return (store.metadata.uid, store.metadata.generation) if store is not None else None
 
-    def credential_changed(self, kind: str, namespace: str, name: str) -> None:
-        """A Secret, ConfigMap or ServiceAccount was written or deleted: stores that log in with it read it again."""
-        self.sessions.credential_changed(kind, namespace, name)
+    def credential_changed(self, kind: str, namespace: str, name: str, *, gone: bool = False) -> None:
+        """A Secret, ConfigMap or ServiceAccount was written or deleted: stores that log in with it read it again.
+        `gone`: it was deleted, or another one of that name took its place; logins that nothing else holds end."""
+        self.sessions.credential_changed(kind, namespace, name, gone=gone)
+
+    def logins_with(self, kind: str) -> Collection[tuple[str, str]]:
+        """(namespace, name) of the credentials of this kind behind the logins that are known."""
+        return self.sessions.logins_with(kind)
 
 
 __all__ = ["Store", "Stores"]

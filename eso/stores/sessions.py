@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import hashlib
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -80,12 +81,13 @@ class Binding:
 
 @dataclass(eq=False, slots=True)
 class Attempt:
-    """A login being made: did its credentials change meanwhile?"""
+    """A login being made: did its credentials change meanwhile, or go?"""
 
     key: Holder
     store: tuple[str, str, str]
     places: frozenset[Place]
     stale: bool = False
+    gone: bool = False
 
 
 class Sessions:
@@ -120,21 +122,34 @@ class Sessions:
         binding = self._bindings.get(holder(store, namespace))
         return binding.digest if binding else None
 
-    def credential_changed(self, kind: str, namespace: str, name: str) -> None:
+    def credential_changed(self, kind: str, namespace: str, name: str, *, gone: bool = False) -> None:
         """A Secret, ConfigMap or ServiceAccount moved: each store that logs in with it reads it again before its next
-        call."""
+        call. `gone`: the credential does not exist any more, and a login that no other credential holds ends now."""
         place = (kind, namespace, name)
         for attempt in self._attempts:
-            attempt.stale |= place in attempt.places
-        self._drop(list(self._by_place.get(place, ())))
+            if place in attempt.places:
+                attempt.stale, attempt.gone = True, attempt.gone or gone
+        orphans = self._drop(list(self._by_place.get(place, ())))
+        if gone:
+            self._finish(orphans)
+
+    def logins_with(self, kind: str) -> list[tuple[str, str]]:
+        """(namespace, name) of the credentials of this kind that logins were made with."""
+        return [(namespace, name) for found, namespace, name in self._by_place if found == kind]
 
     def store_changed(self, kind: str, namespace: str, name: str, current: tuple[str, int] | None) -> None:
         """`current`: (uid, generation) of the store now, None when it is gone: its logins end unless another store
         shares them."""
         stale = [key for key in self._by_store.get((kind, namespace, name), ()) if key[:2] != current]
         orphans = self._drop(stale)
-        if current is None and self._group is not None:
-            for session in orphans:
+        if current is None:
+            self._finish(orphans)
+
+    def _finish(self, sessions: list[Session]) -> None:
+        """Logs out as soon as the last call in hand is back."""
+        for session in sessions:
+            session.orphaned = -math.inf  # the sweep does not wait for a successor
+            if self._group is not None:
                 self._group.create_task(self._end(session), name="logout")
 
     def _drop(self, keys: list[Holder]) -> list[Session]:
@@ -211,7 +226,7 @@ class Sessions:
         known = self._bindings.get(attempt.key)
         self.gates.check(gates_of(store, namespace, known.digest if known else None))
         while True:
-            attempt.stale = False
+            attempt.stale = attempt.gone = False
             credentials = Credentials(self.rest, store.view, namespace, ambient=self.ambient)
             digest = await identify(store, credentials)
             if not attempt.stale:
@@ -222,7 +237,10 @@ class Sessions:
         if session is not None and (session.ends is None or self.clock.monotonic() < session.ends):
             session.orphaned = None
             return session
-        return await self._opened(store, namespace, credentials, digest)
+        session = await self._opened(store, namespace, credentials, digest)
+        if attempt.gone and digest not in self._by_digest:
+            self._finish([session])  # the credential went while the login was made
+        return session
 
     async def _opened(self, store: Store, namespace: str, credentials: Credentials, digest: str) -> Session:
         """Whoever needs the same login waits for one of them, across namespaces as long as the gates of all are
@@ -244,11 +262,14 @@ class Sessions:
         old = self._sessions.get(digest)
         if old is None:
             session = self._sessions[digest] = Session(digest, store, namespace, client, now, now)
-            return session
-        old.retired.append(old.client)
-        old.client, old.store, old.namespace = client, store, namespace
-        old.since, old.renew_after, old.orphaned = now, 0.0, None
-        return old
+        else:
+            session = old
+            old.retired.append(old.client)
+            old.client, old.store, old.namespace = client, store, namespace
+            old.since, old.renew_after, old.orphaned = now, 0.0, None
+        if digest not in self._by_digest:
+            session.orphaned = now  # the credential was edited while the login was made
+        return session
 
     async def log_in_again(self, store: Store, namespace: str, session: Session, expired: StoreClient) -> None:
         """The backend says that the login ran out. Callers that hear it together log in once. Raises AuthRejected and
@@ -296,6 +317,8 @@ class Sessions:
 
     async def _renew(self, session: Session) -> None:
         store, client = session.store, session.client
+        if await self._outdated(store, session):
+            return
         try:
             async with self.gates.call(route_of(store, session.namespace, session.digest), proof=False):
                 renewed = await client.renew()
@@ -318,6 +341,17 @@ class Sessions:
             self.log.warning(
                 "could not log in again", store=store.view.name, namespace=store.view.namespace, error=shown(error)
             )
+
+    async def _outdated(self, store: Store, session: Session) -> bool:
+        """Whether the credential of the login is proven to be another one by now, or gone, and no other store holds
+        the login. A watch tells so at once; where it may not be watched, a login lives to its next renewal."""
+        credentials = Credentials(self.rest, store.view, session.namespace, ambient=self.ambient)
+        digest = await identify(store, credentials)
+        if digest == session.digest or credentials.unread:
+            return False
+        key = holder(store, session.namespace)
+        self._finish(self._drop([key] if key in self._bindings else []))
+        return session.orphaned is not None
 
     def _close_retired(self, session: Session, group: asyncio.TaskGroup) -> None:
         for client in [c for c in session.retired if id(c) not in session.users]:

@@ -1,20 +1,21 @@
 """Stores as the informers know them: looked up by every room, and every change told to the front door of `eso.stores`.
 
 Neighbours: `app.wiring` builds it between the informers and `stores.front`; rooms listen to `informers` for edits of a
-store, and to `credential_news` for the Secrets and ConfigMaps that stores log in with.
+store, and to `credential_news` for the Secrets, ConfigMaps and ServiceAccounts that stores log in with.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Protocol
 
 from eso.api.externalsecret import StoreRef
-from eso.api.meta import CONFIG_MAPS, SECRETS, Resource, Undecodable
+from eso.api.meta import CONFIG_MAPS, SECRETS, SERVICE_ACCOUNTS, Resource, Undecodable
 from eso.api.secretstore import CLUSTER_SECRET_STORES, SECRET_STORES, SecretStore, decode_secret_store
 from eso.errors import EsoError
 from eso.kube.catalogue import Catalogue, Phase, Watched
 from eso.kube.informer import Informer
+from eso.reconcile.kit.accounts import AccountWatch
 from eso.reconcile.kit.index import ReverseIndex
 from eso.reconcile.kit.watched import WATCHED_NAMESPACES
 from eso.stores.plans import Store
@@ -33,19 +34,20 @@ class FrontDoor(Protocol):
     """`stores.front`, as far as it wants to know what moved."""
 
     def store_changed(self, kind: str, namespace: str, name: str) -> None: ...
-    def credential_changed(self, kind: str, namespace: str, name: str) -> None: ...
+    def credential_changed(self, kind: str, namespace: str, name: str, *, gone: bool = False) -> None: ...
+    def logins_with(self, kind: str) -> Collection[tuple[str, str]]: ...
 
 
 class StoreWatch:
     """`kinds`: the store kinds that are served. Namespaces are followed only for ClusterSecretStores, whose conditions
-    may look at their labels."""
+    may look at their labels; ServiceAccounts only while a store logs in with one."""
 
-    def __init__(self, catalogue: Catalogue, kinds: Iterable[str]) -> None:
+    def __init__(self, catalogue: Catalogue, kinds: Iterable[str], accounts: AccountWatch) -> None:
         self.informers: dict[str, Informer[StoreRecord]] = {
             kind: catalogue.informer(STORE_KINDS[kind]) for kind in STORE_KINDS if kind in set(kinds)
         }
         self.namespaces = catalogue.informer(WATCHED_NAMESPACES) if "ClusterSecretStore" in self.informers else None
-        self._catalogue = catalogue
+        self._catalogue, self.accounts = catalogue, accounts
         self._credentials: ReverseIndex[StoreKey] = ReverseIndex()
         self._listeners: list[CredentialListener] = []
 
@@ -55,6 +57,13 @@ class StoreWatch:
             informer.listen(lambda old, new, kind=kind: self._changed(stores, kind, old, new))  # type: ignore[misc]  # a default argument binds the loop's value
         for resource in (SECRETS, CONFIG_MAPS):
             self._catalogue.news(resource, self._watcher(stores, resource))
+        self.accounts.connect(
+            wanted=lambda namespace, name: self._known(SERVICE_ACCOUNTS.kind, namespace, name),
+            used=lambda: stores.logins_with(SERVICE_ACCOUNTS.kind),
+            news=lambda namespace, name, gone: self._credential_changed(
+                stores, SERVICE_ACCOUNTS.kind, namespace, name, gone
+            ),
+        )
         self._catalogue.want(CONFIG_MAPS, lambda record: self._known("ConfigMap", record.namespace, record.name))
 
     def credential_news(self, listener: CredentialListener) -> None:
@@ -66,7 +75,9 @@ class StoreWatch:
         """The credentials of the store are known: news of one of them reaches the store."""
         view = store.view
         tokens = {(kind, namespace or view.namespace, name) for kind, namespace, name in store.plan.references}
-        self._credentials.put((view.kind, view.namespace, view.name), tokens)
+        where = (view.kind, view.namespace, view.name)
+        self._credentials.put(where, tokens)
+        self.accounts.uses(where, any(kind == SERVICE_ACCOUNTS.kind for kind, _, _ in tokens))
 
     # looked up
 
@@ -105,20 +116,21 @@ class StoreWatch:
         where = (kind, record.namespace, record.name)
         if not isinstance(new, SecretStore):
             self._credentials.drop(where)
+            self.accounts.uses(where, False)
         stores.store_changed(*where)
 
     def _watcher(self, stores: FrontDoor, resource: Resource) -> Callable[[Any, Any], None]:
         def changed(old: Any, new: Any) -> None:
             record = new or old
-            self._credential_changed(stores, resource.kind, record.namespace, record.name)
+            self._credential_changed(stores, resource.kind, record.namespace, record.name, new is None)
 
         return changed
 
-    def _credential_changed(self, stores: FrontDoor, kind: str, namespace: str, name: str) -> None:
+    def _credential_changed(self, stores: FrontDoor, kind: str, namespace: str, name: str, gone: bool) -> None:
         """A store without a namespace of its own reads the credential in the namespace of the object that uses it."""
         own, referent = self._credentials.keys((kind, namespace, name)), self._credentials.keys((kind, "", name))
         if own or referent:
-            stores.credential_changed(kind, namespace, name)
+            stores.credential_changed(kind, namespace, name, gone=gone)
         for store, within in (*((store, "") for store in own), *((store, namespace) for store in referent)):
             for listener in self._listeners:
                 listener(store, within)

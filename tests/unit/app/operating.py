@@ -104,6 +104,11 @@ class Operating:
         informers = {informer.resource: informer for informer in self.operator.catalogue.informers}
         return informers[resource].get((namespace, name)) is not None
 
+    def knows_account(self, name: str, namespace: str = "team") -> bool:
+        """Whether the ServiceAccount is followed."""
+        informer = self.operator.accounts.informer
+        return informer is not None and informer.has_synced.is_set() and informer.get((namespace, name)) is not None
+
     def events(self) -> list[Json]:
         """Bodies of the Events that were sent."""
         return [request.body for request in self.api.writes if request.path.endswith("/events")]

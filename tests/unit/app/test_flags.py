@@ -89,6 +89,8 @@ def test_a_list_is_read(argv, names):
             "must be shorter",
             id="a deadline longer than the lease",
         ),
+        pytest.param(["--store-hosts-allowed=https://vault"], "--store-hosts-allowed", id="a URL for a host"),
+        pytest.param(["--store-hosts-denied=10.0.0.0/64"], "--store-hosts-denied", id="no network"),
         pytest.param(["--metrics-auth=true"], "--metrics-auth needs --metrics-secure", id="tokens in the clear"),
     ],
 )

@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 
 from eso.api.externalsecret import EXTERNAL_SECRETS
-from eso.api.meta import CONFIG_MAPS, NAMESPACES, SECRETS, Resource
+from eso.api.meta import CONFIG_MAPS, NAMESPACES, SECRETS, SERVICE_ACCOUNTS, Resource
 from eso.api.secretstore import SECRET_STORES
 from eso.kube.catalogue import Phase, Watched
 from eso.providers.contract import Consumer, CredentialReader, Plan, StoreView, Unavailable
@@ -348,3 +348,51 @@ async def test_one_resource_is_not_kept_in_two_ways(api: FakeApiServer):
     async with operating(api) as one:
         with pytest.raises(ValueError, match="namespaces are watched in another way already"):
             one.operator.catalogue.informer(Watched(NAMESPACES, lambda raw: raw, Phase.STORES))  # type: ignore[arg-type]  # no record
+
+
+class LoggingInAs(Scripted):
+    """Stores log in with the ServiceAccount `app` of their namespace."""
+
+    def plan(self, store: StoreView) -> Plan:
+        references = (("ServiceAccount", "", "app"),)
+        return replace(super().plan(store), references=references)
+
+
+async def test_an_account_that_goes_ends_the_login_of_the_store_that_uses_it(api: FakeApiServer):
+    account = {"metadata": {"name": "app", "namespace": "team"}}
+    api.put(SERVICE_ACCOUNTS, account)
+    put_store(api)
+    put_external_secret(api)
+    script = LoggingInAs()
+    async with operating(api, providers={"fake": script}) as one:
+        await one.until(lambda: one.ready() == "True")
+        await one.until(lambda: one.knows_account("app"))
+        await one.idle()
+        logins, passes = len(script.opened), one.passes()
+        api.put(SERVICE_ACCOUNTS, {"metadata": account["metadata"] | {"labels": {"a": "b"}}})
+        api.remove(SERVICE_ACCOUNTS, "team", "app")
+        await one.until(lambda: script.closed == 1)
+        await one.until(lambda: len(script.opened) > logins and one.passes() > passes)
+
+
+async def test_accounts_are_not_watched_where_no_store_logs_in_with_one(api: FakeApiServer):
+    api.put(SERVICE_ACCOUNTS, {"metadata": {"name": "app", "namespace": "team"}})
+    put_store(api)
+    put_external_secret(api)
+    async with operating(api) as one:
+        await one.until(lambda: one.ready() == "True")
+        await one.idle()
+        assert api.sent("GET", "serviceaccounts") == []
+
+
+async def test_a_store_works_where_accounts_may_not_be_listed(api: FakeApiServer):
+    """The role of an older version allows `get` only: a login then lives to its next renewal."""
+    api.forbidden |= {("list", "serviceaccounts"), ("watch", "serviceaccounts")}
+    api.put(SERVICE_ACCOUNTS, {"metadata": {"name": "app", "namespace": "team"}})
+    put_store(api)
+    put_external_secret(api)
+    async with operating(api, providers={"fake": LoggingInAs()}) as one:
+        await one.until(lambda: one.ready() == "True")
+        await one.until(lambda: api.sent("GET", "/serviceaccounts$") != [])
+        await one.idle()
+        assert one.task.done() is False

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import Any
 
 import pytest
 from aiohttp import web
 
+from eso.api.hosts import hosts_of
 from eso.app.flags import ControllerSettings
+from eso.app.wiring import reach_of
 from eso.net.http import Forbidden, Pool, Pools, Proxies, TransportError, Unreachable
-from eso.net.reach import EVERYWHERE, Barred, Reach
+from eso.net.reach import EVERYWHERE, Barred, Reach, addresses_of, plain
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import until
 from tests.unit.net.test_http import serving
@@ -118,6 +121,115 @@ async def test_a_dial_says_whether_a_server_listens_and_sends_nothing():
 async def test_a_dial_to_no_host_is_an_error_like_any_other(url):
     with pytest.raises(TransportError):
         await Pools().dial(url, 1.0)
+
+
+def near(allowed: str = "", denied: str = "", **more: Any) -> Reach:
+    return Reach(allowed=hosts_of(allowed.split()), denied=hosts_of(denied.split()), **more)
+
+
+async def asked(url: str, reach: Reach, proxies: Proxies | None = None) -> str:
+    """ "" when the server of `url` answers, else why the operator did not connect."""
+    pools = Pools(proxies, reach)
+    pool = pools.open(url)
+    try:
+        assert (await pool.request("GET", url)).status == 200
+    except Forbidden as refused:
+        assert refused.sent is False and refused.fix
+        return str(refused)
+    finally:
+        await pool.close()
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed", "denied", "refused"),
+    [
+        pytest.param("localhost", "", "", "", id="without lists everything may be reached"),
+        pytest.param("localhost", "localhost", "", "", id="an allowed name"),
+        pytest.param("LOCALHOST", "localhost", "", "", id="however it is written"),
+        pytest.param("localhost", "127.0.0.0/8", "", "", id="a name that leads into an allowed network"),
+        pytest.param("127.0.0.1", "127.0.0.1", "", "", id="an allowed address"),
+        pytest.param("127.0.0.1", "localhost", "", "not among", id="the address behind an allowed name"),
+        pytest.param("localhost", "vault.example.com *.example.com", "", "not among", id="a name that is not listed"),
+        pytest.param("localhost", "10.0.0.0/8", "", "not among", id="an address that is not listed"),
+        pytest.param("localhost", "", "localhost", "a host that stores may not", id="a denied name"),
+        pytest.param("localhost", "", "127.0.0.0/8", "a network that stores", id="a name that leads to a denied one"),
+        pytest.param("127.0.0.1", "", "127.0.0.1", "a network that stores", id="a denied address"),
+        pytest.param("localhost", "localhost", "127.0.0.0/8", "a network that stores", id="denied wins over allowed"),
+        pytest.param("127.0.0.1", "127.0.0.0/8", "localhost", "", id="a denied name denies no address"),
+    ],
+)
+async def test_lists_of_hosts_are_held_where_the_connection_is_made(host, allowed, denied, refused):
+    async with serving(nothing) as url:
+        target = url.replace("127.0.0.1", host)
+        reach = near(allowed, denied)
+        assert (refused in await asked(target, reach)) is True
+        assert bool(await asked(target, reach)) is bool(refused)
+        dialled = Pools(reach=reach).dial(target)
+        if refused:
+            with pytest.raises(Forbidden, match=refused):
+                await dialled
+        else:
+            await dialled
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        pytest.param("http://127.0.0.1:{port}@localhost:{port}/", id="an allowed host as user"),
+        pytest.param("http://127.0.0.1:{port}\\@localhost:{port}/", id="a backslash before the host"),
+        pytest.param("http://localhost:{port}/#@127.0.0.1:{port}", id="an allowed host in the fragment"),
+        pytest.param("http://ｌｏｃａｌｈｏｓｔ:{port}/", id="a name in wide letters"),
+        pytest.param("http://2130706433:{port}/", id="an address as one number"),
+        pytest.param("http://127.1:{port}/", id="a short address"),
+        pytest.param("http://[::ffff:127.0.0.1]:{port}/", id="an address inside of another"),
+    ],
+)
+async def test_no_spelling_gets_past_a_denied_host(target):
+    async with serving(nothing) as url:
+        port = url.rpartition(":")[2]
+        pool = Pools(reach=near(denied="localhost 127.0.0.0/8")).open(url)
+        with pytest.raises(TransportError):
+            await pool.request("GET", target.format(port=port))
+        await pool.close()
+
+
+async def test_behind_a_proxy_the_name_has_to_pass_as_it_stands():
+    async with serving(nothing) as url:
+        proxies = Proxies(http=url)  # which answers for every host
+        assert await asked("http://backend.example", near("*.other.example 127.0.0.1"), proxies) != ""
+        assert await asked("http://vault.backend.example", near("*.backend.example"), proxies) == ""
+        assert "not among" in await asked("http://backend.example", near("10.0.0.0/8"), proxies)
+        assert "not among" in await asked("http://10.9.9.9", near("backend.example"), proxies)
+        assert await asked("http://10.9.9.9", near("10.0.0.0/8"), proxies) == ""
+        assert "may not reach" in await asked("http://10.9.9.9", near(denied="10.0.0.0/8"), proxies)
+        assert "may not reach" in await asked("http://backend.example", near(denied="*.example"), proxies)
+        assert await asked("http://backend.example", near(denied="127.0.0.0/8"), proxies) == ""
+        with pytest.raises(Forbidden, match="not among"):
+            await Pools(proxies, near("10.0.0.0/8")).dial("http://backend.example")
+
+
+async def test_the_api_server_is_refused_on_its_own_port_where_stores_may_not_name_it():
+    async with serving(nothing) as api, serving(nothing) as other:
+        settings = ControllerSettings(deny_api_server_stores=True)
+        reach = reach_of(settings, api.replace("127.0.0.1", "localhost"))
+        assert "the API server" in await asked(api, reach)
+        assert await asked(other, reach) == ""
+        assert await asked(api, reach_of(ControllerSettings(), api)) == ""
+
+
+def test_the_address_of_a_name_that_nobody_knows_is_none():
+    assert addresses_of("no-such-host.invalid", 443) == frozenset()
+    assert addresses_of("127.0.0.1", 443) == {(plain("127.0.0.1"), 443)}
+
+
+async def test_requests_of_many_hosts_in_one_task_are_judged_each_by_its_own_name():
+    async with serving(nothing) as url:
+        port = url.rpartition(":")[2]
+        reach = near("localhost")
+        for _ in range(3):
+            assert await asked(f"http://localhost:{port}", reach) == ""
+            assert "not among" in await asked(f"http://127.0.0.1:{port}", reach)
 
 
 async def test_every_await_of_a_dial_may_be_cancelled():
