@@ -73,7 +73,7 @@ class Operator:
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self.settings, self.access, self.clock, self.log = settings, access, clock, log
-        self.metrics = Metrics(extended_labels=settings.enable_extended_metric_labels)
+        self.metrics = Metrics(extended_labels=settings.enable_extended_metric_labels, monotonic=clock.monotonic)
         self.rest = Rest(
             access,
             # A write must finish before the lease can expire. Half the duration tolerates a few failed renewals.

@@ -9,11 +9,15 @@ is made in a thread.
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, disable_created_metrics, generate_latest
+
+from eso.observe import managers
 
 Key = tuple[str, str]  # namespace, name
 Labels = tuple[str, ...]
@@ -25,10 +29,16 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 PLAIN: Final = ("name", "namespace")
 CONDITION: Final = ("name", "namespace", "condition", "status")
 EXTENDED: Final = ("name", "instance", "version", "component", "part_of", "managed_by")
-KEPT_DELETED: Final = 10_000  # names of objects that are gone, whose counters are still told
+KEPT_DELETED: Final = 10_000  # names of objects that are gone and still told as such
+DELETED_SECONDS: Final = 600.0  # for so long: a few scrapes see it
 
 KEPT_SERIES: Final = 10_000  # of one counter
+OWN_SERIES: Final = 100  # which a namespace may have even then
 KNOWN_STORES: Final = 1_000  # names of stores that have a histogram of their own
+OWN_STORES: Final = 10  # of these by the objects of one namespace
+SHOWN_GATES: Final = 2_000
+OWN_GATES: Final = 50  # of these in one namespace
+LONGEST_GATE: Final = 200  # characters of a name
 
 RECONCILE_BUCKETS: Final = (
     *(0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
@@ -80,17 +90,19 @@ class QueueState(Protocol):
 
 
 class Family:
-    """One metric: label values → number. Counters only grow. Names that users choose are bounded: the oldest series
-    goes first."""
+    """One metric: label values → number. Counters only grow. Where one of the labels is a namespace, a full counter
+    makes room among the oldest series of the namespace that wants another one, and leaves those of all others."""
 
     def __init__(self, name: str, kind: str, text: str, labels: Labels = ()) -> None:
         self.name, self.kind, self.text, self.labels = name, kind, text, labels
         self.values: dict[Labels, float] = {}
+        self._owner = labels.index("namespace") if "namespace" in labels else None
+        self._owned: dict[str, dict[Labels, None]] = {}
 
     def inc(self, labels: Labels = (), amount: float = 1) -> None:
         known = self.values.get(labels)
-        if known is None and len(self.values) >= KEPT_SERIES:
-            self.values.pop(next(iter(self.values)), None)
+        if known is None:
+            self._make_room(labels)
         self.values[labels] = (known or 0) + amount
 
     def set(self, labels: Labels, value: float) -> None:
@@ -98,17 +110,39 @@ class Family:
 
     def drop(self, labels: Labels) -> None:
         self.values.pop(labels, None)
+        if self._owner is not None:
+            owned = self._owned.get(labels[self._owner], {})
+            owned.pop(labels, None)
+            if not owned:
+                self._owned.pop(labels[self._owner], None)
+
+    def drop_of(self, namespace: str, wanted: Callable[[Mapping[str, str]], bool]) -> None:
+        """Drops the series of the namespace for whose labels `wanted` is True."""
+        for labels in list(self._owned.get(namespace, ())):
+            if wanted(dict(zip(self.labels, labels, strict=True))):
+                self.drop(labels)
 
     def samples(self) -> Samples:
         return self.values.copy().items()  # a copy is one step: the scrape runs in a thread
+
+    def _make_room(self, labels: Labels) -> None:
+        if self._owner is None:
+            if len(self.values) >= KEPT_SERIES:
+                self.values.pop(next(iter(self.values)), None)
+            return
+        owned = self._owned.setdefault(labels[self._owner], {})
+        if len(self.values) >= KEPT_SERIES and len(owned) >= OWN_SERIES:
+            self.drop(next(iter(owned)))
+            owned = self._owned.setdefault(labels[self._owner], owned)
+        owned[labels] = None
 
 
 class Metrics:
     """The registry. `extended_labels` is --enable-extended-metric-labels. One per process; used from the event loop
     unless said otherwise."""
 
-    def __init__(self, *, extended_labels: bool = False) -> None:
-        self.extended_labels = extended_labels
+    def __init__(self, *, extended_labels: bool = False, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.extended_labels, self.monotonic = extended_labels, monotonic
         self.registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self.registry)
         self._families: list[Family] = []
@@ -200,8 +234,18 @@ class Metrics:
         self._reads.inc((provider, origin))
 
     def drift(self, key: Key, manager: str) -> None:
+        """The target of the object was found changed by this field manager."""
         namespace, name = key
-        self._drift.inc((name, namespace, manager))
+        self._drift.inc((name, namespace, managers.shown(manager)))
+
+    def forget_drift(self, key: Key) -> None:
+        namespace, name = key
+        self._drift.drop_of(namespace, lambda labels: labels["name"] == name)
+
+    def forget_store(self, kind: str, key: Key) -> None:
+        """The store is gone. `kind` in lower case."""
+        namespace, name = key
+        self._auth.drop_of(namespace, lambda labels: labels["store"] == name and labels["kind"].lower() == kind)
 
     def auth_failure(self, store: str, namespace: str, kind: str) -> None:
         self._auth.inc((store, namespace, kind))
@@ -265,12 +309,12 @@ class Metrics:
         )
 
     def gates(self, read: Callable[[], Mapping[str, str]]) -> None:
-        """Gate → state (open, paced, closed, half-open)."""
+        """Gate → state (open, paced, closed, half-open). Their names hold servers that authors of stores chose."""
         self.gauge(
             "externalsecrets_gate_state",
             "1 for the state that a backend's gate is in.",
             ("gate", "state"),
-            lambda: [((g, s), 1) for g, s in read().items()],
+            lambda: [((gate, state), 1) for gate, state in shown_gates(read(), lambda state: state == "open")],
         )
 
     def watchdog(self, read: Callable[[], Mapping[str, float]]) -> None:
@@ -307,6 +351,8 @@ class Metrics:
     def freeze(self) -> list[Frozen]:
         """Read every gauge, on the loop. One that fails is left out and counted."""
         frozen: list[Frozen] = []
+        for counted in self._objects:
+            counted.forget()
         for meter in self._controllers.values():
             frozen.extend(meter.freeze())
         for name, text, labels, read in self._gauges:
@@ -497,7 +543,7 @@ class ControllerMeter:
             ("controller",),
             [(one, state.oldest_overdue_seconds)],
         )
-        parked = [((self.name, gate), count) for gate, count in state.parked.items()]
+        parked = [((self.name, gate), count) for gate, count in shown_gates(state.parked, lambda count: -count)]
         yield (
             "externalsecrets_queue_parked",
             "gauge",
@@ -527,7 +573,7 @@ class ObjectMeter:
     def __init__(
         self, metrics: Metrics, kind: str, labels_of: Callable[[Key], Mapping[str, str] | None] | None = None
     ) -> None:
-        self._kind = kind
+        self._metrics, self._kind = metrics, kind
         self._labels_of = labels_of if metrics.extended_labels else None
         self._extended: Labels = (
             tuple(f"app_kubernetes_io_{label}" for label in EXTENDED) if metrics.extended_labels else ()
@@ -546,6 +592,10 @@ class ObjectMeter:
 
     def gone(self, key: Key) -> None:
         self._records.pop(key, None)
+        self._metrics.forget_store(self._kind, key)
+
+    def forget(self) -> None:
+        """Before a scrape: lets go of what need not be told any more."""
 
     def families(self) -> Iterator[Frozen]:
         records = self._frozen()
@@ -591,8 +641,7 @@ class ObjectMeter:
 
 
 class ExternalSecretMeter(ObjectMeter):
-    """Counts passes too. Of an object that is gone `Deleted` and the counters stay, for the latest few thousand
-    names."""
+    """Counts passes too. Of an object that is gone `Deleted` and the counters stay for ten minutes."""
 
     def __init__(
         self,
@@ -601,10 +650,10 @@ class ExternalSecretMeter(ObjectMeter):
         labels_of: Callable[[Key], Mapping[str, str] | None] | None = None,
     ) -> None:
         super().__init__(metrics, "externalsecret", labels_of)
-        self._metrics = metrics
         self._store_of = store_of or (lambda key: "")
-        self._deleted: OrderedDict[Key, None] = OrderedDict()
+        self._deleted: OrderedDict[Key, float] = OrderedDict()  # and when it went
         self._stores: set[str] = set()
+        self._named: dict[str, int] = {}  # namespace → how many of these stores its objects brought in
         self._seconds = metrics._histogram(
             "externalsecrets_sync_duration_seconds",
             "Duration of passes over ExternalSecrets.",
@@ -624,11 +673,14 @@ class ExternalSecretMeter(ObjectMeter):
         super().passed(key, seconds)
 
     def _store_name(self, key: Key) -> str:
-        """As the object has it, as long as there are not too many: the store need not even exist."""
-        name = self._store_of(key)
-        if name not in self._stores and len(self._stores) >= KNOWN_STORES:
-            return "other"
-        self._stores.add(name)
+        """As the object has it, as long as there are not too many, in all and from this namespace."""
+        name, (namespace, _) = self._store_of(key), key
+        if name not in self._stores:
+            brought = self._named.get(namespace, 0)
+            if len(self._stores) >= KNOWN_STORES or brought >= OWN_STORES:
+                return "other"
+            self._named[namespace] = brought + 1
+            self._stores.add(name)
         return name
 
     def drifted(self, key: Key, manager: str) -> None:
@@ -655,10 +707,20 @@ class ExternalSecretMeter(ObjectMeter):
     def gone(self, key: Key) -> None:
         record = self._record(key)
         record.ready, record.nanoseconds, record.left = "Deleted", None, True
-        self._deleted[key] = None
+        self._deleted[key] = self._metrics.monotonic()
         self._deleted.move_to_end(key)
-        if len(self._deleted) > KEPT_DELETED:
-            self._records.pop(self._deleted.popitem(last=False)[0], None)
+        self._metrics.forget_drift(key)
+        self.forget()
+
+    def forget(self) -> None:
+        """Lets go of objects that are gone for ten minutes, and of the oldest where they are too many."""
+        ended = self._metrics.monotonic() - DELETED_SECONDS
+        while self._deleted:
+            key, since = next(iter(self._deleted.items()))
+            if since > ended and len(self._deleted) <= KEPT_DELETED:
+                return
+            del self._deleted[key]
+            self._records.pop(key, None)
 
     def families(self) -> Iterator[Frozen]:
         records, plain = self._frozen(), PLAIN + self._extended
@@ -690,6 +752,29 @@ class ExternalSecretMeter(ObjectMeter):
             (*PLAIN, "status"),
             by_status,
         )
+
+
+V = TypeVar("V", str, int)
+
+
+def shown_gates(known: Mapping[str, V], later: Callable[[V], float]) -> list[tuple[str, V]]:
+    """Gates with what is known of them, at most so many in all and of one namespace. Gates that bear a namespace come
+    before those of logins; among them the ones for which `later` is less."""
+    shown: list[tuple[str, V]] = []
+    counts: dict[str, int] = {}
+    for gate, value in sorted(known.items(), key=lambda one: ("@" not in one[0], later(one[1]))):
+        owner = gate.rpartition("@")[2] if "@" in gate else ""
+        counts[owner] = counts.get(owner, 0) + 1
+        if len(shown) < SHOWN_GATES and not (owner and counts[owner] > OWN_GATES):
+            shown.append((short(gate), value))
+    return shown
+
+
+def short(name: str) -> str:
+    """A long name with a digest instead of its end, so that two of them stay two series."""
+    if len(name) <= LONGEST_GATE:
+        return name
+    return f"{name[: LONGEST_GATE - 20]}…{hashlib.blake2s(name.encode(), digest_size=8).hexdigest()}"
 
 
 def _braces(names: Labels, values: Labels) -> str:

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from eso.observe import metrics as metrics_module
-from eso.observe.metrics import Metrics
+from eso.observe.metrics import DELETED_SECONDS, LONGEST_GATE, Metrics
 from eso.runtime.controller import Meter as ControllerProtocol
 from eso.runtime.outcome import After, Done, Lane, Parked
 from eso.runtime.workqueue import Meter as QueueProtocol
@@ -442,9 +442,9 @@ class TestOthers:
         assert not [name for name in types if name.endswith("_created")]
 
     def test_labels_are_escaped(self, metrics):
-        metrics.drift(("shop", "a"), 'kubectl "edit"\\\n')
-        (labels,) = named(metrics, "externalsecrets_drift_detected_total")
-        assert dict(labels)["manager"] == 'kubectl "edit"\\\n'
+        metrics.auth_failure('the "main"\\\n', "shop", "SecretStore")
+        (labels,) = named(metrics, "externalsecrets_store_auth_failure_total")
+        assert dict(labels)["store"] == 'the "main"\\\n'
 
     def test_a_gauge_that_cannot_be_read_costs_only_itself(self, metrics):
         metrics.gauge("externalsecrets_broken", "x", (), lambda: 1 / 0)
@@ -493,14 +493,87 @@ def test_one_meter_serves_the_controller_and_its_queue(metrics, protocol):
     assert {name for name in wanted if callable(getattr(meter, name, None))} == wanted
 
 
-def test_names_that_users_choose_do_not_fill_the_memory(metrics, monkeypatch):
-    """A field manager, or the name of a store that need not exist, may be another one each time."""
-    monkeypatch.setattr("eso.observe.metrics.KEPT_SERIES", 3)
-    monkeypatch.setattr("eso.observe.metrics.KNOWN_STORES", 2)
-    names = iter(f"store-{n}" for n in range(10))
-    meter = metrics.external_secrets(store_of=lambda key: next(names))
+def test_managers_that_are_not_known_are_one_series(metrics):
+    """Anybody who may write a Secret chooses the name of the manager."""
+    for manager in ("kubectl-edit", "helm", "deleted", "", "evil", "another", "KUBECTL-EDIT", "kubectl-edit "):
+        metrics.drift(("shop", "db"), manager)
+    assert {labels[2]: count for labels, count in metrics._drift.values.items()} == {
+        "kubectl-edit": 1,
+        "helm": 1,
+        "deleted": 1,
+        "": 1,
+        "other": 4,
+    }
+
+
+def test_names_of_stores_that_users_choose_do_not_fill_the_memory(metrics, monkeypatch):
+    monkeypatch.setattr("eso.observe.metrics.KNOWN_STORES", 5)
+    monkeypatch.setattr("eso.observe.metrics.OWN_STORES", 2)
+    meter = metrics.external_secrets(store_of=lambda key: key[1])
     for n in range(10):
-        meter.drifted(("shop", "db"), f"manager-{n}")
-        meter.passed(("shop", "db"), 0.1)
-    assert [labels[2] for labels in metrics._drift.values] == ["manager-7", "manager-8", "manager-9"]
-    assert meter._stores == {"store-0", "store-1"}
+        meter.passed(("shop", f"store-{n}"), 0.1)
+    meter.passed(("team", "store-9"), 0.1)
+    meter.passed(("team", "store-0"), 0.1)
+    assert meter._stores == {"store-0", "store-1", "store-9"}
+    stores = {dict(labels)["store"] for labels in named(metrics, "externalsecrets_sync_duration_seconds_count")}
+    assert stores == {"store-0", "store-1", "store-9", "other"}
+
+
+def test_a_namespace_makes_room_among_its_own_series_only(metrics, monkeypatch):
+    monkeypatch.setattr("eso.observe.metrics.KEPT_SERIES", 6)
+    monkeypatch.setattr("eso.observe.metrics.OWN_SERIES", 2)
+    for n in range(3):
+        metrics.drift(("victim", f"es-{n}"), "helm")
+    for n in range(20):
+        metrics.drift(("crowd", f"es-{n}"), "helm")
+    metrics.drift(("late", "es"), "helm")
+    kept = [(labels[1], labels[0]) for labels in metrics._drift.values]
+    assert [name for namespace, name in kept if namespace == "victim"] == ["es-0", "es-1", "es-2"]
+    assert [name for namespace, name in kept if namespace == "crowd"] == ["es-17", "es-18", "es-19"]
+    assert ("late", "es") in kept
+
+
+def test_series_of_what_is_gone_leave():
+    now = [1000.0]
+    metrics = Metrics(monotonic=lambda: now[0])
+    meter = metrics.external_secrets()
+    stores = {kind: metrics.objects(kind.lower()) for kind in ("SecretStore", "ClusterSecretStore")}
+    for kind, namespace in (("SecretStore", "shop"), ("ClusterSecretStore", "")):
+        metrics.auth_failure("main", namespace, kind)
+    metrics.auth_failure("other", "shop", "SecretStore")
+    run(meter)
+    metrics.drift(A, "helm")
+    metrics.drift(("shop", "another"), "helm")
+    meter.gone(A)
+    meter.passed(A, 0.1)
+    stores["SecretStore"].gone(("shop", "main"))
+    assert [dict(labels)["name"] for labels in named(metrics, "externalsecrets_drift_detected_total")] == ["another"]
+    assert {
+        (dict(labels)["store"], dict(labels)["kind"])
+        for labels in named(metrics, "externalsecrets_store_auth_failure_total")
+    } == {("main", "ClusterSecretStore"), ("other", "SecretStore")}
+    stores["ClusterSecretStore"].gone(("", "main"))
+    assert len(named(metrics, "externalsecrets_store_auth_failure_total")) == 1
+    assert conditions(metrics) == {("Deleted", "False"): 1}
+    now[0] += DELETED_SECONDS
+    assert conditions(metrics) == {}
+    assert named(metrics, "externalsecret_sync_calls_total") == {}
+
+
+def test_gates_are_told_for_so_many_of_a_namespace_and_closed_ones_first(metrics, monkeypatch):
+    monkeypatch.setattr("eso.observe.metrics.OWN_GATES", 3)
+    monkeypatch.setattr("eso.observe.metrics.SHOWN_GATES", 6)
+    states = {f"endpoint:vault:host-{n}@crowd": "open" for n in range(50)}
+    states |= {"endpoint:vault:slow@crowd": "closed", "endpoint:vault:host@victim": "open"}
+    states |= {f"identity:{n}": "closed" for n in range(50)}
+    metrics.gates(lambda: states)
+    told = {dict(labels)["gate"] for labels in named(metrics, "externalsecrets_gate_state")}
+    assert {"endpoint:vault:slow@crowd", "endpoint:vault:host@victim"} <= told
+    assert len([gate for gate in told if gate.endswith("@crowd")]) == 3
+    assert len(told) == 6
+
+
+def test_names_of_gates_are_cut_and_stay_apart(metrics):
+    metrics.gates(lambda: {f"endpoint:vault:{'x' * 5000}{n}@shop": "open" for n in range(3)})
+    told = [dict(labels)["gate"] for labels in named(metrics, "externalsecrets_gate_state")]
+    assert len(set(told)) == 3 and max(map(len, told)) <= LONGEST_GATE
