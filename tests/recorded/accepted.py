@@ -6,16 +6,33 @@ case.
 
 from __future__ import annotations
 
-from tests.recorded.differences import ABSENT, Accepted, appears, changes, hinted, reworded, without
+from tests.recorded.case import NAMES
+from tests.recorded.differences import (
+    ABSENT,
+    Accepted,
+    any_of,
+    appears,
+    changes,
+    hinted,
+    is_missing,
+    reworded,
+    same_time,
+    without,
+)
 
 ANYWHERE = r"(?:otherNamespaces/[^/]+/)?"
 FAILED = rf"{ANYWHERE}Events/ExternalSecret/\S+ Warning UpdateFailed"
+TOLD = rf"{ANYWHERE}Events/\S+ Warning (?:UpdateFailed|Errored|InvalidProviderConfig|CleanUpFailed)"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+PUSH = rf"{ANYWHERE}Events/PushSecret/\S+"
+REMOTE = r"otherNamespaces/[^/]+"
+CES = tuple(name for name in NAMES if name.startswith("rc-ces-"))
 
 EVERYWHERE = (
     Accepted(
         "`observedGeneration` on an ExternalSecret's status",
-        rf"{ANYWHERE}(?:ExternalSecret|SecretStore)/[^/]+/status/(?:conditions/\d+/)?observedGeneration",
+        rf"{ANYWHERE}(?:ExternalSecret|(?:Cluster)?SecretStore)/[^/]+/status/(?:conditions/\d+/)?observedGeneration",
         appears,
     ),
     Accepted(
@@ -23,7 +40,7 @@ EVERYWHERE = (
         rf"{ANYWHERE}ExternalSecret/[^/]+/metadata/finalizers",
         without("externalsecrets.external-secrets.io/externalsecret-cleanup"),
     ),
-    Accepted("Warning Events", FAILED, hinted),
+    Accepted("Warning Events", TOLD, hinted),
 )
 
 BY_CASE: tuple[Accepted, ...] = (
@@ -119,6 +136,111 @@ BY_CASE: tuple[Accepted, ...] = (
         appears,
         cases=("rc-empty-values",),
         steps=(1,),
+    ),
+    # ClusterExternalSecrets
+    Accepted(
+        "ClusterExternalSecret: finalizers on itself and on namespaces",
+        r"ClusterExternalSecret/[^/]+/metadata/finalizers",
+        changes(["externalsecrets.external-secrets.io/clusterexternalsecret-cleanup"], ABSENT),
+        cases=CES,
+    ),
+    Accepted(
+        "ClusterExternalSecret: finalizers on itself and on namespaces",
+        r"Namespace/[^/]+/metadata/finalizers",
+        is_missing,
+        cases=CES,
+    ),
+    Accepted(
+        "durations in the children of a ClusterExternalSecret",
+        rf"{ANYWHERE}ExternalSecret/[^/]+/spec/refreshInterval",
+        same_time,
+        cases=CES,
+    ),
+    Accepted(
+        "ClusterExternalSecret whose child is not Ready",
+        r"ClusterExternalSecret/r-rc-ces-invalid-(?:fails|notarget)/status/(?:conditions/0/(?:message|status)|failedNamespaces/0/.*)",
+        any_of(
+            appears,
+            changes("True", "False"),
+        ),
+        cases=("rc-ces-invalid",),
+    ),
+    Accepted(
+        "`namespaceSelector` with an operator that is none",
+        r"ClusterExternalSecret/r-rc-ces-invalid-sel/status/failedNamespaces/0/reason",
+        reworded(r"failed to convert label selector &LabelSelector\{.*\}: ", ""),
+        cases=("rc-ces-invalid",),
+    ),
+    # PushSecrets
+    Accepted(
+        "one of several stores fails",
+        rf"{PUSH} Warning Errored",
+        reworded(r"\Z", r" \[(?:written: [^\]]+; )?not written: [^\]]+\]"),
+        cases=("rp-push-datato-per-key-kubernetes", "rp-push-one-store-fails"),
+    ),
+    Accepted(
+        "Event of a missing source",
+        rf"{PUSH} Warning Errored",
+        reworded(r"\Z", r" \(.+\)"),
+        cases=("rp-push-selector-zero", "rp-push-source-deleted-none", "rp-push-source-missing"),
+    ),
+    Accepted(
+        "deletion",
+        rf"{REMOTE}/Secret/(?:dest|there)/.*",
+        any_of(appears, is_missing),
+        cases=("rp-push-metadata-namespace", "rp-push-two-owners", "rp-push-if-not-exists-delete"),
+        steps=(2, 3),
+    ),
+    Accepted(
+        "`IfNotExists`, entry that was there before",
+        r"PushSecret/push/status/syncedPushSecrets/SecretStore/remote/there/metadata/extensions.external-secrets.io/found",
+        changes(ABSENT, "true"),
+        cases=("rp-push-if-not-exists-delete",),
+    ),
+    Accepted(
+        "our finalizer",
+        r"PushSecret/push/(?:metadata/generation|spec/refreshInterval|status/syncedResourceVersion)",
+        any_of(changes(2, 1), changes("1h0m0s", "60m"), reworded(r"\A2-", "1-")),
+        cases=("rp-push-interval-spelling",),
+    ),
+    Accepted(
+        "source Secret, template source or chosen store changed",
+        rf"{REMOTE}/Secret/dest/data/user",
+        changes("bob", "alice"),
+        cases=("rp-push-not-watched",),
+        steps=(2,),
+    ),
+    Accepted(
+        "a PushSecret that is being deleted without our finalizer",
+        rf"PushSecret/push/status/syncedResourceVersion|{REMOTE}/Secret/dest/data/user",
+        any_of(reworded(r"\A2-", "1-"), changes("alice", "bob")),
+        cases=("rp-push-terminating",),
+    ),
+    Accepted(
+        "a template that fails |",
+        rf"PushSecret/push/status/conditions/0/.*|{PUSH} Warning Errored",
+        appears,
+        cases=("rp-push-template-broken",),
+        steps=(1, 2),
+    ),
+    Accepted(
+        "values that the API server quotes when it refuses a write",
+        rf"PushSecret/other/status/conditions/0/message|{PUSH} Warning Errored",
+        reworded(r'Invalid value: ".*?"', r"Invalid value: \*\*\*"),
+        cases=("rp-push-type",),
+    ),
+    # generators
+    Accepted(
+        "two Orphan ExternalSecrets on one Secret; keys that become equal in a rewrite",
+        r"Events/ExternalSecret/(?:blank|collide) Warning KeysLost",
+        appears,
+        cases=("rp-gen-rewrite",),
+    ),
+    Accepted(
+        "clean-up of a generator's values that fails",
+        r"Events/GeneratorState/\S+ Warning CleanUpFailed",
+        appears,
+        cases=("rp-gen-state-blocked",),
     ),
     # texts
     Accepted(

@@ -14,15 +14,35 @@ import yaml
 Json = dict[str, Any]
 
 FOLDER = Path(__file__).with_name("cases")
-NAMES = tuple(sorted(path.stem for path in FOLDER.glob("*.yaml")))
+FILES = {path.stem: path for path in FOLDER.glob("*/*.yaml")}
+NAMES = tuple(sorted(FILES))
 
+GENERATORS = "/apis/generators.external-secrets.io/v1alpha1"
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
 KINDS = {
     "ConfigMap": "/api/v1/namespaces/{ns}/configmaps",
     "Event": "/api/v1/namespaces/{ns}/events",
     "Secret": "/api/v1/namespaces/{ns}/secrets",
     "ExternalSecret": "/apis/external-secrets.io/v1/namespaces/{ns}/externalsecrets",
     "SecretStore": "/apis/external-secrets.io/v1/namespaces/{ns}/secretstores",
+    "ServiceAccount": "/api/v1/namespaces/{ns}/serviceaccounts",
+    "PushSecret": "/apis/external-secrets.io/v1alpha1/namespaces/{ns}/pushsecrets",
+    "ClusterExternalSecret": "/apis/external-secrets.io/v1/clusterexternalsecrets",
+    "ClusterPushSecret": "/apis/external-secrets.io/v1alpha1/clusterpushsecrets",
     "ClusterSecretStore": "/apis/external-secrets.io/v1/clustersecretstores",
+    "ClusterGenerator": f"{GENERATORS}/clustergenerators",
+    "Fake": GENERATORS + "/namespaces/{ns}/fakes",
+    "GeneratorState": GENERATORS + "/namespaces/{ns}/generatorstates",
+    "GitlabDeployToken": GENERATORS + "/namespaces/{ns}/gitlabdeploytokens",
+    "Grafana": GENERATORS + "/namespaces/{ns}/grafanas",
+    "MFA": GENERATORS + "/namespaces/{ns}/mfas",
+    "Password": GENERATORS + "/namespaces/{ns}/passwords",
+    "SSHKey": GENERATORS + "/namespaces/{ns}/sshkeys",
+    "UUID": GENERATORS + "/namespaces/{ns}/uuids",
+    "ClusterRole": f"{RBAC}/clusterroles",
+    "ClusterRoleBinding": f"{RBAC}/clusterrolebindings",
+    "Role": RBAC + "/namespaces/{ns}/roles",
+    "RoleBinding": RBAC + "/namespaces/{ns}/rolebindings",
     "CustomResourceDefinition": "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
     "Namespace": "/api/v1/namespaces",
 }
@@ -31,8 +51,9 @@ KINDS = {
 @dataclass(frozen=True, slots=True)
 class Step:
     """Objects are applied, then patches are sent, then objects are deleted; each entry of `wait` has to come true, and
-    then nothing may change for `quiet` seconds."""
+    then nothing may change for `quiet` seconds. `http` replaces some answers of the case's server before all that."""
 
+    http: Json
     apply: tuple[Json, ...]
     patch: tuple[Json, ...]
     delete: tuple[Json, ...]
@@ -44,7 +65,7 @@ class Step:
 class Case:
     """`recorded` has one snapshot per step. `kinds` are the kind → URL path of what the case touches, `watch` and
     `specs` the kinds that a snapshot shows beyond the usual ones, and those with their spec. Paths that match a pattern
-    of `ignore` differ by chance."""
+    of `ignore` differ by chance. `http` are the answers of the case's server, None if it has none."""
 
     name: str
     about: str
@@ -55,6 +76,7 @@ class Case:
     specs: tuple[str, ...]
     ignore: tuple[str, ...]
     labels: dict[str, str]
+    http: Json | None = None
 
     @property
     def namespace(self) -> str:
@@ -67,7 +89,7 @@ class Case:
 
 def load(name: str) -> Case:
     """Raises OSError and KeyError for what is no case."""
-    content: Json = yaml.load((FOLDER / f"{name}.yaml").read_text(), yaml.CSafeLoader)
+    content: Json = yaml.load(FILES[name].read_text(), yaml.CSafeLoader)
     return Case(
         name=name,
         about=content["about"],
@@ -78,11 +100,12 @@ def load(name: str) -> Case:
         specs=tuple(content.get("specs", ())),
         ignore=tuple(content.get("ignore", ())),
         labels=content.get("namespaceLabels", {}),
+        http=content.get("http"),
     )
 
 
 def step(content: Json) -> Step:
-    unknown = content.keys() - {"apply", "patch", "delete", "wait", "quiet"}
+    unknown = content.keys() - {"http", "apply", "patch", "delete", "wait", "quiet"}
     assert not unknown, f"a step cannot say {sorted(unknown)}"
     actions = {name: tuple(content.get(name, ())) for name in ("apply", "patch", "delete", "wait")}
-    return Step(**actions, quiet=float(content.get("quiet", 1.5)))
+    return Step(http=content.get("http", {}), **actions, quiet=float(content.get("quiet", 1.5)))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
+from eso.gocompat.duration import parse_duration
 from tests.recorded.case import Json
 
 
@@ -178,6 +179,16 @@ def reworded(recorded_text: str, here_text: str) -> How:
 def changes(recorded_value: Any, here_value: Any) -> How:
     """From exactly this to exactly that."""
     return lambda recorded, here: bool(recorded == recorded_value and here == here_value)
+
+
+def any_of(*ways: How) -> How:
+    return lambda recorded, here: any(how(recorded, here) for how in ways)
+
+
+def same_time(recorded: Any, here: Any) -> bool:
+    """Two spellings of one duration."""
+    texts = isinstance(recorded, str) and isinstance(here, str)
+    return texts and parse_duration(recorded) == parse_duration(here)
 
 
 hinted = reworded(r"\Z", "")

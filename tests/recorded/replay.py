@@ -5,19 +5,24 @@ Neighbours: case.py describes a case, snapshot.py says what of an object counts.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import threading
 import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from e2e.harness.cluster import MERGE_PATCH, Api, ApiRefused
 from e2e.harness.waiting import NeverHappened, eventually
 from tests.recorded.case import Case, Json, Step
-from tests.recorded.snapshot import entry, events, text
+from tests.recorded.snapshot import Names, entry, events, states, text
+from tests.recorded.web import Web
 
 SHOWN = ("ExternalSecret", "Secret", "ConfigMap", "SecretStore")
+HELD = ("PushSecret", "GeneratorState")  # by finalizers that wait for a backend, which ends with the case
 NOT_SERVED = (404, 429)
 APPLY = "application/apply-patch+yaml"
 WITHIN_SECONDS = 60.0  # the garbage collector learns of new kinds every 30 s
@@ -35,36 +40,66 @@ class Replay:
     def __init__(self, case: Case, api: Api, stop: threading.Event) -> None:
         self.case, self.api, self.stop = case, api, stop
         self.snapshots: list[Json] = []
+        self._web = None if case.http is None else Web({})
+        # a fake store remembers pushes by its name for as long as the operator runs
+        self._variables = {
+            "${SERVER}": api.credentials.server,
+            "${SERVER_CA64}": base64.b64encode(api.credentials.ca).decode(),
+            "${RUN}": f"q{uuid.uuid4().hex[:8]}",
+        }
+        self._names = Names()
         self._made: list[tuple[str, str, str]] = []
         self._namespaces = [case.namespace]
 
     def run(self) -> list[Json]:
         """Raises Stopped, and ApiRefused for a patch or a deletion that the API server does not take."""
+        with self._web or nullcontext():
+            if self._web:
+                self._variables["${HTTP}"] = self._web.url
+                self._web.routes |= self._filled(self.case.http)
+            return self._run()
+
+    def _run(self) -> list[Json]:
         self.api.create("namespaces", "", {"metadata": {"name": self.case.namespace, "labels": self.case.labels}})
         try:
             for step in self.case.steps:
-                self.snapshots.append(self._do(step))
+                self.snapshots.append(self._names.of(self._unfilled(self._do(step))))
         finally:
             self._clean_up()
         return self.snapshots
 
+    def _filled(self, value: Any) -> Any:
+        """With the values of this run for the variables of the case."""
+        text = json.dumps(value)
+        for name, known in self._variables.items():
+            text = text.replace(name, known)
+        return json.loads(text)
+
+    def _unfilled(self, value: Any) -> Any:
+        text = json.dumps(value)
+        for name, known in sorted(self._variables.items(), key=lambda one: -len(one[1])):
+            text = text.replace(known, name)
+        return json.loads(text)
+
     # -- a step -------------------------------------------------------------------------------------------------------
 
     def _do(self, step: Step) -> Json:
+        if self._web:
+            self._web.routes |= self._filled(step.http)
         refused = dict(self._applied(step))
-        for patch in step.patch:
+        for patch in self._filled(step.patch):
             time.sleep(patch.get("pause", 0))  # patches that a user sends one after the other
             path = self._path(patch) + "?fieldManager=editor"
             self.api.request("PATCH", path, patch["patch"], content_type=MERGE_PATCH)
-        for deleted in step.delete:
+        for deleted in self._filled(step.delete):
             self._unless_gone("DELETE", self._path(deleted))
-        late = [wait for wait in step.wait if not self._came_true(wait)]
+        late = [wait for wait in self._filled(step.wait) if not self._came_true(wait)]
         snapshot = self._at_rest(step.quiet)
         return snapshot | ({"refused": refused} if refused else {}) | ({"waitedInVain": show(late)} if late else {})
 
     def _applied(self, step: Step) -> Iterator[tuple[str, str]]:
         """Applies; yields (kind/name, what the API server said) of what it refuses."""
-        for obj in step.apply:
+        for obj in self._filled(step.apply):
             kind, name = obj["kind"], obj["metadata"]["name"]
             namespace = obj["metadata"].get("namespace", self.case.namespace)
             if kind == "Namespace" and name not in self._namespaces:
@@ -116,6 +151,8 @@ class Replay:
             return False
 
     def _holds(self, wait: Json) -> bool:
+        if "items" in wait:
+            return len(self._items(wait["items"], self.case.namespace)) == wait["count"]
         found = self._get(self._path(wait))
         match wait:
             case {"absent": True}:
@@ -135,13 +172,17 @@ class Replay:
                 decode = text if wait["kind"] == "Secret" else str
                 return all(key in have and decode(have[key]) == value for key, value in data.items())
             case {"fields": fields}:
-                return all(at(found, path.split(".")) == value for path, value in fields.items())
+                return all(at(found, names(path)) == value for path, value in fields.items())
+            case {"field": path}:
+                return fits(at(found, path), wait)
             case {"condition": type_}:
                 wanted = {name: wait[name] for name in ("status", "reason") if name in wait} | {"type": type_}
                 return any(
                     wanted.items() <= one.items() and wait.get("message", "") in one.get("message", "")
                     for one in found.get("status", {}).get("conditions", ())
                 )
+            case _ if wait.keys() <= {"kind", "name", "namespace", "within"}:
+                return True
             case _:
                 raise KeyError(f"a wait cannot say {sorted(wait)}")
 
@@ -177,32 +218,59 @@ class Replay:
 
     def _snapshot(self) -> Json:
         first, *others = [self._snapshot_of(namespace) for namespace in self._namespaces]
+        if wide := [kind for kind in self.case.watch if self._cluster_scoped(kind)]:
+            first["Events"] = sorted([*first["Events"], *events(filter(self._ours, self._items("Event", "default")))])
+        for kind in wide:
+            if ours := [obj for obj in self._items(kind, "") if self.case.namespace in json.dumps(obj)]:
+                first[kind] = {obj["metadata"]["name"]: self._entry(kind, obj) for obj in ours}
+        if self._web:
+            first["http"] = self._web.asked()
         return first | ({"otherNamespaces": dict(zip(self._namespaces[1:], others, strict=True))} if others else {})
 
     def _snapshot_of(self, namespace: str) -> Json:
         shown: Json = {"Events": events(self._items("Event", namespace))}
         for kind in (*SHOWN, *(kind for kind in self.case.watch if kind not in SHOWN)):
-            entries = {
-                obj["metadata"]["name"]: entry(obj, secret=kind == "Secret", spec=kind in self.case.specs)
-                for obj in self._items(kind, namespace)
-                if obj["metadata"]["name"] != "kube-root-ca.crt"
-            }
+            if self._cluster_scoped(kind):
+                continue
+            items = [obj for obj in self._items(kind, namespace) if obj["metadata"]["name"] != "kube-root-ca.crt"]
+            entries = (
+                states(items)
+                if kind == "GeneratorState"
+                else {obj["metadata"]["name"]: self._entry(kind, obj) for obj in items}
+            )
             shown |= {kind: entries} if entries else {}
         return shown
+
+    def _entry(self, kind: str, obj: Json) -> Json:
+        return entry(obj, secret=kind == "Secret", spec=kind in self.case.specs)
+
+    def _cluster_scoped(self, kind: str) -> bool:
+        return "{ns}" not in self.case.kinds[kind]
+
+    def _ours(self, event: Json) -> bool:
+        return self.case.namespace in (event["involvedObject"].get("name") or "")
 
     # -- leaving ------------------------------------------------------------------------------------------------------
 
     def _clean_up(self) -> None:
-        """Does not wait. What a finalizer of the case keeps is let go."""
+        """What a finalizer of the case keeps is let go; what waits for a backend has a moment for it."""
         for kind, namespace, name in reversed(self._made):
             if kind != "Namespace":
                 self._unless_gone("DELETE", self.case.path(kind, namespace, name))
+        with suppress(NeverHappened):
+            self._eventually(lambda: not list(self._held(HELD)), 3)
+        for path in self._held((*HELD, "SecretStore", "Secret")):
+            self._unless_gone("PATCH", path, {"metadata": {"finalizers": None}})
         for namespace in self._namespaces:
-            for secret in self._items("Secret", namespace):
-                if secret["metadata"].get("finalizers"):
-                    path = self.case.path("Secret", namespace, secret["metadata"]["name"])
-                    self._unless_gone("PATCH", path, {"metadata": {"finalizers": None}})
             self._unless_gone("DELETE", self.case.path("Namespace", "", namespace))
+
+    def _held(self, kinds: Sequence[str]) -> Iterator[str]:
+        """Paths of objects that a finalizer keeps."""
+        for namespace in self._namespaces:
+            for kind in kinds:
+                for obj in self._items(kind, namespace):
+                    if obj["metadata"].get("finalizers"):
+                        yield self.case.path(kind, namespace, obj["metadata"]["name"])
 
     def _unless_gone(self, verb: str, path: str, body: Json | None = None) -> None:
         try:
@@ -212,12 +280,35 @@ class Replay:
                 raise
 
 
-def at(obj: Json, path: list[str]) -> Any:
-    """The value at a path of member names, None where there is none."""
+def at(obj: Json, path: Sequence[str | int]) -> Any:
+    """The value at a path of member names and places, None where there is none."""
     value: Any = obj
     for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
+        match value, name:
+            case dict(), _:
+                value = value.get(name)
+            case list(), int() if name < len(value):
+                value = value[name]
+            case _:
+                return None
     return value
+
+
+def names(path: str) -> list[str]:
+    """`a.b~c` is the member b.c of a."""
+    return [name.replace("~", ".") for name in path.split(".")]
+
+
+def fits(value: Any, wait: Json) -> bool:
+    match wait:
+        case {"missing": True}:
+            return not value
+        case {"equals": wanted}:
+            return bool(value == wanted)
+        case {"count": wanted}:
+            return len(value or ()) == wanted
+        case _:
+            return value is not None
 
 
 def show(waits: list[Json]) -> list[str]:

@@ -6,6 +6,7 @@ Neighbours: replay.py reads the objects, differences.py compares what comes out 
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -14,6 +15,8 @@ from tests.recorded.case import Json
 
 METADATA = ("name", "namespace", "labels", "annotations", "finalizers", "ownerReferences", "generation")
 FIELD_MANAGER = "externalsecrets.external-secrets.io/"
+RANDOM = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b|\beyJ[\w-]+\.eyJ[\w-]+\.[\w-]+")
+DATA_HASH = "reconcile.external-secrets.io/data-hash"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 UID_KEY = re.compile(r'\{"uid":"[0-9a-f-]{36}"\}')
 
@@ -31,7 +34,30 @@ def entry(obj: Json, *, secret: bool, spec: bool) -> Json:
     shown |= {name: timeless(obj[name]) for name in kept if obj.get(name) is not None}
     if "data" in obj:
         shown["data"] = {key: text(value) for key, value in obj["data"].items()} if secret else obj["data"]
+    if secret and any(RANDOM.search(value) for value in shown.get("data", {}).values()):
+        shown["metadata"].get("annotations", {}).update({DATA_HASH: "<hash>"})
     return shown
+
+
+def states(items: Iterable[Json]) -> dict[str, Json]:
+    """GeneratorStates in the order in which they were made; a name that was generated is numbered, and of the generator
+    that is in it stay what it is and where."""
+    found: dict[str, Json] = {}
+    for place, obj in enumerate(sorted(items, key=made), 1):
+        meta, resource = obj["metadata"], obj["spec"]["resource"]
+        shown = entry(obj, secret=False, spec=True)
+        shown["metadata"].pop("generation", None)
+        if "generateName" in meta:
+            shown["metadata"]["name"] = f"{meta['generateName']}<{place}>"
+        kept = {name: value for name, value in resource.items() if name not in ("metadata", "status")}
+        named = {name: resource["metadata"][name] for name in ("name", "namespace") if name in resource["metadata"]}
+        shown["spec"]["resource"] = kept | {"metadata": named}
+        found[shown["metadata"]["name"]] = shown
+    return found
+
+
+def made(obj: Json) -> tuple[str, str]:
+    return obj["metadata"]["creationTimestamp"], obj["metadata"]["name"]
 
 
 def managed_fields(entries: Iterable[Json]) -> Json:
@@ -57,6 +83,21 @@ def text(encoded: str) -> str:
         return base64.b64decode(encoded).decode()
     except UnicodeDecodeError:
         return f"base64:{encoded}"
+
+
+class Names:
+    """What is random gets the name of its place among all that were seen: a value that changes is another one."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, str] = {}
+
+    def of(self, value: Any) -> Any:
+        """The value with names for UUIDs and JWTs."""
+        return json.loads(RANDOM.sub(self._name, json.dumps(value, sort_keys=True, ensure_ascii=False)))
+
+    def _name(self, match: re.Match[str]) -> str:
+        kind = "jwt" if match[0].startswith("eyJ") else "uuid"
+        return self._seen.setdefault(match[0], f"<{kind}-{len(self._seen) + 1}>")
 
 
 def timeless(value: Any) -> Any:

@@ -30,12 +30,10 @@ def test_a_case_ends_as_recorded(replays: Replays, recorded_case: str) -> None:
 
 
 def test_a_difference_that_is_accepted_everywhere_is_seen_somewhere(replays: Replays) -> None:
-    seen = {
-        entry.row
-        for name in NAMES
-        for case, here in [replays.of(name)]
-        for one in compare(case.recorded, here, case.ignore)
-        for entry in EVERYWHERE
-        if entry.explains(name, one)
-    }
-    assert seen == {entry.row for entry in EVERYWHERE}
+    unseen = {entry.row for entry in EVERYWHERE}
+    for name in NAMES:
+        if unseen:
+            case, here = replays.of(name)
+            found = compare(case.recorded, here, case.ignore)
+            unseen -= {entry.row for entry in EVERYWHERE if any(entry.explains(name, one) for one in found)}
+    assert not unseen

@@ -64,7 +64,7 @@ def _taken(value: Any, shape: Shape, where: str) -> Any:
         case [inner], list():
             return [_taken(item, inner, where) for item in value]
         case Mapping(), Mapping() if FREE in shape:
-            return {str(name): _taken(item, shape[FREE], f"{where}.{name}") for name, item in value.items()}
+            return {str(name): _taken(item, shape[FREE], where) for name, item in value.items()}
         case Mapping(), Mapping():
             return _members(value, shape, where)
     raise InvalidConfig(
@@ -80,7 +80,9 @@ def _members(value: Mapping[str, Any], shape: Mapping[str, Shape], where: str) -
         if name is None:
             raise InvalidConfig(f'{JSON_FAILED}unknown field "{given}"', fix=f"known fields: {', '.join(shape)}")
         if item is not None:
-            taken[name] = _taken(item, shape[name], f"{where}.{name}")
+            # Go names the struct that holds a field, then the whole path to the field
+            inside = where == KIND and isinstance(item, Mapping) and isinstance(shape[name], Mapping)
+            taken[name] = _taken(item, shape[name], f"{where}Spec.{name}" if inside else f"{where}.{name}")
     return taken
 
 

@@ -73,7 +73,7 @@ def test_a_member_that_is_null_is_not_set():
             envelope({"kmsKeyID": 5}),
             "failed to parse kubernetes.external-secrets.io/v1alpha1 PushSecretMetadata: "
             "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal number into Go struct field "
-            "PushSecretMetadata.spec.kmsKeyID of type string",
+            "PushSecretMetadataSpec.spec.kmsKeyID of type string",
             id="a number where a text belongs",
         ),
     ],
