@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SUITES ?= tests
 
-.PHONY: help setup lock fmt lint types layers check test props controlplane manifests demo e2e bench image sbom
+.PHONY: help setup lock fmt lint types layers check test props controlplane helm manifests demo e2e bench image sbom
 help: ## this list
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | expand -t 14
 
@@ -49,6 +49,9 @@ layers: setup ## import directions
 check: lint types layers ## lint, types, layers and the desks: no network
 	$(BIN)/pytest tests/unit
 
+helm: ## build helm once; the last line is the program
+	@PYTHON=$(PYTHON) bash e2e/helm/build.sh
+
 controlplane: ## build etcd, kube-apiserver, kube-controller-manager and kubectl once; the last line is their folder
 	@PYTHON=$(PYTHON) bash e2e/controlplane/build.sh
 
@@ -57,6 +60,7 @@ manifests: setup ## write the CRDs
 
 test: setup lint types layers ## everything CI runs: unit tests, then the real control plane and backends
 	PYTHON=$(PYTHON) bash e2e/controlplane/build.sh
+	PYTHON=$(PYTHON) bash e2e/helm/build.sh
 	$(BIN)/pytest $(SUITES)
 
 props: setup ## the property tests, ten times longer

@@ -8,6 +8,7 @@ from e2e.harness.cluster import Cluster
 from e2e.harness.controlplane import ControlPlane
 from e2e.harness.fixtures import (
     controlplane,
+    helm,
     kubectl,
     namespace,
     openbao,
@@ -20,6 +21,7 @@ from e2e.harness.fixtures import (
 __all__ = [
     "cluster",
     "controlplane",
+    "helm",
     "kubectl",
     "namespace",
     "openbao",

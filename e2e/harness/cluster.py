@@ -328,7 +328,8 @@ class Cluster:
 
     def rendered(self, folder: Path = MANIFESTS) -> list[Json]:
         """The objects of a kustomization."""
-        return [document for document in yaml.safe_load_all(self.kubectl("kustomize", str(folder))) if document]
+        text = self.kubectl("kustomize", str(folder))
+        return [document for document in yaml.load_all(text, yaml.CSafeLoader) if document]
 
     def create_namespace(self, name: str, labels: Mapping[str, str] | None = None) -> str:
         """Returns when its default ServiceAccount is there, as a user's workloads would need it."""

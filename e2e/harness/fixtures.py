@@ -15,6 +15,7 @@ import pytest
 from e2e.harness import kind
 from e2e.harness.cluster import Cluster
 from e2e.harness.controlplane import ControlPlane, binaries
+from e2e.harness.helm import Helm, program
 from e2e.harness.openbao import OpenBao
 from e2e.harness.operator import LocalOperator, Operator, PodOperator
 from e2e.harness.say import Say
@@ -32,6 +33,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     wanted = needed(session)
     if "controlplane" in wanted or ("cluster" in wanted and not kind.available()):
         binaries(teller(session.config))
+    if "helm" in wanted:
+        program()
 
 
 def teller(config: pytest.Config) -> Say:
@@ -92,6 +95,12 @@ def openbao(request: pytest.FixtureRequest, cluster: Cluster, say: Say) -> Itera
     finally:
         server.keep = request.session.testsfailed > 0
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    """helm that renders the chart, and has no cluster."""
+    return Helm(tmp_path_factory.mktemp("helm"))
 
 
 @pytest.fixture(scope="session")

@@ -89,7 +89,8 @@ def environment(container: Json, pod: Mapping[str, str]) -> dict[str, str]:
 
 
 class LocalOperator:
-    """The Deployment's container as a child process. `args` are flags by name, added to or replacing the Deployment's.
+    """The Deployment's container as a child process. `args` are flags by name, added to or replacing the Deployment's;
+    `spec` is another Deployment than that of manifests/.
 
     It gets nothing a pod would not have, except KUBECONFIG (the files of a pod's ServiceAccount cannot be mounted
     here), the Lease's namespace (from the same files) and loopback ports instead of :8080 and :8082.
@@ -101,12 +102,12 @@ class LocalOperator:
         *,
         args: Mapping[str, str] | None = None,
         env: Mapping[str, str] | None = None,
-        manifests: Path = MANIFESTS,
+        spec: Json | None = None,
         name: str = "operator",
         say: Say = silent,
         outlive: bool = False,
     ) -> None:
-        spec = deployment(manifests)
+        self.spec = spec = spec or deployment()
         namespace = spec["metadata"]["namespace"]
         pod = spec["spec"]["template"]["spec"]
         account = pod["serviceAccountName"]
