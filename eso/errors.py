@@ -7,7 +7,10 @@ value.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, Final
+
+MOST_TEXT: Final = 1024  # characters of a message: names and patterns in it may be of any length
+TAIL: Final = 256  # of them from its end, where the cause stands
 
 
 class EsoError(Exception):
@@ -20,12 +23,17 @@ class EsoError(Exception):
     retryable: ClassVar[bool] = True
 
     def __init__(self, message: str, *, fix: str = "") -> None:
+        message = shortened(message)
         super().__init__(message)
         self.message = message
-        self.fix = fix
+        self.fix = shortened(fix)
 
     def __str__(self) -> str:
         return self.message
+
+
+def shortened(text: str) -> str:
+    return text if len(text) <= MOST_TEXT else f"{text[: MOST_TEXT - TAIL - 1]}…{text[-TAIL:]}"
 
 
 class Terminal(EsoError):

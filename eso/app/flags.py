@@ -46,6 +46,7 @@ class Kind(Enum):
     NUMBER = "int"
     RATE = "float"
     DURATION = "duration"
+    SIZE = "quantity"
     WORDS = "list"
 
 
@@ -103,6 +104,22 @@ def rate(default: float, help: str, group: Group) -> float:
 def duration(shown: str, help: str, group: Group, least: float = 0.0) -> float:
     """Seconds. `shown` is the default in the notation of the flag: `1h30m`."""
     return _option(Kind.DURATION, parse_duration(shown), shown, help, group, "DURATION", least=least)
+
+
+def size(shown: str, help: str, group: Group) -> int:
+    """Bytes. `shown` is the default as Kubernetes writes quantities: `512Mi`."""
+    return _option(Kind.SIZE, parse_size(shown), shown, help, group, "QUANTITY")
+
+
+UNITS: Final = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
+
+
+def parse_size(written: str) -> int:
+    """Raises ValueError."""
+    match = re.fullmatch(r"([0-9]+)(|k|M|G|Ki|Mi|Gi)", written)
+    if match is None:
+        raise ValueError("write a whole number of bytes, or of k, M, G, Ki, Mi or Gi")
+    return int(match[1]) * UNITS[match[2]]
 
 
 def words(default: tuple[str, ...], help: str, group: Group, value: str) -> tuple[str, ...]:
@@ -205,6 +222,9 @@ class ControllerSettings(Settings):
     )
 
     passes_in_flight: int = number(256, "passes that may run at the same time, per controller", Group.PACE, least=1)
+    memory_budget: int = size(
+        "0", "memory for all that passes hold at a time; 0: a quarter of the container's limit", Group.PACE
+    )
     generator_gc_grace_period: float = duration(
         "2m", "how long values of a generator stay valid once they are superseded", Group.PACE
     )
@@ -401,6 +421,7 @@ READERS: Final[Mapping[Kind, Callable[[str], Any]]] = {
     Kind.NUMBER: int,
     Kind.RATE: float,
     Kind.DURATION: parse_duration,
+    Kind.SIZE: parse_size,
     Kind.WORDS: lambda written: tuple(part for part in written.split(",") if part),
 }
 

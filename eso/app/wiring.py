@@ -45,9 +45,12 @@ from eso.reconcile.pushsecret import room as pushsecret
 from eso.reconcile.pushsecret.sources import Generate
 from eso.reconcile.secretstore import room as secretstore
 from eso.runtime.clock import Clock
+from eso.runtime.container import memory_limit, shares
 from eso.runtime.fence import Fence
+from eso.runtime.memory import Memory
 from eso.runtime.offload import Offload
 from eso.runtime.pool import Pool
+from eso.runtime.zygote import MEMORY
 from eso.stores.credentials import Ambient, Credentials
 from eso.stores.front import Stores
 from eso.stores.gate import Gates
@@ -113,7 +116,9 @@ class Operator:
             ambient=ambient,
         )
         watch.connect(self.stores)
-        self.compute = Pool("eso.app.calls", clock)
+        sizes = shares(memory_limit(), settings.memory_budget, MEMORY)
+        self.memory = Memory(sizes.passes, clock)
+        self.compute = Pool("eso.app.calls", clock, memory=sizes.worker)
         shared = Shared(
             clock=clock,
             log=log,
@@ -137,6 +142,7 @@ class Operator:
             recorder=self.recorder,
             metrics=self.metrics,
             compute=self.compute,
+            memory=self.memory,
         )
         # Stores first: when a gate opens, a store that turns Ready wakes the keys that wait for it.
         self.rooms: list[Room] = [
@@ -148,6 +154,22 @@ class Operator:
             generatorstate.room(shared),
         ]
         self.vitals = Vitals(self.rooms, self.catalogue, self.gates, self.lease, self.metrics, log)
+        self.metrics.gauge(
+            "externalsecrets_memory_bytes",
+            "Memory for what passes hold: the budget, what is held, and the most that was.",
+            ("what",),
+            lambda: [
+                (("budget",), self.memory.total),
+                (("held",), self.memory.used),
+                (("peak",), self.memory.peak),
+            ],
+        )
+        self.metrics.gauge(
+            "externalsecrets_memory_waiting",
+            "Steps of passes that wait for memory.",
+            (),
+            lambda: [((), self.memory.waiting)],
+        )
         self._fence = Fence("gates", log)
 
     def room(self, name: str) -> Room:

@@ -12,6 +12,7 @@ from typing import Generic, NoReturn, TypeVar
 
 from eso.api.meta import Resource
 from eso.kube.informer import Informer, Versioned
+from eso.runtime.memory import uncounted
 
 R = TypeVar("R", bound=Versioned)
 
@@ -69,5 +70,5 @@ class InformersInUse(Generic[R]):
     def _start(self, resource: Resource) -> None:
         if self._group is not None:
             self._tasks[resource] = self._group.create_task(
-                self._informers[resource].run(), name=f"informer-{resource.plural}"
+                self._informers[resource].run(), name=f"informer-{resource.plural}", context=uncounted()
             )

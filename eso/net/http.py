@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 
 from eso.errors import EsoError
 from eso.net.reach import EVERYWHERE, Barred, Reach
+from eso.runtime.memory import CURRENT, Hold, TooMuchMemory, decoded
 
 # The library reads the system's CAs twice when it is imported, 40 ms each, for contexts that are not used here:
 # `_start` gives each connector a context of ours. Without CAs these contexts trust nobody.
@@ -41,6 +42,9 @@ MAX_BODY: Final = 16 * 1024 * 1024  # bytes, after decompression
 # seconds; below the 60 s after which common load balancers drop an idle connection without telling
 KEEP_ALIVE: Final = 50.0
 SHARED_SECONDS: Final = 600.0
+# bytes that a connection may buffer before anybody looks at them: what one read of a socket takes, and a little
+IN_FLIGHT: Final = 256 << 10
+LONGEST_STEP: Final = 1 << 20  # bytes by which a reply of unknown length grows at a time
 PEM_BYTES: Final = 60_000
 KEY_BITS: Final = 8192  # of a client key; a signature of a longer one holds up the loop for seconds
 # Forward secrecy without finite-field groups: their parameters are the server's choice and may be as long as it likes.
@@ -280,7 +284,9 @@ def _in_memory(content: bytes) -> int:
 class Pool:
     """Connections of one trust domain. Belongs to the loop it is first used on; `close()` ends it.
 
-    `connections` bounds how many are open at once, 0 = no bound (then the caller bounds its requests).
+    `connections` bounds how many are open at once, 0 = no bound (then the caller bounds its requests). `in_flight`:
+    bytes of memory that a request reserves before it is sent; a reply, and what it may be decoded to, is reserved as
+    it arrives, for as long as the caller's Hold lasts.
     """
 
     def __init__(
@@ -292,9 +298,10 @@ class Pool:
         server_name: str = "",
         connections: int = 0,
         reach: Reach = EVERYWHERE,
+        in_flight: int = 0,
     ) -> None:
         self._tls, self._proxies, self._proxy, self._server_name = tls, proxies or Proxies(), proxy, server_name
-        self._connections, self._reach = connections, reach
+        self._connections, self._reach, self._in_flight = connections, reach, in_flight
         self._session: aiohttp.ClientSession | None = None
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._active = 0
@@ -311,19 +318,32 @@ class Pool:
         timeouts: Timeouts = Timeouts(),
         max_body: int = MAX_BODY,
     ) -> Reply:
-        """One exchange, read to its end; a redirect is the reply. Raises TransportError."""
+        """One exchange, read to its end; a redirect is the reply. Raises TransportError, and NoMemory when there is no
+        room for the reply."""
         server = origin(url)
+        space = _Space(CURRENT.get())
         try:
-            async with asyncio.timeout(timeouts.total):
+            await space.need(self._in_flight)
+            async with asyncio.timeout(timeouts.total) as limit:
                 response = await self._open(method, url, headers, params, body, timeouts)
                 try:
-                    return Reply(response.status, response.headers, await Stream(response, server, max_body).read())
+                    content = await Stream(response, server, max_body, space, limit).read()
                 finally:
                     await self._release(response)
+            await space.settle(content)
+            return Reply(response.status, response.headers, content)
         except TimeoutError as error:
+            space.drop()
             raise _too_late(server, error, timeouts) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
+            space.drop()
             raise _transport(server, error) from None
+        except TooMuchMemory as error:
+            space.drop()
+            raise TooLarge(f"the reply of {server} needs too much memory: {error}", fix=error.fix) from None
+        except BaseException:
+            space.drop()
+            raise
 
     @asynccontextmanager
     async def stream(
@@ -442,7 +462,7 @@ class Pool:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": USER_AGENT},
             trust_env=False,
-            read_bufsize=256 * 1024,
+            read_bufsize=(32 if self._in_flight else 256) * 1024,
             trace_configs=[self._naming()] if self._reach.lists else None,
         )
 
@@ -531,14 +551,64 @@ class Pools:
 
     def pool(self, *, tls: ssl.SSLContext | None) -> Pool:
         """Connections that leave the cluster as all of this process do."""
-        return Pool(tls=tls, proxies=self.proxies, reach=self.reach)
+        return Pool(tls=tls, proxies=self.proxies, reach=self.reach, in_flight=IN_FLIGHT)
+
+
+class _Space:
+    """The memory of one reply. `hold` None: nobody counts."""
+
+    __slots__ = ("_hold", "_reserved")
+
+    def __init__(self, hold: Hold | None) -> None:
+        self._hold, self._reserved = hold, 0
+
+    async def need(self, size: int) -> None:
+        if self._hold is not None and size > self._reserved:
+            await self._hold.reserve(size - self._reserved)
+            self._reserved = size
+
+    async def grow(self, size: int, most: int, limit: asyncio.Timeout | None) -> None:
+        """`size` bytes have arrived. The wait for more room is not the server's fault: `limit` stands still."""
+        if self._hold is None or size <= self._reserved:
+            return
+        step = min(max(size, self._reserved + min(self._reserved, LONGEST_STEP)), max(size, most))
+        until, now = limit.when() if limit is not None else None, asyncio.get_running_loop().time
+        began = now()
+        if limit is not None and until is not None:
+            limit.reschedule(None)
+        try:
+            await self.need(step)
+        finally:
+            if limit is not None and until is not None and not limit.expired():
+                limit.reschedule(until + now() - began)
+
+    async def settle(self, content: bytes) -> None:
+        """The reply is complete: what is reserved now is its size, and what it may take decoded."""
+        if self._hold is not None:
+            size = len(content) + decoded(content)
+            await self.need(size)
+            self._hold.give_back(self._reserved - size)
+            self._reserved = size
+
+    def drop(self) -> None:
+        if self._hold is not None:
+            self._hold.give_back(self._reserved)
+            self._reserved = 0
 
 
 class Stream:
-    """One open reply."""
+    """One open reply. `space`: where it is counted, with the time limit that stands still meanwhile."""
 
-    def __init__(self, response: aiohttp.ClientResponse, server: str, max_body: int) -> None:
+    def __init__(
+        self,
+        response: aiohttp.ClientResponse,
+        server: str,
+        max_body: int,
+        space: _Space | None = None,
+        limit: asyncio.Timeout | None = None,
+    ) -> None:
         self._response, self._server, self._max_body = response, server, max_body
+        self._space, self._limit = space, limit
 
     @property
     def status(self) -> int:
@@ -566,6 +636,8 @@ class Stream:
             length += len(part)
             if length > self._max_body:
                 raise TooLarge(f"the reply of {self._server} is longer than {self._max_body} bytes")
+            if self._space is not None:
+                await self._space.grow(length, self._max_body, self._limit)
             parts.append(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 

@@ -18,6 +18,7 @@ from eso.observe.log import Log
 from eso.observe.meter import UNCOUNTED
 from eso.runtime.clock import Clock
 from eso.runtime.fence import Fence
+from eso.runtime.memory import Memory, holding
 from eso.runtime.outcome import After, Done, Fatal, Outcome, Parked, Retry, Wake
 from eso.runtime.schedule import Key
 from eso.runtime.workqueue import QueueClosed, WorkQueue
@@ -35,7 +36,8 @@ class Meter(Protocol):
 
 
 class Controller:
-    """At most `workers` passes are in flight. `kind` and `group` name the objects in log lines."""
+    """At most `workers` passes are in flight. `kind` and `group` name the objects in log lines. `memory`: the budget
+    that passes spend; None where nobody counts."""
 
     def __init__(
         self,
@@ -50,10 +52,11 @@ class Controller:
         kind: str = "",
         group: str = "external-secrets.io",
         grace_seconds: float = 20.0,
+        memory: Memory | None = None,
     ) -> None:
         self.name, self.queue, self.workers, self.grace_seconds = name, queue, workers, grace_seconds
         self.reconcile, self._clock, self._log, self._meter = reconcile, clock, log, meter
-        self._kind, self._group = kind or name, group
+        self._kind, self._group, self._memory = kind or name, group, memory
         self._fence = Fence(name, log)
         self._slots = asyncio.Semaphore(workers)
         self._in_hand: set[asyncio.Task[None]] = set()
@@ -113,7 +116,8 @@ class Controller:
 
     async def _outcome(self, key: Key, wake: Wake) -> Outcome:
         try:
-            outcome = await self.reconcile(key, wake, self._clock.now())
+            with holding(self._memory.open(key[0]) if self._memory is not None else None):
+                outcome = await self.reconcile(key, wake, self._clock.now())
         except EsoError as error:
             outcome = Retry(error) if error.retryable else Fatal(error)
         except asyncio.CancelledError as error:

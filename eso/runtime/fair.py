@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
 # An owner may hold at most SHARE times the free slots. One owner alone stops at 3/4 of all slots; one slot always stays
 # free for a newcomer.
 SHARE: Final = 3
+
+Group = Callable[[str], str]
+"""Namespace → who shares with whom: namespaces of one group are one owner."""
+
+
+def alone(namespace: str) -> str:
+    """Each namespace is an owner of its own."""
+    return namespace
 
 
 def within_share(held: int, free: int) -> bool:

@@ -13,13 +13,15 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
 from eso.errors import EsoError
 from eso.runtime.clock import Clock
 from eso.runtime.fair import FairSlots
-from eso.runtime.zygote import FAILED
+from eso.runtime.memory import take
+from eso.runtime.zygote import FAILED, MEMORY
 
 WORKERS: Final = 2  # each may use zygote.MEMORY: what the shipped memory limit has room for
 START_SECONDS: Final = 30.0
@@ -55,18 +57,20 @@ class Worker:
 
 
 class Pool:
-    """`module`: its CALLS are served. `workers`: processes at a time. Belongs to the loop it is first used on."""
+    """`module`: its CALLS are served. `workers`: processes at a time; `memory`: bytes for each. Belongs to the loop it
+    is first used on."""
 
-    def __init__(self, module: str, clock: Clock, workers: int = WORKERS) -> None:
-        self.module, self.most, self.clock = module, workers, clock
+    def __init__(self, module: str, clock: Clock, workers: int = WORKERS, memory: int = MEMORY) -> None:
+        self.module, self.most, self.clock, self.memory = module, workers, clock, memory
         self.started = self.killed = 0  # workers, for the metrics
         self._slots = FairSlots(workers)
         self._idle: list[Worker] = []
         self._zygote: tuple[subprocess.Popen[bytes], socket.socket] | None = None
         self._forking = asyncio.Lock()
 
-    async def run(self, namespace: str, name: str, body: bytes, seconds: float) -> bytes:
-        """`CALLS[name](body)` on behalf of `namespace`, within `seconds` from the moment a worker takes it.
+    async def run(self, namespace: str, name: str, body: bytes | Callable[[], bytes], seconds: float) -> bytes:
+        """`CALLS[name](body)` on behalf of `namespace`, within `seconds` from the moment a worker takes it. A body
+        that is still to be made is made then: what waits is not held twice.
 
         Raises OutOfTime, OutOfMemory, Crashed. Cancelled, it kills the worker: nobody else may read that reply.
         """
@@ -74,7 +78,7 @@ class Pool:
             worker = await self._worker(namespace)
             try:
                 async with asyncio.timeout(seconds):
-                    reply = await ask(worker.pipe, name, body)
+                    reply = await ask(worker.pipe, name, body if isinstance(body, bytes) else body())
             except BaseException as error:
                 self.killed += 1
                 worker.end()
@@ -164,7 +168,8 @@ class Pool:
     async def _ready(self) -> socket.socket:
         if self._zygote is None:
             ours, theirs = socket.socketpair()
-            command = [sys.executable, "-I", "-m", "eso.runtime.zygote", str(theirs.fileno()), self.module]
+            arguments = [str(theirs.fileno()), self.module, str(self.memory)]
+            command = [sys.executable, "-I", "-m", "eso.runtime.zygote", *arguments]
             quiet = subprocess.DEVNULL
             process = subprocess.Popen(  # noqa: ASYNC220  # a fork and an exec; everything slow is waited for below
                 command, pass_fds=[theirs.fileno()], stdin=quiet, stdout=quiet, stderr=quiet, env=ENVIRON, cwd="/"
@@ -201,6 +206,7 @@ async def ask(pipe: socket.socket, name: str, body: bytes) -> bytes:
     size = int.from_bytes(await exactly(pipe, 8), "big")
     if not 0 < size <= MAX_REPLY:
         raise OSError("the reply is too large")
+    take(size)  # without waiting: others wait for the worker
     return await exactly(pipe, size)
 
 

@@ -20,13 +20,14 @@ from typing import Final
 
 from eso.runtime.confine import confine, ends_with_parent, undumpable
 
-MEMORY: Final = 160 << 20  # bytes that one worker may use on top of what it was born with
+MEMORY: Final = 160 << 20  # bytes that one worker may use on top of what it was born with, unless it is told otherwise
 DONE, FAILED = b"\0", b"\1"
 Calls = Mapping[str, Callable[[bytes], bytes]]
 
 
 def main() -> None:
-    """`argv`: the descriptor of the operator's end, the module with CALLS (and `warm()`, called before any fork)."""
+    """`argv`: the descriptor of the operator's end, the module with CALLS (and `warm()`, called before any fork), the
+    bytes that a worker may use."""
     ends_with_parent()
     undumpable()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended workers leave nothing to wait for
@@ -43,19 +44,19 @@ def main() -> None:
         worker = os.fork()
         if worker == 0:
             operator.close()
-            serve(socket.socket(fileno=descriptors[0]), calls)
+            serve(socket.socket(fileno=descriptors[0]), calls, int(sys.argv[3]))
         os.close(descriptors[0])
         identity = os.pidfd_open(worker)
         socket.send_fds(operator, [b"W"], [identity])
         os.close(identity)
 
 
-def serve(pipe: socket.socket, calls: Calls) -> None:
+def serve(pipe: socket.socket, calls: Calls, memory: int) -> None:
     """Never returns: a worker that came back would be a second zygote."""
     try:
         ends_with_parent()
         os.nice(10)
-        confine(MEMORY)
+        confine(memory)
         while (request := received(pipe)) is not None:
             name, body = request[1 : 1 + request[0]].decode(), request[1 + request[0] :]
             try:

@@ -10,16 +10,19 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+from eso.runtime.memory import CURRENT, Hold
+
 T = TypeVar("T")
 
 
 class Flight:
-    """One call on its way: `started` (monotonic seconds), who waits, and the task that makes it."""
+    """One call on its way: `started` (monotonic seconds), who waits, the task that makes it, and the memory that its
+    answer takes, which every pass that got the answer keeps."""
 
-    __slots__ = ("started", "task", "waiting")
+    __slots__ = ("hold", "started", "task", "waiting")
 
-    def __init__(self, started: float, task: asyncio.Task[Any]) -> None:
-        self.started, self.task, self.waiting = started, task, 0
+    def __init__(self, started: float, task: asyncio.Task[Any], hold: Hold | None = None) -> None:
+        self.started, self.task, self.hold, self.waiting = started, task, hold, 0
 
 
 class Flights:
@@ -57,24 +60,30 @@ class Flights:
         `joined` is told when the answer is somebody else's. One caller's cancellation leaves the others alone; the last
         one takes the call with it. Raises what the call raised.
         """
-        flight = self._flights.get(key)
+        flight, mine = self._flights.get(key), CURRENT.get()
         if flight is not None and (since is None or flight.started >= since):
             self.shared += 1
             joined()
         elif self._group is None:
             return await call()
         else:
-            flight = Flight(self.now(), self._group.create_task(outcome(call), name="flight"))
+            hold = mine.sibling() if mine is not None else None
+            flight = Flight(self.now(), self._group.create_task(outcome(call, hold), name="flight"), hold)
             self._flights[key] = flight
             flight.task.add_done_callback(lambda task: self._landed(key, task))
         flight.waiting += 1
         try:
             await asyncio.wait([flight.task])
+            if mine is not None and flight.hold is not None:
+                mine.keep(flight.hold)
         finally:
             flight.waiting -= 1
-            if flight.waiting == 0 and not flight.task.done():
-                flight.task.cancel()
-                self._landed(key, flight.task)  # nobody may join a call that is being given up
+            if flight.waiting == 0:
+                if not flight.task.done():
+                    flight.task.cancel()
+                    self._landed(key, flight.task)  # nobody may join a call that is being given up
+                if flight.hold is not None:
+                    flight.hold.close()
         if flight.task.cancelled():
             raise asyncio.CancelledError  # the owner is going down
         result, error = flight.task.result()
@@ -88,8 +97,9 @@ class Flights:
             del self._flights[key]
 
 
-async def outcome(call: Callable[[], Awaitable[T]]) -> tuple[T | None, Exception | None]:
+async def outcome(call: Callable[[], Awaitable[T]], hold: Hold | None = None) -> tuple[T | None, Exception | None]:
     """An error as a value: several callers wait for it, and it must not take the owner's group down."""
+    CURRENT.set(hold)  # in the context of this task alone
     try:
         return await call(), None
     except Exception as error:

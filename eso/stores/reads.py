@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from eso.api.externalsecret import StoreRef
 from eso.providers.contract import Find, InvalidConfig, NotYet, RemoteRef, StoreClient, batches
+from eso.runtime.memory import decoded, reserve, scratch, volume
 from eso.runtime.offload import Offload
 from eso.secretbytes import SecretBytes
 from eso.stores.batch import Answers, Batches
@@ -49,15 +50,23 @@ class Reads:
     ) -> SecretBytes:
         """One value for a consumer in `namespace`. Raises GateClosed, SecretNotFound (proven), or another EsoError; no
         text holds a value."""
-        client, payload = await self._fetch(namespace, store, ref, since, urgent)
-        return SecretBytes(await self._taken(namespace, payload, lambda: client.value(payload, ref), ref.property))
+        with scratch() as spare:
+            client, payload = await self._fetch(namespace, store, ref, since, urgent)
+            value = await self._taken(namespace, payload, lambda: client.value(payload, ref), ref.property)
+            await reserve(len(value))
+            spare.keep(len(value))
+            return SecretBytes(value)
 
     async def read_map(
         self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None, *, urgent: bool = False
     ) -> dict[str, SecretBytes]:
         """All members of one remote secret. Errors as `read`."""
-        client, payload = await self._fetch(namespace, store, ref, since, urgent)
-        return hidden(await self._taken(namespace, payload, lambda: client.mapping(payload, ref), ref.property))
+        with scratch() as spare:
+            client, payload = await self._fetch(namespace, store, ref, since, urgent)
+            values = await self._taken(namespace, payload, lambda: client.mapping(payload, ref), ref.property)
+            await reserve(size := volume(values))
+            spare.keep(size)
+            return hidden(values)
 
     async def find(
         self, namespace: str, store: StoreRef, find: Find, since: float | None = None
@@ -148,7 +157,11 @@ class Reads:
     async def _taken(self, namespace: str, payload: Any, take: Callable[[], T], path: str) -> T:
         """In a thread unless it is cheap: a path may ask for much work, and a megabyte of JSON is work."""
         size = len(payload) if isinstance(payload, Sized) else 0
-        return take() if cheap(size, path) else await self.offload.run_for(namespace, take)
+        if cheap(size, path):
+            return take()
+        with scratch():
+            await reserve(decoded(payload) if isinstance(payload, bytes) else 0)
+            return await self.offload.run_for(namespace, take)
 
 
 async def many(client: StoreClient, requests: Sequence[Hashable]) -> Answers:
@@ -165,6 +178,7 @@ async def collected(client: StoreClient, find: Find) -> dict[str, bytes]:
     async with aclosing(pages):  # type: ignore[type-var]  # an async generator in every provider
         async for page in pages:
             found.update(page)
+            await reserve(volume(page))
             size += sum(map(len, page.values()))
             if len(found) > MOST_NAMES:
                 raise InvalidConfig(

@@ -10,6 +10,7 @@ import codecs
 import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib import import_module
 from typing import Any, Final, Generic, Protocol, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
@@ -84,7 +85,7 @@ STAGES: Final = {"assemble": Stage.FETCH, "change": Stage.RENDER, "rolls": Stage
 class Processes(Protocol):
     """`runtime.pool.Pool`. Its errors say that the time or the memory was not enough, or that the function broke."""
 
-    async def run(self, namespace: str, name: str, body: bytes, seconds: float) -> bytes: ...
+    async def run(self, namespace: str, name: str, body: Callable[[], bytes], seconds: float) -> bytes: ...
 
 
 class Apart:
@@ -96,7 +97,9 @@ class Apart:
     async def __call__(self, namespace: str, desk: Desk[T], limits: Limits) -> T:
         """Raises Failed: what the desk raises, or that it was ended by its deadline or its memory."""
         try:
-            reply = await self._processes.run(namespace, desk.name, packed(desk, limits), limits.seconds + GRACE)
+            reply = await self._processes.run(
+                namespace, desk.name, partial(packed, desk, limits), limits.seconds + GRACE
+            )
         except EsoError as error:
             why = BoundsExceeded("seconds", limits.seconds) if type(error).__name__ == "OutOfTime" else error
             raise Failed(STAGES[desk.name], f"could not compute the target: {why}", fix=SMALLER) from error

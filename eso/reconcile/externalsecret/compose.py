@@ -13,15 +13,17 @@ from typing import Protocol, TypeVar
 from eso.api.externalsecret import ExternalSecret
 from eso.errors import EsoError
 from eso.reconcile.externalsecret.apart import Desk, Results, assembling, changing, rolling
-from eso.reconcile.externalsecret.assemble import Assembled
+from eso.reconcile.externalsecret.assemble import Assembled, Raw
 from eso.reconcile.externalsecret.desired import Change, Nothing
 from eso.reconcile.externalsecret.gather import Make, Reads, gather, no_values
 from eso.reconcile.externalsecret.inputs import digest
 from eso.reconcile.externalsecret.readplan import read_plan
 from eso.reconcile.externalsecret.stage import Failed, Stage
 from eso.reconcile.externalsecret.target import Before, Occasion, kind_of
+from eso.reconcile.kit.texts import size
+from eso.runtime.memory import reserved, volume
 from eso.template import Limits
-from eso.template.apply import CHEAP, Sources, Terms, costly, out_of_bounds, rolls_dice
+from eso.template.apply import CHEAP, LARGE, Sources, Terms, costly, out_of_bounds, rolls_dice
 
 T = TypeVar("T")
 
@@ -69,7 +71,8 @@ class Composer:
     async def assemble(self, es: ExternalSecret, results: Results) -> Assembled:
         """The data map. Raises Failed."""
         skip = es.spec.target.deletion_policy != "Retain"
-        return await self._compute(es, assembling(results, skip))
+        weight = sum(weight_of(raw) for _, raw in results)
+        return await self._compute(es, assembling(results, skip), weight)
 
     async def before(
         self, es: ExternalSecret, live: Live, data: Mapping[str, bytes], occasion: Occasion
@@ -93,25 +96,42 @@ class Composer:
         if before.settled:
             return Nothing()
         desk = changing(es, before, data, sources, self.terms)
-        return await self._compute(es, desk, heavy=costly(es.spec.target.template, sources))
+        return await self._compute(es, desk, size(sources) + volume(data), heavy=heavy(es, sources))
 
     async def _rolls(self, es: ExternalSecret, sources: Sources) -> bool:
         """Does the template give something else each time? Compiling large texts takes a while, so not on the loop."""
         template = es.spec.target.template
-        if not costly(template, sources):
+        if not heavy(es, sources):
             return rolls_dice(template, sources, self.terms)
-        return await self.offload(es.namespace, rolling(template, sources, self.terms), self.terms.limits)
+        return await self._apart(es, rolling(template, sources, self.terms), size(sources))
 
-    async def _compute(self, es: ExternalSecret, desk: Desk[T], *, heavy: bool = False) -> T:
+    async def _compute(self, es: ExternalSecret, desk: Desk[T], weight: int, *, heavy: bool = False) -> T:
         """On the loop while it is cheap. A desk that turns out to be expensive runs again elsewhere, so that no other
-        object waits for it."""
+        object waits for it. `weight`: bytes of what goes in."""
         if not heavy:
             try:
                 return desk(CHEAP)
             except EsoError as error:
                 if not out_of_bounds(error):
                     raise
-        return await self.offload(es.namespace, desk, self.terms.limits)
+        return await self._apart(es, desk, weight)
+
+    async def _apart(self, es: ExternalSecret, desk: Desk[T], weight: int) -> T:
+        """What travels is a copy."""
+        async with reserved(weight):
+            return await self.offload(es.namespace, desk, self.terms.limits)
+
+
+def weight_of(raw: Raw) -> int:
+    if isinstance(raw, EsoError):
+        return 0
+    return len(raw) if isinstance(raw, bytes) else volume(raw)
+
+
+def heavy(es: ExternalSecret, sources: Sources) -> bool:
+    """Whether a rendering is expensive at first sight. Large sources are not even looked through."""
+    template = es.spec.target.template
+    return template is not None and (size(sources) > LARGE or costly(template, sources))
 
 
 async def inline(namespace: str, desk: Desk[T], limits: Limits) -> T:

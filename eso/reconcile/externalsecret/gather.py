@@ -16,11 +16,12 @@ from eso.errors import EsoError, Terminal
 from eso.providers.contract import Find, RemoteRef, SecretNotFound
 from eso.reconcile.externalsecret.assemble import Raw, proven_missing
 from eso.reconcile.externalsecret.readplan import Extract, FindAll, Generate, One, Read
+from eso.runtime.memory import CURRENT, READ, reserve, scratch, volume
 from eso.secretbytes import SecretBytes
 from eso.stores.gate import GateClosed
 
-TOGETHER: Final = 1000  # reads of one pass at a time
-MOST_BYTES: Final = 32 << 20  # of all values of one pass
+TOGETHER: Final = 200  # reads of one pass at a time
+MOST_BYTES: Final = 32 << 20  # of all values of one pass, a little for each key counted in
 
 
 class Reads(Protocol):
@@ -54,80 +55,106 @@ async def gather(
     make: Make = no_values,
     skip_missing: bool = False,
 ) -> list[tuple[Read, Raw]]:
-    """All results in plan order; without those of generators that were not asked, because something failed before.
+    """All results in plan order; without those of reads and generators that were not asked, because something failed
+    before.
 
     `since`: join only flights started after it (a trigger told us that older ones may be stale). `urgent`: no read
     waits for others that could travel with it. `make` asks a generator. `skip_missing`: a proven not-found is no
     failure. Raises GateClosed when any store may not be called now.
     """
-    volume = Volume()
+    counted = Volume()
     reads = [read for read in plan if not isinstance(read, Generate)]
-    results: list[Raw] = []
+    found: dict[int, Raw] = {}
     for start in range(0, len(reads), TOGETHER):
-        async with asyncio.TaskGroup() as group:
-            some = reads[start : start + TOGETHER]
-            tasks = [
-                group.create_task(
-                    outcome(read_one(read, reader, namespace, since, volume, urgent)), name=f"read-{read.index}"
-                )
-                for read in some
-            ]
-        results += [task.result() for task in tasks]
-    for result in results:
+        some = reads[start : start + TOGETHER]
+        with scratch():
+            await reserve(READ * len(some))
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(
+                        outcome(read_one(read, reader, namespace, since, counted, urgent)), name=f"read-{read.index}"
+                    )
+                    for read in some
+                ]
+        found |= {id(read): task.result() for read, task in zip(some, tasks, strict=True)}
+        if fatal(found, skip_missing):
+            break
+    for result in found.values():
         if isinstance(result, GateClosed):
             raise result
-    found: dict[int, Raw] = dict(zip(map(id, reads), results, strict=True))
     for read in plan:
-        if any(isinstance(raw, EsoError) and not (skip_missing and proven_missing(raw)) for raw in found.values()):
-            break
         if isinstance(read, Generate):
-            found[id(read)] = await outcome(made(read, make, volume))
+            if fatal(found, skip_missing):
+                break
+            found[id(read)] = await outcome(made(read, make, counted))
     return [(read, found[id(read)]) for read in plan if id(read) in found]
 
 
-async def made(read: Generate, make: Make, volume: Volume) -> Raw:
-    return volume.counted(dict(await make(read)))
+def fatal(found: Mapping[int, Raw], skip_missing: bool) -> bool:
+    return any(isinstance(raw, EsoError) and not (skip_missing and proven_missing(raw)) for raw in found.values())
+
+
+async def made(read: Generate, make: Make, counted: Volume) -> Raw:
+    return counted.counted(dict(await make(read)))
 
 
 class Volume:
-    """Counts the bytes that a pass holds in memory, and ends it at the limit."""
+    """Counts the bytes that a pass holds in memory, and ends it at the limit: reads that are on their way get no more
+    memory then."""
 
     def __init__(self) -> None:
         self.left = MOST_BYTES
 
     def counted(self, values: dict[str, bytes]) -> dict[str, bytes]:
-        self.left -= sum(map(len, values.values()))
+        self.left -= volume(values)
         self.check()
         return values
 
     def check(self) -> None:
         if self.left < 0:
-            raise Terminal(
+            error = Terminal(
                 f"the values are more than {MOST_BYTES} bytes",
                 fix="a Secret takes 1 MiB: read less, or use several ExternalSecrets",
             )
+            if (hold := CURRENT.get()) is not None:
+                hold.stop(error)
+            raise error
 
 
 async def outcome(reading: Awaitable[Raw]) -> Raw:
     try:
         return await reading
     except EsoError as error:
-        return error
+        return bare(error)
+
+
+def bare(error: EsoError) -> EsoError:
+    """The error without the frames, and the values in them, that it would keep in memory."""
+    seen: set[int] = set()
+    left: list[BaseException] = [error]
+    while left:
+        one = left.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        left += [other for other in (one.__cause__, one.__context__) if other is not None]
+        one.__traceback__ = None
+    return error
 
 
 async def read_one(
-    read: One | Extract | FindAll, reader: Reads, namespace: str, since: float | None, volume: Volume, urgent: bool
+    read: One | Extract | FindAll, reader: Reads, namespace: str, since: float | None, counted: Volume, urgent: bool
 ) -> Raw:
-    volume.check()
+    counted.check()
     match read:
         case One(store=store, remote=ref):
             value = await reader.read(namespace, store, ref, since, urgent=urgent)
-            return volume.counted({"": value.reveal()})[""]
+            return counted.counted({"": value.reveal()})[""]
         case Extract(store=store, remote=ref):
-            return volume.counted(revealed(await reader.read_map(namespace, store, ref, since, urgent=urgent)))
+            return counted.counted(revealed(await reader.read_map(namespace, store, ref, since, urgent=urgent)))
         case FindAll(store=store, find=find):
             try:
-                return volume.counted(revealed(await reader.find(namespace, store, find, since)))
+                return counted.counted(revealed(await reader.find(namespace, store, find, since)))
             except GateClosed:
                 raise
             except SecretNotFound as error:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import orjson
 
 from eso.api.externalsecret import ExternalSecret
+from eso.reconcile.kit.texts import Texts
 from eso.template.apply import Sources
 
 
@@ -30,6 +31,7 @@ def digest(key: bytes, es: ExternalSecret, data: Mapping[str, bytes], sources: S
     for kind, name in sorted(sources):
         content = sources[kind, name]
         add(kind.encode(), name.encode(), b"%d" % len(content))
-        for key_name in sorted(content):
-            add(key_name.encode(), content[key_name].encode(errors="surrogateescape"))
+        contents = (content if isinstance(content, Texts) else Texts.of(content)).contents
+        for key_name in sorted(contents):
+            add(key_name.encode(), contents[key_name])
     return made.digest()

@@ -14,6 +14,8 @@ from eso.api.meta import CONFIG_MAPS, SECRETS
 from eso.errors import EsoError
 from eso.kube.rest import Rest
 from eso.reconcile.externalsecret.readplan import sources_of
+from eso.reconcile.kit.texts import Texts
+from eso.runtime.memory import scratch, volume
 
 MOST_BYTES = 16 << 20  # of all template sources of one object
 
@@ -22,27 +24,29 @@ class SourceMissing(EsoError):
     """A source is not there, or all of them are too much."""
 
 
-async def read_sources(rest: Rest, es: ExternalSecret) -> dict[tuple[str, str], dict[str, str]]:
-    """(kind, name) → key → text; bytes that are not UTF-8 become surrogates. Raises SourceMissing or the API's
-    errors."""
-    found: dict[tuple[str, str], dict[str, str]] = {}
+async def read_sources(rest: Rest, es: ExternalSecret) -> dict[tuple[str, str], Texts]:
+    """(kind, name) → key → text. Raises SourceMissing or the API's errors."""
+    found: dict[tuple[str, str], Texts] = {}
     size = 0
     for kind, name in sources_of(es.spec):
-        resource = CONFIG_MAPS if kind == "ConfigMap" else SECRETS
-        raw = await rest.get(resource, es.metadata.namespace, name)
-        if raw is None:
-            raise SourceMissing(
-                f'{resource.plural} "{name}" not found', fix=f"create the {kind} in namespace {es.metadata.namespace}"
+        with scratch() as spare:
+            resource = CONFIG_MAPS if kind == "ConfigMap" else SECRETS
+            raw = await rest.get(resource, es.metadata.namespace, name)
+            if raw is None:
+                raise SourceMissing(
+                    f'{resource.plural} "{name}" not found',
+                    fix=f"create the {kind} in namespace {es.metadata.namespace}",
+                )
+            size += len(raw)
+            if size > MOST_BYTES:
+                raise SourceMissing(
+                    f"the sources of templateFrom are more than {MOST_BYTES} bytes", fix="name fewer, or smaller ones"
+                )
+            data = orjson.loads(raw).get("data") or {}
+            found[kind, name] = (
+                Texts.of(data)
+                if kind == "ConfigMap"
+                else Texts({key: base64.b64decode(value) for key, value in data.items()})
             )
-        size += len(raw)
-        if size > MOST_BYTES:
-            raise SourceMissing(
-                f"the sources of templateFrom are more than {MOST_BYTES} bytes", fix="name fewer, or smaller ones"
-            )
-        data = orjson.loads(raw).get("data") or {}
-        found[kind, name] = (
-            data
-            if kind == "ConfigMap"
-            else {k: base64.b64decode(v).decode(errors="surrogateescape") for k, v in data.items()}
-        )
+            spare.keep(volume(found[kind, name].contents))
     return found

@@ -25,6 +25,7 @@ from eso.reconcile.kit.storewatch import StoreWatch
 from eso.runtime.backoff import backoff
 from eso.runtime.clock import Clock
 from eso.runtime.controller import Controller, Reconcile
+from eso.runtime.memory import Memory
 from eso.runtime.outcome import Parked
 from eso.runtime.pool import Pool
 from eso.runtime.queuestate import KeyState
@@ -50,6 +51,7 @@ class Shared:
     recorder: Recorder
     metrics: Metrics
     compute: Pool
+    memory: Memory | None = None
 
     def work(self, resource: Resource, workers: int, admit: Callable[[Key], Parked | None]) -> Work:
         """The queue of a kind. `admit(key)` names the closed gate at which a key should wait instead of running."""
@@ -103,6 +105,7 @@ class Work:
             meter=self.meter,
             kind=self.resource.kind,
             group=self.resource.group,
+            memory=shared.memory,
         )
         self.meter.observe(self.queue.snapshot, lambda: controller.in_flight)
         return Room(name, controller, needs, heeds, background)

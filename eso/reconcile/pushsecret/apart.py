@@ -9,6 +9,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
@@ -76,7 +77,7 @@ DESKS: Final[Mapping[str, Callable[..., Any]]] = {RENDER: _render, PLAN: planned
 class Processes(Protocol):
     """`runtime.pool.Pool`. Its errors say that the time or the memory was not enough, or that the function broke."""
 
-    async def run(self, namespace: str, name: str, body: bytes, seconds: float) -> bytes: ...
+    async def run(self, namespace: str, name: str, body: Callable[[], bytes], seconds: float) -> bytes: ...
 
 
 class NotComputed(EsoError):
@@ -95,7 +96,7 @@ class Apart:
 
     async def __call__(self, namespace: str, desk: Desk[T], limits: Limits) -> T:
         """Raises what the desk raises, or that it was ended by its deadline or its memory."""
-        body = pickle.dumps((desk.arguments, limits), protocol=pickle.HIGHEST_PROTOCOL)
+        body = partial(pickle.dumps, (desk.arguments, limits), protocol=pickle.HIGHEST_PROTOCOL)
         try:
             reply = await self._processes.run(namespace, desk.name, body, limits.seconds + GRACE)
         except EsoError as error:

@@ -83,6 +83,7 @@ def test_a_list_is_read(argv, names):
         pytest.param(["--store-requeue-interval=-5s"], "too small", id="a negative duration"),
         pytest.param(["--leader-election-retry-period=0"], "too small", id="no pause between tries"),
         pytest.param(["--passes-in-flight=0"], "too small", id="no pass at all"),
+        pytest.param(["--memory-budget=1Zi"], "is no quantity", id="no quantity"),
         pytest.param(["--loglevel=loud"], "'loud' is none of its values", id="no level"),
         pytest.param(
             ["--enable-leader-election", "--leader-election-renew-deadline=20s"],
@@ -257,3 +258,10 @@ def test_every_flag_of_the_reference_is_there_with_its_default(settings):
             name, kind, *shown = line.split(" ")
             wanted[name] = (Kind(kind), " ".join(shown))
     assert {name: ours.get(name) for name in wanted} == wanted
+
+
+@pytest.mark.parametrize(
+    ("written", "size"), [("0", 0), ("1000", 1000), ("64Mi", 64 << 20), ("2Gi", 2 << 30), ("5M", 5_000_000)]
+)
+def test_a_quantity_is_read(written, size):
+    assert parse(ControllerSettings, [f"--memory-budget={written}"]).memory_budget == size

@@ -31,8 +31,9 @@ from eso.net.http import (
     origin,
     tls_context,
 )
+from eso.runtime.memory import Memory, decoded, holding
 from tests.fakes.cancel import every_await
-from tests.fakes.clock import until
+from tests.fakes.clock import VirtualClock, until
 
 CANARY = "hunter2"
 
@@ -649,3 +650,109 @@ def test_no_socket_is_left_behind_when_the_loop_ends(authority, server_tls, use,
         over.set()
         server.join()
     assert [str(one.message) for one in seen if one.category is ResourceWarning] == []
+
+
+class Counted:
+    """A pool that counts, and the memory it spends."""
+
+    def __init__(self, total: int = 64 << 20, in_flight: int = 1000) -> None:
+        self.clock = VirtualClock()
+        self.memory = Memory(total, self.clock)
+        self.pool = Pool(in_flight=in_flight)
+
+
+@asynccontextmanager
+async def dripping(start: bytes, length: int):
+    """Announces `length` bytes, sends `start` and stalls until the event is set; then the rest."""
+    go = asyncio.Event()
+
+    async def drip(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse()
+        response.content_length = length
+        await response.prepare(request)
+        await response.write(start)
+        await go.wait()
+        await response.write(bytes(length - len(start)))
+        return response
+
+    async with serving(drip) as url:
+        yield url, go
+
+
+async def test_a_reply_is_reserved_as_it_arrives_and_stays_so_with_what_it_may_be_decoded_to():
+    counted = Counted()
+    async with dripping(b"x" * 300_000, 1_000_000) as (url, go):
+        with holding(counted.memory.open("ns")):
+            asked = asyncio.ensure_future(counted.pool.request("GET", url))
+            await until(lambda: counted.memory.used >= 300_000)
+            assert counted.memory.used < 1_000_000
+            go.set()
+            reply = await asked
+            assert counted.memory.used == len(reply.body) + decoded(reply.body)
+        assert counted.memory.used == 0
+    await counted.pool.close()
+
+
+async def test_a_request_that_finds_no_memory_waits_before_it_is_sent():
+    counted, hits = Counted(), []
+
+    async def hit(request: web.BaseRequest) -> web.StreamResponse:
+        hits.append(request.path)
+        return web.Response(text="x")
+
+    busy = counted.memory.open("ns")
+    await busy.reserve(counted.memory.most)
+    await busy.reserve(1 << 20)  # it is the one pass that may have more
+    async with serving(hit) as url:
+        with holding(counted.memory.open("ns")):
+            asked = asyncio.ensure_future(counted.pool.request("GET", url))
+            await until(lambda: counted.memory.waiting == 1)
+            assert hits == []
+            busy.close()
+            assert (await asked).status == 200
+    await counted.pool.close()
+
+
+async def test_the_wait_for_memory_is_not_the_servers_time():
+    counted = Counted()
+    busy = counted.memory.open("ns")
+    counted.memory._first = busy  # only that one may have more than its share
+    async with dripping(b"x" * 300_000, 400_000) as (url, go):
+        go.set()
+        with holding(counted.memory.open("ns")):
+            await busy.reserve(counted.memory.most - 1000)
+            asked = asyncio.ensure_future(counted.pool.request("GET", url, timeouts=Timeouts(total=1.0)))
+            await until(lambda: counted.memory.waiting == 1)
+            limits = [timer for timer in asyncio.get_running_loop()._scheduled if not timer.cancelled()]
+            assert not [timer for timer in limits if "Timeout._on_timeout" in repr(timer)]
+            busy.close()
+            assert len((await asked).body) == 400_000
+    assert counted.memory.used == 0
+    await counted.pool.close()
+
+
+@pytest.mark.parametrize("body", [b'{"a":[]}' * 100_000, b"x" * 1_000_000])
+async def test_a_reply_that_nobody_may_hold_is_refused_by_name(body):
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(body=body)
+
+    counted = Counted(total=1_000_000)
+    async with serving(answer) as url:
+        with holding(counted.memory.open("ns")):
+            with pytest.raises(TooLarge, match=f"the reply of {url} needs too much memory"):
+                await counted.pool.request("GET", url)
+            assert counted.memory.used == 0
+    await counted.pool.close()
+
+
+async def test_a_counted_request_that_is_cancelled_at_any_await_holds_nothing():
+    counted = Counted()
+    async with serving(echo) as url:
+
+        async def asked() -> None:
+            with holding(counted.memory.open("ns")):
+                await counted.pool.request("GET", url)
+
+        async for _ in every_await(asked):
+            assert counted.memory.used == 0
+    await counted.pool.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -111,7 +111,7 @@ async def test_a_data_map_is_assembled_alike_with_its_errors(pool: Pool) -> None
 
 async def test_a_computation_that_holds_the_interpreter_is_ended_and_named(pool: Pool) -> None:
     class Slow:
-        async def run(self, namespace: str, name: str, body: bytes, seconds: float) -> bytes:
+        async def run(self, namespace: str, name: str, body: Callable[[], bytes], seconds: float) -> bytes:
             raise OutOfTime("the computation takes longer than 12 s")
 
     with pytest.raises(Failed) as failed:
@@ -123,7 +123,7 @@ async def test_a_computation_that_holds_the_interpreter_is_ended_and_named(pool:
 
 async def test_memory_is_bounded_per_worker(pool: Pool) -> None:
     class Large:
-        async def run(self, namespace: str, name: str, body: bytes, seconds: float) -> bytes:
+        async def run(self, namespace: str, name: str, body: Callable[[], bytes], seconds: float) -> bytes:
             raise OutOfMemory("the computation needs more memory than there is")
 
     with pytest.raises(Failed, match="needs more memory than there is"):

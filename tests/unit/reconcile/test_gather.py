@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
-from eso.errors import EsoError
+from eso.errors import MOST_TEXT, EsoError
+from eso.providers.contract import SecretNotFound
 from eso.reconcile.externalsecret import gather as gather_module
 from eso.reconcile.externalsecret.gather import gather
 from eso.reconcile.externalsecret.readplan import read_plan
+from eso.runtime.memory import Memory, holding
 from eso.secretbytes import SecretBytes
+from tests.fakes.clock import VirtualClock
 from tests.unit.reconcile.objects import es
 
 
@@ -52,9 +55,65 @@ async def test_a_pass_holds_only_so_much_and_asks_for_no_more(
     spec: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gather_module, "TOGETHER", 1)
-    monkeypatch.setattr(gather_module, "MOST_BYTES", 3_500)
+    monkeypatch.setattr(gather_module, "MOST_BYTES", 4_000)
     reader = Large()
     results = await gather(read_plan(es(secretStoreRef={"name": "s"}, **spec)), reader, "ns", None)
-    assert [isinstance(result, EsoError) for _, result in results] == [False] * 3 + [True] * 7
-    assert "more than 3500 bytes" in str(results[-1][1])
+    assert [isinstance(result, EsoError) for _, result in results] == [False] * 3 + [True]
+    assert "more than 4000 bytes" in str(results[-1][1])
     assert reader.asked == 4
+
+
+class Failing:
+    """Every read fails, with a long text and frames that hold something."""
+
+    def __init__(self, error: type[EsoError] = EsoError) -> None:
+        self.asked, self.error = 0, error
+
+    async def read(self, *_: Any, **__: Any) -> SecretBytes:
+        self.asked += 1
+        try:
+            raise ValueError("x" * 100_000)
+        except ValueError:
+            raise self.error("y" * 100_000) from EsoError("z" * 100_000)
+
+    read_map = find = read
+
+
+async def test_a_pass_that_has_failed_asks_for_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gather_module, "TOGETHER", 10)
+    reader = Failing()
+    results = await gather(read_plan(es(secretStoreRef={"name": "s"}, data=entries(7_000))), reader, "ns", None)
+    assert (reader.asked, len(results)) == (10, 10)
+
+
+async def test_what_is_proven_missing_is_no_failure_where_it_may_be_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gather_module, "TOGETHER", 10)
+    reader = Failing(SecretNotFound)
+    plan = read_plan(es(secretStoreRef={"name": "s"}, data=entries(25)))
+    assert len(await gather(plan, reader, "ns", None, skip_missing=True)) == reader.asked == 25
+
+
+async def test_errors_of_a_pass_keep_neither_frames_nor_long_texts() -> None:
+    results = await gather(read_plan(es(secretStoreRef={"name": "s"}, data=entries(2))), Failing(), "ns", None)
+    for _, error in results:
+        assert isinstance(error, EsoError) and len(str(error)) == MOST_TEXT
+        chain = [error, error.__cause__, error.__context__]
+        assert [one.__traceback__ for one in chain if one is not None] == [None] * 3
+        assert len(str(error.__cause__)) == MOST_TEXT
+
+
+async def test_reads_on_their_way_are_counted_and_given_back() -> None:
+    memory = Memory(64 << 20, VirtualClock())
+    hold = memory.open("ns")
+    with holding(hold):
+        await gather(read_plan(es(secretStoreRef={"name": "s"}, data=entries(100))), Large(), "ns", None)
+        assert (memory.used, memory.peak) == (0, 100 * gather_module.READ)
+
+
+async def test_a_pass_over_its_limit_gets_no_memory_for_reads_on_their_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gather_module, "MOST_BYTES", 4_000)
+    hold = Memory(64 << 20, VirtualClock()).open("ns")
+    with holding(hold):
+        await gather(read_plan(es(secretStoreRef={"name": "s"}, data=entries(10))), Large(), "ns", None)
+        with pytest.raises(EsoError, match="more than 4000 bytes"):
+            await hold.sibling().reserve(1)

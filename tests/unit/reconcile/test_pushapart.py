@@ -4,7 +4,7 @@ believed."""
 from __future__ import annotations
 
 import pickle
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import msgspec
@@ -48,10 +48,10 @@ class Here:
     def __init__(self, reply: bytes | None = None, error: EsoError | None = None) -> None:
         self.reply, self.error = reply, error
 
-    async def run(self, namespace: str, name: str, body: bytes, seconds: float) -> bytes:
+    async def run(self, namespace: str, name: str, body: Callable[[], bytes], seconds: float) -> bytes:
         if self.error is not None:
             raise self.error
-        return CALLS[name](body) if self.reply is None else self.reply
+        return CALLS[name](body()) if self.reply is None else self.reply
 
 
 @pytest.mark.parametrize(

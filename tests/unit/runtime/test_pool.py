@@ -26,7 +26,7 @@ async def pool(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Pool]:
     popen = module.subprocess.Popen
 
     def started(command: list[str], **rest: object) -> object:
-        return popen([command[0], "-I", "-c", start, *command[-2:]], **rest)  # type: ignore[call-overload]
+        return popen([command[0], "-I", "-c", start, *command[-3:]], **rest)  # type: ignore[call-overload]
 
     monkeypatch.setattr(module.subprocess, "Popen", started)
     clock = VirtualClock()

@@ -8,9 +8,10 @@ import traceback
 import pytest
 
 from eso.errors import EsoError
+from eso.runtime.memory import Memory, holding, reserve
 from eso.stores.flight import Flights
 from tests.fakes.cancel import every_await
-from tests.fakes.clock import settle
+from tests.fakes.clock import VirtualClock, settle
 
 
 class Far:
@@ -188,3 +189,52 @@ async def test_every_await_may_be_cancelled() -> None:
             await settle()
             far.answer.clear()
         assert far.calls - far.cancelled >= 1
+
+
+async def test_the_memory_of_an_answer_is_held_until_the_last_pass_that_got_it_has_ended() -> None:
+    far, flights, memory = Far(), Flights(lambda: 10.0), Memory(64 << 20, VirtualClock())
+
+    async def counted() -> int:
+        await reserve(1000)
+        return await far()
+
+    async def one(ends: asyncio.Event) -> None:
+        with holding(memory.open("ns")):
+            await flights.fly("key", counted)
+            await ends.wait()
+
+    async with flights.open():
+        ends = asyncio.Event(), asyncio.Event()
+        tasks = [asyncio.ensure_future(one(end)) for end in ends]
+        await settle()
+        far.answer.set()
+        await settle()
+        assert (far.calls, memory.used) == (1, 1000)
+        ends[0].set()
+        await tasks[0]
+        assert memory.used == 1000
+        ends[1].set()
+        await tasks[1]
+        assert memory.used == 0
+
+
+async def test_a_flight_that_fails_or_is_given_up_holds_no_memory() -> None:
+    far, flights, memory = Far(), Flights(lambda: 10.0), Memory(64 << 20, VirtualClock())
+
+    async def counted() -> int:
+        await reserve(1000)
+        return await far()
+
+    async def one() -> None:
+        with holding(memory.open("ns")):
+            await flights.fly("key", counted)
+
+    async with flights.open():
+        async for _ in every_await(one):
+            await settle()
+            assert memory.used == 0
+            far.answer.set()
+        far.error = EsoError("no")
+        with pytest.raises(EsoError):
+            await one()
+        assert memory.used == 0
