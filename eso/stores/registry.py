@@ -20,6 +20,7 @@ from eso.providers.doppler.spec import SPEC as DOPPLER
 from eso.providers.env import Env
 from eso.providers.fake.spec import SPEC as FAKE
 from eso.providers.gcpsm.spec import SPEC as GCPSM
+from eso.providers.gitlab.spec import SPEC as GITLAB
 from eso.providers.infisical.spec import SPEC as INFISICAL
 from eso.providers.kubernetes.spec import SPEC as KUBERNETES
 from eso.providers.onepassword.spec import SPEC as ONEPASSWORD
@@ -42,6 +43,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
         Backend(DOPPLER, "eso.providers.doppler.connect"),
         Backend(FAKE, "eso.providers.fake.connect"),
         Backend(GCPSM, "eso.providers.gcpsm.connect"),
+        Backend(GITLAB, "eso.providers.gitlab.connect"),
         Backend(INFISICAL, "eso.providers.infisical.connect"),
         Backend(KUBERNETES, "eso.providers.kubernetes.connect"),
         Backend(ONEPASSWORD, "eso.providers.onepassword.connect"),

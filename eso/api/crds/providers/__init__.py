@@ -63,6 +63,7 @@ BUILT: Final = frozenset(
         "doppler",
         "fake",
         "gcpsm",
+        "gitlab",
         "infisical",
         "kubernetes",
         "onepassword",

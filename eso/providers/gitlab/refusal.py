@@ -1,0 +1,59 @@
+"""A refusal of GitLab → a typed error whose text is made of known words.
+
+Neighbours: client.py gives this to its Api. GitLab's messages may repeat what was sent: only phrases from a closed list
+are shown.
+"""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import Any, Final
+
+import orjson
+
+from eso.errors import EsoError
+from eso.providers.contract import AuthExpired, Denied
+from eso.providers.kit import http
+from eso.providers.kit.http import Reply
+
+HARMLESS: Final = re.compile(
+    r"insufficient_scope|invalid_token|Token (?:was revoked|is expired)|Project Not Found|Group Not Found"
+    r"|Variable Not Found|There are multiple variables with provided parameters|Rate limit exceeded|Retry later"
+    r"|IP (?:address )?(?:is )?not allowed|Archived",
+    re.ASCII,
+)
+SHOWN: Final = 3  # phrases
+MOST_READ: Final = 4096  # characters of a message
+
+
+def refuse(reply: Reply) -> EsoError:
+    phrases = list(dict.fromkeys(HARMLESS.findall(told(reply.body))))[:SHOWN]
+    shown = f"{line(reply.status)} ({', '.join(phrases)})" if phrases else line(reply.status)
+    error = http.refusal(line(reply.status) if reply.status == 404 else shown, reply)
+    if isinstance(error, AuthExpired):
+        error.fix = "is the token right, not revoked, and not expired?"
+    elif isinstance(error, Denied):
+        error.fix = "give the token the scope api or read_api, and its user the role Maintainer"
+    elif reply.status == 409:
+        error.fix = "set environment: the variable has a value in several scopes"
+    return error
+
+
+def line(status: int) -> str:
+    """`404 Not Found`."""
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
+
+
+def told(body: bytes) -> str:
+    try:
+        found: Any = orjson.loads(body)
+    except (orjson.JSONDecodeError, RecursionError):
+        return ""
+    if not isinstance(found, dict):
+        return ""
+    texts = [found.get(name) for name in ("message", "error", "error_description")]
+    return " ".join(text for text in texts if isinstance(text, str))[:MOST_READ]
