@@ -6,7 +6,6 @@ Neighbours: kinds that ask a server. `net.http` has the connections; bodies and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
@@ -15,6 +14,7 @@ import orjson
 from eso.generators.contract import GeneratorFailed
 from eso.net.http import Pool, Reply, Timeouts, TlsError
 from eso.providers.env import Env
+from eso.providers.kit import http
 from eso.providers.kit.http import exchanged
 
 MOST: Final = 4 << 20  # bytes of a reply; a Secret takes 1 MiB
@@ -85,10 +85,7 @@ def shown(text: str) -> str:
 
 def status_line(reply: Reply) -> str:
     """`404 Not Found`."""
-    try:
-        return f"{reply.status} {HTTPStatus(reply.status).phrase}"
-    except ValueError:
-        return str(reply.status)
+    return http.status_line(reply.status)
 
 
 def succeeded(reply: Reply) -> bool:

@@ -27,9 +27,8 @@ from eso.providers.contract import (
     prefixed,
 )
 from eso.providers.gitlab import codec
-from eso.providers.gitlab.refusal import line
 from eso.providers.gitlab.spec import ANY, Scope, scope
-from eso.providers.kit.http import Api, NothingThere, decoded, segment
+from eso.providers.kit.http import Api, NothingThere, decoded, segment, status_line
 from eso.providers.kit.search import Volume, Walk, by_name
 from eso.runtime.offload import Offload
 
@@ -243,7 +242,7 @@ class Client:
 
 def missing(asked: Asked) -> EsoError:
     """The reference's error for a variable that is nowhere."""
-    text = line(404)
+    text = status_line(404)
     if asked.scope.environment not in ANY:
         text = f"error getting variable {asked.key} from GitLab (including wildcard retry): {text}"
     return NothingThere(text, fix="create the variable, or correct remoteRef.key, projectID or environment")

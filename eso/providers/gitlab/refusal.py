@@ -7,7 +7,6 @@ are shown.
 from __future__ import annotations
 
 import re
-from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
@@ -15,7 +14,7 @@ import orjson
 from eso.errors import EsoError
 from eso.providers.contract import AuthExpired, Denied
 from eso.providers.kit import http
-from eso.providers.kit.http import Reply
+from eso.providers.kit.http import Reply, status_line
 
 HARMLESS: Final = re.compile(
     r"insufficient_scope|invalid_token|Token (?:was revoked|is expired)|Project Not Found|Group Not Found"
@@ -29,8 +28,8 @@ MOST_READ: Final = 4096  # characters of a message
 
 def refuse(reply: Reply) -> EsoError:
     phrases = list(dict.fromkeys(HARMLESS.findall(told(reply.body))))[:SHOWN]
-    shown = f"{line(reply.status)} ({', '.join(phrases)})" if phrases else line(reply.status)
-    error = http.refusal(line(reply.status) if reply.status == 404 else shown, reply)
+    shown = f"{status_line(reply.status)} ({', '.join(phrases)})" if phrases else status_line(reply.status)
+    error = http.refusal(status_line(reply.status) if reply.status == 404 else shown, reply)
     if isinstance(error, AuthExpired):
         error.fix = "is the token right, not revoked, and not expired?"
     elif isinstance(error, Denied):
@@ -38,14 +37,6 @@ def refuse(reply: Reply) -> EsoError:
     elif reply.status == 409:
         error.fix = "set environment: the variable has a value in several scopes"
     return error
-
-
-def line(status: int) -> str:
-    """`404 Not Found`."""
-    try:
-        return f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        return str(status)
 
 
 def told(body: bytes) -> str:

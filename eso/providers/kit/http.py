@@ -209,7 +209,7 @@ def words(url: str, status: int) -> str:
 
 
 def status_line(status: int) -> str:
-    """`404 Not Found`."""
+    """`502 Bad Gateway`; the number alone where it has no name."""
     try:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
