@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from eso.errors import EsoError, Terminal
 from eso.providers.aws.spec import SPEC as AWS
+from eso.providers.azurekv.spec import SPEC as AZUREKV
 from eso.providers.contract import Connector, Spec
 from eso.providers.doppler.spec import SPEC as DOPPLER
 from eso.providers.env import Env
@@ -40,6 +41,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
     backend.spec.name: backend
     for backend in (
         Backend(AWS, "eso.providers.aws.connect"),
+        Backend(AZUREKV, "eso.providers.azurekv.connect"),
         Backend(DOPPLER, "eso.providers.doppler.connect"),
         Backend(FAKE, "eso.providers.fake.connect"),
         Backend(GCPSM, "eso.providers.gcpsm.connect"),

@@ -76,6 +76,8 @@ class Entra:
     def endpoint(self) -> str:
         if not self.tenant:
             raise InvalidConfig("the tenant is missing", fix="set tenantId")
+        if self.tenant == "adfs":  # Active Directory Federation Services, beside an Azure Stack
+            return f"{self.authority}/adfs/oauth2/token"
         return f"{self.authority}/{segment(self.tenant)}/oauth2/v2.0/token"
 
     async def of_secret(self, client: str, secret: str, scope: str) -> Token:

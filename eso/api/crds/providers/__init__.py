@@ -60,6 +60,7 @@ from eso.api.crds.schema import Schema, loose
 BUILT: Final = frozenset(
     (
         "aws",
+        "azurekv",
         "doppler",
         "fake",
         "gcpsm",

@@ -1,0 +1,1 @@
+"""Azure Key Vault: secrets, keys and certificates by REST on our own connections."""
