@@ -222,6 +222,9 @@ class ControllerSettings(Settings):
     )
 
     passes_in_flight: int = number(256, "passes that may run at the same time, per controller", Group.PACE, least=1)
+    pass_timeout: float = duration(
+        "2m", "time that a pass may take before it writes; a PushSecret's, with its writes", Group.PACE, least=1.0
+    )
     memory_budget: int = size(
         "0", "memory for all that passes hold at a time; 0: a quarter of the container's limit", Group.PACE
     )

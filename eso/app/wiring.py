@@ -143,6 +143,7 @@ class Operator:
             metrics=self.metrics,
             compute=self.compute,
             memory=self.memory,
+            pass_seconds=settings.pass_timeout,
         )
         # Stores first: when a gate opens, a store that turns Ready wakes the keys that wait for it.
         self.rooms: list[Room] = [

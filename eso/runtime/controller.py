@@ -7,6 +7,7 @@ Never looks inside a pass. No exception of a pass, a meter or the queue ends it.
 from __future__ import annotations
 
 import asyncio
+import math
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -17,6 +18,7 @@ from eso.observe import redact
 from eso.observe.log import Log
 from eso.observe.meter import UNCOUNTED
 from eso.runtime.clock import Clock
+from eso.runtime.deadline import deadline
 from eso.runtime.fence import Fence
 from eso.runtime.memory import Memory, holding
 from eso.runtime.outcome import After, Done, Fatal, Outcome, Parked, Retry, Wake
@@ -37,7 +39,7 @@ class Meter(Protocol):
 
 class Controller:
     """At most `workers` passes are in flight. `kind` and `group` name the objects in log lines. `memory`: the budget
-    that passes spend; None where nobody counts."""
+    that passes spend; None where nobody counts. `pass_seconds`: after which a pass is ended, wherever it is."""
 
     def __init__(
         self,
@@ -53,10 +55,12 @@ class Controller:
         group: str = "external-secrets.io",
         grace_seconds: float = 20.0,
         memory: Memory | None = None,
+        pass_seconds: float = math.inf,
     ) -> None:
         self.name, self.queue, self.workers, self.grace_seconds = name, queue, workers, grace_seconds
         self.reconcile, self._clock, self._log, self._meter = reconcile, clock, log, meter
         self._kind, self._group, self._memory = kind or name, group, memory
+        self._pass_seconds = pass_seconds
         self._fence = Fence(name, log)
         self._slots = asyncio.Semaphore(workers)
         self._in_hand: set[asyncio.Task[None]] = set()
@@ -117,7 +121,7 @@ class Controller:
     async def _outcome(self, key: Key, wake: Wake) -> Outcome:
         try:
             with holding(self._memory.open(key[0]) if self._memory is not None else None):
-                outcome = await self.reconcile(key, wake, self._clock.now())
+                outcome = await self._in_time(key, wake)
         except EsoError as error:
             outcome = Retry(error) if error.retryable else Fatal(error)
         except asyncio.CancelledError as error:
@@ -135,6 +139,12 @@ class Controller:
                 self._fence.ask(None, self._meter.failed, terminal=True)
                 self._tell(key, cause)
         return outcome
+
+    async def _in_time(self, key: Key, wake: Wake) -> Outcome:
+        if self._pass_seconds == math.inf:
+            return await self.reconcile(key, wake, self._clock.now())
+        async with deadline(self._clock, self._pass_seconds):
+            return await self.reconcile(key, wake, self._clock.now())
 
     def _tell(self, key: Key, error: Exception) -> None:
         # Only the text of our own errors is known to hold no value.

@@ -32,6 +32,7 @@ from eso.stores.resolve import Rules
 from eso.stores.sessions import Holder, Sessions, gates_of, holder, public_identity
 from eso.stores.writes import Writing
 
+VALIDATION = "validation"
 WINDOW = 0.05  # seconds that a batch of periodic reads waits for more
 
 
@@ -78,11 +79,15 @@ class Stores:
 
     async def run(self) -> None:
         """The background work, until cancelled; then calls in flight end and every login is closed."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.gates.run(), name="gates")
-            group.create_task(self.sessions.run(), name="sessions")
-            async with self.flights.open():
-                await asyncio.Event().wait()
+        self.calls.parks = True
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.gates.run(), name="gates")
+                group.create_task(self.sessions.run(), name="sessions")
+                async with self.flights.open():
+                    await asyncio.Event().wait()
+        finally:
+            self.calls.parks = False
 
     async def close(self) -> None:
         """Logs everybody out; for callers that never ran `run()`."""
@@ -110,7 +115,7 @@ class Stores:
         """(READY or UNKNOWN, capability). Raises ValidationFailed, GateClosed, or the error that kept the client from
         being built."""
         found = self.plans.of(store)
-        result = await self.calls.read(found, store.namespace, lambda client: client.validate())
+        result = await self.calls.read(found, store.namespace, lambda client: client.validate(), what=VALIDATION)
         return result, found.spec.capability
 
     def maintained(self, store: SecretStore) -> bool:

@@ -89,6 +89,11 @@ class Waiting(GateClosed):
     """The store has never been validated, and its first validation is on its way: nothing failed, nothing is told."""
 
 
+class Retrying(Waiting):
+    """A call failed in a way that may pass by itself, and is made again after the store's own interval: nothing is told
+    before its last try."""
+
+
 class StoreSuspended(GateClosed):
     """The store is paused on purpose: an object that was synced stays as it is, and no slot counts as missed."""
 
@@ -104,10 +109,17 @@ def identity_gate(digest: str) -> str:
     return f"identity:{digest}"
 
 
-def foreign(closed: GateClosed, own: Route) -> bool:
-    """True if a gate of another namespace refused. A caller that joined that namespace's flight sees this; its own gate
-    may be open, so it must make its own call."""
+def foreign(closed: GateClosed, own: Route, retry: str = "") -> bool:
+    """True if a gate of another namespace or store refused. A caller that joined that one's flight sees this; its own
+    gate may be open, so it must make its own call. `retry`: the gate at which the caller's own retries wait."""
+    if isinstance(closed, Retrying):
+        return closed.gate != retry
     return closed.gate.startswith(("endpoint:", "service:")) and closed.gate not in own.names
+
+
+def retry_gate(kind: str, namespace: str, name: str, owner: str, what: str) -> str:
+    """Of one call (`what`) of a store for consumers in `owner`."""
+    return f"retry:{kind}/{namespace}/{name}:{what}{AT}{owner}"
 
 
 class Gate:

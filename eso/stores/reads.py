@@ -18,7 +18,7 @@ from eso.secretbytes import SecretBytes
 from eso.stores.batch import Answers, Batches
 from eso.stores.call import Ask, Calls, LoginReplaced
 from eso.stores.flight import Flights
-from eso.stores.gate import GateClosed, foreign
+from eso.stores.gate import GateClosed, foreign, retry_gate
 from eso.stores.plans import Store
 from eso.stores.resolve import Rules, resolve
 from eso.stores.sessions import Session, route_of
@@ -124,10 +124,11 @@ class Reads:
     ) -> T:
         """One shared read, counted by where its answer came from."""
         provider, digest = store.view.provider, session.digest
+        what = f"{hash(key) & (1 << 64) - 1:016x}"  # the request itself is the tenants' business
 
         async def alone() -> T:
             self.meter.read(provider, "call")
-            return await self.calls.read(store, namespace, ask, digest)
+            return await self.calls.read(store, namespace, ask, digest, what)
 
         async def together() -> T:
             assert batch is not None and isinstance(key, tuple)
@@ -137,7 +138,7 @@ class Reads:
             async def call(requests: Sequence[Hashable]) -> Answers:
                 nonlocal made
                 made = True
-                return await self.calls.read(store, namespace, lambda bound: many(bound, requests), digest)
+                return await self.calls.read(store, namespace, lambda bound: many(bound, requests), digest, what)
 
             answer: T = await self.batcher.join((digest, kind), key[1], most, call, urgent=urgent)
             self.meter.read(provider, "call" if made else "batch")
@@ -150,7 +151,9 @@ class Reads:
         try:
             return await self.flights.fly(key, together if batch is not None else alone, since, joined)
         except GateClosed as closed:
-            if not foreign(closed, own):
+            if not foreign(
+                closed, own, retry_gate(store.view.kind, store.view.namespace, store.view.name, namespace, what)
+            ):
                 raise
         return await self.flights.fly((own.endpoint, key), alone, since, joined)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -64,6 +65,7 @@ from eso.reconcile.kit.ledger import Ledger
 from eso.reconcile.kit.record import ChangeRecord, Ended, PassRecord, ReadRecord
 from eso.reconcile.kit.status import write_status
 from eso.reconcile.kit.suspend import FOREVER, suspended_until
+from eso.runtime.deadline import TooLate
 from eso.runtime.outcome import After, Done, Fatal, Outcome, Retry, Wake
 from eso.stores.gate import GateClosed, StoreSuspended, Waiting
 from eso.template.apply import DEFAULT_TERMS, TELLING, Terms
@@ -156,7 +158,8 @@ class ReconcileExternalSecret:
 
     `identity(namespace, store)` names the login behind a store without waiting; `batch(object)` is what its generators
     make in one pass; `emit(object, event)` queues an Event; `monotonic` is the clock for durations, seconds;
-    `sharing(es)` are the keys of the objects with the same target; `record(record)` gets the record of each pass.
+    `sharing(es)` are the keys of the objects with the same target; `record(record)` gets the record of each pass;
+    `limit()` bounds the time before the write and raises TooLate.
     """
 
     def __init__(
@@ -177,11 +180,12 @@ class ReconcileExternalSecret:
         log: Any,
         sharing: Callable[[ExternalSecret], Iterable[Key]] = lambda es: (),
         record: Callable[[PassRecord], None] = lambda record: None,
+        limit: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
     ) -> None:
         self.cache, self.targets, self.generic, self.rest, self.settings = cache, targets, generic, rest, settings
         self.identity, self.emit, self.meter, self.monotonic, self.log = identity, emit, meter, monotonic, log
         self.batch = batch
-        self.sharing, self.record = sharing, record
+        self.sharing, self.record, self.limit = sharing, record, limit
         self.composer = Composer(
             reader, lambda es: read_sources(rest, es), offload, settings.terms, secrets.token_bytes(32)
         )
@@ -231,7 +235,7 @@ class ReconcileExternalSecret:
             return await self._serve(es, wake, now, draft, batch)
 
     async def _serve(self, es: ExternalSecret, wake: Wake, now: datetime, draft: Draft, batch: Batch) -> Outcome:
-        match await self.prepare(es, wake, now, draft, batch):  # 4, 7-15
+        match await self.prepare_in_time(es, wake, now, draft, batch):  # 4, 7-15
             case LabelTarget():
                 await self.targets.label(es)
                 draft.ended = Ended.RACED
@@ -253,6 +257,14 @@ class ReconcileExternalSecret:
         return report.outcome
 
     # --- prepare: what should happen
+
+    async def prepare_in_time(self, es: ExternalSecret, wake: Wake, now: datetime, draft: Draft, batch: Batch) -> Next:
+        """`prepare`, ended at its deadline: nothing is written by then, so nothing is half written."""
+        try:
+            async with self.limit():
+                return await self.prepare(es, wake, now, draft, batch)
+        except TooLate as late:
+            return Refused(Failed(Stage.FETCH, str(late), fix=late.fix), Told())
 
     async def prepare(self, es: ExternalSecret, wake: Wake, now: datetime, draft: Draft, batch: Batch) -> Next:
         """Everything up to the Change; writes nothing but the finalizer. Raises the API's errors: nothing is decided

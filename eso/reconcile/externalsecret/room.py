@@ -219,6 +219,7 @@ def room(shared: Shared, settings: RoomSettings) -> Room:
         meter=shared.metrics.external_secrets(store_of=store_name, labels_of=labels),
         monotonic=shared.clock.monotonic,
         log=shared.log,
+        limit=shared.limit,
     )
     others = (*watch.informers.values(), *((watch.namespaces,) if watch.namespaces is not None else ()), config_maps)
     return work.room(passes.reconcile, needs=(external_secrets, secrets), heeds=others, background=(generic.run,))

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from eso.api.meta import ObjectMeta, Resource
 from eso.generators.front import Generators
@@ -25,6 +26,7 @@ from eso.reconcile.kit.storewatch import StoreWatch
 from eso.runtime.backoff import backoff
 from eso.runtime.clock import Clock
 from eso.runtime.controller import Controller, Reconcile
+from eso.runtime.deadline import deadline
 from eso.runtime.memory import Memory
 from eso.runtime.outcome import Parked
 from eso.runtime.pool import Pool
@@ -34,6 +36,7 @@ from eso.stores.front import Stores
 from eso.stores.gate import Gates
 
 Key = tuple[str, str]  # namespace, name
+WRITES: Final = 2  # times the time before it writes: when a pass that still writes, or tells, is ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,11 @@ class Shared:
     metrics: Metrics
     compute: Pool
     memory: Memory | None = None
+    pass_seconds: float = 120.0
+
+    def limit(self) -> AbstractAsyncContextManager[None]:
+        """The time that a pass has before it writes. Raises TooLate."""
+        return deadline(self.clock, self.pass_seconds)
 
     def work(self, resource: Resource, workers: int, admit: Callable[[Key], Parked | None]) -> Work:
         """The queue of a kind. `admit(key)` names the closed gate at which a key should wait instead of running."""
@@ -106,6 +114,7 @@ class Work:
             kind=self.resource.kind,
             group=self.resource.group,
             memory=shared.memory,
+            pass_seconds=WRITES * shared.pass_seconds,
         )
         self.meter.observe(self.queue.snapshot, lambda: controller.in_flight)
         return Room(name, controller, needs, heeds, background)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
@@ -57,6 +58,7 @@ from eso.reconcile.pushsecret.report import (
 )
 from eso.reconcile.pushsecret.select import store_key
 from eso.reconcile.pushsecret.sources import NoSource, Reader
+from eso.runtime.deadline import TooLate
 from eso.runtime.outcome import Done, Fatal, Outcome, Retry, Wake
 
 Key = tuple[str, str]
@@ -92,7 +94,8 @@ class Entry:
 
 
 class ReconcilePushSecret:
-    """`emit(resource, metadata, event)` queues an Event; `monotonic` is the clock for durations, seconds."""
+    """`emit(resource, metadata, event)` queues an Event; `monotonic` is the clock for durations, seconds;
+    `limit()` bounds the time of a pass and raises TooLate."""
 
     def __init__(
         self,
@@ -109,7 +112,9 @@ class ReconcilePushSecret:
         meter: Meter,
         monotonic: Callable[[], float],
         log: Any,
+        limit: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
     ) -> None:
+        self.limit = limit
         self.cache, self.rest = cache, rest
         self.looker = Looker(cache, reader, offload, settings)
         self.pusher = Pusher(stores, known, claims, log)
@@ -126,12 +131,23 @@ class ReconcilePushSecret:
             self.meter.gone(key)
             return Done()
         try:
-            return await self._pass(ps, wake, now)
+            return await self._in_time(ps, wake, now)
         except Conflict:
             return Retry()  # the informer is behind: nothing to tell
         finally:
             self.claims.flying(key, {})
             self.meter.passed(key, self.monotonic() - began)
+
+    async def _in_time(self, ps: PushSecret | Undecodable, wake: Wake, now: datetime) -> Outcome:
+        """The pass, ended at its deadline. What was about to be sent is on record, whether or not it arrived."""
+        try:
+            async with self.limit():
+                return await self._pass(ps, wake, now)
+        except TooLate as late:
+            if isinstance(ps, Undecodable):
+                raise
+            latest = self.cache.push_secret((ps.namespace, ps.name))  # it may have told on the way what it sends
+            return await self.publish(latest if isinstance(latest, PushSecret) else ps, failed(str(late), late), now)
 
     async def _pass(self, ps: PushSecret | Undecodable, wake: Wake, now: datetime) -> Outcome:
         """Numbers are the steps of the spec."""

@@ -177,6 +177,7 @@ def room(shared: Shared, settings: RoomSettings, generate: Generate = refused) -
         meter=shared.metrics.objects("pushsecret", labels),
         monotonic=shared.clock.monotonic,
         log=shared.log,
+        limit=shared.limit,
     )
     return work.room(
         passes.reconcile,

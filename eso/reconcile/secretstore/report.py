@@ -18,7 +18,7 @@ from eso.reconcile.kit.conditions import condition_json, stamped
 from eso.reconcile.kit.event import Event
 from eso.reconcile.kit.suspend import FOREVER, suspended
 from eso.runtime.outcome import After, Done, Outcome, Parked, Retry
-from eso.stores.gate import GateClosed
+from eso.stores.gate import GateClosed, Retrying
 
 UNMAINTAINED = "store isn't currently maintained. Please plan and prepare accordingly."
 
@@ -63,6 +63,8 @@ def parked(store: SecretStore, closed: GateClosed) -> Report:
     event = Event("Warning", "InvalidProviderConfig", str(closed))
     message = "unable to create client" if closed.gate.startswith("identity:") else "unable to validate store"
     ready = condition(store.status.conditions, "Ready")
+    if ready is not None and isinstance(closed, Retrying):
+        return Report(Parked(closed.gate, closed.epoch), ready)  # nothing is told before the last try
     if ready is not None and ready.status == "False" and ready.reason == "InvalidProviderConfig":
         message = ready.message  # the failure that closed the gate knew at which step it was
     return Report(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -1054,3 +1055,15 @@ async def test_a_generator_makes_one_value_per_due_time(api: FakeApiServer) -> N
         assert one.backend.at("path/to/key") == first
         await one.clock.advance(1810.0)
         await one.one.until(lambda: one.backend.at("path/to/key") != first)
+
+
+async def test_a_backend_that_never_answers_is_told_once_the_time_of_the_pass_is_over(api: FakeApiServer) -> None:
+    put_world(api)
+    backend = Pushable()
+    backend.hang = asyncio.Event()
+    async with pushing(api, backend=backend) as one:
+        await one.one.until(lambda: len(backend.pushes) == 1)
+        await one.clock.advance(121.0)
+        await one.one.until(lambda: one.said()[0] == "False")
+        assert one.said()[2] == "the pass takes longer than 120 s"
+        backend.hang.set()  # a try that is under way would hold up the end

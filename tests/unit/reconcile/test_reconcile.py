@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import copy
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
@@ -25,11 +26,13 @@ from eso.reconcile.externalsecret.targets import TargetRecord, Targets, target_r
 from eso.reconcile.externalsecret.triggers import TARGET_CHANGED
 from eso.reconcile.kit.event import Event
 from eso.reconcile.kit.record import Ended, PassRecord
+from eso.runtime.deadline import deadline
 from eso.runtime.outcome import After, Done, Fatal, Parked, Retry, Wake
 from eso.secretbytes import SecretBytes
 from eso.stores.gate import GateClosed, Waiting
 from tests.fakes.apiserver import FakeApiServer, Json, Reset, Status
 from tests.fakes.cancel import every_await
+from tests.fakes.clock import VirtualClock, until
 from tests.fakes.generators import Making
 from tests.unit.reconcile.objects import NOW, blank_secret, encoded, es, reference, target
 
@@ -47,12 +50,15 @@ class Backend:
         self.maps: dict[str, bytes] | None = None
         self.reads = 0
         self.urgent: list[bool] = []
+        self.stall: asyncio.Event | None = None
 
     async def read(
         self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None, *, urgent: bool = False
     ) -> SecretBytes:
         self.reads += 1
         self.urgent.append(urgent)
+        if self.stall is not None:
+            await self.stall.wait()
         if isinstance(self.value, EsoError):
             raise copy.copy(self.value)
         return SecretBytes(self.value)
@@ -1087,3 +1093,19 @@ async def test_whenever_a_pass_with_a_generator_ends_nothing_is_forgotten(world:
         known = remembered | set(world.making.counting.taken_back)
         assert known == set(range(1, world.making.counting.made + 1))
     assert rounds > 10
+
+
+async def test_a_pass_whose_reads_take_too_long_tells_so_and_writes_nothing(world: World) -> None:
+    clock = VirtualClock()
+    world.passes.limit = lambda: deadline(clock, 120.0)
+    world.put()
+    world.backend.stall = asyncio.Event()
+    task = asyncio.ensure_future(world.run())
+    await until(lambda: world.backend.reads == 1)
+    await clock.advance(120.0)
+    outcome = await task
+    assert isinstance(outcome, Retry) and "longer than 120 s" in str(outcome.error)
+    assert world.ready[0] == "False"
+    assert world.secret() is None
+    assert world.records[-1].ended is Ended.FAILED
+    assert ["longer than 120 s" in event.message for event in world.events] == [True]

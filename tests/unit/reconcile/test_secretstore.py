@@ -19,7 +19,7 @@ from eso.reconcile.secretstore.reconcile import ReconcileStore
 from eso.reconcile.secretstore.report import Report, invalid, new_status, parked, paused, valid
 from eso.reconcile.secretstore.triggers import Triggers
 from eso.runtime.outcome import After, Done, Lane, Parked, Retry, Wake
-from eso.stores.gate import GateClosed
+from eso.stores.gate import GateClosed, Retrying
 from tests.fakes.apiserver import FakeApiServer, Json, Status
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, 999, tzinfo=UTC)
@@ -392,3 +392,8 @@ async def test_a_store_made_anew_under_its_name_gets_its_generation_told_again(w
     world.put()
     await world.run()
     assert world.read()["status"]["conditions"][0]["observedGeneration"] == 1
+
+
+def test_a_validation_that_will_be_tried_again_tells_nothing_new() -> None:
+    report = parked(store(VALID), Retrying("behind", "retry:x", 4))
+    assert (said(report), report.events, report.outcome) == (VALID, (), Parked("retry:x", 4))

@@ -9,6 +9,7 @@ import pytest
 from eso.errors import EsoError, Terminal
 from eso.observe import log
 from eso.runtime.controller import Controller, result_of
+from eso.runtime.memory import Memory, reserve
 from eso.runtime.outcome import After, Done, Fatal, Lane, Parked, Retry, Wake
 from eso.runtime.workqueue import WorkQueue
 from tests.fakes.clock import VirtualClock, settle
@@ -42,7 +43,12 @@ class Bench:
         self.queue = WorkQueue(self.clock, gate_epoch=lambda gate: 0)
         self.passes = []  # (key, wake, now)
         self.answer = lambda key: Done()
-        named = {"log": log.get("controllers.ExternalSecret"), "meter": self.meter, "kind": "ExternalSecret"}
+        named = {
+            "pass_seconds": 240.0,
+            "log": log.get("controllers.ExternalSecret"),
+            "meter": self.meter,
+            "kind": "ExternalSecret",
+        }
         self.controller = Controller(
             "externalsecret", self.queue, self.reconcile, self.clock, workers, grace_seconds=20, **named
         )
@@ -320,3 +326,33 @@ def test_every_outcome_has_a_result():
     assert {
         result_of(o) for o in (Done(), After(1), Retry(), Retry(EsoError("x")), Parked("g", 0), Fatal(EsoError("x")))
     } == {*("success", "requeue_after", "requeue", "error", "parked")}
+
+
+async def test_a_pass_that_never_ends_is_ended_and_runs_again():
+    async with Bench(workers=1) as bench:
+        bench.answer = lambda key: asyncio.get_running_loop().create_future()
+        bench.queue.add(A, Lane.NEW)
+        await bench.clock.advance(239)
+        assert (bench.controller.in_flight, bench.meter.results) == (1, [])
+        await bench.clock.advance(2)
+        assert (bench.meter.results, bench.meter.failures) == ([("error", 240.0)], [(False, False)])
+        assert len(bench.passes) == 2
+
+
+async def test_what_a_pass_holds_in_memory_is_given_back_however_it_ends():
+    memory = Memory(64 << 20, VirtualClock())
+    for end in (Done(), EsoError("no"), ValueError(VALUE), asyncio.CancelledError()):
+        async with Bench() as bench:
+            bench.controller._memory = memory
+
+            async def holds(key, wake, now, end=end):
+                await reserve(1000)
+                assert memory.held_by("shop") == 1000
+                if isinstance(end, BaseException):
+                    raise end
+                return end
+
+            bench.controller.reconcile = holds
+            bench.queue.add(A, Lane.NEW)
+            await bench.clock.advance(0)
+            assert (memory.used, memory.peak) == (0, 1000)

@@ -27,7 +27,7 @@ from eso.providers.contract import (
     turn,
 )
 from eso.secretbytes import SecretBytes
-from eso.stores.gate import GateClosed, Gates, route
+from eso.stores.gate import GateClosed, Gates, Retrying, route
 from eso.stores.sessions import GRACE
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import settle
@@ -160,9 +160,9 @@ async def test_a_missing_credential_is_worded_and_closes_nothing() -> None:
         pytest.param(Retries(2, 1.0), None, [Unavailable("x"), NotYet("x")], 2.0, id="the provider's default"),
         pytest.param(
             Retries(2, 1.0),
-            {"maxRetries": 3, "retryInterval": "5s"},
-            [NotYet("x")] * 3,
-            15.0,
+            {"maxRetries": 4, "retryInterval": "1s"},
+            [NotYet("x")] * 4,
+            4.0,
             id="the store's own settings",
         ),
     ],
@@ -209,6 +209,68 @@ async def test_what_is_not_tried_again(
         with pytest.raises(error):
             await read(world)
         assert len(world.backend.calls) - before == len(failures)
+
+
+SLOW = {"maxRetries": 2, "retryInterval": "60s"}
+
+
+async def test_a_long_interval_parks_the_caller_and_its_next_call_goes_on_counting() -> None:
+    async with running(World()) as world:
+        world.add(store(generation=2, retry_settings=SLOW))
+        await read(world)
+        for _ in range(2):
+            world.backend.failures = [NotYet("behind")] * 3
+            for _ in range(2):
+                world.released.clear()
+                with pytest.raises(Retrying, match="behind") as closed:
+                    await read(world)
+                assert world.gates.epoch(closed.value.gate) == closed.value.epoch
+                await world.clock.advance(59.0)
+                assert closed.value.gate not in dict(world.released)
+                await world.clock.advance(2.0)
+                assert closed.value.gate in dict(world.released)
+            with pytest.raises(NotYet, match="behind"):
+                await read(world)
+
+
+async def test_another_read_of_the_store_does_not_wait_at_the_retry_of_one() -> None:
+    async with running(World()) as world:
+        world.add(store(generation=2, retry_settings=SLOW))
+        world.backend.values["other"] = b"other"
+        await read(world)
+        world.backend.failures = [NotYet("behind")]
+        with pytest.raises(Retrying):
+            await read(world)
+        assert await read(world, key="other") == b"other"
+        assert await read(world) == b"hunter2"
+
+
+async def test_who_joined_a_call_that_another_store_tries_again_later_makes_its_own() -> None:
+    async with running(World()) as world:
+        world.add(store(generation=2, retry_settings=SLOW))
+        world.add(store(namespace="team-b"))
+        world.rest.secret("team-b", "token", token="t-1")
+        await read(world)
+        await read(world, "team-b")
+        world.backend.failures, world.backend.hold = [NotYet("behind")], asyncio.Event()
+        slow = asyncio.ensure_future(read(world))
+        await settle()
+        other = asyncio.ensure_future(read(world, "team-b"))
+        await settle()
+        world.backend.hold.set()
+        await settle()
+        assert isinstance(slow.exception(), Retrying)
+        assert other.result() == b"hunter2"
+
+
+async def test_where_nobody_tends_the_gates_a_call_waits_in_its_place() -> None:
+    world = World()
+    world.add(store(generation=2, retry_settings=SLOW))
+    world.backend.failures = [NotYet("behind")]
+    task = asyncio.ensure_future(read(world))
+    await world.clock.advance(61.0)
+    assert task.result() == b"hunter2"
+    await world.reader.close()
 
 
 async def test_an_outage_parks_the_caller_as_soon_as_the_gate_closes() -> None:
