@@ -16,9 +16,11 @@ from eso.errors import EsoError
 
 HELP = """usage: eso [controller] [--flag=value ...]
        eso render -f EXTERNALSECRET.yaml --data DATA.yaml [...]
+       eso doctor [-o json]
 
   controller   reconcile ExternalSecrets and stores (also without the word: flags alone start it)
   render       print the Secret that a manifest would give; `eso render --help`
+  doctor       check a cluster: CRDs, rights, leader, webhook, stores and objects; `eso doctor --help`
 
 examples:
   eso controller --loglevel=debug --namespace=shop
@@ -43,6 +45,10 @@ def run(argv: list[str]) -> int:
                 from eso.cli.render import main as render
 
                 return render(rest)
+            case "doctor":
+                from eso.cli.doctor import main as doctor
+
+                return doctor(rest)
             case "help":
                 print(HELP + usage(ControllerSettings))
                 return 0

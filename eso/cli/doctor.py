@@ -1,0 +1,225 @@
+"""`eso doctor`: is everything there that this operator needs, and does it work? Reads, and changes nothing.
+
+Neighbours: checkup.py judges what is read here. Works before an installation, beside the reference's operator and
+after a migration; a check that the kubeconfig's user may not make is skipped and says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from base64 import b64decode
+from binascii import Error as NoBase64
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+import orjson
+
+from eso.api.clusterexternalsecret import CLUSTER_EXTERNAL_SECRETS
+from eso.api.clusterpushsecret import CLUSTER_PUSH_SECRETS
+from eso.api.externalsecret import EXTERNAL_SECRETS
+from eso.api.meta import CRDS, LEASES, SECRETS, Resource
+from eso.api.pushsecret import PUSH_SECRETS
+from eso.api.secretstore import CLUSTER_SECRET_STORES, SECRET_STORES
+from eso.cli.checkup import (
+    CONTROLLER,
+    RIGHTS,
+    Facts,
+    Finding,
+    Json,
+    State,
+    Unseen,
+    findings,
+    flag,
+    named,
+    service_name,
+    worst,
+)
+from eso.errors import EsoError
+from eso.kube.config import connect
+from eso.kube.rest import ApiError, Rest
+
+DEPLOYMENTS: Final = Resource("apps", "v1", "deployments", "Deployment")
+SLICES: Final = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
+WEBHOOKS: Final = Resource(
+    "admissionregistration.k8s.io",
+    "v1",
+    "validatingwebhookconfigurations",
+    "ValidatingWebhookConfiguration",
+    namespaced=False,
+)
+REVIEWS: Final = Resource("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", namespaced=False)
+LEASE: Final = "external-secrets-controller"
+KINDS: Final = (
+    SECRET_STORES,
+    CLUSTER_SECRET_STORES,
+    EXTERNAL_SECRETS,
+    CLUSTER_EXTERNAL_SECRETS,
+    PUSH_SECRETS,
+    CLUSTER_PUSH_SECRETS,
+)
+EXAMPLES = """examples:
+  eso doctor
+      checks the cluster of KUBECONFIG (or ~/.kube/config).
+  eso doctor -o json | jq '.[] | select(.state != "ok")'
+  kubectl eso doctor
+      the same: kubectl finds the program kubectl-eso beside eso.
+
+exit codes: 0 nothing failed (there may be warnings), 1 at least one check failed, 2 the arguments are off
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog="eso doctor",
+        description=__doc__.partition("\n")[0],
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("-o", "--output", choices=("table", "json"), default="table")
+    return made
+
+
+def main(argv: Sequence[str]) -> int:
+    """Returns the exit code."""
+    arguments = parser().parse_args(argv)
+    try:
+        found = findings(asyncio.run(facts(os.environ)))
+    except EsoError as error:
+        found = [Finding("API server", State.FAIL, str(error), error.fix or "see KUBECONFIG")]
+    sys.stdout.write(as_json(found) if arguments.output == "json" else as_table(found))
+    return int(worst(found) is State.FAIL)
+
+
+def as_json(found: Sequence[Finding]) -> str:
+    rows = [{"check": one.check, "state": one.state.value, "told": one.told, "fix": one.fix} for one in found]
+    return orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode() + "\n"
+
+
+def as_table(found: Sequence[Finding]) -> str:
+    width = max(len(one.check) for one in found)
+    lines = []
+    for one in found:
+        lines.append(f"{one.state.value:4}  {one.check:{width}}  {one.told}")
+        if one.fix:
+            lines.append(f"{'':4}  {'':{width}}  → {one.fix}")
+    return "\n".join(lines) + "\n"
+
+
+# -- reading ----------------------------------------------------------------------------------------------------------
+
+
+async def facts(environ: Mapping[str, str]) -> Facts:
+    """Raises ConfigError and ApiError when there is no API server to ask; what may not be read is Unseen."""
+    access = await connect(environ)
+    try:
+        rest = Rest(access)
+        version = orjson.loads(await rest.read("/version")).get("gitVersion", "?")
+        crds, deployments, leases, webhooks, slices, *objects = await asyncio.gather(
+            listed(rest, CRDS),
+            listed(rest, DEPLOYMENTS, label_selector=f"app.kubernetes.io/name={CONTROLLER}"),
+            listed(rest, LEASES, field_selector=f"metadata.name={LEASE}"),
+            listed(rest, WEBHOOKS),
+            listed(rest, SLICES),
+            *(listed(rest, kind) for kind in KINDS),
+        )
+        hooks = [] if isinstance(webhooks, Unseen) else webhooks
+        running = (
+            [] if isinstance(deployments, Unseen) else [one for one in deployments if one["spec"].get("replicas", 1)]
+        )
+        return Facts(
+            now=datetime.now(UTC),
+            version=version,
+            server_time=await server_time(access),
+            crds=crds,
+            deployments=deployments,
+            leases=leases,
+            webhooks=webhooks,
+            slices=slices,
+            objects={kind.kind: items for kind, items in zip(KINDS, objects, strict=True)},
+            refused={named(one): await refused(rest, one) for one in running},
+            certificates=await certificates(rest, hooks),
+        )
+    finally:
+        await access.close()
+
+
+async def listed(rest: Rest, resource: Resource, **selectors: str) -> list[Json] | Unseen:
+    try:
+        return [
+            item
+            async for page in rest.list_pages(resource, **selectors)  # type: ignore[arg-type]  # selectors are texts
+            for item in orjson.loads(page)["items"]
+        ]
+    except ApiError as error:
+        return Unseen(f"cannot list {resource.plural}: {error}")
+
+
+async def server_time(access: Any) -> datetime | None:
+    """The Date header of a reply; a second's fraction is cut off there."""
+    authorization = await access.authorization()
+    headers = {"authorization": authorization} if authorization else {}
+    reply = await (await access.pool()).request("GET", f"{access.server}/version", headers=headers)
+    try:
+        return parsedate_to_datetime(reply.headers["date"]).astimezone(UTC)
+    except (KeyError, ValueError):
+        return None
+
+
+async def refused(rest: Rest, deployment: Json) -> list[str] | Unseen:
+    """What the account of a controller may not do, as "verb resource", where its flags let it work."""
+    pod, namespace = deployment["spec"]["template"]["spec"], deployment["metadata"]["namespace"]
+    user = f"system:serviceaccount:{namespace}:{pod.get('serviceAccountName', 'default')}"
+    scope = flag(deployment, "namespace")
+    asked = [
+        (verb, group, *resource.split("/"))
+        for group, resource, verbs in RIGHTS
+        if not scope or not (resource.startswith("cluster") or resource == "namespaces")
+        for verb in verbs
+    ]
+    try:
+        answers = await asyncio.gather(*(allowed(rest, user, scope, *one) for one in asked))
+    except ApiError as error:
+        return Unseen(f"cannot ask what {user} may do: {error}")
+    return [f"{one[0]} {'/'.join(one[2:])}" for one, answer in zip(asked, answers, strict=True) if not answer]
+
+
+async def allowed(
+    rest: Rest, user: str, namespace: str, verb: str, group: str, resource: str, subresource: str = ""
+) -> bool:
+    """Raises ApiError."""
+    attributes = {
+        "verb": verb,
+        "group": group,
+        "resource": resource,
+        "subresource": subresource,
+        "namespace": namespace,
+    }
+    body = {
+        "apiVersion": REVIEWS.api_version,
+        "kind": REVIEWS.kind,
+        "spec": {"user": user, "groups": ["system:serviceaccounts"], "resourceAttributes": attributes},
+    }
+    return bool(orjson.loads(await rest.create(REVIEWS, "", body))["status"].get("allowed"))
+
+
+async def certificates(rest: Rest, configurations: Sequence[Json]) -> dict[str, bytes]:
+    """The serving certificate by "namespace/name" of the Service: of the Secret that has the Service's name."""
+    names = {
+        service_name(hook.get("clientConfig", {})) for one in configurations for hook in one.get("webhooks", ())
+    } - {""}
+    found: dict[str, bytes] = {}
+    for name in sorted(names):
+        namespace, _, service = name.partition("/")
+        try:
+            raw = await rest.get(SECRETS, namespace, service)
+            certificate = b64decode((orjson.loads(raw).get("data") or {})["tls.crt"]) if raw else b""
+        except (ApiError, KeyError, NoBase64):
+            continue
+        if certificate:
+            found[name] = certificate
+    return found

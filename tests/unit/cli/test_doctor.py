@@ -1,0 +1,268 @@
+"""What `eso doctor` makes of a cluster: each check on clusters that are well and on clusters that are not."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from cryptography import x509
+
+from e2e.harness.certs import Authority
+from e2e.harness.cluster import REPO
+from eso.api.crds.kinds import KINDS
+from eso.app.main import run
+from eso.cli.checkup import RIGHTS, Facts, Finding, State, Unseen, findings, flag, worst
+from eso.cli.doctor import as_json, as_table
+
+NOW = datetime.now(UTC)
+SERVICE = "eso/external-secrets-webhook"
+
+
+def crd(plural: str, group: str, version: str, **more: object) -> dict:
+    return {
+        "metadata": {"name": f"{plural}.{group}"},
+        "spec": {"versions": [{"name": version, "served": True}], **more},
+        "status": {"storedVersions": [version]},
+    }
+
+
+def deployment(name: str = "external-secrets", *args: str, namespace: str = "eso", ready: int = 1) -> dict:
+    pod = {"serviceAccountName": "external-secrets", "containers": [{"image": "eso:1", "args": list(args)}]}
+    return {
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"replicas": 1, "template": {"spec": pod}},
+        "status": {"readyReplicas": ready},
+    }
+
+
+def lease(seconds_ago: float = 3, holder: str = "pod-1") -> dict:
+    renewed = (NOW - timedelta(seconds=seconds_ago)).isoformat().replace("+00:00", "Z")
+    return {
+        "metadata": {"name": "external-secrets-controller", "namespace": "eso"},
+        "spec": {"holderIdentity": holder, "renewTime": renewed, "leaseDurationSeconds": 15},
+    }
+
+
+def hook(bundle: bytes, policy: str = "Fail") -> dict:
+    return {
+        "metadata": {"name": "externalsecret-validate"},
+        "webhooks": [
+            {
+                "name": "validate.externalsecret.external-secrets.io",
+                "failurePolicy": policy,
+                "rules": [{"apiGroups": ["external-secrets.io"]}],
+                "clientConfig": {
+                    "caBundle": base64.b64encode(bundle).decode(),
+                    "service": {"namespace": "eso", "name": "external-secrets-webhook"},
+                },
+            }
+        ],
+    }
+
+
+def endpoints(ready: bool = True) -> dict:
+    labels = {"kubernetes.io/service-name": "external-secrets-webhook"}
+    return {"metadata": {"namespace": "eso", "labels": labels}, "endpoints": [{"conditions": {"ready": ready}}]}
+
+
+def store(name: str, status: str = "True") -> dict:
+    conditions = [{"type": "Ready", "status": status}] if status else []
+    return {"metadata": {"name": name, "namespace": "shop"}, "status": {"conditions": conditions}}
+
+
+WELL = Facts(
+    now=NOW,
+    version="v1.33.1",
+    server_time=NOW,
+    crds=[crd(kind.resource.plural, kind.resource.group, kind.resource.version) for kind in KINDS if kind.installed],
+    deployments=[deployment()],
+    leases=[lease()],
+    webhooks=[],
+    slices=[endpoints()],
+    objects={"SecretStore": [store("vault")], "ExternalSecret": []},
+    refused={"eso/external-secrets": []},
+)
+
+
+def told(facts: Facts, check: str) -> list[Finding]:
+    return [one for one in findings(facts) if one.check == check]
+
+
+def test_a_cluster_that_is_well_has_no_other_finding() -> None:
+    assert {one.state for one in findings(WELL)} == {State.OK}
+    assert worst(findings(WELL)) is State.OK
+
+
+@pytest.mark.parametrize(
+    ("change", "check", "state", "text"),
+    [
+        pytest.param({"server_time": NOW - timedelta(seconds=5)}, "clock", State.WARN, "5 s apart", id="a clock"),
+        pytest.param(
+            {"server_time": NOW + timedelta(hours=1)}, "clock", State.FAIL, "3600 s apart", id="a wrong clock"
+        ),
+        pytest.param({"server_time": None}, "clock", State.SKIP, "no date", id="no date"),
+        pytest.param({"crds": WELL.crds[1:]}, "CRDs", State.FAIL, "not installed: externalsecrets.", id="a CRD"),
+        pytest.param(
+            {"crds": [{**WELL.crds[0], "spec": {"versions": [{"name": "v1beta1", "served": True}]}}, *WELL.crds[1:]]},
+            "CRDs",
+            State.FAIL,
+            "the version in use is not served: externalsecrets.",
+            id="an old CRD",
+        ),
+        pytest.param({"crds": Unseen("cannot list")}, "CRDs", State.SKIP, "cannot list", id="CRDs unseen"),
+        pytest.param({"deployments": []}, "controller", State.FAIL, "no Deployment", id="no controller"),
+        pytest.param(
+            {"deployments": [deployment(ready=0)]}, "controller", State.FAIL, "no ready pod (eso:1)", id="not ready"
+        ),
+        pytest.param(
+            {"deployments": [deployment(), deployment(namespace="other")]},
+            "controller",
+            State.FAIL,
+            "eso/external-secrets, other/external-secrets reconcile the same objects (all namespaces, class default)",
+            id="two controllers",
+        ),
+        pytest.param(
+            {"refused": {"eso/external-secrets": ["patch secrets"]}},
+            "rights",
+            State.FAIL,
+            "may not patch secrets",
+            id="a right is missing",
+        ),
+        pytest.param({"refused": {"a/b": Unseen("no")}}, "rights", State.SKIP, "no", id="rights unseen"),
+        pytest.param({"leases": [lease(60)]}, "leader", State.FAIL, "renewed 60 s ago", id="a dead leader"),
+        pytest.param({"leases": [lease(holder="")]}, "leader", State.WARN, "nobody holds", id="no leader"),
+        pytest.param(
+            {"objects": {"SecretStore": [store("a", "False"), store("b")]}},
+            "SecretStore",
+            State.WARN,
+            "1 of 2 are not ready: shop/a",
+            id="a store that is not ready",
+        ),
+        pytest.param(
+            {"objects": {"SecretStore": [store(f"s{number}", "") for number in range(7)]}},
+            "SecretStore",
+            State.WARN,
+            "7 of 7 have no condition yet: shop/s0, shop/s1, shop/s2, shop/s3, shop/s4 and 2 more",
+            id="stores nobody looked at",
+        ),
+    ],
+)
+def test_a_fault_is_found_and_comes_with_what_to_do(change: dict, check: str, state: State, text: str) -> None:
+    (found,) = [one for one in told(replace(WELL, **change), check) if one.state is not State.OK]
+    assert found.state is state and text in found.told
+    assert found.fix or state in (State.SKIP, State.WARN)
+
+
+def test_controllers_of_other_classes_or_namespaces_do_not_meet() -> None:
+    others = [deployment("two", "--controller-class=two"), deployment("three", "--namespace", "shop")]
+    assert {one.state for one in told(replace(WELL, deployments=[deployment(), *others]), "controller")} == {State.OK}
+
+
+def test_objects_that_may_be_stored_in_an_old_version_are_named() -> None:
+    first, *rest = WELL.crds
+    old = {**first, "status": {"storedVersions": ["v1beta1", "v1"]}}
+    (found,) = [one for one in told(replace(WELL, crds=[old, *rest]), "CRDs") if one.state is State.WARN]
+    assert "stored as v1beta1" in found.told
+
+
+def test_a_conversion_webhook_without_endpoints_is_a_failure() -> None:
+    client = {"service": {"namespace": "eso", "name": "external-secrets-webhook"}}
+    converted = crd("externalsecrets", "external-secrets.io", "v1", conversion={"webhook": {"clientConfig": client}})
+    for slices, states in (
+        ([endpoints()], {State.OK}),
+        ([endpoints(False)], {State.OK, State.FAIL}),
+        ([], {State.OK, State.FAIL}),
+    ):
+        facts = replace(WELL, crds=[converted, *WELL.crds[1:]], slices=slices)
+        assert {one.state for one in told(facts, "CRDs")} == states
+
+
+@pytest.fixture(scope="module")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes, bytes]:
+    """A CA, a certificate that it signed, and one of another CA."""
+    folder: Path = tmp_path_factory.mktemp("pki")
+    ours, other = Authority(folder / "a"), Authority(folder / "b")
+    return ours.cert.read_bytes(), ours.server("w").cert.read_bytes(), other.server("w").cert.read_bytes()
+
+
+class TestWebhook:
+    def one(self, facts: Facts) -> Finding:
+        (found,) = told(facts, "webhook")
+        return found
+
+    def facts(self, bundle: bytes, certificate: bytes, *, policy: str = "Fail", ready: bool = True) -> Facts:
+        found = {SERVICE: certificate} if certificate else {}
+        return replace(WELL, webhooks=[hook(bundle, policy)], slices=[endpoints(ready)], certificates=found)
+
+    def test_one_that_works(self, pki: tuple[bytes, bytes, bytes]) -> None:
+        assert self.one(self.facts(pki[0], pki[1])).state is State.OK
+        assert self.one(self.facts(pki[0], b"")).state is State.OK
+
+    def test_a_certificate_of_another_authority(self, pki: tuple[bytes, bytes, bytes]) -> None:
+        found = self.one(self.facts(pki[0], pki[2]))
+        assert found.state is State.FAIL and "not signed by the CA bundle" in found.told
+
+    @pytest.mark.parametrize(
+        "certificate", [b"junk", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
+    )
+    def test_a_certificate_that_is_none(self, pki: tuple[bytes, bytes, bytes], certificate: bytes) -> None:
+        assert self.one(self.facts(pki[0], certificate)).state is State.FAIL
+
+    @pytest.mark.parametrize("bundle", [b"", b"junk"])
+    def test_no_authority(self, pki: tuple[bytes, bytes, bytes], bundle: bytes) -> None:
+        assert "has no CA bundle" in self.one(self.facts(bundle, pki[1])).told
+
+    @pytest.mark.parametrize(("policy", "state"), [("Fail", State.FAIL), ("Ignore", State.WARN)])
+    def test_nobody_behind_it(self, pki: tuple[bytes, bytes, bytes], policy: str, state: State) -> None:
+        assert self.one(self.facts(pki[0], pki[1], policy=policy, ready=False)).state is state
+
+    @pytest.mark.parametrize(("days", "state"), [(-1, State.FAIL), (3, State.WARN)])
+    def test_a_certificate_near_its_end(self, pki: tuple[bytes, bytes, bytes], days: int, state: State) -> None:
+        end = x509.load_pem_x509_certificate(pki[1]).not_valid_after_utc
+        facts = replace(self.facts(pki[0], pki[1]), now=end - timedelta(days=days), server_time=None)
+        assert self.one(facts).state is state
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        (["--namespace=a"], "a"),
+        (["--namespace", "a"], "a"),
+        (["-namespace=a"], "a"),
+        (["--other=a"], ""),
+        (["namespace"], ""),
+    ],
+)
+def test_a_flag_is_found_in_each_way_to_write_it(words: list[str], value: str) -> None:
+    assert flag(deployment("x", *words), "namespace") == value
+
+
+def test_the_rights_that_are_asked_for_are_those_of_the_manifests() -> None:
+    role = next(
+        one for one in yaml.safe_load_all((REPO / "manifests/rbac.yaml").read_text()) if one["kind"] == "ClusterRole"
+    )
+    granted = {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    asked = {(group, resource, verb) for group, resource, verbs in RIGHTS for verb in verbs}
+    assert asked <= granted
+
+
+def test_a_person_gets_a_table_and_a_machine_json() -> None:
+    found = [Finding("CRDs", State.OK, "24 kinds"), Finding("controller", State.FAIL, "none", "start it")]
+    assert as_table(found) == "ok    CRDs        24 kinds\nfail  controller  none\n                  → start it\n"
+    assert '"state": "fail"' in as_json(found)
+
+
+def test_a_cluster_that_cannot_be_reached_is_a_failure(capsys, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nowhere"))
+    assert run(["doctor", "-o", "json"]) == 1
+    assert '"check": "API server"' in capsys.readouterr().out
