@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -23,7 +24,7 @@ from pathlib import Path
 from e2e.harness.cluster import REPO, KubectlFailed
 from e2e.harness.controlplane import ControlPlane, NoBinaries, binaries
 from e2e.harness.openbao import OpenBao
-from e2e.harness.operator import LocalOperator
+from e2e.harness.operator import LocalOperator, entry_point
 from e2e.harness.process import Child, DiedEarly
 from e2e.harness.say import Narrator
 from e2e.harness.waiting import NeverHappened, eventually
@@ -73,6 +74,18 @@ class Demo:
         found = [self.operator.child] if self.operator else []
         found += [self.bao.child] if self.bao else []
         return found + (list(reversed(self.plane.children)) if self.plane else [])
+
+    def render(self) -> None:
+        """What the manifest would give, before anything runs."""
+        self.tell.head("The Secret that the manifest gives, without a cluster (eso render)")
+        data = self.folder / "data.yaml"
+        data.write_text("username: shop\npassword: first\n")
+        words = ["render", "-f", str(EXAMPLES / "externalsecret.yaml"), "--data", str(data)]
+        done = subprocess.run([*entry_point(), *words], capture_output=True, text=True, timeout=60)
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+        for line in done.stdout.splitlines():
+            self.tell.line(f"  {line}")
 
     # -- the story ----------------------------------------------------------------------------------------------------
 
@@ -155,6 +168,15 @@ class Demo:
         self.tell.table(
             [("", "what", "seconds"), *((word, text, f"{seconds:.2f}") for word, text, seconds in self.rows)]
         )
+        self.tell.line()
+
+    def next_steps(self, kept: bool) -> None:
+        self.tell.head("What to try next")
+        if not kept:
+            self.tell.line("  make demo KEEP=1            leaves all of it running, for docs/quickstart.md")
+        self.tell.line("  .venv/bin/eso doctor        is everything there, and does it work?")
+        self.tell.line("  .venv/bin/eso render --help what a manifest of yours would give")
+        self.tell.line("  docs/providers/README.md    the backends, each with a manifest that works")
         self.tell.line()
 
     def failure(self, error: BaseException) -> None:
@@ -247,9 +269,11 @@ def run(keep: bool, tell: Narrator) -> int:
     signal.signal(signal.SIGTERM, interrupt)
     code = 0
     try:
+        demo.render()
         demo.start()
         demo.show()
         demo.summary()
+        demo.next_steps(keep)
     except KeyboardInterrupt:
         tell.line()
         tell.line("interrupted")

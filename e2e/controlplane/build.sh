@@ -11,12 +11,17 @@ if [ -x "$out/kubectl" ]; then echo "$out"; exit 0; fi
 go=$(bash ../go.sh)
 mkdir -p "$out"
 partial="$out/.controlplane.$$"
-trap 'rm -f "$partial"; [ -z "${ticker:-}" ] || kill "$ticker" 2>/dev/null || true' EXIT
+trap 'rm -f "$partial"' EXIT
 v=k8s.io/component-base/version
 flags="-s -w -X $v.gitVersion=v1.36.3 -X $v.gitMajor=1 -X $v.gitMinor=36 -X $v.gitTreeState=clean"
+export CGO_ENABLED=0 GOFLAGS=-mod=mod
 echo "building the control plane into $out (once; about 8 minutes on two cores)" >&2
-( SECONDS=0; while sleep 30; do echo "  … still building, ${SECONDS} s" >&2; done ) & ticker=$!
-CGO_ENABLED=0 GOFLAGS=-mod=mod "$go" build -trimpath -ldflags "$flags" -o "$partial" .
+total=$("$go" list -deps . | wc -l)
+# each package is printed once it is being compiled; those that are in Go's own cache are not
+"$go" build -v -trimpath -ldflags "$flags" -o "$partial" . 2>&1 | awk -v total="$total" '
+  /^[A-Za-z0-9.\/_~+-]+$/ { done++; part = int(100 * done / total); if (part >= shown + 5) { shown = part
+    printf "  … %d %% (%d of %d packages)\n", part, done, total; fflush() } next }
+  { print; fflush() }' >&2
 mv "$partial" "$out/controlplane"
 for name in etcd kube-apiserver kube-controller-manager kubectl; do ln -sf controlplane "$out/$name"; done
 echo "$out"
