@@ -21,6 +21,7 @@ from eso.providers.doppler.spec import SPEC as DOPPLER
 from eso.providers.env import Env
 from eso.providers.fake.spec import SPEC as FAKE
 from eso.providers.gcpsm.spec import SPEC as GCPSM
+from eso.providers.github.spec import SPEC as GITHUB
 from eso.providers.gitlab.spec import SPEC as GITLAB
 from eso.providers.infisical.spec import SPEC as INFISICAL
 from eso.providers.kubernetes.spec import SPEC as KUBERNETES
@@ -45,6 +46,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
         Backend(DOPPLER, "eso.providers.doppler.connect"),
         Backend(FAKE, "eso.providers.fake.connect"),
         Backend(GCPSM, "eso.providers.gcpsm.connect"),
+        Backend(GITHUB, "eso.providers.github.connect"),
         Backend(GITLAB, "eso.providers.gitlab.connect"),
         Backend(INFISICAL, "eso.providers.infisical.connect"),
         Backend(KUBERNETES, "eso.providers.kubernetes.connect"),

@@ -41,6 +41,7 @@ class Bench:
     break_down: Callable[[], None] | None = None
 
     # what the provider does not do, by its spec
+    reads: bool = True
     whole: bool = True  # without a property it returns the whole object as JSON
     properties: bool = True
     nested: bool = True  # a property is a path

@@ -44,7 +44,8 @@ async def test_what_is_pushed_is_there(bench: Bench) -> None:
     assert not await client.exists(Remote("pushed"))
     await client.push(entry(bench, "pushed"), source(bench.value))
     assert await client.exists(Remote("pushed"))
-    assert b"me" in await read(client, "pushed")
+    if bench.reads:
+        assert b"me" in await read(client, "pushed")
     await client.close()
 
 
@@ -146,5 +147,7 @@ async def test_every_await_of_a_push_may_be_cancelled_and_a_later_push_heals_it(
     async for _ in every_await(lambda: client.push(entry(bench, "pushed"), source(bench.value))):
         continue
     await client.push(entry(bench, "pushed"), source(bench.value))
-    assert b"me" in await read(client, "pushed")
+    assert await client.exists(Remote("pushed"))
+    if bench.reads:
+        assert b"me" in await read(client, "pushed")
     await client.close()

@@ -6,18 +6,16 @@ Neighbours: registry.py names it.
 from __future__ import annotations
 
 from typing import Any, ClassVar, Final
-from urllib.parse import quote
 
 from eso.errors import EsoError
 from eso.generators.contract import Generated, GeneratorFailed, Json, Stateless, spec_of
 from eso.generators.kit.http import call, message_in, object_in
 from eso.providers.contract import CredentialReader
 from eso.providers.env import Env
-from eso.providers.kit import jwt
+from eso.providers.kit import githubapp
 
 DEFAULT: Final = "https://api.github.com"
 REQUEST: Final = "error creating request: "
-EARLIER, LATER = 10, 300  # seconds around now for which the request is signed
 SECONDS: Final = 5.0
 
 
@@ -31,13 +29,14 @@ class GithubAccessToken(Stateless):
             pem = await credentials.secret(selector)
         except EsoError as error:
             raise GeneratorFailed(f"{REQUEST}error getting GH pem from secret:{error}", fix=error.fix) from error
-        now = int(env.clock.now().timestamp())
-        claims = {"iss": str(spec.get("appID") or ""), "iat": now - EARLIER, "exp": now + LATER}
-        token = await env.offload.run_for(credentials.namespace, assertion, pem, claims)
-        url = (
-            f"{spec.get('url') or DEFAULT}/app/installations/{quote(str(spec.get('installID')), safe='')}/access_tokens"
+        signing = env.offload.run_for(
+            credentials.namespace, githubapp.assertion, pem, str(spec.get("appID") or ""), env.clock.now()
         )
-        headers = {"Authorization": f"Bearer {token}", "Accept": "application/vnd.github.v3+json"}
+        try:
+            headers = githubapp.headers(await signing)
+        except EsoError as error:
+            raise GeneratorFailed(f"{REQUEST}error parsing RSA private key: {error}", fix=FIX) from None
+        url = f"{spec.get('url') or DEFAULT}{githubapp.path(spec.get('installID'))}"
         reply = await call(env, "POST", url, headers, json=wanted(spec), seconds=SECONDS)
         if reply.status >= 300:
             words = message_in(reply, "message")
@@ -61,14 +60,6 @@ def wanted(spec: Json) -> dict[str, Any] | None:
     if spec.get("repositories"):
         body["repositories"] = spec["repositories"]
     return body or None
-
-
-def assertion(pem: bytes, claims: dict[str, Any]) -> str:
-    """Raises GeneratorFailed, which shows nothing of the key."""
-    try:
-        return jwt.signed(jwt.rsa_key(pem), claims)
-    except EsoError as error:
-        raise GeneratorFailed(f"{REQUEST}error parsing RSA private key: {error}", fix=FIX) from None
 
 
 FIX: Final = "store the private key of the App as GitHub gave it, in PEM"

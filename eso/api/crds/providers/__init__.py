@@ -64,6 +64,7 @@ BUILT: Final = frozenset(
         "doppler",
         "fake",
         "gcpsm",
+        "github",
         "gitlab",
         "infisical",
         "kubernetes",

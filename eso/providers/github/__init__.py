@@ -1,0 +1,1 @@
+"""GitHub: Actions secrets of organizations, repositories and environments, which can be written and not read."""

@@ -1,0 +1,199 @@
+"""One login at GitHub: secrets of a scope pushed and deleted. Nothing can be read.
+
+Neighbours: connect.py makes it, seal.py encrypts, codec.py has the bodies, refusal.py words what GitHub refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Hashable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from eso.errors import EsoError
+from eso.providers.contract import (
+    Find,
+    InvalidConfig,
+    Malformed,
+    Push,
+    Remote,
+    RemoteRef,
+    Source,
+    StoreView,
+    Validation,
+    ValidationFailed,
+    prefixed,
+)
+from eso.providers.github import codec
+from eso.providers.github.seal import Written, sealed
+from eso.providers.github.spec import base, scope
+from eso.providers.kit.http import Api, NothingThere, segment
+from eso.runtime.offload import Offload
+
+T = TypeVar("T")
+LABEL: Final = "GitHub"
+NO_READS: Final = "not implemented - this provider supports write-only operations"
+PER_PAGE: Final = 100
+MOST_PAGES: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """`lifetime`: seconds that the token can be used."""
+
+    api: Api
+    lifetime: float
+    offload: Offload
+    written: Written
+
+
+class Client:
+    """A StoreClient with Writes. `connection` None: each consumer logs in by itself and none asks."""
+
+    def __init__(self, store: StoreView, connection: Connection | None) -> None:
+        self.store, self._connection = store, connection
+        self.scope = scope(store.provider_spec)
+        self.base = base(store.provider_spec)
+
+    @property
+    def connection(self) -> Connection:
+        if self._connection is None:
+            raise InvalidConfig("this store logs in with the key of each consumer's namespace")
+        return self._connection
+
+    @property
+    def lifetime(self) -> float | None:
+        return None if self._connection is None else self._connection.lifetime
+
+    async def renew(self) -> bool:
+        """A token cannot be extended, only asked for anew."""
+        return False
+
+    def bind(self, store: StoreView) -> Client:
+        return self if store is self.store else Client(store, self._connection)
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._connection.api.close()
+
+    async def validate(self) -> Validation:
+        """Of a ClusterSecretStore nothing is said, as in the reference."""
+        if self.store.cluster_scoped:
+            return Validation.UNKNOWN
+        failed = "store is not allowed to list secrets: "
+        try:
+            secrets = await self._secrets()
+            await worded(failed, self.connection.api.send("ListSecrets", "GET", secrets))
+        except EsoError as error:
+            raise ValidationFailed(str(error), fix=error.fix) from error
+        return Validation.READY
+
+    # reading
+
+    def request(self, ref: RemoteRef) -> Hashable:
+        raise InvalidConfig(NO_READS, fix="read from where the value comes from: GitHub gives no secret back")
+
+    async def fetch(self, request: Hashable) -> Any:
+        raise InvalidConfig(NO_READS)
+
+    def value(self, payload: Any, ref: RemoteRef) -> bytes:
+        raise InvalidConfig(NO_READS)
+
+    def mapping(self, payload: Any, ref: RemoteRef) -> dict[str, bytes]:
+        raise InvalidConfig(NO_READS)
+
+    async def find(self, find: Find) -> AsyncIterator[Mapping[str, bytes]]:
+        raise InvalidConfig(NO_READS)
+        yield {}
+
+    # writing
+
+    def place(self, remote: Remote) -> Hashable:
+        """GitHub's names are equal in either case."""
+        return self.scope.organization, self.scope.repository, self.scope.environment, remote.key.upper()
+
+    async def push(self, entry: Push, source: Source) -> None:
+        """Writes unless this process wrote the same value last. There is no mark of ownership: an existing secret is
+        overwritten. Property and metadata are not used, as in the reference."""
+        secrets = await self._secrets()
+        known = await worded("error fetching secret: ", self._known(secrets, entry.remote.key))
+        value = codec.pushed(entry, source)
+        visibility = ""
+        if self.scope.of_organization:
+            visibility = self.scope.visibility or (known.visibility if known else "") or "all"
+        path = f"{secrets}/{segment(known.name if known else entry.remote.key)}"
+        place, written = f"{self.base}{path.upper()}", self.connection.written
+        if known and visibility == known.visibility and written.is_there(place, value, known.updated):
+            return
+        reply = await worded(
+            "error fetching public key: ", self.connection.api.send("GetPublicKey", "GET", f"{secrets}/public-key")
+        )
+        key = codec.public_key_of(reply.body)
+        selected = await self._selected(path, known.name) if known and visibility == codec.SELECTED else None
+        box = await self.connection.offload.run_for(self.store.namespace, sealed, value, key.key)
+        written.forget(place)
+        body = codec.written(box, key, visibility, selected)
+        await worded("failed to create secret: ", self.connection.api.send("PutSecret", "PUT", path, json=body))
+        with suppress(EsoError):  # it is written; without this answer it is written once more
+            after = await self._known(secrets, entry.remote.key)
+            if after is not None:
+                written.remember(place, value, after.updated)
+
+    async def delete(self, remote: Remote) -> None:
+        """What is not there is deleted: if GitHub still shows the public key, it hides nothing from us."""
+        secrets = await self._secrets()
+        path = f"{secrets}/{segment(remote.key)}"
+        self.connection.written.forget(f"{self.base}{path.upper()}")
+        try:
+            await self.connection.api.send("DeleteSecret", "DELETE", path)
+        except NothingThere as error:
+            try:
+                await self.connection.api.send("GetPublicKey", "GET", f"{secrets}/public-key")
+            except NothingThere:
+                raise prefixed("failed to delete secret: ", error) from error
+            except EsoError as other:
+                raise prefixed("failed to delete secret: ", other) from other
+        except EsoError as error:
+            raise prefixed("failed to delete secret: ", error) from error
+
+    async def exists(self, remote: Remote) -> bool:
+        secrets = await self._secrets()
+        return await worded("error fetching secret: ", self._known(secrets, remote.key)) is not None
+
+    # requests
+
+    async def _secrets(self) -> str:
+        """The path of the scope's secrets. An environment is named by the id of its repository."""
+        if not self.scope.environment:
+            return self.scope.path(0)
+        asked = self.connection.api.send("GetRepository", "GET", self.scope.repository_path)
+        return self.scope.path(codec.repository_of((await worded("error fetching repository: ", asked)).body))
+
+    async def _known(self, secrets: str, key: str) -> codec.Known | None:
+        try:
+            reply = await self.connection.api.send("GetSecret", "GET", f"{secrets}/{segment(key)}")
+        except NothingThere:
+            return None
+        return codec.known_of(reply.body)
+
+    async def _selected(self, path: str, name: str) -> list[int]:
+        """The repositories that see the secret now: left out, nobody would."""
+        failed = f'failed to list selected repositories for org secret "{name}": '
+        found: list[int] = []
+        for page in range(1, MOST_PAGES + 1):
+            query = {"per_page": str(PER_PAGE), "page": str(page)}
+            asked = self.connection.api.send("ListSelectedRepositories", "GET", f"{path}/repositories", query=query)
+            ids, total = codec.repositories_of((await worded(failed, asked)).body)
+            found += ids
+            if len(found) >= total:
+                return found
+            if not ids:
+                break
+        raise Malformed(f"{failed}the list ends before it is complete")
+
+
+async def worded(failed: str, call: Awaitable[T]) -> T:
+    try:
+        return await call
+    except EsoError as error:
+        raise prefixed(failed, error) from error
