@@ -29,6 +29,10 @@ class PushStoreRef(Record, frozen=True):
     kind: str = "SecretStore"
     label_selector: LabelSelector | None = None
 
+    @property
+    def store_kind(self) -> str:
+        return "ClusterSecretStore" if self.kind == "ClusterSecretStore" else "SecretStore"
+
 
 class PushRemoteRef(Record, frozen=True):
     remote_key: str = ""

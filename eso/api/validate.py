@@ -1,16 +1,17 @@
 """The rules between members that a schema cannot hold, with the texts that users see.
 
-Neighbours: the ExternalSecret room applies `template_refusals`, since a webhook may be absent. The other rules wait for
-the admission webhook and have no caller until then: `undecodable`, `external_secret_refusals`, `check_store`. A rule
-sees one object, never the cluster; a provider checks its own block.
+Neighbours: admission.review applies all of them. Rooms apply some again, since a webhook may be absent:
+ExternalSecret `template_refusals`, PushSecret `data_to_refusals`. A rule sees one object, never the cluster; a provider
+checks its own block.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
-from eso.api.externalsecret import DataFrom, ExternalSecretSpec, Target
+from eso.api.externalsecret import DataFrom, ExternalSecretSpec, Target, Template
+from eso.api.pushsecret import PushSecretSpec
 from eso.api.secretstore import SecretStore, SecretStoreSpec
 from eso.api.wellknown import (
     ANNOTATION_SERVICE_ACCOUNT_NAME,
@@ -21,8 +22,11 @@ from eso.errors import Terminal
 from eso.gocompat import regexp
 from eso.gocompat.duration import DurationError
 
-WRITES_WITHOUT_OWNING = ("Merge", "None", "CreateOrMerge")
-SECRET_PARTS = ("", "data", "annotations", "labels")
+WRITES_WITHOUT_OWNING: Final = ("Merge", "None", "CreateOrMerge")
+WRITES_WITHOUT_OWNING_BETA: Final = ("Merge", "None")
+SECRET_PARTS: Final = ("", "data", "annotations", "labels")
+REGEX_STEPS: Final = 50_000
+"""What compiling all regular expressions of one store may cost: a twentieth of a second."""
 
 
 class InvalidStore(Terminal):
@@ -44,17 +48,32 @@ def undecodable(spec: ExternalSecretSpec) -> str:
 def external_secret_refusals(spec: ExternalSecretSpec) -> list[str]:
     """All faults, in the order of the webhook's answer, which joins them by newlines. Empty if admitted."""
     return [
-        *policy_refusals(spec.target),
-        *([] if spec.data or spec.data_from else ["either data or dataFrom should be specified"]),
+        *policy_refusals(spec.target, WRITES_WITHOUT_OWNING),
+        *emptiness(spec),
         *template_refusals(spec),
         *(text for entry in spec.data_from for text in source_refusals(entry)),
         *duplicate_keys(spec),
     ]
 
 
-def policy_refusals(target: Target) -> Iterator[str]:
+def external_secret_refusals_beta(spec: ExternalSecretSpec) -> list[str]:
+    """The same for `v1beta1`, which knew no CreateOrMerge and no other targets than Secrets."""
+    return [
+        *policy_refusals(spec.target, WRITES_WITHOUT_OWNING_BETA),
+        *emptiness(spec),
+        *([] if spec.target.template is None else privileges(spec.target.template)),
+        *(text for entry in spec.data_from for text in source_refusals(entry)),
+        *duplicate_keys(spec),
+    ]
+
+
+def emptiness(spec: ExternalSecretSpec) -> list[str]:
+    return [] if spec.data or spec.data_from else ["either data or dataFrom should be specified"]
+
+
+def policy_refusals(target: Target, writes_without_owning: tuple[str, ...]) -> Iterator[str]:
     # Orphan with Delete is admitted. It fails only when the backend proves that the secret is gone.
-    if target.deletion_policy == "Delete" and target.creation_policy in WRITES_WITHOUT_OWNING:
+    if target.deletion_policy == "Delete" and target.creation_policy in writes_without_owning:
         yield (
             "deletionPolicy=Delete must not be used when the controller doesn't own the secret. "
             "Please set creationPolicy=Owner"
@@ -69,24 +88,29 @@ def template_refusals(spec: ExternalSecretSpec) -> list[str]:
     template = spec.target.template
     if template is None:
         return []
-    targets = [source.target for source in template.template_from]
-    refusals = []
-    if template.type == SECRET_TYPE_SERVICE_ACCOUNT_TOKEN:
-        shown = f'template.type="{template.type}"'
-        if ANNOTATION_SERVICE_ACCOUNT_NAME in template.metadata.annotations:
-            refusals.append(f'{shown} with annotation "{ANNOTATION_SERVICE_ACCOUNT_NAME}" is not allowed')
-        elif any(target.casefold() == "annotations" for target in targets):
-            refusals.append(f'{shown} with templateFrom target="Annotations" is not allowed')
-    elif template.type == SECRET_TYPE_BOOTSTRAP_TOKEN:
-        refusals.append(f'template.type="{template.type}" is not allowed')
+    refusals = privileges(template)
     if makes_secret(spec.target):
         allowed = 'must be one of "Data", "Annotations" or "Labels"'
         refusals += [
-            f'templateFrom target="{t}" is not allowed when targeting a Secret, {allowed}'
-            for t in targets
-            if t.casefold() not in SECRET_PARTS
+            f'templateFrom target="{source.target}" is not allowed when targeting a Secret, {allowed}'
+            for source in template.template_from
+            if source.target.casefold() not in SECRET_PARTS
         ]
     return refusals
+
+
+def privileges(template: Template) -> list[str]:
+    """One text at most: the first fault hides the others."""
+    shown = f'template.type="{template.type}"'
+    if template.type == SECRET_TYPE_BOOTSTRAP_TOKEN:
+        return [f"{shown} is not allowed"]
+    if template.type != SECRET_TYPE_SERVICE_ACCOUNT_TOKEN:
+        return []
+    if ANNOTATION_SERVICE_ACCOUNT_NAME in template.metadata.annotations:
+        return [f'{shown} with annotation "{ANNOTATION_SERVICE_ACCOUNT_NAME}" is not allowed']
+    if any(source.target.casefold() == "annotations" for source in template.template_from):
+        return [f'{shown} with templateFrom target="Annotations" is not allowed']
+    return []
 
 
 def makes_secret(target: Target) -> bool:
@@ -114,13 +138,25 @@ def duplicate_keys(spec: ExternalSecretSpec) -> Iterator[str]:
         seen.add(entry.secret_key)
 
 
+def data_to_refusals(spec: PushSecretSpec) -> Iterator[str]:
+    """What can be said of `dataTo` before anything is read."""
+    named = {(ref.store_kind, ref.name) for ref in spec.secret_store_refs if ref.name}
+    for i, rule in enumerate(spec.data_to):
+        ref = rule.store_ref
+        if ref is None:
+            yield f"dataTo[{i}]: storeRef is required"
+        elif not ref.name and ref.label_selector is None:
+            yield f"dataTo[{i}]: storeRef must have name or labelSelector"
+        elif ref.name and (ref.store_kind, ref.name) not in named:
+            yield f'dataTo[{i}]: storeRef "{ref.name}" not found in secretStoreRefs'
+
+
 def check_store(store: SecretStore) -> tuple[str, Mapping[str, Any]]:
     """The static stages before the provider's own: regexes, interval, exactly one provider → (provider key, its block).
 
     Raises InvalidStore with the text of the first stage that fails.
     """
-    if faults := regex_faults(store.spec):
-        raise InvalidStore("\n".join(faults), fix="change spec.conditions[].namespaceRegexes")
+    check_regexes(store.spec)
     try:
         _ = store.spec.refresh_interval_seconds
     except DurationError as error:
@@ -128,13 +164,30 @@ def check_store(store: SecretStore) -> tuple[str, Mapping[str, Any]]:
     return provider_of(store)
 
 
+def check_store_beta(store: SecretStore) -> tuple[str, Mapping[str, Any]]:
+    """The same for `v1beta1`, where the interval is a number of seconds, whatever it is."""
+    check_regexes(store.spec)
+    return provider_of(store)
+
+
+def check_regexes(spec: SecretStoreSpec) -> None:
+    """Raises InvalidStore with a line for each expression that does not compile."""
+    if faults := regex_faults(spec):
+        raise InvalidStore("\n".join(faults), fix="change spec.conditions[].namespaceRegexes")
+
+
 def regex_faults(spec: SecretStoreSpec) -> list[str]:
-    return [
-        f"failed to compile {r}th namespace regex in {c}th condition: {fault}"
-        for c, condition in enumerate(spec.conditions)
-        for r, pattern in enumerate(condition.namespace_regexes)
-        if (fault := regex_fault(pattern))
-    ]
+    """The first expression that REGEX_STEPS do not pay for is the last one that is looked at."""
+    faults, left = [], REGEX_STEPS
+    for c, condition in enumerate(spec.conditions):
+        for r, pattern in enumerate(condition.namespace_regexes):
+            left -= min(regexp.compiling(pattern.encode("utf-8", "surrogatepass")), regexp.MAX_COMPILING)
+            fault = regex_fault(pattern) if left >= 0 else f"all expressions together exceed {REGEX_STEPS} steps"
+            if fault:
+                faults.append(f"failed to compile {r}th namespace regex in {c}th condition: {fault}")
+            if left < 0:
+                return faults
+    return faults
 
 
 def regex_fault(pattern: str) -> str:
@@ -143,6 +196,12 @@ def regex_fault(pattern: str) -> str:
     except regexp.RegexpError as error:
         return str(error)
     return ""
+
+
+def maintenance_warnings(store_name: str, *, maintained: bool) -> list[str]:
+    """What admission says of a store whose provider nobody maintains."""
+    text = f"store {store_name} isn't currently maintained. Please plan and prepare accordingly."
+    return [] if maintained else [text]
 
 
 def provider_of(store: SecretStore) -> tuple[str, Mapping[str, Any]]:

@@ -326,6 +326,7 @@ class WebhookSettings(Settings):
         ":8081", "bind address of /healthz and /readyz; 0 disables them", Group.SERVERS, "HOST:PORT"
     )
     port: int = number(10250, "TCP port of the TLS listener", Group.WEBHOOK, least=1)
+    bind_address: str = text("", "address of the TLS listener; all of the machine's if empty", Group.WEBHOOK, "ADDRESS")
     dns_name: str = text("localhost", "name for which the serving certificate must be valid", Group.WEBHOOK, "NAME")
     tls_ciphers: tuple[str, ...] = words(
         (),

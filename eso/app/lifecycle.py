@@ -1,22 +1,19 @@
 """Who lives inside whom: what opens last closes first, and a background task that dies ends the process.
 
-Neighbours: wiring.py built the parts, main.py calls `serve`.
+Neighbours: wiring.py built the parts, main.py calls `serve`, tasks.py has what all subcommands do with tasks.
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
 import resource
 import signal
-import sys
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Mapping
-from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 from eso.app.flags import ControllerSettings
 from eso.app.scrapers import guarding
+from eso.app.tasks import Stop, background, before, leaves, settle, unless
 from eso.app.wiring import Operator
 from eso.errors import EsoError
 from eso.kube.config import connect
@@ -31,18 +28,6 @@ from eso.runtime.confine import undumpable
 from eso.runtime.watchdog import Watchdog
 
 DRAIN_SECONDS = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """`asked`: take no new keys, let passes in hand end. `now`: cut those off, too."""
-
-    asked: asyncio.Event = field(default_factory=asyncio.Event)
-    now: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def signal(self) -> None:
-        """The first one asks, the second one does not wait."""
-        (self.now if self.asked.is_set() else self.asked).set()
 
 
 def serve(settings: ControllerSettings, environ: Mapping[str, str]) -> int:
@@ -171,26 +156,6 @@ async def after_the_lists(operator: Operator, log: Log) -> None:
 
 
 @asynccontextmanager
-async def background(*running: Awaitable[Any], watchdog: Watchdog | None = None) -> AsyncIterator[None]:
-    """Runs the coroutines for as long as the block lasts; one that ends by an error ends the block with it.
-
-    `watchdog`: one that returns makes the process unhealthy, as nobody else would miss it.
-    """
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(awaited(one), name=getattr(one, "__qualname__", None)) for one in running]
-        try:
-            with watchdog.expecting(*tasks) if watchdog else nullcontext():
-                yield
-        finally:
-            for task in tasks:
-                task.cancel()
-
-
-async def awaited(one: Awaitable[Any]) -> None:
-    await one
-
-
-@asynccontextmanager
 async def leading(operator: Operator) -> AsyncIterator[None]:
     """Keeps the lease; gives it away after the last write, so that a standby need not wait for it to run out."""
     lease, name = operator.lease, operator.settings.leader_election_id
@@ -204,34 +169,3 @@ async def leading(operator: Operator) -> AsyncIterator[None]:
             await lease.release()
     finally:
         operator.metrics.leading(name, False)
-
-
-async def unless(stop: Stop, wanted: Coroutine[Any, Any, Any]) -> bool:
-    """Waits for `wanted`; False when `stop` was asked for first, which cancels it."""
-    return await before(stop.asked, wanted)
-
-
-async def before(event: asyncio.Event, wanted: Coroutine[Any, Any, Any]) -> bool:
-    """Whether `wanted` ended before the event was set; otherwise it is cancelled. Raises what `wanted` raises."""
-    async with asyncio.TaskGroup() as group:
-        happened, waiting = group.create_task(event.wait()), group.create_task(wanted)
-        await asyncio.wait([happened, waiting], return_when=asyncio.FIRST_COMPLETED)
-        happened.cancel()
-        waiting.cancel()
-    return waiting.done() and not waiting.cancelled()
-
-
-def settle() -> None:
-    """What is there now stays for long: takes it out of the collector's sight, and lets that run less often."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
-    sys.setswitchinterval(0.001)  # 1 ms instead of 5 ms: the loop preempts template threads sooner
-
-
-def leaves(group: BaseExceptionGroup[Any]) -> list[BaseException]:
-    return [
-        leaf
-        for error in group.exceptions
-        for leaf in (leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
-    ]

@@ -1,6 +1,6 @@
 """The command line: which subcommand runs, and what its end means to the shell.
 
-Neighbours: flags.py parses, lifecycle.py runs the controller, `cli` prints. Exit codes: 0 done, 1 failed, 2 the
+Neighbours: flags.py parses, lifecycle.py and webhook.py run, `cli` prints. Exit codes: 0 done, 1 failed, 2 the
 arguments are off.
 """
 
@@ -10,15 +10,18 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from typing import Final
 
-from eso.app.flags import ControllerSettings, UsageError, parse, usage
+from eso.app.flags import ControllerSettings, Settings, UsageError, WebhookSettings, parse, usage
 from eso.errors import EsoError
 
 HELP = """usage: eso [controller] [--flag=value ...]
+       eso webhook [--flag=value ...]
        eso render -f EXTERNALSECRET.yaml --data DATA.yaml [...]
        eso doctor [-o json]
 
   controller   reconcile ExternalSecrets and stores (also without the word: flags alone start it)
+  webhook      answer admission reviews of the API server
   render       print the Secret that a manifest would give; `eso render --help`
   doctor       check a cluster: CRDs, rights, leader, webhook, stores and objects; `eso doctor --help`
 
@@ -27,9 +30,12 @@ examples:
   eso --enable-leader-election=true --concurrent=1
   KUBECONFIG=~/.kube/config eso controller --live-addr=127.0.0.1:8082 --metrics-addr=0
 
-Flags of the controller. A DURATION is written as 300ms, 15s, 5m or 1h30m.
+A DURATION is written as 300ms, 15s, 5m or 1h30m.
 
 """
+
+
+SETTINGS: Final[dict[str, type[Settings]]] = {one.command: one for one in (ControllerSettings, WebhookSettings)}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -50,13 +56,15 @@ def run(argv: list[str]) -> int:
 
                 return doctor(rest)
             case "help":
-                print(HELP + usage(ControllerSettings))
+                print(help_of(ControllerSettings))
                 return 0
-            case "controller" if {"--help", "-h"} & set(rest):
-                print(HELP + usage(ControllerSettings))
+            case "controller" | "webhook" if {"--help", "-h"} & set(rest):
+                print(help_of(SETTINGS[command]))
                 return 0
             case "controller":
                 return controller(rest)
+            case "webhook":
+                return webhook(rest)
             case _:
                 raise UsageError(f"unknown command: {command}", fix="see eso --help")
     except UsageError as error:
@@ -70,8 +78,19 @@ def run(argv: list[str]) -> int:
         return 141
 
 
+def help_of(settings: type[Settings]) -> str:
+    return f"{HELP}Flags of eso {settings.command}:\n\n{usage(settings)}"
+
+
 def controller(argv: list[str]) -> int:
     settings = parse(ControllerSettings, argv)
     from eso.app.lifecycle import serve  # the render command needs none of it
 
     return serve(settings, dict(os.environ))
+
+
+def webhook(argv: list[str]) -> int:
+    settings = parse(WebhookSettings, argv)
+    from eso.app.webhook import serve
+
+    return serve(settings)

@@ -69,6 +69,7 @@ RECONCILE_BUCKETS: Final = (
 )
 QUEUE_BUCKETS: Final = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 CALL_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+WEBHOOK_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 RESULTS: Final = ("success", "error", "requeue", "requeue_after")
 
 
@@ -276,6 +277,10 @@ class Metrics:
         self._controllers[name] = meter = ControllerMeter(self, name, workers)
         return meter
 
+    def webhook(self, paths: Iterable[str]) -> WebhookMeter:
+        """Series `controller_runtime_webhook_*` and `certwatcher_*` of the admission webhook, at zero from now on."""
+        return WebhookMeter(self, paths)
+
     def external_secrets(
         self,
         *,
@@ -330,6 +335,15 @@ class Metrics:
             "How late the event loop is.",
             (),
             lambda: [((), read().get("loop lag", 0.0))],
+        )
+
+    def serving_certificate(self, read: Callable[[], float]) -> None:
+        """`read()`: the Unix time at which the serving certificate stops being valid."""
+        self.gauge(
+            "externalsecrets_serving_certificate_expiry_timestamp_seconds",
+            "When the serving certificate of the admission webhook stops being valid.",
+            (),
+            lambda: [((), read())],
         )
 
     def watches(self, read: Callable[[], Mapping[str, float]]) -> None:
@@ -551,6 +565,57 @@ class ControllerMeter:
             ("controller", "gate"),
             parked,
         )
+
+
+class WebhookMeter:
+    """Implements the meter of `admission.server`."""
+
+    def __init__(self, metrics: Metrics, paths: Iterable[str]) -> None:
+        self._total = metrics._family(
+            "controller_runtime_webhook_requests_total",
+            "counter",
+            "Total number of admission requests by HTTP status code.",
+            ("webhook", "code"),
+        )
+        self._in_flight = metrics._family(
+            "controller_runtime_webhook_requests_in_flight",
+            "gauge",
+            "Current number of admission requests being served.",
+            ("webhook",),
+        )
+        self._seconds = metrics._histogram(
+            "controller_runtime_webhook_latency_seconds",
+            "Histogram of the latency of processing admission requests",
+            ("webhook",),
+            WEBHOOK_BUCKETS,
+        )
+        self._read = metrics._family(
+            "certwatcher_read_certificate_total", "counter", "Total number of certificate reads"
+        )
+        self._unread = metrics._family(
+            "certwatcher_read_certificate_errors_total", "counter", "Total number of certificate read errors"
+        )
+        for path in paths:
+            self._in_flight.set((path,), 0)
+            self._seconds.child((path,))
+            for code in ("200", "500"):
+                self._total.inc((path, code), 0)
+        for counter in (self._read, self._unread):
+            counter.inc((), 0)
+
+    def received(self, path: str) -> None:
+        self._in_flight.inc((path,))
+
+    def answered(self, path: str, code: int, seconds: float) -> None:
+        self._in_flight.inc((path,), -1)
+        self._total.inc((path, str(code)))
+        self._seconds.observe((path,), seconds)
+
+    def certificate(self, read: bool) -> None:
+        """The files were read; `read` False: they could not be used."""
+        self._read.inc()
+        if not read:
+            self._unread.inc()
 
 
 class _Object:

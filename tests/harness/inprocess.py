@@ -15,7 +15,8 @@ from typing import Any
 
 from e2e.harness.cluster import Cluster
 from eso.app.flags import ControllerSettings, parse
-from eso.app.lifecycle import Stop, run
+from eso.app.lifecycle import run
+from eso.app.tasks import Stop
 from eso.app.wiring import Operator
 from eso.kube.config import connect
 from eso.reconcile.externalsecret.generic import GenericTargets

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from eso.api.labels import InvalidSelector, LabelSelector, check, matches
 from eso.api.pushsecret import PushDataTo, PushSecretSpec, PushStoreRef
 from eso.api.secretstore import SecretStore
+from eso.api.validate import data_to_refusals
 from eso.errors import EsoError
 
 KINDS = ("SecretStore", "ClusterSecretStore")
@@ -24,10 +25,6 @@ class BadDataTo(EsoError):
     """A dataTo rule names a store that secretStoreRefs does not have."""
 
 
-def kind_of(ref: PushStoreRef) -> str:
-    return "ClusterSecretStore" if ref.kind == "ClusterSecretStore" else "SecretStore"
-
-
 def store_key(store: SecretStore) -> str:
     """As in `status.syncedPushSecrets`."""
     return f"{store.kind}/{store.name}"
@@ -35,18 +32,10 @@ def store_key(store: SecretStore) -> str:
 
 def check_data_to(spec: PushSecretSpec) -> None:
     """What can be said before anything is read. Raises BadDataTo."""
-    named = {(kind_of(ref), ref.name) for ref in spec.secret_store_refs if ref.name}
-    for i, rule in enumerate(spec.data_to):
-        ref = rule.store_ref
-        if ref is None:
-            raise BadDataTo(f"dataTo[{i}]: storeRef is required")
-        if not ref.name and ref.label_selector is None:
-            raise BadDataTo(f"dataTo[{i}]: storeRef must have name or labelSelector")
-        if ref.name and (kind_of(ref), ref.name) not in named:
-            raise BadDataTo(
-                f'dataTo[{i}]: storeRef "{ref.name}" not found in secretStoreRefs',
-                fix="name the store in secretStoreRefs too; one that is only selected by a label does not count",
-            )
+    for text in data_to_refusals(spec):
+        raise BadDataTo(
+            text, fix="name the store in secretStoreRefs too; one that is only selected by a label does not count"
+        )
 
 
 def resolved(
@@ -79,7 +68,7 @@ def of_one(
     get: Callable[[str, str], SecretStore | None],
     every: Callable[[str], Iterable[SecretStore]],
 ) -> list[SecretStore]:
-    kind = kind_of(ref)
+    kind = ref.store_kind
     if ref.label_selector is not None:
         try:
             check(ref.label_selector)
@@ -118,7 +107,7 @@ def check_targets(spec: PushSecretSpec, stores: Iterable[SecretStore]) -> None:
 def targets(rule: PushDataTo, store: SecretStore) -> bool:
     """Whether the rule is for this store; its name wins over its labels. Raises InvalidSelector."""
     ref = rule.store_ref
-    if ref is None or kind_of(ref) != store.kind:
+    if ref is None or ref.store_kind != store.kind:
         return False
     if ref.name:
         return ref.name == store.name

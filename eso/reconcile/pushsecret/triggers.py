@@ -15,7 +15,7 @@ from eso.api.secretstore import SecretStore
 from eso.reconcile.kit.index import ReverseIndex, Token
 from eso.reconcile.pushsecret.known import Claims
 from eso.reconcile.pushsecret.report import ready_of
-from eso.reconcile.pushsecret.select import kind_of, may_refer, store_key
+from eso.reconcile.pushsecret.select import may_refer, store_key
 from eso.reconcile.pushsecret.sources import names_of, template_sources
 from eso.runtime.outcome import Lane
 
@@ -34,7 +34,7 @@ def tokens_of(ps: PushSecret) -> frozenset[Token]:
         found.add(("Secret", ps.namespace, name or ANY))
     found |= {(kind, ps.namespace, name) for kind, name in template_sources(ps.spec.template)}
     for ref in ps.spec.secret_store_refs:
-        kind = kind_of(ref)
+        kind = ref.store_kind
         namespace = "" if kind == "ClusterSecretStore" else ps.namespace
         found.add((kind, namespace, ANY if ref.label_selector is not None else ref.name))
     for store in ps.status.synced_push_secrets:

@@ -16,7 +16,8 @@ from eso.api.externalsecret import EXTERNAL_SECRETS
 from eso.api.meta import SECRETS, Resource
 from eso.api.secretstore import CLUSTER_SECRET_STORES, SECRET_STORES
 from eso.app.flags import ControllerSettings, parse
-from eso.app.lifecycle import Stop, run
+from eso.app.lifecycle import run
+from eso.app.tasks import Stop
 from eso.app.wiring import Operator
 from eso.kube.config import FixedAccess
 from eso.stores.registry import PROVIDERS, Backend, Registry

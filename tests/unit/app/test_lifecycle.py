@@ -12,7 +12,8 @@ import pytest
 from eso.api.externalsecret import EXTERNAL_SECRETS
 from eso.api.meta import SECRETS
 from eso.app.flags import ControllerSettings, parse
-from eso.app.lifecycle import Stop, background, before, leaves, until_told
+from eso.app.lifecycle import until_told
+from eso.app.tasks import Stop, background, before, leaves
 from eso.observe.log import SILENT
 from eso.runtime.watchdog import Watchdog
 from tests.fakes.apiserver import FakeApiServer, Hang, Late

@@ -1,0 +1,88 @@
+"""The process of `eso webhook`: probes and metrics from the start, reviews once there is a certificate, an end when the
+certificate nears its own.
+
+Neighbours: main.py calls `serve`, `eso.admission` does the work. It asks neither the API server nor a backend.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import signal
+from pathlib import Path
+
+from eso.admission.certificate import Certificate
+from eso.admission.review import Reviewer
+from eso.admission.server import Server
+from eso.admission.tls import TlsPolicy, policy
+from eso.app.flags import WebhookSettings
+from eso.app.tasks import Stop, background, before, leaves, settle, unless
+from eso.errors import EsoError
+from eso.observe import log as logging
+from eso.observe.health import Health, serving
+from eso.observe.log import Log
+from eso.observe.metrics import Metrics
+from eso.runtime.clock import Clock, SystemClock
+from eso.runtime.confine import undumpable
+
+
+class Webhook:
+    """Everything the process is made of."""
+
+    def __init__(self, settings: WebhookSettings, tls: TlsPolicy, clock: Clock, log: Log) -> None:
+        self.settings, self.log = settings, log
+        reviewer = Reviewer()
+        self.metrics, self.health = Metrics(), Health()
+        meter = self.metrics.webhook(reviewer.paths)
+        self.certificate = Certificate(
+            Path(settings.cert_dir), settings.dns_name, tls, clock, log, counted=meter.certificate
+        )
+        self.server = Server(reviewer, self.certificate, meter, clock, log)
+        self.metrics.serving_certificate(lambda: self.certificate.ends_at)
+        self.health.ready("certs", self.certificate.fault)
+
+
+def serve(settings: WebhookSettings) -> int:
+    """From start to SIGTERM. Returns the exit code; what went wrong is in the log."""
+    undumpable()  # a core file would hold the key of the certificate
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    logging.configure(settings.loglevel, settings.zap_time_encoding)
+    log = logging.get("setup")
+    for text in settings.without_effect():
+        log.info("flag has no effect here", flag=text)
+    code = 0
+    try:
+        tls = policy(settings.tls_ciphers, settings.tls_min_version)
+        if tls.remark:
+            log.warning(tls.remark, flag="--tls-min-version")
+        asyncio.run(until_told(Webhook(settings, tls, SystemClock(), log)))
+    except* EsoError as failed:
+        for error in leaves(failed):
+            log.error("the process ends", error=str(error), fix=getattr(error, "fix", ""))
+        code = 1
+    return code
+
+
+async def until_told(webhook: Webhook) -> None:
+    """Runs until SIGTERM or SIGINT; a second signal does not wait for the API server to go elsewhere."""
+    stop, loop = Stop(), asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.signal)
+    await run(webhook, stop)
+
+
+async def run(webhook: Webhook, stop: Stop) -> None:
+    settings, certificate, server = webhook.settings, webhook.certificate, webhook.server
+    async with serving(settings.metrics_addr, settings.healthz_addr, webhook.metrics.scrape, webhook.health):
+        if not await unless(stop, certificate.first()):
+            return
+        settle()
+        async with (
+            background(certificate.follow(), certificate.guard(settings.check_interval, settings.lookahead_interval)),
+            server.serving(settings.bind_address, settings.port) as port,
+        ):
+            webhook.log.info("answering reviews", port=port)
+            await stop.asked.wait()
+            await before(stop.now, server.drain())
+    webhook.log.info("stopped")
