@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from e2e.harness.cluster import Cluster
@@ -17,8 +19,10 @@ from e2e.harness.fixtures import (
     say,
     shared_operator,
 )
+from e2e.harness.webhook import LocalWebhook
 
 __all__ = [
+    "admission",
     "cluster",
     "controlplane",
     "helm",
@@ -46,3 +50,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def cluster(controlplane: ControlPlane) -> Cluster:  # the fixture, not the import
     return controlplane
+
+
+@pytest.fixture(scope="session")
+def admission(controlplane: ControlPlane) -> Iterator[LocalWebhook]:
+    """The admission webhook, running. The API server asks it inside `with asked(…)` only."""
+    with LocalWebhook(controlplane.folder) as webhook:
+        yield webhook

@@ -27,7 +27,7 @@ from eso.runtime.confine import undumpable
 
 
 class Webhook:
-    """Everything the process is made of."""
+    """Everything the process is made of. Made on the loop that it runs on."""
 
     def __init__(self, settings: WebhookSettings, tls: TlsPolicy, clock: Clock, log: Log) -> None:
         self.settings, self.log = settings, log
@@ -56,7 +56,7 @@ def serve(settings: WebhookSettings) -> int:
         tls = policy(settings.tls_ciphers, settings.tls_min_version)
         if tls.remark:
             log.warning(tls.remark, flag="--tls-min-version")
-        asyncio.run(until_told(Webhook(settings, tls, SystemClock(), log)))
+        asyncio.run(until_told(settings, tls, log))
     except* EsoError as failed:
         for error in leaves(failed):
             log.error("the process ends", error=str(error), fix=getattr(error, "fix", ""))
@@ -64,12 +64,12 @@ def serve(settings: WebhookSettings) -> int:
     return code
 
 
-async def until_told(webhook: Webhook) -> None:
+async def until_told(settings: WebhookSettings, tls: TlsPolicy, log: Log) -> None:
     """Runs until SIGTERM or SIGINT; a second signal does not wait for the API server to go elsewhere."""
     stop, loop = Stop(), asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.signal)
-    await run(webhook, stop)
+    await run(Webhook(settings, tls, SystemClock(), log), stop)
 
 
 async def run(webhook: Webhook, stop: Stop) -> None:
