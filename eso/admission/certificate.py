@@ -16,7 +16,8 @@ from typing import Final, NoReturn
 from eso.admission.tls import TlsPolicy
 from eso.errors import EsoError
 from eso.gocompat.x509 import MAX_PEM, certificates, distrusted
-from eso.net.http import TlsError, server_context
+from eso.net.http import TlsError
+from eso.net.serving import Pem, served, server_context
 from eso.observe.log import Log
 from eso.runtime.clock import Clock
 
@@ -98,7 +99,8 @@ class Certificate:
         if reason := self._distrusted(material, timedelta()):
             return reason
         try:
-            context = server_context(material.chain, material.key, ciphers=self._tls.ciphers, minimum=self._tls.minimum)
+            context = server_context(self._tls.ciphers, self._tls.minimum)
+            served(context, Pem(material.chain, material.key))
         except TlsError as error:
             return str(error)
         self.context, self._material = context, material

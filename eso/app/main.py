@@ -93,4 +93,4 @@ def webhook(argv: list[str]) -> int:
     settings = parse(WebhookSettings, argv)
     from eso.app.webhook import serve
 
-    return serve(settings)
+    return serve(settings, dict(os.environ))

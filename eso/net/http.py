@@ -228,24 +228,6 @@ def tls_context(
     return context
 
 
-def server_context(
-    cert_pem: bytes, key_pem: bytes, *, ciphers: str = CIPHERS, minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2
-) -> ssl.SSLContext:
-    """A server's context for HTTP/1.1. `ciphers`: OpenSSL's names, for TLS 1.2. Raises TlsError."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.minimum_version = minimum
-        context.set_ciphers(ciphers)
-        context.set_alpn_protocols(["http/1.1"])
-        _load_chain(context, cert_pem, key_pem)
-    except (OSError, ValueError) as error:
-        raise TlsError(
-            f"cannot use the serving certificate: {_reason(error)}",
-            fix="give a PEM certificate and its unencrypted PEM key",
-        ) from None
-    return context
-
-
 @functools.cache
 def system_trust() -> ssl.SSLContext:
     """The context of connections that name no CA."""

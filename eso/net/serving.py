@@ -1,7 +1,7 @@
 """The certificate of a server of ours: read from files that are renewed while it serves, or signed by itself.
 
-Neighbours: `app.scrapers` serves /metrics with one. The context stays the same object: connections that are open keep
-their certificate, later handshakes get the newest one.
+Neighbours: `app.scrapers` serves /metrics with one, `admission.certificate` answers reviews with its own files. The
+context stays the same object: connections that are open keep their certificate, later handshakes get the newest one.
 """
 
 from __future__ import annotations
@@ -37,11 +37,12 @@ class Pem:
     key: bytes = field(repr=False)
 
 
-def server_context() -> ssl.SSLContext:
-    """TLS 1.2 and later, forward secrecy over elliptic curves, HTTP/1.1 only. It has no certificate yet."""
+def server_context(ciphers: str = CIPHERS, minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2) -> ssl.SSLContext:
+    """Forward secrecy over elliptic curves, HTTP/1.1 only. It has no certificate yet. `ciphers`: OpenSSL's names, for
+    TLS 1.2."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(CIPHERS)
+    context.minimum_version = minimum
+    context.set_ciphers(ciphers)
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
     return context

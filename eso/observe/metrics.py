@@ -278,7 +278,7 @@ class Metrics:
         return meter
 
     def webhook(self, paths: Iterable[str]) -> WebhookMeter:
-        """Series `controller_runtime_webhook_*` and `certwatcher_*` of the admission webhook, at zero from now on."""
+        """Series `controller_runtime_webhook_*` of the admission webhook, at zero from now on."""
         return WebhookMeter(self, paths)
 
     def external_secrets(
@@ -589,19 +589,11 @@ class WebhookMeter:
             ("webhook",),
             WEBHOOK_BUCKETS,
         )
-        self._read = metrics._family(
-            "certwatcher_read_certificate_total", "counter", "Total number of certificate reads"
-        )
-        self._unread = metrics._family(
-            "certwatcher_read_certificate_errors_total", "counter", "Total number of certificate read errors"
-        )
         for path in paths:
             self._in_flight.set((path,), 0)
             self._seconds.child((path,))
             for code in ("200", "500"):
                 self._total.inc((path, code), 0)
-        for counter in (self._read, self._unread):
-            counter.inc((), 0)
 
     def received(self, path: str) -> None:
         self._in_flight.inc((path,))
@@ -610,12 +602,6 @@ class WebhookMeter:
         self._in_flight.inc((path,), -1)
         self._total.inc((path, str(code)))
         self._seconds.observe((path,), seconds)
-
-    def certificate(self, read: bool) -> None:
-        """The files were read; `read` False: they could not be used."""
-        self._read.inc()
-        if not read:
-            self._unread.inc()
 
 
 class _Object:

@@ -20,6 +20,7 @@ from eso.app.flags import WebhookSettings, parse
 from eso.app.main import run as command
 from eso.app.tasks import Stop
 from eso.app.webhook import Webhook, run
+from eso.kube.config import FixedAccess
 from tests.fakes.clock import until
 from tests.unit.admission.folder import Watching
 from tests.unit.admission.reviews import external_secret, path, review
@@ -38,7 +39,7 @@ class Process:
         fixed = ["--metrics-addr=0", "--healthz-addr=0", "--bind-address=127.0.0.1", f"--port={self.port}"]
         settings = parse(WebhookSettings, [*fixed, f"--cert-dir={self.watching.mounted.path}", *flags])
         self.webhook = Webhook(settings, policy((), "1.2"), self.watching.clock, self.watching.log)
-        self.task = asyncio.ensure_future(run(self.webhook, self.stop))
+        self.task = asyncio.ensure_future(run(self.webhook, FixedAccess(""), self.stop))
 
     @property
     def answering(self) -> bool:
