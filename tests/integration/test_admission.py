@@ -25,9 +25,9 @@ E3 = "either data or dataFrom should be specified"
 DENIED = 'admission webhook "validate.{}.external-secrets.io" denied the request: {}'
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def reviewed(cluster: Cluster, admission: LocalWebhook) -> Iterator[Api]:
-    """The API server asks the webhook."""
+    """The API server asks the webhook, for one test: others configure it in their own way."""
     with asked(cluster, admission):
         yield cluster.api
 

@@ -68,8 +68,9 @@ def host(block: Json) -> str:
         usable = False
     if not usable:
         shown = url.rpartition("@")[2]  # what stands before it may be a password
+        why = "missing protocol scheme" if url.startswith(":") else "invalid URL"
         raise InvalidConfig(
-            f'{INVALID}unable to parse URL: spec.provider.onepassword.connectHost: parse "{shown}": invalid URL',
+            f'{INVALID}unable to parse URL: spec.provider.onepassword.connectHost: parse "{shown}": {why}',
             fix="write connectHost as https://host:8080",
         )
     return url

@@ -28,7 +28,7 @@ def token(**selector: str) -> dict[str, Any]:
         ("ClusterSecretStore", {}, "cluster scope requires namespace"),
         ("SecretStore", {"vaults": {}}, "must be at least one vault: spec.provider.onepassword.vaults"),
         ("SecretStore", {"vaults": {"a": 1, "b": 1}}, "vault order numbers must be unique"),
-        ("SecretStore", {"connectHost": ":/host"}, f'{HOST} ":/host": invalid URL'),
+        ("SecretStore", {"connectHost": ":/host"}, f'{HOST} ":/host": missing protocol scheme'),
         ("SecretStore", {"connectHost": "https://me:pass@host"}, f'{HOST} "host": invalid URL'),
         ("SecretStore", {"connectHost": "https://[::bad"}, f'{HOST} "https://[::bad": invalid URL'),
     ],
