@@ -19,11 +19,12 @@ from eso.api.pushsecret import PushSecret, decode_push_secret
 from eso.api.secretstore import SecretStore, decode_secret_store
 from eso.api.validate import (
     check_store,
-    check_store_beta,
     data_to_refusals,
     external_secret_refusals,
     external_secret_refusals_beta,
     maintenance_warnings,
+    provider_of,
+    regex_faults,
     undecodable,
 )
 from eso.api.wellknown import GENERATORS_GROUP, GROUP
@@ -232,6 +233,8 @@ def store(kind: str, registry: Registry, raw: msgspec.Raw, namespace: str) -> Ve
         case Undecodable(error=error):
             return Unfit(400, error)
         case SecretStore() as record:
+            if faults := regex_faults(record.spec):
+                return refused_by(faults)
             try:
                 key, block = check_store(record)
                 spec = registry.spec(key, record.name)
@@ -248,8 +251,10 @@ def store_beta(kind: str, registry: Registry, raw: msgspec.Raw, namespace: str) 
         case Undecodable(error=error):
             return Unfit(400, error)
         case SecretStore() as record:
+            if faults := regex_faults(record.spec):
+                return refused_by(faults)
             try:
-                key, block = check_store_beta(record)
+                key, block = provider_of(record)
                 return checked(registry, view(kind, key, block, record, namespace), [])
             except EsoError as error:
                 return Refused(str(error))

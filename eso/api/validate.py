@@ -152,11 +152,11 @@ def data_to_refusals(spec: PushSecretSpec) -> Iterator[str]:
 
 
 def check_store(store: SecretStore) -> tuple[str, Mapping[str, Any]]:
-    """The static stages before the provider's own: regexes, interval, exactly one provider → (provider key, its block).
+    """The static stages between the expressions and the provider's own rules: interval, exactly one provider →
+    (provider key, its block).
 
     Raises InvalidStore with the text of the first stage that fails.
     """
-    check_regexes(store.spec)
     try:
         _ = store.spec.refresh_interval_seconds
     except DurationError as error:
@@ -164,20 +164,9 @@ def check_store(store: SecretStore) -> tuple[str, Mapping[str, Any]]:
     return provider_of(store)
 
 
-def check_store_beta(store: SecretStore) -> tuple[str, Mapping[str, Any]]:
-    """The same for `v1beta1`, where the interval is a number of seconds, whatever it is."""
-    check_regexes(store.spec)
-    return provider_of(store)
-
-
-def check_regexes(spec: SecretStoreSpec) -> None:
-    """Raises InvalidStore with a line for each expression that does not compile."""
-    if faults := regex_faults(spec):
-        raise InvalidStore("\n".join(faults), fix="change spec.conditions[].namespaceRegexes")
-
-
 def regex_faults(spec: SecretStoreSpec) -> list[str]:
-    """The first expression that REGEX_STEPS do not pay for is the last one that is looked at."""
+    """A text for each expression that does not compile. The first one that REGEX_STEPS do not pay for is the last one
+    that is looked at."""
     faults, left = [], REGEX_STEPS
     for c, condition in enumerate(spec.conditions):
         for r, pattern in enumerate(condition.namespace_regexes):

@@ -487,6 +487,13 @@ def test_a_refusal_ends_where_it_would_be_too_long():
     assert one.message.startswith("failed to find") and len(one.message) < MAX_MESSAGE + 100
 
 
+def test_each_expression_that_does_not_compile_is_told_however_many_there_are():
+    found = ask(store(conditions=[{"namespaceRegexes": [f"({n}" for n in range(200)]}]))
+    assert [line.partition("th")[0] for line in found.message.splitlines()] == [
+        f"failed to compile {n}" for n in range(200)
+    ]
+
+
 def test_expressions_are_compiled_until_they_cost_too_much():
     found = ask(store(conditions=[{"namespaceRegexes": [f"[a-z]{{900}}{n}" for n in range(10_000)]}]))
     assert found.message.splitlines()[-1].endswith(f"all expressions together exceed {REGEX_STEPS} steps")

@@ -17,6 +17,7 @@ from eso.api.validate import (
     check_store,
     external_secret_refusals,
     provider_of,
+    regex_faults,
     template_refusals,
     undecodable,
 )
@@ -227,15 +228,25 @@ FAULT = "failed to compile {}th namespace regex in {}th condition: error parsing
 
 
 @pytest.mark.parametrize(
-    ("given_store", "text"),
+    ("given_store", "texts"),
     [
-        pytest.param(regexes(["\\1"]), FAULT.format(0, 0, "\\1"), id="C-303 one expression"),
+        pytest.param(regexes([".*"]), [], id="C-302 a valid expression"),
+        pytest.param(regexes(["\\1"]), [FAULT.format(0, 0, "\\1")], id="C-303 one expression"),
         pytest.param(
             regexes(["\\1", "\\2"]),
-            FAULT.format(0, 0, "\\1") + "\n" + FAULT.format(1, 0, "\\2"),
+            [FAULT.format(0, 0, "\\1"), FAULT.format(1, 0, "\\2")],
             id="C-303 two expressions",
         ),
-        pytest.param(regexes(["a"], ["b", "\\1"]), FAULT.format(1, 1, "\\1"), id="the place is counted from zero"),
+        pytest.param(regexes(["a"], ["b", "\\1"]), [FAULT.format(1, 1, "\\1")], id="the place is counted from zero"),
+    ],
+)
+def test_expressions_that_do_not_compile(given_store: SecretStore, texts: list[str]) -> None:
+    assert regex_faults(given_store.spec) == texts
+
+
+@pytest.mark.parametrize(
+    ("given_store", "text"),
+    [
         pytest.param(
             store(refreshInterval=-5), "invalid refreshInterval -5: must not be negative", id="C-304 negative seconds"
         ),
@@ -281,7 +292,6 @@ def test_what_is_wrong_with_a_store(given_store: SecretStore, text: str) -> None
 @pytest.mark.parametrize(
     "given_store",
     [
-        pytest.param(regexes([".*"]), id="C-302 a valid expression"),
         pytest.param(store(refreshInterval="1h"), id="C-304 a duration"),
         pytest.param(store(refreshInterval=300), id="C-304 seconds"),
         pytest.param(store(), id="no interval"),
