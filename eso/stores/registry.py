@@ -17,6 +17,7 @@ from eso.errors import EsoError, Terminal
 from eso.providers.aws.spec import SPEC as AWS
 from eso.providers.azurekv.spec import SPEC as AZUREKV
 from eso.providers.contract import Connector, Spec
+from eso.providers.delinea.spec import SPEC as DELINEA
 from eso.providers.doppler.spec import SPEC as DOPPLER
 from eso.providers.env import Env
 from eso.providers.fake.spec import SPEC as FAKE
@@ -43,6 +44,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
     for backend in (
         Backend(AWS, "eso.providers.aws.connect"),
         Backend(AZUREKV, "eso.providers.azurekv.connect"),
+        Backend(DELINEA, "eso.providers.delinea.connect"),
         Backend(DOPPLER, "eso.providers.doppler.connect"),
         Backend(FAKE, "eso.providers.fake.connect"),
         Backend(GCPSM, "eso.providers.gcpsm.connect"),

@@ -61,6 +61,7 @@ BUILT: Final = frozenset(
     (
         "aws",
         "azurekv",
+        "delinea",
         "doppler",
         "fake",
         "gcpsm",

@@ -8,10 +8,10 @@ from eso.api.crds.schema import Schema, obj, text
 
 def schema() -> Schema:
     parts = {
-        "clientId": value_or_secret(),
-        "clientSecret": value_or_secret(),
-        "tenant": text(),
-        "tld": text(),
-        "urlTemplate": text(),
+        "clientId": value_or_secret("Id of the client."),
+        "clientSecret": value_or_secret("Secret of the client."),
+        "tenant": text("Tenant; a part of the address."),
+        "tld": text("Top-level domain of the address; com when absent."),
+        "urlTemplate": text("Address with %s for tenant, domain, resource and path."),
     }
     return obj("Delinea DevOps Secrets Vault.", parts, required=("clientId", "clientSecret", "tenant"))

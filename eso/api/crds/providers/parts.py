@@ -23,7 +23,7 @@ def certificate_authorities() -> dict[str, Schema]:
 
 
 def value_or_secret(description: str = "") -> Schema:
-    return obj(description, {"secretRef": secret_key(), "value": text()})
+    return obj(description, {"secretRef": secret_key(), "value": text("The value itself.")})
 
 
 def at_most_one(*members: str) -> tuple[str, str]:

@@ -1,0 +1,1 @@
+"""Delinea DevOps Secrets Vault: REST on our own connections; it is read only."""
