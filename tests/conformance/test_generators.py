@@ -84,6 +84,7 @@ def login(case: Case) -> None:
 # references
 
 
+# G-001, C-183, C-185
 def test_g001_c_183_c_185_the_keys_of_a_generator_are_in_the_secret(live: Case):
     generator(live, "Fake", data={"foo": "bar", "baz": "bang"})
     using(live, ref("Fake"))
@@ -91,12 +92,14 @@ def test_g001_c_183_c_185_the_keys_of_a_generator_are_in_the_secret(live: Case):
     assert live.secret() == {"foo": "bar", "baz": "bang"}
 
 
+# C-184
 def test_c_184_a_cluster_generator_works_like_the_namespaced_one(live: Case):
     using(live, ref("ClusterGenerator", cluster_generator(live, "Fake", fakeSpec={"data": {"foo": "bar"}})))
     live.synced()
     assert live.secret() == {"foo": "bar"}
 
 
+# G-004
 def test_g004_a_cluster_generator_gives_two_objects_values_of_their_own(live: Case):
     name = cluster_generator(live, "Password", passwordSpec={"length": 24})
     using(live, ref("ClusterGenerator", name))
@@ -132,6 +135,7 @@ def test_a_reference_that_only_an_edit_can_mend_is_not_tried_again(live: Case, a
     quiet(live)
 
 
+# G-003, C-188
 def test_g003_c_188_a_generator_that_is_not_there_is_waited_for(live: Case):
     using(live, ref("Fake"))
     live.failed(FETCH_FAILED)
@@ -140,6 +144,7 @@ def test_g003_c_188_a_generator_that_is_not_there_is_waited_for(live: Case):
     live.synced(within=60)
 
 
+# G-005, C-189
 def test_g005_c_189_a_cluster_generator_without_the_block_of_its_kind(live: Case):
     using(live, ref("ClusterGenerator", cluster_generator(live, "Fake", passwordSpec={"length": 24})))
     live.failed(FETCH_FAILED)
@@ -156,6 +161,7 @@ def test_the_schema_wants_exactly_one_block(case: Case, blocks: Json):
         cluster_generator(case, "Fake", **blocks)
 
 
+# G-007
 def test_g007_a_namespace_in_a_selector_is_ignored(live: Case):
     body = {"metadata": {"name": "seed"}, "data": {"k": base64.b64encode(b"foo").decode()}}
     live.api.create("secrets", live.namespace, body)
@@ -166,6 +172,7 @@ def test_g007_a_namespace_in_a_selector_is_ignored(live: Case):
     assert live.secret() == {"token": "674024", "timeLeft": "25"}
 
 
+# G-008, C-187
 def test_g008_c_187_a_generator_of_another_class_leaves_the_object_alone(live: Case):
     generator(live, "Fake", controller="other", data={"foo": "bar"})
     using(live, ref("Fake"), target={"deletionPolicy": "Delete"})
@@ -178,6 +185,7 @@ def test_g008_c_187_a_generator_of_another_class_leaves_the_object_alone(live: C
 # values
 
 
+# G-015, C-191
 def test_g015_c_191_a_rewrite_renames_the_keys(live: Case):
     generator(live, "Password", length=24)
     using(live, ref("Password", **renamed("password", "db-password")))
@@ -185,6 +193,7 @@ def test_g015_c_191_a_rewrite_renames_the_keys(live: Case):
     assert set(live.secret() or {}) == {"db-password"}
 
 
+# G-016, C-191
 def test_g016_c_191_a_key_that_a_secret_cannot_have(live: Case):
     generator(live, "Fake", data={"a/b": "c"})
     using(live, ref("Fake"))
@@ -192,6 +201,7 @@ def test_g016_c_191_a_key_that_a_secret_cannot_have(live: Case):
     live.told(f"{PLACE}invalid secret keys (TIP: use rewrite or conversionStrategy to change keys)")
 
 
+# G-017
 def test_g017_the_later_entry_wins(live: Case):
     generator(live, "Fake", data={"k": "one"})
     generator(live, "Fake", "second", data={"k": "two"})
@@ -200,6 +210,7 @@ def test_g017_the_later_entry_wins(live: Case):
     assert live.secret() == {"k": "two"}
 
 
+# G-018
 def test_g018_two_entries_have_two_values(live: Case):
     generator(live, "UUID")
     using(live, ref("UUID", **renamed("uuid", "a")), ref("UUID", **renamed("uuid", "b")))
@@ -208,6 +219,7 @@ def test_g018_two_entries_have_two_values(live: Case):
     assert set(found) == {"a", "b"} and found["a"] != found["b"]
 
 
+# G-019, C-186
 def test_g019_c_186_each_interval_makes_a_new_value(live: Case):
     generator(live, "Password", length=24)
     using(live, ref("Password"), refreshInterval="1s")
@@ -222,6 +234,7 @@ def test_g019_c_186_each_interval_makes_a_new_value(live: Case):
     assert {len(one) for one in seen} == {24}
 
 
+# G-020
 def test_g020_created_once_keeps_its_value_until_the_secret_is_deleted(live: Case):
     generator(live, "UUID")
     using(live, ref("UUID"), refreshPolicy="CreatedOnce")
@@ -233,6 +246,7 @@ def test_g020_created_once_keeps_its_value_until_the_secret_is_deleted(live: Cas
     live.eventually(lambda: live.secret() not in (None, first), what="a new value")
 
 
+# G-021
 def test_g021_an_edit_of_the_generator_waits_for_the_next_refresh(live: Case):
     generator(live, "Fake", data={"k": "one"})
     using(live, ref("Fake"))
@@ -252,6 +266,7 @@ def test_an_empty_generator_is_an_empty_provider(live: Case):
 # states
 
 
+# G-030
 def test_g030_a_state_tells_what_it_takes_to_clean_up(live: Case, gitlab: DeployTokens):
     using(live, ref("GitlabDeployToken"))
     live.synced()
@@ -267,6 +282,7 @@ def test_g030_a_state_tells_what_it_takes_to_clean_up(live: Case, gitlab: Deploy
     assert state["spec"]["resource"]["metadata"] == {"name": "gen", "namespace": live.namespace}
 
 
+# G-031
 def test_g031_a_generator_that_leaves_nothing_behind_has_no_state(live: Case):
     generator(live, "Password", length=24)
     using(live, ref("Password"))
@@ -274,6 +290,7 @@ def test_g031_a_generator_that_leaves_nothing_behind_has_no_state(live: Case):
     assert live.api.list("generatorstates", live.namespace) == []
 
 
+# G-032, C-193
 def test_g032_c_193_the_third_values_end_the_first_ones(case: Case, gitlab: DeployTokens):
     with case.running(generator_gc_grace_period="3s"):
         using(case, ref("GitlabDeployToken"))
@@ -288,6 +305,7 @@ def test_g032_c_193_the_third_values_end_the_first_ones(case: Case, gitlab: Depl
         assert all(one["metadata"]["labels"].keys() == {LABEL_OWNER_KEY} for one in states(case))
 
 
+# C-193
 def test_c_193_the_deadline_is_two_minutes_ahead(live: Case, gitlab: DeployTokens):
     using(live, ref("GitlabDeployToken"))
     live.synced()
@@ -300,6 +318,7 @@ def test_c_193_the_deadline_is_two_minutes_ahead(live: Case, gitlab: DeployToken
     assert 100 < (end - datetime.now(UTC)).total_seconds() <= 121
 
 
+# G-034, C-192
 def test_g034_c_192_values_beside_an_entry_that_fails_are_taken_back(live: Case, gitlab: DeployTokens):
     using(live, ref("GitlabDeployToken"), ref("Fake", "nope"))
     live.failed(FETCH_FAILED)
@@ -307,6 +326,7 @@ def test_g034_c_192_values_beside_an_entry_that_fails_are_taken_back(live: Case,
     assert states(live) == []
 
 
+# G-035
 def test_g035_values_that_cannot_be_taken_back_are_tried_again(live: Case, gitlab: DeployTokens):
     gitlab.revocable = False
     using(live, ref("GitlabDeployToken"), ref("Fake", "nope"))
@@ -318,6 +338,7 @@ def test_g035_values_that_cannot_be_taken_back_are_tried_again(live: Case, gitla
     live.eventually(lambda: len(gitlab.valid) == 1 and deadlines(live) == [False], 60, what="only the good ones stay")
 
 
+# G-033, G-036
 def test_g033_g036_a_deletion_waits_for_its_clean_up(live: Case, gitlab: DeployTokens):
     """Without Kubernetes' garbage collector, which would delete the states of a deleted owner, the test does so."""
     using(live, ref("GitlabDeployToken"))
@@ -331,6 +352,7 @@ def test_g033_g036_a_deletion_waits_for_its_clean_up(live: Case, gitlab: DeployT
     live.eventually(lambda: states(live) == [] and gitlab.valid == set(), 60, what="the state goes")
 
 
+# G-037
 def test_g037_a_deadline_is_not_anticipated(live: Case, gitlab: DeployTokens):
     using(live, ref("GitlabDeployToken"))
     live.synced()
@@ -341,6 +363,7 @@ def test_g037_a_deadline_is_not_anticipated(live: Case, gitlab: DeployTokens):
     live.eventually(lambda: states(live) == [], what="it goes")
 
 
+# G-038
 def test_g038_without_tracking_there_is_no_state(case: Case, gitlab: DeployTokens):
     with case.running(enable_generator_state="false"):
         using(case, ref("GitlabDeployToken"))
@@ -348,6 +371,7 @@ def test_g038_without_tracking_there_is_no_state(case: Case, gitlab: DeployToken
         assert states(case) == []
 
 
+# G-038, G-039
 def test_g038_g039_a_push_keeps_its_state_though_it_fails(case: Case, gitlab: DeployTokens):
     with case.running(enable_generator_state="false"):
         case.store()

@@ -392,6 +392,7 @@ def unpush(store: Store, name: str = "ps") -> None:
 
 
 @KINDS
+# C-255, C-256, C-258
 def test_c_255_c_256_c_258_a_store_is_held_until_the_last_push_secret_goes(pushed: Store):
     push(pushed)
     push(pushed, "second")
@@ -403,6 +404,7 @@ def test_c_255_c_256_c_258_a_store_is_held_until_the_last_push_secret_goes(pushe
 
 
 @KINDS
+# C-257
 def test_c_257_a_held_store_goes_with_its_push_secret(pushed: Store):
     push(pushed)
     pushed.case.eventually(lambda: held(pushed), what="the finalizer is there")
@@ -414,6 +416,7 @@ def test_c_257_a_held_store_goes_with_its_push_secret(pushed: Store):
 
 
 @KINDS
+# C-259
 def test_c_259_the_finalizer_follows_the_policy(pushed: Store):
     push(pushed, policy="None")
     pushed.case.holds(lambda: not held(pushed), 1.0)
@@ -423,6 +426,7 @@ def test_c_259_the_finalizer_follows_the_policy(pushed: Store):
 
 
 @KINDS
+# C-260
 def test_c_260_without_the_reconciler_no_store_is_held(store: Store):
     with store.case.running(namespace="", enable_push_secret_reconciler="false"):
         store.make()

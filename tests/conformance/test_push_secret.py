@@ -125,6 +125,7 @@ def refusal(cluster: Cluster, namespace: str, spec: Json) -> str:
     return ""
 
 
+# P-001
 def test_p_001_defaults(cluster: Cluster, namespace: str) -> None:
     spec = {
         "secretStoreRefs": [{"name": "s"}],
@@ -184,6 +185,7 @@ def test_what_the_schema_refuses(cluster: Cluster, namespace: str, spec: Json, t
     assert text in refusal(cluster, namespace, spec)
 
 
+# P-007
 def test_p_007_columns(cluster: Cluster, namespace: str) -> None:
     accept = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
     answer = cluster.api.session.get(
@@ -195,6 +197,7 @@ def test_p_007_columns(cluster: Cluster, namespace: str) -> None:
 # --- basic
 
 
+# P-010, P-070, P-072
 def test_p_010_p_070_p_072_the_life_of_a_push_secret(live: Pushes) -> None:
     live.push(deletionPolicy="Delete", data=[entry("key", "path/to/key"), entry("key", "other", "field")])
     live.synced()
@@ -212,6 +215,7 @@ def test_p_010_p_070_p_072_the_life_of_a_push_secret(live: Pushes) -> None:
     live.until(lambda: not live.held(), "the store is let go")  # P-092
 
 
+# P-011, P-013, P-050
 def test_p_011_p_013_p_050_cluster_stores_by_name_and_by_label(live: Pushes) -> None:
     name = f"css-{live.namespace}"[:63].rstrip("-")
     live.case.store(name, "ClusterSecretStore")
@@ -229,6 +233,7 @@ def test_p_011_p_013_p_050_cluster_stores_by_name_and_by_label(live: Pushes) -> 
     assert live.books("by-label") == {f"ClusterSecretStore/{name}": ["path/to/key"]}
 
 
+# P-012, P-126
 def test_p_012_p_126_stores_and_rules_by_label(live: Pushes) -> None:
     live.api.patch("secretstores", live.namespace, "test-store", {"metadata": {"labels": {"foo": "bar"}}})
     chosen = {"kind": "SecretStore", "labelSelector": {"matchLabels": {"foo": "bar"}}}
@@ -237,11 +242,13 @@ def test_p_012_p_126_stores_and_rules_by_label(live: Pushes) -> None:
     assert live.keys() == ["key"]
 
 
+# P-014
 def test_p_014_a_store_of_another_namespace_is_never_chosen(live: Pushes) -> None:
     live.push(secretStoreRefs=[{"labelSelector": {"matchLabels": {"nobody": "has-it"}}}])
     live.stays(lambda: "status" not in live.get())
 
 
+# P-030, P-039
 def test_p_030_p_039_a_source_that_comes_and_changes_is_pushed_at_once(live: Pushes) -> None:
     """Ours: the reference waits for its back-off, then for the interval."""
     live.push(selector={"secret": {"name": "late"}})
@@ -252,6 +259,7 @@ def test_p_030_p_039_a_source_that_comes_and_changes_is_pushed_at_once(live: Pus
     live.until(lambda: live.at("path/to/key") == b"two", "the new value is pushed")
 
 
+# P-032
 def test_p_032_sources_by_label(live: Pushes) -> None:
     live.source("one", {"foo": "bar"}, a="1")
     live.source("two", {"foo": "bar"}, b="2")
@@ -267,6 +275,7 @@ def test_p_032_sources_by_label(live: Pushes) -> None:
     live.until(lambda: live.keys() == ["a"], "what lost its label is deleted")
 
 
+# P-040
 def test_p_040_to_p_042_stores_that_are_not_there(live: Pushes) -> None:
     live.push("a", secretStoreRefs=[{"name": "no"}])
     live.push("b", secretStoreRefs=[{"name": "unexisting", "kind": "ClusterSecretStore"}])
@@ -279,6 +288,7 @@ def test_p_040_to_p_042_stores_that_are_not_there(live: Pushes) -> None:
     live.failed("refStore Name must be provided", "c")
 
 
+# P-044
 def test_p_044_a_push_that_fails(live: Pushes) -> None:
     live.backend.push_error = Denied("boom")
     live.push()
@@ -289,6 +299,7 @@ def test_p_044_a_push_that_fails(live: Pushes) -> None:
     live.synced()
 
 
+# P-047
 def test_p_047_a_store_that_is_going_is_skipped(live: Pushes) -> None:
     live.case.store("going")
     live.api.patch("secretstores", live.namespace, "going", {"metadata": {"finalizers": ["example.com/hold"]}})
@@ -299,6 +310,7 @@ def test_p_047_a_store_that_is_going_is_skipped(live: Pushes) -> None:
     live.api.patch("secretstores", live.namespace, "going", {"metadata": {"finalizers": []}})
 
 
+# P-055, P-056, P-057
 def test_p_055_p_056_p_057_if_not_exists(live: Pushes) -> None:
     live.backend.remote[f"{live.namespace}/test-store", "there", ""] = b"theirs"
     live.push(updatePolicy="IfNotExists", data=[entry("key", "there"), entry("key", "new")])
@@ -308,6 +320,7 @@ def test_p_055_p_056_p_057_if_not_exists(live: Pushes) -> None:
     assert live.books() == {"SecretStore/test-store": ["new", "there"]}
 
 
+# P-062, P-063
 def test_p_062_p_063_a_restart_pushes_nothing_that_is_not_due(idle: Pushes) -> None:
     with idle.case.running():
         idle.case.store()
@@ -325,6 +338,7 @@ def test_p_062_p_063_a_restart_pushes_nothing_that_is_not_due(idle: Pushes) -> N
         idle.stays(lambda: len(idle.backend.pushes) == pushes, 5.0)
 
 
+# P-073, P-074, P-075
 def test_p_073_p_074_p_075_deletions_that_fail(live: Pushes) -> None:
     live.push(deletionPolicy="Delete")
     live.synced()
@@ -339,6 +353,7 @@ def test_p_073_p_074_p_075_deletions_that_fail(live: Pushes) -> None:
     assert live.keys() == []
 
 
+# P-079
 def test_p_079_the_source_is_deleted_and_comes_back(live: Pushes) -> None:
     live.push(deletionPolicy="Delete")
     live.synced()
@@ -350,6 +365,7 @@ def test_p_079_the_source_is_deleted_and_comes_back(live: Pushes) -> None:
     assert live.at("path/to/key") == b"again"
 
 
+# P-091, P-093, P-094, P-096
 def test_p_091_p_093_p_094_p_096_a_store_is_held_as_long_as_it_is_needed(live: Pushes) -> None:
     live.push()
     live.synced()
@@ -403,6 +419,7 @@ def test_a_namespace_is_never_held_and_what_stays_is_named(idle: Pushes, error: 
 # --- ClusterPushSecret
 
 
+# P-200
 def test_p_200_to_p_213_the_life_of_a_cluster_push_secret(live: Pushes) -> None:
     name, space = f"cps-{live.namespace}"[:63].rstrip("-"), live.namespace
     selector = {"matchLabels": {"kubernetes.io/metadata.name": space}}

@@ -106,6 +106,7 @@ def until(check: Callable[[], Any], within: float = 20, what: str = "") -> None:
     eventually(check, within, what=what)
 
 
+# C-261
 def test_c_261_children_are_named_after_the_object(fleet: Fleet) -> None:
     a = fleet.space("a")
     name = fleet.make()
@@ -114,6 +115,7 @@ def test_c_261_children_are_named_after_the_object(fleet: Fleet) -> None:
     assert fleet.child(a, name) is not None
 
 
+# C-262
 def test_c_262_the_name_and_metadata_of_children(fleet: Fleet) -> None:
     a = fleet.space("a")
     name = fleet.make(
@@ -142,6 +144,7 @@ def test_c_263_an_owner_reference_and_no_finalizer(fleet: Fleet) -> None:
     until(taken_off, what="a finalizer of the reference is taken off the namespace")
 
 
+# C-264
 def test_c_264_a_rename_replaces_the_children(fleet: Fleet) -> None:
     a = fleet.space("a")
     name = fleet.make(externalSecretName="old")
@@ -153,6 +156,7 @@ def test_c_264_a_rename_replaces_the_children(fleet: Fleet) -> None:
     until(lambda: fleet.status(name)["externalSecretName"] == "new")
 
 
+# C-265
 def test_c_265_and_c_266_children_follow_the_object_and_edits_of_others_are_reverted(fleet: Fleet) -> None:
     a = fleet.space("a")
     name = fleet.make()
@@ -173,6 +177,7 @@ def test_c_265_and_c_266_children_follow_the_object_and_edits_of_others_are_reve
     )
 
 
+# C-267
 def test_c_267_and_c_268_an_object_of_somebody_else_stays_and_its_end_makes_room(fleet: Fleet) -> None:
     a = fleet.space("a")
     theirs = thing("ExternalSecret", f"{fleet.id}-ces", a, spec=SPEC | {"refreshInterval": "9h"})
@@ -184,6 +189,7 @@ def test_c_267_and_c_268_an_object_of_somebody_else_stays_and_its_end_makes_room
     fleet.ready(name, [a])
 
 
+# C-269
 def test_c_269_a_child_that_is_deleted_comes_back(fleet: Fleet) -> None:
     a = fleet.space("a")
     name = fleet.make()
@@ -193,6 +199,7 @@ def test_c_269_a_child_that_is_deleted_comes_back(fleet: Fleet) -> None:
     until(lambda: (fleet.child(a, name) or {"metadata": {"uid": before}})["metadata"]["uid"] != before)
 
 
+# C-270
 def test_c_270_a_namespace_that_stops_matching_loses_its_child_at_once(fleet: Fleet) -> None:
     a, b = fleet.space("a"), fleet.space("b")
     name = fleet.make()
@@ -202,6 +209,7 @@ def test_c_270_a_namespace_that_stops_matching_loses_its_child_at_once(fleet: Fl
     fleet.ready(name, [b])
 
 
+# C-271
 def test_c_271_and_c_273_expressions_and_selectors_that_are_ored(fleet: Fleet) -> None:
     foo, bar, _ = (fleet.space(one, kind=one) for one in ("foo", "bar", "baz"))
     both = {
@@ -213,6 +221,7 @@ def test_c_271_and_c_273_expressions_and_selectors_that_are_ored(fleet: Fleet) -
     fleet.ready(fleet.make("ored", namespaceSelectors=[one, both]), [bar, foo])
 
 
+# C-272
 def test_c_272_no_match_is_ready(fleet: Fleet) -> None:
     fleet.space("a")
     for name in (
@@ -222,11 +231,13 @@ def test_c_272_no_match_is_ready(fleet: Fleet) -> None:
         assert "provisionedNamespaces" not in fleet.ready(name, [])
 
 
+# C-274
 def test_c_274_names_that_do_not_exist_are_no_failure(fleet: Fleet) -> None:
     a = fleet.space("a")
     fleet.ready(fleet.make(namespaceSelectors=None, namespaces=["does-not-exist", a]), [a])
 
 
+# C-275
 def test_c_275_a_namespace_that_comes_or_is_labelled_gets_a_child(fleet: Fleet) -> None:
     name = fleet.make()
     fleet.ready(name, [])
@@ -237,11 +248,13 @@ def test_c_275_a_namespace_that_comes_or_is_labelled_gets_a_child(fleet: Fleet) 
     fleet.ready(name, [a, b])
 
 
+# C-276
 def test_c_276_a_selector_that_is_none_is_told(fleet: Fleet) -> None:
     name = fleet.make(namespaceSelectors=[{"matchExpressions": [{"key": "a", "operator": "Like", "values": ["b"]}]}])
     fleet.failed(name, "unknown", '"Like" is not a valid label selector operator')
 
 
+# C-277
 def test_c_277_force_sync_follows_the_object(fleet: Fleet) -> None:
     a = fleet.space("a")
     force = "external-secrets.io/force-sync"
@@ -256,6 +269,7 @@ def test_c_277_force_sync_follows_the_object(fleet: Fleet) -> None:
         until(mirrored, what=f"force-sync is {value}")
 
 
+# C-278
 def test_c_278_a_child_that_the_api_server_refuses(fleet: Fleet) -> None:
     a = fleet.space("a")
     fleet.cluster.apply(
@@ -309,6 +323,7 @@ def test_c_278_a_child_that_the_api_server_refuses(fleet: Fleet) -> None:
             fleet.cluster.kubectl("delete", kind, fleet.id)
 
 
+# C-279
 def test_c_279_a_conflict_is_tried_again(fleet: Fleet) -> None:
     """Somebody edits the children all the time while their object changes."""
     a = fleet.space("a")
@@ -336,6 +351,7 @@ def test_c_280_a_namespace_that_is_deleted_goes(fleet: Fleet) -> None:
     fleet.ready(name, [b])
 
 
+# C-281, C-282
 def test_c_281_c_282_and_c_283_a_deleted_object_takes_its_own_children_along(fleet: Fleet) -> None:
     a, b = fleet.space("a"), fleet.space("b")
     first = fleet.make("first", finalizers=[ON_OBJECT])

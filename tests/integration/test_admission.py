@@ -46,6 +46,7 @@ def broken(namespace: str, name: str = "broken") -> Json:
     return external_secret(namespace, name, {})
 
 
+# C-299, C-301
 def test_c_299_c_301_what_is_stored_already_can_go_and_its_status_can_be_written(
     cluster: Cluster, admission: LocalWebhook, namespace: str
 ):

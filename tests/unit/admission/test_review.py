@@ -181,6 +181,7 @@ def test_an_object_that_is_being_deleted_can_lose_its_finalizers(kind: str, spec
 
 
 @pytest.mark.parametrize("kind", STORES)
+# C-302
 def test_c_302_a_valid_expression_is_admitted_without_a_warning(kind: str):
     found = ask(store(kind, conditions=[{"namespaceRegexes": [".*"]}]))
     assert found.allowed and found.warnings == ()
@@ -246,6 +247,7 @@ def test_a_store_has_exactly_one_provider(kind: str, provider: Json, count: int)
 
 
 @pytest.mark.parametrize("kind", STORES)
+# C-306
 def test_c_306_a_provider_that_is_not_there(kind: str):
     found = ask(store(kind, provider={"nonesuch": {}}))
     assert found.message == "failed to find registered store backend for type: nonesuch, name: x"
@@ -253,6 +255,7 @@ def test_c_306_a_provider_that_is_not_there(kind: str):
 
 @pytest.mark.parametrize("annotations", [{}, {"external-secrets.io/ignore-maintenance-checks": "true"}], ids=str)
 @pytest.mark.parametrize("kind", STORES)
+# C-307
 def test_c_307_a_provider_that_nobody_maintains_brings_a_warning(kind: str, annotations: dict[str, str]):
     found = ask(fake_store(kind, {"key": "k", "value": "v"}, annotations=annotations))
     assert found.allowed and found.warnings == (UNMAINTAINED,)

@@ -80,6 +80,7 @@ def deploy(server: Server, **spec: Any) -> dict[str, Any]:
     return {key: value for key, value in (base | spec).items() if value is not None}
 
 
+# G-087
 async def test_g087_a_token_of_a_project(server: Server):
     server.replies[PROJECT] = CREATED
     found = await made(gitlab.GENERATOR, deploy(server), server)
@@ -90,12 +91,14 @@ async def test_g087_a_token_of_a_project(server: Server):
     assert (asked.headers["PRIVATE-TOKEN"], asked.headers["Content-Type"]) == (CANARY, "application/json")
 
 
+# G-088
 async def test_g088_a_token_of_a_group(server: Server):
     server.replies["POST /api/v4/groups/7/deploy_tokens"] = CREATED
     found = await made(gitlab.GENERATOR, deploy(server, projectID=None, groupID="7"), server)
     assert found.state == {"url": server.address, "groupID": "7", "tokenID": 42}
 
 
+# G-087, G-089
 def test_g087_g089_the_url_loses_its_slashes_and_the_id_is_escaped():
     assert gitlab.collection({"url": "https://h///", "projectID": "a/b"}) == (
         "https://h/api/v4/projects/a%2Fb/deploy_tokens"
@@ -111,6 +114,7 @@ async def test_g090_what_is_set_is_sent_and_times_are_in_utc(server: Server):
 
 
 @pytest.mark.parametrize("ids", [{"groupID": "7"}, {"projectID": None}], ids=["both", "neither"])
+# G-091
 async def test_g091_one_id_is_needed(server: Server, ids: dict[str, Any]):
     text = await refusal(gitlab.GENERATOR, deploy(server, **ids), server)
     assert text == "exactly one of projectID or groupID must be set"
@@ -151,6 +155,7 @@ async def test_g092_a_token_that_is_not_there(server: Server):
 
 
 @pytest.mark.parametrize(("status", "fails"), [(204, False), (404, False), (500, True)])
+# G-093
 async def test_g093_clean_up_revokes_and_takes_gone_for_done(server: Server, status: int, fails: bool):
     server.replies["DELETE /api/v4/projects/g/p/deploy_tokens/42"] = (status, {"message": "no"})
     state = {"url": f"{server.address}/", "projectID": "g/p", "tokenID": 42}
@@ -164,6 +169,7 @@ async def test_g093_clean_up_revokes_and_takes_gone_for_done(server: Server, sta
 
 
 @pytest.mark.parametrize("state", [None, {}, {"tokenID": 0}])
+# G-093
 async def test_g093_without_a_state_there_is_nothing_to_revoke(server: Server, state: Any):
     await gitlab.GENERATOR.clean_up({"spec": deploy(server)}, state, credentials(), env())
     assert server.asked == []
@@ -180,6 +186,7 @@ def dashboards(server: Server, **spec: Any) -> dict[str, Any]:
     return {"url": f"{server.address}/base/", "auth": {"token": SELECTOR}, "serviceAccount": account} | spec
 
 
+# G-094
 async def test_g094_an_account_of_exactly_this_name_is_used(server: Server):
     server.replies[SEARCH] = (200, {"serviceAccounts": [ACCOUNT | {"id": 1, "name": "app-2"}, ACCOUNT]})
     server.replies["POST /base/api/serviceaccounts/5/tokens"] = (200, {"id": 9, "key": "glsa"})
@@ -193,6 +200,7 @@ async def test_g094_an_account_of_exactly_this_name_is_used(server: Server):
     assert server.asked[0].headers["Authorization"] == f"Bearer {CANARY}"
 
 
+# G-094, G-095
 async def test_g094_g095_an_account_that_is_not_there_is_made(server: Server):
     server.replies[SEARCH] = (200, {"serviceAccounts": []})
     server.replies["POST /base/api/serviceaccounts"] = (201, ACCOUNT)
@@ -203,6 +211,7 @@ async def test_g094_g095_an_account_that_is_not_there_is_made(server: Server):
     assert json.loads(server.asked[2].text)["secondsToLive"] == 60
 
 
+# G-096
 async def test_g096_clean_up_deletes_the_token_alone(server: Server):
     place = "DELETE /base/api/serviceaccounts/5/tokens/9"
     state = {"serviceAccount": {"id": 5, "login": "sa-app", "tokenID": 9}}
@@ -216,6 +225,7 @@ async def test_g096_clean_up_deletes_the_token_alone(server: Server):
         await grafana.GENERATOR.clean_up({"spec": dashboards(server)}, None, credentials(), env())
 
 
+# G-097
 async def test_g097_a_password_is_used_where_there_is_no_token(server: Server):
     server.replies[SEARCH] = (401, {"message": "Invalid username or password"})
     auth = {"basic": {"username": "admin", "password": SELECTOR}}
@@ -249,6 +259,7 @@ def app(server: Server, **spec: Any) -> dict[str, Any]:
         ),
     ],
 )
+# G-085
 async def test_g085_github_is_asked_with_a_signed_token(server: Server, more: dict[str, Any], sent: Any):
     server.replies[TOKENS] = (201, {"token": "ghs"})
     found = await made(github.GENERATOR, app(server, **more), server, **{"s/pem": PEM})
@@ -422,6 +433,7 @@ def answering(server: Server) -> None:
     server.replies["POST /oauth2/token"] = 200, {"access_token": "access"}
 
 
+# G-075
 async def test_g075_without_a_scope_the_refresh_token_is_the_password(server: Server):
     answering(server)
     found = await pulled(server, images(server))
@@ -441,6 +453,7 @@ async def test_g075_without_a_scope_the_refresh_token_is_the_password(server: Se
     }
 
 
+# G-076
 async def test_g076_with_a_scope_the_access_token_is_the_password(server: Server):
     answering(server)
     scope = "repository:foo:pull,push"

@@ -84,6 +84,7 @@ def call(server: Server, auth: Any = TOKEN, **spec: Any) -> dict[str, Any]:
     return {"path": "db/creds/app", "provider": provider} | spec
 
 
+# G-105
 async def test_g105_a_get_sends_its_parameters_in_the_query(server: Server):
     server.reply = 200, {"data": {"username": "u"}}
     spec = call(server, getParameters={"a": ["1", "2"], "b": ["x&y"]}, parameters={"ignored": True})
@@ -103,6 +104,7 @@ async def test_what_is_no_read_is_a_write(server: Server, method: str):
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("reply", [(404, {"errors": []}), (204, "")], ids=["404", "204"])
+# G-107
 async def test_g107_an_empty_answer_is_an_error_unless_it_is_allowed(server: Server, method: str, reply: Any):
     server.reply = reply
     spec = call(server, method=method)
@@ -184,6 +186,7 @@ async def test_a_refusal_shows_the_server_s_harmless_words(server: Server):
     assert "Code: 403" in text and "permission denied" in text
 
 
+# G-110
 async def test_g110_the_login_of_the_answer_is_not_revoked(server: Server):
     server.reply = 200, {"data": {"k": "v"}}
     auth = {
@@ -212,6 +215,7 @@ def registry(**spec: Any) -> dict[str, Any]:
     return {"region": "eu-central-1", "auth": KEYS} | spec
 
 
+# G-070
 async def test_g070_a_login_for_private_registries(server: Server):
     server.reply = 200, {"authorizationData": [ENTRY]}
     assert await made(ecr.GENERATOR, registry(), pointed(server)) == {
@@ -223,6 +227,7 @@ async def test_g070_a_login_for_private_registries(server: Server):
     assert "Credential=AKIA/" in server.asked[0].headers["Authorization"]
 
 
+# G-071
 async def test_g071_a_login_for_public_registries(server: Server):
     server.reply = 200, {"authorizationData": ENTRY}
     found = await made(ecr.GENERATOR, registry(scope="public"), pointed(server))
@@ -263,6 +268,7 @@ SESSION = """<GetSessionTokenResponse xmlns="https://sts.amazonaws.com/doc/2011-
 <Expiration>2030-03-17T17:46:40Z</Expiration></Credentials></GetSessionTokenResult></GetSessionTokenResponse>"""
 
 
+# G-073
 async def test_g073_a_session_with_its_parameters(server: Server):
     server.reply = 200, SESSION
     asked = {"sessionDuration": 900, "serialNumber": "arn:aws:iam::1:mfa/u", "tokenCode": "123456"}
@@ -281,6 +287,7 @@ async def test_g073_a_session_with_its_parameters(server: Server):
     )
 
 
+# G-073
 async def test_g073_an_account_has_no_sessions(server: Server):
     text = await refusal(sts.GENERATOR, registry(auth={"jwt": {"serviceAccountRef": {"name": "app"}}}), pointed(server))
     assert text == "jwt auth cannot be used for STS Session Token generation"
@@ -291,6 +298,7 @@ async def test_g073_an_account_has_no_sessions(server: Server):
 # Google
 
 
+# G-074
 async def test_g074_a_token_of_google_is_a_login_for_its_registries():
     async with FakeGoogle() as fake:
         world = env(pools=RecordingPools(fake.hosts))

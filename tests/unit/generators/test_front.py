@@ -118,6 +118,7 @@ async def test_references_that_only_an_edit_can_mend(
 @pytest.mark.parametrize(
     ("kind", "shown"), [("Fake", "Fake"), ("ClusterGenerator", "ClusterGenerator"), ("Password", "Password")]
 )
+# G-003
 async def test_g003_a_generator_that_is_not_there_is_waited_for(making: Making, kind: str, shown: str):
     error = await refused(making, GeneratorRef(kind, "nope"))
     assert str(error) == f'unable to get generator: {shown}.generators.external-secrets.io "nope" not found'
@@ -131,6 +132,7 @@ async def test_an_api_server_that_does_not_answer_is_no_proof(api: FakeApiServer
     assert error.retryable
 
 
+# G-004
 async def test_g004_a_cluster_generator_gives_each_entry_its_own_values(api: FakeApiServer, making: Making):
     spec = {"kind": "Password", "generator": {"passwordSpec": {"length": 30, "digits": 3, "symbols": 3}}}
     api.put(CLUSTER_GENERATORS, {"metadata": {"name": "pw"}, "spec": spec})
@@ -143,6 +145,7 @@ async def test_g004_a_cluster_generator_gives_each_entry_its_own_values(api: Fak
 @pytest.mark.parametrize(
     ("controller", "foreign"), [("other", True), ("default", False), ("", False)], ids=["other", "ours", "none"]
 )
+# G-008
 async def test_g008_a_generator_of_another_class_is_foreign(making: Making, controller: str, foreign: bool):
     making.put("mine", controller=controller)
     async with making.generators.batch(OWNER) as batch:
@@ -171,6 +174,7 @@ async def test_values_never_print(making: Making):
 # states
 
 
+# G-030
 async def test_g030_a_state_names_its_owner_its_generator_and_itself(api: FakeApiServer, making: Making):
     await refresh(making)
     (state,) = states(api)
@@ -215,12 +219,14 @@ def test_owner_keys(kind: str, name: str, state_key: str, key: str):
     assert owner_key(kind, "default", name, state_key) == key
 
 
+# G-031
 async def test_g031_a_stateless_kind_leaves_nothing(api: FakeApiServer, making: Making):
     making.counting.stateless = True
     await refresh(making)
     assert states(api) == []
 
 
+# G-032
 async def test_g032_the_values_before_the_last_ones_expire(api: FakeApiServer):
     now = [datetime(2026, 1, 1, tzinfo=UTC)]
     api.now = lambda: now[0]
@@ -253,6 +259,7 @@ async def test_an_entry_that_is_no_generator_any_more_keeps_its_latest_values_on
     assert ["garbageCollectionDeadline" in one["spec"] for one in states(api)] == [True, False]
 
 
+# G-034
 async def test_g034_values_of_a_pass_that_fails_are_taken_back(api: FakeApiServer, making: Making):
     async with making.generators.batch(OWNER) as batch:
         await batch.generate(REF, "0")
@@ -260,6 +267,7 @@ async def test_g034_values_of_a_pass_that_fails_are_taken_back(api: FakeApiServe
     assert states(api) == []
 
 
+# G-035
 async def test_g035_values_that_cannot_be_taken_back_are_remembered_as_expired(api: FakeApiServer, making: Making):
     making.counting.stuck = EsoError("no")
     before = datetime.now(UTC)
@@ -284,12 +292,14 @@ async def test_values_whose_state_cannot_be_stored_are_taken_back(api: FakeApiSe
     assert making.counting.taken_back == [1]
 
 
+# G-038
 async def test_g038_without_tracking_nothing_is_remembered_or_taken_back(api: FakeApiServer, making: Making):
     async with making.generators.batch(OWNER, tracked=False) as batch:
         await batch.generate(REF, "0")
     assert states(api) == [] and making.counting.taken_back == []
 
 
+# G-039
 async def test_g039_a_push_keeps_its_state_before_anything_is_sent(api: FakeApiServer, making: Making):
     assert await making.generators.for_push(OWNER, REF) == {"value": b"value-1"}
     (state,) = states(api)

@@ -36,11 +36,13 @@ async def text(generator: Generator, spec: Any) -> str:
 # Fake
 
 
+# G-050
 async def test_g050_fake_gives_its_data_and_nothing_for_an_empty_spec():
     assert await made(fake.GENERATOR, {"data": {"foo": "bar"}}) == {"foo": b"bar"}
     assert await made(fake.GENERATOR, {}) == {}
 
 
+# G-050
 async def test_g050_fake_refuses_an_object_without_content_and_data_that_is_no_map():
     with pytest.raises(EsoError, match=r"^no config spec provided$"):
         await fake.GENERATOR.generate({}, StaticCredentials({}), env())
@@ -50,6 +52,7 @@ async def test_g050_fake_refuses_an_object_without_content_and_data_that_is_no_m
 # UUID
 
 
+# G-051
 async def test_g051_uuids_are_of_version_4_and_never_the_same():
     found = [(await uuid.GENERATOR.generate({}, StaticCredentials({}), env())).values["uuid"].decode() for _ in "ab"]
     assert len(set(found)) == 2
@@ -70,6 +73,7 @@ def counts(text: str) -> tuple[int, int, int]:
     return letters, digits, len(text) - letters - digits
 
 
+# G-052
 async def test_g052_a_password_has_24_characters_and_none_twice():
     found = await drawn()
     assert counts(found) == (12, 6, 6)
@@ -77,12 +81,14 @@ async def test_g052_a_password_has_24_characters_and_none_twice():
     assert set(found) - LETTERS - DIGITS <= set('~!@#$%^&*()_+`-={}|[]\\:"<>?,./')
 
 
+# G-053
 async def test_g053_numbers_and_symbols_may_be_chosen():
     found = await drawn(length=42, digits=5, symbols=5, symbolCharacters="-_$@", allowRepeat=True)
     assert counts(found) == (32, 5, 5)
     assert set(found) - LETTERS - DIGITS <= set("-_$@")
 
 
+# G-054
 async def test_g054_without_upper_case():
     assert (found := await drawn(noUpper=True)) == found.lower()
 
@@ -181,12 +187,14 @@ async def keys(**spec: Any) -> tuple[Any, str]:
     return private, found["publicKey"].decode()
 
 
+# G-060
 async def test_g060_rsa_with_2048_bits_is_the_default():
     private, public = await keys()
     assert isinstance(private, rsa.RSAPrivateKey) and private.key_size == 2048
     assert public.startswith("ssh-rsa ") and public.endswith("\n") and public.count(" ") == 1
 
 
+# G-061
 async def test_g061_ed25519_has_one_size():
     private, public = await keys(keyType="ed25519", keySize=4096)
     assert isinstance(private, ed25519.Ed25519PrivateKey) and public.startswith("ssh-ed25519 ")
@@ -208,6 +216,7 @@ async def test_ecdsa_sizes(size: int | None, curve: str):
 
 @pytest.mark.parametrize("kind", ["rsa", "ecdsa", "ed25519"])
 @pytest.mark.parametrize("comment", ["me@host", "a", "zwölf Wörter", "x" * 300])
+# G-063
 async def test_g063_the_comment_is_in_both_files(kind: str, comment: str):
     found = await made(sshkey.GENERATOR, {"keyType": kind, "comment": comment})
     assert found["publicKey"].endswith(f" {comment}\n".encode())
@@ -281,6 +290,7 @@ async def test_without_a_time_the_code_is_that_of_now():
     [("ABCDEFGH12", 8), ("MFRGGZDFMZTWQ2LKN5XW===", 20), ("A B\nC!", 3)],
     ids=["one", "equals", "mark"],
 )
+# G-066
 async def test_g066_an_illegal_character_is_named_by_its_place(seed: str, place: int):
     with pytest.raises(EsoError) as raised:
         await token(seed)
@@ -288,6 +298,7 @@ async def test_g066_an_illegal_character_is_named_by_its_place(seed: str, place:
     assert seed not in str(raised.value)
 
 
+# G-066
 async def test_g066_what_is_missing_is_named():
     with pytest.raises(EsoError, match=r'^failed to find secret for token key: secrets "nope" not found$'):
         await token(RFC, name="nope")

@@ -126,6 +126,7 @@ async def test_the_finalizer_is_put_on(world: World):
     assert world.held
 
 
+# G-036
 async def test_g036_a_clean_up_that_fails_holds_the_deletion_and_is_tried_again(world: World):
     world.put(deleted=stamp(-1))
     world.making.counting.stuck = EsoError("secret gone", fix="bring it back")

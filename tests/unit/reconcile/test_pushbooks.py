@@ -71,6 +71,7 @@ def test_an_entry_that_was_there_before_us_is_marked_in_its_record_and_loses_the
     assert not is_found(data("k"))
 
 
+# P-018
 def test_p_018_the_books_as_the_status_has_them() -> None:
     books = {"SecretStore/a": {"path/field1": data("path", "field1", "k"), "whole": data("whole", metadata={"a": 1})}}
     assert books_json(books) == {
@@ -166,6 +167,7 @@ def test_the_stores_of_the_references(refs: list[dict[str, Any]], stores: list[s
     assert pick(spec(secretStoreRefs=refs)) == stores
 
 
+# P-045, P-047
 def test_p_045_p_047_stores_of_another_class_and_stores_that_go_are_left_out() -> None:
     known = [store("a", cls="other"), store("b", going=True), store("c", cls="default")]
     assert pick(spec(secretStoreRefs=[{"name": "a"}, {"name": "b"}, {"name": "c"}]), known) == ["SecretStore/c"]
@@ -226,6 +228,7 @@ def test_a_rule_whose_target_is_not_among_the_references(
     assert str(error.value) == text
 
 
+# P-127
 def test_p_127_a_rule_whose_label_no_store_has() -> None:
     body = {"secretStoreRefs": [{"name": "a"}]}
     rule = {"storeRef": {"labelSelector": {"matchLabels": {"foo": "no"}}}}
@@ -255,6 +258,7 @@ def ps(refreshed: datetime | None = None, version: str | None = None, **body: An
     return PushSecret(meta, spec(**body), PushSecretStatus(refreshed, fingerprint))
 
 
+# P-065
 def test_p_065_the_fingerprint_is_that_of_the_reference() -> None:
     meta = ObjectMeta(name="ps", generation=1)
     assert synced_resource_version(meta) == "1-f47fe3c0b255b6dd8047cdffa772587bb829efe7a1cb70febeda2eb2"

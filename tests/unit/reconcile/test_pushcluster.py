@@ -59,6 +59,7 @@ async def becomes(one: Pushing, wanted: Json, name: str = "cps") -> None:
     await one.one.until(lambda: status(one.api, name) == wanted)
 
 
+# P-200
 async def test_p_200_a_child_in_each_matching_namespace_with_one_write_each(api: FakeApiServer) -> None:
     put_cluster_push(api)
     async with pushing(api) as one:
@@ -80,6 +81,7 @@ async def test_p_200_a_child_in_each_matching_namespace_with_one_write_each(api:
         assert len([request for request in one.one.written(PUSH_SECRETS) if "status" not in request.path]) == 2
 
 
+# P-201
 async def test_p_201_name_and_metadata_of_the_children(api: FakeApiServer) -> None:
     meta = {"labels": {"l": "1"}, "annotations": {"n": "2"}}
     put_cluster_push(api, pushSecretName="child", pushSecretMetadata=meta)
@@ -89,6 +91,7 @@ async def test_p_201_name_and_metadata_of_the_children(api: FakeApiServer) -> No
         assert (found["labels"], found["annotations"]) == ({"l": "1"}, {"n": "2"})
 
 
+# P-202
 async def test_p_202_a_rename(api: FakeApiServer) -> None:
     put_cluster_push(api)
     async with pushing(api) as one:
@@ -98,6 +101,7 @@ async def test_p_202_a_rename(api: FakeApiServer) -> None:
         assert places(api) == ["a/new", "b/new"]
 
 
+# P-203, P-213
 async def test_p_203_p_213_children_follow_and_are_put_back(api: FakeApiServer) -> None:
     put_cluster_push(api)
     async with pushing(api) as one:
@@ -115,6 +119,7 @@ def labels(api: FakeApiServer, namespace: str) -> Json:
     return dict((api.get(PUSH_SECRETS, namespace, "cps") or {})["metadata"].get("labels", {}))
 
 
+# P-204, P-205
 async def test_p_204_p_205_a_foreign_object_of_the_name(api: FakeApiServer) -> None:
     put_cluster_push(api)
     put_push(api, "cps", "a")
@@ -134,6 +139,7 @@ async def test_p_204_p_205_a_foreign_object_of_the_name(api: FakeApiServer) -> N
         await becomes(one, {"pushSecretName": "cps", "provisionedNamespaces": ["a", "b"], "conditions": [READY]})
 
 
+# P-206, P-210
 async def test_p_206_p_210_namespaces_that_leave_and_come(api: FakeApiServer) -> None:
     put_cluster_push(api)
     async with pushing(api) as one:
@@ -169,6 +175,7 @@ async def test_the_namespaces_of_the_selectors(
         await becomes(one, {"pushSecretName": "cps", **found, "conditions": [READY]})
 
 
+# P-211
 async def test_p_211_a_selector_that_is_none(api: FakeApiServer) -> None:
     put_cluster_push(api, namespaceSelectors=[{"matchExpressions": [{"key": "a", "operator": "Near"}]}])
     async with pushing(api) as one:
@@ -186,6 +193,7 @@ async def test_p_211_a_selector_that_is_none(api: FakeApiServer) -> None:
         assert len(one.one.written(CLUSTER_PUSH_SECRETS)) == writes, "the same is not told again"
 
 
+# P-212
 async def test_p_212_a_parent_that_goes_leaves_its_children_to_the_garbage_collector(api: FakeApiServer) -> None:
     put_cluster_push(api)
     async with pushing(api) as one:

@@ -81,6 +81,7 @@ def test_p_105_an_explicit_entry_names_the_converted_key() -> None:
     assert (push.secret_key, data) == ("some-array[0].entity", {"some-array[0].entity": b"v"})
 
 
+# P-108
 def test_p_108_keys_that_become_one_are_refused() -> None:
     wanted = spec(data=[entry("a[", "x", strategy="ReverseUnicode")])
     with pytest.raises(EsoError) as error:
@@ -90,6 +91,7 @@ def test_p_108_keys_that_become_one_are_refused() -> None:
     )
 
 
+# P-031
 def test_p_031_a_key_that_the_source_does_not_have() -> None:
     with pytest.raises(EsoError) as error:
         sent(spec(data=[entry("unexisting", "x")]), {"key": b"v"})
@@ -214,6 +216,7 @@ def test_a_broken_template_of_a_rewrite_is_told_with_its_place() -> None:
     )
 
 
+# P-120
 def test_p_120_an_explicit_entry_takes_its_key_out_of_the_rules() -> None:
     assert plan(spec({}, data=[entry("db-host", "custom-db-host")]), DB) == [
         ("app-name", "app-name"),
@@ -223,16 +226,19 @@ def test_p_120_an_explicit_entry_takes_its_key_out_of_the_rules() -> None:
     ]
 
 
+# P-121
 def test_p_121_the_same_where_both_convert() -> None:
     wanted = spec({"conversionStrategy": "ReverseUnicode"}, data=[entry("a[", "mine", strategy="ReverseUnicode")])
     assert plan(wanted, {"a_U005b_": b"1"}) == [("a[", "mine")]
 
 
+# P-122
 def test_p_122_converted_names_are_destinations_and_the_original_key_is_recorded() -> None:
     (one,) = planned(spec({"conversionStrategy": "ReverseUnicode"}), STORE, Source({"a_U005b_": b"1"}))
     assert (one.data.match.secret_key, one.key, one.data.conversion_strategy) == ("a_U005b_", "a[", "None")
 
 
+# P-123
 def test_p_123_a_rule_is_for_the_stores_that_it_names() -> None:
     body = {
         "dataTo": [
@@ -247,6 +253,7 @@ def test_p_123_a_rule_is_for_the_stores_that_it_names() -> None:
     assert plan(wanted, DB, OTHER) == [("", "two")]
 
 
+# P-130
 def test_p_130_a_rule_and_an_entry_with_one_destination() -> None:
     rule = {"match": {"regexp": "db-host"}, "rewrite": [{"regexp": {"source": ".+", "target": "myapp/config"}}]}
     assert refused(spec(rule, data=[entry("api-key", "myapp/config")]), DB | {"api-key": b"k"}) == (
@@ -255,6 +262,7 @@ def test_p_130_a_rule_and_an_entry_with_one_destination() -> None:
     )
 
 
+# P-131
 def test_p_131_one_remote_key_may_have_several_properties_but_none_of_them_twice() -> None:
     assert plan(spec(data=[entry("db-host", "k", "p1"), entry("db-port", "k", "p2")]), DB) == [
         ("db-host", "k/p1"),
@@ -266,21 +274,25 @@ def test_p_131_one_remote_key_may_have_several_properties_but_none_of_them_twice
     )
 
 
+# P-132
 def test_p_132_equal_values_have_two_destinations() -> None:
     rule = {"rewrite": [{"regexp": {"source": "-host$", "target": "/endpoint"}}]}
     assert plan(spec(rule), {"a-host": b"x", "b-host": b"x"}) == [("a-host", "a/endpoint"), ("b-host", "b/endpoint")]
 
 
+# P-134, P-136
 def test_p_134_p_136_a_bundle_has_the_matching_keys_by_their_converted_names() -> None:
     rule = {"remoteKey": "b", "match": {"regexp": r"^DB"}, "conversionStrategy": "ReverseUnicode"}
     ((push, data),) = sent(spec(rule), {"DB_U005b_": b"1", "APP": b"2"})
     assert (push.secret_key, push.remote.key, data) == ("", "b", {"DB[": b"1"})
 
 
+# P-135
 def test_p_135_a_bundle_beside_single_keys() -> None:
     assert plan(spec({"remoteKey": "b"}, {"match": {"regexp": "db-host"}}), DB) == [("", "b"), ("db-host", "db-host")]
 
 
+# P-137
 def test_p_137_an_explicit_whole_secret_takes_the_place_of_all_bundles() -> None:
     whole = {"match": {"remoteRef": {"remoteKey": "whole"}}}
     assert plan(spec({"remoteKey": "one"}, {"remoteKey": "two"}, data=[whole]), DB) == [("", "whole")]

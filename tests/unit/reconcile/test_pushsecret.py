@@ -38,6 +38,7 @@ def fingerprint(api: FakeApiServer) -> str:
 # --- basic
 
 
+# P-010
 async def test_p_010_the_happy_path(api: FakeApiServer) -> None:
     put_world(api)
     async with pushing(api) as one:
@@ -56,6 +57,7 @@ async def test_p_010_the_happy_path(api: FakeApiServer) -> None:
         assert len(one.one.written(PUSH_SECRETS)) == 1
 
 
+# P-011
 async def test_p_011_a_cluster_store(api: FakeApiServer) -> None:
     put_world(api, stores=[{"name": "store", "kind": "ClusterSecretStore"}])
     put_store(api, namespace="", ready=True)
@@ -64,6 +66,7 @@ async def test_p_011_a_cluster_store(api: FakeApiServer) -> None:
         assert one.books() == {"ClusterSecretStore/store": ["path/to/key"]}
 
 
+# P-016, P-017, P-019
 async def test_p_016_p_017_p_019_the_provider_gets_the_whole_source(api: FakeApiServer) -> None:
     put_world(api, data=[entry("", "all"), entry("a", "one")])
     put_source(api, a="1", b="<&>", labels={"team": "x"})
@@ -80,6 +83,7 @@ async def test_p_016_p_017_p_019_the_provider_gets_the_whole_source(api: FakeApi
         assert dict(source.data) == {"a": b"1", "b": b"<&>"}
 
 
+# P-020
 async def test_p_020_two_stores(api: FakeApiServer) -> None:
     put_world(api, stores=[{"name": "store"}, {"name": "other"}])
     put_store(api, "other", ready=True)
@@ -134,6 +138,7 @@ async def test_a_source_that_comes_later_is_pushed_at_once(api: FakeApiServer) -
         assert one.backend.keys() == ["path/to/key"]
 
 
+# P-031
 async def test_p_031_a_missing_key(api: FakeApiServer) -> None:
     put_world(api, data=[entry("unexisting", "x")])
     async with pushing(api) as one:
@@ -144,6 +149,7 @@ async def test_p_031_a_missing_key(api: FakeApiServer) -> None:
 LABELLED = {"secret": {"selector": {"matchLabels": {"foo": "bar"}}}}
 
 
+# P-032, P-033
 async def test_p_032_p_033_secrets_by_label_in_the_namespace(api: FakeApiServer) -> None:
     put_world(api, selector=LABELLED, data=None, dataTo=[{"storeRef": {"name": "store"}}])
     put_source(api, "one", labels={"foo": "bar"}, a="1")
@@ -154,6 +160,7 @@ async def test_p_032_p_033_secrets_by_label_in_the_namespace(api: FakeApiServer)
         assert one.backend.keys() == ["a", "b"] and one.books() == {"SecretStore/store": ["a", "b"]}
 
 
+# P-034
 async def test_p_034_no_secret_matches(api: FakeApiServer) -> None:
     put_world(api, selector=LABELLED)
     backend = Pushable()
@@ -187,6 +194,7 @@ async def test_of_two_sources_with_one_destination_the_last_one_wins(api: FakeAp
 # --- stores
 
 
+# P-043
 async def test_p_043_a_login_that_fails(api: FakeApiServer) -> None:
     put_world(api)
     backend = Pushable()
@@ -196,6 +204,7 @@ async def test_p_043_a_login_that_fails(api: FakeApiServer) -> None:
         assert one.books() == {"SecretStore/store": []}
 
 
+# P-044
 async def test_p_044_a_push_that_fails_is_told_and_tried_again(api: FakeApiServer) -> None:
     put_world(api)
     backend = Pushable()
@@ -210,6 +219,7 @@ async def test_p_044_a_push_that_fails_is_told_and_tried_again(api: FakeApiServe
         await one.synced()
 
 
+# P-048
 async def test_p_048_a_cluster_store_that_leaves_the_namespace_out(api: FakeApiServer) -> None:
     put_world(api, stores=[{"name": "store", "kind": "ClusterSecretStore"}])
     put_store(api, namespace="", ready=True, conditions=[{"namespaces": ["other"]}])
@@ -222,6 +232,7 @@ async def test_p_048_a_cluster_store_that_leaves_the_namespace_out(api: FakeApiS
         assert one.books() == {"ClusterSecretStore/store": []}
 
 
+# P-049
 async def test_p_049_a_store_that_is_not_ready_is_used(api: FakeApiServer) -> None:
     put_world(api)
     backend = Pushable()
@@ -292,6 +303,7 @@ async def test_p_178_a_remote_entry_that_is_written_by_somebody_else_is_tried_ag
 # --- update policy
 
 
+# P-055, P-056, P-057
 async def test_p_055_p_056_p_057_if_not_exists(api: FakeApiServer) -> None:
     put_world(api, updatePolicy="IfNotExists", data=[entry("key", "there"), entry("key", "new")])
     backend = Pushable()
@@ -306,6 +318,7 @@ async def test_p_055_p_056_p_057_if_not_exists(api: FakeApiServer) -> None:
         assert backend.at("new") == b"value"
 
 
+# P-058
 async def test_p_058_existence_that_cannot_be_told(api: FakeApiServer) -> None:
     put_world(api, updatePolicy="IfNotExists")
     backend = Pushable()
@@ -315,6 +328,7 @@ async def test_p_058_existence_that_cannot_be_told(api: FakeApiServer) -> None:
         assert backend.pushes == []
 
 
+# P-085
 async def test_p_085_what_was_there_before_is_not_deleted(api: FakeApiServer) -> None:
     """Ours: the reference deletes it."""
     data = [entry("key", "there"), entry("key", "new")]
@@ -331,6 +345,7 @@ async def test_p_085_what_was_there_before_is_not_deleted(api: FakeApiServer) ->
 # --- refresh
 
 
+# P-059, P-039
 async def test_p_059_p_039_a_new_value_is_pushed_at_once(api: FakeApiServer) -> None:
     """Ours: the reference waits for the interval."""
     put_world(api)
@@ -365,6 +380,7 @@ async def test_a_source_by_label_is_seen_when_it_gets_the_label_and_when_it_lose
         await one.one.until(lambda: one.backend.keys() == [])
 
 
+# P-060
 async def test_p_060_a_status_alone_wakes_nobody(api: FakeApiServer) -> None:
     put_world(api)
     async with pushing(api) as one:
@@ -409,6 +425,7 @@ async def recorded(api: FakeApiServer, minutes: int = 10, **spec: Any) -> None:
     api.edit(PUSH_SECRETS, "team", "ps", {"status": status})
 
 
+# P-062
 async def test_p_062_a_restart_pushes_nothing_that_is_not_due(api: FakeApiServer) -> None:
     await recorded(api)
     async with pushing(api) as one:
@@ -457,6 +474,7 @@ async def test_sources_by_label_that_are_all_gone_at_the_start(
         assert len(one.one.written(PUSH_SECRETS, "status")) == pushes
 
 
+# P-063, P-064
 async def test_p_063_p_064_interval_zero(api: FakeApiServer) -> None:
     put_world(api, refreshInterval="0s")
     async with pushing(api) as one:
@@ -483,6 +501,7 @@ async def test_at_its_interval_every_value_is_compared_with_the_backend(api: Fak
         assert len(one.events("Synced")) == 1, "nothing new is told"
 
 
+# P-066, P-067
 async def test_p_066_p_067_a_failure_keeps_what_was_and_moves_the_transition_once(api: FakeApiServer) -> None:
     put_world(api)
     async with pushing(api) as one:
@@ -551,6 +570,7 @@ async def test_a_generator_is_not_asked_before_it_is_due(api: FakeApiServer) -> 
 # --- deletion
 
 
+# P-070, P-072
 async def test_p_070_p_072_deletion_removes_what_was_pushed(api: FakeApiServer) -> None:
     put_world(api, deletionPolicy="Delete", data=[entry("key", "a"), entry("key", "b", "p")])
     async with pushing(api) as one:
@@ -563,6 +583,7 @@ async def test_p_070_p_072_deletion_removes_what_was_pushed(api: FakeApiServer) 
         assert one.backend.deletes == [("team/store", "a", ""), ("team/store", "b", "p")]
 
 
+# P-071
 async def test_p_071_policy_none_takes_the_finalizer_off(api: FakeApiServer) -> None:
     put_world(api, deletionPolicy="Delete")
     async with pushing(api) as one:
@@ -574,6 +595,7 @@ async def test_p_071_policy_none_takes_the_finalizer_off(api: FakeApiServer) -> 
         assert one.backend.keys() == ["path/to/key"] and one.backend.deletes == []
 
 
+# P-073
 async def test_p_073_a_deletion_that_fails_holds_the_object(api: FakeApiServer) -> None:
     put_world(api, deletionPolicy="Delete")
     put_namespace(api)
@@ -588,6 +610,7 @@ async def test_p_073_a_deletion_that_fails_holds_the_object(api: FakeApiServer) 
         await one.gone()
 
 
+# P-074, P-075
 async def test_p_074_p_075_a_renamed_remote_key(api: FakeApiServer) -> None:
     put_world(api, deletionPolicy="Delete")
     async with pushing(api) as one:
@@ -602,6 +625,7 @@ async def test_p_074_p_075_a_renamed_remote_key(api: FakeApiServer) -> None:
         assert one.books() == {"SecretStore/store": ["new-key"]} and one.backend.keys() == ["new-key"]
 
 
+# P-076
 async def test_p_076_a_property_that_is_dropped(api: FakeApiServer) -> None:
     put_world(api, deletionPolicy="Delete", data=[entry("key", "p", "field1"), entry("key", "p", "field2")])
     async with pushing(api) as one:
@@ -611,6 +635,7 @@ async def test_p_076_a_property_that_is_dropped(api: FakeApiServer) -> None:
         assert one.backend.deletes == [("team/store", "p", "field2")]
 
 
+# P-077, P-078
 async def test_p_077_p_078_another_store(api: FakeApiServer) -> None:
     put_world(api, deletionPolicy="Delete")
     put_store(api, "new-store", ready=True)
@@ -626,6 +651,7 @@ async def test_p_077_p_078_another_store(api: FakeApiServer) -> None:
         assert sorted(one.books()) == ["SecretStore/new-store"] and one.backend.keys() == []
 
 
+# P-079
 async def test_p_079_the_source_is_deleted_and_comes_back(api: FakeApiServer) -> None:
     """Ours: the deletion and the return are seen at once."""
     put_world(api, deletionPolicy="Delete")
@@ -642,6 +668,7 @@ async def test_p_079_the_source_is_deleted_and_comes_back(api: FakeApiServer) ->
         assert one.backend.at("path/to/key") == b"second"
 
 
+# P-080
 async def test_p_080_the_source_is_deleted_and_its_remote_entries_cannot_be(api: FakeApiServer) -> None:
     put_world(api, deletionPolicy="Delete")
     async with pushing(api) as one:
@@ -652,6 +679,7 @@ async def test_p_080_the_source_is_deleted_and_its_remote_entries_cannot_be(api:
         assert one.books() == HELD
 
 
+# P-081
 async def test_p_081_the_source_is_deleted_with_policy_none(api: FakeApiServer) -> None:
     put_world(api)
     async with pushing(api) as one:
@@ -661,6 +689,7 @@ async def test_p_081_the_source_is_deleted_with_policy_none(api: FakeApiServer) 
         assert one.books() == HELD and one.backend.keys() == ["path/to/key"]
 
 
+# P-082
 async def test_p_082_the_source_never_existed(api: FakeApiServer) -> None:
     put_store(api, ready=True)
     put_push(api, deletionPolicy="Delete")
@@ -668,6 +697,7 @@ async def test_p_082_the_source_never_existed(api: FakeApiServer) -> None:
         await one.failed("could not get source secret")
 
 
+# P-083
 async def test_p_083_policy_none_never_deletes(api: FakeApiServer) -> None:
     put_world(api)
     async with pushing(api) as one:
@@ -677,6 +707,7 @@ async def test_p_083_policy_none_never_deletes(api: FakeApiServer) -> None:
         assert one.backend.keys() == ["new-key", "path/to/key"] and one.backend.deletes == []
 
 
+# P-084
 async def test_p_084_the_store_was_removed_by_force(api: FakeApiServer) -> None:
     put_world(api, deletionPolicy="Delete")
     put_namespace(api)
@@ -698,6 +729,7 @@ async def test_p_084_the_store_was_removed_by_force(api: FakeApiServer) -> None:
         await one.gone()
 
 
+# P-138
 async def test_p_138_a_key_that_no_rule_matches_any_more(api: FakeApiServer) -> None:
     put_world(api, deletionPolicy="Delete", data=None, dataTo=[{"storeRef": {"name": "store"}}])
     put_source(api, a="1", b="2")
@@ -825,6 +857,7 @@ async def test_a_deletion_at_a_closed_gate_notices_that_the_namespace_goes(api: 
 # --- templates
 
 
+# P-100, P-101, P-103
 async def test_p_100_p_101_p_103_a_template_adds_to_the_source(api: FakeApiServer) -> None:
     template = {
         "data": {
@@ -841,6 +874,7 @@ async def test_p_100_p_101_p_103_a_template_adds_to_the_source(api: FakeApiServe
         assert values == [b"VALUE was templated", b"VALUE was also templated", b"p"]
 
 
+# P-102
 async def test_p_102_a_rule_sees_what_the_template_added(api: FakeApiServer) -> None:
     template = {"data": {"mysql-connection": "{{ .db_host }}:{{ .db_port }}"}}
     rule = {"storeRef": {"name": "store"}, "match": {"regexp": ".*-connection$"}}
@@ -851,6 +885,7 @@ async def test_p_102_a_rule_sees_what_the_template_added(api: FakeApiServer) -> 
         assert one.backend.remote == {("team/store", "mysql-connection", ""): b"h:1"}
 
 
+# P-104
 async def test_p_104_a_broken_template_is_told(api: FakeApiServer) -> None:
     """Ours: the reference says nothing."""
     put_world(api, template={"data": {"x": "{{ .nope }}"}})
@@ -877,6 +912,7 @@ async def test_a_template_source_that_changes_is_pushed_at_once(api: FakeApiServ
 # --- the finalizer of stores
 
 
+# P-090
 async def test_p_090_to_p_094_a_store_is_held_as_long_as_it_is_needed(api: FakeApiServer) -> None:
     put_world(api, deletionPolicy="Delete")
     put_namespace(api)
@@ -892,6 +928,7 @@ async def test_p_090_to_p_094_a_store_is_held_as_long_as_it_is_needed(api: FakeA
         assert one.backend.keys() == []
 
 
+# P-091
 async def test_p_091_policy_none_holds_no_store(api: FakeApiServer) -> None:
     put_world(api)
     async with pushing(api) as one:
@@ -899,6 +936,7 @@ async def test_p_091_policy_none_holds_no_store(api: FakeApiServer) -> None:
         assert not one.held()
 
 
+# P-092, P-095
 async def test_p_092_p_095_the_last_consumer_lets_the_store_go(api: FakeApiServer) -> None:
     put_world(api, deletionPolicy="Delete")
     put_push(api, "second", deletionPolicy="Delete", data=[entry("key", "other")])
@@ -913,6 +951,7 @@ async def test_p_092_p_095_the_last_consumer_lets_the_store_go(api: FakeApiServe
         await one.one.until(lambda: not one.held())
 
 
+# P-096
 async def test_p_096_policy_none_lets_the_store_go(api: FakeApiServer) -> None:
     put_world(api, deletionPolicy="Delete", stores=[{"labelSelector": {"matchLabels": {"a": "b"}}}])
     put_store(api, ready=True, labels={"a": "b"})
@@ -1018,6 +1057,7 @@ FAKES = Resource("generators.external-secrets.io", "v1alpha1", "fakes", "Fake")
 UUIDS = Resource("generators.external-secrets.io", "v1alpha1", "uuids", "UUID")
 
 
+# P-036
 async def test_p_036_a_generator_as_the_source(api: FakeApiServer) -> None:
     put_world(api, selector={"generatorRef": {"kind": "Fake", "name": "test"}})
     api.put(FAKES, {"metadata": {"name": "test", "namespace": "team"}, "spec": {"data": {"key": "made"}}})
@@ -1027,6 +1067,7 @@ async def test_p_036_a_generator_as_the_source(api: FakeApiServer) -> None:
         assert one.backend.pushes[0].source.name == "___generated-secret"
 
 
+# P-038
 async def test_p_038_a_generator_makes_a_value_although_the_remote_exists(api: FakeApiServer) -> None:
     put_world(
         api,

@@ -1057,6 +1057,7 @@ async def test_the_status_of_an_object_with_generators_tells_every_refresh(world
     assert world.secret() == {"value": b"value-2"}
 
 
+# G-008
 async def test_g008_an_object_whose_generator_belongs_to_another_controller_is_left_alone(world: World):
     world.making.put(controller="other")
     world.put(**generated("counter", target=target(deletion="Delete")))

@@ -115,7 +115,8 @@ def tags(moto: Moto, name: str) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in listed}
 
 
-async def test_a_new_parameter_with_its_metadata(moto: Moto) -> None:
+# P-170, P-172
+async def test_p_170_p_172_a_new_parameter_with_its_metadata(moto: Moto) -> None:
     spec = {
         "secretType": "SecureString",
         "kmsKeyId": "key-1",
@@ -140,7 +141,8 @@ async def test_a_new_parameter_with_its_metadata(moto: Moto) -> None:
     }
 
 
-async def test_a_plain_parameter_sends_no_key_and_no_tier(moto: Moto) -> None:
+# P-172
+async def test_p_172_a_plain_parameter_sends_no_key_and_no_tier(moto: Moto) -> None:
     async with opened(moto) as client:
         moto.record()
         spec = {"kmsKeyID": "key-1", "tier": {"type": "Standard", "policies": []}}
@@ -157,13 +159,15 @@ async def test_a_plain_parameter_sends_no_key_and_no_tier(moto: Moto) -> None:
         pytest.param({"encodeAsDecoded": True}, {"a": "<1>"}, id="text"),
     ],
 )
-async def test_a_whole_secret(moto: Moto, spec: dict[str, Any] | None, value: dict[str, str]) -> None:
+# P-171
+async def test_p_171_a_whole_secret(moto: Moto, spec: dict[str, Any] | None, value: dict[str, str]) -> None:
     async with opened(moto) as client:
         await client.push(entry("app", spec=spec), source(a="<1>"))
     assert json.loads(parameter(moto, "app")["Value"]) == value
 
 
-async def test_a_change_overwrites_and_syncs_tags_and_an_equal_value_touches_nothing(moto: Moto) -> None:
+# P-170
+async def test_p_170_a_change_overwrites_and_syncs_tags_and_an_equal_value_touches_nothing(moto: Moto) -> None:
     async with opened(moto) as client:
         await client.push(entry("app", "user", spec={"tags": {"old": "x"}}), source(user="me"))
         moto.record()
@@ -175,7 +179,8 @@ async def test_a_change_overwrites_and_syncs_tags_and_an_equal_value_touches_not
     assert tags(moto, "app") == {"new": "y", "managed-by": "external-secrets"}
 
 
-async def test_a_parameter_of_somebody_else_is_left_alone(moto: Moto) -> None:
+# P-170
+async def test_p_170_a_parameter_of_somebody_else_is_left_alone(moto: Moto) -> None:
     moto.parameter("app", "theirs")
     async with opened(moto) as client:
         with pytest.raises(InvalidConfig, match=r"^secret not managed by external-secrets$"):

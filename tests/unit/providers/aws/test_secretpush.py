@@ -10,7 +10,7 @@ import pytest
 
 from e2e.harness.moto import AwsRefused, Moto
 from eso.errors import EsoError
-from eso.providers.contract import InvalidConfig, Remote
+from eso.providers.contract import InvalidConfig, Push, Remote
 from tests.fakes.awslogin import AwsCredentials
 from tests.unit.providers.aws.clients import entry, opened, source
 
@@ -30,7 +30,8 @@ def tags(moto: Moto, name: str) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in described(moto, name)["Tags"]}
 
 
-async def test_a_new_secret_is_binary_and_marked_as_ours(moto: Moto) -> None:
+# P-160
+async def test_p_160_a_new_secret_is_binary_and_marked_as_ours(moto: Moto) -> None:
     async with opened(moto, prefix="team/") as client:
         moto.record()
         await client.push(entry("app", "user"), source(user="me"))
@@ -45,7 +46,8 @@ async def test_a_new_secret_is_binary_and_marked_as_ours(moto: Moto) -> None:
     }
 
 
-async def test_metadata_of_a_new_secret(moto: Moto) -> None:
+# P-167
+async def test_p_167_metadata_of_a_new_secret(moto: Moto) -> None:
     spec = {
         "tags": {"team": "a"},
         "description": "mine",
@@ -62,13 +64,17 @@ async def test_metadata_of_a_new_secret(moto: Moto) -> None:
     assert [status["Region"] for status in found["ReplicationStatus"]] == ["us-east-1"]
 
 
-async def test_a_whole_secret_is_its_json(moto: Moto) -> None:
+# P-161
+async def test_p_161_a_whole_secret_is_its_json(moto: Moto) -> None:
     async with opened(moto) as client:
         await client.push(entry("app", spec={"secretPushFormat": "string"}), source(b="<&>", a="1"))
-    assert value(moto, "app")["SecretString"] == '{"a":"1","b":"<&>"}'
+        assert value(moto, "app")["SecretString"] == '{"a":"1","b":"<&>"}'
+        await client.push(entry("app", spec={"secretPushFormat": "string"}), source(a="2"))
+    assert value(moto, "app")["SecretString"] == '{"a":"2"}'
 
 
-async def test_a_changed_value_is_a_new_version_and_an_equal_one_is_none(moto: Moto) -> None:
+# P-164
+async def test_p_164_a_changed_value_is_a_new_version_and_an_equal_one_is_none(moto: Moto) -> None:
     async with opened(moto) as client:
         await client.push(entry("app", "user"), source(user="me"))
         await client.push(entry("app", "user"), source(user="you"))
@@ -86,7 +92,8 @@ async def test_an_equal_text_is_left_as_it_is(moto: Moto) -> None:
         assert "PutSecretValue" not in moto.requests()
 
 
-async def test_a_property_is_set_in_the_json_that_is_there(moto: Moto) -> None:
+# P-163
+async def test_p_163_a_property_is_set_in_the_json_that_is_there(moto: Moto) -> None:
     spec = {"secretPushFormat": "string"}
     async with opened(moto) as client:
         await client.push(entry("app", "user", "a", spec), source(user="1"))
@@ -101,7 +108,8 @@ async def test_a_property_is_set_in_the_json_that_is_there(moto: Moto) -> None:
     )
 
 
-async def test_a_secret_of_somebody_else_is_left_alone(moto: Moto) -> None:
+# P-162
+async def test_p_162_a_secret_of_somebody_else_is_left_alone(moto: Moto) -> None:
     moto.secret("app", "theirs")
     async with opened(moto) as client:
         with pytest.raises(InvalidConfig, match=r"^secret not managed by external-secrets$"):
@@ -122,7 +130,10 @@ async def test_tags_are_synced_only_where_metadata_has_some(moto: Moto) -> None:
         assert not {"TagResource", "UntagResource"} & set(moto.requests())
 
 
-async def test_a_resource_policy_comes_from_a_config_map_or_a_secret_and_goes_with_the_metadata(moto: Moto) -> None:
+# P-164
+async def test_p_164_a_resource_policy_comes_from_a_config_map_or_a_secret_and_goes_with_the_metadata(
+    moto: Moto,
+) -> None:
     credentials = AwsCredentials({"policy/text": POLICY})
     credentials.config_maps["policy"] = {"text": POLICY.replace(":", " :")}
     async with opened(moto) as client:
@@ -167,7 +178,8 @@ async def test_a_policy_that_cannot_be_read_is_told(moto: Moto, ref: dict[str, s
         described(moto, "app")
 
 
-async def test_replicas_follow_the_metadata(moto: Moto) -> None:
+# P-168
+async def test_p_168_replicas_follow_the_metadata(moto: Moto) -> None:
     def spec(*regions: str) -> dict[str, Any]:
         return {"replicationLocations": list(regions)}
 
@@ -199,13 +211,23 @@ async def test_replicas_follow_the_metadata(moto: Moto) -> None:
         ),
     ],
 )
-async def test_metadata_that_cannot_be_is_refused_before_a_call(moto: Moto, spec: dict[str, Any], message: str) -> None:
+# P-165
+async def test_p_165_metadata_that_cannot_be_is_refused_before_a_call(
+    moto: Moto, spec: dict[str, Any], message: str
+) -> None:
     async with opened(moto) as client:
         moto.record()
         with pytest.raises(InvalidConfig) as refused:
             await client.push(entry("app", "user", spec=spec), source(user="me"))
         assert not moto.requests()
     assert str(refused.value) == message
+
+
+# P-166
+async def test_p_166_the_flat_form_of_metadata_is_refused(moto: Moto) -> None:
+    async with opened(moto) as client:
+        with pytest.raises(InvalidConfig, match='unknown field "tags"'):
+            await client.push(Push(Remote("app"), "user", {"tags": {"team": "a"}}), source(user="me"))
 
 
 async def test_a_member_that_nobody_knows_is_refused(moto: Moto) -> None:
@@ -223,7 +245,8 @@ async def test_a_key_that_the_source_does_not_have_is_told(moto: Moto) -> None:
     assert str(refused.value) == text
 
 
-async def test_a_deletion_removes_replicas_and_takes_the_window_of_the_store(moto: Moto) -> None:
+# P-169
+async def test_p_169_a_deletion_removes_replicas_and_takes_the_window_of_the_store(moto: Moto) -> None:
     async with opened(moto, secretsManager={"recoveryWindowInDays": 7}) as client:
         spec = {"replicationLocations": ["us-east-1"]}
         await client.push(entry("app", "user", spec=spec), source(user="me"))
@@ -247,7 +270,8 @@ async def test_a_deletion_without_recovery(moto: Moto) -> None:
         described(moto, "app")
 
 
-async def test_a_window_that_cannot_be_is_refused_before_a_call(moto: Moto) -> None:
+# P-169
+async def test_p_169_a_window_that_cannot_be_is_refused_before_a_call(moto: Moto) -> None:
     async with opened(moto, secretsManager={"recoveryWindowInDays": 5}) as client:
         moto.record()
         with pytest.raises(InvalidConfig, match="RecoveryWindowInDays must be between 7 and 30 days"):

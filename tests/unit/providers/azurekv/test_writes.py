@@ -59,7 +59,8 @@ async def refused(world: World, push: Push, value: bytes = b"planted", *, modern
 
 @MODES
 @pytest.mark.parametrize("key", ["app", "secret/app", "secret/app/more"])
-async def test_a_new_secret_is_enabled_and_marked_as_ours(world: World, key: str, modern: bool) -> None:
+# P-180
+async def test_p_180_a_new_secret_is_enabled_and_marked_as_ours(world: World, key: str, modern: bool) -> None:
     await pushed(world, entry(key), modern=modern)
     assert world.fake.asked[-1].body == {"value": "planted", "attributes": {"enabled": True}, "tags": OURS}
     assert written(world.fake) == ["PUT /secrets/app"]
@@ -105,7 +106,8 @@ async def test_the_newer_way_knows_no_expiry(world: World) -> None:
         pytest.param({"contentType": "text/plain"}, {"contentType": "text/x"}, 1, id="another content type"),
     ],
 )
-async def test_only_what_differs_is_written(
+# P-182
+async def test_p_182_only_what_differs_is_written(
     world: World, before: dict[str, Any], spec: dict[str, Any], count: int, modern: bool
 ) -> None:
     world.fake.put("app", "planted", OURS, **before)
@@ -122,14 +124,18 @@ async def test_only_what_differs_is_written(
         pytest.param({}, {"expirationDate": "2025-01-01T00:00:00Z"}, 1, id="a new expiry"),
     ],
 )
-async def test_the_expiry_is_compared(world: World, before: dict[str, Any], spec: dict[str, Any], count: int) -> None:
+# P-182
+async def test_p_182_the_expiry_is_compared(
+    world: World, before: dict[str, Any], spec: dict[str, Any], count: int
+) -> None:
     world.fake.put("app", "planted", OURS, **before)
     for _ in range(2):
         await pushed(world, entry(**spec))
     assert len(written(world.fake)) == count
 
 
-async def test_a_content_type_that_is_left_out_is_carried_over(world: World) -> None:
+# P-182
+async def test_p_182_a_content_type_that_is_left_out_is_carried_over(world: World) -> None:
     world.fake.put("app", "old", OURS, contentType="text/plain")
     await pushed(world, entry())
     assert world.fake.asked[-1].body["contentType"] == "text/plain"
@@ -161,7 +167,8 @@ async def test_metadata_that_is_refused_writes_nothing(world: World, spec: dict[
     ("key", "word"), [("app", "secret"), ("cert/app", "certificate"), ("key/app", "key")], ids=["secret", "cert", "key"]
 )
 @pytest.mark.parametrize("tags", [None, {"managed-by": "somebody"}], ids=["without tags", "with another's tag"])
-async def test_what_somebody_else_made_is_left_alone(
+# P-181
+async def test_p_181_what_somebody_else_made_is_left_alone(
     world: World, key: str, word: str, tags: dict[str, str | None] | None
 ) -> None:
     world.fake.put("app", "theirs", tags)
@@ -225,7 +232,8 @@ async def test_a_value_that_is_no_text_is_refused(world: World) -> None:
 
 
 @pytest.mark.parametrize("key", ["foo/app", "certificates/app"])
-async def test_types_that_are_none(world: World, key: str) -> None:
+# P-180
+async def test_p_180_types_that_are_none(world: World, key: str) -> None:
     word = key.partition("/")[0]
     assert str(await refused(world, entry(key))) == f"secret type {word} not supported"
     client = await world.open()
@@ -273,7 +281,8 @@ FORMS = [
 
 @MODES
 @pytest.mark.parametrize("value", FORMS)
-async def test_a_certificate_is_imported_once(world: World, value: bytes, modern: bool) -> None:
+# P-183
+async def test_p_183_a_certificate_is_imported_once(world: World, value: bytes, modern: bool) -> None:
     client = await world.open(useAzureSDK=modern)
     if value.startswith((b"words", b"-----BEGIN PRIVATE")):  # the contract server reads a plain PEM only
         world.fake.keep("certificates", "app", {"cer": base64.b64encode(der(SHOWN)).decode()}, OURS)
@@ -289,7 +298,8 @@ async def test_a_certificate_is_imported_once(world: World, value: bytes, modern
 
 
 @pytest.mark.parametrize("value", [b"", b"planted", b"\x30\x82\x01", pem(RSA), b"-----BEGIN " * 90_000])
-async def test_what_is_no_certificate_writes_nothing(world: World, value: bytes) -> None:
+# P-183
+async def test_p_183_what_is_no_certificate_writes_nothing(world: World, value: bytes) -> None:
     assert str(await refused(world, entry("cert/app"), value)) == material.NO_CERTIFICATE
     assert world.fake.count("/certificates") == 0
 

@@ -149,7 +149,8 @@ async def test_a_failed_search_is_told_in_the_words_of_the_reference(world: Worl
     assert str(failed.value) == "could not get secrets Doppler API Client Error (HTTP 403): You do not have access"
 
 
-async def test_a_push_writes_what_differs(world: World) -> None:
+# P-192
+async def test_p_192_a_push_writes_what_differs(world: World) -> None:
     world.fake.configs["shop", "prd"] = {"A": "old"}
     client = await world.open(project="shop", config="prd")
     for _ in range(2):
@@ -161,7 +162,8 @@ async def test_a_push_writes_what_differs(world: World) -> None:
     assert len(posted) == 2
 
 
-async def test_a_deletion_asks_for_what_is_there(world: World) -> None:
+# P-192
+async def test_p_192_a_deletion_asks_for_what_is_there(world: World) -> None:
     world.fake.secrets.update({"A": "1", "B": "2"})
     client = await world.open()
     for _ in range(2):

@@ -125,6 +125,7 @@ async def pushing(provider: Whole, store: StoreView, entry: Push, source: Source
     await client.push(entry, source)
 
 
+# P-190
 async def test_p_190_a_key_of_the_store_cannot_be_pushed_to_and_a_pushed_one_can() -> None:
     provider, store = Whole("fake"), view({"key": "own", "value": "v"})
     with pytest.raises(InvalidConfig) as refused:

@@ -44,7 +44,8 @@ def values(fake: FakeGoogle, name: str = NAME) -> list[bytes]:
 # push
 
 
-async def test_a_new_secret_is_marked_as_ours_and_kept_everywhere(world: World) -> None:
+# P-175
+async def test_p_175_a_new_secret_is_marked_as_ours_and_kept_everywhere(world: World) -> None:
     client = await world.open()
     assert writes(client) is client
     await client.push(entry(), SOURCE)
@@ -72,7 +73,8 @@ async def test_a_key_that_the_source_does_not_have_writes_nothing(world: World) 
     assert written(world.fake) == []
 
 
-async def test_what_is_there_already_is_not_written_again(world: World) -> None:
+# P-178
+async def test_p_178_what_is_there_already_is_not_written_again(world: World) -> None:
     client = await world.open()
     await client.push(entry(), SOURCE)
     await client.push(entry(), SOURCE)
@@ -92,13 +94,15 @@ async def test_what_is_there_already_is_not_written_again(world: World) -> None:
         ),
     ],
 )
-async def test_where_a_new_secret_is_kept(world: World, spec: dict[str, Any], replication: list[Any]) -> None:
+# P-175
+async def test_p_175_where_a_new_secret_is_kept(world: World, spec: dict[str, Any], replication: list[Any]) -> None:
     client = await world.open()
     await client.push(entry(**spec), SOURCE)
     assert secret(world.fake).body["replication"] == {"userManaged": {"replicas": replication}}
 
 
-async def test_a_key_alone_encrypts_everywhere_and_topics_are_told(world: World) -> None:
+# P-175
+async def test_p_175_a_key_alone_encrypts_everywhere_and_topics_are_told(world: World) -> None:
     client = await world.open()
     await client.push(entry(CMEKKeyName="k", topics=["projects/shop/topics/t"]), SOURCE)
     assert secret(world.fake).body == {
@@ -108,7 +112,8 @@ async def test_a_key_alone_encrypts_everywhere_and_topics_are_told(world: World)
     }
 
 
-async def test_a_regional_secret_has_no_replication(world: World) -> None:
+# P-175
+async def test_p_175_a_regional_secret_has_no_replication(world: World) -> None:
     client = await world.open(location=LOCATION)
     await client.push(entry(replicationLocations=["a"]), SOURCE)
     name = f"projects/{PROJECT}/locations/{LOCATION}/secrets/app"
@@ -116,7 +121,8 @@ async def test_a_regional_secret_has_no_replication(world: World) -> None:
     assert values(world.fake, name) == [b"planted"]
 
 
-async def test_a_secret_of_somebody_else_is_left_alone(world: World) -> None:
+# P-176
+async def test_p_176_a_secret_of_somebody_else_is_left_alone(world: World) -> None:
     world.fake.put("app", b"theirs", labels={"managed-by": "somebody"})
     client = await world.open()
     with pytest.raises(InvalidConfig, match=r"^secret app is not managed by external secrets$"):
@@ -132,7 +138,8 @@ async def test_a_secret_of_somebody_else_is_left_alone(world: World) -> None:
         pytest.param({"mergePolicy": "Merge"}, {"a": "1", "b": "3", **OURS}, id="merged: what is there wins"),
     ],
 )
-async def test_labels_and_annotations(world: World, policy: dict[str, str], labels: dict[str, str]) -> None:
+# P-177
+async def test_p_177_labels_and_annotations(world: World, policy: dict[str, str], labels: dict[str, str]) -> None:
     world.fake.put("app", b"planted", labels={"a": "1", **OURS}, annotations={"old": "x"})
     client = await world.open()
     pushed = entry(labels={"a": "2", "b": "3"}, annotations={"new": "y"}, **policy)
@@ -163,7 +170,8 @@ async def test_metadata_of_another_form_writes_nothing(world: World, metadata: d
 # push of a property
 
 
-async def test_a_property_is_set_in_what_is_there(world: World) -> None:
+# P-176
+async def test_p_176_a_property_is_set_in_what_is_there(world: World) -> None:
     world.fake.put("app", b'{"db": {"user": "x"},  "n": 1.50}', labels={"team": "a"}, annotations={"k": "v"})
     client = await world.open()
     await client.push(entry(name="db.password"), SOURCE)
@@ -189,7 +197,8 @@ async def test_an_empty_property_is_written_once(world: World) -> None:
     assert len(values(world.fake)) == 1
 
 
-async def test_a_property_takes_no_metadata(world: World) -> None:
+# P-179
+async def test_p_179_a_property_takes_no_metadata(world: World) -> None:
     client = await world.open()
     with pytest.raises(InvalidConfig, match=r"^cannot specify metadata and property at the same time$"):
         await client.push(entry(name="p", labels={"a": "b"}), SOURCE)
@@ -199,7 +208,8 @@ async def test_a_property_takes_no_metadata(world: World) -> None:
 # others who write
 
 
-async def test_two_logins_do_not_push_to_one_secret_at_once(world: World) -> None:
+# P-178
+async def test_p_178_two_logins_do_not_push_to_one_secret_at_once(world: World) -> None:
     one, other = await world.open(), await world.open()
     world.fake.gate = asyncio.Event()
     first = asyncio.ensure_future(one.push(entry(), SOURCE))

@@ -363,7 +363,8 @@ def envelope(**spec: Any) -> Json:
     return {"apiVersion": version, "kind": "PushSecretMetadata", "spec": spec}
 
 
-async def test_a_whole_secret_replaces_the_data_and_writes_nothing_twice(cluster: FakeCluster) -> None:
+# P-185
+async def test_p_185_a_whole_secret_replaces_the_data_and_writes_nothing_twice(cluster: FakeCluster) -> None:
     client = await opened(cluster)
     cluster.put("dest", {"old": b"x"}, labels={"theirs": "1"})
     for _ in range(3):
@@ -373,7 +374,8 @@ async def test_a_whole_secret_replaces_the_data_and_writes_nothing_twice(cluster
     assert cluster.count(method="PUT") == 1
 
 
-async def test_properties_are_single_keys(cluster: FakeCluster) -> None:
+# P-185
+async def test_p_185_properties_are_single_keys(cluster: FakeCluster) -> None:
     client = await opened(cluster)
     await client.push(Push(Remote("dest", "one"), "k"), SOURCE)
     await client.push(Push(Remote("dest", "all")), SOURCE)
@@ -393,7 +395,8 @@ async def test_properties_are_single_keys(cluster: FakeCluster) -> None:
         pytest.param({"targetMergePolicy": "Ignore"}, {"theirs": "1"}, id="only theirs"),
     ],
 )
-async def test_labels_of_a_push(cluster: FakeCluster, spec: Json, labels: Json) -> None:
+# P-185
+async def test_p_185_labels_of_a_push(cluster: FakeCluster, spec: Json, labels: Json) -> None:
     cluster.put("dest", {}, labels={"theirs": "1"})
     await (await opened(cluster)).push(Push(Remote("dest"), metadata=envelope(**spec)), SOURCE)
     assert cluster.secrets["default", "dest"]["metadata"]["labels"] == labels
@@ -408,13 +411,15 @@ async def test_labels_of_a_push(cluster: FakeCluster, spec: Json, labels: Json) 
         pytest.param({"remoteNamespace": "x"}, "only supported with ClusterSecretStore", id="another namespace"),
     ],
 )
-async def test_metadata_that_is_refused(cluster: FakeCluster, spec: Json, text: str) -> None:
+# P-186
+async def test_p_186_metadata_that_is_refused(cluster: FakeCluster, spec: Json, text: str) -> None:
     with pytest.raises(InvalidConfig, match=text):
         await (await opened(cluster)).push(Push(Remote("dest"), metadata=envelope(**spec)), SOURCE)
     assert cluster.secrets == {}
 
 
-async def test_what_went_to_another_namespace_is_removed_there(cluster: FakeCluster) -> None:
+# P-186
+async def test_p_186_what_went_to_another_namespace_is_removed_there(cluster: FakeCluster) -> None:
     client = await opened(
         cluster,
         "ClusterSecretStore",
@@ -429,13 +434,24 @@ async def test_what_went_to_another_namespace_is_removed_there(cluster: FakeClus
     assert client.place(remote) != client.place(Remote("dest"))
 
 
+# P-188
+@pytest.mark.parametrize(
+    ("given", "made"), [("kubernetes.io/dockerconfigjson", "kubernetes.io/dockerconfigjson"), ("", "Opaque")]
+)
+async def test_p_188_a_new_secret_has_the_type_of_its_source(cluster: FakeCluster, given: str, made: str) -> None:
+    source = Source({"k": b"v"}, "src", "team-a", given, {}, {})
+    await (await opened(cluster)).push(Push(Remote("dest")), source)
+    assert cluster.secrets["default", "dest"].get("type") == made
+
+
 async def test_the_annotation_of_kubectl_does_not_travel(cluster: FakeCluster) -> None:
     source = Source({"k": b"v"}, annotations={"kubectl.kubernetes.io/last-applied-configuration": "{}", "n": "1"})
     await (await opened(cluster)).push(Push(Remote("dest")), source)
     assert cluster.secrets["default", "dest"]["metadata"]["annotations"] == {"n": "1"}
 
 
-async def test_deleting_takes_the_key_or_the_last_one_with_the_secret(cluster: FakeCluster) -> None:
+# P-187
+async def test_p_187_deleting_takes_the_key_or_the_last_one_with_the_secret(cluster: FakeCluster) -> None:
     client = await opened(cluster)
     cluster.put("dest", {"a": b"1", "b": b"2"})
     for remote, left in (

@@ -66,7 +66,8 @@ async def test_a_property_is_the_label_of_a_field_and_dots_belong_to_it(world: W
     assert [await extract(client, "db", name) for name in ("field/password", "gone")] == [{"password": b"x"}, {}]
 
 
-async def test_a_label_that_no_field_or_two_fields_have_is_an_error(world: World) -> None:
+# P-193
+async def test_p_193_a_label_that_no_field_or_two_fields_have_is_an_error(world: World) -> None:
     item = world.fake.put("db", {"a": PLANTED})
     item["fields"].append({"label": "a", "value": "2", "section": {"id": "s"}})
     client = await world.open()
@@ -181,7 +182,8 @@ async def test_files_that_a_list_shows_are_found_too(world: World) -> None:
 # pushes
 
 
-async def test_a_push_makes_an_item_and_then_changes_what_differs(world: World) -> None:
+# P-193
+async def test_p_193_a_push_makes_an_item_and_then_changes_what_differs(world: World) -> None:
     world.fake.vaults[OTHER] = "Other"
     client = await world.open(vaults={"Shop": 1, "Other": 2})
     spec = {"tags": ["eso"], "vault": "Other"}
@@ -223,7 +225,8 @@ async def test_a_push_makes_an_item_and_then_changes_what_differs(world: World) 
         ),
     ],
 )
-async def test_a_push_that_cannot_be_made_sends_nothing(world: World, entry: Push, text: str) -> None:
+# P-193
+async def test_p_193_a_push_that_cannot_be_made_sends_nothing(world: World, entry: Push, text: str) -> None:
     with pytest.raises(InvalidConfig) as error:
         await (await world.open()).push(entry, Source({"k": b"v", "bytes": b"\xff"}))
     assert str(error.value) == text
@@ -236,7 +239,8 @@ async def test_stores_of_one_login_write_to_one_item_one_after_the_other(world: 
     assert client.place(Remote("db", "a")) == other.place(Remote("db", "b")) != other.place(Remote("api"))
 
 
-async def test_a_deletion_takes_one_field_and_the_last_one_takes_the_item(world: World) -> None:
+# P-193
+async def test_p_193_a_deletion_takes_one_field_and_the_last_one_takes_the_item(world: World) -> None:
     sections = [{"id": "s"}]
     world.fake.put("db", {"user": "me", "password": "x"}, sections=sections)
     client = await world.open()

@@ -71,7 +71,8 @@ def ours(vault: FakeVault, key: str, **data: Any) -> None:
     vault.metadata[f"secret/{key}"] = dict(OURS)
 
 
-async def test_a_new_secret_is_marked_first_and_written_then(vault: FakeVault, whole: Whole) -> None:
+# P-151
+async def test_p_151_a_new_secret_is_marked_first_and_written_then(vault: FakeVault, whole: Whole) -> None:
     client = await opened(whole, vault)
     await client.push(push(), Source({"v": b'{"user":"me","port":1.50}'}))
     assert sent(vault) == [
@@ -98,14 +99,18 @@ async def test_a_secret_that_is_ours_is_written_without_touching_its_other_metad
         pytest.param({"a": "1", "b": None}, b'{"b":null,"a":"1"}', id="in any order"),
     ],
 )
-async def test_equal_content_is_not_written_again(vault: FakeVault, whole: Whole, there: Any, value: bytes) -> None:
+# P-154
+async def test_p_154_equal_content_is_not_written_again(
+    vault: FakeVault, whole: Whole, there: Any, value: bytes
+) -> None:
     ours(vault, "app", **there)
     client = await opened(whole, vault)
     await client.push(push(), Source({"v": value}))
     assert sent(vault) == []
 
 
-async def test_a_property_is_merged_and_a_dot_is_part_of_its_name(vault: FakeVault, whole: Whole) -> None:
+# P-153
+async def test_p_153_a_property_is_merged_and_a_dot_is_part_of_its_name(vault: FakeVault, whole: Whole) -> None:
     ours(vault, "app", user="me", port=5432)
     client = await opened(whole, vault)
     await client.push(push("a.b"), Source({"v": b"x"}))
@@ -138,7 +143,10 @@ async def test_a_whole_source_is_pushed_as_an_object_of_texts(vault: FakeVault, 
         pytest.param({**OURS, "n": 5}, push("n"), "error converting n to string", id="a member that is no text"),
     ],
 )
-async def test_what_cannot_be_pushed(vault: FakeVault, whole: Whole, current: Any, entry: Push, text: str) -> None:
+# P-150, P-156
+async def test_p_150_p_156_what_cannot_be_pushed(
+    vault: FakeVault, whole: Whole, current: Any, entry: Push, text: str
+) -> None:
     if current is not None:
         vault.put("secret", "app", current)
         if "managed-by" in current:
@@ -158,7 +166,8 @@ async def test_what_cannot_be_pushed(vault: FakeVault, whole: Whole, current: An
         pytest.param([{"user": "a"}, None], 2, id="one whose current version is deleted"),
     ],
 )
-async def test_check_and_set_names_the_version_that_was_read(
+# P-155
+async def test_p_155_check_and_set_names_the_version_that_was_read(
     vault: FakeVault, whole: Whole, versions: list[Any], cas: int
 ) -> None:
     vault.cas_required = True
@@ -194,7 +203,8 @@ async def test_a_mount_that_asks_for_check_and_set_says_so(vault: FakeVault, who
         await client.push(push(), Source({"v": b'{"user":"me"}'}))
 
 
-async def test_version_1_carries_the_mark_inside(vault: FakeVault, whole: Whole) -> None:
+# P-152
+async def test_p_152_version_1_carries_the_mark_inside(vault: FakeVault, whole: Whole) -> None:
     client = await opened(whole, vault, path="kv1", version="v1")
     await client.push(push(), Source({"v": b'{"user":"me"}'}))
     assert sent(vault) == [("PUT", "kv1/app", {"user": "me", "custom_metadata": OURS})]
@@ -204,14 +214,16 @@ async def test_version_1_carries_the_mark_inside(vault: FakeVault, whole: Whole)
     assert sent(vault)[-1][:2] == ("DELETE", "kv1/app")
 
 
-async def test_a_secret_of_version_2_is_deleted_with_all_its_versions(vault: FakeVault, whole: Whole) -> None:
+# P-157
+async def test_p_157_a_secret_of_version_2_is_deleted_with_all_its_versions(vault: FakeVault, whole: Whole) -> None:
     ours(vault, "app", user="me")
     client = await opened(whole, vault)
     await client.delete(Remote("app"))
     assert sent(vault) == [("DELETE", "secret/data/app", None), ("DELETE", "secret/metadata/app", None)]
 
 
-async def test_a_property_that_is_not_there_is_deleted_without_a_write(vault: FakeVault, whole: Whole) -> None:
+# P-157
+async def test_p_157_a_property_that_is_not_there_is_deleted_without_a_write(vault: FakeVault, whole: Whole) -> None:
     ours(vault, "app", user="me")
     client = await opened(whole, vault)
     await client.delete(Remote("app", "gone"))
