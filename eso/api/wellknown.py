@@ -14,6 +14,8 @@ GENERATORS_API_VERSION: Final = f"{GENERATORS_GROUP}/v1alpha1"
 LABEL_MANAGED: Final = "reconcile.external-secrets.io/managed"
 LABEL_CREATED_BY: Final = "reconcile.external-secrets.io/created-by"
 LABEL_COMPONENT: Final = "external-secrets.io/component"
+LABEL_TYPE: Final = "external-secrets.io/type"  # of a Secret: which templates may use it
+TYPE_WEBHOOK: Final = "webhook"
 
 ANNOTATION_DATA_HASH: Final = "reconcile.external-secrets.io/data-hash"
 ANNOTATION_IGNORE_MAINTENANCE: Final = "external-secrets.io/ignore-maintenance-checks"

@@ -1,4 +1,4 @@
-"""What the processes that compute for tenants can be asked: the calls of all rooms.
+"""What the processes that compute for tenants can be asked: the calls of all rooms, and of the webhook provider.
 
 Neighbours: wiring.py names this module to `runtime.pool`, whose zygote imports it.
 """
@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from eso.providers.webhook import apart as webhook
 from eso.reconcile.externalsecret import apart as externalsecret
 from eso.reconcile.pushsecret import apart as pushsecret
 
-CALLS: Final = {**externalsecret.CALLS, **pushsecret.CALLS}
+CALLS: Final = {**externalsecret.CALLS, **pushsecret.CALLS, **webhook.CALLS}
 warm = externalsecret.warm

@@ -101,9 +101,10 @@ class Operator:
             flood_gate=settings.enable_flood_gate,
         )
         variables = dict(environ or {})
-        env = Env(
-            Pools(proxies, reach_of(settings, access.server)), Offload(threads=1, name="values"), clock, log, variables
-        )
+        sizes = shares(memory_limit(), settings.memory_budget, MEMORY)
+        self.compute = Pool("eso.app.calls", clock, memory=sizes.worker)
+        pools = Pools(proxies, reach_of(settings, access.server))
+        env = Env(pools, Offload(threads=1, name="values"), clock, log, variables, self.compute)
         ambient = Ambient(variables, settings.ambient_credentials)
         self.stores = Stores(
             rules,
@@ -116,9 +117,7 @@ class Operator:
             ambient=ambient,
         )
         watch.connect(self.stores)
-        sizes = shares(memory_limit(), settings.memory_budget, MEMORY)
         self.memory = Memory(sizes.passes, clock)
-        self.compute = Pool("eso.app.calls", clock, memory=sizes.worker)
         shared = Shared(
             clock=clock,
             log=log,

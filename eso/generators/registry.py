@@ -63,6 +63,7 @@ GENERATORS: Final[dict[str, Row]] = {
         Row("STSSessionToken", "stsSessionTokenSpec", f"{PACKAGE}.sts"),
         Row("UUID", "uuidSpec", f"{PACKAGE}.uuid"),
         Row("VaultDynamicSecret", "vaultDynamicSecretSpec", f"{PACKAGE}.vault", classed=True),
+        Row("Webhook", "webhookSpec", f"{PACKAGE}.webhook"),
     )
 }
 

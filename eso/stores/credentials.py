@@ -18,6 +18,7 @@ from typing import Any, Final
 import orjson
 
 from eso.api.meta import CONFIG_MAPS, SECRETS, SERVICE_ACCOUNTS, Resource
+from eso.api.wellknown import LABEL_TYPE
 from eso.errors import EsoError
 from eso.kube.rest import Rest
 from eso.kube.tokens import service_account_token
@@ -217,8 +218,11 @@ class Credentials:
                 except EsoError:
                     content = [where, name]
             else:
+                # A webhook uses a Secret only while its label says so.
                 try:
-                    content = (await self._object(kind, where, name)).get("data")
+                    found = await self._object(kind, where, name)
+                    labels = (found.get("metadata") or {}).get("labels") or {}
+                    content = [found.get("data"), labels.get(LABEL_TYPE)]
                 except EsoError:
                     content = [where, name]
             digest.update(orjson.dumps([kind, content], option=orjson.OPT_SORT_KEYS))

@@ -29,6 +29,7 @@ from eso.providers.kubernetes.spec import SPEC as KUBERNETES
 from eso.providers.onepassword.spec import SPEC as ONEPASSWORD
 from eso.providers.vault.baospec import SPEC as OPENBAO
 from eso.providers.vault.spec import SPEC as VAULT
+from eso.providers.webhook.spec import SPEC as WEBHOOK
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
         Backend(ONEPASSWORD, "eso.providers.onepassword.connect"),
         Backend(OPENBAO, "eso.providers.vault.openbao"),
         Backend(VAULT, "eso.providers.vault.connect"),
+        Backend(WEBHOOK, "eso.providers.webhook.connect"),
     )
 }
 

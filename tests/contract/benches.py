@@ -29,7 +29,8 @@ class Bench:
     """One store of one provider, with a backend behind it.
 
     `put(key, members)`: a secret that the provider reads as this JSON object. `remove(key)`: it is gone. `block`: the
-    store's `spec.provider.<name>`. `secrets["name/key"]`, `tokens[account]`: what its credentials hold.
+    store's `spec.provider.<name>`. `secrets["name/key"]`, `tokens[account]`: what its credentials hold;
+    `labels[name]`: of a Secret.
     """
 
     provider: Whole
@@ -37,6 +38,7 @@ class Bench:
     put: Callable[[str, Mapping[str, Any]], None]
     secrets: dict[str, str] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, dict[str, str]] = field(default_factory=dict)
     remove: Callable[[str], None] | None = None
     break_down: Callable[[], None] | None = None
 
@@ -50,6 +52,7 @@ class Bench:
     finds: bool = True
     validates: bool = True  # a store's validation asks the backend
     proves_absence: bool = True  # a missing secret is SecretNotFound
+    any_404: bool = False  # a 404 is this backend's own word, whatever its body is
 
     # writing; `value` is what a push without a property may bring
     writes: bool = False
@@ -76,7 +79,7 @@ class Bench:
         return StoreView("SecretStore", "store", "team-a", self.provider.name, self.block | changes, "uid", 1)
 
     def credentials(self, ca: bytes | None = None) -> StaticCredentials:
-        return StaticCredentials(self.secrets, tokens=self.tokens, ca=ca)
+        return StaticCredentials(self.secrets, tokens=self.tokens, ca=ca, labels=self.labels)
 
     async def open(self, *, ca: bytes | None = None, **changes: Any) -> StoreClient:
         return await self.provider.open(self.view(**changes), self.credentials(ca))

@@ -14,11 +14,12 @@ import orjson
 
 from eso.api.meta import Resource
 from eso.errors import EsoError
-from eso.providers.contract import InvalidConfig, ServiceAccount
+from eso.providers.contract import InvalidConfig, SecretObject, ServiceAccount
 
 
 class StaticCredentials:
-    """`secrets["name/key"]` → value, `accounts[name]` → annotations. Missing ones fail as they do in a cluster."""
+    """`secrets["name/key"]` → value, `accounts[name]` → annotations, `labels[name]` of a Secret. Missing ones fail
+    as they do in a cluster."""
 
     def __init__(
         self,
@@ -28,9 +29,10 @@ class StaticCredentials:
         ca: bytes | None = None,
         accounts: Mapping[str, Mapping[str, str]] | None = None,
         environ: Mapping[str, str] | None = None,
+        labels: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self.secrets, self.namespace, self.tokens, self.ca = dict(secrets), namespace, dict(tokens or {}), ca
-        self.accounts, self.environ = dict(accounts or {}), environ
+        self.accounts, self.environ, self.labels = dict(accounts or {}), environ, dict(labels or {})
         self.audiences: list[tuple[str, ...]] = []
 
     async def secret(self, selector: Mapping[str, Any], *, default_key: str = "") -> bytes:
@@ -39,6 +41,15 @@ class StaticCredentials:
             return self.secrets[f"{selector.get('name')}/{key}"].encode()
         except KeyError:
             raise EsoError(f'cannot find secret data for key: "{key}"') from None
+
+    async def secret_object(self, selector: Mapping[str, Any]) -> SecretObject:
+        name = str(selector.get("name"))
+        own = {place: text for place, text in self.secrets.items() if place.startswith(f"{name}/")}
+        data = {place.partition("/")[2]: text.encode() for place, text in own.items()}
+        if not data:
+            where = f'cannot get Kubernetes secret "{name}" from namespace "{self.namespace}": '
+            raise EsoError(f'{where}secrets "{name}" not found') from EsoError(f'secrets "{name}" not found')
+        return SecretObject(data, self.labels.get(name, {}))
 
     async def service_account_token(
         self, selector: Mapping[str, Any], *, audiences: tuple[str, ...] = (), expiration_seconds: int | None = 600
@@ -78,9 +89,10 @@ class DictRest:
         self.tokens: list[dict[str, Any]] = []
         self.failure: EsoError | None = None
 
-    def secret(self, namespace: str, name: str, **data: str) -> None:
+    def secret(self, namespace: str, name: str, labels: Mapping[str, str] | None = None, /, **data: str) -> None:
         self.objects[f"secrets/{namespace}/{name}"] = {
-            "data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+            "metadata": {"labels": dict(labels or {})},
+            "data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()},
         }
 
     async def get(self, resource: Resource, namespace: str, name: str) -> bytes | None:

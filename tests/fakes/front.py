@@ -64,7 +64,7 @@ class Front:
                 case "ExternalSecret":
                     self.wanted = decode_external_secret(orjson.dumps(found))
                 case "Secret":
-                    self.secret(meta["name"], **found["stringData"])
+                    self.secret(meta["name"], meta.get("labels"), **found["stringData"])
         self.store = next(iter(self.all.values()))
         plans = Plans(Registry(PROVIDERS, {whole.name: whole.connector}))
         rules = Rules(lambda *asked: self.all.get(asked), lambda name: {}, plans)
@@ -78,9 +78,9 @@ class Front:
     def namespace(self) -> str:
         return self.store.metadata.namespace
 
-    def secret(self, name: str, **data: str) -> None:
+    def secret(self, name: str, labels: Mapping[str, str] | None = None, /, **data: str) -> None:
         """Writes a Secret beside the store; a change is announced by `changed`."""
-        self.rest.secret("team-a", name, **data)
+        self.rest.secret("team-a", name, labels, **data)
 
     def changed(self, name: str) -> None:
         self.stores.credential_changed("Secret", self.namespace, name)

@@ -101,6 +101,7 @@ SERVED: Final = frozenset(
         "STSSessionToken",
         "UUID",
         "VaultDynamicSecret",
+        "Webhook",
     }
 )
 """Generators that have code; `eso.generators.registry` names the same ones."""

@@ -17,10 +17,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from eso.errors import EsoError
 from eso.generators.contract import Generated, Generator
-from eso.generators.kinds import acr, beyondtrust, cloudsmith, github, gitlab, grafana, quay
-from eso.providers.contract import SecretObject
+from eso.generators.kinds import acr, beyondtrust, cloudsmith, github, gitlab, grafana, quay, webhook
+from eso.providers.contract import SecretNotFound, SecretObject
 from eso.providers.kit import jwt
 from tests.fakes.backend import Asked, Backend
+from tests.fakes.cancel import every_await
 from tests.fakes.credentials import StaticCredentials
 from tests.fakes.env import TestPools, env
 
@@ -602,3 +603,147 @@ async def test_what_beyondtrust_refuses(server: Server, spec: Any, text: str):
     with pytest.raises(EsoError) as raised:
         await workloads(server, spec)
     assert str(raised.value) == text
+
+
+# Webhook
+
+LABELLED = {"s": {"external-secrets.io/type": "webhook"}}
+HOOK_LOGIN = [{"name": "c", "secretRef": {"name": "s"}}]
+
+
+def hook(server: Server, path: str = "/obj", **spec: Any) -> dict[str, Any]:
+    return {"url": f"{server.address}{path}", "result": {}} | spec
+
+
+async def hooked(server: Server, spec: Any, labels: Any = LABELLED) -> Generated:
+    pools = TestPools()
+    reader = StaticCredentials({"s/k": CANARY, "s/user": "b+b&c"}, labels=labels)
+    resource = {"metadata": {"name": "g", "namespace": "team-a"}, "spec": spec}
+    try:
+        return await webhook.GENERATOR.generate(resource, reader, env(pools=pools))
+    finally:
+        assert all(pool._session is None for pool in pools.opened)  # nothing is left open
+
+
+OBJECT = {
+    "s": "text",
+    "i": 7,
+    "f": 1.5,
+    "t": True,
+    "n": None,
+    "o": {"b": 1, "a": "<&>"},
+    "text": '{"t": "u"}',
+    "l": [1, "x"],
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "values"),
+    [
+        pytest.param("$.o", {"a": b"<&>", "b": b"1"}, id="G-115 an object is its keys"),
+        pytest.param("$.text", {"t": b"u"}, id="G-115 a text that is JSON"),
+        pytest.param(
+            "",
+            {
+                "s": b"text",
+                "i": b"7",
+                "f": b"1.5",
+                "t": b"true",
+                "n": b"",
+                "o": b'{"a":"\\u003c\\u0026\\u003e","b":1}',
+                "text": b'{"t": "u"}',
+                "l": b'[1,"x"]',
+            },
+            id="values of every kind",
+        ),
+    ],
+)
+async def test_g115_the_answer_is_a_map(server: Server, path: str, values: dict[str, bytes]):
+    server.replies["GET /obj"] = (200, OBJECT)
+    assert (await hooked(server, hook(server, result={"jsonPath": path}))).values == values
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        pytest.param("$.l", "failed to get response (wrong type: []interface {})", id="a list"),
+        pytest.param("$.i", "failed to get response (wrong type: float64)", id="a number"),
+        pytest.param("$.nope", "failed to get response path $.nope: unknown key nope", id="nothing"),
+        pytest.param("{{ .c.k }}", "failed to get response path {{ .c.k }}: parsing error", id="it is no template"),
+        pytest.param("$.s", "failed to parse response json from jsonpath: invalid character", id="a text"),
+    ],
+)
+async def test_g115_a_path_to_something_else_is_told(server: Server, path: str, told: str):
+    server.replies["GET /obj"] = (200, OBJECT)
+    with pytest.raises(EsoError) as failed:
+        await hooked(server, hook(server, result={"jsonPath": path}, secrets=HOOK_LOGIN))
+    assert str(failed.value).startswith(told)
+
+
+async def test_g115_an_answer_that_is_no_json_is_told(server: Server):
+    server.replies["GET /obj"] = (200, f"{CANARY} no json")
+    with pytest.raises(EsoError, match=r"^failed to parse response json: ") as failed:
+        await hooked(server, hook(server))
+    assert CANARY not in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        pytest.param({"url": "/500"}, "endpoint gave error 500 Internal Server Error", id="G-116 500"),
+        pytest.param({"url": "/304"}, "not modified", id="304"),
+        pytest.param({"url": "/{{ .x "}, "failed to parse url: template: webhooktemplate:1: unclosed action", id="url"),
+        pytest.param({"body": "{{ nope }}"}, "failed to parse body: template: webhooktemplate:1: function", id="body"),
+        pytest.param({"headers": {"X": "{{ nope }}"}}, "failed to parse header X: template: webhooktemplate:1", id="X"),
+        pytest.param({"timeout": "soon"}, "failed to parse provider spec: failed to parse timeout", id="timeout"),
+    ],
+)
+async def test_g116_statuses_and_templates_that_fail(server: Server, spec: dict[str, Any], told: str):
+    server.replies["GET /500"] = (500, CANARY)
+    server.replies["GET /304"] = (304, "")
+    block = hook(server, spec.pop("url", "/obj"), **spec)
+    with pytest.raises(EsoError) as failed:
+        await hooked(server, block)
+    assert str(failed.value).startswith(told)
+
+
+async def test_an_authority_that_is_none_is_told_before_anything_is_asked():
+    with pytest.raises(EsoError, match=r"^failed to prepare provider http client: failed to append cabundle: "):
+        block = {"url": "https://hooks.test/", "result": {}, "caBundle": "!"}
+        await webhook.GENERATOR.generate({"spec": block}, StaticCredentials({}, ca=b"no pem"), env())
+
+
+async def test_g116_a_404_is_a_secret_that_is_missing(server: Server):
+    with pytest.raises(SecretNotFound, match=r"^Secret does not exist$"):
+        await hooked(server, hook(server, "/gone"))
+
+
+async def test_all_keys_of_a_labelled_secret_are_seen_and_cannot_leave_the_query(server: Server):
+    server.replies["POST /echo"] = (200, {})
+    spec = hook(
+        server,
+        "/echo?u={{ .c.user }}&k={{ .remoteRef.key }}",
+        method="POST",
+        body="body {{ .c.k }}",
+        headers={"X-User": "{{ .c.user | b64enc }}"},
+        secrets=HOOK_LOGIN,
+    )
+    await hooked(server, spec)
+    (asked,) = server.asked
+    assert asked.query == {"u": "b+b&c", "k": "<no value>"}
+    assert (asked.text, asked.headers["X-User"]) == (f"body {CANARY}", "YitiJmM=")
+
+
+async def test_a_secret_without_the_label_is_not_used(server: Server):
+    with pytest.raises(EsoError, match=r"^secret does not contain needed label 'external-secrets.io/type: webhook'\."):
+        await hooked(server, hook(server, secrets=HOOK_LOGIN), {})
+    with pytest.raises(EsoError, match=r"^secret type is not 'webhook'$"):
+        await hooked(server, hook(server, secrets=HOOK_LOGIN), {"s": {"external-secrets.io/type": "x"}})
+    assert server.asked == []
+
+
+async def test_every_await_of_a_webhook_may_be_cancelled(server: Server):
+    server.replies["GET /obj"] = (200, OBJECT)
+    async for _ in every_await(lambda: hooked(server, hook(server))):
+        continue
+    assert (await hooked(server, hook(server))).values["s"] == b"text"

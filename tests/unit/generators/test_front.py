@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
+import orjson
 import pytest
 
-from eso.api.externalsecret import EXTERNAL_SECRETS, GeneratorRef
+from eso.api.externalsecret import EXTERNAL_SECRETS, GeneratorRef, decode_external_secret
 from eso.api.generators import (
     FINALIZER_GENERATOR_STATE,
     GENERATOR_STATES,
@@ -17,6 +18,7 @@ from eso.api.generators import (
     owner_key,
 )
 from eso.api.meta import ObjectMeta
+from eso.api.validate import external_secret_refusals
 from eso.errors import EsoError
 from eso.generators.front import StateNotKept
 from eso.generators.registry import CLUSTER_GENERATORS
@@ -30,6 +32,13 @@ from tests.fakes.generators import Making
 
 OWNER = Owner(EXTERNAL_SECRETS, ObjectMeta(name="my-es", namespace="ns", uid="uid-1"))
 REF = GeneratorRef("Counting", "counter")
+
+
+def test_g009_a_generator_beside_extract_is_refused_where_objects_are_admitted():
+    entry = {"extract": {"key": "k"}, "sourceRef": {"generatorRef": {"kind": "Fake", "name": "f"}}}
+    body = {"metadata": {"name": "es", "namespace": "ns"}, "spec": {"dataFrom": [entry]}}
+    found = external_secret_refusals(decode_external_secret(orjson.dumps(body)).spec)
+    assert found == ["extract, find, or generatorRef cannot be set at the same time"]
 
 
 @pytest.fixture

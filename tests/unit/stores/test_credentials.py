@@ -276,6 +276,8 @@ async def test_a_digest_tells_contents_apart_and_shows_none() -> None:
     assert digest == await again.digest(references)
     assert digest != await edited.digest(references)
     assert b"t-a" not in digest
+    other.secret("team-a", "creds", {"external-secrets.io/type": "webhook"}, token="t-a")
+    assert await Credentials(other, SECRET_STORE, "team-a").digest(references) != digest  # type: ignore[arg-type]  # it only reads
     rest.failure = Forbidden("no", status=403)
     assert await Credentials(rest, SECRET_STORE, "team-a").digest(references) != digest  # type: ignore[arg-type]  # it only reads
 

@@ -72,6 +72,7 @@ BUILT: Final = frozenset(
         "onepassword",
         "openBao",
         "vault",
+        "webhook",
     )
 )
 PROVIDERS: Final[dict[str, Callable[[], Schema]]] = {
