@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from eso.errors import EsoError, Terminal
+from eso.providers.akeyless.spec import SPEC as AKEYLESS
 from eso.providers.aws.spec import SPEC as AWS
 from eso.providers.azurekv.spec import SPEC as AZUREKV
 from eso.providers.contract import Connector, Spec
@@ -43,6 +44,7 @@ class Backend:
 PROVIDERS: Final[dict[str, Backend]] = {
     backend.spec.name: backend
     for backend in (
+        Backend(AKEYLESS, "eso.providers.akeyless.connect"),
         Backend(AWS, "eso.providers.aws.connect"),
         Backend(AZUREKV, "eso.providers.azurekv.connect"),
         Backend(DELINEA, "eso.providers.delinea.connect"),

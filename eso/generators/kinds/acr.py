@@ -114,9 +114,8 @@ async def token_of(
         tenant = str(spec.get("tenantId") or "")
         return await Entra(pool, LABEL, authority, tenant).of_secret(client, secret, f"{where.audience}.default")
     if auth.get("managedIdentity") is not None:
-        credentials.ambient()
-        identity = str(auth["managedIdentity"].get("identityId") or "")
-        return await entra.of_machine(pool, LABEL, where.audience, identity)
+        named = entra.identity_named(str(auth["managedIdentity"].get("identityId") or ""))
+        return await entra.of_machine(pool, LABEL, credentials.ambient(), where.audience, named)
     if auth.get("workloadIdentity") is not None:
         selector = auth["workloadIdentity"].get("serviceAccountRef")
         who = await of_account(selector, credentials) if selector else await of_pod(credentials, env)

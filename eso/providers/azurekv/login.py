@@ -7,6 +7,7 @@ shows. A token of the operator's own identity is asked for vaults of the store's
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final
@@ -47,9 +48,9 @@ class Login:
             case Method.SERVICE_PRINCIPAL:
                 return await self._principal()
             case Method.MANAGED_IDENTITY:
-                self._own()
-                identity = str(self.block.get("identityId") or "")
-                return await entra.of_machine(self.direct, LABEL, await self._resource(), identity)
+                environ = self._own()
+                who = entra.identity_named(str(self.block.get("identityId") or ""))
+                return await entra.of_machine(self.direct, LABEL, environ, await self._resource(), who)
             case Method.WORKLOAD_IDENTITY:
                 return await (self._account() if has(self.block, "serviceAccountRef") else self._pod())
 
@@ -125,8 +126,7 @@ class Login:
 
     async def _pod(self) -> Token:
         """The identity of the operator's own pod."""
-        self._own()
-        found = entra.federated(self.credentials.ambient())
+        found = entra.federated(self._own())
         if found is None:
             raise InvalidConfig(
                 "missing environment variables. AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_FEDERATED_TOKEN_FILE "
@@ -138,14 +138,16 @@ class Login:
         authority = Entra(self.pool, LABEL, spec.authority(self.block), tenant)
         return await authority.of_assertion(client, assertion, await self._scope())
 
-    def _own(self) -> None:
-        """Refuses what would carry a token of the operator's own identity to a host that the store's author chose."""
-        self.credentials.ambient()
+    def _own(self) -> Mapping[str, str]:
+        """The operator's environment. Refuses what would carry a token of its own identity to a host that the store's
+        author chose."""
+        environ = self.credentials.ambient()
         if not spec.own_host(self.block):
             raise InvalidConfig(
                 "the operator's own identity is shown to vaults of the store's cloud only",
                 fix="write the vault's own https address, or name credentials of the store",
             )
+        return environ
 
     # what the token is for
 

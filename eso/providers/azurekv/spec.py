@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar, Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from eso.providers.contract import Consumer, InvalidConfig, Plan, Quota, StoreView
+from eso.providers.kit.address import parts_of
 from eso.providers.kit.entra import AUTHORITIES
 from eso.providers.kit.selectors import Json, Named, consumer, has, one, part, references, refuse_foreign
 
@@ -150,17 +151,6 @@ def vault(block: Json) -> str:
     if parts_of(url) is None:
         raise InvalidConfig("vaultUrl is no address of a vault", fix="write for example https://name.vault.azure.net")
     return url
-
-
-def parts_of(url: str) -> SplitResult | None:
-    """None for what is no plain http address: a user, a query or a fragment would lead elsewhere than it seems."""
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        return None
-    clean = url.isascii() and url.isprintable() and not set(url) & set("@?#\\ ")
-    return parts if usable and clean else None
 
 
 def own_host(block: Json) -> bool:

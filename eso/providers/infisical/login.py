@@ -17,12 +17,12 @@ from typing import Any, Final
 import orjson
 
 from eso.errors import EsoError
-from eso.net.http import Pool, Timeouts
-from eso.providers.contract import AuthRejected, CredentialReader, InvalidConfig, Malformed, StoreView, prefixed
+from eso.net.http import Pool
+from eso.providers.contract import CredentialReader, InvalidConfig, Malformed, StoreView, prefixed
 from eso.providers.env import Env
 from eso.providers.infisical.spec import UNIVERSAL, at_infisical, method
-from eso.providers.kit import jwt, sts
-from eso.providers.kit.awsidentity import Keys, WebIdentity, ambient_keys, region_of
+from eso.providers.kit import entra, jwt, sts
+from eso.providers.kit.awsidentity import ambient_keys, region_of
 from eso.providers.kit.files import token_file
 from eso.providers.kit.googlemetadata import Metadata
 from eso.providers.kit.http import Api, Reply, clean, object_of, text_in
@@ -31,9 +31,7 @@ from eso.providers.kit.selectors import has, part
 LABEL: Final = "infisical"
 MARGIN: Final = 60.0  # seconds before its end in which a token is not used any more
 MOST: Final = 64 << 10  # bytes of a reply that holds a token
-AZURE: Final = "http://169.254.169.254"
-AZURE_PATH: Final = "/metadata/identity/oauth2/token"
-AZURE_VERSION, AZURE_RESOURCE = "2018-02-01", "https://management.azure.com/"
+AZURE_RESOURCE: Final = "https://management.azure.com/"
 GOOGLE_SECONDS: Final = 900
 SESSION: Final = "external-secrets-provider-infisical"
 OCI_VERSION: Final = "20160918"
@@ -136,16 +134,12 @@ class Login:
 
     async def azure(self, given: Given) -> dict[str, Any]:
         """A token of the managed identity from the machine's metadata service, reached without a proxy."""
-        environ = self.surroundings()
-        base = (environ.get("AZURE_POD_IDENTITY_AUTHORITY_HOST") or AZURE).rstrip("/")
-        timeouts = Timeouts(total=10.0, connect=2.5)
-        api = Api(Pool(), LABEL, base, {"Metadata": "true"}, refuse=refuse_azure, timeouts=timeouts, max_body=MOST)
-        query = {"api-version": AZURE_VERSION, "resource": given.get("resource") or AZURE_RESOURCE}
+        environ, direct = self.surroundings(), Pool()
         try:
-            reply = await api.send("GetAzureToken", "GET", AZURE_PATH, query=query)
+            token = await entra.of_machine(direct, LABEL, environ, given.get("resource") or AZURE_RESOURCE, {})
         finally:
-            await api.close()
-        return {"identityId": given["identityId"], "jwt": text_in(object_of(reply.body), "access_token")}
+            await direct.close()
+        return {"identityId": given["identityId"], "jwt": token.value}
 
     async def google_token(self, given: Given) -> dict[str, Any]:
         """A token of the machine for this identity alone."""
@@ -185,7 +179,7 @@ class Login:
         environ = self.surroundings()
         region = await region_of(environ)
         endpoint = sts.regional(region)
-        keys = await ambient_keys(environ, self._exchanging(environ.get("AWS_STS_ENDPOINT") or endpoint))
+        keys = await ambient_keys(environ, sts.exchanging(self.env.pools, environ, endpoint, SESSION))
         headers = await self.env.offload.run(sts.signed, keys, region, f"{endpoint}/", sts.WHO_AM_I, {})
         return {
             "identityId": given["identityId"],
@@ -193,16 +187,6 @@ class Login:
             "iamRequestBody": base64.b64encode(sts.WHO_AM_I.encode()).decode(),
             "iamRequestHeaders": base64.b64encode(orjson.dumps(headers)).decode(),
         }
-
-    def _exchanging(self, endpoint: str) -> WebIdentity:
-        async def web_identity(role: str, token: str, session_name: str) -> Keys:
-            asked = Api(self.env.pools.open(endpoint), "AWS/STS", endpoint.rstrip("/"), refuse=sts.refuse)
-            try:
-                return await sts.web_identity(asked, role, token, session_name or SESSION)
-            finally:
-                await asked.close()
-
-        return web_identity
 
     async def oci(self, given: Given) -> dict[str, Any]:
         """A signed GET of the user itself, which Infisical sends to Oracle Cloud in our place."""
@@ -292,9 +276,3 @@ def oci_headers(given: Given, date: str) -> dict[str, str]:
         f'signature="{mark}"'
     )
     return {"host": host, "date": date, "authorization": signed}
-
-
-def refuse_azure(reply: Reply) -> EsoError:
-    return AuthRejected(
-        f"Azure's metadata service answered {reply.status}", fix="does the machine have a managed identity?"
-    )

@@ -103,17 +103,24 @@ class Entra:
         return token_from(object_of((await api.send("GetToken", "POST", "", form=form)).body))
 
 
-async def of_machine(pool: Pool, provider: str, resource: str, identity: str) -> Token:
-    """The identity that the machine, or the pod, was given. `identity`: a client id, a resource id, or "" for its own.
-    `pool`: connections to the machine's own metadata service, which a store's may not reach."""
-    asked = {"api-version": "2018-02-01", "resource": resource}
-    if identity:
-        asked["msi_res_id" if "/" in identity else "client_id"] = identity
+async def of_machine(
+    pool: Pool, provider: str, environ: Mapping[str, str], resource: str, who: Mapping[str, str]
+) -> Token:
+    """The identity that the machine, or the pod, was given. `who`: one of `identity_named`, {} for the machine's own.
+    `pool`: connections to the machine's own metadata service, which a store's may not reach. `environ`: what
+    `credentials.ambient()` gave; it may name another service."""
+    base = (environ.get("AZURE_POD_IDENTITY_AUTHORITY_HOST") or MACHINE).rstrip("/")
+    asked = {"api-version": "2018-02-01", "resource": resource, **who}
     timeouts = Timeouts(total=SECONDS, connect=SECONDS / 2)
     metadata = {"Metadata": "true"}
-    api = Api(pool, provider, MACHINE, metadata, refuse=refused_by_machine, timeouts=timeouts, max_body=MOST_TOKEN)
+    api = Api(pool, provider, base, metadata, refuse=refused_by_machine, timeouts=timeouts, max_body=MOST_TOKEN)
     reply = await api.send("GetMachineToken", "GET", "/metadata/identity/oauth2/token", query=asked)
     return token_from(object_of(reply.body))
+
+
+def identity_named(identity: str) -> dict[str, str]:
+    """`identity`: a client id, a resource id, or "" for the machine's own."""
+    return {"msi_res_id" if "/" in identity else "client_id": identity} if identity else {}
 
 
 async def of_file(path: str, offload: Offload, owner: str) -> str:

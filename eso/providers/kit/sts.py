@@ -12,9 +12,10 @@ from urllib.parse import urlencode, urlsplit
 from xml.etree import ElementTree
 
 from eso.errors import EsoError
+from eso.net.http import Pools
 from eso.providers.contract import AuthRejected, InvalidConfig, Malformed
 from eso.providers.kit import http
-from eso.providers.kit.awsidentity import Keys
+from eso.providers.kit.awsidentity import Keys, WebIdentity
 from eso.providers.kit.http import Api, Reply
 
 VERSION: Final = "2011-06-15"
@@ -39,6 +40,21 @@ def signed(keys: Keys, region: str, url: str, body: str, extra: Mapping[str, str
     request = AWSRequest("POST", url, headers, body.encode())
     SigV4Auth(Credentials(keys.access_key, keys.secret_key, keys.token or None), "sts", region).add_auth(request)
     return {str(name): str(value) for name, value in request.headers.items()}
+
+
+def exchanging(pools: Pools, environ: Mapping[str, str], endpoint: str, default_name: str) -> WebIdentity:
+    """How `ambient_keys` exchanges the token of the operator's pod: at the operator's AWS_STS_ENDPOINT, else at
+    `endpoint`. `default_name`: of the session, where the environment names none."""
+    base = (environ.get("AWS_STS_ENDPOINT") or endpoint).rstrip("/")
+
+    async def exchanged(role: str, token: str, session_name: str) -> Keys:
+        asked = Api(pools.open(base), "AWS/STS", base, refuse=refuse)
+        try:
+            return await web_identity(asked, role, token, session_name or default_name)
+        finally:
+            await asked.close()
+
+    return exchanged
 
 
 async def web_identity(sts: Api, role: str, token: str, session_name: str) -> Keys:

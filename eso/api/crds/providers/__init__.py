@@ -59,6 +59,7 @@ from eso.api.crds.schema import Schema, loose
 
 BUILT: Final = frozenset(
     (
+        "akeyless",
         "aws",
         "azurekv",
         "delinea",

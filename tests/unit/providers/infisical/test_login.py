@@ -62,7 +62,7 @@ class Machine(Backend):
         if asked.path == "/metadata/identity/oauth2/token" and asked.headers.get("Metadata") == "true":
             if asked.query["api-version"] != "2018-02-01":
                 return web.Response(status=400)
-            return web.json_response({"access_token": f"{self.azure}-{asked.query['resource']}"})
+            return web.json_response({"access_token": f"{self.azure}-{asked.query['resource']}", "expires_in": "86399"})
         if asked.path.endswith("/default/identity") and asked.headers.get("Metadata-Flavor") == "Google":
             text = f"{self.google}-{asked.query['audience']}"
             return web.Response(text=text, headers={"Metadata-Flavor": "Google"})
@@ -334,7 +334,7 @@ async def test_a_metadata_service_that_refuses_is_a_refused_login(world: World, 
     machine.fail(Fault(400, echo=True))
     error = await refused(world, auth=way(world, "azureAuthCredentials", identityId="me"))
     assert isinstance(error, AuthRejected)
-    assert str(error) == "failed to authenticate via azure auth Azure's metadata service answered 400"
+    assert str(error) == "failed to authenticate via azure auth the metadata service answered 400 Bad Request"
 
 
 # whose they are, what goes wrong

@@ -28,7 +28,8 @@ from tests.fakes.cancel import every_await
 from tests.fakes.env import RecordingPools
 
 AUTHORITY = entra.AUTHORITIES["PublicCloud"]
-SCOPE = "https://vault.azure.net/.default"
+RESOURCE = "https://vault.azure.net"
+SCOPE = f"{RESOURCE}/.default"
 KEY = rsa.generate_private_key(65537, 2048)
 
 
@@ -88,7 +89,7 @@ async def test_a_certificate_signs_an_assertion_that_entra_can_check(world: Worl
 )
 async def test_the_machine_gives_a_token(world: World, identity: str, member: str) -> None:
     world.fake.identities.add(identity)
-    token = await entra.of_machine(world.pool, "Azure/KeyVault", "https://vault.azure.net", identity)
+    token = await entra.of_machine(world.pool, "Azure/KeyVault", {}, RESOURCE, entra.identity_named(identity))
     assert token.lifetime == 3539.0  # its seconds are a text
     asked = world.fake.asked[0].query
     assert asked == {"api-version": "2018-02-01", "resource": "https://vault.azure.net"} | (
@@ -132,7 +133,7 @@ async def test_a_refusal_is_typed_and_quotes_nothing(world: World, fault: Fault,
 async def test_a_machine_that_gives_no_token(world: World, status: int, kind: type) -> None:
     world.fake.fail(Fault(status, body='{"error":"invalid_request","error_description":"planted"}'))
     with pytest.raises(kind) as refused:
-        await entra.of_machine(world.pool, "Azure/KeyVault", "https://vault.azure.net", "")
+        await entra.of_machine(world.pool, "Azure/KeyVault", {}, RESOURCE, {})
     assert "planted" not in str(refused.value)
 
 
@@ -152,7 +153,7 @@ async def test_a_tenant_stays_one_part_of_the_path(world: World) -> None:
 async def test_every_await_of_a_login_may_be_cancelled(world: World) -> None:
     async for _ in every_await(lambda: world.entra().of_secret(CLIENT, SECRET, SCOPE)):
         continue
-    async for _ in every_await(lambda: entra.of_machine(world.pool, "Azure/KeyVault", "https://vault.azure.net", "")):
+    async for _ in every_await(lambda: entra.of_machine(world.pool, "Azure/KeyVault", {}, RESOURCE, {})):
         continue
     assert (await world.entra().of_secret(CLIENT, SECRET, SCOPE)).value in world.fake.tokens
 

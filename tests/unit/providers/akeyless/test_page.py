@@ -1,0 +1,91 @@
+"""The manifest of docs/providers/akeyless.md, applied through the front door of stores; a day of tokens that end."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eso.api.externalsecret import StoreRef
+from eso.providers.contract import Push, Remote, RemoteRef, Source
+from eso.stores.front import Stores
+from eso.stores.gate import Gates
+from tests.fakes.clock import VirtualClock, settle
+from tests.fakes.env import env
+from tests.fakes.front import Calls, Front, manifests
+from tests.unit.providers.akeyless.conftest import World
+
+PAGE = Path(__file__).parents[4] / "docs" / "providers" / "akeyless.md"
+
+
+@pytest.fixture
+async def front(world: World) -> AsyncIterator[Front]:
+    """The store of the page, in a cluster that has its account."""
+    front = Front(world.provider, manifests(PAGE))
+    front.rest.objects["serviceaccounts/team-a/app"] = {"metadata": {"name": "app", "uid": "u"}}
+    world.fake.prefix = "/v2"
+    world.fake.put("/team-a/database", '{"password":"secret"}')
+    jwt = base64.b64encode(b"token-of-team-a-app").decode()
+    world.fake.believed["k8s"] = {"k8s-auth-config-name": "main", "k8s-service-account-token": jwt}
+    async with front.running():
+        yield front
+
+
+async def test_the_manifest_of_the_page_is_served_with_two_requests_per_refresh(world: World, front: Front) -> None:
+    assert await front.read() == await front.read() == b"secret"
+    assert front.rest.tokens == [{"namespace": "team-a", "name": "app", "expirationSeconds": 600}]
+    reads = ["DescribeItem", "GetSecretValue"]
+    assert [call for _, call, _ in front.calls.seen] == ["FindAPI", "Auth", *reads, *reads]
+    assert {provider for provider, _, _ in front.calls.seen} == {"AKEYLESSLESS/SecretsManager"}
+    assert len(front.calls.seen) == len(world.fake.asked)
+
+
+async def test_every_request_goes_through_a_gate(world: World, front: Front) -> None:
+    await front.stores.push("team-a", front.store, Push(Remote("/pushed"), "k"), Source({"k": b"v"}))
+    await front.stores.push("team-a", front.store, Push(Remote("/pushed"), "k"), Source({"k": b"w"}))
+    assert await front.stores.exists("team-a", front.store, Remote("/pushed"))
+    await front.stores.delete("team-a", front.store, Remote("/pushed"))
+    assert {call for _, call, _ in front.calls.seen} == {
+        "FindAPI",
+        "Auth",
+        "DescribeItem",
+        "GetSecretValue",
+        "CreateSecret",
+        "UpdateSecretVal",
+        "DeleteItem",
+    }
+    assert len(front.calls.seen) == len(world.fake.asked)
+
+
+async def test_a_token_that_is_withdrawn_is_replaced_without_a_failed_read(world: World, front: Front) -> None:
+    for _ in range(5):
+        world.fake.tokens.clear()
+        assert await front.read() == b"secret"
+    assert world.fake.count("/auth") == 5
+
+
+async def test_a_day_of_tokens_that_end_costs_no_read(world: World, front: Front) -> None:
+    clock, calls = VirtualClock(), Calls()
+    rest: Any = front.rest
+    gates = Gates(clock, meter=calls)
+    stores = Stores(front.stores.rules, rest, gates, env(clock, pools=world.provider.world))
+    running = asyncio.ensure_future(stores.run())
+    await settle()
+    for turn in range(24 * 6):
+        clock.jump(600.0)
+        if turn % 20 == 19:
+            world.fake.tokens.clear()  # the auth method's own life is shorter than an hour
+        reading = asyncio.ensure_future(
+            stores.read("team-a", StoreRef(name="akeyless"), RemoteRef("/team-a/database", "password"))
+        )
+        while not reading.done():  # a gate's pace waits for this clock, the sockets for the real one
+            await clock.advance(0.01)
+            await asyncio.wait([reading], timeout=0.001)
+        assert reading.result().reveal() == b"secret"
+    assert 24 <= world.fake.count("/auth") <= 60
+    running.cancel()
+    await asyncio.wait([running])
