@@ -1,35 +1,48 @@
 """Equal reads that are in flight share one call to the backend.
 
-Neighbours: reads.py asks; batches and logins are shared here too. Nothing is kept once the last caller has its answer.
+Neighbours: reads.py asks; batches and logins are shared here too. Nothing is kept once the last caller has its answer,
+with one exception: an answer that a trigger asked for serves all whom the same trigger woke. They may be more than run
+at once, and none of them needs anything newer.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sized
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from dataclasses import fields, is_dataclass
+from typing import Any, Final, TypeVar
 
 from eso.runtime.memory import CURRENT, Hold
 
 T = TypeVar("T")
+LINGER: Final = 2.0  # seconds that an answer is kept for the next one whom its trigger woke
+LONGEST: Final = 30.0  # seconds that it is kept at all
+MOST_BYTES: Final = 8 << 20  # of all answers that are kept
+SMALLEST: Final = 256  # bytes that an answer counts at least, so that their number is bounded as well
+Later = Callable[[float, Callable[[], object]], object]
 
 
 class Flight:
     """One call on its way: `started` (monotonic seconds), who waits, the task that makes it, and the memory that its
-    answer takes, which every pass that got the answer keeps."""
+    answer takes, which every pass that got the answer keeps. `triggered`: somebody waits whom a trigger woke; `used`:
+    when the answer was last asked for."""
 
-    __slots__ = ("hold", "started", "task", "waiting")
+    __slots__ = ("bytes", "hold", "started", "task", "triggered", "used", "waiting")
 
     def __init__(self, started: float, task: asyncio.Task[Any], hold: Hold | None = None) -> None:
         self.started, self.task, self.hold, self.waiting = started, task, hold, 0
+        self.triggered, self.used, self.bytes = False, started, 0
 
 
 class Flights:
-    """Calls by key. Its tasks live in the group that `open()` holds; outside of it every caller makes its own call."""
+    """Calls by key. Its tasks live in the group that `open()` holds; outside of it every caller makes its own call.
+    `later(seconds, callback)` is a timer; without it no answer is kept."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        self.now = now
+    def __init__(self, now: Callable[[], float], later: Later | None = None) -> None:
+        self.now, self._later = now, later
+        self._kept: dict[Hashable, Flight] = {}
+        self._kept_bytes = 0
         self.shared = 0  # answers that cost no call of their own
         self._flights: dict[Hashable, Flight] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -44,6 +57,8 @@ class Flights:
                 yield
             finally:
                 self._group = None
+                for key in list(self._kept):
+                    self._forget(key)
                 for flight in self._flights.values():
                     flight.task.cancel()
 
@@ -61,17 +76,22 @@ class Flights:
         one takes the call with it. Raises what the call raised.
         """
         flight, mine = self._flights.get(key), CURRENT.get()
+        if flight is None and since is not None:
+            flight = self._kept.get(key)
         if flight is not None and (since is None or flight.started >= since):
             self.shared += 1
+            flight.used = self.now()
             joined()
         elif self._group is None:
             return await call()
         else:
             hold = mine.sibling() if mine is not None else None
             flight = Flight(self.now(), self._group.create_task(outcome(call, hold), name="flight"), hold)
+            self._forget(key)
             self._flights[key] = flight
             flight.task.add_done_callback(lambda task: self._landed(key, task))
         flight.waiting += 1
+        flight.triggered = flight.triggered or since is not None
         try:
             await asyncio.wait([flight.task])
             if mine is not None and flight.hold is not None:
@@ -82,7 +102,7 @@ class Flights:
                 if not flight.task.done():
                     flight.task.cancel()
                     self._landed(key, flight.task)  # nobody may join a call that is being given up
-                if flight.hold is not None:
+                if flight.hold is not None and self._kept.get(key) is not flight:
                     flight.hold.close()
         if flight.task.cancelled():
             raise asyncio.CancelledError  # the owner is going down
@@ -95,6 +115,47 @@ class Flights:
         flight = self._flights.get(key)
         if flight is not None and flight.task is task:
             del self._flights[key]
+            if flight.triggered and task.done() and not task.cancelled() and task.result()[1] is None:
+                self._keep(key, flight, task.result()[0])
+
+    def _keep(self, key: Hashable, flight: Flight, answer: Any) -> None:
+        flight.bytes = weight(answer)
+        if self._later is None or self._group is None or self._kept_bytes + flight.bytes > MOST_BYTES:
+            return
+        flight.used = self.now()
+        self._kept[key] = flight
+        self._kept_bytes += flight.bytes
+        self._later(LINGER, lambda: self._expire(key, flight))
+
+    def _expire(self, key: Hashable, flight: Flight) -> None:
+        if self._kept.get(key) is not flight:
+            return
+        now = self.now()
+        rest = min(flight.used + LINGER, flight.started + LONGEST) - now
+        if rest <= 0 or self._later is None:
+            self._forget(key)
+        else:
+            self._later(rest, lambda: self._expire(key, flight))
+
+    def _forget(self, key: Hashable) -> None:
+        flight = self._kept.pop(key, None)
+        if flight is not None:
+            self._kept_bytes -= flight.bytes
+            if flight.hold is not None and flight.waiting == 0:
+                flight.hold.close()
+
+
+def weight(answer: Any) -> int:
+    """Bytes that an answer takes, roughly."""
+    if isinstance(answer, bytes | str):
+        return max(SMALLEST, len(answer))
+    if isinstance(answer, dict):
+        return SMALLEST + sum(weight(name) + weight(value) for name, value in answer.items())
+    if isinstance(answer, list | tuple):
+        return SMALLEST + sum(map(weight, answer))
+    if is_dataclass(answer):
+        return SMALLEST + sum(weight(getattr(answer, one.name)) for one in fields(answer))
+    return max(SMALLEST, len(answer) if isinstance(answer, Sized) else 0)
 
 
 async def outcome(call: Callable[[], Awaitable[T]], hold: Hold | None = None) -> tuple[T | None, Exception | None]:

@@ -66,7 +66,7 @@ class Stores:
         self.pauses = Pauses(gates, clock)
         self.rules = replace(rules, unvalidated=self.newcomers.reason, paused=self.pauses.reason)
         self.plans, self.gates = rules.plans, gates
-        self.flights = Flights(clock.monotonic)
+        self.flights = Flights(clock.monotonic, clock.call_later)
         registry = rules.plans.registry
         self.sessions = Sessions(rest, registry, env, gates, self.flights, self._current, ambient or Ambient())
         self.calls = Calls(self.sessions, gates, clock, meter, jitter)

@@ -9,7 +9,7 @@ import pytest
 
 from eso.errors import EsoError
 from eso.runtime.memory import Memory, holding, reserve
-from eso.stores.flight import Flights
+from eso.stores.flight import MOST_BYTES, Flight, Flights, weight
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import VirtualClock, settle
 
@@ -238,3 +238,147 @@ async def test_a_flight_that_fails_or_is_given_up_holds_no_memory() -> None:
         with pytest.raises(EsoError):
             await one()
         assert memory.used == 0
+
+
+class Kept:
+    """Flights with a clock of their own."""
+
+    def __init__(self) -> None:
+        self.clock = VirtualClock()
+        self.flights = Flights(self.clock.monotonic, self.clock.call_later)
+        self.far = Far()
+        self.far.answer.set()
+
+    async def fly(self, since: float | None = None, key: str = "k") -> int:
+        return await self.flights.fly(key, self.far, since)
+
+
+async def test_an_answer_serves_all_whom_the_same_trigger_woke() -> None:
+    """They may be more than run at once."""
+    kept = Kept()
+    since = kept.clock.monotonic()
+    async with kept.flights.open():
+        assert [await kept.fly(since) for _ in range(20)] == [1] * 20
+        await kept.clock.advance(1.5)
+        assert await kept.fly(since) == 1
+        await kept.clock.advance(1.5)  # it was asked for meanwhile
+        assert await kept.fly(since) == 1
+
+
+async def test_a_later_trigger_makes_a_call_of_its_own() -> None:
+    kept = Kept()
+    async with kept.flights.open():
+        assert await kept.fly(kept.clock.monotonic()) == 1
+        await kept.clock.advance(0.5)
+        assert await kept.fly(kept.clock.monotonic()) == 2
+        assert await kept.fly(kept.clock.monotonic()) == 2
+
+
+async def test_an_answer_goes_when_nobody_asks_for_it_any_more() -> None:
+    kept = Kept()
+    since = kept.clock.monotonic()
+    async with kept.flights.open():
+        assert await kept.fly(since) == 1
+        await kept.clock.advance(2.0)
+        assert not kept.flights._kept and kept.flights._kept_bytes == 0
+        assert await kept.fly(since) == 2
+
+
+async def test_an_answer_goes_in_the_end_however_often_it_is_asked_for() -> None:
+    kept = Kept()
+    since = kept.clock.monotonic()
+    async with kept.flights.open():
+        for _ in range(40):
+            assert await kept.fly(since) in (1, 2)
+            await kept.clock.advance(1.0)
+        assert kept.far.calls == 2
+
+
+async def test_a_reader_without_a_trigger_gets_no_kept_answer_and_leaves_none() -> None:
+    kept = Kept()
+    async with kept.flights.open():
+        assert await kept.fly(None) == 1
+        assert not kept.flights._kept
+        assert await kept.fly(kept.clock.monotonic()) == 2
+        assert await kept.fly(None) == 3
+
+
+async def test_a_failure_is_not_kept() -> None:
+    kept = Kept()
+    kept.far.error = EsoError("no")
+    async with kept.flights.open():
+        for _ in range(2):
+            with pytest.raises(EsoError):
+                await kept.fly(kept.clock.monotonic())
+        assert kept.far.calls == 2 and not kept.flights._kept
+
+
+async def test_a_call_that_its_last_reader_gives_up_leaves_nothing() -> None:
+    kept = Kept()
+    kept.far.answer.clear()
+    async with kept.flights.open():
+        reader = asyncio.ensure_future(kept.fly(kept.clock.monotonic()))
+        await settle()
+        reader.cancel()
+        await settle()
+        assert reader.cancelled() and not kept.flights._kept
+
+
+async def test_what_is_kept_is_bounded() -> None:
+    clock = VirtualClock()
+    flights = Flights(clock.monotonic, clock.call_later)
+    since = clock.monotonic()
+
+    async def large() -> dict[str, bytes]:
+        return {"value": b"x" * (1 << 20)}
+
+    async with flights.open():
+        for n in range(20):
+            await flights.fly(n, large, since)
+        assert 0 < len(flights._kept) < 9 and flights._kept_bytes <= MOST_BYTES
+        await clock.advance(2.0)
+        assert flights._kept_bytes == 0
+
+
+async def test_nothing_is_kept_once_the_flights_are_over() -> None:
+    kept = Kept()
+    async with kept.flights.open():
+        await kept.fly(kept.clock.monotonic())
+    assert not kept.flights._kept and kept.flights._kept_bytes == 0
+    await kept.clock.advance(5.0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "least"),
+    [
+        pytest.param(b"x" * 5000, 5000, id="bytes"),
+        pytest.param({"a": b"x" * 5000, "b": ["y" * 5000]}, 10_000, id="a map"),
+        pytest.param(Flight, 256, id="anything else"),
+    ],
+)
+def test_an_answer_is_weighed(answer: object, least: int) -> None:
+    assert least <= weight(answer) <= least + 3000
+
+
+async def test_an_answer_that_is_kept_holds_its_memory_until_it_goes() -> None:
+    clock = VirtualClock()
+    flights, memory = Flights(clock.monotonic, clock.call_later), Memory(64 << 20, clock)
+    since = clock.monotonic()
+
+    async def counted() -> bytes:
+        await reserve(1000)
+        return b"answer"
+
+    async def one() -> None:
+        with holding(memory.open("ns")):
+            assert await flights.fly("key", counted, since) == b"answer"
+
+    async with flights.open():
+        await one()
+        await one()
+        assert memory.used == 1000
+        await clock.advance(2.0)
+        assert memory.used == 0
+        await one()
+        assert memory.used == 1000
+    assert memory.used == 0
