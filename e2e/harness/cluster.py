@@ -46,6 +46,7 @@ GROUPS = {
     "clusterexternalsecrets": "/apis/external-secrets.io/v1",
     "pushsecrets": "/apis/external-secrets.io/v1alpha1",
     "clusterpushsecrets": "/apis/external-secrets.io/v1alpha1",
+    "changesources": "/apis/extensions.external-secrets.io/v1alpha1",
     **dict.fromkeys(
         ("clustergenerators", "fakes", "generatorstates", "gitlabdeploytokens", "mfas", "passwords", "uuids"),
         "/apis/generators.external-secrets.io/v1alpha1",

@@ -178,6 +178,9 @@ class ControllerSettings(Settings):
     command: ClassVar[str] = "controller"
 
     live_addr: str = text(":8082", "bind address of /healthz and /readyz; 0 disables them", Group.SERVERS, "HOST:PORT")
+    change_events_addr: str = text(
+        "0", "bind address of change events for ChangeSources; 0 disables them", Group.SERVERS, "HOST:PORT"
+    )
     namespace: str = text("", "restrict all watches to one namespace", Group.SCOPE, "NAMESPACE")
     controller_class: str = text(
         "default", "ignore stores of another spec.controller, and what refers to them", Group.SCOPE, "CLASS"
@@ -294,7 +297,7 @@ class ControllerSettings(Settings):
 
     def own_ports(self) -> frozenset[int]:
         """Ports on which the process listens."""
-        ports = (address.rpartition(":")[2] for address in (self.metrics_addr, self.live_addr))
+        ports = (address.rpartition(":")[2] for address in (self.metrics_addr, self.live_addr, self.change_events_addr))
         return frozenset(int(port) for port in ports if port.isdigit() and port != "0")
 
     def check(self) -> None:

@@ -19,11 +19,13 @@ HELP = """usage: eso [controller] [--flag=value ...]
        eso webhook [--flag=value ...]
        eso render -f EXTERNALSECRET.yaml --data DATA.yaml [...]
        eso doctor [-o json]
+       eso notify --url URL --secret-file FILE --key KEY [...]
 
   controller   reconcile ExternalSecrets and stores (also without the word: flags alone start it)
   webhook      answer admission reviews of the API server
   render       print the Secret that a manifest would give; `eso render --help`
   doctor       check a cluster: CRDs, rights, leader, webhook, stores and objects; `eso doctor --help`
+  notify       tell an operator that a secret has changed; `eso notify --help`
 
 examples:
   eso controller --loglevel=debug --namespace=shop
@@ -55,6 +57,10 @@ def run(argv: list[str]) -> int:
                 from eso.cli.doctor import main as doctor
 
                 return doctor(rest)
+            case "notify":
+                from eso.cli.notify import main as notify
+
+                return notify(rest)
             case "help":
                 print(help_of(ControllerSettings))
                 return 0

@@ -5,6 +5,7 @@ Neighbours: lifecycle.py starts and stops what is built here, vitals.py shows it
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ from eso.generators.front import Generators
 from eso.generators.registry import Registry as GeneratorKinds
 from eso.generators.states import WATCHED_STATES, Owner, States
 from eso.kube.catalogue import Catalogue
+from eso.kube.config import pod_namespace
 from eso.kube.events import Recorder
 from eso.kube.rest import Access, Rest
 from eso.net.http import Pools, Proxies
@@ -34,11 +36,13 @@ from eso.observe.log import Log
 from eso.observe.metrics import Metrics
 from eso.providers.contract import StoreView
 from eso.providers.env import Env
+from eso.reconcile.changesource import room as changesource
 from eso.reconcile.clusterexternalsecret import room as clusterexternalsecret
 from eso.reconcile.clusterpushsecret import room as clusterpushsecret
 from eso.reconcile.externalsecret import room as externalsecret
 from eso.reconcile.generatorstate import room as generatorstate
 from eso.reconcile.kit.accounts import AccountWatch
+from eso.reconcile.kit.changes import Changes
 from eso.reconcile.kit.room import Room, Shared
 from eso.reconcile.kit.storewatch import StoreWatch
 from eso.reconcile.pushsecret import room as pushsecret
@@ -143,6 +147,7 @@ class Operator:
             compute=self.compute,
             memory=self.memory,
             pass_seconds=settings.pass_timeout,
+            changes=Changes(on=listens(settings)),
         )
         # Stores first: when a gate opens, a store that turns Ready wakes the keys that wait for it.
         self.rooms: list[Room] = [
@@ -152,6 +157,7 @@ class Operator:
             *pushsecret.rooms(shared, push_secret_settings(settings), for_push(shared)),
             *clusterpushsecret.rooms(shared, cluster_push_secret_settings(settings)),
             generatorstate.room(shared),
+            *change_sources(shared, settings, env.pools),
         ]
         self.vitals = Vitals(self.rooms, self.catalogue, self.gates, self.lease, self.metrics, log)
         self.metrics.gauge(
@@ -195,6 +201,36 @@ def reach_of(settings: ControllerSettings, api_server: str) -> Reach:
         hosts_of(settings.store_hosts_denied),
         addresses_of(parts.hostname or "", port) if settings.deny_api_server_stores else frozenset(),
     )
+
+
+def listens(settings: ControllerSettings) -> bool:
+    """Whether change events are served."""
+    return settings.change_events_addr not in ("", "0")
+
+
+def change_sources(shared: Shared, settings: ControllerSettings, pools: Pools) -> list[Room]:
+    """The room of ChangeSource with its server; none unless a flag asks for it."""
+    if not listens(settings):
+        return []
+    from eso.notify.keyring import Keyring  # most processes serve no events, and signatures need a large library
+    from eso.notify.server import Door, serving
+
+    async def serve(sources: changesource.Sources) -> None:
+        keyring = Keyring(pools, shared.clock)
+        door = Door(
+            sources.served,
+            sources.take,
+            sources.heard,
+            keyring,
+            clock=shared.clock,
+            meter=shared.metrics,
+            log=shared.log,
+        )
+        async with serving(settings.change_events_addr, door) as (host, port):
+            shared.log.info("change events are accepted", host=host, port=port)
+            await asyncio.Event().wait()
+
+    return [changesource.room(shared, settings.leader_election_namespace or pod_namespace(), serve)]
 
 
 def for_push(shared: Shared) -> Generate:

@@ -215,6 +215,24 @@ class Metrics:
             ("name", "controller"),
             QUEUE_BUCKETS,
         )
+        self._change_events = self._family(
+            "externalsecrets_change_events_total",
+            "counter",
+            "Change events by ChangeSource and what became of them; without a source where there is none of the name.",
+            ("namespace", "source", "outcome"),
+        )
+        self._change_seconds = self._histogram(
+            "externalsecrets_change_event_written_seconds",
+            "From a change event to the end of a pass that it led to, for each object.",
+            (),
+            CALL_BUCKETS,
+        )
+        self._changes_missed = self._family(
+            "externalsecrets_events_missed_found_by_poll_total",
+            "counter",
+            "Changed values that a refresh found and no change event had told of.",
+            ("namespace", "source"),
+        )
         self._breaches = self._family(
             "externalsecrets_watchdog_breaches_total",
             "counter",
@@ -262,6 +280,19 @@ class Metrics:
             "certwatcher_read_certificate_errors_total", "counter", "Total number of certificate read errors"
         )
         errors.inc((), 0 if good else 1)
+
+    def change_event(self, source: Key | None, outcome: str) -> None:
+        """One event at the door. `source`: the ChangeSource, None where there is none of the name that was asked for;
+        `outcome` is of a closed set."""
+        namespace, name = source or ("", "")
+        self._change_events.inc((namespace, name, outcome))
+
+    def change_written(self, seconds: float) -> None:
+        """An object has read what an event told of, so many seconds after it."""
+        self._change_seconds.observe((), seconds)
+
+    def change_missed(self, source: Key) -> None:
+        self._changes_missed.inc(source)
 
     def leading(self, lease: str, holds: bool) -> None:
         self._leader.set((lease,), int(holds))
@@ -419,7 +450,7 @@ class Timings:
     def child(self, labels: Labels) -> Histogram:
         child = self._children.get(labels)
         if child is None:
-            child = self._children[labels] = self._histogram.labels(*labels)
+            child = self._children[labels] = self._histogram.labels(*labels) if labels else self._histogram
         return child
 
     def observe(self, labels: Labels, seconds: float) -> None:

@@ -3,13 +3,17 @@ promises."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import yaml
 
 from e2e.harness.cluster import MANIFESTS, Cluster, Json, KubectlFailed
 from e2e.harness.controlplane import ControlPlane
 from e2e.harness.operator import deployment
+from eso.app.flags import ControllerSettings, parse
 
 pytestmark = pytest.mark.real
 
@@ -115,9 +119,32 @@ def test_the_cluster_s_own_roles_cover_our_kinds(
         "subjects": [{"kind": "User", "name": "someone"}],
     }
     controlplane.apply([binding])
-    for kind in ("externalsecrets.external-secrets.io", "secretstores.external-secrets.io"):
+    for kind in (
+        "externalsecrets.external-secrets.io",
+        "secretstores.external-secrets.io",
+        "changesources.extensions.external-secrets.io",
+    ):
         try:
             answer = controlplane.kubectl("auth", "can-i", verb, kind, "-n", namespace, "--as=someone").strip()
         except KubectlFailed as failed:  # exit code 1 is how it says no
             answer = "no" if "\nno" in str(failed) else str(failed)
         assert answer == ("yes" if allowed else "no"), kind
+
+
+def test_the_component_of_change_events_adds_the_flag_the_port_and_the_service(
+    controlplane: ControlPlane, tmp_path: Path
+) -> None:
+    folder = os.path.relpath(MANIFESTS, tmp_path)
+    overlay = {"resources": [folder], "components": [f"{folder}/components/change-events"]}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
+    objects = [one for one in yaml.safe_load_all(controlplane.kubectl("kustomize", str(tmp_path))) if one]
+    (workload,) = [one for one in objects if one["kind"] == "Deployment"]
+    container = workload["spec"]["template"]["spec"]["containers"][0]
+    assert container["args"] == [*deployment()["spec"]["template"]["spec"]["containers"][0]["args"], FLAG]
+    assert {"name": "events", "containerPort": 8083, "protocol": "TCP"} in container["ports"]
+    (service,) = [one for one in objects if one["metadata"]["name"] == "external-secrets-events"]
+    assert service["spec"]["selector"] == workload["spec"]["selector"]["matchLabels"]
+    parse(ControllerSettings, container["args"])
+
+
+FLAG = "--change-events-addr=:8083"

@@ -23,6 +23,7 @@ from e2e.harness.objects import (
 )
 from e2e.harness.openbao import OpenBao
 from e2e.harness.operator import LocalOperator
+from e2e.harness.process import free_port
 from e2e.harness.waiting import eventually
 from eso.generators.registry import GENERATORS
 from tests.harness.deploytokens import DeployTokens
@@ -75,7 +76,8 @@ def lived(controlplane: ControlPlane, openbao: OpenBao, namespace: str) -> Itera
     """What an operator asked for from its start on, after one of everything happened in `namespace`."""
     plane, since = controlplane, controlplane.audit.mark()
     plane.api.delete("leases", SYSTEM, "external-secrets-controller")  # whoever led before may have left one
-    with LocalOperator(plane, name=namespace) as operator:
+    args = {"change-events-addr": f"127.0.0.1:{free_port()}"}
+    with LocalOperator(plane, name=namespace, args=args) as operator:
         live_one_of_everything(plane, openbao, namespace)
         yield Life(operator.user, since, frozenset({"", SYSTEM, namespace}))
 
@@ -98,6 +100,7 @@ def live_one_of_everything(plane: ControlPlane, openbao: OpenBao, namespace: str
             secret_store(namespace, vault_provider(openbao, role=role, account="nobody"), name="nobody"),
             secret_store(namespace, fake_provider({"a": "1"}), name="pushed"),
             cluster_secret_store(everywhere, fake_provider({"a": "1"}), conditions=[{"namespaces": [namespace]}]),
+            change_source(namespace),
             external_secret(namespace, "kept", {"password": (f"{namespace}/db", "password")}),
             external_secret(namespace, "templated", {"password": (f"{namespace}/db", "password")}, target=templated),
             external_secret(
@@ -115,6 +118,7 @@ def live_one_of_everything(plane: ControlPlane, openbao: OpenBao, namespace: str
     )
     for name in ("kept", "templated", "removed"):
         plane.wait_ready("externalsecrets", namespace, name)
+    plane.wait_ready("changesources", namespace, "told", status="False")  # its Secret is missing
     plane.wait_ready("externalsecrets", namespace, "failing", status="False")
     stores = [{"name": "pushed"}, {"name": everywhere, "kind": "ClusterSecretStore"}]
     plane.apply(
@@ -140,6 +144,12 @@ def live_one_of_everything(plane: ControlPlane, openbao: OpenBao, namespace: str
     cluster_external_secret(plane, namespace)
     plane.wait_ready("secretstores", namespace, "nobody", status="False")
     plane.api.delete("clustersecretstores", "", everywhere)
+
+
+def change_source(namespace: str) -> Json:
+    auth = {"hmac": {"secretRefs": [{"name": "nowhere", "key": "key"}]}}
+    spec = {"storeRefs": [{"name": "store"}], "webhook": {"auth": auth}}
+    return thing("ChangeSource", "told", namespace, api="extensions.external-secrets.io/v1alpha1", spec=spec)
 
 
 def generate(plane: ControlPlane, namespace: str) -> None:

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from eso.api.changesource import CHANGE_SOURCES
 from eso.api.clusterexternalsecret import CLUSTER_EXTERNAL_SECRETS
 from eso.api.clusterpushsecret import CLUSTER_PUSH_SECRETS
+from eso.api.crds.changesource import change_source_spec, change_source_status
 from eso.api.crds.externalsecret import (
     cluster_external_secret_spec,
     cluster_external_secret_status,
@@ -213,6 +215,21 @@ KINDS: Final = (
             Column("Age", ".metadata.creationTimestamp", "date"),
         ),
         subresource=False,
+        installed=True,
+    ),
+    Kind(
+        CHANGE_SOURCES,
+        "Lets a backend tell that secrets have changed.",
+        change_source_spec,
+        change_source_status,
+        short_names=("chs",),
+        columns=(
+            Column("Ready", f"{READY}.status"),
+            Column("Status", f"{READY}.reason"),
+            Column("Accepted", ".status.accepted", "integer"),
+            Column("Last Accepted", ".status.lastAccepted", "date"),
+            AGE,
+        ),
         installed=True,
     ),
 )

@@ -38,6 +38,7 @@ from eso.reconcile.externalsecret.refresh import (
     Synced,
     come_back,
     first_due,
+    held_by_window,
     interval_seconds,
     polls,
     readable,
@@ -281,6 +282,8 @@ class ReconcileExternalSecret:
                 self.emit(es, Event("Warning", "TargetUnwatched", why))
             step = decide(es, seen, synced, wake, now)  # 10-12
             if not isinstance(step, Sync):
+                if held_by_window(es, synced, wake, now):
+                    known.synced = replace(synced, due=now)
                 return step
             changed_by = seen.changed_by if seen else "deleted"
             if step.drift and TARGET_CHANGED in wake.reasons:

@@ -15,6 +15,7 @@ from eso.api.hashing import synced_resource_version
 from eso.gocompat import cron
 from eso.gocompat.duration import DurationError, parse_duration
 from eso.reconcile.externalsecret.stage import Failed, Stage
+from eso.reconcile.kit.changes import REASON
 from eso.runtime.outcome import After, Done, Lane, Outcome, Wake
 from eso.runtime.phase import next_due, offset
 
@@ -100,8 +101,23 @@ def should_refresh(es: ExternalSecret, synced: Synced, wake: Wake, now: datetime
         return True
     # A failed object is tried again at once (a failure of a trigger's read, or from before a restart); otherwise it
     # would wait for its next slot.
-    early = failing(es) or (wake.triggered is not None and wake.triggered > synced.refreshed)
-    return ((early and forced_by_trigger(es)) or synced.due is None or synced.due <= now) and window_open(es, now)
+    told = wake.triggered is not None and wake.triggered > synced.refreshed
+    early = (failing(es) or told) and forced_by_trigger(es)
+    if early and told and es.spec.target.immediate and REASON in wake.reasons:
+        return True  # what `immediate` is for: no window holds it
+    return (early or synced.due is None or synced.due <= now) and window_open(es, now)
+
+
+def held_by_window(es: ExternalSecret, synced: Synced, wake: Wake, now: datetime) -> bool:
+    """A change event came while the windows are closed: the read is due as soon as one opens."""
+    return (
+        REASON in wake.reasons
+        and wake.triggered is not None
+        and synced.refreshed is not None
+        and wake.triggered > synced.refreshed
+        and forced_by_trigger(es)
+        and not window_open(es, now)
+    )
 
 
 def slot_reached(es: ExternalSecret, synced: Synced, now: datetime) -> bool:

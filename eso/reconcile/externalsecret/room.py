@@ -22,6 +22,7 @@ from eso.reconcile.externalsecret.generic import GenericTargets
 from eso.reconcile.externalsecret.readplan import stores_of
 from eso.reconcile.externalsecret.reconcile import PassSettings, ReconcileExternalSecret
 from eso.reconcile.externalsecret.records import Sight, TargetRecord, target_record
+from eso.reconcile.externalsecret.remoteindex import Block, RemoteIndex
 from eso.reconcile.externalsecret.targets import Targets
 from eso.reconcile.externalsecret.triggers import SOURCE_CHANGED, Key, Triggers
 from eso.reconcile.kit.event import Event
@@ -112,7 +113,15 @@ def room(shared: Shared, settings: RoomSettings) -> Room:
 
     work = shared.work(EXTERNAL_SECRETS, settings.workers, admit)
     index: ReverseIndex[Key] = ReverseIndex()
-    triggers = Triggers(index, work.queue.add, external_secrets.get, shared.clock.now)
+
+    def block(key: StoreKey) -> Block | None:
+        """What the store says of its provider."""
+        found = watch.store(*key)
+        return next(iter(found.spec.provider.items()), None) if found is not None else None
+
+    remote = RemoteIndex(block) if shared.changes.on else None
+    triggers = Triggers(index, work.queue.add, external_secrets.get, shared.clock.now, remote)
+    shared.changes.connect(triggers.told)
 
     # the targets
 
@@ -216,6 +225,7 @@ def room(shared: Shared, settings: RoomSettings) -> Room:
         emit=emit,
         offload=Apart(shared.compute),
         sharing=triggers.sharing,
+        record=shared.changes.passed,
         meter=shared.metrics.external_secrets(store_of=store_name, labels_of=labels),
         monotonic=shared.clock.monotonic,
         log=shared.log,

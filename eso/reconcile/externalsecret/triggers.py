@@ -9,12 +9,15 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from eso.api import wellknown
+from eso.api.changesource import Change
 from eso.api.conditions import condition
 from eso.api.externalsecret import ExternalSecret
 from eso.api.meta import Undecodable
 from eso.api.secretstore import SecretStore
 from eso.reconcile.externalsecret.readplan import sources_of, stores_of
 from eso.reconcile.externalsecret.records import Sight, TargetRecord
+from eso.reconcile.externalsecret.remoteindex import RemoteIndex
+from eso.reconcile.kit.changes import REASON, StoreKey
 from eso.reconcile.kit.index import ReverseIndex, Token
 from eso.runtime.outcome import Lane
 
@@ -69,18 +72,26 @@ def tokens_of(es: ExternalSecret) -> frozenset[Token]:
 
 
 class Triggers:
-    """`add` puts a key on the queue; `find(key)` is the informer's record, `now` the wall clock (UTC)."""
+    """`add` puts a key on the queue; `find(key)` is the informer's record, `now` the wall clock (UTC). `remote` is kept
+    only where change events are served."""
 
     def __init__(
-        self, index: ReverseIndex[Key], add: Add, find: Callable[[Key], Record | None], now: Callable[[], datetime]
+        self,
+        index: ReverseIndex[Key],
+        add: Add,
+        find: Callable[[Key], Record | None],
+        now: Callable[[], datetime],
+        remote: RemoteIndex | None = None,
     ) -> None:
-        self.index, self._add, self._find, self._now = index, add, find, now
+        self.index, self._add, self._find, self._now, self.remote = index, add, find, now, remote
 
     def external_secret(self, old: Record | None, new: Record | None) -> None:
         """The object itself: created, edited, deleted."""
         record = new or old
         assert record is not None
         key = (record.metadata.namespace, record.metadata.name)
+        if self.remote is not None:
+            self._index_reads(self.remote, key, new)
         if new is None:
             self.index.drop(key)
             self._add(key, Lane.NEW, "deleted", None)
@@ -92,6 +103,26 @@ class Triggers:
         lane = lane_of(old, new)
         if lane is not None:
             self._add(key, lane, "changed" if old is not None else "listed", None)
+
+    def _index_reads(self, remote: RemoteIndex, key: Key, new: Record | None) -> None:
+        if isinstance(new, ExternalSecret):
+            remote.put(key, new)
+        else:
+            remote.drop(key)
+
+    def told(self, store: StoreKey, change: Change, within: str, at: datetime) -> tuple[Key, ...]:
+        """A change event of `at`: the objects that read the key from the store read again, newer than this moment; the
+        immediate ones first. `within`: only objects of that namespace."""
+        if self.remote is None:
+            return ()
+        keys = self.remote.readers(store, change, within, self._readable)
+        for key in keys:
+            self._add(key, self._lane(key, Lane.EVENT), REASON, at)
+        return tuple(keys)
+
+    def _readable(self, key: Key) -> ExternalSecret | None:
+        es = self._find(key)
+        return es if isinstance(es, ExternalSecret) else None
 
     def secret(self, record: TargetRecord, sight: Sight, *, appeared: bool) -> None:
         """A Secret was written, or is gone: wakes the objects that have it as their target or as a template source. The
@@ -129,6 +160,9 @@ class Triggers:
         """An edited store: all its objects read again. A store that turned Ready: only the objects that wait for it. A
         store that goes away wakes no object, because nothing can be read."""
         kind, namespace, name = new.kind, new.metadata.namespace, new.metadata.name
+        if self.remote is not None and (old is None or old.metadata.generation != new.metadata.generation):
+            for key in self.index.keys((kind, namespace, name)):
+                self._index_reads(self.remote, key, self._find(key))  # its provider tells what a key is called
         if old is not None and (old.metadata.uid, old.metadata.generation) != (
             new.metadata.uid,
             new.metadata.generation,

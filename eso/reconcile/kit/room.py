@@ -21,6 +21,7 @@ from eso.kube.informer import Informer
 from eso.kube.rest import Rest
 from eso.observe.log import Log
 from eso.observe.metrics import ControllerMeter, Metrics
+from eso.reconcile.kit.changes import Changes
 from eso.reconcile.kit.event import Event
 from eso.reconcile.kit.storewatch import StoreWatch
 from eso.runtime.backoff import backoff
@@ -56,6 +57,7 @@ class Shared:
     compute: Pool
     memory: Memory | None = None
     pass_seconds: float = 120.0
+    changes: Changes = field(default_factory=Changes)
 
     def limit(self) -> AbstractAsyncContextManager[None]:
         """The time that a pass has before it writes. Raises TooLate."""

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 import yaml
 
+from eso.api.changesource import ChangeSource
 from eso.api.clusterexternalsecret import ClusterExternalSecret
 from eso.api.crds.__main__ import files
 from eso.api.crds.definition import definition, installed
@@ -32,6 +33,7 @@ CRDS = {kind.resource.plural: definition(kind) for kind in KINDS}
 INSTALLED = installed()
 WRITTEN = files()
 RECORDS: dict[str, type[msgspec.Struct]] = {
+    "changesources": ChangeSource,
     "externalsecrets": ExternalSecret,
     "clusterexternalsecrets": ClusterExternalSecret,
     "secretstores": SecretStore,
@@ -156,7 +158,7 @@ def test_names_scope_and_columns(
     assert "selectableFields" not in former
 
 
-@pytest.mark.parametrize("plural", sorted(RECORDS))
+@pytest.mark.parametrize("plural", sorted({*RECORDS} - {"changesources"}))
 def test_both_versions_have_one_schema(plural: str) -> None:
     assert without_descriptions(schema_of(plural, 0)) == schema_of(plural, 1)
 
@@ -187,7 +189,17 @@ def test_the_schema_is_structural(plural: str, index: int) -> None:
         "nullable",
         "pattern",
     }
-    words |= {"minLength", "maxLength", "minItems", "minimum", "maximum", "minProperties", "maxProperties", "anyOf"}
+    words |= {
+        "minLength",
+        "maxLength",
+        "minItems",
+        "maxItems",
+        "minimum",
+        "maximum",
+        "minProperties",
+        "maxProperties",
+        "anyOf",
+    }
     words |= {PRESERVE, RULES, "x-kubernetes-int-or-string", "x-kubernetes-map-type", "x-kubernetes-list-type"}
     for path, node in nodes(schema_of(plural, index)):
         assert set(node) <= words, path

@@ -1,0 +1,159 @@
+"""ChangeSource: who may tell that remote secrets have changed, and what was told and is not carried out yet.
+
+Neighbours: reconcile.changesource works on these records, notify checks events against `Auth`, crds/changesource.py has
+the schema. An absent member has the value that the schema gives it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from eso.api.externalsecret import StoreRef
+from eso.api.meta import Condition, Object, Record, Resource, Undecodable, decode_or_metadata
+from eso.api.wellknown import EXTENSIONS_GROUP
+from eso.gocompat.duration import parse_duration
+
+CHANGE_SOURCES: Final = Resource(EXTENSIONS_GROUP, "v1alpha1", "changesources", "ChangeSource")
+MOST_STORES: Final = 100
+MOST_KEYS: Final = 4  # of one credential: the present one and those that it replaces
+MOST_PENDING: Final = 256
+LONGEST_KEY: Final = 1024  # characters of a remote key
+LONGEST_VERSION: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an event says of one remote secret. `prefix`: all secrets below `key` may have changed; below "" that is
+    all. `version` "" where the event names none."""
+
+    key: str
+    version: str = ""
+    prefix: bool = False
+
+
+class SecretKeyRef(Record, frozen=True):
+    """A key of a Secret in the object's own namespace."""
+
+    name: str = ""
+    key: str = ""
+
+
+class SharedSecret(Record, frozen=True):
+    """Any of the values is accepted, so that one can be replaced without a gap."""
+
+    secret_refs: tuple[SecretKeyRef, ...] = ()
+
+
+class KeySet(Record, frozen=True):
+    """A JWKS: from a Secret or from a URL."""
+
+    secret_ref: SecretKeyRef | None = None
+    url: str = ""
+
+
+class Jwt(Record, frozen=True):
+    """`claims` must be in the token with these very values."""
+
+    issuer: str = ""
+    audience: str = ""
+    claims: dict[str, str] = {}  # noqa: RUF012  # msgspec copies it per instance
+    jwks: KeySet = KeySet()
+
+
+class Sns(Record, frozen=True):
+    """Every customer of AWS can have a message signed, so the topics are named."""
+
+    topic_arns: tuple[str, ...] = ()
+
+
+class Auth(Record, frozen=True):
+    """Exactly one member is set."""
+
+    hmac: SharedSecret | None = None
+    bearer: SharedSecret | None = None
+    jwt: Jwt | None = None
+    sns: Sns | None = None
+    github: SharedSecret | None = None
+    gitlab: SharedSecret | None = None
+    doppler: SharedSecret | None = None
+    infisical: SharedSecret | None = None
+
+    @property
+    def secret_refs(self) -> tuple[SecretKeyRef, ...]:
+        """Every Secret that the check of an event needs."""
+        shared = (self.hmac, self.bearer, self.github, self.gitlab, self.doppler, self.infisical)
+        found = [ref for one in shared if one is not None for ref in one.secret_refs]
+        if self.jwt is not None and self.jwt.jwks.secret_ref is not None:
+            found.append(self.jwt.jwks.secret_ref)
+        return tuple(found)
+
+
+class Webhook(Record, frozen=True):
+    auth: Auth = Auth()
+
+
+class ChangeSourceSpec(Record, frozen=True):
+    store_refs: tuple[StoreRef, ...] = ()
+    webhook: Webhook | None = None
+    debounce: str = "0s"
+
+    @property
+    def debounce_seconds(self) -> float:
+        """Raises DurationError: the schema accepts any string."""
+        return parse_duration(self.debounce)
+
+
+class PendingChange(Record, frozen=True):
+    """A change that was told at `time` and that some object has not taken in yet."""
+
+    key: str = ""
+    time: datetime | None = None
+    version: str = ""
+    prefix: bool = False
+
+
+class ChangeSourceStatus(Record, frozen=True):
+    conditions: tuple[Condition, ...] = ()
+    pending: tuple[PendingChange, ...] = ()
+    last_event: datetime | None = None
+    last_accepted: datetime | None = None
+    accepted: int = 0
+    rejected: dict[str, int] = {}  # noqa: RUF012  # as above
+    lag_milliseconds: int | None = None
+
+
+class ChangeSource(Object, frozen=True):
+    spec: ChangeSourceSpec = ChangeSourceSpec()
+    status: ChangeSourceStatus = ChangeSourceStatus()
+
+
+_decoder: Final = msgspec.json.Decoder(ChangeSource)
+
+
+def decode_change_source(raw: bytes | msgspec.Raw) -> ChangeSource | Undecodable:
+    """Decodes one object of the API server; Undecodable when its spec or status does not have the schema's form."""
+    return decode_or_metadata(_decoder, raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The changes are queued and written down. `objects`: how many read one of the keys."""
+
+    objects: int
+
+
+@dataclass(frozen=True, slots=True)
+class Full:
+    """The source has as many changes pending as it may have; none of these was taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unwritten:
+    """The changes could not be written down: the sender has to send them again."""
+
+
+Intake = Taken | Full | Unwritten

@@ -1,0 +1,93 @@
+"""Public keys of issuers and certificates of Amazon SNS, fetched and kept for a while.
+
+Neighbours: server.py asks, `net.http` has the connections and says which addresses may be reached.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from typing import Final
+
+from eso.errors import EsoError
+from eso.net.http import Pools, Timeouts
+from eso.notify.jwt import BadKeySet, Key, key_set
+from eso.runtime.clock import Clock
+
+LIFE: Final = 3600.0  # seconds that a document is used
+PAUSE: Final = 60.0  # seconds between two attempts for one URL, however many tokens name an unknown key
+MOST_URLS: Final = 256
+MOST_BYTES: Final = 128 << 10
+TIMEOUTS: Final = Timeouts(total=10.0, connect=5.0)
+
+
+class NotFetched(EsoError):
+    """The document is not there (yet)."""
+
+
+class _Document:
+    """The last good content of a URL. `tried`: when the last attempt began, monotonic seconds."""
+
+    def __init__(self) -> None:
+        self.content: bytes | None = None
+        self.keys: tuple[Key, ...] = ()
+        self.fetched = self.tried = float("-inf")
+        self.lock = asyncio.Lock()
+
+
+class Keyring:
+    def __init__(self, pools: Pools, clock: Clock) -> None:
+        self._pools, self._clock = pools, clock
+        self._documents: OrderedDict[str, _Document] = OrderedDict()
+
+    async def keys(self, url: str, *, newer: bool = False) -> tuple[Key, ...]:
+        """The key set at `url`. `newer`: the kept one lacks a key. Raises NotFetched."""
+        document = await self._fresh(url, newer)
+        if document.content is None:
+            raise NotFetched("the key set cannot be fetched")
+        return document.keys
+
+    async def certificate(self, url: str) -> bytes:
+        """The certificate at `url`, which never changes. Raises NotFetched."""
+        document = await self._fresh(url, False, parse=False)
+        if document.content is None:
+            raise NotFetched("the certificate cannot be fetched")
+        return document.content
+
+    async def visit(self, url: str) -> bool:
+        """Whether a GET of `url` succeeds."""
+        try:
+            await self._get(url)
+        except EsoError:
+            return False
+        return True
+
+    async def _fresh(self, url: str, newer: bool, *, parse: bool = True) -> _Document:
+        document = self._documents.get(url)
+        if document is None:
+            document = self._documents[url] = _Document()
+            if len(self._documents) > MOST_URLS:
+                self._documents.popitem(last=False)
+        self._documents.move_to_end(url)
+        async with document.lock:  # all who wait for one document share the request
+            now = self._clock.monotonic()
+            old = newer or now - document.fetched > LIFE
+            if old and now - document.tried > PAUSE:
+                document.tried = now
+                try:
+                    content = await self._get(url)
+                    document.keys = key_set(content) if parse else ()
+                    document.content, document.fetched = content, now
+                except (EsoError, BadKeySet):
+                    pass  # the last good content stays: an issuer that is away for an hour has not changed its keys
+        return document
+
+    async def _get(self, url: str) -> bytes:
+        pool = self._pools.open(url)
+        try:
+            reply = await pool.request("GET", url, timeouts=TIMEOUTS, max_body=MOST_BYTES)
+        finally:
+            await pool.close()
+        if reply.status != 200:
+            raise NotFetched(f"answered with status {reply.status}")
+        return reply.body

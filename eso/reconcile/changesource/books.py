@@ -1,0 +1,136 @@
+"""What one ChangeSource has heard: changes that some object has not taken in yet, and counts.
+
+Neighbours: journal.py keeps one book for each source and writes its status. A change that is heard again while it is
+pending stays one entry with the newer time, so that a book is bounded by the number of keys and not of events.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from eso.api.changesource import MOST_PENDING, Change, ChangeSourceStatus
+from eso.api.meta import Condition
+from eso.reconcile.kit.conditions import condition_json
+
+Key = tuple[str, str]
+MOST_BYTES: Final = 128 << 10  # of the keys that are pending: they stand in the status
+MOST_COUNT: Final = (1 << 62) - 1
+COUNTED: Final = frozenset(
+    ("unsigned", "forged", "late", "keyless", "limited", "full", "unreadable", "unwritten", "forbidden", "unconfirmed")
+)
+"""What a status counts as rejected, and nothing else."""
+
+
+class Entry:
+    """A change that was heard at `at`. `waiting`: the objects that read the key and have not done so since then; None
+    until they are woken."""
+
+    __slots__ = ("at", "waiting")
+
+    def __init__(self, at: datetime) -> None:
+        self.at = at
+        self.waiting: set[Key] | None = None
+
+
+class Book:
+    def __init__(self) -> None:
+        self.pending: dict[Change, Entry] = {}
+        self.accepted = 0
+        self.rejected: Counter[str] = Counter()
+        self.last_event: datetime | None = None
+        self.last_accepted: datetime | None = None
+        self.lag_milliseconds: int | None = None
+
+    def load(self, status: ChangeSourceStatus) -> None:
+        """Continues where an earlier process stopped."""
+        self.accepted, self.lag_milliseconds = status.accepted, status.lag_milliseconds
+        self.rejected = Counter({cause: n for cause, n in status.rejected.items() if cause in COUNTED})
+        self.last_event, self.last_accepted = status.last_event, status.last_accepted
+        for one in status.pending[:MOST_PENDING]:
+            if one.time is not None:
+                self.pending[Change(one.key, one.version, one.prefix)] = Entry(one.time)
+
+    def fits(self, changes: Iterable[Change]) -> bool:
+        """Whether all of them may be pending together with those that are."""
+        new = {change for change in changes if change not in self.pending}
+        size = sum(size_of(change) for change in (*self.pending, *new))
+        return len(self.pending) + len(new) <= MOST_PENDING and size <= MOST_BYTES
+
+    def put(self, changes: Iterable[Change], at: datetime) -> None:
+        for change in changes:
+            entry = self.pending.get(change)
+            if entry is None:
+                self.pending[change] = Entry(at)
+            else:
+                entry.at = max(at, entry.at)
+
+    def accept(self, at: datetime) -> None:
+        self.accepted, self.last_accepted, self.last_event = min(MOST_COUNT, self.accepted + 1), at, at
+
+    def heard(self, outcome: str, at: datetime) -> None:
+        """An event that was not accepted; counted where that is its sender's, or our, fault."""
+        self.last_event = at
+        if outcome in COUNTED:
+            self.rejected[outcome] += 1
+
+    def woken(self, change: Change, keys: Iterable[Key]) -> bool:
+        """The objects that read `change` are on the queue. True when there are none: nothing is pending then."""
+        entry = self.pending.get(change)
+        if entry is None:
+            return True
+        entry.waiting = (entry.waiting or set()) | set(keys)
+        if not entry.waiting:
+            del self.pending[change]
+            return True
+        return False
+
+    def waits(self, change: Change, key: Key) -> bool:
+        """Whether `key` still has to read what changed."""
+        entry = self.pending.get(change)
+        return entry is not None and entry.waiting is not None and key in entry.waiting
+
+    def read(self, change: Change, key: Key, triggered: datetime | None, now: datetime) -> float | None:
+        """A pass of `key`, woken by what was heard up to `triggered` (None: the object is gone), has ended. Seconds
+        since the event; None when the pass was older than that."""
+        entry = self.pending.get(change)
+        if entry is None or entry.waiting is None or key not in entry.waiting:
+            return None
+        if triggered is not None and triggered < entry.at:
+            return None
+        entry.waiting.discard(key)
+        seconds = max(0.0, (now - entry.at).total_seconds())
+        if not entry.waiting:
+            del self.pending[change]
+            self.lag_milliseconds = round(seconds * 1000)
+        return seconds
+
+    def status(self, conditions: Iterable[Condition]) -> dict[str, Any]:
+        """The whole status. Members without a value are left out."""
+        pending = [
+            {"key": change.key, "time": micros(entry.at)}
+            | ({"version": change.version} if change.version else {})
+            | ({"prefix": True} if change.prefix else {})
+            for change, entry in self.pending.items()
+        ]
+        body: dict[str, Any] = {
+            "conditions": [condition_json(condition) for condition in conditions],
+            "accepted": self.accepted,
+            "pending": pending,
+            "rejected": dict(sorted(self.rejected.items())),
+            "lastEvent": micros(self.last_event) if self.last_event else None,
+            "lastAccepted": micros(self.last_accepted) if self.last_accepted else None,
+            "lagMilliseconds": self.lag_milliseconds,
+        }
+        return {name: value for name, value in body.items() if value is not None and value != [] and value != {}}
+
+
+def size_of(change: Change) -> int:
+    return len(change.key.encode("utf-8", "replace")) + len(change.version.encode("utf-8", "replace"))
+
+
+def micros(at: datetime) -> str:
+    """A cut-off time could let an event look older than the pass that it has to follow."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,128 @@
+"""The room of ChangeSource: informer, queue, passes and journal put together, with the server beside them.
+
+Neighbours: `app.wiring` calls `room` where change events are served, and hands in the server; reconcile.py is the pass.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from eso.api.changesource import CHANGE_SOURCES, Change, ChangeSource, Intake, decode_change_source
+from eso.api.meta import SECRETS, Undecodable
+from eso.kube.catalogue import Phase, Watched
+from eso.reconcile.changesource.journal import Journal
+from eso.reconcile.changesource.reconcile import ReconcileChangeSource, Served
+from eso.reconcile.kit.index import ReverseIndex, Token
+from eso.reconcile.kit.room import Room, Shared
+from eso.reconcile.kit.storewatch import StoreRecord
+from eso.reconcile.kit.watched import WATCHED_EXTERNAL_SECRETS
+from eso.runtime.outcome import Lane, Outcome, Wake
+
+WORKERS: Final = 8
+WATCHED: Final = Watched(CHANGE_SOURCES, decode_change_source, Phase.OBJECTS)
+
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What the server may do. `warm` is set when every source that was there at the start is known."""
+
+    served: Callable[[Key], Served | None]
+    take: Callable[[Key, tuple[Change, ...], datetime], Awaitable[Intake]]
+    heard: Callable[[Key, str], None]
+    warm: asyncio.Event
+
+
+def room(shared: Shared, own_namespace: str, serve: Callable[[Sources], Awaitable[None]]) -> Room:
+    """`serve(sources)` runs the server for as long as the room lives."""
+    catalogue, watch = shared.catalogue, shared.watch
+    informer = catalogue.informer(WATCHED)
+    work = shared.work(CHANGE_SOURCES, WORKERS, lambda key: None)
+    index: ReverseIndex[Key] = ReverseIndex()
+    unknown: set[Key] = set()
+    warm = asyncio.Event()
+
+    def changed(old: ChangeSource | Undecodable | None, new: ChangeSource | Undecodable | None) -> None:
+        record = new or old
+        assert record is not None
+        key = record.namespace, record.name
+        if not warm.is_set() and new is not None:
+            unknown.add(key)
+        index.put(key, tokens_of(new) if isinstance(new, ChangeSource) else ())
+        same = old is not None and new is not None and unchanged(old, new)
+        if not same:
+            work.queue.add(key, Lane.NEW, "changed" if old is not None else "listed")
+
+    def depended(kind: str, namespace: str, name: str) -> None:
+        for key in index.keys((kind, namespace, name)):
+            work.queue.add(key, Lane.EVENT, "store or credential changed")
+
+    def store(old: StoreRecord | None, new: StoreRecord | None) -> None:
+        record = new or old
+        assert record is not None
+        if old is None or new is None or old.metadata.annotations != new.metadata.annotations:
+            depended("SecretStore" if record.namespace else "ClusterSecretStore", record.namespace, record.name)
+
+    def secret(old: Any, new: Any) -> None:
+        record = new or old
+        depended("Secret", record.namespace, record.name)
+
+    informer.listen(changed)
+    for one in watch.informers.values():
+        one.listen(store)
+    catalogue.news(SECRETS, secret)
+
+    journal = Journal(shared.rest, shared.changes, shared.clock, shared.metrics, shared.log)
+    passes = ReconcileChangeSource(
+        informer.get,
+        watch.store,
+        journal,
+        shared.rest,
+        own_namespace=own_namespace,
+        meter=shared.metrics.objects("changesource"),
+        monotonic=shared.clock.monotonic,
+    )
+
+    async def reconcile(key: Key, wake: Wake, now: datetime) -> Outcome:
+        try:
+            return await passes.reconcile(key, wake, now)
+        finally:
+            unknown.discard(key)
+            if not unknown:
+                warm.set()
+
+    async def server() -> None:
+        if not unknown:
+            warm.set()
+        await warm.wait()  # a sender must not be told that there is no such source just because we began a moment ago
+        await serve(Sources(passes.served.get, journal.take, journal.heard, warm))
+
+    external_secrets = catalogue.informer(WATCHED_EXTERNAL_SECRETS)
+    needs = (informer, external_secrets)
+    return work.room(reconcile, needs=needs, heeds=tuple(watch.informers.values()), background=(journal.run, server))
+
+
+def tokens_of(source: ChangeSource) -> frozenset[Token]:
+    found: set[Token] = set()
+    for ref in source.spec.store_refs:
+        cluster = ref.cluster_scoped
+        found.add(("ClusterSecretStore", "", ref.name) if cluster else ("SecretStore", source.namespace, ref.name))
+    if source.spec.webhook is not None:
+        found |= {("Secret", source.namespace, ref.name) for ref in source.spec.webhook.auth.secret_refs}
+    return frozenset(found)
+
+
+def unchanged(old: ChangeSource | Undecodable, new: ChangeSource | Undecodable) -> bool:
+    """Only the status moved."""
+    a, b = old.metadata, new.metadata
+    return (a.uid, a.generation, a.annotations, a.deletion_timestamp) == (
+        b.uid,
+        b.generation,
+        b.annotations,
+        b.deletion_timestamp,
+    )
