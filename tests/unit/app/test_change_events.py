@@ -106,6 +106,12 @@ class Sender:
         await later(self.one, sending.done)
         return sending.result()
 
+    async def until(self, status: int, **more: Any) -> None:
+        """Sends until the answer is `status`."""
+        async with asyncio.timeout(30):
+            while (await self.send("key", **more))[0] != status:
+                pass
+
     def start(
         self,
         *keys: Any,
@@ -138,11 +144,10 @@ async def listening(
 
 async def later(one: Operating, what: Callable[[], Any]) -> None:
     """Until the condition holds, while time goes on."""
-    for _ in range(2000):
-        if what() or one.task.done():
-            break
-        await one.clock.advance(0.1)
-        await asyncio.sleep(0.002)
+    async with asyncio.timeout(30):
+        while not what() and not one.task.done():
+            await one.clock.advance(0.1)
+            await asyncio.sleep(0.002)
     await one.until(what)
 
 
@@ -417,11 +422,7 @@ async def test_a_new_key_is_accepted_once_its_secret_is_written_and_the_old_one_
     async with listening(api, Backend()) as (one, sender):
         assert (await sender.send("key"))[0] == 202
         api.edit(SECRETS, "team", "sender", {"data": {"key": base64.b64encode(b"new").decode()}})
-        await later(one, lambda: one.operator.room("changesource").controller.in_flight == 0)
-        for _ in range(100):
-            if (await sender.send("key", key=b"new"))[0] == 202:
-                break
-        assert (await sender.send("key", key=b"new"))[0] == 202
+        await sender.until(202, key=b"new")
         assert (await sender.send("key"))[0] == 401
 
 
@@ -513,10 +514,7 @@ async def test_a_source_that_is_gone_accepts_nothing(api: FakeApiServer):
     async with listening(api, Backend()) as (_, sender):
         assert (await sender.send("key"))[0] == 202
         api.remove(CHANGE_SOURCES, "team", "source")
-        for _ in range(100):
-            if (await sender.send("key"))[0] == 401:
-                break
-        assert (await sender.send("key"))[0] == 401
+        await sender.until(401)
 
 
 async def test_a_paused_source_wakes_nothing(api: FakeApiServer):
