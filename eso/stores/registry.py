@@ -28,6 +28,7 @@ from eso.providers.gitlab.spec import SPEC as GITLAB
 from eso.providers.infisical.spec import SPEC as INFISICAL
 from eso.providers.kubernetes.spec import SPEC as KUBERNETES
 from eso.providers.onepassword.spec import SPEC as ONEPASSWORD
+from eso.providers.secretserver.spec import SPEC as SECRETSERVER
 from eso.providers.vault.baospec import SPEC as OPENBAO
 from eso.providers.vault.spec import SPEC as VAULT
 from eso.providers.webhook.spec import SPEC as WEBHOOK
@@ -57,6 +58,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
         Backend(KUBERNETES, "eso.providers.kubernetes.connect"),
         Backend(ONEPASSWORD, "eso.providers.onepassword.connect"),
         Backend(OPENBAO, "eso.providers.vault.openbao"),
+        Backend(SECRETSERVER, "eso.providers.secretserver.connect"),
         Backend(VAULT, "eso.providers.vault.connect"),
         Backend(WEBHOOK, "eso.providers.webhook.connect"),
     )

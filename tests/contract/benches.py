@@ -57,6 +57,7 @@ class Bench:
     # writing; `value` is what a push without a property may bring
     writes: bool = False
     value: bytes = b'{"user":"me"}'
+    metadata: Mapping[str, Any] | None = None  # of a push
     keyed: bool = True  # one value may be pushed without a property
     merges: bool = True  # a push to a property leaves the others alone
     marks: bool = True  # an entry that somebody else made is neither overwritten nor deleted

@@ -29,7 +29,7 @@ def source(value: bytes, **others: bytes) -> Source:
 
 def entry(bench: Bench, key: str) -> Push:
     """One value of the source; all of it where a provider keeps single values under properties only."""
-    return Push(Remote(key), "value" if bench.keyed else "")
+    return Push(Remote(key), "value" if bench.keyed else "", bench.metadata)
 
 
 async def read(client: StoreClient, key: str) -> bytes:

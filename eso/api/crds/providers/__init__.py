@@ -72,6 +72,7 @@ BUILT: Final = frozenset(
         "kubernetes",
         "onepassword",
         "openBao",
+        "secretserver",
         "vault",
         "webhook",
     )
