@@ -225,6 +225,9 @@ class ControllerSettings(Settings):
     )
 
     passes_in_flight: int = number(256, "passes that may run at the same time, per controller", Group.PACE, least=1)
+    tenant_label: str = text(
+        "", "namespaces with the same value of this label share as one; empty: each for itself", Group.PACE, "LABEL"
+    )
     pass_timeout: float = duration(
         "2m", "time that a pass may take before it writes; a PushSecret's, with its writes", Group.PACE, least=1.0
     )

@@ -45,6 +45,7 @@ from eso.reconcile.kit.accounts import AccountWatch
 from eso.reconcile.kit.changes import Changes
 from eso.reconcile.kit.room import Room, Shared
 from eso.reconcile.kit.storewatch import StoreWatch
+from eso.reconcile.kit.watched import WATCHED_NAMESPACES
 from eso.reconcile.pushsecret import room as pushsecret
 from eso.reconcile.pushsecret.sources import Generate
 from eso.reconcile.secretstore import room as secretstore
@@ -87,6 +88,7 @@ class Operator:
             write_timeout=min(10.0, settings.leader_election_lease_duration / 2),
             may_write=may_write(lambda: self.lease),
             counted=self.metrics.api_request,
+            group=self.tenant,
         )
         # For the Lease itself, and for Events, which may tell that it was lost.
         unfenced = Rest(access, counted=self.metrics.api_request)
@@ -96,7 +98,10 @@ class Operator:
         validated = validated_kinds(settings)
         self.accounts = AccountWatch(self.rest, clock=clock, namespace=settings.namespace, log=log)
         watch = StoreWatch(self.catalogue, dict.fromkeys(("SecretStore", *validated)), self.accounts)
-        self.gates = Gates(clock, self._release, meter=self.metrics)
+        self._tenants = (
+            self.catalogue.informer(WATCHED_NAMESPACES) if settings.tenant_label and not settings.namespace else None
+        )
+        self.gates = Gates(clock, self._release, meter=self.metrics, group=self.tenant)
         rules = Rules(
             watch.store,
             watch.namespace_labels,
@@ -106,9 +111,9 @@ class Operator:
         )
         variables = dict(environ or {})
         sizes = shares(memory_limit(), settings.memory_budget, MEMORY)
-        self.compute = Pool("eso.app.calls", clock, memory=sizes.worker)
-        pools = Pools(proxies, reach_of(settings, access.server))
-        env = Env(pools, Offload(threads=1, name="values"), clock, log, variables, self.compute)
+        self.compute = Pool("eso.app.calls", clock, memory=sizes.worker, group=self.tenant)
+        pools, offload = Pools(proxies, reach_of(settings, access.server)), Offload(1, "values", self.tenant)
+        env = Env(pools, offload, clock, log, variables, self.compute)
         ambient = Ambient(variables, settings.ambient_credentials)
         self.stores = Stores(
             rules,
@@ -121,7 +126,7 @@ class Operator:
             ambient=ambient,
         )
         watch.connect(self.stores)
-        self.memory = Memory(sizes.passes, clock)
+        self.memory = Memory(sizes.passes, clock, self.tenant)
         shared = Shared(
             clock=clock,
             log=log,
@@ -148,6 +153,7 @@ class Operator:
             memory=self.memory,
             pass_seconds=settings.pass_timeout,
             changes=Changes(on=listens(settings)),
+            group=self.tenant,
         )
         # Stores first: when a gate opens, a store that turns Ready wakes the keys that wait for it.
         self.rooms: list[Room] = [
@@ -177,6 +183,13 @@ class Operator:
             lambda: [((), self.memory.waiting)],
         )
         self._fence = Fence("gates", log)
+
+    def tenant(self, namespace: str) -> str:
+        """Who shares with whom: namespaces whose label has the same value. Never the name of a namespace, so that one
+        without the label stands alone."""
+        record = self._tenants.get(("", namespace)) if self._tenants is not None and namespace else None
+        value = (record.labels or {}).get(self.settings.tenant_label) if record is not None else None
+        return f"tenant {value}" if value else namespace
 
     def room(self, name: str) -> Room:
         """Raises KeyError for a kind that is not reconciled here."""

@@ -20,7 +20,7 @@ from eso.api.meta import Resource
 from eso.errors import EsoError
 from eso.net.http import Pool, Reply, Stream, Timeouts, TooLarge, TransportError
 from eso.runtime.clock import Clock, SystemClock
-from eso.runtime.fair import FairSlots
+from eso.runtime.fair import FairSlots, Group, alone
 
 MERGE_PATCH: Final = "application/merge-patch+json"
 JSON_PATCH: Final = "application/json-patch+json"
@@ -163,8 +163,8 @@ class Rest:
     """Seconds: `timeout` bounds one read, `write_timeout` one write, here and at the server.
 
     `tries`: how often a request is sent that the server did not accept; 1 for callers that retry themselves. `turns`:
-    how many requests run at once, shared fairly by namespace; None for callers that bound them themselves. Waiting for
-    a turn counts against no timeout, and a turn is given back for the time of a Retry-After.
+    how many requests run at once, shared fairly by namespace, or by `group` of them; None for callers that bound them
+    themselves. Waiting for a turn counts against no timeout, and a turn is given back for the time of a Retry-After.
 
     `may_write(seconds)` is asked before each write whether we lead for as long as the write may take; with a Lease,
     `write_timeout` must be shorter than its duration less one retry period, or no write is ever allowed.
@@ -182,9 +182,10 @@ class Rest:
         may_write: Callable[[float], bool] = _always,
         clock: Clock | None = None,
         counted: Callable[[int | str, str, str], None] | None = None,
+        group: Group = alone,
     ) -> None:
         self.access, self.timeout, self.write_timeout = access, timeout, write_timeout
-        self._tries, self._turns = tries, FairSlots(turns) if turns is not None else None
+        self._tries, self._turns = tries, FairSlots(turns, group) if turns is not None else None
         self._counted = counted or (lambda code, method, host: None)
         self._may_write, self._clock = may_write, clock or SystemClock()
 

@@ -17,7 +17,7 @@ from eso.errors import EsoError
 from eso.observe import redact
 from eso.observe.log import Log
 from eso.observe.meter import UNCOUNTED
-from eso.runtime.clock import Clock
+from eso.runtime.clock import Clock, Timer
 from eso.runtime.deadline import deadline
 from eso.runtime.fence import Fence
 from eso.runtime.memory import Memory, holding
@@ -27,6 +27,8 @@ from eso.runtime.workqueue import QueueClosed, WorkQueue
 
 Reconcile = Callable[[Key, Wake, datetime], Awaitable[Outcome]]
 
+SLOW: Final = 5.0  # seconds from which on a pass keeps no slot that others could use
+LOOK: Final = 1.0  # seconds between two looks for such passes
 QUEUE_PAUSE: Final = 1.0  # seconds after the queue itself failed: a bug that stays must not spin
 
 
@@ -38,8 +40,11 @@ class Meter(Protocol):
 
 
 class Controller:
-    """At most `workers` passes are in flight. `kind` and `group` name the objects in log lines. `memory`: the budget
-    that passes spend; None where nobody counts. `pass_seconds`: after which a pass is ended, wherever it is."""
+    """At most `workers` passes are in flight, and a few times as many that have been so for long and only wait.
+
+    `kind` and `group` name the objects in log lines. `memory`: the budget that passes spend; None where nobody counts.
+    `pass_seconds`: after which a pass is ended, wherever it is.
+    """
 
     def __init__(
         self,
@@ -64,6 +69,8 @@ class Controller:
         self._fence = Fence(name, log)
         self._slots = asyncio.Semaphore(workers)
         self._in_hand: set[asyncio.Task[None]] = set()
+        self._lent: set[Key] = set()  # keys whose passes have given up their slots
+        self._look: Timer | None = None
 
     @property
     def in_flight(self) -> int:
@@ -79,6 +86,8 @@ class Controller:
             self.queue.close()  # no new keys; a pass in hand may finish, because half a write is worse than a late exit
             cut = self._clock.call_later(self.grace_seconds, self.cut_off)
         cut.cancel()
+        if self._look is not None:
+            self._look.cancel()
 
     async def _dispatch(self, group: asyncio.TaskGroup) -> None:
         while True:
@@ -90,7 +99,16 @@ class Controller:
                 return
             task = group.create_task(self._pass(key, wake), name=f"{self.name}-{key[0]}/{key[1]}")
             self._in_hand.add(task)
+            if self._look is None:
+                self._look = self._clock.call_later(LOOK, self._lend)
             task.add_done_callback(self._in_hand.discard)
+
+    def _lend(self) -> None:
+        """A pass that takes long waits for something: its slot goes to another one meanwhile."""
+        for key in self.queue.lend(SLOW):
+            self._lent.add(key)
+            self._slots.release()
+        self._look = self._clock.call_later(LOOK, self._lend) if self._in_hand else None
 
     async def _next(self) -> tuple[Key, Wake]:
         """The next key, however often the queue itself fails. Raises QueueClosed."""
@@ -114,7 +132,10 @@ class Controller:
         try:
             outcome = await self._outcome(key, wake)
         finally:
-            self._slots.release()
+            if key in self._lent:
+                self._lent.discard(key)
+            else:
+                self._slots.release()
             self.queue.done(key, outcome)
         self._fence.ask(None, self._meter.passed, result_of(outcome), self._clock.monotonic() - began)
 

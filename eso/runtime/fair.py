@@ -1,7 +1,7 @@
 """Slots that several owners share: an owner that comes late still gets one, however many the first owner wants.
 
 Neighbours: `stores.gate` for requests in flight, `kube.rest` for requests to the API server, offload.py for threads;
-lanes.py follows the same rule for passes. An owner is a namespace.
+lanes.py follows the same rule for passes. An owner is a namespace, or a group of them.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
-# An owner may hold at most SHARE times the free slots. One owner alone stops at 3/4 of all slots; one slot always stays
-# free for a newcomer.
+# An owner may hold at most SHARE times the free slots. One owner alone stops at 3/4 of all slots. One slot in RESERVE
+# goes to owners that hold none, one each.
 SHARE: Final = 3
+RESERVE: Final = 8
 
 Group = Callable[[str], str]
 """Namespace → who shares with whom: namespaces of one group are one owner."""
@@ -25,12 +26,14 @@ def alone(namespace: str) -> str:
     return namespace
 
 
-def within_share(held: int, free: int) -> bool:
-    """Whether an owner that holds `held` slots may take one of the `free` ones.
+def room(held: int, free: int, total: int) -> int:
+    """How many of the `free` slots an owner that holds `held` may have now.
 
-    The bound of each owner shrinks as other owners come; no owner is ever shut out.
+    The bound of each owner shrinks as other owners come, but nobody gives back what is held already. So the last slots
+    of `total` are kept for owners that hold none.
     """
-    return held < SHARE * free
+    more = min(SHARE * free - held, free - total // RESERVE)
+    return max(more, 1 if free and not held else 0)
 
 
 class FairSlots:
@@ -40,19 +43,25 @@ class FairSlots:
     that is cancelled in the same turn of the loop is still to look for it.
     """
 
-    def __init__(self, total: int) -> None:
-        self._free = total
+    def __init__(self, total: int, group: Group = alone) -> None:
+        self._total = self._free = total
+        self._group = group
         self._held: dict[str, int] = {}
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     @asynccontextmanager
-    async def slot(self, owner: str) -> AsyncIterator[None]:
+    async def slot(self, namespace: str) -> AsyncIterator[None]:
         """One slot for as long as the block lasts."""
+        owner = self.owner(namespace)
         await self.acquire(owner)
         try:
             yield
         finally:
             self.release(owner)
+
+    def owner(self, namespace: str) -> str:
+        """Whose slots `namespace` uses now. It may be another owner later, so what was acquired is released by this."""
+        return self._group(namespace)
 
     async def acquire(self, owner: str) -> None:
         """Waits for a slot. Cancelled, it holds none."""
@@ -95,7 +104,7 @@ class FairSlots:
 
     def _take(self, owner: str) -> bool:
         held = self._held.get(owner, 0)
-        if not within_share(held, self._free):
+        if room(held, self._free, self._total) <= 0:
             return False
         self._held[owner], self._free = held + 1, self._free - 1
         return True

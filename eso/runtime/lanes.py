@@ -1,4 +1,4 @@
-"""Keys that are ready to run: which lane goes first, and how many workers a namespace may have.
+"""Keys that are ready to run: which lane goes first, and how many workers an owner may have.
 
 Neighbours: workqueue.py pushes and picks, outcome.py has the lanes, fair.py the rule of the shares. Time is an
 argument.
@@ -11,17 +11,18 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
-from eso.runtime.fair import SHARE
+from eso.runtime.fair import Group, alone, room
 from eso.runtime.outcome import Lane
 from eso.runtime.schedule import Item, Key
 
+SLOW: Final = 4  # times the workers: keys that run without one
 AGEING_TURN: Final = 4  # every so many picks …
 AGEING_SECONDS: Final = 10.0  # … the oldest key goes first, whatever its lane, if it has waited so long
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A key that waits for a worker since `due`. `held`: its namespace has its share of the workers."""
+    """A key that waits for a worker since `due`. `held`: its owner has its share of the workers."""
 
     key: Key
     lane: Lane
@@ -32,18 +33,23 @@ class Ready:
 class Lanes:
     """Strict order of the lanes, and within a lane of the due times; ageing keeps the last lane from starving.
 
-    `workers`: how many keys run at most (the controller sees to it). A namespace that has its share of them is held:
-    its keys wait aside until a worker ends. 0: no limit is known, so there are no shares.
+    `workers`: how many keys run at most (the controller sees to it). An owner, which is a namespace or the `group` that
+    it belongs to, is held when it has its share of them: its keys wait aside until a worker ends. 0: no limit is known,
+    so there are no shares. A key that runs for long may lend its worker to others and run on without one: SLOW times as
+    many keys do so at most, in shares as well.
     """
 
-    def __init__(self, workers: int = 0) -> None:
-        self._workers = workers
-        self._running = 0
-        self._running_in: Counter[str] = Counter()  # by namespace
+    def __init__(self, workers: int = 0, group: Group = alone) -> None:
+        self._workers, self._group = workers, group
+        self._owners: dict[Key, str] = {}  # of the keys that run
+        self._running, self._slow = 0, 0
+        self._running_in: Counter[str] = Counter()  # by owner
+        self._slow_in: Counter[str] = Counter()
+        self._lent: set[Key] = set()
         self._ready: dict[Key, tuple[Lane, Item]] = {}
         self._held: dict[Key, tuple[Lane, Item]] = {}
         self._ready_heaps: tuple[list[Item], ...] = tuple([] for _ in Lane)
-        self._held_heaps: dict[str, list[tuple[Lane, Item]]] = {}  # by namespace
+        self._held_heaps: dict[str, list[tuple[Lane, Item]]] = {}  # by owner
         self._counts = [0] * len(Lane)
         self._sequence = 0
         self._picks = 0
@@ -67,7 +73,7 @@ class Lanes:
             self._put(key, lane, due)
 
     def pick(self, now: float) -> Ready | None:
-        """Removes and returns the next key. A key whose namespace has its share is put aside and returned as held."""
+        """Removes and returns the next key. A key whose owner has its share is put aside and returned as held."""
         heads = [head for lane in Lane if (head := self._head(lane)) is not None]
         if not heads:
             return None
@@ -80,7 +86,7 @@ class Lanes:
         due, _, key = chosen
         lane, _ = self._ready.pop(key)
         heapq.heappop(self._ready_heaps[lane])
-        if self._room(key[0]) <= 0:
+        if self._room(self._group(key[0])) <= 0:
             self._hold(key, lane, due)
             return Ready(key, lane, due, held=True)
         self._counts[lane] -= 1
@@ -88,16 +94,40 @@ class Lanes:
 
     def began(self, key: Key) -> None:
         """A worker runs `key` now."""
+        owner = self._owners[key] = self._group(key[0])
         self._running += 1
-        self._running_in[key[0]] += 1
+        self._running_in[owner] += 1
+
+    def lend(self, key: Key) -> int | None:
+        """`key`, which runs, goes on without its worker. Returns how many held keys became ready; None when it has to
+        keep the worker."""
+        owner, slow = self._owners[key], SLOW * self._workers
+        if key in self._lent or room(self._slow_in[owner], slow - self._slow, slow) <= 0:
+            return None
+        self._lent.add(key)
+        self._slow += 1
+        self._slow_in[owner] += 1
+        return self._free(owner)
 
     def ended(self, key: Key) -> int:
-        """The worker of `key` is free. Returns how many held keys became ready, because a share grew."""
+        """`key` runs no more. Returns how many held keys became ready, because a share grew."""
+        owner = self._owners.pop(key)
+        if key not in self._lent:
+            return self._free(owner)
+        self._lent.discard(key)
+        self._slow -= 1
+        self._slow_in[owner] -= 1
+        if not self._slow_in[owner]:
+            del self._slow_in[owner]
+        return 0
+
+    def _free(self, owner: str) -> int:
+        """One worker more."""
         self._running -= 1
-        self._running_in[key[0]] -= 1
-        if not self._running_in[key[0]]:
-            del self._running_in[key[0]]
-        return sum(self._let_in(namespace) for namespace in list(self._held_heaps))
+        self._running_in[owner] -= 1
+        if not self._running_in[owner]:
+            del self._running_in[owner]
+        return sum(self._let_in(one) for one in list(self._held_heaps))
 
     def find(self, key: Key) -> Ready | None:
         """Where `key` stands, None when it is neither ready nor held."""
@@ -106,7 +136,7 @@ class Lanes:
         return Ready(key, place[0], place[1][0], held) if place is not None else None
 
     def oldest(self) -> Ready | None:
-        """The ready key that waits longest. A held key waits for its own namespace, so it is not overdue."""
+        """The ready key that waits longest. A held key waits for others of its owner, so it is not overdue."""
         head = min((head for lane in Lane if (head := self._head(lane)) is not None), default=None)
         return self.find(head[2]) if head is not None else None
 
@@ -125,11 +155,11 @@ class Lanes:
 
     def _hold(self, key: Key, lane: Lane, due: float) -> None:
         place = self._held[key] = lane, self._item(key, due)
-        heapq.heappush(self._held_heaps.setdefault(key[0], []), place)
+        heapq.heappush(self._held_heaps.setdefault(self._group(key[0]), []), place)
 
-    def _let_in(self, namespace: str) -> int:
-        held, room, count = self._held_heaps[namespace], self._room(namespace), 0
-        while held and count < room:
+    def _let_in(self, owner: str) -> int:
+        held, most, count = self._held_heaps[owner], self._room(owner), 0
+        while held and count < most:
             place = heapq.heappop(held)
             lane, (due, _, key) = place
             if self._held.get(key) is not place:
@@ -138,15 +168,15 @@ class Lanes:
             self._put(key, lane, due)
             count += 1
         if not held:
-            del self._held_heaps[namespace]
+            del self._held_heaps[owner]
         return count
 
-    def _room(self, namespace: str) -> int:
-        """How many more keys of `namespace` may run now. Keys of no namespace belong to those who run the cluster, and
-        have no share."""
-        if not self._workers or not namespace:
+    def _room(self, owner: str) -> int:
+        """How many more keys of `owner` may run now. Keys of no namespace belong to those who run the cluster, and have
+        no share."""
+        if not self._workers or not owner:
             return self._workers or 1
-        return SHARE * (self._workers - self._running) - self._running_in[namespace]
+        return room(self._running_in[owner], self._workers - self._running, self._workers)
 
     def _head(self, lane: Lane) -> Item | None:
         heap = self._ready_heaps[lane]

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from eso.runtime.fair import FairSlots
+from eso.runtime.fair import FairSlots, Group, alone
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -24,22 +24,21 @@ T = TypeVar("T")
 class Offload:
     """At most `threads` calls run at a time; the others wait on the loop, and their owners are served in turn."""
 
-    def __init__(self, threads: int = 2, name: str = "offload") -> None:
+    def __init__(self, threads: int = 2, name: str = "offload", group: Group = alone) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        self._slots = FairSlots(threads)
+        self._slots = FairSlots(threads, group)
 
     async def run(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """`fn(*args, **kwargs)` in a thread, with the caller's context variables. Raises what `fn` raises."""
         return await self.run_for("", fn, *args, **kwargs)
 
-    async def run_for(self, owner: str, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """The same on behalf of `owner` (a namespace): its next call waits for one call of every other owner that
-        waits.
+    async def run_for(self, namespace: str, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same on behalf of `namespace`: its next call waits for one call of every other owner that waits.
 
         Cancelling the caller returns at once; the thread cannot be stopped, so its place stays taken until the call
         ends.
         """
-        loop = asyncio.get_running_loop()
+        loop, owner = asyncio.get_running_loop(), self._slots.owner(namespace)
         await self._slots.acquire(owner)
         try:
             future = self._pool.submit(contextvars.copy_context().run, functools.partial(fn, *args, **kwargs))

@@ -13,19 +13,22 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
 from eso.errors import EsoError
 from eso.runtime.clock import Clock
-from eso.runtime.fair import FairSlots
+from eso.runtime.fair import Group, alone
 from eso.runtime.memory import take
+from eso.runtime.turns import REMEMBERED, Turns
 from eso.runtime.zygote import FAILED, MEMORY
 
 WORKERS: Final = 2  # each may use zygote.MEMORY: what the shipped memory limit has room for
 START_SECONDS: Final = 30.0
 IDLE_SECONDS: Final = 60.0  # a worker without requests for so long ends: its memory is worth more than a fork
+FIRST: Final = 0.5  # seconds after which a call counts as long
 MAX_REPLY: Final = 64 << 20  # bytes
 
 
@@ -60,21 +63,42 @@ class Pool:
     """`module`: its CALLS are served. `workers`: processes at a time; `memory`: bytes for each. Belongs to the loop it
     is first used on."""
 
-    def __init__(self, module: str, clock: Clock, workers: int = WORKERS, memory: int = MEMORY) -> None:
+    def __init__(
+        self, module: str, clock: Clock, workers: int = WORKERS, memory: int = MEMORY, group: Group = alone
+    ) -> None:
         self.module, self.most, self.clock, self.memory = module, workers, clock, memory
         self.started = self.killed = 0  # workers, for the metrics
-        self._slots = FairSlots(workers)
+        self._turns, self._group = Turns(workers, clock.monotonic), group
+        self._long: OrderedDict[tuple[str, str, str], None] = OrderedDict()  # objects, with what is computed for them
         self._idle: list[Worker] = []
         self._zygote: tuple[subprocess.Popen[bytes], socket.socket] | None = None
         self._forking = asyncio.Lock()
 
-    async def run(self, namespace: str, name: str, body: bytes | Callable[[], bytes], seconds: float) -> bytes:
+    async def run(
+        self, namespace: str, name: str, body: bytes | Callable[[], bytes], seconds: float, of: str = ""
+    ) -> bytes:
         """`CALLS[name](body)` on behalf of `namespace`, within `seconds` from the moment a worker takes it. A body
-        that is still to be made is made then: what waits is not held twice.
+        that is still to be made is made then: what waits is not held twice. `of`: the object that it is for.
+
+        A call is ended after FIRST seconds and begun again in a place for long ones, so that a short call of somebody
+        else never waits for many long ones; calls of an object that was long go there at once.
 
         Raises OutOfTime, OutOfMemory, Crashed. Cancelled, it kills the worker: nobody else may read that reply.
         """
-        async with self._slots.slot(namespace):
+        owner, object_ = self._group(namespace), (namespace, of, name)
+        if seconds > FIRST and object_ not in self._long:
+            try:
+                return await self._turn(owner, namespace, name, body, FIRST, long=False)
+            except OutOfTime:
+                self._long[object_] = None
+                if len(self._long) > REMEMBERED:
+                    self._long.popitem(last=False)
+        return await self._turn(owner, namespace, name, body, seconds, long=seconds > FIRST)
+
+    async def _turn(
+        self, owner: str, namespace: str, name: str, body: bytes | Callable[[], bytes], seconds: float, *, long: bool
+    ) -> bytes:
+        async with self._turns.turn(owner, long=long):
             worker = await self._worker(namespace)
             try:
                 async with asyncio.timeout(seconds):
@@ -83,8 +107,11 @@ class Pool:
                 self.killed += 1
                 worker.end()
                 if isinstance(error, TimeoutError):
+                    if long:
+                        self._turns.offended(owner)
                     raise OutOfTime(f"the computation takes longer than {seconds:g} s") from None
                 if isinstance(error, OSError):
+                    self._turns.offended(owner)
                     raise OutOfMemory("the computation needs more memory than there is") from None
                 raise
             worker.used = self.clock.monotonic()
@@ -129,7 +156,7 @@ class Pool:
             if worker.namespace == namespace:
                 self._idle.remove(worker)
                 return worker
-        busy = self.most - self._slots.free
+        busy = self._turns.taken
         if len(self._idle) + busy > self.most:
             oldest = min(self._idle, key=lambda worker: worker.used)
             self._idle.remove(oldest)

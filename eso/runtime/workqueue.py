@@ -18,6 +18,7 @@ from eso.observe.log import SILENT, Log
 from eso.observe.meter import UNCOUNTED
 from eso.runtime.backoff import backoff
 from eso.runtime.clock import Clock, Timer
+from eso.runtime.fair import Group, alone
 from eso.runtime.fence import Fence
 from eso.runtime.lanes import Lanes
 from eso.runtime.outcome import After, Done, Fatal, Lane, Outcome, Parked, Retry, Wake
@@ -100,8 +101,8 @@ class WorkQueue:
     closed gate at which the key should wait instead. Both answer without waiting; if one raises, the error goes to
     `log` and the key runs.
 
-    `workers`: how many keys run at most (the controller sees to it); no namespace gets them all, however many keys it
-    has. 0: no limit is known, so there are no shares.
+    `workers`: how many keys run at most (the controller sees to it); no namespace, and no `group` of them, gets them
+    all, however many keys it has. 0: no limit is known, so there are no shares.
     """
 
     def __init__(
@@ -112,13 +113,14 @@ class WorkQueue:
         admit: Callable[[Key], Parked | None] = _admit_all,
         meter: Meter = UNCOUNTED,
         workers: int = 0,
+        group: Group = alone,
         log: Log = SILENT,
     ) -> None:
         self._clock, self._gate_epoch, self._admit, self._meter = clock, gate_epoch, admit, meter
         self._fence = Fence("work queue", log)
         self._entries: dict[Key, _Entry] = {}
         self._timers = Schedule()
-        self._lanes = Lanes(workers)
+        self._lanes = Lanes(workers, group)
         self._running: OrderedDict[Key, _Entry] = OrderedDict()  # the longest first
         self._parking = Parking()
         self._deadlines = Schedule()  # of parked keys
@@ -215,6 +217,19 @@ class WorkQueue:
             del self._entries[key]
         for _ in range(self._lanes.ended(key)):
             self._wake_getter()
+
+    def lend(self, seconds: float) -> list[Key]:
+        """The keys that have run for at least `seconds`, and go on without their workers from now."""
+        now, lent = self._clock.monotonic(), list[Key]()
+        for key, entry in self._running.items():
+            if now - entry.started < seconds:
+                break  # the longest come first
+            released = self._lanes.lend(key)
+            if released is not None:
+                lent.append(key)
+                for _ in range(released):
+                    self._wake_getter()
+        return lent
 
     # seen from outside
 

@@ -25,7 +25,7 @@ from typing import Protocol
 from eso.errors import EsoError, causes
 from eso.providers.contract import TURN, AuthRejected, Denied, NotYet, SecretNotFound, Throttled, Unavailable
 from eso.runtime.clock import Clock
-from eso.runtime.fair import FairSlots
+from eso.runtime.fair import FairSlots, Group, alone
 from eso.stores.breaker import Closed, Elapsed, Failed, HalfOpen, Held, Open, Passed, Rejected, Signal, State, advance
 from eso.stores.budget import RAMP, Budget, backlog, declared, grown, ramped, take, throttled
 
@@ -141,16 +141,16 @@ class Gate:
 class Family:
     """What the endpoint and service gates of one server share."""
 
-    def __init__(self, name: str, in_flight: int) -> None:
+    def __init__(self, name: str, in_flight: int, group: Group) -> None:
         self.name = name
-        self.slots = FairSlots(in_flight)
+        self.slots = FairSlots(in_flight, group)
         self.gates: dict[str, Gate] = {}
 
 
 class Gates:
     """All gates of this process. `release(gate, count)` lets parked keys out, by lane, and says how many it found.
 
-    `in_flight`: requests at a time per server.
+    `in_flight`: requests at a time per server, shared fairly by namespaces, or by the groups they belong to.
     """
 
     def __init__(
@@ -160,8 +160,10 @@ class Gates:
         *,
         in_flight: int = 64,
         meter: CallMeter | None = None,
+        group: Group = alone,
     ) -> None:
         self.clock, self.release, self.in_flight, self.meter = clock, release, in_flight, meter
+        self.group = group
         self._gates: dict[str, Gate] = {}
         self._families: dict[str, Family] = {}
         self._epochs = itertools.count(1)
@@ -279,7 +281,7 @@ class Gates:
     def _family(self, name: str) -> Family:
         family = self._families.get(name)
         if family is None:
-            family = self._families[name] = Family(name, self.in_flight)
+            family = self._families[name] = Family(name, self.in_flight, self.group)
         return family
 
     def _gate(self, name: str, family: Family | None = None) -> Gate:

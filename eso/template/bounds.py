@@ -49,6 +49,11 @@ class Limits:
     account: Account | None = None
     """Where the steps of a pass are counted; None: this rendering is on its own."""
 
+    def of_pass(self) -> Limits:
+        """The same limits for everything that is computed in one pass, in whatever process: all of it spends from one
+        account."""
+        return replace(self, account=Account(self.pass_steps))
+
     def together(self, world: World) -> Limits:
         """The same limits for each of several computations that belong together: their `seconds` begin now, and they
         spend from one account."""

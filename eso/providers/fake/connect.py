@@ -26,7 +26,7 @@ from eso.providers.contract import (
     ValidationFailed,
 )
 from eso.providers.env import Env
-from eso.providers.kit.search import MOST_STEPS
+from eso.providers.kit.search import MOST_STEPS, matching
 from eso.values.convert import convert_keys
 from eso.values.jsonmap import NotAMap, get_property, to_map
 
@@ -121,10 +121,10 @@ class FakeClient:
         except regexp.RegexpError as error:
             raise InvalidConfig(f"could not compile find.name.regexp [{find.name_regexp}]: {error}") from error
         newest: dict[str, Entry] = {}
+        keys = {entry.key: None for entry in self.entries.values()}
+        wanted = dict.fromkeys(await matching(keys, lambda key: matcher.matches(key.encode())))
         for entry in self.entries.values():
-            if matcher.matches(entry.key.encode()) and (
-                entry.key not in newest or newest[entry.key].version < entry.version
-            ):
+            if entry.key in wanted and (entry.key not in newest or newest[entry.key].version < entry.version):
                 newest[entry.key] = entry
         yield convert_keys({key: entry.value for key, entry in newest.items()}, find.conversion_strategy)
 

@@ -7,7 +7,8 @@ names and bytes without end.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
 from eso.errors import EsoError
@@ -17,6 +18,7 @@ from eso.providers.contract import Find, InvalidConfig
 MOST_STEPS: Final = 1_000_000  # of matching in one search: 50,000 names with twenty each
 S = TypeVar("S")
 T = TypeVar("T")
+SLICE: Final = 0.005  # seconds of matching between two turns of the loop
 AT_ONCE: Final = 8  # requests of one search
 MOST_NAMES, MOST_FOLDERS, DEEPEST = 50_000, 2_000, 64
 MOST_BYTES: Final = 32 << 20  # of all values of one search; a Secret takes 1 MiB
@@ -38,6 +40,18 @@ def by_name(find: Find) -> Callable[[str], bool]:
         return lambda name: True
     matcher = compiled(find.name_regexp)
     return lambda name: matcher.matches(name.encode("utf-8", "surrogateescape"))
+
+
+async def matching(names: Iterable[str], wanted: Callable[[str], bool]) -> list[str]:
+    """The names that are wanted, in their order. There may be tens of thousands: the loop has its turn in between."""
+    found, until = [], time.monotonic() + SLICE
+    for name in names:
+        if wanted(name):
+            found.append(name)
+        if time.monotonic() > until:
+            await asyncio.sleep(0)
+            until = time.monotonic() + SLICE
+    return found
 
 
 def tagged(wanted: Sequence[tuple[str, str]] | None, tags: Mapping[str, str]) -> bool:

@@ -25,7 +25,7 @@ from eso.reconcile.externalsecret.desired import Change, Create, Delete, Nothing
 from eso.reconcile.externalsecret.readplan import Read
 from eso.reconcile.externalsecret.stage import Failed, Stage
 from eso.reconcile.externalsecret.target import Before, kind_of
-from eso.template import Limits, jinja
+from eso.template import LIMITS, Limits, jinja
 from eso.template.apply import Sources, Terms, rolls_dice
 from eso.template.bounds import BoundsExceeded
 
@@ -40,6 +40,7 @@ class Desk(Generic[T]):
 
     name: str
     arguments: tuple[Any, ...] = field(repr=False)
+    of: str = ""  # the name of the object that it is for
 
     def __call__(self, limits: Limits) -> T:
         made: T = DESKS[self.name](*self.arguments, limits)
@@ -85,7 +86,9 @@ STAGES: Final = {"assemble": Stage.FETCH, "change": Stage.RENDER, "rolls": Stage
 class Processes(Protocol):
     """`runtime.pool.Pool`. Its errors say that the time or the memory was not enough, or that the function broke."""
 
-    async def run(self, namespace: str, name: str, body: Callable[[], bytes], seconds: float) -> bytes: ...
+    async def run(
+        self, namespace: str, name: str, body: Callable[[], bytes], seconds: float, of: str = ""
+    ) -> bytes: ...
 
 
 class Apart:
@@ -98,12 +101,12 @@ class Apart:
         """Raises Failed: what the desk raises, or that it was ended by its deadline or its memory."""
         try:
             reply = await self._processes.run(
-                namespace, desk.name, partial(packed, desk, limits), limits.seconds + GRACE
+                namespace, desk.name, partial(packed, desk, limits), limits.seconds + GRACE, desk.of
             )
         except EsoError as error:
             why = BoundsExceeded("seconds", limits.seconds) if type(error).__name__ == "OutOfTime" else error
             raise Failed(STAGES[desk.name], f"could not compute the target: {why}", fix=SMALLER) from error
-        made: T = unpacked(desk.name, reply)
+        made: T = unpacked(desk.name, reply, limits)
         return made
 
 
@@ -130,10 +133,12 @@ def portable(raw: Raw) -> Raw:
 CHANGES: Final[dict[str, type[Any]]] = {kind.__name__: kind for kind in (Create, Patch, Nothing, Delete)}
 
 
-def unpacked(name: str, reply: bytes) -> Any:
-    """What the desk returned. Raises Failed, also for a reply that is none."""
+def unpacked(name: str, reply: bytes, limits: Limits = LIMITS) -> Any:
+    """What the desk returned; what it spent is gone for the pass. Raises Failed, also for a reply that is none."""
     try:
-        kind, content = msgspec.msgpack.decode(reply, type=tuple[str, Any])
+        kind, content, left = msgspec.msgpack.decode(reply, type=tuple[str, Any, int])
+        if limits.account is not None:
+            limits.account.left = max(0, min(limits.account.left, left))
         match kind:
             case "Failed":
                 stage, message, fix, retryable = content
@@ -154,17 +159,20 @@ def unpacked(name: str, reply: bytes) -> Any:
 def served(name: str) -> Callable[[bytes], bytes]:
     def call(body: bytes) -> bytes:
         arguments, limits = pickle.loads(body)
-        try:
-            made = DESKS[name](*arguments, limits)
-        except Failed as error:
-            content: Any = (error.stage.value, str(error), error.fix, error.retryable)
-            return msgspec.msgpack.encode(("Failed", content))
-        except EsoError as error:
-            content = (STAGES[name].value, str(error), error.fix, error.retryable)
-            return msgspec.msgpack.encode(("Failed", content))
-        return msgspec.msgpack.encode((type(made).__name__, made))
+        kind, content = tried(name, arguments, limits)
+        return msgspec.msgpack.encode((kind, content, limits.account.left if limits.account is not None else 0))
 
     return call
+
+
+def tried(name: str, arguments: tuple[Any, ...], limits: Limits) -> tuple[str, Any]:
+    try:
+        made = DESKS[name](*arguments, limits)
+    except Failed as error:
+        return "Failed", (error.stage.value, str(error), error.fix, error.retryable)
+    except EsoError as error:
+        return "Failed", (STAGES[name].value, str(error), error.fix, error.retryable)
+    return type(made).__name__, made
 
 
 CALLS: Final = {name: served(name) for name in DESKS}

@@ -68,11 +68,15 @@ class Composer:
             skip_missing=es.spec.target.deletion_policy != "Retain",
         )
 
-    async def assemble(self, es: ExternalSecret, results: Results) -> Assembled:
-        """The data map. Raises Failed."""
+    def limits(self) -> Limits:
+        """What all the steps of one pass may cost together."""
+        return self.terms.limits.of_pass()
+
+    async def assemble(self, es: ExternalSecret, results: Results, limits: Limits | None = None) -> Assembled:
+        """The data map; here and below, `limits` are those of the pass. Raises Failed."""
         skip = es.spec.target.deletion_policy != "Retain"
         weight = sum(weight_of(raw) for _, raw in results)
-        return await self._compute(es, assembling(results, skip), weight)
+        return await self._compute(es, assembling(results, skip), weight, limits)
 
     async def before(
         self, es: ExternalSecret, live: Live, data: Mapping[str, bytes], occasion: Occasion
@@ -91,21 +95,30 @@ class Composer:
         before = await live.before(es, data, inputs, not (rolls and occasion.anew))
         return replace(before, keep=True) if rolls and occasion.keeps(inputs) else before, sources
 
-    async def change(self, es: ExternalSecret, before: Before, data: Mapping[str, bytes], sources: Sources) -> Change:
+    async def change(
+        self,
+        es: ExternalSecret,
+        before: Before,
+        data: Mapping[str, bytes],
+        sources: Sources,
+        limits: Limits | None = None,
+    ) -> Change:
         """What would be sent. Raises Failed."""
         if before.settled:
             return Nothing()
         desk = changing(es, before, data, sources, self.terms)
-        return await self._compute(es, desk, size(sources) + volume(data), heavy=heavy(es, sources))
+        return await self._compute(es, desk, size(sources) + volume(data), limits, heavy=heavy(es, sources))
 
     async def _rolls(self, es: ExternalSecret, sources: Sources) -> bool:
         """Does the template give something else each time? Compiling large texts takes a while, so not on the loop."""
         template = es.spec.target.template
         if not heavy(es, sources):
             return rolls_dice(template, sources, self.terms)
-        return await self._apart(es, rolling(template, sources, self.terms), size(sources))
+        return await self._apart(es, rolling(template, sources, self.terms), size(sources), None)
 
-    async def _compute(self, es: ExternalSecret, desk: Desk[T], weight: int, *, heavy: bool = False) -> T:
+    async def _compute(
+        self, es: ExternalSecret, desk: Desk[T], weight: int, limits: Limits | None, *, heavy: bool = False
+    ) -> T:
         """On the loop while it is cheap. A desk that turns out to be expensive runs again elsewhere, so that no other
         object waits for it. `weight`: bytes of what goes in."""
         if not heavy:
@@ -114,12 +127,12 @@ class Composer:
             except EsoError as error:
                 if not out_of_bounds(error):
                     raise
-        return await self._apart(es, desk, weight)
+        return await self._apart(es, desk, weight, limits)
 
-    async def _apart(self, es: ExternalSecret, desk: Desk[T], weight: int) -> T:
+    async def _apart(self, es: ExternalSecret, desk: Desk[T], weight: int, limits: Limits | None) -> T:
         """What travels is a copy."""
         async with reserved(weight):
-            return await self.offload(es.namespace, desk, self.terms.limits)
+            return await self.offload(es.namespace, replace(desk, of=es.metadata.name), limits or self.terms.limits)
 
 
 def weight_of(raw: Raw) -> int:

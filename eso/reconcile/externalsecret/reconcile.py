@@ -296,12 +296,13 @@ class ReconcileExternalSecret:
                 es, wake.since, urgent=urgent, make=lambda read: batch.generate(read.ref, str(read.index))
             )
             draft.reads = read_records(results, now)
-            assembled = await self.composer.assemble(es, results)
+            limits = self.composer.limits()
+            assembled = await self.composer.assemble(es, results, limits)
             told = Told(missing=assembled.missing, notices=self.oddities(es, assembled.lost))
             occasion = Occasion(step.due or step.edited, known.inputs, wake.triggered is not None)
             before, sources = await self.composer.before(es, target, assembled.data, occasion)
             told = replace(told, existed=before.live is not None)
-            change = await self.composer.change(es, before, assembled.data, sources)  # 15
+            change = await self.composer.change(es, before, assembled.data, sources, limits)  # 15
         except GateClosed as closed:
             return Closed(closed)
         except ApiError:

@@ -28,6 +28,7 @@ from eso.runtime.backoff import backoff
 from eso.runtime.clock import Clock
 from eso.runtime.controller import Controller, Reconcile
 from eso.runtime.deadline import deadline
+from eso.runtime.fair import Group, alone
 from eso.runtime.memory import Memory
 from eso.runtime.outcome import Parked
 from eso.runtime.pool import Pool
@@ -58,6 +59,7 @@ class Shared:
     memory: Memory | None = None
     pass_seconds: float = 120.0
     changes: Changes = field(default_factory=Changes)
+    group: Group = alone
 
     def limit(self) -> AbstractAsyncContextManager[None]:
         """The time that a pass has before it writes. Raises TooLate."""
@@ -68,7 +70,13 @@ class Shared:
         name = resource.kind.lower()
         meter = self.metrics.controller(name, workers)
         queue = WorkQueue(
-            self.clock, gate_epoch=self.gates.epoch, admit=admit, meter=meter, workers=workers, log=self.log
+            self.clock,
+            gate_epoch=self.gates.epoch,
+            admit=admit,
+            meter=meter,
+            workers=workers,
+            group=self.group,
+            log=self.log,
         )
         return Work(self, resource, workers, queue, meter)
 

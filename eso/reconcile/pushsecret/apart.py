@@ -21,7 +21,7 @@ from eso.api.secretstore import SecretStore
 from eso.errors import EsoError, Terminal
 from eso.providers.contract import Source
 from eso.reconcile.pushsecret.plan import Planned, planned
-from eso.template import Limits
+from eso.template import LIMITS, Limits
 from eso.template.apply import Sources, Terms, apply
 from eso.template.bounds import BoundsExceeded
 
@@ -37,6 +37,7 @@ class Desk(Generic[T]):
 
     name: str
     arguments: tuple[Any, ...] = field(repr=False)
+    of: str = ""  # the name of the object that it is for
 
     def __call__(self, limits: Limits) -> T:
         made: T = DESKS[self.name](*self.arguments, limits)
@@ -77,7 +78,9 @@ DESKS: Final[Mapping[str, Callable[..., Any]]] = {RENDER: _render, PLAN: planned
 class Processes(Protocol):
     """`runtime.pool.Pool`. Its errors say that the time or the memory was not enough, or that the function broke."""
 
-    async def run(self, namespace: str, name: str, body: Callable[[], bytes], seconds: float) -> bytes: ...
+    async def run(
+        self, namespace: str, name: str, body: Callable[[], bytes], seconds: float, of: str = ""
+    ) -> bytes: ...
 
 
 class NotComputed(EsoError):
@@ -98,25 +101,27 @@ class Apart:
         """Raises what the desk raises, or that it was ended by its deadline or its memory."""
         body = partial(pickle.dumps, (desk.arguments, limits), protocol=pickle.HIGHEST_PROTOCOL)
         try:
-            reply = await self._processes.run(namespace, desk.name, body, limits.seconds + GRACE)
+            reply = await self._processes.run(namespace, desk.name, body, limits.seconds + GRACE, desk.of)
         except EsoError as error:
             why = BoundsExceeded("seconds", limits.seconds) if type(error).__name__ == "OutOfTime" else error
             raise NotComputed(f"could not compute what is pushed: {why}", fix=SMALLER) from error
-        made: T = unpacked(desk, reply)
+        made: T = unpacked(desk, reply, limits)
         return made
 
 
-def packed(made: Source | Sequence[Planned]) -> bytes:
+def packed(made: Source | Sequence[Planned]) -> tuple[str, Any]:
     if isinstance(made, Source):
-        return msgspec.msgpack.encode(("Source", (made.data, made.labels, made.annotations, made.type)))
-    entries = [(msgspec.to_builtins(one.data), one.payload) for one in made]
-    return msgspec.msgpack.encode(("Planned", entries))
+        return "Source", (made.data, made.labels, made.annotations, made.type)
+    return "Planned", [(msgspec.to_builtins(one.data), one.payload) for one in made]
 
 
-def unpacked(desk: Desk[Any], reply: bytes) -> Any:
-    """What the desk returned. Raises NotComputed or NeverComputed, also for a reply that is none."""
+def unpacked(desk: Desk[Any], reply: bytes, limits: Limits = LIMITS) -> Any:
+    """What the desk returned; what it spent is gone for the pass. Raises NotComputed or NeverComputed, also for a reply
+    that is none."""
     try:
-        kind, content = msgspec.msgpack.decode(reply, type=tuple[str, Any])
+        kind, content, left = msgspec.msgpack.decode(reply, type=tuple[str, Any, int])
+        if limits.account is not None:
+            limits.account.left = max(0, min(limits.account.left, left))
         match kind:
             case "Failed":
                 message, fix, retryable = content
@@ -149,9 +154,10 @@ def served(name: str) -> Callable[[bytes], bytes]:
     def call(body: bytes) -> bytes:
         arguments, limits = pickle.loads(body)
         try:
-            return packed(DESKS[name](*arguments, limits))
+            kind, content = packed(DESKS[name](*arguments, limits))
         except EsoError as error:
-            return msgspec.msgpack.encode(("Failed", (str(error), error.fix, error.retryable)))
+            kind, content = "Failed", (str(error), error.fix, error.retryable)
+        return msgspec.msgpack.encode((kind, content, limits.account.left if limits.account is not None else 0))
 
     return call
 

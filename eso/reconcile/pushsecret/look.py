@@ -6,8 +6,9 @@ chooses, apart.py computes. Nothing is written here.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -16,6 +17,7 @@ from eso.api.secretstore import SecretStore
 from eso.errors import EsoError, Terminal
 from eso.kube.rest import ApiError, Forbidden
 from eso.providers.contract import Source
+from eso.reconcile.kit.texts import size
 from eso.reconcile.pushsecret.apart import Desk, planning, rendering
 from eso.reconcile.pushsecret.push import Job
 from eso.reconcile.pushsecret.refresh import Situation
@@ -23,7 +25,7 @@ from eso.reconcile.pushsecret.report import NO_SOURCE, Report, failed
 from eso.reconcile.pushsecret.select import check_data_to, check_targets, resolved, store_key, usable
 from eso.reconcile.pushsecret.sources import NoSource, NoTemplateSource, Read, Reader, Version
 from eso.template import Limits
-from eso.template.apply import CHEAP, DEFAULT_TERMS, Terms, costly, out_of_bounds
+from eso.template.apply import CHEAP, DEFAULT_TERMS, LARGE, Terms, costly, out_of_bounds
 
 T = TypeVar("T")
 
@@ -98,8 +100,9 @@ class Looker:
             check_targets(ps.spec, stores)
         except EsoError as error:
             raise Failed(failed(str(error), error)) from error
-        sources, templates = await self.rendered(ps, read)
-        jobs, wrong = await self.plan(ps, stores, sources)
+        limits = self.settings.terms.limits  # for each source: there may be a thousand, and each is a Secret
+        sources, templates = await self.rendered(ps, read, limits)
+        jobs, wrong = await self.plan(ps, stores, sources, limits)
         situation = Situation(
             read.versions, templates, tuple((store_key(s), s.metadata.uid, s.metadata.generation) for s in stores)
         )
@@ -119,7 +122,7 @@ class Looker:
         except EsoError as error:
             raise Failed(no_source(error)) from error
 
-    async def rendered(self, ps: PushSecret, read: Read) -> tuple[list[Source], tuple[Version, ...]]:
+    async def rendered(self, ps: PushSecret, read: Read, limits: Limits) -> tuple[list[Source], tuple[Version, ...]]:
         """The sources with what the template adds, and the versions of its own sources. Raises Failed."""
         template = ps.spec.template
         if template is None:
@@ -129,17 +132,19 @@ class Looker:
         except NoTemplateSource as error:
             text = f"could not apply template: error fetching templateFrom data: {error}"
             raise Failed(failed(text, error)) from error
-        heavy = costly(template, texts)
+        heavy = size(texts) > LARGE or costly(template, texts)
         out = []
         for source in read.sources:
             try:
-                out.append(await self.compute(ps, rendering(template, source, texts, self.settings.terms), heavy))
+                out.append(
+                    await self.compute(ps, rendering(template, source, texts, self.settings.terms), limits, heavy)
+                )
             except EsoError as error:
                 raise Failed(failed(f"could not apply template: {error}", error)) from error
         return out, versions
 
     async def plan(
-        self, ps: PushSecret, stores: Sequence[SecretStore], sources: Sequence[Source]
+        self, ps: PushSecret, stores: Sequence[SecretStore], sources: Sequence[Source], limits: Limits
     ) -> tuple[dict[str, list[Job]], dict[str, EsoError]]:
         """Store → what is sent to it, or why nothing can be. Of several sources with one destination the last one
         wins; with IfNotExists the first, since the others would find it there."""
@@ -149,7 +154,7 @@ class Looker:
             found: dict[str, Job] = {}
             try:
                 for source in sources:
-                    plan = await self.compute(ps, planning(ps.spec, store, source))
+                    plan = await self.compute(ps, planning(ps.spec, store, source), limits)
                     for one in plan:
                         if one.key not in found or ps.spec.update_policy != "IfNotExists":
                             found[one.key] = (one, source)
@@ -158,16 +163,18 @@ class Looker:
             jobs[store_key(store)] = [] if store_key(store) in wrong else list(found.values())
         return jobs, wrong
 
-    async def compute(self, ps: PushSecret, desk: Desk[T], heavy: bool = False) -> T:
+    async def compute(self, ps: PushSecret, desk: Desk[T], limits: Limits, heavy: bool = False) -> T:
         """On the loop while it is cheap. A desk that turns out to be expensive runs again in a process of its
         namespace."""
         if not heavy:
             try:
-                return desk(CHEAP)
+                made = desk(CHEAP)
+                await asyncio.sleep(0)  # many sources for many stores are many milliseconds
+                return made
             except EsoError as error:
                 if not out_of_bounds(error):
                     raise
-        return await self.offload(ps.namespace, desk, self.settings.terms.limits)
+        return await self.offload(ps.namespace, replace(desk, of=ps.name), limits)
 
     def _get(self, ps: PushSecret) -> Callable[[str, str], SecretStore | None]:
         return lambda kind, name: self.stores.store(kind, "" if kind == "ClusterSecretStore" else ps.namespace, name)

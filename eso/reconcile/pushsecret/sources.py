@@ -20,6 +20,8 @@ from eso.api.pushsecret import PushSecret, PushSelector
 from eso.errors import EsoError, Terminal
 from eso.kube.rest import Rest
 from eso.providers.contract import Source
+from eso.reconcile.kit.texts import Texts
+from eso.runtime.memory import scratch, volume
 from eso.template.apply import Sources as TemplateSources
 
 MOST_BYTES: Final = 16 << 20  # of all sources of one object, and of all of its template's
@@ -105,18 +107,21 @@ class Reader:
         size = 0
         for kind, name in template_sources(ps.spec.template):
             resource = CONFIG_MAPS if kind == "ConfigMap" else SECRETS
-            raw = await self.rest.get(resource, ps.namespace, name)
-            if raw is None:
-                raise NoTemplateSource(
-                    f'{resource.plural} "{name}" not found', fix=f"create the {kind} in namespace {ps.namespace}"
-                )
-            size += len(raw)
-            if size > MOST_BYTES:
-                raise NoTemplateSource(f"the sources of templateFrom are more than {MOST_BYTES} bytes")
-            live = orjson.loads(raw)
-            data = live.get("data") or {}
-            found[kind, name] = data if kind == "ConfigMap" else texts(data)
-            versions.append(version(live))
+            with scratch() as spare:
+                raw = await self.rest.get(resource, ps.namespace, name)
+                if raw is None:
+                    raise NoTemplateSource(
+                        f'{resource.plural} "{name}" not found', fix=f"create the {kind} in namespace {ps.namespace}"
+                    )
+                size += len(raw)
+                if size > MOST_BYTES:
+                    raise NoTemplateSource(f"the sources of templateFrom are more than {MOST_BYTES} bytes")
+                live = orjson.loads(raw)
+                data = live.get("data") or {}
+                kept = Texts.of(data) if kind == "ConfigMap" else Texts.of(texts(data))
+                found[kind, name] = kept
+                versions.append(version(live))
+                spare.keep(volume(kept.contents))
         return found, tuple(sorted(versions))
 
     async def _labelled(self, namespace: str, selector: LabelSelector, *, metadata_only: bool = False) -> Any:

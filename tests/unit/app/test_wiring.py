@@ -396,3 +396,26 @@ async def test_a_store_works_where_accounts_may_not_be_listed(api: FakeApiServer
         await one.until(lambda: api.sent("GET", "/serviceaccounts$") != [])
         await one.idle()
         assert one.task.done() is False
+
+
+async def test_namespaces_of_one_tenant_share_everywhere(api: FakeApiServer) -> None:
+    for name, labels in (("a-1", {"owner": "a"}), ("a-2", {"owner": "a"}), ("b", {"owner": "b"}), ("c", {})):
+        api.put(NAMESPACES, {"metadata": {"name": name, "labels": labels}})
+    async with operating(api, "--tenant-label=owner") as one:
+        await one.running()
+        operator = one.operator
+        await one.until(lambda: operator.tenant("a-1") != "a-1")
+        owners = [operator.tenant(name) for name in ("a-1", "a-2", "b", "c", "", "unknown")]
+        assert owners == ["tenant a", "tenant a", "tenant b", "c", "", "unknown"]
+        for slots in (operator.rest._turns, operator.stores.reads.offload._slots, operator.gates._family("x").slots):
+            assert slots is not None and slots.owner("a-1") == "tenant a"
+        assert operator.memory.open("a-2").owner == "tenant a"
+        assert operator.compute._group("a-2") == "tenant a"
+        assert all(room.queue._lanes._group("a-1") == "tenant a" for room in operator.rooms)
+
+
+async def test_without_the_label_each_namespace_stands_alone(api: FakeApiServer) -> None:
+    api.put(NAMESPACES, {"metadata": {"name": "a-1", "labels": {"owner": "a"}}})
+    async with operating(api) as one:
+        await one.running()
+        assert one.operator.tenant("a-1") == "a-1"

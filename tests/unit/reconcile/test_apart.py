@@ -111,7 +111,7 @@ async def test_a_data_map_is_assembled_alike_with_its_errors(pool: Pool) -> None
 
 async def test_a_computation_that_holds_the_interpreter_is_ended_and_named(pool: Pool) -> None:
     class Slow:
-        async def run(self, namespace: str, name: str, body: Callable[[], bytes], seconds: float) -> bytes:
+        async def run(self, namespace: str, name: str, body: Callable[[], bytes], seconds: float, of: str) -> bytes:
             raise OutOfTime("the computation takes longer than 12 s")
 
     with pytest.raises(Failed) as failed:
@@ -123,7 +123,7 @@ async def test_a_computation_that_holds_the_interpreter_is_ended_and_named(pool:
 
 async def test_memory_is_bounded_per_worker(pool: Pool) -> None:
     class Large:
-        async def run(self, namespace: str, name: str, body: Callable[[], bytes], seconds: float) -> bytes:
+        async def run(self, namespace: str, name: str, body: Callable[[], bytes], seconds: float, of: str) -> bytes:
             raise OutOfMemory("the computation needs more memory than there is")
 
     with pytest.raises(Failed, match="needs more memory than there is"):
@@ -135,11 +135,11 @@ async def test_memory_is_bounded_per_worker(pool: Pool) -> None:
     [
         b"",
         b"\x80\x04.",
-        msgspec.msgpack.encode(("Os", {"system": "id"})),
-        msgspec.msgpack.encode(("Create", {"body": "text"})),
-        msgspec.msgpack.encode(("Patch", {})),
-        msgspec.msgpack.encode(("Failed", ("no stage", "x", "", True))),
-        msgspec.msgpack.encode(("Failed", 3)),
+        msgspec.msgpack.encode(("Os", {"system": "id"}, 0)),
+        msgspec.msgpack.encode(("Create", {"body": "text"}, 0)),
+        msgspec.msgpack.encode(("Patch", {}, 0)),
+        msgspec.msgpack.encode(("Failed", ("no stage", "x", "", True), 0)),
+        msgspec.msgpack.encode(("Failed", 3, 0)),
         msgspec.msgpack.encode(["Create"]),
     ],
 )
@@ -191,3 +191,39 @@ async def test_a_poison_template_ends_by_a_bound_and_the_next_one_renders(
         await apart("ns", change(template, {"x": b"1"}, engineVersion=engine), limits)
     made = await apart("ns", change("{{ user }}", {"user": b"alice"}, engineVersion="jinja2"), LIMITS)
     assert base64.b64decode(made.body["data"]["t"]) == b"alice"
+
+
+class Here:
+    """A pool without processes. `left`: what its worker says is left of the account."""
+
+    def __init__(self, left: int | None = None) -> None:
+        self.left = left
+
+    async def run(self, namespace: str, name: str, body: Callable[[], bytes], seconds: float, of: str) -> bytes:
+        reply = apart_module.CALLS[name](body())
+        if self.left is None:
+            return reply
+        return msgspec.msgpack.encode((*msgspec.msgpack.decode(reply)[:2], self.left))
+
+
+async def test_all_steps_of_a_pass_are_spent_from_one_account_in_whatever_process() -> None:
+    limits, desk = LIMITS.of_pass(), change("{{ range until 1000 }}x{{ end }}", {"a": b"1"})
+    assert limits.account is not None
+    spent = []
+    for _ in range(2):
+        before = limits.account.left
+        await Apart(Here())("ns", desk, limits)
+        spent.append(before - limits.account.left)
+    assert spent[0] == spent[1] > 1000
+    limits.account.left = 500
+    with pytest.raises(Failed, match="steps of one pass"):
+        await Apart(Here())("ns", desk, limits)
+
+
+@pytest.mark.parametrize(("says", "left"), [(10**9, 1000), (-5, 0), (7, 7)])
+async def test_a_worker_cannot_give_back_what_was_spent(says: int, left: int) -> None:
+    limits = LIMITS.of_pass()
+    assert limits.account is not None
+    limits.account.left = 1000
+    await Apart(Here(says))("ns", change("x", {}), limits)
+    assert limits.account.left == left

@@ -48,7 +48,7 @@ class Here:
     def __init__(self, reply: bytes | None = None, error: EsoError | None = None) -> None:
         self.reply, self.error = reply, error
 
-    async def run(self, namespace: str, name: str, body: Callable[[], bytes], seconds: float) -> bytes:
+    async def run(self, namespace: str, name: str, body: Callable[[], bytes], seconds: float, of: str) -> bytes:
         if self.error is not None:
             raise self.error
         return CALLS[name](body()) if self.reply is None else self.reply
@@ -91,9 +91,9 @@ async def test_a_process_that_was_ended_is_named_as_a_limit() -> None:
     [
         pytest.param(b"", id="nothing"),
         pytest.param(pickle.dumps(SOURCE), id="a pickle"),
-        pytest.param(msgspec.msgpack.encode(("Source", ({"a": 1}, {}, {}, ""))), id="another type"),
-        pytest.param(msgspec.msgpack.encode(("Planned", [1])), id="no entries"),
-        pytest.param(msgspec.msgpack.encode(("Other", ())), id="another kind"),
+        pytest.param(msgspec.msgpack.encode(("Source", ({"a": 1}, {}, {}, ""), 0)), id="another type"),
+        pytest.param(msgspec.msgpack.encode(("Planned", [1], 0)), id="no entries"),
+        pytest.param(msgspec.msgpack.encode(("Other", (), 0)), id="another kind"),
     ],
 )
 def test_a_reply_that_is_none_is_a_failure(reply: bytes) -> None:

@@ -356,3 +356,29 @@ async def test_what_a_pass_holds_in_memory_is_given_back_however_it_ends():
             bench.queue.add(A, Lane.NEW)
             await bench.clock.advance(0)
             assert (memory.used, memory.peak) == (0, 1000)
+
+
+async def test_passes_that_wait_for_long_give_up_their_slots_to_others():
+    async with Bench(workers=4) as bench:
+        bench.queue._lanes._workers = 4  # as the controller's
+        ends = asyncio.Event()
+
+        async def waits():
+            await ends.wait()
+            return Done()
+
+        bench.answer = lambda key: waits() if key != A else Done()
+        for n in range(4):
+            bench.queue.add((f"slow-{n}", "x"), Lane.NEW)
+        bench.queue.add(A, Lane.PERIODIC)
+        await bench.clock.advance(4)
+        assert A not in [key for key, _, _ in bench.passes]
+        await bench.clock.advance(2)
+        assert A in [key for key, _, _ in bench.passes]
+        assert bench.controller.in_flight == 4
+        ends.set()
+        await bench.clock.advance(1)
+        assert bench.controller.in_flight == 0
+        assert bench.controller._slots._value == 3, "the dispatcher waits with one, and no slot was made or lost"
+        assert bench.controller._lent == set()
+    assert bench.clock.timers == 0

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from eso.runtime.fair import FairSlots, within_share
+from eso.runtime.fair import FairSlots, room
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import settle
 
@@ -18,7 +18,7 @@ def most(total: int, owners: int) -> int:
     while progress:
         progress = False
         for owner in range(owners):
-            if within_share(held[owner], total - sum(held)):
+            if room(held[owner], total - sum(held), total) > 0:
                 held[owner] += 1
                 progress = True
     return sum(held)
@@ -32,6 +32,31 @@ def test_one_owner_alone_leaves_a_quarter(total: int, taken: int) -> None:
 @pytest.mark.parametrize("owners", [1, 2, 5, 20])
 def test_however_many_are_greedy_a_newcomer_finds_a_place(owners: int) -> None:
     assert most(256, owners) < 256
+
+
+@pytest.mark.parametrize("owners", [6, 20, 30])
+def test_owners_that_come_one_after_the_other_do_not_take_the_last_slots(owners: int) -> None:
+    free = 256
+    for _ in range(owners):
+        held = 0
+        while room(held, free, 256) > 0:
+            held, free = held + 1, free - 1
+    assert free > 0
+    assert room(0, free, 256) > 0 and room(1, min(free, 32), 256) <= 0
+
+
+async def test_namespaces_of_one_group_are_one_owner_also_when_the_group_changes_meanwhile() -> None:
+    tenants = {"a-1": "a", "a-2": "a", "b-1": "b"}
+    slots = FairSlots(4, lambda namespace: tenants[namespace])
+    async with slots.slot("a-1"), slots.slot("a-2"), slots.slot("a-1"):
+        waiting = asyncio.ensure_future(slots.acquire(slots.owner("a-2")))
+        async with slots.slot("b-1"):
+            await settle()
+            assert not waiting.done()
+        tenants["a-1"] = "b"
+    await waiting
+    slots.release("a")
+    assert (slots.free, slots._held) == (4, {})
 
 
 async def test_owners_take_turns_whatever_the_order_of_arrival() -> None:

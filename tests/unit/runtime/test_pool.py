@@ -145,7 +145,7 @@ async def test_every_await_of_a_call_may_be_cancelled_and_no_process_stays(pool:
     await pool.run("team-a", "echo", b"x", 10.0)
     async for _ in every_await(lambda: pool.run("team-a", "echo", b"y" * 300_000, 10.0)):
         assert len(pool._idle) <= 2
-        assert pool._slots.free == 2
+        assert pool._turns.taken == 0
     assert await pool.run("team-a", "echo", b"x", 10.0) == b"x"
 
 
@@ -160,3 +160,47 @@ def test_the_filter_fits_what_a_jump_can_reach(machine: str) -> None:
     code = program(*MACHINES[machine])
     assert len(code) % 8 == 0
     assert len(code) // 8 == len(MACHINES[machine][1]) + 6
+
+
+async def test_two_endless_computations_do_not_keep_a_third_namespace_waiting(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FIRST", 2.0)  # an echo takes as long on a machine that is busy
+    endless = [asyncio.ensure_future(pool.run(f"hostile-{n}", "spin", b"600", 300.0, "es")) for n in range(2)]
+    await until(lambda: len(pool._long) == 2, 60)  # each had its first turn
+    assert await pool.run("victim", "echo", b"x", 300.0) == b"x"
+    assert not any(task.done() for task in endless)
+    for task in endless:
+        task.cancel()
+    await asyncio.wait(endless)
+
+
+async def test_a_long_computation_is_begun_again_where_it_may_take_its_time(pool: Pool) -> None:
+    for killed in (1, 1):  # the second time it goes there at once
+        assert await pool.run("team-a", "spin", b"1.5", 60.0, "es") == b"done"
+        assert pool.killed == killed
+
+
+async def test_an_owner_whose_computation_was_ended_comes_last(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    offended = []
+    monkeypatch.setattr(pool._turns, "offended", offended.append)
+    with pytest.raises(OutOfTime):
+        await pool.run("team-a", "spin", b"600", 0.7)
+    assert offended == ["team-a"]
+    with pytest.raises(OutOfMemory):
+        await pool.run("team-b", "end", b"", 10.0)
+    assert offended == ["team-a", "team-b"]
+
+
+async def test_what_waits_for_a_worker_is_packed_when_it_gets_one(pool: Pool) -> None:
+    packed = []
+
+    def body() -> bytes:
+        packed.append(len(packed))
+        return b"0.3"
+
+    tasks = [asyncio.ensure_future(pool.run("team-a", "spin", body, 10.0)) for _ in range(4)]
+    await asyncio.sleep(0)
+    assert packed == []
+    await asyncio.wait(tasks)
+    assert len(packed) >= 4

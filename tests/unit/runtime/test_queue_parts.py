@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from eso.runtime.fair import SHARE
+from eso.runtime.fair import room
 from eso.runtime.lanes import AGEING_SECONDS, AGEING_TURN, Lanes, Ready
 from eso.runtime.outcome import Lane
 from eso.runtime.parking import Parking
@@ -132,7 +132,7 @@ class LanesMachine(RuleBasedStateMachine):
         if not namespace:
             return self.WORKERS
         mine = sum(key[0] == namespace for key in self.running)
-        return SHARE * (self.WORKERS - len(self.running)) - mine
+        return room(mine, self.WORKERS - len(self.running), self.WORKERS)
 
     @invariant()
     def they_agree(self):

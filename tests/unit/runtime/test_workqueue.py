@@ -776,6 +776,48 @@ async def test_held_keys_run_in_the_order_of_their_lanes_and_every_one_runs_once
     assert bench.queue.snapshot().depth == 0
 
 
+async def test_tenants_with_many_namespaces_share_like_those_with_one():
+    bench = Bench(workers=8, group=lambda namespace: namespace.partition("-")[0])
+    for n in range(20):
+        bench.queue.add((f"greedy-{n}", "x"), Lane.NEW)
+    assert len([key for key in await running(bench, 8) if key]) == 6
+    bench.queue.add(A, Lane.PERIODIC)
+    assert await bench.key() == A
+
+
+async def test_a_key_that_runs_for_long_lends_its_worker_and_its_share():
+    bench = Bench(workers=8)
+    for n in range(100):
+        bench.queue.add(("greedy", str(n)), Lane.NEW)
+    first = [key for key in await running(bench, 8) if key]
+    await bench.clock.advance(4)
+    assert bench.queue.lend(5.0) == []
+    await bench.clock.advance(1)
+    assert bench.queue.lend(5.0) == first
+    assert bench.queue.lend(5.0) == [], "once"
+    again = [key for key in await running(bench, 8) if key]
+    assert len(again) == 6
+    for key in first:
+        bench.queue.done(key, Done())
+    assert [key for key in await running(bench, 8) if key] == [], "the end of a pass without a worker frees none"
+    for key in again:
+        bench.queue.done(key, Done())
+    assert len([key for key in await running(bench, 8) if key]) == 6
+
+
+async def test_no_namespace_runs_without_workers_as_often_as_it_likes():
+    bench = Bench(workers=8)
+    for n in range(200):
+        bench.queue.add(("greedy", str(n)), Lane.NEW)
+    lent = 0
+    for _ in range(20):
+        await running(bench, 8)
+        await bench.clock.advance(5)
+        lent += len(bench.queue.lend(5.0))
+    assert lent == 24, "three quarters of four times the workers"
+    assert len([key for key in bench.queue._running]) == 24 + 6
+
+
 async def test_what_lives_in_no_namespace_has_no_share():
     bench = Bench(workers=4)
     for n in range(4):

@@ -85,3 +85,20 @@ async def test_every_await_of_a_search_may_be_cancelled():
 
     async for _ in every_await(lambda: search.every(range(3), ask, 2)):
         assert len(asyncio.all_tasks()) == 1
+
+
+async def test_the_loop_has_its_turns_while_many_names_are_matched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "SLICE", -1.0)  # over at once
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.ensure_future(others())
+    names = [str(n) for n in range(100)]
+    assert await search.matching(names, lambda name: name.endswith("7")) == [name for name in names if name[-1] == "7"]
+    beside.cancel()
+    assert turns >= 100

@@ -1,0 +1,97 @@
+"""Whose turn it is to compute: short calls in any place, long ones never in the last; the last offender comes last.
+
+Neighbours: pool.py has the places. An owner is a namespace, or a group of them. Belongs to one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+REMEMBERED: Final = 10_000  # owners
+FORGIVEN: Final = 600.0  # seconds after which a call that had to be ended counts no more
+NEVER: Final = -math.inf
+Times = OrderedDict[str, float]  # the newest last
+
+
+@dataclass(eq=False, slots=True)
+class _Waiter:
+    owner: str
+    long: bool
+    turn: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    served: bool = False
+
+
+class Turns:
+    """`total` places, of which one is for short calls alone, where there are several.
+
+    Owners none of whose calls had to be ended lately go first, then those of whom it is longest ago; between equals,
+    the owner that was served longest ago.
+    """
+
+    def __init__(self, total: int, now: Callable[[], float]) -> None:
+        self._total, self._now = total, now
+        self._taken = self._taken_long = 0
+        self._waiting: list[_Waiter] = []
+        self._ended: Times = OrderedDict()
+        self._served: Times = OrderedDict()
+        self._order = itertools.count()
+
+    @property
+    def taken(self) -> int:
+        return self._taken
+
+    @asynccontextmanager
+    async def turn(self, owner: str, *, long: bool) -> AsyncIterator[None]:
+        """A place for as long as the block lasts."""
+        waiter = _Waiter(owner, long)
+        self._waiting.append(waiter)
+        try:
+            self._serve()
+            await waiter.turn
+            yield
+        finally:
+            if waiter.served:
+                self._taken -= 1
+                self._taken_long -= long
+            else:
+                self._waiting.remove(waiter)
+            self._serve()
+
+    def offended(self, owner: str) -> None:
+        """A call of `owner` had to be ended."""
+        remember(self._ended, owner, self._now())
+
+    def _serve(self) -> None:
+        while self._taken < self._total:
+            fit = [one for one in self._waiting if not one.turn.done() and not (one.long and self._long_is_full())]
+            if not fit:
+                return
+            first = min(fit, key=lambda one: (self._offence(one.owner), self._served.get(one.owner, NEVER)))
+            self._waiting.remove(first)
+            self._taken += 1
+            self._taken_long += first.long
+            first.served = True
+            first.turn.set_result(None)
+            remember(self._served, first.owner, next(self._order))
+
+    def _offence(self, owner: str) -> float:
+        """When a call of the owner was ended, as long as that counts."""
+        when = self._ended.get(owner, NEVER)
+        return when if self._now() - when < FORGIVEN else NEVER
+
+    def _long_is_full(self) -> bool:
+        return self._taken_long >= max(1, self._total - 1)
+
+
+def remember(times: Times, name: str, when: float) -> None:
+    times[name] = when
+    times.move_to_end(name)
+    if len(times) > REMEMBERED:
+        times.popitem(last=False)

@@ -1,0 +1,102 @@
+"""Whose turn it is to compute."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from eso.runtime.turns import FORGIVEN, Turns
+from tests.fakes.cancel import every_await
+from tests.fakes.clock import VirtualClock, settle
+
+
+class Bench:
+    def __init__(self, total: int = 2) -> None:
+        self.clock = VirtualClock()
+        self.turns = Turns(total, self.clock.monotonic)
+        self.running: list[str] = []
+        self.ends: dict[str, asyncio.Event] = {}
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def start(self, name: str, *, long: bool = False) -> None:
+        """`name`: the owner, and what tells its calls apart after a dash."""
+
+        async def call() -> None:
+            async with self.turns.turn(name.partition("-")[0], long=long):
+                self.running.append(name)
+                try:
+                    await self.ends.setdefault(name, asyncio.Event()).wait()
+                finally:
+                    self.running.remove(name)
+
+        self.tasks.append(asyncio.ensure_future(call()))
+        await settle()
+
+    async def end(self, name: str) -> None:
+        self.ends[name].set()
+        await settle()
+
+
+async def test_long_calls_leave_a_place_for_short_ones() -> None:
+    bench = Bench()
+    await bench.start("a-1", long=True)
+    await bench.start("b-1", long=True)
+    assert bench.running == ["a-1"]
+    await bench.start("c-1")
+    assert bench.running == ["a-1", "c-1"]
+    await bench.end("a-1")
+    assert bench.running == ["c-1", "b-1"]
+
+
+async def test_one_place_is_for_all() -> None:
+    bench = Bench(1)
+    await bench.start("a-1", long=True)
+    assert bench.running == ["a-1"]
+
+
+async def test_owners_are_served_in_turn() -> None:
+    bench = Bench(1)
+    for name in ("a-1", "a-2", "a-3", "b-1"):
+        await bench.start(name)
+    for name in ("a-1", "b-1", "a-2", "a-3"):
+        assert bench.running == [name]
+        await bench.end(name)
+
+
+async def test_the_last_offender_comes_last_until_it_is_forgiven() -> None:
+    bench = Bench(1)
+    bench.turns.offended("bad")
+    await bench.clock.advance(1)
+    bench.turns.offended("worse")
+    await bench.start("first-1")
+    for name in ("worse-1", "bad-1", "good-1", "good-2", "fine-1"):
+        await bench.start(name)
+    for name in ("first-1", "good-1", "fine-1", "good-2", "bad-1", "worse-1"):
+        assert bench.running == [name]
+        await bench.end(name)
+    await bench.clock.advance(FORGIVEN)
+    for name in ("good-3", "good-4", "bad-2"):
+        await bench.start(name)
+    await bench.end("good-3")
+    assert bench.running == ["bad-2"]
+
+
+@pytest.mark.parametrize("long", [False, True])
+async def test_a_cancelled_call_leaves_its_place_and_its_turn(long: bool) -> None:
+    turns = Turns(1, VirtualClock().monotonic)
+
+    async def waits() -> None:
+        busy = turns.turn("a", long=False)
+        await busy.__aenter__()
+        loop = asyncio.get_running_loop()
+        loop.call_soon(lambda: loop.create_task(busy.__aexit__(None, None, None)))  # type: ignore[arg-type]
+        async with turns.turn("b", long=long):
+            await asyncio.sleep(0)
+
+    count = 0
+    async for _ in every_await(waits):
+        count += 1
+        await settle()
+        assert (turns.taken, turns._taken_long, turns._waiting) == (0, 0, [])
+    assert count == 6
