@@ -19,10 +19,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa,
 from eso.api.changesource import Jwt
 
 LONGEST: Final = 16 * 1024  # bytes of a token
-MOST_KEYS: Final = 64  # of a key set
+MOST_KEYS: Final = 16  # of a key set: a token without a key id is tried with each of them
 LEEWAY: Final = 60.0  # seconds by which the clocks of issuer and operator may differ
 LONGEST_LIFE: Final = 24 * 3600.0  # seconds that a token may still be valid
-RSA_BITS: Final = range(2048, 8193)  # a signature by a longer key holds up the loop
+RSA_BITS: Final = range(2048, 4097)  # a signature by a longer key holds up the loop,
+EXPONENT_BITS: Final = 33  # and so does one with a long exponent: the author of a ChangeSource chooses the keys
 
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 HASHES: Final[Mapping[str, hashes.HashAlgorithm]] = {
@@ -76,9 +77,10 @@ def key_of(entry: Mapping[str, Any]) -> Key | None:
     public: PublicKey
     match entry.get("kty"):
         case "RSA":
-            public = rsa.RSAPublicNumbers(number(entry["e"]), number(entry["n"])).public_key()
-            if public.key_size not in RSA_BITS:
+            exponent, modulus = number(entry["e"]), number(entry["n"])
+            if modulus.bit_length() not in RSA_BITS or exponent.bit_length() > EXPONENT_BITS:
                 return None
+            public = rsa.RSAPublicNumbers(exponent, modulus).public_key()
             algorithms = frozenset(f"{kind}{bits}" for kind in ("RS", "PS") for bits in HASHES)
         case "EC" if entry.get("crv") in CURVES:
             curve, algorithm = CURVES[entry["crv"]]

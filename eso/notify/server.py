@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -124,7 +123,7 @@ class Door:
         self._find, self._take, self._heard, self._keyring = find, take, heard, keyring
         self._clock, self._meter, self._log = clock, meter, log
         self._limits = Limits()
-        self._replays: OrderedDict[str, Replays] = OrderedDict()
+        self._replays = Replays()
         self._buffered = 0
         self._decoy = (SecretBytes(os.urandom(32)),)  # a source that does not exist costs the same check
 
@@ -242,8 +241,8 @@ class Door:
         self, key: Key, source: Source, headers: Mapping[str, str], body: bytes, genuine: Genuine, now: datetime
     ) -> Reply:
         """The sender is who it should be."""
-        seconds, replays = now.timestamp(), self._replays_of(source.uid)
-        if replays.seen(genuine.replay_id, seconds):
+        seconds = now.timestamp()
+        if self._replays.seen(source.uid, genuine.replay_id, seconds):
             return Reply(202, "duplicate")
         if not source.usable:
             return Reply(403, "forbidden", {"error": "no store of this ChangeSource may be used"})
@@ -266,15 +265,8 @@ class Door:
                     return Reply(429, "limited", retry_after=1)
                 reply = taken(await self._take(key, changes, now), len(changes))
                 if reply.status == 202:
-                    replays.remember(genuine.replay_id, seconds + genuine.lasts, seconds)
+                    self._replays.remember(source.uid, genuine.replay_id, seconds + genuine.lasts, seconds)
                 return reply
-
-    def _replays_of(self, uid: str) -> Replays:
-        found = self._replays.setdefault(uid, Replays())
-        self._replays.move_to_end(uid)
-        if len(self._replays) > 10_000:
-            self._replays.popitem(last=False)
-        return found
 
     async def _body(self, request: web.BaseRequest, held: Held) -> bytes:
         """Raises TooLong, TooSlow, Crowded."""

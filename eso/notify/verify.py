@@ -20,7 +20,7 @@ from eso.api.changesource import Auth
 from eso.secretbytes import SecretBytes
 
 TOLERANCE: Final = 300.0  # seconds that a signed time may be off
-REMEMBERED: Final = 10_000  # ids of one source
+REMEMBERED: Final = 50_000  # ids of all sources, 10 MB
 ID_CHARACTERS: Final = 256
 BEARER: Final = "bearer "
 WHSEC: Final = b"whsec_"
@@ -166,23 +166,31 @@ def same(theirs: str, ours: str) -> bool:
 
 
 class Replays:
-    """The ids of one source that were carried out, each for as long as a repetition would be accepted. When there are
-    too many, the oldest goes: a repetition is read once more then."""
+    """The ids that were carried out, each for as long as a repetition would be accepted. When there are too many, the
+    oldest goes: its repetition would make one more read."""
 
     def __init__(self, most: int = REMEMBERED) -> None:
         self._most = most
-        self._until: OrderedDict[str, float] = OrderedDict()
+        self._until: OrderedDict[bytes, float] = OrderedDict()
 
-    def seen(self, replay_id: str, now: float) -> bool:
-        return bool(replay_id) and self._until.get(replay_id, -1.0) > now
+    def seen(self, source: str, replay_id: str, now: float) -> bool:
+        """`source`: uid of the ChangeSource."""
+        return bool(replay_id) and self._until.get(short(source, replay_id), -1.0) > now
 
-    def remember(self, replay_id: str, until: float, now: float) -> None:
+    def remember(self, source: str, replay_id: str, until: float, now: float) -> None:
         if not replay_id:
             return
-        self._until[replay_id] = until
-        self._until.move_to_end(replay_id)
+        name = short(source, replay_id)
+        self._until[name] = until
+        self._until.move_to_end(name)
         while self._until and (len(self._until) > self._most or next(iter(self._until.values())) <= now):
             self._until.popitem(last=False)
 
     def __len__(self) -> int:
         return len(self._until)
+
+
+def short(source: str, replay_id: str) -> bytes:
+    """Ids may be long, and there are many of them."""
+    text = f"{source}/{replay_id}".encode("utf-8", "surrogateescape")
+    return hashlib.blake2b(text, digest_size=16).digest()

@@ -419,7 +419,7 @@ async def test_an_event_from_another_time_is_refused(api: FakeApiServer, minutes
 async def test_a_new_key_is_accepted_once_its_secret_is_written_and_the_old_one_no_longer(api: FakeApiServer):
     put_store(api, provider={"fake": {}})
     put_source(api)
-    async with listening(api, Backend()) as (one, sender):
+    async with listening(api, Backend()) as (_, sender):
         assert (await sender.send("key"))[0] == 202
         api.edit(SECRETS, "team", "sender", {"data": {"key": base64.b64encode(b"new").decode()}})
         await sender.until(202, key=b"new")

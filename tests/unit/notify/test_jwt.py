@@ -197,6 +197,10 @@ def test_property_no_text_breaks_the_check(text):
         check(text, KEYS, RULE, NOW)
 
 
+SLOW = rsa_jwk(PRIVATE) | {"e": unpadded(b"\x7f" + b"\xff" * 254)}
+HUGE = {"kty": "RSA", "e": "AQAB", "n": unpadded(b"\xff" * 2048)}
+
+
 @pytest.mark.parametrize(
     "document",
     [
@@ -212,6 +216,8 @@ def test_property_no_text_breaks_the_check(text):
         b'{"keys": [{"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}]}',
         orjson.dumps({"keys": [rsa_jwk(PRIVATE, use="enc")]}),
         orjson.dumps({"keys": [rsa_jwk(rsa.generate_private_key(65537, 1024))]}),
+        pytest.param(orjson.dumps({"keys": [SLOW]}), id="an exponent that makes each check slow"),
+        pytest.param(orjson.dumps({"keys": [HUGE]}), id="a modulus that makes each check slow"),
     ],
 )
 def test_what_is_no_key_set_is_refused(document):

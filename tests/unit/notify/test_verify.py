@@ -192,17 +192,16 @@ def test_the_token_stands_behind_its_scheme():
 
 def test_a_repetition_is_known_for_as_long_as_it_would_be_accepted():
     replays = Replays()
-    replays.remember("a", 110.0, 100.0)
-    assert replays.seen("a", 109.0) and not replays.seen("a", 110.0)
-    assert not replays.seen("b", 109.0) and not replays.seen("", 109.0)
+    replays.remember("source", "a", 110.0, 100.0)
+    assert replays.seen("source", "a", 109.0) and not replays.seen("source", "a", 110.0)
+    assert not replays.seen("source", "b", 109.0) and not replays.seen("source", "", 109.0)
+    assert not replays.seen("another", "a", 109.0), "two senders may choose the same id"
 
 
 def test_the_memory_of_repetitions_is_bounded():
     replays = Replays(most=100)
     for n in range(10_000):
-        replays.remember(str(n), 1e9, 0.0)
-    assert len(replays) == 100 and replays.seen("9999", 0.0)
-    for n in range(50):
-        replays.remember(f"short {n}", 10.0, 0.0)
-    replays.remember("late", 1e9, 2e9)
-    assert len(replays) == 1 or not replays.seen("short 1", 20.0)
+        replays.remember("source", str(n), 1e9, 0.0)
+    assert len(replays) == 100 and replays.seen("source", "9999", 0.0)
+    replays.remember("source", "late", 3e9, 2e9)
+    assert len(replays) == 1, "what would not be accepted any more is forgotten"
