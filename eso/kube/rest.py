@@ -42,14 +42,22 @@ class ApiError(EsoError):
     """The API server refused, or could not be asked. `status` is the HTTP status, 0 without one; `reason` the Status
     object's.
 
-    `retry_after`: seconds the server asked for, None when it did not.
+    `retry_after`: seconds the server asked for, None when it did not. `fields`: where in the object the faults are, as
+    far down as the names are those of Kubernetes: `metadata.labels`, `data`, `spec`.
     """
 
     def __init__(
-        self, message: str, *, status: int = 0, reason: str = "", retry_after: float | None = None, fix: str = ""
+        self,
+        message: str,
+        *,
+        status: int = 0,
+        reason: str = "",
+        retry_after: float | None = None,
+        fix: str = "",
+        fields: tuple[str, ...] = (),
     ) -> None:
         super().__init__(message, fix=fix)
-        self.status, self.reason, self.retry_after = status, reason, retry_after
+        self.status, self.reason, self.retry_after, self.fields = status, reason, retry_after, fields
 
 
 class NotFound(ApiError):
@@ -122,9 +130,14 @@ class Access(Protocol):
         """The server answered 401 to `authorization`: read the credentials again; True when they are different now."""
 
 
+class _Cause(msgspec.Struct):
+    field: str = ""
+
+
 class _Details(msgspec.Struct):
     name: str = ""
     retryAfterSeconds: float | None = None
+    causes: list[_Cause] = []
 
 
 class _Status(msgspec.Struct):
@@ -151,6 +164,10 @@ _QUOTED: Final = re.compile(
     r"""(?:"(?:[^"\\]|\\.)*(?:"|\Z)|(?:\{|\[|map\[).*|[^"\s](?:(?!: [a-z]).)*)""",
     re.DOTALL,
 )
+METADATA: Final = frozenset(
+    {"annotations", "finalizers", "generateName", "labels", "name", "namespace", "ownerReferences"}
+)
+ROOTS: Final = frozenset({"binaryData", "data", "immutable", "metadata", "spec", "status", "stringData", "type"})
 _status = msgspec.json.Decoder(_Status)
 _head = msgspec.json.Decoder(_ListHead)
 
@@ -514,7 +531,18 @@ def typed(
             kind = Unavailable
         case _:
             kind = ApiError
-    return kind(message, status=code, reason=reason, retry_after=retry)
+    fields = tuple(dict.fromkeys(field_root(cause.field) for cause in details.causes)) if details is not None else ()
+    return kind(message, status=code, reason=reason, retry_after=retry, fields=fields)
+
+
+def field_root(field: str) -> str:
+    """`data[some key]` → `data`, `metadata.labels[x]` → `metadata.labels`, `spec.parts[3].name` → `spec`: what lies
+    deeper may be named by a template."""
+    first, _, rest = field.partition(".")
+    root = first.partition("[")[0]
+    if root == "metadata" and (member := rest.partition("[")[0].partition(".")[0]) in METADATA:
+        return f"metadata.{member}"
+    return root if root in ROOTS else "the object"
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -5,7 +5,8 @@ Neighbours: kinds that ask a server. `net.http` has the connections; bodies and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
@@ -13,12 +14,22 @@ import orjson
 
 from eso.generators.contract import GeneratorFailed
 from eso.net.http import Pool, Reply, Timeouts, TlsError
+from eso.observe.echo import told
 from eso.providers.env import Env
 from eso.providers.kit import http
 from eso.providers.kit.http import exchanged
 
 MOST: Final = 4 << 20  # bytes of a reply; a Secret takes 1 MiB
 SHOWN: Final = 300  # characters of a server's message
+WITHHELD: Final = "(message withheld: it repeats what was sent)"
+PLAIN: Final = frozenset({"accept", "content-type", "user-agent"})  # headers that hold no credential
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(Reply):
+    """A reply, and the credentials that the request carried."""
+
+    sent: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 async def call(
@@ -33,7 +44,7 @@ async def call(
     seconds: float | None = 30.0,
     ca: bytes | None = None,
     pool: Pool | None = None,
-) -> Reply:
+) -> Answered:
     """One exchange; any status is a reply. `pool`: connections for this call alone, instead of those that stores may
     open. Raises EsoError when there is no reply."""
     if urlsplit(url).scheme not in ("http", "https"):
@@ -50,9 +61,18 @@ async def call(
     except TlsError as error:
         raise GeneratorFailed(str(error), fix=error.fix) from error
     try:
-        return await exchanged(pool, method, url, sent, None, body, Timeouts(total=seconds), MOST)
+        reply = await exchanged(pool, method, url, sent, None, body, Timeouts(total=seconds), MOST)
     finally:
         await pool.close()
+    return Answered(reply.status, reply.headers, reply.body, tuple(credentials_in(sent, form)))
+
+
+def credentials_in(headers: Mapping[str, str], form: Mapping[str, str] | None) -> Iterator[bytes]:
+    """What a server could repeat of a request that is nobody else's business."""
+    for name, value in headers.items():
+        if name.lower() not in PLAIN:
+            yield from (part.encode() for part in (value, *value.split()[1:]))
+    yield from (value.encode() for value in (form or {}).values())
 
 
 def object_in(reply: Reply, failed: str) -> dict[str, Any]:
@@ -67,7 +87,7 @@ def object_in(reply: Reply, failed: str) -> dict[str, Any]:
 
 
 def message_in(reply: Reply, *names: str) -> str:
-    """The server's own words in one of these members, "" without any."""
+    """The server's own words in one of these members, "" without any. Words that repeat a credential are not shown."""
     try:
         found = orjson.loads(reply.body)
     except (orjson.JSONDecodeError, RecursionError):
@@ -75,7 +95,9 @@ def message_in(reply: Reply, *names: str) -> str:
     for name in names if isinstance(found, dict) else ():
         value = found.get(name)
         if value:
-            return shown(value if isinstance(value, str) else orjson.dumps(value).decode())
+            text = shown(value if isinstance(value, str) else orjson.dumps(value).decode())
+            harmless = told(text, reply.sent) if isinstance(reply, Answered) else text
+            return WITHHELD if harmless is None else harmless
     return ""
 
 

@@ -23,7 +23,6 @@ from eso.errors import EsoError
 from eso.generators.front import Batch, StateNotKept
 from eso.kube.finalizers import add_finalizer, remove_finalizer
 from eso.kube.rest import AlreadyExists, ApiError, Conflict, Rest
-from eso.observe.redact import without
 from eso.reconcile.externalsecret import brake, notices
 from eso.reconcile.externalsecret.compose import Composer, Offload
 from eso.reconcile.externalsecret.decide import Idle, LabelTarget, Sync, decide
@@ -44,6 +43,7 @@ from eso.reconcile.externalsecret.refresh import (
     readable,
     slot,
 )
+from eso.reconcile.externalsecret.refusal import refused
 from eso.reconcile.externalsecret.report import (
     Report,
     Told,
@@ -69,7 +69,7 @@ from eso.reconcile.kit.suspend import FOREVER, suspended_until
 from eso.runtime.deadline import TooLate
 from eso.runtime.outcome import After, Done, Fatal, Outcome, Retry, Wake
 from eso.stores.gate import GateClosed, StoreSuspended, Waiting
-from eso.template.apply import DEFAULT_TERMS, TELLING, Terms
+from eso.template.apply import DEFAULT_TERMS, Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,9 +378,7 @@ class ReconcileExternalSecret:
             if isinstance(change, Delete):
                 raise Failed(Stage.DELETE, str(error), fix=error.fix) from error
             prefix = named(words.update_failed, es) if isinstance(change, Patch) else ""
-            # The API server may quote what it refuses, and a template may have put a value there.
-            values = [value for value in prepared.data.values() if len(value) >= TELLING]
-            raise Failed(Stage.WRITE, prefix + without(str(error), values), fix=error.fix) from None
+            raise Failed(Stage.WRITE, prefix + refused(es, error, change, prepared.data), fix=error.fix) from None
         return orphans
 
     async def delete_orphans(self, es: ExternalSecret, target: Target) -> tuple[str, ...]:

@@ -21,13 +21,13 @@ from eso.api.pushsecret import PushData, PushSecret
 from eso.api.secretstore import SecretStore
 from eso.errors import EsoError
 from eso.observe import redact
+from eso.observe.echo import told
 from eso.providers.contract import Busy, Push, Remote, Source, Timeout, prefixed
 from eso.reconcile.pushsecret.books import Stale, found, is_found, ours, overlap, place
 from eso.reconcile.pushsecret.known import Claims, Known
 from eso.reconcile.pushsecret.plan import Planned, prepared
 from eso.stores.gate import GateClosed
 from eso.stores.resolve import Rules, resolve
-from eso.template.apply import TELLING
 
 Job = tuple[Planned, Source]
 
@@ -243,12 +243,14 @@ class Pusher:
 
 
 def hidden(error: EsoError, source: Source) -> EsoError:
-    """The error without the values of the source: a backend may quote what it refuses."""
-    told = redact.without(str(error), [value for value in source.data.values() if len(value) >= TELLING])
-    if told == str(error):
+    """The error without the values of the source: a backend may quote what it refuses, and what it was sent."""
+    shown = told(str(error), source.data.values(), trusted=True)
+    if shown == str(error):
         return error
+    if shown is None:
+        shown = f"the backend refused ({type(error).__name__}): its words may repeat a value and are not shown"
     out = prefixed("", error)
-    out.message, out.args = told, (told,)
+    out.message, out.args = shown, (shown,)
     return out
 
 

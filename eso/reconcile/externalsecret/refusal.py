@@ -1,0 +1,76 @@
+"""The words of an API server that refused a target, without anything that a value may have become.
+
+Neighbours: reconcile.py raises them. The server, or a webhook behind it, knows what it was sent: keys and values that
+templates made. What the author wrote into the spec is no secret and stays readable.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from eso.api.externalsecret import ExternalSecret
+from eso.errors import EsoError
+from eso.kube.rest import ApiError
+from eso.observe.echo import told
+from eso.observe.redact import MASK
+from eso.reconcile.externalsecret.desired import Change, Create, Patch
+
+BRACKET: Final = re.compile(
+    r"(?<=\w)\[([^\]]*)\]"
+)  # the index of a path, and no character class of a quoted expression
+ENCODED: Final = frozenset({"data", "binaryData"})
+
+
+def refused(es: ExternalSecret, error: EsoError, change: Change, data: Mapping[str, bytes]) -> str:
+    """The server's own words where they repeat nothing that was sent, else what kind of refusal it is and where."""
+    body = change.body if isinstance(change, Create | Patch) else {}
+    literals = frozenset(words(es))
+    sent = [text.encode() for text in strings(body) if text not in literals]
+    shown = told(str(error), (*sent, *data.values()))
+    if shown is not None:
+        return BRACKET.sub(lambda found: found[0] if plain(found[1], literals) else f"[{MASK}]", shown)
+    if not isinstance(error, ApiError):
+        return f"{type(error).__name__}: its words may repeat a value and are not shown"
+    where = f" at {', '.join(error.fields)}" if error.fields else ""
+    return f"the API server refused it with {error.status or 'no status'}{where}: its words may repeat a value"
+
+
+def plain(index: str, literals: frozenset[str]) -> bool:
+    """Whether the index of a field path, or a list in a sentence, is no key that a template made."""
+    return index in literals or index.isdigit() or index == MASK
+
+
+def words(es: ExternalSecret) -> Iterator[str]:
+    """What the author wrote, and what everybody may read of the object."""
+    yield from strings(msgspec.to_builtins(es.spec))
+    yield from strings(msgspec.to_builtins(es.metadata))
+    yield es.target_name
+
+
+def strings(value: Any, under: str = "") -> Iterator[str]:
+    """Every text of a JSON tree, names of members included; values of a Secret's `data` as they are when decoded."""
+    match value:
+        case str() if under in ENCODED:
+            yield decoded(value)
+        case str():
+            yield value
+        case Mapping():
+            for name, each in value.items():
+                yield str(name)
+                yield from strings(each, under if under in ENCODED else str(name))
+        case list() | tuple():
+            for each in value:
+                yield from strings(each, under)
+
+
+def decoded(text: str) -> str:
+    try:
+        return base64.b64decode(text, validate=True).decode("utf-8", "replace")
+    except (binascii.Error, ValueError):
+        return text
