@@ -63,8 +63,8 @@ test: setup lint types layers ## everything CI runs: unit tests, then the real c
 	PYTHON=$(PYTHON) bash e2e/helm/build.sh
 	$(BIN)/pytest $(SUITES)
 
-props: setup ## the property tests, ten times longer
-	$(BIN)/pytest tests/unit --hypothesis-profile=long -k "propert or model or fuzz"
+props: setup ## the property tests and fuzzers, fifty times longer; F=tests/unit/fuzz for the fuzzers alone
+	$(BIN)/pytest $(or $(F),tests/unit) --timeout=1800 --hypothesis-profile=long -m hypothesis
 
 demo: setup ## one secret, from OpenBao through a real API server into a Secret; KEEP=1 leaves it running
 	PYTHON=$(PYTHON) $(BIN)/python -m e2e.demo $(if $(KEEP),--keep)

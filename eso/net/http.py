@@ -202,7 +202,8 @@ def tls_context(
     material.
     """
     try:
-        ca = ca_pem.decode("ascii", "replace") if ca_pem else None
+        # Comments may be in any language; nothing is left out, because no text at all would mean the system's CAs.
+        ca = ca_pem.decode("latin-1").encode("ascii", "replace").decode() if ca_pem else None
         context = ssl.create_default_context(cafile=ca_file, cadata=None if beside_system else ca)
         if beside_system and ca:
             context.load_verify_locations(cadata=ca)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable
 from typing import Final
 from urllib.parse import quote
@@ -22,6 +23,25 @@ MOST: Final = 8 << 10  # bytes of values that are looked through, 20 ms at most;
 BYTES: Final = re2.Options()  # a part may end inside of a letter
 BYTES.encoding = re2.Options.Encoding.LATIN1
 BYTES.log_errors = False
+# Words of refusals: a value may hold one by chance, and tells nothing by it.
+WORDS: Final = """
+    access accessed account admission allowed already alphanumeric and annotation annotations api apps are because been
+    before being belongs body bytes cannot case certificate changed characters client cluster code config configmap
+    configuration configured consist constraint contain contains controller create created credential credentials data
+    database default delete deleted denied deployment does domain duplicate either empty end environment error exceed
+    exceeded exist exists expected expired external externalsecret failed failure field fields file finalizers for
+    forbidden format found from group has have header host http https immutable integer internal invalid key keys kind
+    kubernetes label labels least length letters limit limited line login long longer lower lowercase match matches
+    maximum message metadata method minimum missing more most must name names namespace namespaces not null number
+    object only operation owner parameter parse part password path pattern permission permissions policy port prefix
+    private production project property provided public quota read refused regex regexp registry region repository
+    request requested required requires reserved resource resources response role rules rule scope secret secrets
+    server service serviceaccount should spec staging start status store string subdomain suffix supported tenant test
+    than that the this time token too type unable unauthorized unknown unsupported update url used user username valid
+    validating validation value values version vault webhook when which with without write
+"""
+VOCABULARY: Final = frozenset(WORDS.split())
+WORD: Final = re.compile(r"[A-Za-z]+")
 CUT: Final = 1 << 10  # characters of a text that are kept
 
 
@@ -43,9 +63,10 @@ def told(text: str, sent: Iterable[bytes], *, trusted: bool = False) -> str | No
 
 
 def _parts(text: str) -> set[bytes]:
-    """Every run of LEAST bytes of `text`, in lower case, outside of what is masked."""
+    """Every run of LEAST bytes of `text`, in lower case, outside of what is masked and of words that are known."""
     found: set[bytes] = set()
-    for piece in text.split(MASK):
+    bare = WORD.sub(lambda word: MASK if word[0].lower() in VOCABULARY else word[0], text)
+    for piece in bare.split(MASK):
         raw = piece.encode("utf-8", "replace").lower()
         found.update(raw[at : at + LEAST] for at in range(len(raw) - LEAST + 1))
     return found

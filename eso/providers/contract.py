@@ -49,11 +49,12 @@ class Throttled(EsoError):
 
 class Unavailable(EsoError):
     """No connection, 5xx, sealed. `answered`: the server did answer (5xx). Then the cause may lie in one login, so the
-    identity's gate closes first; without an answer the endpoint's gate closes."""
+    identity's gate closes first; without an answer the endpoint's gate closes. `connected`: there was a connection, and
+    no answer came. That is the endpoint's fault only where other logins meet it as well."""
 
-    def __init__(self, message: str, *, answered: bool = False, fix: str = "") -> None:
+    def __init__(self, message: str, *, answered: bool = False, connected: bool = False, fix: str = "") -> None:
         super().__init__(message, fix=fix)
-        self.answered = answered
+        self.answered, self.connected = answered, connected
 
 
 class Timeout(Unavailable):

@@ -61,6 +61,7 @@ class Credentials:
         self._rest, self._store, self._namespace, self._own_token = rest, store, namespace, own_token
         self._ambient = ambient or Ambient()
         self._objects: dict[tuple[str, str, str], dict[str, Any] | None] = {}
+        self.trailing: list[str] = []  # Secrets and keys whose value ends in a line break, and is one line
         self.unread = False  # an object could not be read: it may be there or not
 
     @property
@@ -87,7 +88,10 @@ class Credentials:
                 f'cannot find secret data for key: "{key}"',
                 fix=f'add the key to secret "{name}" in namespace "{namespace}"',
             )
-        return base64.b64decode(value)
+        found_value = base64.b64decode(value)
+        if one_line(found_value):
+            self.trailing.append(f'key "{key}" of secret "{name}"')
+        return found_value
 
     async def service_account_token(
         self, selector: Mapping[str, Any], *, audiences: tuple[str, ...] = (), expiration_seconds: int | None = 600
@@ -242,6 +246,13 @@ class Credentials:
         if found is None:
             raise CredentialMissing(f'{resource.plural} "{name}" not found')
         return found
+
+
+def one_line(value: bytes) -> bool:
+    """Whether the value is a single line with a line break at its end: most tools that make a file add one. PEM, JSON
+    and the like have more lines, or may end as they want."""
+    bare = value.rstrip(b"\r\n")
+    return len(bare) < len(value) and b"\n" not in bare and not bare.startswith((b"{", b"-----"))
 
 
 def namespace_of(store: StoreView, explicit: str, consumer: str) -> str:

@@ -3,13 +3,14 @@
 Neighbours: breaker.py and budget.py decide, call.py calls through a gate, the work queue asks `admit` and is told
 `release`. Every call goes through the gates of its Route, and each kind of failure closes the gate where it belongs:
 
-  endpoint  no answer            the path to the server, for one namespace
-  service   an answer of 5xx     one login, for one namespace
+  endpoint  no connection        the path to the server, for one namespace; also where several logins get no answer
+  service   5xx, or no answer    one login, for one namespace
   identity  a refused login      one login, for everybody who uses it
   quota     429                  what the backend counts requests by; it also keeps the declared pace
 
-A namespace closes only gates of its own, except where the login itself is refused or its quota is spent. The places for
-requests in flight belong to the server and are shared fairly by all namespaces.
+An endpoint that was closed because some logins got no answer stays open for logins that have met no such failure: one
+of them that is answered opens it. A namespace closes only gates of its own, except where the login itself is refused or
+its quota is spent. The places for requests in flight belong to the server and are shared fairly by all namespaces.
 """
 
 from __future__ import annotations
@@ -136,6 +137,8 @@ class Gate:
         self.probing = False
         self.moved = asyncio.Event()  # replaced on every change of state
         self.tended = False
+        # service gates of the logins that connected and got no answer since the endpoint answered last
+        self.doubts: set[str] = set()
 
 
 class Family:
@@ -180,7 +183,10 @@ class Gates:
         """None: the key may run. In a half-open gate exactly one key gets that answer: the probe."""
         now = self.clock.monotonic()
         probes = []
+        names = tuple(names)
         for gate in [self._gates[name] for name in names if name in self._gates]:
+            if beyond_doubt(gate, names):
+                continue
             if isinstance(gate.state, Closed):
                 return self._refusal(gate)
             if isinstance(gate.state, HalfOpen):
@@ -224,9 +230,10 @@ class Gates:
 
     def check(self, names: Iterable[str]) -> None:
         """Raises GateClosed when one of them is closed: before work that only prepares a call."""
+        names = tuple(names)
         for name in names:
             gate = self._gates.get(name)
-            if gate is not None and isinstance(gate.state, Closed):
+            if gate is not None and isinstance(gate.state, Closed) and not beyond_doubt(gate, names):
                 raise self._refusal(gate)
 
     @asynccontextmanager
@@ -258,7 +265,7 @@ class Gates:
         try:
             yield
         except EsoError as error:
-            self._learn(gates, mine, verdict(error))
+            self._learn(gates, mine, self._doubted(gates, verdict(error), error))
             raise
         except BaseException:
             self._learn(gates, mine, NOTHING)
@@ -332,15 +339,17 @@ class Gates:
 
     async def _enter(self, gates: list[Gate]) -> list[Gate]:
         """Waits for probes of others, refuses at closed gates. Returns the gates for which this call is the probe."""
+        names = tuple(gate.name for gate in gates)
         while True:
-            for gate in gates:
+            heeded = [gate for gate in gates if not beyond_doubt(gate, names)]
+            for gate in heeded:
                 if isinstance(gate.state, Closed):
                     raise self._refusal(gate)
-            waiting = next((g for g in gates if isinstance(g.state, HalfOpen) and g.probing), None)
+            waiting = next((g for g in heeded if isinstance(g.state, HalfOpen) and g.probing), None)
             if waiting is None:
                 break
             await waiting.moved.wait()
-        mine = [gate for gate in gates if isinstance(gate.state, HalfOpen)]
+        mine = [gate for gate in heeded if isinstance(gate.state, HalfOpen)]
         for gate in mine:
             gate.probing = True
         return mine
@@ -375,9 +384,21 @@ class Gates:
                     self.meter.provider_call(provider, name, status, self.clock.monotonic() - began)
 
     def _still_open(self, gates: list[Gate]) -> None:
+        names = tuple(gate.name for gate in gates)
         for gate in gates:
-            if isinstance(gate.state, Closed):
+            if isinstance(gate.state, Closed) and not beyond_doubt(gate, names):
                 raise self._refusal(gate)
+
+    def _doubted(self, gates: list[Gate], signals: Signals, error: EsoError) -> Signals:
+        """A connection that brought no answer speaks against the login first; against the endpoint once two logins have
+        met it, or where the call was its probe."""
+        cause, endpoint, service = typed(error), gates[0], gates[1]
+        if not isinstance(cause, Unavailable) or cause.answered or not cause.connected:
+            return signals
+        endpoint.doubts.add(service.name)
+        failed = Failed(str(cause))
+        shared = len(endpoint.doubts) > 1 or endpoint.probing
+        return failed if shared else None, failed, None, None
 
     def _learn(self, gates: list[Gate], mine: list[Gate], signals: Signals) -> None:
         for gate, signal in zip(gates, signals, strict=True):
@@ -391,6 +412,10 @@ class Gates:
 
     def _signal(self, gate: Gate, signal: Signal) -> None:
         now = self.clock.monotonic()
+        if isinstance(signal, Passed) and gate.doubts:
+            if isinstance(gate.state, Closed):
+                gate.state = HalfOpen(gate.state.cause, gate.state.times)  # no straggler: a login beyond doubt
+            gate.doubts.clear()
         before, gate.state = gate.state, advance(gate.state, signal, now)
         if isinstance(signal, Held):
             gate.budget = throttled(gate.budget, now)
@@ -467,6 +492,12 @@ class Gates:
                     owed = 0.0 if self.release(gate.name, int(owed)) == 0 else owed - int(owed)
             await self.clock.sleep(TICK)
         gate.tended = False
+
+
+def beyond_doubt(gate: Gate, names: tuple[str, ...]) -> bool:
+    """Whether the gate of an endpoint is closed for other logins than those of `names`. One that is not named yet has
+    met no failure."""
+    return bool(gate.doubts) and not isinstance(gate.state, Open) and gate.doubts.isdisjoint(names)
 
 
 STATES: dict[type[State], str] = {Open: "open", Closed: "closed", HalfOpen: "half-open"}

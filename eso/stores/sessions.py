@@ -21,11 +21,20 @@ import orjson
 
 from eso.errors import EsoError
 from eso.kube.rest import Rest
-from eso.providers.contract import AuthExpired, AuthRejected, Consumer, Place, Quota, StoreClient
+from eso.providers.contract import (
+    AuthExpired,
+    AuthRejected,
+    Consumer,
+    Place,
+    Quota,
+    StoreClient,
+    Throttled,
+    Unavailable,
+)
 from eso.providers.env import Env
 from eso.stores.credentials import Ambient, Credentials, namespace_of
 from eso.stores.flight import Flights
-from eso.stores.gate import GateClosed, Gates, Route, endpoint_gate, foreign, identity_gate, route
+from eso.stores.gate import GateClosed, Gates, Route, endpoint_gate, foreign, identity_gate, route, typed
 from eso.stores.plans import Store
 from eso.stores.registry import Registry
 
@@ -256,8 +265,14 @@ class Sessions:
 
     async def _open(self, store: Store, namespace: str, credentials: Credentials, digest: str) -> Session:
         connector = await self.registry.connector(store.view.provider, self.env)
-        async with self.gates.call(route_of(store, namespace, digest), proof=False):
-            client = await connector.open(store.view, store.plan, credentials)
+        try:
+            async with self.gates.call(route_of(store, namespace, digest), proof=False):
+                client = await connector.open(store.view, store.plan, credentials)
+        except EsoError as error:
+            if credentials.trailing and not isinstance(typed(error), Unavailable | Throttled):
+                broken = " and ".join(dict.fromkeys(credentials.trailing))
+                error.fix = f"{broken} ends in a line break: store it without" + (f"; {error.fix}" if error.fix else "")
+            raise
         now = self.clock.monotonic()
         old = self._sessions.get(digest)
         if old is None:

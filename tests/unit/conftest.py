@@ -5,8 +5,18 @@ from __future__ import annotations
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Mapping
 
+from hypothesis import HealthCheck, settings
+
 from tests.fakes.loop import impatient_loop
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], AbstractEventLoop]]:
     return {"impatient": impatient_loop}
+
+
+# no deadline for one example: the machine may be busy
+settings.register_profile("usual", deadline=None)
+if settings.get_current_profile_name() == "default":
+    settings.load_profile("usual")
+# `make props`: about a minute for a test that does nothing but compute
+settings.register_profile("long", max_examples=5_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -119,12 +119,12 @@ def members(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 def unsent(where: str, error: TransportError) -> EsoError:
     match error:
         case TimedOut():
-            return Timeout(f"{where}, {error}", fix=error.fix)
+            return Timeout(f"{where}, {error}", connected=error.sent, fix=error.fix)
         case TooLarge():
             return Malformed(f"{where}, {error}", fix=error.fix)
         case Unsendable() | Forbidden():
             return InvalidConfig(f"{where}, {error}", fix=error.fix)
-    return Unavailable(f"{where}, {error}", fix=error.fix)
+    return Unavailable(f"{where}, {error}", connected=error.sent, fix=error.fix)
 
 
 class Sdk:

@@ -153,12 +153,12 @@ def typed(error: TransportError) -> EsoError:
     """What a failed exchange means to `stores`."""
     match error:
         case TimedOut():
-            return Timeout(str(error), fix=error.fix)
+            return Timeout(str(error), connected=error.sent, fix=error.fix)
         case TooLarge():
             return Malformed(str(error), fix=error.fix)
         case Unsendable() | Forbidden():
             return InvalidConfig(str(error), fix=error.fix)
-    return Unavailable(str(error), fix=error.fix)
+    return Unavailable(str(error), connected=error.sent, fix=error.fix)
 
 
 def followed(method: str, url: str, reply: Reply, has_body: bool) -> str:

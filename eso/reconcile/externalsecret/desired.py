@@ -16,6 +16,7 @@ from eso.api.externalsecret import EXTERNAL_SECRETS, ExternalSecret
 from eso.api.hashing import data_hash, owner_hash
 from eso.api.validate import template_refusals
 from eso.errors import EsoError
+from eso.reconcile.externalsecret.adopt import kept_by_others
 from eso.reconcile.externalsecret.stage import Failed, Stage
 from eso.reconcile.kit.difference import Json, flat_patch
 from eso.reconcile.kit.owners import bound_to, controller_of, controller_reference, owned_keys, refers_to
@@ -91,6 +92,7 @@ def desired(
                 return Delete()
     if policy == "None":
         return Nothing()
+    kept_by_others(es, live)
     if live is None:
         if policy == "Merge":
             return Nothing("missing")

@@ -13,9 +13,10 @@ from typing import Any
 from eso.api import wellknown
 from eso.api.externalsecret import EXTERNAL_SECRETS, ExternalSecret
 from eso.api.hashing import content_hash, owner_hash
-from eso.api.validate import template_refusals
+from eso.api.validate import makes_secret, template_refusals
 from eso.errors import EsoError
 from eso.gocompat.text import runes
+from eso.reconcile.externalsecret.adopt import kept_by_others
 from eso.reconcile.externalsecret.desired import (
     COPIED_BEFORE,
     Change,
@@ -129,6 +130,8 @@ def desired_manifest(
                 return Delete()
     if policy == "None":
         return Nothing()
+    if makes_secret(es.spec.target):
+        kept_by_others(es, live)
     if refusals := template_refusals(es.spec):
         raise Failed(Stage.RENDER, "\n".join(refusals), fix="change spec.target.template")
     try:

@@ -20,18 +20,21 @@ from eso.kube.rest import ApiError
 from eso.observe.echo import told
 from eso.observe.redact import MASK
 from eso.reconcile.externalsecret.desired import Change, Create, Patch
+from eso.reconcile.kit.difference import Json
 
 BRACKET: Final = re.compile(
     r"(?<=\w)\[([^\]]*)\]"
 )  # the index of a path, and no character class of a quoted expression
+OURS: Final = "reconcile.external-secrets.io/"  # labels and annotations that we write on every target
 ENCODED: Final = frozenset({"data", "binaryData"})
 
 
 def refused(es: ExternalSecret, error: EsoError, change: Change, data: Mapping[str, bytes]) -> str:
     """The server's own words where they repeat nothing that was sent, else what kind of refusal it is and where."""
     body = change.body if isinstance(change, Create | Patch) else {}
-    literals = frozenset(words(es))
-    sent = [text.encode() for text in strings(body) if text not in literals]
+    # Keys that were fetched are names in the store, and no secret.
+    literals = frozenset(words(es)) | data.keys()
+    sent = [text.encode() for text in contents(body) if text not in literals]
     shown = told(str(error), (*sent, *data.values()))
     if shown is not None:
         return BRACKET.sub(lambda found: found[0] if plain(found[1], literals) else f"[{MASK}]", shown)
@@ -51,6 +54,18 @@ def words(es: ExternalSecret) -> Iterator[str]:
     yield from strings(msgspec.to_builtins(es.spec))
     yield from strings(msgspec.to_builtins(es.metadata))
     yield es.target_name
+
+
+def contents(body: Json) -> Iterator[str]:
+    """What a template may have made of a body: not its kind, its members, or what says whose it is."""
+    for name, value in body.items():
+        if name == "metadata":
+            for part in ("labels", "annotations"):
+                found = value.get(part) or {}
+                yield from strings({name: text for name, text in found.items() if not name.startswith(OURS)})
+            yield from strings(value.get("finalizers"))
+        elif name not in ("apiVersion", "kind"):
+            yield from strings(value, name)
 
 
 def strings(value: Any, under: str = "") -> Iterator[str]:

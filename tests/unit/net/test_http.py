@@ -406,6 +406,14 @@ async def test_the_name_in_the_certificate_counts(authority, server_tls):
     await right.close()
 
 
+async def test_comments_of_a_ca_may_be_in_any_language(authority, server_tls):
+    ca = "# Zertifizierungsstelle für Dienste\n".encode() + authority.cert.read_bytes()
+    pool = Pool(tls=tls_context(ca_pem=ca))
+    async with serving(whoami, server_tls) as url:
+        assert (await pool.request("GET", url)).status == 200
+    await pool.close()
+
+
 async def test_trust_can_be_switched_off(server_tls):
     pool = Pool(tls=tls_context(verify=False))
     async with serving(whoami, server_tls) as url:
@@ -417,6 +425,7 @@ async def test_trust_can_be_switched_off(server_tls):
     ("options", "text"),
     [
         pytest.param({"ca_pem": b"hunter2"}, "cannot use the CA certificates", id="a CA that is none"),
+        pytest.param({"ca_pem": b"\xff\xfe"}, "cannot use the CA certificates", id="a CA without a letter"),
         pytest.param({"ca_file": "/does/not/exist"}, "no such file or directory", id="a CA file that is not there"),
         pytest.param(
             {"cert_pem": b"hunter2", "key_pem": b"hunter2"},

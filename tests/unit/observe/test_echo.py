@@ -41,6 +41,11 @@ def test_a_whole_value_is_masked_and_the_rest_of_the_text_stays() -> None:
     assert told(f"Invalid value: {VALUE.decode()}: must be short", [VALUE]) == f"Invalid value: {MASK}: must be short"
 
 
+def test_a_known_word_that_a_value_holds_by_chance_leaves_the_text_as_it_is() -> None:
+    text = 'Secret "db" is invalid: data[x]: a valid key must consist of alphanumeric characters'
+    assert told(text, [b'{"password": "x", "secret": "alphanumeric"}', b"my-secret-key"]) == text
+
+
 @pytest.mark.parametrize(
     ("text", "sent"),
     [

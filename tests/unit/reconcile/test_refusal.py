@@ -19,6 +19,19 @@ ES = external_secret(
 )
 
 
+WHOLE: dict[str, object] = {
+    "apiVersion": "v1",
+    "kind": "Secret",
+    "type": "Opaque",
+    "metadata": {
+        "name": "db",
+        "labels": {"reconcile.external-secrets.io/managed": "true"},
+        "annotations": {"reconcile.external-secrets.io/data-hash": "0123456789abcdef"},
+    },
+    "data": {"schlüssel": ""},
+}
+
+
 def created(**parts: object) -> Change:
     return Create({"metadata": {"name": "db"}, **parts})
 
@@ -53,6 +66,12 @@ def invalid(message: str, *fields: str) -> ApiError:
             id="nor is one that was made of a value",
         ),
         pytest.param(
+            'Secret "db" is invalid: data[schlüssel]: Invalid value: ***',
+            Create(WHOLE),
+            'Secret "db" is invalid: data[schlüssel]: Invalid value: ***',
+            id="a key that was fetched is a name in the store",
+        ),
+        pytest.param(
             "quota exceeded for zq7kwmxp42tvrn9lbd",
             created(data={"k": ""}),
             "the API server refused it with 422 at data: its words may repeat a value",
@@ -85,7 +104,7 @@ def invalid(message: str, *fields: str) -> ApiError:
     ],
 )
 def test_the_servers_words_are_shown_without_what_a_template_made(message: str, change: Change, shown: str) -> None:
-    assert refused(ES, invalid(message, "data"), change, {"v": VALUE}) == shown
+    assert refused(ES, invalid(message, "data"), change, {"v": VALUE, "schlüssel": b""}) == shown
 
 
 def test_an_error_that_is_not_the_api_servers_names_its_type_only() -> None:

@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 from eso.errors import EsoError
 from eso.kube.rest import Forbidden
 from eso.providers.contract import InvalidConfig, StoreView
-from eso.stores.credentials import Credentials, decoded_bundle
+from eso.stores.credentials import Credentials, decoded_bundle, one_line
 from tests.fakes.cancel import every_await
 from tests.fakes.credentials import DictRest
 
@@ -287,3 +287,20 @@ async def test_every_await_may_be_cancelled() -> None:
     async for _ in every_await(lambda: credentials.secret({"name": "creds", "key": "token"})):
         continue
     assert await credentials.secret({"name": "creds", "key": "token"}) == b"t-a"
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        pytest.param(b"s.token\n", True, id="a line break at the end"),
+        pytest.param(b"s.token\r\n", True, id="one of Windows"),
+        pytest.param(b"s.token", False, id="none"),
+        pytest.param(b"", False, id="nothing"),
+        pytest.param(b"one\ntwo\n", False, id="a text of several lines"),
+        pytest.param(b'{"type": "service_account"}\n', False, id="JSON"),
+        pytest.param(b"-----BEGIN PRIVATE KEY-----\n", False, id="PEM"),
+        pytest.param(b"\n", True, id="a line break and nothing else"),
+    ],
+)
+def test_a_credential_of_one_line_that_ends_in_a_line_break_is_noticed(value: bytes, named: bool) -> None:
+    assert one_line(value) is named

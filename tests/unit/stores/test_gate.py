@@ -10,7 +10,16 @@ from contextlib import asynccontextmanager
 import pytest
 
 from eso.errors import EsoError
-from eso.providers.contract import AuthRejected, Denied, Malformed, SecretNotFound, Throttled, Unavailable, turn
+from eso.providers.contract import (
+    AuthRejected,
+    Denied,
+    Malformed,
+    SecretNotFound,
+    Throttled,
+    Timeout,
+    Unavailable,
+    turn,
+)
 from eso.stores.breaker import Closed
 from eso.stores.gate import ALL, IDLE, LONGEST_HOLD, GateClosed, Gates, Route, route
 from tests.fakes.cancel import every_await
@@ -469,3 +478,88 @@ async def test_a_request_that_waited_for_its_slot_is_refused_if_a_gate_closed_me
     await asyncio.wait(calls)
     assert isinstance(calls[0].exception(), AuthRejected)
     assert isinstance(calls[1].exception(), GateClosed)
+
+
+# --- a connection without an answer
+
+
+HUNG = Timeout("no reply", connected=True)
+OTHER, THIRD = to(digest="other"), to(digest="third")
+
+
+def closed(gates: Gates, names: tuple[str, ...] = NAMES) -> set[str]:
+    return {name for name, state in gates.states().items() if name in names and state == "closed"}
+
+
+async def test_one_login_that_gets_no_answer_closes_its_own_gate_and_not_the_endpoint() -> None:
+    gates = Gates(VirtualClock())
+    for _ in range(3):
+        with pytest.raises(Timeout):
+            await call(gates, HUNG)
+    assert closed(gates) == {SERVICE}
+    await call(gates, to=OTHER)
+    assert gates.admit(OTHER.names) is None
+
+
+async def test_several_logins_that_get_no_answer_close_the_endpoint() -> None:
+    gates = Gates(VirtualClock())
+    for route_taken in (ROUTE, OTHER, ROUTE, OTHER):
+        with pytest.raises(Timeout):
+            await call(gates, HUNG, route_taken)
+    assert ENDPOINT in closed(gates)
+    with pytest.raises(GateClosed):
+        await call(gates, to=OTHER)
+
+
+async def test_a_healthy_login_is_let_through_an_endpoint_that_others_closed_and_opens_it() -> None:
+    gates = Gates(VirtualClock())
+    for route_taken in (ROUTE, OTHER, ROUTE, OTHER):
+        with pytest.raises(Timeout):
+            await call(gates, HUNG, route_taken)
+    assert gates.admit(NAMES) is not None
+    assert gates.admit(THIRD.names) is None
+    gates.check(THIRD.names)
+    gates.check((ENDPOINT,))  # a store before its first login has met no failure
+    epoch = gates.epoch(ENDPOINT)
+    await call(gates, to=THIRD)
+    assert gates.states()[ENDPOINT] != "closed" and gates.epoch(ENDPOINT) > epoch
+    await call(gates, to=OTHER)
+
+
+async def test_a_healthy_login_that_meets_the_same_failure_is_kept_out_from_then_on() -> None:
+    gates = Gates(VirtualClock())
+    for route_taken in (ROUTE, OTHER, ROUTE, OTHER, THIRD):
+        with pytest.raises(Timeout):
+            await call(gates, HUNG, route_taken)
+    assert gates.admit(THIRD.names) is not None
+    with pytest.raises(GateClosed):
+        await call(gates, to=THIRD)
+
+
+async def test_an_answer_clears_every_doubt() -> None:
+    gates = Gates(VirtualClock())
+    for _ in range(4):
+        for route_taken in (ROUTE, OTHER):
+            with pytest.raises(Timeout):
+                await call(gates, HUNG, route_taken)
+            await call(gates, to=THIRD)
+            await call(gates, to=route_taken)
+    assert closed(gates, (*NAMES, *OTHER.names)) == set()
+
+
+async def test_an_endpoint_that_cannot_be_connected_to_is_closed_for_everybody() -> None:
+    gates = Gates(VirtualClock())
+    await failing(gates, Unavailable("connection refused"), 3)
+    assert gates.admit(THIRD.names) is not None
+
+
+async def test_a_probe_that_gets_no_answer_keeps_the_endpoint_closed() -> None:
+    clock = VirtualClock()
+    gates = Gates(clock)
+    async with running(gates):
+        await failing(gates, Unavailable("connection refused"), 3)
+        await clock.advance(1.5)
+        assert gates.states()[ENDPOINT] == "half-open"
+        with pytest.raises(Timeout):
+            await call(gates, HUNG)
+        assert gates.states()[ENDPOINT] == "closed"

@@ -750,3 +750,24 @@ async def test_without_run_a_reader_still_reads_and_closes() -> None:
     assert await read(world) == b"hunter2"
     await world.reader.close()
     assert world.backend.closed == ["t-1"]
+
+
+async def test_a_refused_login_names_the_credential_that_ends_in_a_line_break() -> None:
+    async with running(World()) as world:
+        world.rest.secret("team-a", "token", token="t-1\n")
+        world.backend.login_failures = [AuthRejected("permission denied", fix="let the role log in")]
+        with pytest.raises(AuthRejected) as refused:
+            await read(world)
+        assert refused.value.fix == (
+            'key "token" of secret "token" ends in a line break: store it without; let the role log in'
+        )
+        assert "t-1" not in f"{refused.value}{refused.value.fix}"
+
+
+async def test_a_backend_that_is_down_is_no_reason_to_look_at_the_credential() -> None:
+    async with running(World()) as world:
+        world.rest.secret("team-a", "token", token="t-1\n")
+        world.backend.login_failures = [Unavailable("down", answered=True)]
+        with pytest.raises(Unavailable) as refused:
+            await read(world)
+        assert refused.value.fix == ""
