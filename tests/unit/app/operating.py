@@ -67,7 +67,7 @@ class Operating:
         finally:
             await self.access.close()
 
-    async def until(self, what: Any, seconds: float = 10.0) -> None:
+    async def until(self, what: Any, seconds: float = 60.0) -> None:
         """Real time: until the condition holds. Fails at once when the process has ended."""
         await until(lambda: self.task.done() or what(), seconds)
         if self.task.done():
