@@ -1,0 +1,296 @@
+"""What a ChangeSource has heard: bounded, written before it is promised, and never forgotten on the way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eso.api.changesource import (
+    CHANGE_SOURCES,
+    MOST_PENDING,
+    Change,
+    ChangeSource,
+    ChangeSourceStatus,
+    Full,
+    PendingChange,
+    Taken,
+    Unwritten,
+    decode_change_source,
+)
+from eso.api.meta import Condition
+from eso.reconcile.changesource.books import MOST_BYTES, Book
+from eso.reconcile.changesource.journal import Journal, Place
+from eso.reconcile.kit.changes import Changes
+from eso.reconcile.kit.record import Ended, PassRecord
+from eso.runtime.outcome import Wake
+from tests.fakes.apiserver import FakeApiServer, Late, Status
+from tests.fakes.cancel import every_await
+from tests.fakes.clock import START, VirtualClock, until
+from tests.harness.inprocess import Log
+
+SOURCE = ("team", "source")
+STORE = ("SecretStore", "team", "store")
+OBJECT = ("team", "es")
+CHANGE = Change("key")
+
+
+class Desk:
+    """A journal with one source; `readers` are the objects that read a key."""
+
+    def __init__(self, api: FakeApiServer) -> None:
+        self.api, self.clock, self.changes = api, VirtualClock(), Changes(on=True)
+        self.readers: dict[str, tuple[tuple[str, str], ...]] = {"key": (OBJECT,)}
+        self.woken: list[Change] = []
+        self.written: list[float] = []
+        self.changes.connect(self.wake)
+        self.rest = api.rest()
+        self.journal = Journal(self.rest, self.changes, self.clock, self, Log())
+
+    def wake(self, store: Any, change: Change, within: str, at: Any) -> tuple[tuple[str, str], ...]:
+        self.woken.append(change)
+        return self.readers.get(change.key, ())
+
+    def change_written(self, seconds: float) -> None:
+        self.written.append(seconds)
+
+    def change_missed(self, source: Any) -> None: ...
+
+    def source(self) -> ChangeSource:
+        found = decode_change_source(orjson.dumps(self.api.get(CHANGE_SOURCES, *SOURCE)))
+        assert isinstance(found, ChangeSource)
+        return found
+
+    def pending(self) -> list[str]:
+        status = (self.api.get(CHANGE_SOURCES, *SOURCE) or {}).get("status") or {}
+        return [one["key"] for one in status.get("pending", ())]
+
+    async def take(self, *changes: Change) -> Any:
+        """With the time going on."""
+        taking = asyncio.ensure_future(self.journal.take(SOURCE, changes or (CHANGE,), self.clock.now()))
+        return await self.later(taking)
+
+    async def later(self, task: asyncio.Future[Any]) -> Any:
+        await self.when(task.done)
+        return task.result()
+
+    async def when(self, what: Callable[[], Any]) -> None:
+        """Until the condition holds, while the time goes on."""
+        async with asyncio.timeout(30):
+            while not what():
+                await self.clock.advance(0.1)
+                await asyncio.sleep(0.001)
+
+    def passed(self, ended: Ended = Ended.SYNCED, seconds: float = 0.0, key: tuple[str, str] = OBJECT) -> None:
+        """A pass that was woken so many seconds from now."""
+        at = self.clock.now() + timedelta(seconds=seconds)
+        wake = Wake(frozenset(("change event",)), at, 0.0)
+        self.changes.passed(PassRecord("ExternalSecret", key, wake, at, 0.1, ended))
+
+
+@asynccontextmanager
+async def opened(api: FakeApiServer) -> AsyncIterator[Desk]:
+    api.put(CHANGE_SOURCES, {"metadata": {"name": "source", "namespace": "team"}, "spec": {}})
+    desk = Desk(api)
+    running = asyncio.ensure_future(desk.journal.run())
+    try:
+        await asyncio.sleep(0)
+        await desk.journal.open(desk.source(), (Place(STORE, "team"),), 0.0)
+        assert await desk.later(
+            asyncio.ensure_future(desk.journal.tell(SOURCE, Condition("Ready", "True", "Listening")))
+        )
+        yield desk
+    finally:
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        await desk.rest.access.close()  # type: ignore[attr-defined]  # a FixedAccess
+
+
+@pytest.fixture
+async def desk() -> AsyncIterator[Desk]:
+    async with FakeApiServer() as api, opened(api) as made:
+        yield made
+
+
+async def test_a_change_is_taken_once_it_is_written(desk: Desk):
+    desk.api.fail(Late(), method="PATCH", path="changesources")
+    taking = asyncio.ensure_future(desk.journal.take(SOURCE, (CHANGE,), desk.clock.now()))
+    await until(lambda: desk.woken == [CHANGE])
+    for _ in range(20):
+        await desk.clock.advance(0.1)
+    assert not taking.done() and desk.pending() == []
+    desk.api.release()
+    assert await desk.later(taking) == Taken(1) and desk.pending() == ["key"]
+
+
+async def test_a_change_that_was_carried_out_before_it_could_be_written_needs_no_line(desk: Desk):
+    taking = asyncio.ensure_future(desk.journal.take(SOURCE, (CHANGE,), desk.clock.now()))
+    await until(lambda: desk.woken == [CHANGE])
+    desk.passed()
+    assert await desk.later(taking) == Taken(1) and desk.pending() == []
+
+
+async def test_a_pass_that_began_before_the_event_does_not_count(desk: Desk):
+    await desk.take()
+    desk.passed(seconds=-60)
+    await desk.clock.advance(20)
+    assert desk.pending() == ["key"] and desk.written == []
+    desk.passed()
+    await desk.when(lambda: not desk.pending())
+    assert len(desk.written) == 1
+
+
+@pytest.mark.parametrize(
+    ("ended", "over"),
+    [
+        (Ended.SYNCED, True),
+        (Ended.IDLE, True),
+        (Ended.FAILED, True),
+        (Ended.SUSPENDED, True),
+        (Ended.GONE, True),
+        (Ended.DELETED, True),
+        (Ended.FOREIGN, True),
+        (Ended.PARKED, False),
+        (Ended.RACED, False),
+        (Ended.BROKEN, False),
+        (Ended.CUT, False),
+    ],
+)
+async def test_which_ends_of_a_pass_settle_a_change(desk: Desk, ended: Ended, over: bool):
+    """A failure is in the status of the object, which is read again because of it; a parked read is nowhere."""
+    await desk.take()
+    desk.passed(ended)
+    assert (CHANGE in desk.journal._accounts[SOURCE].book.pending) is not over
+    assert len(desk.written) == (ended is Ended.SYNCED)
+    assert bool(desk.journal._waits) is not over
+
+
+async def test_every_reader_has_to_have_it(desk: Desk):
+    desk.readers["key"] = (OBJECT, ("team", "other"))
+    await desk.take()
+    desk.passed()
+    assert CHANGE in desk.journal._accounts[SOURCE].book.pending
+    desk.passed(key=("team", "other"))
+    assert desk.journal._accounts[SOURCE].book.pending == {}
+
+
+async def test_a_status_that_cannot_be_written_is_told_and_tried_again(desk: Desk):
+    desk.api.fail(Status(500), method="PATCH", path="changesources")
+    assert await desk.take() == Unwritten()
+    await desk.when(desk.pending)
+    assert desk.pending() == ["key"]
+
+
+async def test_a_source_of_another_uid_gets_nothing_of_the_old_one(desk: Desk):
+    await desk.take()
+    desk.api.remove(CHANGE_SOURCES, *SOURCE)
+    desk.api.put(CHANGE_SOURCES, {"metadata": {"name": "source", "namespace": "team"}, "spec": {}})
+    assert await desk.take(Change("second")) == Taken(0)
+    desk.readers["third"] = (OBJECT,)
+    assert await desk.take(Change("third")) == Unwritten(), "the write is for the object that is gone"
+    await desk.journal.open(desk.source(), (Place(STORE, "team"),), 0.0)
+    assert desk.journal._accounts[SOURCE].book.pending == {} and desk.journal._waits == {}
+
+
+async def test_whoever_waits_when_the_journal_ends_is_told_that_nothing_was_written():
+    async with FakeApiServer() as api:
+        async with opened(api) as desk:
+            api.fail(Late(), method="PATCH", path="changesources")
+            taking = asyncio.ensure_future(desk.journal.take(SOURCE, (CHANGE,), desk.clock.now()))
+            await until(lambda: desk.woken == [CHANGE])
+        assert await taking == Unwritten()
+        assert await desk.journal.take(SOURCE, (CHANGE,), desk.clock.now()) == Unwritten()
+
+
+async def test_a_sender_may_hang_up_at_any_moment(desk: Desk):
+    """Whatever was put into the book before is written all the same, and nothing waits for ever."""
+
+    ticking = asyncio.ensure_future(desk.when(lambda: False))
+    try:
+        async for _ in every_await(lambda: desk.journal.take(SOURCE, (CHANGE,), desk.clock.now())):
+            assert len(desk.journal._accounts[SOURCE].book.pending) <= 1
+    finally:
+        ticking.cancel()
+    await desk.when(desk.pending)
+    assert desk.pending() == ["key"] and desk.journal._accounts[SOURCE].waiting == []
+
+
+async def test_ten_thousand_events_at_once_stay_bounded(desk: Desk):
+    """With one patch for each 100 ms, however many there are."""
+    keys = [f"key-{n}" for n in range(10_000)]
+    desk.readers = {key: (OBJECT,) for key in keys}
+    before = len(desk.api.writes)
+    taking = [asyncio.ensure_future(desk.journal.take(SOURCE, (Change(key),), desk.clock.now())) for key in keys]
+    done = await desk.later(asyncio.gather(*taking))
+    assert done.count(Taken(1)) == MOST_PENDING and done.count(Full()) == 10_000 - MOST_PENDING
+    assert len(desk.api.writes) - before == 1
+    assert len(desk.pending()) == MOST_PENDING
+    again = [
+        asyncio.ensure_future(desk.journal.take(SOURCE, (Change("key-0"),), desk.clock.now())) for _ in range(1000)
+    ]
+    assert set(await desk.later(asyncio.gather(*again))) == {Taken(1)}, "a key that is pending already fits"
+    assert len(desk.api.writes) - before == 2
+
+
+async def test_a_debounce_waits_once_for_all_events_of_a_key(desk: Desk):
+    desk.journal._accounts[SOURCE].debounce = 10.0
+    for _ in range(5):
+        await desk.take()
+    assert desk.woken == [] and desk.pending() == ["key"]
+    await desk.clock.advance(10)
+    assert desk.woken == [CHANGE]
+
+
+# the book
+
+
+def test_a_book_is_bounded_in_bytes_as_well():
+    book, large = Book(), [Change(f"{n:04}" + "ä" * 1020) for n in range(100)]
+    taken = 0
+    for change in large:
+        if book.fits([change]):
+            book.put([change], START)
+            taken += 1
+    assert 0 < taken < 100 and taken * 2000 <= MOST_BYTES
+
+
+def test_all_of_an_event_fits_or_nothing_of_it():
+    book = Book()
+    book.put([Change(str(n)) for n in range(MOST_PENDING - 1)], START)
+    assert book.fits([Change("a")]) and not book.fits([Change("a"), Change("b")])
+    assert book.fits([Change("0"), Change("1"), Change("a")]), "keys that are pending need no room"
+
+
+@given(
+    st.lists(
+        st.builds(
+            PendingChange,
+            key=st.text(min_size=1, max_size=5),
+            time=st.none() | st.just(START),
+            version=st.text(max_size=3),
+            prefix=st.booleans(),
+        ),
+        max_size=300,
+    ),
+    st.dictionaries(st.sampled_from(["late", "forged", "nonsense"]), st.integers(0, 5)),
+)
+def test_property_a_status_that_is_loaded_is_the_status_that_is_written(pending, rejected):
+    book = Book()
+    book.load(ChangeSourceStatus(pending=tuple(pending), rejected=rejected, accepted=3))
+    assert len(book.pending) <= MOST_PENDING
+    again = Book()
+    again.load(ChangeSourceStatus(pending=tuple(map(back, book.status(())["pending"])) if book.pending else ()))
+    assert again.pending.keys() == book.pending.keys()
+    assert "nonsense" not in book.rejected
+
+
+def back(entry: dict[str, Any]) -> PendingChange:
+    return PendingChange(entry["key"], START, entry.get("version", ""), entry.get("prefix", False))
