@@ -47,6 +47,7 @@ class Bench:
     whole: bool = True  # without a property it returns the whole object as JSON
     properties: bool = True
     nested: bool = True  # a property is a path
+    framed: bool = True  # a value stands in a form of the backend's; else a reply that is cut is a value like any other
     extracts: bool = True
     scalars: bool = True  # a map may have members that are no text
     finds: bool = True

@@ -62,6 +62,7 @@ BUILT: Final = frozenset(
         "akeyless",
         "aws",
         "azurekv",
+        "conjur",
         "delinea",
         "doppler",
         "fake",

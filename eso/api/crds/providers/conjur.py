@@ -6,25 +6,32 @@ from eso.api.crds.schema import Schema, ca_provider, obj, one_of, secret_key, se
 
 
 def schema() -> Schema:
-    api_key = {"account": text(), "apiKeyRef": secret_key(), "userRef": secret_key()}
+    owner = text("Account of the server.")
+    api_key = {
+        "account": owner,
+        "apiKeyRef": secret_key("API key."),
+        "userRef": secret_key("Name of the user or host."),
+    }
     jwt = {
-        "account": text(),
-        "hostId": text(),
+        "account": owner,
+        "hostId": text("The host, where the authenticator does not find it by itself."),
         "secretRef": secret_key(),
         "serviceAccountRef": service_account(),
-        "serviceID": text(),
+        "serviceID": text("Id of the authenticator."),
     }
     cert = {
-        "account": text(),
-        "clientCertRef": secret_key(),
-        "clientKeyRef": secret_key(),
-        "hostId": text(),
-        "serviceID": text(),
+        "account": owner,
+        "clientCertRef": secret_key("Certificate in PEM."),
+        "clientKeyRef": secret_key("Private key in PEM."),
+        "hostId": text("The host, where the authenticator does not find it by itself."),
+        "serviceID": text("Id of the authenticator."),
     }
     auth = {
-        "apikey": obj("", api_key, required=("account", "apiKeyRef", "userRef")),
-        "cert": obj("", cert, required=("account", "clientCertRef", "clientKeyRef", "serviceID")),
-        "jwt": obj("", jwt, required=("account", "serviceID")),
+        "apikey": obj("API key.", api_key, required=("account", "apiKeyRef", "userRef")),
+        "cert": obj(
+            "TLS client certificate.", cert, required=("account", "clientCertRef", "clientKeyRef", "serviceID")
+        ),
+        "jwt": obj("JWT of a ServiceAccount, or in a Secret.", jwt, required=("account", "serviceID")),
     }
     return obj(
         "CyberArk Conjur.",
