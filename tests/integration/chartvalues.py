@@ -243,6 +243,17 @@ SETS: dict[str, Values] = {
             CONFIG_MAP,
         ]
     },
+    "all policies": {
+        "policies": {
+            "tokenConsent": True,
+            "managedSecrets": "Deny",
+            "storesInNamespaces": True,
+            "storeHosts": ["vault.example.com", "*.vault.azure.net"],
+        }
+    },
+    "a warning for who edits, and no policy on tokens": {
+        "policies": {"tokenRequests": False, "managedSecrets": "Warn"}
+    },
     "logs for people": everywhere({"log": {"level": "debug", "timeEncoding": "iso8601"}}),
     "no operator, only what else there is": {"createOperator": False},
     "keys of charts long gone and of the subchart": {

@@ -46,6 +46,7 @@ def granted(documents: Iterable[Json]) -> set[Right]:
     for role in documents:
         if role["kind"] in ("Role", "ClusterRole") and role["metadata"]["name"] in (
             "external-secrets-controller",
+            "external-secrets-token-requests",
             "external-secrets-leaderelection",
         ):
             for rule in role["rules"]:
