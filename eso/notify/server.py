@@ -23,7 +23,7 @@ from eso.api.changesource import Auth, Change, Full, Intake, Jwt, SharedSecret, 
 from eso.notify import jwt, sns
 from eso.notify.formats import Answer, Confirm, Told, Unreadable, read
 from eso.notify.keyring import Keyring, NotFetched
-from eso.notify.limits import Limits
+from eso.notify.limits import Limits, cost_of
 from eso.notify.verify import FORGED, UNSIGNED, Cause, Genuine, Refused, Replays, Verdict, by_secret, token_of
 from eso.observe import redact
 from eso.observe.health import CannotListen, bind_address
@@ -49,7 +49,7 @@ Key = tuple[str, str]  # namespace, name
 
 class Source(Protocol):
     """A ChangeSource as far as its sender is judged. `secrets`: the values behind `auth.secret_refs`; () when they
-    cannot be read. `usable`: one of its stores may be used."""
+    cannot be read. `stores`: how many of its stores may be used."""
 
     @property
     def uid(self) -> str: ...
@@ -58,7 +58,7 @@ class Source(Protocol):
     @property
     def secrets(self) -> tuple[SecretBytes, ...]: ...
     @property
-    def usable(self) -> bool: ...
+    def stores(self) -> int: ...
 
 
 class Meter(Protocol):
@@ -176,11 +176,11 @@ class Door:
                     self._heard(key, verdict.cause.value)
                 return Reply(STRANGER.status, verdict.cause.value, STRANGER.more)
             assert source is not None
-            if not self._limits.request(source.uid, self._clock.monotonic()):
-                self._heard(key, "limited")
-                return Reply(429, "limited", retry_after=1)
             if not by_body:
                 body = await self._body(request, held)
+            if not self._limits.request(source.uid, len(body), self._clock.monotonic()):
+                self._heard(key, "limited")
+                return Reply(429, "limited", retry_after=1)
         except TooLong:
             return Reply(413, "too_large")
         except TooSlow:
@@ -244,7 +244,7 @@ class Door:
         seconds = now.timestamp()
         if self._replays.seen(source.uid, genuine.replay_id, seconds):
             return Reply(202, "duplicate")
-        if not source.usable:
+        if not source.stores:
             return Reply(403, "forbidden", {"error": "no store of this ChangeSource may be used"})
         try:
             reading = read(headers, body)
@@ -261,7 +261,8 @@ class Door:
             case Told(()):
                 return Reply(200, "ignored")
             case Told(changes):
-                if not self._limits.event(source.uid, self._clock.monotonic()):
+                cost = cost_of(changes, source.stores)
+                if not self._limits.event(key[0], source.uid, cost, self._clock.monotonic()):
                     return Reply(429, "limited", retry_after=1)
                 reply = taken(await self._take(key, changes, now), len(changes))
                 if reply.status == 202:

@@ -35,12 +35,12 @@ LONGEST_DEBOUNCE = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A source as the server needs it. `usable`: one of its stores may be used."""
+    """A source as the server needs it. `stores`: how many of its stores may be used."""
 
     uid: str
     auth: Auth
     secrets: tuple[SecretBytes, ...]
-    usable: bool
+    stores: int
 
 
 class Meter(Protocol):
@@ -99,7 +99,7 @@ class ReconcileChangeSource:
             condition = suspended(condition, source.metadata.annotations, until, now)
         auth = source.spec.webhook.auth if source.spec.webhook is not None else Auth()
         written = await self.journal.tell(key, condition)
-        self.served[key] = Served(source.metadata.uid, auth, secrets, bool(places) and until is None)
+        self.served[key] = Served(source.metadata.uid, auth, secrets, len(places) if until is None else 0)
         self.meter.ready(key, condition.status)
         if not written or missing:
             return Retry()

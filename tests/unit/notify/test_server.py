@@ -34,7 +34,7 @@ KEY = b"what-the-sender-has"
 class Source:
     auth: Auth = field(default_factory=lambda: Auth(hmac=SharedSecret()))
     secrets: tuple[SecretBytes, ...] = (SecretBytes(KEY),)
-    usable: bool = True
+    stores: int = 1
     uid: str = "uid"
 
 
@@ -160,7 +160,7 @@ async def test_there_is_one_path_and_one_method(place: Place, path: str, method:
 async def test_strangers_get_one_answer_whatever_is_behind_the_name(place: Place):
     place.sources["team", "bearer"] = Source(Auth(bearer=SharedSecret()))
     place.sources["team", "keyless"] = Source(secrets=())
-    place.sources["team", "useless"] = Source(usable=False)
+    place.sources["team", "useless"] = Source(stores=0)
     place.sources["team", "jwt"] = Source(Auth(jwt=RULE), secrets=())
     place.sources["team", "sns"] = Source(Auth(sns=Sns()))
     place.sources["team", "github"] = Source(Auth(github=SharedSecret()))
@@ -345,7 +345,7 @@ async def test_an_event_about_something_else_is_fine(place: Place):
 
 
 async def test_a_source_without_a_store_says_so_to_its_sender_only(place: Place):
-    place.sources["team", "source"].usable = False
+    place.sources["team", "source"].stores = 0
     assert (await place.post())[0] == 403
     assert (await place.post(headers={}))[0] == 401
 
