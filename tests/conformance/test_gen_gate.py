@@ -22,8 +22,8 @@ CASES = {
     *range(70, 80),
     *range(85, 98),
     *range(105, 111),
-    115,
-    116,
+    *range(115, 118),
+    *range(120, 123),
 }
 OPEN: dict[int, str] = {}
 

@@ -156,7 +156,7 @@ def test_c_264_a_rename_replaces_the_children(fleet: Fleet) -> None:
     until(lambda: fleet.status(name)["externalSecretName"] == "new")
 
 
-# C-265
+# C-265, C-266
 def test_c_265_and_c_266_children_follow_the_object_and_edits_of_others_are_reverted(fleet: Fleet) -> None:
     a = fleet.space("a")
     name = fleet.make()
@@ -177,7 +177,7 @@ def test_c_265_and_c_266_children_follow_the_object_and_edits_of_others_are_reve
     )
 
 
-# C-267
+# C-267, C-268
 def test_c_267_and_c_268_an_object_of_somebody_else_stays_and_its_end_makes_room(fleet: Fleet) -> None:
     a = fleet.space("a")
     theirs = thing("ExternalSecret", f"{fleet.id}-ces", a, spec=SPEC | {"refreshInterval": "9h"})
@@ -209,7 +209,7 @@ def test_c_270_a_namespace_that_stops_matching_loses_its_child_at_once(fleet: Fl
     fleet.ready(name, [b])
 
 
-# C-271
+# C-271, C-273
 def test_c_271_and_c_273_expressions_and_selectors_that_are_ored(fleet: Fleet) -> None:
     foo, bar, _ = (fleet.space(one, kind=one) for one in ("foo", "bar", "baz"))
     both = {

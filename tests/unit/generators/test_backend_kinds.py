@@ -561,7 +561,16 @@ async def workloads(server: Server, spec: Any) -> Generated:
     return await beyondtrust.GENERATOR.generate({"spec": spec}, credentials(), env(pools=pools))
 
 
-async def test_beyondtrust_gives_credentials_of_a_folder(server: Server):
+# G-120
+@pytest.mark.parametrize(
+    ("path", "found"), [("my/dynamic", ("my", "dynamic")), ("a/b/c", ("a/b", "c")), ("x", ("", "x"))]
+)
+def test_g120_the_last_part_of_a_path_is_the_secret(path: str, found: tuple[str, str]):
+    assert beyondtrust.split(path) == found
+
+
+# G-121
+async def test_g121_beyondtrust_gives_credentials_of_a_folder(server: Server):
     made = {"accessKeyId": "AKIA", "secretAccessKey": "s", "leaseId": "l", "expiration": "2030", "sessionToken": ""}
     server.replies[MAKE] = 201, {"secret": made}
     found = await workloads(server, workload())
@@ -575,6 +584,7 @@ async def test_beyondtrust_gives_credentials_of_a_folder(server: Server):
     assert (await workloads(server, workload(folderPath="app"))).values["sessionToken"] == b"t"
 
 
+# G-120, G-122
 @pytest.mark.parametrize(
     ("spec", "text"),
     [
@@ -599,7 +609,7 @@ async def test_beyondtrust_gives_credentials_of_a_folder(server: Server):
         ),
     ],
 )
-async def test_what_beyondtrust_refuses(server: Server, spec: Any, text: str):
+async def test_g120_g122_what_beyondtrust_refuses(server: Server, spec: Any, text: str):
     with pytest.raises(EsoError) as raised:
         await workloads(server, spec)
     assert str(raised.value) == text
