@@ -242,6 +242,15 @@ BY_CASE: tuple[Accepted, ...] = (
         appears,
         cases=("rp-gen-state-blocked",),
     ),
+    Accepted(
+        "Event about a backend that cannot be reached",
+        r"Events/ExternalSecret/(?:down|retry) Warning UpdateFailed",
+        reworded(
+            r'Get "http://127.0.0.1:1/v1/secret/data/x": dial tcp 127.0.0.1:1: connect: connection refused',
+            r"cannot reach http://127\.0\.0\.1:1: connection refused",
+        ),
+        cases=("rp-gen-vault-down",),
+    ),
     # texts
     Accepted(
         "values that the API server quotes when it refuses a write",

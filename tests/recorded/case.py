@@ -38,6 +38,7 @@ KINDS = {
     "MFA": GENERATORS + "/namespaces/{ns}/mfas",
     "Password": GENERATORS + "/namespaces/{ns}/passwords",
     "SSHKey": GENERATORS + "/namespaces/{ns}/sshkeys",
+    "VaultDynamicSecret": GENERATORS + "/namespaces/{ns}/vaultdynamicsecrets",
     "UUID": GENERATORS + "/namespaces/{ns}/uuids",
     "ClusterRole": f"{RBAC}/clusterroles",
     "ClusterRoleBinding": f"{RBAC}/clusterrolebindings",

@@ -6,12 +6,13 @@ Neighbours: tests/conftest.py brings the control plane, replay.py runs a case.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
 from e2e.harness.cluster import Cluster, Json
+from e2e.harness.openbao import OpenBao
 from e2e.harness.operator import LocalOperator
 from e2e.harness.waiting import eventually
 from tests.recorded.case import NAMES, Case, load
@@ -24,8 +25,8 @@ RIGHTS = "recorded-generic-targets"
 class Replays:
     """Cases that run, in the order in which they were asked for. Use as a context manager."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self.cluster = cluster
+    def __init__(self, cluster: Cluster, variables: Mapping[str, str]) -> None:
+        self.cluster, self.variables = cluster, variables
         self._stop = threading.Event()
         self._pool = ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="replay")
         self._running: dict[str, tuple[Case, Future[list[Json]]]] = {}
@@ -33,7 +34,7 @@ class Replays:
     def start(self, name: str) -> None:
         if name not in self._running:
             case = load(name)
-            replay = Replay(case, self.cluster.api, self._stop)
+            replay = Replay(case, self.cluster.api, self._stop, self.variables)
             self._running[name] = case, self._pool.submit(replay.run)
 
     def of(self, name: str) -> tuple[Case, list[Json]]:
@@ -69,11 +70,22 @@ def generic_targets(cluster: Cluster) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def replays(request: pytest.FixtureRequest, cluster: Cluster, generic_targets: None) -> Iterator[Replays]:
+def bao(cluster: Cluster) -> Iterator[OpenBao]:
+    """A server that has nothing but what the cases write: some of them list it."""
+    server = OpenBao(host=cluster.host_address).start()
+    try:
+        server.mount_kv("secret")
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def replays(request: pytest.FixtureRequest, cluster: Cluster, generic_targets: None, bao: OpenBao) -> Iterator[Replays]:
     """The operator sees all namespaces and runs no longer than these cases; those that were collected run at once."""
     flags = {"unsafe-allow-generic-targets": "true", "enable-leader-election": "false"}
     with LocalOperator(cluster, args=flags, name="operator-of-the-recordings") as operator:
-        with Replays(cluster) as running:
+        with Replays(cluster, {"${BAO}": bao.address, "${BAO_TOKEN}": bao.root_token}) as running:
             for item in request.session.items:
                 if isinstance(item, pytest.Function) and "recorded_case" in item.fixturenames:
                     running.start(str(item.callspec.params["recorded_case"]))

@@ -11,8 +11,9 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
+from types import MappingProxyType
 from typing import Any
 
 from e2e.harness.cluster import MERGE_PATCH, Api, ApiRefused
@@ -37,7 +38,9 @@ class Stopped(RuntimeError):
 class Replay:
     """One run of one case; `snapshots` is filled step by step. `stop` ends it at its next look at the cluster."""
 
-    def __init__(self, case: Case, api: Api, stop: threading.Event) -> None:
+    def __init__(
+        self, case: Case, api: Api, stop: threading.Event, variables: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self.case, self.api, self.stop = case, api, stop
         self.snapshots: list[Json] = []
         self._web = None if case.http is None else Web({})
@@ -46,6 +49,7 @@ class Replay:
             "${SERVER}": api.credentials.server,
             "${SERVER_CA64}": base64.b64encode(api.credentials.ca).decode(),
             "${RUN}": f"q{uuid.uuid4().hex[:8]}",
+            **variables,
         }
         self._names = Names()
         self._made: list[tuple[str, str, str]] = []

@@ -109,13 +109,30 @@ def nothing(spec: Json) -> Generated:
 def values_of(body: bytes, result_type: str) -> dict[str, bytes]:
     """The members of the part that is asked for. Raises EsoError, which shows none of it."""
     found = jsonmap.object_in(body, keep_numbers=True)
-    if result_type != "Raw":
-        found = part_of(found.get(result_type.lower().encode()))
+    if result_type == "Auth":
+        login = part_of(found.get(b"auth"))
+        found = {name: login.get(name, empty) for name, empty in LOGIN.items()} if login else {}
+    elif result_type != "Raw":
+        found = part_of(found.get(b"data"))
     else:
         found = {name: value for name, value in found.items() if value is not None or name not in OPTIONAL}
     return {name.decode(errors="replace"): jsonmap.typed_value(value) for name, value in found.items()}
 
 
+# What the server's own client knows of a login, with what it gives for a member that the server leaves out.
+LOGIN: Final[Mapping[bytes, Any]] = {
+    b"client_token": b"",
+    b"accessor": b"",
+    b"policies": None,
+    b"token_policies": None,
+    b"identity_policies": None,
+    b"metadata": None,
+    b"orphan": False,
+    b"entity_id": b"",
+    b"lease_duration": 0,
+    b"renewable": False,
+    b"mfa_requirement": None,
+}
 OPTIONAL: Final = frozenset({b"auth", b"wrap_info", b"mount_type"})
 
 

@@ -38,6 +38,4 @@ def interval(settings: Mapping[str, Any], default: float, failed: str = "") -> f
     try:
         return max(0.0, parse_duration(str(text))) if text else default
     except DurationError as error:
-        raise InvalidConfig(
-            f"{failed or 'failed to parse retryInterval: '}{error}", fix="write a Go duration such as 2s"
-        ) from error
+        raise InvalidConfig(f"{failed}{error}", fix="write a Go duration such as 2s") from error

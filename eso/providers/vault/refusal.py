@@ -41,6 +41,7 @@ PHRASES: Final = (
     r"rate limit quota exceeded",
     r"namespace not found",
     r"request body too large",
+    r"no data provided",
     r"check-and-set parameter (?:did not match the current version|required for this call)",
     r"wrapping token is not valid or does not exist",
     r"context deadline exceeded",
@@ -70,10 +71,12 @@ def safe_messages(body: bytes) -> list[str]:
 
 
 def text(method: str, url: str, namespace: str, status: int, messages: list[str]) -> str:
-    """The API error of the server's own client, in its layout."""
+    """The API error of the server's own client, in its layout. That client writes by PUT, for which POST is another
+    name at the server."""
     where = f"Namespace: {namespace}\n" if namespace else ""
     told = "".join(f"* {message}\n" for message in messages).rstrip("\n")
-    return f"Error making API request.\n\n{where}URL: {method.upper()} {url}\nCode: {status}. Errors:\n\n{told}"
+    verb = "PUT" if method.upper() == "POST" else method.upper()
+    return f"Error making API request.\n\n{where}URL: {verb} {url}\nCode: {status}. Errors:\n\n{told}"
 
 
 def refusal(

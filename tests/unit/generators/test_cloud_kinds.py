@@ -136,7 +136,23 @@ ANSWER = {
             },
             id="G-108 data",
         ),
-        pytest.param("Auth", {"entity_id": b"e", "policies": b'["b","a"]', "orphan": b"false"}, id="G-108 auth"),
+        pytest.param(
+            "Auth",
+            {
+                "accessor": b"",
+                "client_token": b"",
+                "entity_id": b"e",
+                "identity_policies": b"",
+                "lease_duration": b"0",
+                "metadata": b"",
+                "mfa_requirement": b"",
+                "orphan": b"false",
+                "policies": b'["b","a"]',
+                "renewable": b"false",
+                "token_policies": b"",
+            },
+            id="G-108 auth",
+        ),
     ],
 )
 async def test_the_part_that_is_asked_for(server: Server, kind: str, expected: dict[str, bytes]):
