@@ -270,7 +270,7 @@ async def test_a_map_is_the_data_and_a_property_of_it_is_one_value_taken_apart(c
     cluster.put("db", {"json": b'{"user":"bob","n":1.50,"o":{"a":[1]}}', "bin": b"\xff"})
     client = await opened(cluster)
     assert (await extract(client, "db"))["bin"] == b"\xff"
-    assert await extract(client, "db", "json") == {"user": b'"bob"', "n": b"1.50", "o": b'{"a":[1]}'}
+    assert await extract(client, "db", "json") == {"user": b'"bob"', "n": b"1.5", "o": b'{"a":[1]}'}
     with pytest.raises(EsoError, match="property nope does not exist in key db"):
         await extract(client, "db", "nope")
     cluster.put("db", {"text": b"plain"})
