@@ -728,7 +728,8 @@ async def test_g116_a_404_is_a_secret_that_is_missing(server: Server):
         await hooked(server, hook(server, "/gone"))
 
 
-async def test_all_keys_of_a_labelled_secret_are_seen_and_cannot_leave_the_query(server: Server):
+# G-117
+async def test_g117_all_keys_of_a_labelled_secret_are_seen_and_cannot_leave_the_query(server: Server):
     server.replies["POST /echo"] = (200, {})
     spec = hook(
         server,
@@ -744,7 +745,8 @@ async def test_all_keys_of_a_labelled_secret_are_seen_and_cannot_leave_the_query
     assert (asked.text, asked.headers["X-User"]) == (f"body {CANARY}", "YitiJmM=")
 
 
-async def test_a_secret_without_the_label_is_not_used(server: Server):
+# G-117
+async def test_g117_a_secret_without_the_label_is_not_used(server: Server):
     with pytest.raises(EsoError, match=r"^secret does not contain needed label 'external-secrets.io/type: webhook'\."):
         await hooked(server, hook(server, secrets=HOOK_LOGIN), {})
     with pytest.raises(EsoError, match=r"^secret type is not 'webhook'$"):
