@@ -55,6 +55,9 @@ class TestPools(Pools):
         self.hosts, self.patience = dict(hosts or {}), patience
         self.opened: list[Pool] = []
 
+    async def dial(self, url: str, seconds: float = 15.0) -> None:
+        await super().dial(around(url, self.hosts), seconds)
+
     def pool(self, *, tls: ssl.SSLContext | None) -> Pool:
         made = Detour(tls=tls, proxies=self.proxies, reach=self.reach)
         made.hosts, made.patience = self.hosts, self.patience

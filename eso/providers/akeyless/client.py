@@ -86,9 +86,7 @@ class Client:
         return self if store is self.store else Client(store, self.pools, self.connection)
 
     async def validate(self) -> Validation:
-        """Dials the server. Where a login was made, that was more than a dial."""
-        if self.connection is not None:
-            return Validation.READY
+        """Dials the server, as the reference does."""
         try:
             await self.pools.dial(address(self.store.provider_spec), DIAL)
         except TransportError as error:

@@ -161,6 +161,14 @@ async def test_a_cluster_store_whose_account_belongs_to_each_consumer_is_dialled
     with pytest.raises(InvalidConfig):
         await read(client, "app")
     assert world.fake.asked == []
+    await client.close()
+
+
+@pytest.mark.parametrize("kind", ["SecretStore", "ClusterSecretStore"])
+async def test_a_server_that_is_gone_is_no_valid_store(world: World, kind: str) -> None:
+    world.fake.prefix = "/v2"
+    client = await world.open(kind=kind, url=f"{GATEWAY}/v2")
+    assert await client.validate() is Validation.READY
     await world.fake.stop()
     with pytest.raises(ValidationFailed) as failed:
         await client.validate()

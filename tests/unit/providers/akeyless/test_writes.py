@@ -19,7 +19,8 @@ def written(fake: FakeAkeyless) -> list[str]:
     return [asked.path.rpartition("/")[2] for asked in fake.asked if asked.path.rpartition("/")[2] in WRITES]
 
 
-async def test_a_new_item_holds_the_whole_source_and_our_tag(world: World) -> None:
+# P-195
+async def test_p_195_a_new_item_holds_the_whole_source_and_our_tag(world: World) -> None:
     client = await world.open()
     assert writes(client) is client
     await client.push(Push(Remote("/app"), "user"), SOURCE)
@@ -41,7 +42,8 @@ async def test_a_new_item_holds_the_whole_source_and_our_tag(world: World) -> No
         pytest.param("null", Push(Remote("/app", "b"), "user"), '{"b":"me"}', id="beside nothing"),
     ],
 )
-async def test_members_are_merged_into_what_is_there(world: World, live: str, entry: Push, value: str) -> None:
+# P-195
+async def test_p_195_members_are_merged_into_what_is_there(world: World, live: str, entry: Push, value: str) -> None:
     world.fake.put("/app", live)
     client = await world.open()
     for _ in range(2):
@@ -88,7 +90,8 @@ async def test_a_look_that_fails_creates_nothing(world: World, fault: Fault, kin
     assert written(world.fake) == []
 
 
-async def test_what_lacks_our_tag_is_not_deleted(world: World) -> None:
+# P-195
+async def test_p_195_what_lacks_our_tag_is_not_deleted(world: World) -> None:
     world.fake.put("/app", '{"user":"me"}')
     client = await world.open()
     await client.delete(Remote("/app"))
