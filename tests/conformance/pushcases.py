@@ -40,9 +40,9 @@ PARTS = (
     Part("Azure Key Vault", 180, 183),
     Part("Kubernetes", 185, 188),
     Part("Fake", 190, 190),
-    Part("Webhook", 191, 191, "the provider"),
-    Part("Doppler, 1Password Connect", 192, 193),
-    Part("1Password SDK, Akeyless", 194, 195, "the providers"),
+    Part("Webhook, Doppler, 1Password Connect", 191, 193),
+    Part("1Password SDK", 194, 194, "the provider"),
+    Part("Akeyless", 195, 195),
     Part("ClusterPushSecret", 200, 213),
 )
 

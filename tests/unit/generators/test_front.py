@@ -34,6 +34,7 @@ OWNER = Owner(EXTERNAL_SECRETS, ObjectMeta(name="my-es", namespace="ns", uid="ui
 REF = GeneratorRef("Counting", "counter")
 
 
+# G-009
 def test_g009_a_generator_beside_extract_is_refused_where_objects_are_admitted():
     entry = {"extract": {"key": "k"}, "sourceRef": {"generatorRef": {"kind": "Fake", "name": "f"}}}
     body = {"metadata": {"name": "es", "namespace": "ns"}, "spec": {"dataFrom": [entry]}}

@@ -359,7 +359,8 @@ async def test_search_is_not_implemented(world: World) -> None:
         pytest.param({"external-secrets.io/type": "other"}, "secret type is not 'webhook'", id="another label"),
     ],
 )
-async def test_a_secret_without_the_label_is_not_used_and_the_store_stays_valid(
+# P-191
+async def test_p_191_a_secret_without_the_label_is_not_used_and_the_store_stays_valid(
     world: World, labels: dict[str, str], told: str
 ) -> None:
     world.credentials.labels["login"] = labels
@@ -434,7 +435,8 @@ async def test_a_port_that_is_closed_is_an_error(world: World) -> None:
 # writing
 
 
-async def test_a_push_sends_the_value_by_post(world: World) -> None:
+# P-191
+async def test_p_191_a_push_sends_the_value_by_post(world: World) -> None:
     client = await world.open(url="/p/{{ .remoteRef.remoteKey }}")
     await client.push(Push(Remote("one"), "user"), Source({"user": b"bob", "pass": b"p<&>w"}))
     await client.push(Push(Remote("all")), Source({"user": b"bob", "pass": b"p<&>w"}))
@@ -497,7 +499,8 @@ async def test_a_push_that_cannot_be_made_is_told(world: World, entry: Push, tol
     await client.close()
 
 
-async def test_a_deletion_of_what_is_not_there_is_fine_and_a_refused_one_is_told(world: World) -> None:
+# P-191
+async def test_p_191_a_deletion_of_what_is_not_there_is_fine_and_a_refused_one_is_told(world: World) -> None:
     client = await world.open()
     await client.delete(Remote("gone"))
     world.service.fail(Fault(403))
