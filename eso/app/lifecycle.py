@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import resource
 import signal
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 
+from eso.app.election import leading
 from eso.app.flags import ControllerSettings
 from eso.app.scrapers import guarding
 from eso.app.tasks import Stop, background, before, leaves, settle, unless
@@ -95,7 +95,7 @@ async def run(operator: Operator, stop: Stop) -> None:
             await unless(stop, operator.catalogue.listed.wait()) and await unless(stop, operator.lease.acquire())
         ):
             return
-        async with leading(operator):
+        async with leading(operator.lease, settings.leader_election_id, operator.metrics, vitals.watchdog):
             async with (
                 background(
                     operator.stores.run(), operator.accounts.run(), operator.compute.tend(), watchdog=vitals.watchdog
@@ -153,19 +153,3 @@ async def after_the_lists(operator: Operator, log: Log) -> None:
     await operator.catalogue.listed.wait()
     settle()
     log.info("caches synced", **{informer.resource.plural: len(informer) for informer in operator.catalogue.informers})
-
-
-@asynccontextmanager
-async def leading(operator: Operator) -> AsyncIterator[None]:
-    """Keeps the lease; gives it away after the last write, so that a standby need not wait for it to run out."""
-    lease, name = operator.lease, operator.settings.leader_election_id
-    if lease is None:
-        yield
-        return
-    operator.metrics.leading(name, True)
-    try:
-        async with background(lease.keep(), watchdog=operator.vitals.watchdog):
-            yield
-            await lease.release()
-    finally:
-        operator.metrics.leading(name, False)

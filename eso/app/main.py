@@ -1,7 +1,7 @@
 """The command line: which subcommand runs, and what its end means to the shell.
 
-Neighbours: flags.py parses, lifecycle.py and webhook.py run, `cli` prints. Exit codes: 0 done, 1 failed, 2 the
-arguments are off.
+Neighbours: flags.py parses; lifecycle.py, webhook.py and certcontroller.py run; `cli` prints. Exit codes: 0 done,
+1 failed, 2 the arguments are off.
 """
 
 from __future__ import annotations
@@ -12,20 +12,30 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from eso.app.flags import ControllerSettings, Settings, UsageError, WebhookSettings, parse, usage
+from eso.app.flags import (
+    CertControllerSettings,
+    ControllerSettings,
+    Settings,
+    UsageError,
+    WebhookSettings,
+    parse,
+    usage,
+)
 from eso.errors import EsoError
 
 HELP = """usage: eso [controller] [--flag=value ...]
        eso webhook [--flag=value ...]
+       eso certcontroller [--flag=value ...]
        eso render -f EXTERNALSECRET.yaml --data DATA.yaml [...]
        eso doctor [-o json]
        eso notify --url URL --secret-file FILE --key KEY [...]
 
-  controller   reconcile ExternalSecrets and stores (also without the word: flags alone start it)
-  webhook      answer admission reviews of the API server
-  render       print the Secret that a manifest would give; `eso render --help`
-  doctor       check a cluster: CRDs, rights, leader, webhook, stores and objects; `eso doctor --help`
-  notify       tell an operator that a secret has changed; `eso notify --help`
+  controller      reconcile ExternalSecrets and stores (also without the word: flags alone start it)
+  webhook         answer admission reviews of the API server
+  certcontroller  make the webhook's certificates, and tell the API server whom to trust
+  render          print the Secret that a manifest would give; `eso render --help`
+  doctor          check a cluster: CRDs, rights, leader, webhook, stores and objects; `eso doctor --help`
+  notify          tell an operator that a secret has changed; `eso notify --help`
 
 examples:
   eso controller --loglevel=debug --namespace=shop
@@ -37,7 +47,9 @@ A DURATION is written as 300ms, 15s, 5m or 1h30m.
 """
 
 
-SETTINGS: Final[dict[str, type[Settings]]] = {one.command: one for one in (ControllerSettings, WebhookSettings)}
+SETTINGS: Final[dict[str, type[Settings]]] = {
+    one.command: one for one in (ControllerSettings, WebhookSettings, CertControllerSettings)
+}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -64,13 +76,15 @@ def run(argv: list[str]) -> int:
             case "help":
                 print(help_of(ControllerSettings))
                 return 0
-            case "controller" | "webhook" if {"--help", "-h"} & set(rest):
+            case "controller" | "webhook" | "certcontroller" if {"--help", "-h"} & set(rest):
                 print(help_of(SETTINGS[command]))
                 return 0
             case "controller":
                 return controller(rest)
             case "webhook":
                 return webhook(rest)
+            case "certcontroller":
+                return certcontroller(rest)
             case _:
                 raise UsageError(f"unknown command: {command}", fix="see eso --help")
     except UsageError as error:
@@ -98,5 +112,12 @@ def controller(argv: list[str]) -> int:
 def webhook(argv: list[str]) -> int:
     settings = parse(WebhookSettings, argv)
     from eso.app.webhook import serve
+
+    return serve(settings, dict(os.environ))
+
+
+def certcontroller(argv: list[str]) -> int:
+    settings = parse(CertControllerSettings, argv)
+    from eso.app.certcontroller import serve
 
     return serve(settings, dict(os.environ))

@@ -11,6 +11,7 @@ import math
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, Protocol
 
 from eso.errors import EsoError
@@ -101,7 +102,15 @@ class Controller:
             self._in_hand.add(task)
             if self._look is None:
                 self._look = self._clock.call_later(LOOK, self._lend)
-            task.add_done_callback(self._in_hand.discard)
+            task.add_done_callback(partial(self._over, key))
+
+    def _over(self, key: Key, task: asyncio.Task[None]) -> None:
+        """Gives the slot back. Not in a `finally` of the pass: one that is cut off before it began runs none."""
+        self._in_hand.discard(task)
+        if key in self._lent:
+            self._lent.discard(key)
+        else:
+            self._slots.release()
 
     def _lend(self) -> None:
         """A pass that takes long waits for something: its slot goes to another one meanwhile."""
@@ -132,10 +141,6 @@ class Controller:
         try:
             outcome = await self._outcome(key, wake)
         finally:
-            if key in self._lent:
-                self._lent.discard(key)
-            else:
-                self._slots.release()
             self.queue.done(key, outcome)
         self._fence.ask(None, self._meter.passed, result_of(outcome), self._clock.monotonic() - began)
 

@@ -382,3 +382,16 @@ async def test_passes_that_wait_for_long_give_up_their_slots_to_others():
         assert bench.controller._slots._value == 3, "the dispatcher waits with one, and no slot was made or lost"
         assert bench.controller._lent == set()
     assert bench.clock.timers == 0
+
+
+async def test_a_pass_that_is_cut_off_before_it_began_holds_up_no_end():
+    bench = Bench(workers=1)
+    running = asyncio.ensure_future(bench.controller.run(bench.stop))
+    await settle()
+    bench.queue.add(A, Lane.EVENT)
+    while not bench.controller.in_flight:  # noqa: ASYNC110  # then it is dispatched, and its pass had no turn yet
+        await asyncio.sleep(0)
+    assert bench.passes == []
+    bench.stop.set()
+    bench.controller.cut_off()
+    await asyncio.wait_for(running, 5)
