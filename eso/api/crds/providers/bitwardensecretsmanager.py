@@ -6,18 +6,18 @@ from eso.api.crds.schema import Schema, ca_provider, obj, secret_key, text
 
 
 def schema() -> Schema:
-    credentials = obj("", {"credentials": secret_key()}, required=("credentials",))
+    credentials = obj("Token in a Secret.", {"credentials": secret_key("The access token.")}, required=("credentials",))
     return obj(
         "Bitwarden Secrets Manager.",
         {
-            "apiURL": text(),
+            "apiURL": text("Address of Bitwarden's API; its cloud when absent."),
             "auth": obj("Access token of a machine account.", {"secretRef": credentials}, required=("secretRef",)),
             "bitwardenServerSDKURL": text("Address of the companion server."),
             "caBundle": text("Certificate authorities in PEM, plain or base64."),
             "caProvider": ca_provider(),
-            "identityURL": text(),
-            "organizationID": text(),
-            "projectID": text(),
+            "identityURL": text("Address of Bitwarden's identity server; its cloud when absent."),
+            "organizationID": text("Organization."),
+            "projectID": text("Project that names are looked up in, and written to."),
         },
         required=("auth", "organizationID", "projectID"),
     )

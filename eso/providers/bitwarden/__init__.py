@@ -1,0 +1,1 @@
+"""Bitwarden Secrets Manager by its companion server, which does the cryptography: REST on our own connections."""

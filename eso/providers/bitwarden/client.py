@@ -1,0 +1,194 @@
+"""One access token at a companion server: secrets of an organization read by id or by name within a project, searched,
+pushed, deleted.
+
+Neighbours: connect.py makes it, codec.py turns replies into bytes, refusal.py words what the server refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from eso.errors import EsoError
+from eso.net.http import Reply
+from eso.providers.bitwarden import codec
+from eso.providers.bitwarden.refusal import refuse
+from eso.providers.contract import (
+    Find,
+    InvalidConfig,
+    Malformed,
+    Push,
+    Remote,
+    RemoteRef,
+    Source,
+    StoreView,
+    Validation,
+)
+from eso.providers.kit.http import Api, NothingThere, decoded
+from eso.providers.kit.metadata import anywhere
+from eso.providers.kit.payload import pushed
+from eso.providers.kit.search import Volume, Walk, every
+from eso.runtime.offload import Offload
+
+LABEL: Final = "Bitwarden/SecretsManager"
+ONE, MANY = "/rest/api/1/secret", "/rest/api/1/secrets"
+AT_ONCE: Final = 4  # secrets of one search
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    api: Api
+    offload: Offload
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One secret, by its id or by its name within a project."""
+
+    organization: str
+    project: str
+    key: str
+
+
+class Client:
+    """A StoreClient with Writes. `connection` None: each consumer logs in by itself and none asks."""
+
+    lifetime: float | None = None
+
+    def __init__(self, store: StoreView, connection: Connection | None) -> None:
+        self.store, self._connection = store, connection
+        block = store.provider_spec
+        self.organization, self.project = str(block.get("organizationID") or ""), str(block.get("projectID") or "")
+
+    @property
+    def connection(self) -> Connection:
+        if self._connection is None:
+            raise InvalidConfig("this store logs in with the token of each consumer's namespace")
+        return self._connection
+
+    async def renew(self) -> bool:
+        return False
+
+    def bind(self, store: StoreView) -> Client:
+        return self if store is self.store else Client(store, self._connection)
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._connection.api.close()
+
+    async def validate(self) -> Validation:
+        """Nothing is asked, as in the reference."""
+        return Validation.UNKNOWN if self._connection is None else Validation.READY
+
+    # reading
+
+    def request(self, ref: RemoteRef) -> Hashable:
+        """Property, version and metadataPolicy are not used, as in the reference."""
+        if not ref.key:
+            raise InvalidConfig("remoteRef.key is empty", fix="write the id or the name of a secret")
+        return self._asked(ref.key)
+
+    async def fetch(self, request: Hashable) -> codec.Secret:
+        """A secret that is missing is an ordinary error, as in the reference."""
+        assert isinstance(request, Asked)
+        if codec.UUID.fullmatch(request.key):
+            return await self._secret(request.key)
+        found = await self._named(request)
+        if found is None:
+            raise EsoError(
+                f"no secret found for project id {request.project} and name {request.key}",
+                fix="create the secret, or let the machine account see its project",
+            )
+        return found
+
+    def value(self, payload: codec.Secret, ref: RemoteRef) -> bytes:
+        return payload.data
+
+    def mapping(self, payload: codec.Secret, ref: RemoteRef) -> dict[str, bytes]:
+        return codec.mapping(payload.data, ref.key)
+
+    async def find(self, find: Find) -> AsyncIterator[Mapping[str, bytes]]:
+        """Every secret of the organization that the token may see, by its id: criteria are not used, as in the
+        reference."""
+        listed = await self._listed(self.organization)
+        Walk().found(listed)
+        volume = Volume()
+        for at in range(0, len(listed), AT_ONCE * 8):
+            ids = [id for id, _ in listed[at : at + AT_ONCE * 8]]
+            secrets = await every(ids, self._secret, AT_ONCE)
+            yield {id: volume.counted(secret.data) for id, secret in zip(ids, secrets, strict=True)}
+
+    async def _named(self, asked: Asked) -> codec.Secret | None:
+        """The secret with this name in the project. Raises EsoError for several."""
+        found = [one for one in await self._alike(asked) if one.project == asked.project]
+        if len(found) > 1:
+            raise EsoError(
+                f"more than one secret found for project {asked.project} with key {asked.key}",
+                fix="write the id of the secret",
+            )
+        return found[0] if found else None
+
+    async def _alike(self, asked: Asked) -> list[codec.Secret]:
+        """All secrets of the organization with this name."""
+        listed = await self._listed(asked.organization)
+        return await every([id for id, key in listed if key == asked.key], self._secret, AT_ONCE)
+
+    def _asked(self, key: str) -> Asked:
+        return Asked(self.organization, self.project, key)
+
+    # writing
+
+    def place(self, remote: Remote) -> Hashable:
+        return self.organization, remote.key
+
+    async def push(self, entry: Push, source: Source) -> None:
+        """Writes only what differs, to the entry with the same note and project; entries of other ones are left
+        alone."""
+        key = entry.remote.key
+        if not key:
+            raise InvalidConfig("remoteKey must be set")
+        missing = f"failed to find secret key in secret with key: {entry.secret_key}"
+        value = codec.text_of(pushed(entry, source, missing))
+        note = anywhere(entry.metadata, "note")
+        note = note if isinstance(note, str) else ""
+        body = codec.written(key, note, self.organization, self.project, value)
+        for live in await self._alike(self._asked(key)):
+            if (live.note, live.project) != (note, self.project):
+                continue
+            if live.data != value.encode():
+                await self._send("UpdateSecret", "PUT", ONE, body | {"id": live.id})
+            return
+        await self._send("CreateSecret", "POST", ONE, body)
+
+    async def delete(self, remote: Remote) -> None:
+        id: str | None = remote.key
+        if not codec.UUID.fullmatch(remote.key):
+            found = await self._named(self._asked(remote.key))
+            id = None if found is None else found.id
+        if id is not None:
+            codec.refuse_failed((await self._send("DeleteSecret", "DELETE", ONE, {"ids": [id]})).body)
+
+    async def exists(self, remote: Remote) -> bool:
+        if not codec.UUID.fullmatch(remote.key):
+            return await self._named(self._asked(remote.key)) is not None
+        await self._secret(remote.key)
+        return True
+
+    # requests
+
+    async def _secret(self, id: str) -> codec.Secret:
+        reply = await self._send("GetSecret", "GET", ONE, {"id": id})
+        return await decoded(self.connection.offload, self.store.namespace, reply.body, codec.secret_of)
+
+    async def _listed(self, organization: str) -> list[tuple[str, str]]:
+        reply = await self._send("ListSecrets", "GET", MANY, {"organizationID": organization})
+        return await decoded(self.connection.offload, self.store.namespace, reply.body, codec.listed_of)
+
+    async def _send(self, call: str, method: str, path: str, body: Mapping[str, Any]) -> Reply:
+        """Every request has a body, a GET too; 200 alone is a success."""
+        reply = await self.connection.api.send(call, method, path, json=body)
+        if reply.status != 200:
+            error = refuse(reply)
+            raise error if isinstance(error, NothingThere | Malformed) else Malformed(str(error))
+        return reply

@@ -1,0 +1,48 @@
+"""Logs in to a `bitwardensecretsmanager` store: its token is read from a Secret, nothing is asked.
+
+Neighbours: stores.registry makes the Connector; spec.py has the rules, client.py makes the calls.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+from eso.net.http import Timeouts, TlsError
+from eso.providers.bitwarden import spec
+from eso.providers.bitwarden.client import LABEL, Client, Connection
+from eso.providers.bitwarden.refusal import refuse
+from eso.providers.contract import CredentialReader, InvalidConfig, Plan, StoreView
+from eso.providers.env import Env
+from eso.providers.kit.authority import ca_of
+from eso.providers.kit.http import Api, clean
+from eso.providers.kit.selectors import part
+
+AGENT: Final = {"User-Agent": "external-secrets", "Accept": "application/json"}
+TIMEOUTS: Final = Timeouts(total=10.0)
+NO_CA: Final = "failed to append caBundle"
+
+
+class Connector:
+    def __init__(self, env: Env) -> None:
+        self.env = env
+
+    async def close(self) -> None:
+        """Nothing is shared between logins."""
+
+    async def open(self, store: StoreView, plan: Plan, credentials: CredentialReader) -> Client:
+        if spec.referent(store) and not credentials.namespace:
+            return Client(store, None)
+        block, base = store.provider_spec, spec.base(store.provider_spec)
+        value = await credentials.secret(part(block, *spec.TOKEN))
+        token = clean(value.decode("utf-8", "replace"), "access token")
+        ca = await ca_of(credentials, block)
+        if not ca:
+            raise InvalidConfig(NO_CA, fix="set caBundle or caProvider to the authority of the companion server")
+        try:
+            opened = partial(self.env.pools.open, base, ca=ca)
+            pool = await self.env.offload.run_for(credentials.namespace, opened)
+        except TlsError as error:
+            raise InvalidConfig(f"{NO_CA}: {error}", fix=error.fix) from error
+        headers = AGENT | {"Warden-Access-Token": token} | spec.servers(block)
+        return Client(store, Connection(Api(pool, LABEL, base, headers, refuse, TIMEOUTS), self.env.offload))
