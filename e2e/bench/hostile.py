@@ -1,133 +1,256 @@
-"""How long good ExternalSecrets wait while hostile ones render: the same creations twice, once in bad company.
+"""What one tenant costs the others: attacks.py beside a victim, against an operator sized for 512 MiB.
 
-    python -m e2e.bench.hostile --objects 1000
+    python -m e2e.bench.hostile                                # every attack, 30 s each
+    python -m e2e.bench.hostile --seconds 60 gjson-path small-maps
 
-Neighbours: the times are the API server's own, from its audit log: from the creation of an ExternalSecret to the
-creation of its Secret. What counts is the difference between the two runs, not the times.
+Neighbours: attacks.py and backend.py are the tenant, measure.py looks at the operator. A liveness probe as the
+kubelet's (every 10 s, 5 s of patience, three failures) and a limit of 512 MiB decide over restarts; the victim creates
+an ExternalSecret again and again and waits for its Secret. Every attack has a control plane of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
+import os
 import sys
+import tempfile
+import threading
 import time
-from datetime import datetime
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
-from e2e.harness.cluster import Json
+import requests
+
+from e2e.bench.attacks import ATTACKS, Attack
+from e2e.bench.backend import HostileBackend
+from e2e.bench.measure import Probe, resident_mb
+from e2e.harness.cluster import ApiRefused, Json
 from e2e.harness.controlplane import ControlPlane
 from e2e.harness.objects import external_secret, fake_provider, secret_store
 from e2e.harness.operator import LocalOperator
 from e2e.harness.say import Narrator, Say
-from e2e.harness.waiting import eventually
 
-HOSTILE = {
-    "a long loop": "{{ range $i := until 1000 }}{{ range $j := until 1000 }}{{ add $i $j }}{{ end }}{{ end }}",
-    "a giant repeat": '{{ repeat 60000000 "x" }}',
-    "a giant width": '{{ printf "%50000000d" 1 }}',
-    "exponential templates": (
-        '{{ define "a" }}{{ template "b" . }}{{ template "b" . }}{{ end }}'
-        '{{ define "b" }}{{ range until 999 }}{{ . }}{{ end }}{{ end }}'
-        '{{ range until 999 }}{{ template "a" . }}{{ end }}'
-    ),
-    "key generation": '{{ genPrivateKey "rsa" }}',
-    "a derived password": '{{ derivePassword 1 "long" "a" "b" "c" }}',
+LIMIT_MB = 537  # 512 MiB
+BUDGET = "128Mi"  # what the operator gives itself in a container of 512 MiB
+VICTIM = "victim"
+PATIENCE = 20.0  # seconds that the victim waits for one Secret
+EVERY = 0.3  # seconds between two of its objects
+PLURALS = {
+    "ExternalSecret": "externalsecrets",
+    "SecretStore": "secretstores",
+    "Secret": "secrets",
+    "ConfigMap": "configmaps",
 }
-EVERY = 0.02  # seconds between two good objects
 
 
-def hostile(namespace: str, name: str, text: str, engine: str = "v2") -> Json:
-    template = {"engineVersion": engine, "data": {"out": text}}
-    return external_secret(namespace, name, {"key": "key"}, target={"template": template}, interval="1s")
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One attack. `refused`: objects that the API server did not take. Milliseconds; `lag` is the answer of /healthz.
+    Megabytes at their highest: of the operator, and of it with the processes that compute for it."""
+
+    attack: str
+    objects: int
+    refused: int
+    restarts: int
+    served: int
+    unserved: int
+    victim_p50: float
+    victim_p99: float
+    lag_p50: float
+    lag_p99: float
+    lag_max: float
+    resident: float
+    together: float
+
+    @property
+    def held(self) -> bool:
+        return not self.restarts and not self.unserved and self.victim_p99 <= 1000 and self.together < LIMIT_MB
 
 
-def latencies(plane: ControlPlane, namespace: str, since: int) -> list[float]:
-    """Milliseconds from POST ExternalSecret to POST Secret, per good object."""
-    began: dict[str, datetime] = {}
-    ended: dict[str, datetime] = {}
-    # in the order in which they finished: a Secret may come before its cause
-    for request in plane.audit.requests(since=since):
-        name = request.name or (request.body or {}).get("metadata", {}).get("name", "")
-        if request.namespace == namespace and request.verb == "create" and name.startswith("good-"):
-            times = {"externalsecrets": began, "secrets": ended}.get(request.path)
-            if times is not None:
-                times[name] = datetime.fromisoformat(request.received)
-    return sorted((ended[name] - began[name]).total_seconds() * 1000 for name in began if name in ended)
+class Kubelet:
+    """Probes as the Deployment asks for, and starts the container again when it fails, ends or is too large."""
+
+    def __init__(self, operator: LocalOperator) -> None:
+        self.operator, self.restarts = operator, 0
+        self.resident = self.together = 0.0
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._probe, name="kubelet", daemon=True),
+            threading.Thread(target=self._weigh, name="memory", daemon=True),
+        ]
+
+    def __enter__(self) -> Kubelet:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _probe(self) -> None:
+        failed = 0
+        while not self._stop.wait(10):
+            try:
+                fine = requests.get(f"http://{self.operator.live_address}/healthz", timeout=5).status_code == 200
+            except requests.RequestException:
+                fine = False
+            failed = 0 if fine else failed + 1
+            if failed >= 3 or not self.operator.child.alive:
+                failed = 0
+                self._again()
+
+    def _weigh(self) -> None:
+        rounds = 0
+        while not self._stop.wait(0.05):
+            with suppress(OSError, ValueError, IndexError):
+                pid = self.operator.child.pid
+                self.resident = max(self.resident, resident_mb(pid))
+                rounds += 1
+                if rounds % 10 == 0:
+                    self.together = max(self.together, sum(map(proportional_mb, tree(pid))))
+
+    def _again(self) -> None:
+        self.restarts += 1
+        self.operator.kill()
+        self.operator.start()
 
 
-def measured(plane: ControlPlane, namespace: str, count: int, company: list[Json], say: Say) -> list[float]:
-    plane.create_namespace(namespace)
-    plane.apply([secret_store(namespace, fake_provider({"key": "value"}))])
-    with LocalOperator(plane, args={"namespace": namespace, "enable-leader-election": "false"}, name=namespace):
-        plane.wait_ready("secretstores", namespace, "store")
-        for one in company:
-            plane.api.create(
-                "externalsecrets", namespace, {**one, "metadata": {**one["metadata"], "namespace": namespace}}
-            )
-        since = plane.audit.mark()
-        for n in range(count):
-            plane.api.create("externalsecrets", namespace, external_secret(namespace, f"good-{n}", {"key": "key"}))
-            time.sleep(EVERY)
-            if n % 100 == 99:
-                say(f"    {n + 1} of {count} objects")
-        return eventually(
-            lambda: found if len(found := latencies(plane, namespace, since)) == count else None,
-            60,
-            every=1.0,
-            what="every good Secret",
-        )
+def tree(pid: int) -> Iterator[int]:
+    """The process and all below it."""
+    yield pid
+    for task in os.listdir(f"/proc/{pid}/task"):
+        for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split():
+            yield from tree(int(child))
+
+
+def proportional_mb(pid: int) -> float:
+    """What the process adds to the memory of its container: pages that it shares count in part."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("Pss:"))
+    except (OSError, StopIteration):
+        return resident_mb(pid)
+
+
+@contextmanager
+def stage(attack: Attack, backend: HostileBackend, say: Say) -> Iterator[tuple[ControlPlane, LocalOperator]]:
+    with ControlPlane(say=say) as plane:
+        plane.apply_manifests()
+        for name in (VICTIM, *attack.namespaces):
+            plane.create_namespace(name)
+        plane.apply([secret_store(VICTIM, fake_provider({"key": "value"}))])
+        arguments = {"enable-leader-election": "false", "memory-budget": BUDGET}
+        with LocalOperator(plane, args=arguments) as operator:
+            plane.wait_ready("secretstores", VICTIM, "store")
+            yield plane, operator
+
+
+def applied(plane: ControlPlane, objects: Iterator[Json]) -> tuple[int, int]:
+    """How many were taken and how many were refused."""
+    taken = refused = 0
+    for one in objects:
+        try:
+            plane.api.create(PLURALS[one["kind"]], one["metadata"]["namespace"], one)
+            taken += 1
+        except ApiRefused as error:
+            if error.code != 409:
+                refused += 1
+    return taken, refused
+
+
+def victims(plane: ControlPlane, seconds: float, template: Json | None, prefix: str = "warm") -> list[float | None]:
+    """Seconds from an ExternalSecret to its Secret, None for one that was not served."""
+    waits: list[float | None] = []
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        name = f"{prefix}-{len(waits)}"
+        target = {"template": template} if template else None
+        began = time.monotonic()
+        plane.api.create("externalsecrets", VICTIM, external_secret(VICTIM, name, {"key": "key"}, target=target))
+        while plane.api.get("secrets", VICTIM, name) is None:
+            if time.monotonic() - began > PATIENCE:
+                waits.append(None)
+                break
+            time.sleep(0.01)
+        else:
+            waits.append(time.monotonic() - began)
+        time.sleep(EVERY)
+    return waits
 
 
 def quantile(values: list[float], share: float) -> float:
-    return values[min(len(values) - 1, int(len(values) * share))]
+    ordered = sorted(values) or [0.0]
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def measured(attack: Attack, seconds: float, say: Say, folder: Path) -> Row:
+    with HostileBackend(folder) as backend, stage(attack, backend, say) as (plane, operator):
+        with Kubelet(operator) as kubelet:
+            with Probe(operator.live_address) as probe:
+                victims(plane, 2.0, attack.victim)  # undisturbed, so that nothing is done for the first time below
+                probe.waits.clear()
+                taken, refused = applied(plane, attack.make(backend))
+                waits = victims(plane, seconds, attack.victim, "victim")
+        if os.environ.get("HOSTILE_LOG"):
+            say(operator.child.tail(60))
+    served = [1000 * wait for wait in waits if wait is not None]
+    return Row(
+        attack.name,
+        taken,
+        refused,
+        kubelet.restarts,
+        len(served),
+        len(waits) - len(served),
+        round(quantile(served, 0.5), 0),
+        round(quantile([*served, *[1000 * PATIENCE] * (len(waits) - len(served))], 0.99), 0),
+        round(1000 * probe.quantile(0.5), 1),
+        round(1000 * probe.quantile(0.99), 1),
+        round(1000 * probe.quantile(1.0), 1),
+        round(kubelet.resident, 0),
+        round(kubelet.together, 0),
+    )
+
+
+HEAD = (
+    "| attack | restarts | victim p50 / p99, ms | not served | /healthz p99 / max, ms | operator, MB | with workers |"
+)
+
+
+def table(rows: list[Row]) -> str:
+    lines = [HEAD, "|---|---|---|---|---|---|---|"]
+    lines += [
+        f"| {row.attack} | {row.restarts} | {row.victim_p50:.0f} / {row.victim_p99:.0f} | {row.unserved} of"
+        f" {row.served + row.unserved} | {row.lag_p99:.0f} / {row.lag_max:.0f} | {row.resident:.0f} |"
+        f" {row.together:.0f} |"
+        for row in rows
+    ]
+    return "\n".join(lines)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m e2e.bench.hostile", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--objects", type=int, default=1000)
+    parser.add_argument("attacks", nargs="*", metavar="attack", help="one of " + ", ".join(ATTACKS))
+    parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("-o", "--format", choices=("table", "json"), default="table")
     arguments = parser.parse_args()
+    if unknown := set(arguments.attacks) - set(ATTACKS):
+        parser.error(f"no such attack: {', '.join(sorted(unknown))}")
     say = Narrator(sys.stderr).line
-    company = [hostile("", f"hostile-{n}", text) for n, text in enumerate(HOSTILE.values())]
-    company.append(
-        hostile(
-            "",
-            "hostile-jinja",
-            "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
-            "jinja2",
-        )
-    )
-    with ControlPlane(say=say) as plane:
-        plane.apply_manifests()
-        say("  alone")
-        alone = measured(plane, "alone", arguments.objects, [], say)
-        say(f"  beside {len(company)} hostile ones, each tried again and again")
-        beside = measured(plane, "beside", arguments.objects, company, say)
-    rows = {
-        name: {
-            "alone_ms": round(pick(alone), 1),
-            "beside_ms": round(pick(beside), 1),
-            "added_ms": round(pick(beside) - pick(alone), 1),
-        }
-        for name, pick in (
-            ("median", statistics.median),
-            ("p99", lambda values: quantile(values, 0.99)),
-            ("longest", max),
-        )
-    }
-    if arguments.format == "json":
-        print(json.dumps({"objects": arguments.objects, "hostile": len(company), "latency": rows}, indent=2))
-        return 0
-    print(
-        f"\n{arguments.objects} good ExternalSecrets, POST to Secret, milliseconds\n"
-        f"{'':10}{'alone':>10}{'beside':>10}{'added':>10}"
-    )
-    for name, row in rows.items():
-        print(f"{name:10}{row['alone_ms']:>10}{row['beside_ms']:>10}{row['added_ms']:>10}")
-    return 0
+    rows = []
+    for name in arguments.attacks or ATTACKS:
+        say(f"  {name}: {ATTACKS[name].name}")
+        with tempfile.TemporaryDirectory(prefix="eso-hostile-") as folder:
+            rows.append(measured(ATTACKS[name], arguments.seconds, say, Path(folder)))
+        say(f"    {rows[-1]}")
+    print(json.dumps([asdict(row) for row in rows], indent=2) if arguments.format == "json" else table(rows))
+    return 0 if all(row.held for row in rows) else 1
 
 
 if __name__ == "__main__":

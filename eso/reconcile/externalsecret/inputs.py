@@ -22,7 +22,8 @@ def digest(key: bytes, es: ExternalSecret, data: Mapping[str, bytes], sources: S
 
     def add(*parts: bytes) -> None:
         for part in parts:
-            made.update(b"%d:%b" % (len(part), part))
+            made.update(b"%d:" % len(part))
+            made.update(part)
 
     head = [es.metadata.uid, es.metadata.generation, es.metadata.labels, es.metadata.annotations]
     add(orjson.dumps(head, option=orjson.OPT_SORT_KEYS))
@@ -30,8 +31,6 @@ def digest(key: bytes, es: ExternalSecret, data: Mapping[str, bytes], sources: S
         add(name.encode(errors="surrogateescape"), data[name])
     for kind, name in sorted(sources):
         content = sources[kind, name]
-        add(kind.encode(), name.encode(), b"%d" % len(content))
-        contents = (content if isinstance(content, Texts) else Texts.of(content)).contents
-        for key_name in sorted(contents):
-            add(key_name.encode(), contents[key_name])
+        texts = content if isinstance(content, Texts) else Texts.of(content)
+        add(kind.encode(), name.encode(), texts.fingerprint)
     return made.digest()

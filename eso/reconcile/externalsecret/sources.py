@@ -43,10 +43,12 @@ async def read_sources(rest: Rest, es: ExternalSecret) -> dict[tuple[str, str], 
                     f"the sources of templateFrom are more than {MOST_BYTES} bytes", fix="name fewer, or smaller ones"
                 )
             data = orjson.loads(raw).get("data") or {}
-            found[kind, name] = (
+            texts = (
                 Texts.of(data)
                 if kind == "ConfigMap"
                 else Texts({key: base64.b64decode(value) for key, value in data.items()})
             )
+            _ = texts.fingerprint  # now, while nobody waits for the other sources
+            found[kind, name] = texts
             spare.keep(volume(found[kind, name].contents))
     return found

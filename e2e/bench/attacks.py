@@ -1,0 +1,250 @@
+"""What somebody who owns a few namespaces can apply to stop the others: one function for each attack.
+
+Neighbours: hostile.py applies them beside a victim and measures; backend.py is the server that some of them name. An
+attack is a list of objects; those of namespaces come first.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from e2e.bench.backend import HostileBackend
+from e2e.harness.cluster import Json
+from e2e.harness.objects import external_secret, fake_provider, secret_store, thing
+
+Make = Callable[[HostileBackend], Iterator[Json]]
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """`namespaces`: which the objects lie in. `victim`: the template of the victim, where one of another kind has to
+    show that it is served."""
+
+    name: str
+    make: Make
+    namespaces: tuple[str, ...] = ("hostile",)
+    victim: Json | None = None
+
+
+ATTACKS: Final[dict[str, Attack]] = {}
+
+
+def attack(name: str, *, namespaces: int = 1, victim: Json | None = None) -> Callable[[Make], Make]:
+    def register(make: Make) -> Make:
+        names = tuple(f"hostile-{n}" for n in range(namespaces)) if namespaces > 1 else ("hostile",)
+        ATTACKS[make.__name__.replace("_", "-")] = Attack(name, make, names, victim)
+        return make
+
+    return register
+
+
+WHERE = "hostile"
+
+
+def faked(value: str, where: str = WHERE, name: str = "store") -> Json:
+    return secret_store(where, fake_provider({"key": value}), name)
+
+
+def templated(name: str, text: str, engine: str = "v2", where: str = WHERE, **target: object) -> Json:
+    template = {"engineVersion": engine, "data": {"out": text}}
+    return external_secret(where, name, {"key": "key"}, target={"template": template}, interval="1s")
+
+
+def vault(
+    backend: HostileBackend, mode: str, where: str = WHERE, name: str = "store", **spec: object
+) -> Iterator[Json]:
+    """A store of the hostile server, which does what the mount says."""
+    yield thing("Secret", "token", where, api="v1", stringData={"token": "t"})
+    auth = {"tokenSecretRef": {"name": "token", "key": "token"}}
+    provider = {"vault": {"server": backend.server(name), "path": mode, "version": "v2", "auth": auth}}
+    yield secret_store(where, provider, name, **spec)
+
+
+def many(name: str, keys: int, store: Callable[[int], str], where: str = WHERE, interval: str = "1s") -> Json:
+    data = [
+        {
+            "secretKey": f"k{n}",
+            "remoteRef": {"key": f"{name}-{n}"},
+            "sourceRef": {"storeRef": {"name": store(n), "kind": "SecretStore"}},
+        }
+        for n in range(keys)
+    ]
+    return external_secret(where, name, {}, interval=interval) | {
+        "spec": {"refreshInterval": interval, "target": {"name": name}, "data": data}
+    }
+
+
+# computing
+
+
+@attack("A1 a property path over nested JSON")
+def gjson_path(_: HostileBackend) -> Iterator[Json]:
+    nested = '{"a":' * 3_400 + "1" + "}" * 3_400
+    yield faked(json.dumps({"a": nested, "b": [[{"x": n}] for n in range(4_000)]}))
+    for n in range(10):
+        data = {"k": ("key", "*." * 500 + "x" * (3_000 + n))}
+        yield external_secret(WHERE, f"es-{n}", data, interval="1s")
+
+
+SLOW_PATTERN: Final = "(?:x?y?){1000}" * 3 + "$q"
+
+
+@attack("A2 regular expressions: find, rewrite, template")
+def expressions(_: HostileBackend) -> Iterator[Json]:
+    yield secret_store(WHERE, fake_provider({"x" * 200 + str(n): "v" for n in range(3_000)}))
+    patterns = (SLOW_PATTERN, "(?:x?y?){400}$q", "(.*)(.*)(.*)(.*)z")
+    for n, pattern in enumerate(patterns):
+        find = {"find": {"name": {"regexp": pattern}}}
+        yield external_secret(WHERE, f"find-{n}", {}, interval="1s", dataFrom=[find])
+        rewrite = {"find": {"name": {"regexp": "x"}}, "rewrite": [{"regexp": {"source": pattern, "target": "y"}}]}
+        yield external_secret(WHERE, f"rewrite-{n}", {}, interval="1s", dataFrom=[rewrite])
+    yield templated("template", '{{ regexMatch "(?:x?y?){400}$q" (repeat 50000 "xy") }}')
+
+
+def number(value: int) -> str:
+    return base64.urlsafe_b64encode(value.to_bytes((value.bit_length() + 7) // 8, "big")).decode().rstrip("=")
+
+
+@attack("A3 keys of Mersenne primes")
+def large_keys(_: HostileBackend) -> Iterator[Json]:
+    p, q = 2**9689 - 1, 2**9941 - 1
+    n, e = p * q, 65537
+    d = pow(e, -1, (p - 1) * (q - 1))
+    key = {"kty": "RSA", "n": number(n), "e": number(e), "d": number(d), "p": number(p), "q": number(q)}
+    key |= {"dp": number(d % (p - 1)), "dq": number(d % (q - 1)), "qi": number(pow(q, -1, p))}
+    yield faked(json.dumps(key))
+    for i in range(5):
+        yield templated(f"jwk-{i}", "{{ jwkPrivateKeyPem .key }}")
+        yield templated(f"made-{i}", '{{ genPrivateKey "rsa" }}{{ derivePassword 1 "long" "a" "b" "c" }}')
+
+
+ENDLESS: Final = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+
+
+@attack(
+    "N1 endless templates of three tenants; the victim's is costly too",
+    namespaces=3,
+    victim={"engineVersion": "jinja2", "data": {"out": "{{ key | upper }}"}},
+)
+def endless_templates(_: HostileBackend) -> Iterator[Json]:
+    for n in range(3):
+        where = f"hostile-{n}"
+        yield faked("value", where)
+        for i in range(10):
+            yield templated(f"endless-{i}", ENDLESS, "jinja2", where)
+            yield templated(f"memory-{i}", "{{ 'x' * 120000000 }}", "jinja2", where)
+            yield templated(
+                f"loop-{i}",
+                "{{ range $i := until 1000 }}{{ range $j := until 1000 }}{{ add $i $j }}{{ end }}{{ end }}",
+                where=where,
+            )
+
+
+# memory
+
+
+@attack("A4 20 objects with 15 wide ConfigMaps of a megabyte each")
+def wide_sources(_: HostileBackend) -> Iterator[Json]:
+    for n in range(15):
+        yield thing("ConfigMap", f"wide-{n}", WHERE, api="v1", data={"k": "x" * 1_040_000 + "\U0001f600"})
+    yield faked("value")
+    sources = [{"configMap": {"name": f"wide-{n}", "items": [{"key": "k", "templateAs": "Values"}]}} for n in range(15)]
+    for n in range(20):
+        template = {"engineVersion": "jinja2", "templateFrom": sources}
+        yield external_secret(WHERE, f"es-{n}", {"key": "key"}, target={"template": template}, interval="1s")
+
+
+@attack("A4 one object, ten servers that stall at the end of 4 MiB")
+def dripping_replies(backend: HostileBackend) -> Iterator[Json]:
+    for n in range(10):
+        yield from vault(backend, "drip", name=f"store-{n}")
+    for n in range(4):
+        yield many(f"es-{n}", 1_000, lambda n: f"store-{n % 10}")
+
+
+@attack("A4 100 replies of 4 MiB of small maps")
+def small_maps(backend: HostileBackend) -> Iterator[Json]:
+    yield from vault(backend, "maps")
+    yield many("es", 100, lambda _: "store")
+    yield from vault(backend, "fewmaps", name="few")
+    yield many("few", 100, lambda _: "few")
+
+
+@attack("A4 8 objects with 7,000 references to stores that are missing")
+def missing_stores(_: HostileBackend) -> Iterator[Json]:
+    for n in range(8):
+        yield many(f"es-{n}", 7_000, lambda n: f"missing-{n}")
+
+
+@attack("A8 3 objects with 20 extracts of a map of 70,000")
+def many_keys(_: HostileBackend) -> Iterator[Json]:
+    yield faked(json.dumps({f"k{n}": "v" for n in range(70_000)}, separators=(",", ":")))
+    for n in range(3):
+        entries = [{"extract": {"key": "key"}}] * 20
+        yield external_secret(WHERE, f"es-{n}", {}, interval="1s", dataFrom=entries)
+
+
+# places
+
+
+@attack("A5 560 objects of six namespaces that search a server which never comes to an end", namespaces=6)
+def slow_searches(backend: HostileBackend) -> Iterator[Json]:
+    for n in range(6):
+        where = f"hostile-{n}"
+        yield from vault(backend, "deep", where)
+        for i in range(93):
+            find = {"find": {"name": {"regexp": f".*{i}"}}}
+            yield external_secret(where, f"es-{i}", {}, interval="1s", dataFrom=[find])
+
+
+@attack("N2 400 objects of 20 namespaces whose stores ask for ten retries a minute apart", namespaces=20)
+def long_retries(backend: HostileBackend) -> Iterator[Json]:
+    for n in range(20):
+        where = f"hostile-{n}"
+        retries = {"maxRetries": 10, "retryInterval": "60s"}
+        yield from vault(backend, "down", where, retrySettings=retries)
+        for i in range(20):
+            yield external_secret(where, f"es-{i}", {"k": f"key-{i}"}, interval="1s")
+
+
+@attack("N3 600 objects of 30 namespaces whose server accepts and says nothing", namespaces=30)
+def silent_servers(backend: HostileBackend) -> Iterator[Json]:
+    for n in range(30):
+        where = f"hostile-{n}"
+        yield from vault(backend, "silent", where, name=f"store-{n}")
+        for i in range(20):
+            yield external_secret(where, f"es-{i}", {"k": f"key-{i}"}, store=f"store-{n}", interval="1s")
+
+
+# the loop itself
+
+
+@attack("A6 a new TLS connection for every read")
+def handshakes(backend: HostileBackend) -> Iterator[Json]:
+    yield thing("Secret", "token", WHERE, api="v1", stringData={"token": "t"})
+    ca = base64.b64encode(backend.ca).decode()
+    auth = {"tokenSecretRef": {"name": "token", "key": "token"}}
+    provider = {"server": backend.tls, "path": "closing", "version": "v2", "auth": auth, "caBundle": ca}
+    yield secret_store(WHERE, {"vault": provider})
+    for n in range(6):
+        yield many(f"es-{n}", 50, lambda _: "store")
+
+
+@attack("A7 ten expressions of a megabyte that do not compile")
+def long_errors(_: HostileBackend) -> Iterator[Json]:
+    yield faked("value")
+    for n in range(10):
+        find = {"find": {"name": {"regexp": "(" + "x" * 1_300_000}}}
+        yield external_secret(WHERE, f"es-{n}", {}, interval="1s", dataFrom=[find])
+
+
+@attack("N4 searches through 50,000 names")
+def many_names(backend: HostileBackend) -> Iterator[Json]:
+    yield from vault(backend, "names")
+    for n in range(5):
+        find = {"find": {"name": {"regexp": f"(.*)(.*)(.*)z{n}"}}}
+        yield external_secret(WHERE, f"es-{n}", {}, interval="1s", dataFrom=[find])
