@@ -462,7 +462,7 @@ class Pool:
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": USER_AGENT},
-            skip_auto_headers=("Content-Type",),  # a caller that sends a body says what it is, or says nothing
+            skip_auto_headers=("Accept", "Content-Type"),  # a caller says what it takes and sends, or says nothing
             trust_env=False,
             read_bufsize=(32 if self._in_flight else 256) * 1024,
             trace_configs=[self._naming()] if self._reach.lists else None,

@@ -20,6 +20,7 @@ from eso.providers.azurekv.spec import SPEC as AZUREKV
 from eso.providers.bitwarden.spec import SPEC as BITWARDEN
 from eso.providers.conjur.spec import SPEC as CONJUR
 from eso.providers.contract import Connector, Spec
+from eso.providers.crd.spec import SPEC as CRD
 from eso.providers.delinea.spec import SPEC as DELINEA
 from eso.providers.doppler.spec import SPEC as DOPPLER
 from eso.providers.env import Env
@@ -52,6 +53,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
         Backend(AZUREKV, "eso.providers.azurekv.connect"),
         Backend(BITWARDEN, "eso.providers.bitwarden.connect"),
         Backend(CONJUR, "eso.providers.conjur.connect"),
+        Backend(CRD, "eso.providers.crd.connect"),
         Backend(DELINEA, "eso.providers.delinea.connect"),
         Backend(DOPPLER, "eso.providers.doppler.connect"),
         Backend(FAKE, "eso.providers.fake.connect"),

@@ -17,28 +17,22 @@ from eso.api.labels import InvalidSelector, check_key, check_value
 from eso.api.meta import SECRETS, Resource
 from eso.errors import EsoError
 from eso.kube import rest as kube
-from eso.net.http import Pool, TimedOut
+from eso.net.http import Pool
 from eso.providers.contract import (
-    AuthExpired,
-    Busy,
-    Denied,
     Find,
     InvalidConfig,
     Malformed,
-    NotYet,
     Push,
     Remote,
     RemoteRef,
     SecretNotFound,
     Source,
     StoreView,
-    Throttled,
-    Timeout,
-    Unavailable,
     Validation,
     ValidationFailed,
-    turn,
 )
+from eso.providers.kit import cluster
+from eso.providers.kit.cluster import next_page
 from eso.providers.kit.search import Volume, Walk, compiled
 from eso.providers.kubernetes import codec
 from eso.providers.kubernetes.spec import remote_namespace
@@ -212,10 +206,6 @@ class KubernetesClient:
         return codec.editable(raw) if raw is not None else None
 
 
-async def next_page(pages: Any) -> bytes | None:
-    return await anext(pages, None)
-
-
 async def validating(reply: Awaitable[bytes]) -> bytes:
     """Whatever keeps the review from an answer would keep reads from one too."""
     try:
@@ -225,39 +215,7 @@ async def validating(reply: Awaitable[bytes]) -> bytes:
 
 
 async def call(name: str, request: Awaitable[T], failed: str = "") -> T:
-    """One request, in its turn. Raises the typed error; its text is the API server's, `failed` before it."""
-    async with turn(LABEL, name):
-        try:
-            return await request
-        except kube.ApiError as error:
-            raise typed(error, failed) from error
-
-
-def typed(error: kube.ApiError, failed: str) -> EsoError:
-    text, fix = f"{failed}{error}", error.fix
-    match error:
-        case kube.NotFound():
-            return SecretNotFound(text)
-        case kube.Unauthorized():
-            return AuthExpired(text, fix=fix)
-        case kube.Forbidden():
-            return Denied(text, fix=fix)
-        case kube.TooMany():
-            return Throttled(text, retry_after=error.retry_after, fix=fix)
-        case kube.Conflict() | kube.AlreadyExists():
-            return Busy(text, fix=fix)
-        case kube.Gone():
-            return NotYet(text, fix=fix)
-        case kube.Unavailable():
-            return Unavailable(text, answered=True, fix=fix)
-        case kube.Unreachable():
-            kind = Timeout if isinstance(error.__cause__, TimedOut) else Unavailable
-            return kind(text, fix=fix)
-        case kube.Invalid() | kube.UnknownResource():
-            return InvalidConfig(text, fix=fix)
-    if 300 <= error.status < 400:
-        return Unavailable(f"{text}: it redirects where it should answer", answered=True, fix="correct server.url")
-    return Malformed(text, fix=fix)
+    return await cluster.call(LABEL, name, request, failed)
 
 
 def label_selector(tags: Mapping[str, str]) -> str:

@@ -64,6 +64,7 @@ BUILT: Final = frozenset(
         "azurekv",
         "bitwardensecretsmanager",
         "conjur",
+        "crd",
         "delinea",
         "doppler",
         "fake",

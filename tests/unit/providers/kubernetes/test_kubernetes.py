@@ -24,9 +24,10 @@ from eso.providers.contract import (
     Validation,
     ValidationFailed,
 )
+from eso.providers.kit.clusterspec import NO_ROOTS
+from eso.providers.kit.kubeconfig import kubeconfig
 from eso.providers.kubernetes.client import KubernetesClient
-from eso.providers.kubernetes.kubeconfig import kubeconfig
-from eso.providers.kubernetes.spec import NO_ROOTS, SPEC
+from eso.providers.kubernetes.spec import SPEC
 from tests.fakes.backend import Fault
 from tests.fakes.cancel import every_await
 from tests.fakes.credentials import StaticCredentials

@@ -1,7 +1,7 @@
 """A kubeconfig out of a Secret → where its current context leads and who we are there.
 
-Neighbours: connect.py. Only data inside the document counts: a plugin would run in the operator, and a path would read
-the operator's files, so both are refused by name.
+Neighbours: cluster.py logs in with it. Only data inside the document counts: a plugin would run in the operator, and a
+path would read the operator's files, so both are refused by name.
 """
 
 from __future__ import annotations

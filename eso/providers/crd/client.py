@@ -1,0 +1,224 @@
+"""One login at an API server: objects of one kind read and searched, as far as the store's whitelist lets them through.
+
+Neighbours: connect.py makes it, spec.py has the whitelist, codec.py turns objects into values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Hashable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from eso.api.meta import Resource
+from eso.gocompat.text import quote
+from eso.kube.rest import Rest
+from eso.net.http import Pool
+from eso.providers.contract import (
+    Denied,
+    Find,
+    InvalidConfig,
+    Malformed,
+    RemoteRef,
+    SecretNotFound,
+    StoreView,
+    Validation,
+)
+from eso.providers.crd import codec
+from eso.providers.crd.spec import Kind, lets, place_of, rules
+from eso.providers.kit.cluster import call, next_page
+from eso.providers.kit.http import LARGE
+from eso.providers.kit.search import Volume, Walk, by_name
+from eso.runtime.offload import Offload
+from eso.values.convert import convert_keys
+
+LABEL: Final = "CRD"
+ACCESS: Final = Resource(
+    "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", namespaced=False
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """`resource`: the kind as the API server serves it."""
+
+    rest: Rest
+    pool: Pool
+    lifetime: float | None
+    resource: Resource
+    offload: Offload
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    namespace: str
+    name: str
+
+
+class CrdClient:
+    """A StoreClient. `connection` None: the store's credential belongs to each consumer, and there is none."""
+
+    def __init__(self, store: StoreView, connection: Connection | None) -> None:
+        self.store, self.connection = store, connection
+        self.rules = rules(store.provider_spec)
+
+    @property
+    def lifetime(self) -> float | None:
+        return self.connection.lifetime if self.connection is not None else None
+
+    async def renew(self) -> bool:
+        return False  # another token is another login
+
+    def bind(self, store: StoreView) -> CrdClient:
+        return self if store is self.store else CrdClient(store, self.connection)
+
+    async def close(self) -> None:
+        if self.connection is not None:
+            await self.connection.pool.close()
+
+    @property
+    def live(self) -> Connection:
+        if self.connection is None:
+            raise InvalidConfig("the store's credentials belong to a namespace: it cannot be read without one")
+        return self.connection
+
+    async def validate(self) -> Validation:
+        """The login has asked already whether the kind is there and may be read."""
+        return Validation.UNKNOWN if self.connection is None else Validation.READY
+
+    # reading
+
+    def request(self, ref: RemoteRef) -> Hashable:
+        """Raises InvalidConfig for a key of another form, Denied for what the whitelist does not let through."""
+        name, given = place_of(self.store, ref.key)
+        if not lets(self.rules, self.store, name, given or "", ref.property):
+            raise Denied(
+                f"crd: request for {quote(ref.key)} denied by whitelist rules",
+                fix="add a rule to the store's whitelist",
+            )
+        return Asked(self._namespace(given), name)
+
+    def _namespace(self, given: str | None) -> str:
+        resource = self.live.resource
+        if not resource.namespaced:
+            if given is not None:
+                raise InvalidConfig(
+                    f"crd: cluster-scoped resource kind {quote(resource.kind)} does not allow '/' in remoteRef.key (use"
+                    " object name only)"
+                )
+            return ""
+        if given is not None:
+            return given
+        if self.store.cluster_scoped:
+            raise InvalidConfig(
+                f"crd: namespaced resource kind {quote(resource.kind)} requires remoteRef.key in the form"
+                " namespace/objectName when using ClusterSecretStore"
+            )
+        return self.store.namespace
+
+    async def fetch(self, request: Hashable) -> codec.Found:
+        assert isinstance(request, Asked)
+        kind, namespace, name = self.live.resource, request.namespace, request.name
+        if name in (".", "..") or namespace in (".", ".."):
+            raise InvalidConfig(f"{quote(name)} is no name of an object")
+        place = f"{kind.kind} {namespace}/{name}" if namespace else f"{kind.kind}/{name}"
+        raw = await call(LABEL, "GetObject", self.live.rest.get(kind, namespace, name), f"crd: failed to get {place}: ")
+        if raw is None or len(raw) <= LARGE:
+            return codec.found(name, raw)
+        return await self.live.offload.run_for(self.store.namespace or namespace, codec.found, name, raw)
+
+    def value(self, payload: codec.Found, ref: RemoteRef) -> bytes:
+        return codec.value(payload, ref)
+
+    def mapping(self, payload: codec.Found, ref: RemoteRef) -> dict[str, bytes]:
+        return codec.mapping(payload, ref)
+
+    async def find(self, find: Find) -> AsyncIterator[Mapping[str, bytes]]:
+        """By name, which has the namespace before it in a ClusterSecretStore; rules for properties let nothing
+        through. Tags and path are not used."""
+        live, matching = self.live, by_name(find)
+        kind = live.resource
+        await allowed(live.rest, kind, "list", self.scope)
+        walk, volume = Walk(), Volume()
+        pages = live.rest.list_pages(kind, self.scope)
+        async with aclosing(pages):
+            failed = f"crd: failed to list {kind.kind}: "
+            while (page := await call(LABEL, "ListObjects", next_page(pages), failed)) is not None:
+                walk.enter()
+
+                def chosen(page: bytes) -> dict[str, bytes]:
+                    objects = codec.listed(page)
+                    walk.found(objects)
+                    values: dict[str, bytes] = {}
+                    for namespace, name, document in objects:
+                        key = f"{namespace}/{name}" if kind.namespaced and self.store.cluster_scoped else name
+                        if matching(key) and lets(self.rules, self.store, name, namespace, ""):
+                            values[key] = volume.counted(document)
+                    return convert_keys(values, find.conversion_strategy)
+
+                yield await live.offload.run_for(self.store.namespace, chosen, page)
+
+    @property
+    def scope(self) -> str:
+        """The namespace of a search, "" for all."""
+        return self.store.namespace if self.live.resource.namespaced else ""
+
+
+# what a login asks
+
+
+async def discovered(rest: Rest, kind: Kind) -> Resource:
+    """The kind as the API server serves it. Raises InvalidConfig."""
+    path = f"/apis/{kind.group}/{kind.version}" if kind.group else f"/api/{kind.version}"
+    unknown = f"crd: group/version {quote(kind.group_version)} is not registered in the cluster"
+    try:
+        reply = await call(LABEL, "Discover", rest.read(path), f"{unknown}: ")
+    except (SecretNotFound, InvalidConfig) as error:
+        raise InvalidConfig(unknown, fix="install its CustomResourceDefinition, or correct resource") from error
+    for entry in entries(reply):
+        name, found = str(entry.get("name") or ""), str(entry.get("kind") or "")
+        if name and "/" not in name and found.lower() == kind.kind.lower():
+            return Resource(kind.group, kind.version, name, found, namespaced=bool(entry.get("namespaced")))
+    raise InvalidConfig(
+        f"crd: kind {quote(kind.kind)} not found in group/version {quote(kind.group_version)}: it is not registered in"
+        " the cluster",
+        fix="install its CustomResourceDefinition, or correct resource.kind",
+    )
+
+
+def entries(reply: bytes) -> list[Mapping[str, Any]]:
+    try:
+        found: Any = orjson.loads(reply)
+    except orjson.JSONDecodeError:
+        raise Malformed("the API server's answer is not JSON") from None
+    listed = found.get("resources") if isinstance(found, dict) else None
+    if not isinstance(listed, list):
+        raise Malformed("the API server's list of kinds is none")
+    return [entry for entry in listed if isinstance(entry, dict)]
+
+
+async def allowed(rest: Rest, resource: Resource, verb: str, namespace: str) -> None:
+    """Raises Denied unless the login may do `verb`."""
+    attributes = {
+        "group": resource.group,
+        "version": resource.version,
+        "resource": resource.plural,
+        "verb": verb,
+        "namespace": namespace,
+    }
+    body = {"apiVersion": ACCESS.api_version, "kind": ACCESS.kind, "spec": {"resourceAttributes": attributes}}
+    failed = f"crd: failed to verify {quote(verb)} permission for resource {quote(resource.plural)}: "
+    reply = await call(LABEL, "CreateSelfSubjectAccessReview", rest.create(ACCESS, "", body), failed)
+    try:
+        status = orjson.loads(reply).get("status") or {}
+        granted = status.get("allowed") is True
+    except (orjson.JSONDecodeError, AttributeError):
+        raise Malformed(f"{failed}the API server's review is none") from None
+    if not granted:
+        raise Denied(
+            f"crd: serviceaccount is not allowed to {quote(verb)} resource {quote(resource.plural)} in apiGroup"
+            f" {quote(resource.group)}",
+            fix=f"bind a Role with {verb} on {resource.plural}",
+        )

@@ -1,0 +1,37 @@
+"""Logs in to an API server, looks up the kind of the store, and asks whether it may be read.
+
+Neighbours: stores.registry makes the Connector; spec.py has the rules, `kit.cluster` logs in, client.py makes the
+calls.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from eso.providers.contract import Consumer, CredentialReader, Plan, StoreClient, StoreView
+from eso.providers.crd.client import Connection, CrdClient, allowed, discovered
+from eso.providers.crd.spec import kind_of
+from eso.providers.env import Env
+from eso.providers.kit.cluster import logged_in
+
+PREPARE: Final = "crd: failed to prepare api connection: "
+
+
+class Connector:
+    def __init__(self, env: Env) -> None:
+        self.env = env
+
+    async def close(self) -> None:
+        """Nothing is shared between logins."""
+
+    async def open(self, store: StoreView, plan: Plan, credentials: CredentialReader) -> StoreClient:
+        if plan.consumer is Consumer.CREDENTIALS and not credentials.namespace:
+            return CrdClient(store, None)
+        rest, pool, lifetime = await logged_in(self.env, store, credentials, PREPARE)
+        try:
+            resource = await discovered(rest, kind_of(store.provider_spec))
+            await allowed(rest, resource, "get", store.namespace if resource.namespaced else "")
+        except BaseException:
+            await pool.close()
+            raise
+        return CrdClient(store, Connection(rest, pool, lifetime, resource, self.env.offload))
