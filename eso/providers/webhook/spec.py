@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 from eso.gocompat.duration import DurationError, parse_duration
+from eso.gocompat.text import quote
 from eso.providers.contract import Consumer, InvalidConfig, Place, Plan, Quota, StoreView
 from eso.providers.kit.selectors import Json, Named, authorities, has, one, part, referent
 
@@ -29,11 +30,14 @@ class WebhookSpec:
         return []
 
     def plan(self, store: StoreView) -> Plan:
+        """Stores share no login: without credentials all of one host would be one, and a path that answers 429, which
+        any author can name, would hold up the stores of everybody."""
         block = store.provider_spec
         seconds(block)
+        login = {name: block.get(name) for name in ("auth", "secrets", "caBundle", "caProvider")}
         return Plan(
             endpoint(block),
-            {name: block.get(name) for name in ("auth", "secrets", "caBundle", "caProvider")},
+            {**login, "store": [store.kind, store.namespace, store.name]},
             consumer(store),
             references(store),
             quota=Quota.LOGIN,
@@ -132,9 +136,11 @@ def address(block: Json) -> str:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        fault, host, port = "invalid host or port", "", None
+        half = "[" in url and "]" not in url
+        fault, host, port = "missing ']' in host" if half else "invalid host or port", "", None
     else:
-        fault = "invalid character in host name" if re.search(r"[\s{}<>\"\\^`|]", parts.netloc) else ""
+        wrong = re.search(r"[\s{}<>\"\\^`|]", parts.netloc)
+        fault = f"invalid character {quote(wrong[0])} in host name" if wrong is not None else ""
     if fault or port == 0:
         shown = re.sub(r"//[^/]*@", "//", url)  # what stands before the host may be a password
         raise InvalidConfig(

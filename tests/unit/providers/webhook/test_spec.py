@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -79,6 +80,13 @@ def test_a_login_depends_on_the_namespace_only_where_a_template_may_see_it(
     assert SPEC.plan(view(kind, **block)).consumer is expected
 
 
+def test_stores_share_no_login_so_that_a_429_of_one_holds_up_no_other() -> None:
+    here, there = view(), replace(view(), namespace="team-b")
+    assert SPEC.plan(here).endpoint == SPEC.plan(there).endpoint
+    assert SPEC.plan(here).login != SPEC.plan(there).login
+    assert SPEC.plan(replace(here, name="other")).login != SPEC.plan(here).login
+
+
 def test_a_timeout_that_is_no_duration_is_refused() -> None:
     with pytest.raises(InvalidConfig, match="failed to parse timeout"):
         SPEC.plan(view(timeout="soon"))
@@ -88,9 +96,11 @@ def test_a_timeout_that_is_no_duration_is_refused() -> None:
     ("url", "told"),
     [
         pytest.param(
-            "http://{{ .remoteRef.key }}/x", 'parse "http://{{ .remoteRef.key }}/x": invalid', id="a template"
+            "http://{{ .remoteRef.key }}/x",
+            'could not parse url: parse "http://{{ .remoteRef.key }}/x": invalid character "{" in host name',
+            id="a template",
         ),
-        pytest.param("http://[::bad", 'could not parse url: parse "http://[::bad"', id="half an address"),
+        pytest.param("http://[::bad", "parse \"http://[::bad\": missing ']' in host", id="half an address"),
         pytest.param("http://u:planted@host:x/", 'parse "http://host:x/"', id="a port that is none"),
         pytest.param("word", "names no host", id="no address at all"),
         pytest.param("", "names no host", id="nothing"),
