@@ -8,7 +8,7 @@ from __future__ import annotations
 from eso.api.wellknown import LABEL_TYPE, TYPE_WEBHOOK
 from eso.errors import EsoError
 from eso.net.http import TlsError
-from eso.providers.contract import CredentialReader, InvalidConfig, Plan, StoreView, prefixed
+from eso.providers.contract import Consumer, CredentialReader, InvalidConfig, Plan, StoreView, prefixed
 from eso.providers.env import Env
 from eso.providers.kit.selectors import Json, part
 from eso.providers.webhook.apart import Apart
@@ -35,14 +35,16 @@ class Connector:
             pool = self.env.pools.open(endpoint(block).lower(), ca=ca)
         except TlsError as error:
             raise InvalidConfig(f"failed to append cabundle: {error}", fix=error.fix) from error
+        # What every consumer of a cluster's store shares is computed for none of them.
+        owner = store.namespace or (credentials.namespace if plan.consumer is not Consumer.NONE else "")
         connection = Connection(
             pool,
             Ntlm(login, pool, LABEL) if login is not None else None,
             known,
             fault,
-            Apart(self.env, store.namespace or credentials.namespace),
+            Apart(self.env, owner),
             self.env.pools,
-            credentials.namespace,
+            owner,
         )
         return Client(store, connection)
 

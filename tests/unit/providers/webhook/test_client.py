@@ -414,6 +414,14 @@ async def test_a_cluster_store_sees_the_namespace_of_the_consumer(world: World) 
     await client.close()
 
 
+async def test_what_all_consumers_of_a_cluster_store_share_is_computed_for_none_of_them(world: World) -> None:
+    shared = await world.open("ClusterSecretStore")
+    own = await world.open("ClusterSecretStore", body="{{ .remoteRef.namespace }}")
+    assert [client.connection.apart.namespace for client in (shared, own)] == ["", "team-a"]
+    await shared.close()
+    await own.close()
+
+
 # validation
 
 
