@@ -32,7 +32,7 @@ from eso.runtime.clock import Clock
 from eso.secretbytes import SecretBytes
 
 MOST_BODY: Final = 256 << 10  # bytes
-HEAD_SECONDS: Final = 10.0  # for a connection to send its first request, and between two requests
+HEAD_SECONDS: Final = 10.0  # for a connection to send the head of its request
 BODY_SECONDS: Final = 10.0
 MOST_CONNECTIONS: Final = 1000
 MOST_BUFFERED: Final = 16 << 20  # bytes of all requests that are not answered yet
@@ -105,9 +105,12 @@ class Reply:
         headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
         if self.retry_after:
             headers["Retry-After"] = str(self.retry_after)
-        return web.Response(
+        made = web.Response(
             status=self.status, body=orjson.dumps(body), content_type="application/json", headers=headers
         )
+        # A proxy that keeps the connection could send the next event just as we close it, and may not send it again.
+        made.force_close()
+        return made
 
 
 STRANGER: Final = Reply(401, "unauthorized", {"error": "unauthorized"})
@@ -271,6 +274,8 @@ class Door:
 
     async def _body(self, request: web.BaseRequest, held: Held) -> bytes:
         """Raises TooLong, TooSlow, Crowded."""
+        if request.headers.get("expect", "").lower() == "100-continue":
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         chunks: list[bytes] = []
         try:
             async with asyncio.timeout(BODY_SECONDS):

@@ -77,7 +77,8 @@ def standard(keys: Sequence[SecretBytes], headers: Mapping[str, str], body: byte
     """Standard Webhooks: HMAC-SHA256 of `id.timestamp.body`; the header may list several signatures."""
     told, at = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
     listed = headers.get("webhook-signature", "")
-    if not told or not listed or len(told) > ID_CHARACTERS or not at.isascii() or not at.isdigit() or len(at) > 12:
+    is_time = at.isascii() and at.isdigit() and len(at) <= 12
+    if not told or not told.isascii() or len(told) > ID_CHARACTERS or not listed or not is_time:
         return UNSIGNED
     message = f"{told}.{at}.".encode() + body
     given = [text[3:] for text in listed.split(" ", 8)[:8] if text.startswith("v1,")]

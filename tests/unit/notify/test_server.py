@@ -205,6 +205,21 @@ async def test_a_body_without_a_length_is_counted(place: Place):
     assert place.door._buffered == 0
 
 
+async def test_a_sender_that_asks_before_it_sends_the_body_is_answered(place: Place):
+    """curl does so with longer bodies; whoever is refused at once is spared the sending."""
+    content = b'{"keys":["a"]}'
+    lines = [f"{name}: {value}" for name, value in place.sign(content).items()]
+    head = ["POST /v1/changes/team/source HTTP/1.1", "Host: x", f"Content-Length: {len(content)}", *lines]
+    reader, writer = await asyncio.open_connection("127.0.0.1", place.port)
+    writer.write("\r\n".join([*head, "Expect: 100-continue", "", ""]).encode())
+    assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+    writer.write(content)
+    status, headers, _ = await answer_of(reader)
+    assert (status, headers["connection"]) == (202, "close")
+    assert await reader.read() == b""
+    writer.close()
+
+
 async def test_an_encoded_body_is_refused(place: Place):
     """A small one may become a large one."""
     content = b'{"keys":["a"]}'
@@ -216,6 +231,31 @@ async def test_an_encoded_body_is_refused(place: Place):
 )
 async def test_what_is_no_request_is_refused(place: Place, head: bytes):
     assert (await place.raw(head + b" HTTP/1.1\r\n\r\n"))[0] == 400
+    assert (await place.post())[0] == 202
+
+
+@pytest.mark.parametrize(
+    "name", ["webhook-id", "webhook-signature", "webhook-timestamp", "authorization", "ce-subject"]
+)
+async def test_bytes_that_are_no_text_are_a_stranger_s(place: Place, name: str):
+    head = {name.encode(): value.encode() for name, value in place.sign(b"{}").items()} | {
+        name.encode(): b"v1,\xff\xfe"
+    }
+    lines = [b"POST /v1/changes/team/source HTTP/1.1", b"Host: x", b"Content-Length: 2"]
+    lines += [key + b": " + value for key, value in head.items()]
+    if name == "ce-subject":
+        lines.append(b"ce-specversion: 1.0")
+    status, _, body = await place.raw(b"\r\n".join([*lines, b"", b"{}"]))
+    assert status == (400 if name in ("authorization", "ce-subject") else 401), body
+    assert place.taken == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/changes/%ff/%00", "/v1/changes/a/%", "/v1/changes/a/b?x=%zz", "//v1/changes/a/b", "*", "/v1/changes/a/b#c"],
+)
+async def test_no_path_breaks_the_server(place: Place, path: str):
+    assert (await place.post(path=path))[0] in (400, 401, 404)
     assert (await place.post())[0] == 202
 
 

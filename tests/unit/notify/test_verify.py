@@ -175,7 +175,7 @@ def test_schemes_without_a_signed_id_do_not_tell_repetitions_apart():
 @given(
     st.dictionaries(
         st.sampled_from(["authorization", "x-gitlab-token", "x-infisical-signature", "x-hub-signature-256", *STANDARD]),
-        st.text(max_size=80),
+        st.text(st.characters(), max_size=80),  # half surrogates too: bytes of a header that are no text become those
     ),
     st.binary(max_size=50),
     st.sampled_from([HMAC, BEARER, GITHUB, GITLAB, DOPPLER, INFISICAL, Auth()]),
