@@ -460,8 +460,11 @@ def public_identity(store: Store, namespace: str) -> str:
 
 
 def login_of(store: Store, namespace: str) -> list[Any]:
+    """The kinds of stores share no login: what the operator's own identity may do for a ClusterSecretStore is not for
+    every author of a SecretStore that looks the same."""
     consumer = namespace if store.plan.consumer is Consumer.IDENTITY else ""
-    return [store.view.provider, store.plan.endpoint, dict(store.plan.login), consumer]
+    kind = store.view.cluster_scoped
+    return [store.view.provider, store.plan.endpoint, dict(store.plan.login), consumer, kind]
 
 
 async def identify(store: Store, credentials: Credentials) -> str:
