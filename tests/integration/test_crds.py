@@ -394,26 +394,26 @@ def provided(**provider: Json) -> Json:
             id="C-309 pulumi with two logins",
         ),
         pytest.param(
-            provided(secretserver={"username": VALUE}),
+            provided(secretserver={"serverURL": "https://x", "username": VALUE}),
             "either token, or both username and password, must be set",
             id="C-309 half a login",
         ),
         pytest.param(
-            provided(secretserver={"username": PAIR, "password": VALUE}),
+            provided(secretserver={"serverURL": "https://x", "username": PAIR, "password": VALUE}),
             "exactly one of value or secretRef must be set",
             id="C-309 a user name twice",
         ),
         pytest.param(
-            provided(secretserver={"username": VALUE, "password": {}}),
+            provided(secretserver={"serverURL": "https://x", "username": VALUE, "password": {}}),
             "exactly one of value or secretRef must be set",
             id="C-309 an empty password",
         ),
         pytest.param(
-            provided(secretserver={"token": PAIR}),
+            provided(secretserver={"serverURL": "https://x", "token": PAIR}),
             "exactly one of value or secretRef must be set",
             id="C-309 a token twice",
         ),
-        pytest.param(provided(secretserver={"token": VALUE}), "", id="a token once"),
+        pytest.param(provided(secretserver={"serverURL": "https://x", "token": VALUE}), "", id="a token once"),
     ],
 )
 def test_what_a_store_may_say(controlplane: ControlPlane, namespace: str, kind: str, spec: Json, told: str) -> None:
