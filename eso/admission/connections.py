@@ -8,6 +8,8 @@ API server, whose requests are new, always gets in.
 from __future__ import annotations
 
 import asyncio
+import asyncio.sslproto
+import gc
 import logging
 import socket
 import ssl
@@ -20,7 +22,8 @@ from aiohttp import web
 
 from eso.runtime.clock import Clock
 
-MOST: Final = 512  # of 256 KiB each, which asyncio sets aside for a TLS connection
+MOST: Final = 512
+READ_BYTES: Final = 32 << 10  # what asyncio sets aside for each TLS connection to read into; 256 KiB by default
 BACKLOG: Final = 1024
 HANDSHAKE_SECONDS: Final = 5.0
 CLOSING_SECONDS: Final = 1.0
@@ -132,6 +135,15 @@ class Connections(web.Server):
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
         self._by_use.pop(handler, None)
         super().connection_lost(handler, exc)
+
+
+def slim() -> None:
+    """For a process that strangers may connect to: small buffers, and garbage that is collected soon, since each
+    connection is a cycle of objects around its buffer."""
+    asyncio.sslproto.SSLProtocol.max_size = READ_BYTES
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(1000, 5, 5)
 
 
 def listening(host: str, port: int) -> socket.socket:

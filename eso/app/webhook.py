@@ -15,12 +15,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from eso.admission.certificate import Certificate
+from eso.admission.connections import slim
 from eso.admission.review import Reviewer
 from eso.admission.server import Server
 from eso.admission.tls import TlsPolicy, policy
 from eso.app.flags import WebhookSettings
 from eso.app.scrapers import guarding
-from eso.app.tasks import Stop, background, before, leaves, settle, unless
+from eso.app.tasks import Stop, background, before, leaves, unless
 from eso.errors import EsoError
 from eso.kube.config import FixedAccess, connect
 from eso.kube.rest import Access
@@ -53,6 +54,7 @@ def serve(settings: WebhookSettings, environ: Mapping[str, str]) -> int:
     undumpable()  # a core file would hold the key of the certificate
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    slim()
     logging.configure(settings.loglevel, settings.zap_time_encoding)
     log = logging.get("setup")
     for text in settings.without_effect():
@@ -105,7 +107,6 @@ async def run(webhook: Webhook, access: Access, stop: Stop) -> None:
     ):
         if not await unless(stop, certificate.first()):
             return
-        settle()
         async with (
             background(certificate.follow(), certificate.guard(settings.check_interval, settings.lookahead_interval)),
             server.serving(settings.bind_address, settings.port) as port,

@@ -4,10 +4,13 @@ certificate changes."""
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -216,6 +219,31 @@ def test_the_certificate_changes_while_two_hundred_reviews_run(
     )
     eventually(lambda: admission.probe("readyz") == 200, 30, what="the webhook ready")
     create(cluster.api, "externalsecrets", namespace, good)
+
+
+def test_thousands_of_silent_connections_cost_bounded_memory_and_keep_nobody_out(
+    reviewed: Api, admission: LocalWebhook, namespace: str
+):
+    good, held = external_secret(namespace, "good", {"a": "k"}), []
+    try:
+        for number in range(3000):
+            stranger = socket.socket()
+            stranger.settimeout(5)
+            with contextlib.suppress(OSError):  # it was told to make room already
+                stranger.connect(("127.0.0.1", admission.port))
+            if number < 500:  # as many as this process may hold open; the others are closed at once
+                held.append(stranger)
+            else:
+                stranger.close()
+            if number % 300 == 0:
+                create(reviewed, "externalsecrets", namespace, good)
+        create(reviewed, "externalsecrets", namespace, good)
+    finally:
+        for one in held:
+            one.close()
+    status = Path(f"/proc/{admission.child.pid}/status").read_text()
+    peak = int(status.partition("VmHWM:")[2].split()[0])
+    assert peak < 450_000, f"{peak} kB at its peak"
 
 
 def test_the_operator_works_behind_its_own_webhook(reviewed: Api, cluster: Cluster, namespace: str):

@@ -19,6 +19,7 @@ from eso.admission.review import Reviewer
 from eso.admission.server import DRAIN_SECONDS, MAX_BODY, TOO_LARGE, Server
 from eso.observe.health import CannotListen
 from eso.observe.metrics import Metrics
+from tests.fakes.cancel import every_await
 from tests.fakes.clock import until
 from tests.unit.admission.folder import Watching
 from tests.unit.admission.reviews import Answer, external_secret, parsed, path, review
@@ -291,6 +292,20 @@ async def test_an_address_that_is_taken_is_said(tmp_path: Path):
     with listening("127.0.0.1", 0) as taken, pytest.raises(CannotListen, match=r"cannot listen on 127\.0\.0\.1:"):
         async with made.server.serving("127.0.0.1", taken.getsockname()[1]):
             pass
+
+
+async def test_a_server_that_is_cancelled_anywhere_leaves_nothing_behind(tmp_path: Path):
+    made = Serving(tmp_path)
+
+    async def life() -> None:
+        async with made.server.serving("127.0.0.1", 0) as made.port:
+            _, writer = await made.open()
+            writer.close()
+
+    async for _ in every_await(life):
+        await until(lambda: made.connections == 0)
+        with pytest.raises(ConnectionError):
+            await asyncio.open_connection("127.0.0.1", made.port or 1)
 
 
 def test_all_addresses_of_the_machine_include_both_families():

@@ -51,3 +51,26 @@ def test_the_http_library_trusts_nobody_by_itself_and_our_connections_trust_the_
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.split() == ["True", "0", "True", "False"]
+
+
+UNNEEDED_BY_REVIEWS = [
+    "hvac",
+    "aiobotocore",
+    "botocore",
+    "jinja2",
+    "kubernetes_asyncio",
+    "google.auth",
+    "eso.template.evaluate",
+    "eso.kube.informer",
+    "eso.stores.sessions",
+]
+
+
+def test_the_webhook_has_the_rules_of_all_providers_and_the_code_to_reach_none():
+    """What is not imported cannot be waited for."""
+    code = "import json, sys; import eso.app.webhook; print(json.dumps(sorted(sys.modules)))"
+    found = set(json.loads(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout))
+    assert "eso.providers.vault.spec" in found
+    unneeded = [m for m in found if any(m == one or m.startswith(f"{one}.") for one in UNNEEDED_BY_REVIEWS)]
+    assert unneeded == []
+    assert [m for m in found if m.startswith("eso.providers.") and m.endswith((".connect", ".client"))] == []
