@@ -32,6 +32,6 @@ RUN ln -s /opt/eso/bin/eso /bin/external-secrets
 ENV PATH=/opt/eso/bin:/usr/local/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 WORKDIR /
 USER 65532:65532
-EXPOSE 8080 8082
+EXPOSE 8080 8081 8082 10250
 # flags alone start the controller, a first word chooses another component
 ENTRYPOINT ["eso"]
