@@ -1,6 +1,6 @@
 """Reviews per second of one webhook process, and how long each takes:
 
-    python -m e2e.bench.admission [--seconds 10] [--rate 1000] [-o json]
+    python -m e2e.bench.admission [--seconds 10] [--rate 1000] [--idle 2000] [-o json]
 
 Neighbours: e2e/harness/webhook.py starts the process as its Deployment does. It gets one core, the client the others.
 First as many reviews as go, over a fixed number of connections; then a fixed rate, which is what a cluster asks for;
@@ -29,7 +29,6 @@ from e2e.harness.objects import external_secret, fake_provider, secret_store
 from e2e.harness.webhook import NAME, LocalWebhook
 
 CONNECTIONS = 32
-IDLE = 2000
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -88,7 +87,7 @@ def usual() -> list[bytes]:
 
 class Client:
     def __init__(self, webhook: LocalWebhook) -> None:
-        self._port = webhook.port
+        self._webhook, self._port = webhook, webhook.port
         self._trust = ssl.create_default_context(cafile=str(webhook.authority.cert))
         self.took: list[float] = []
         self.refused = 0
@@ -143,14 +142,14 @@ class Client:
             free.get_nowait()[1].close()
 
     @asynccontextmanager
-    async def bad_company(self) -> AsyncIterator[None]:
+    async def bad_company(self, idle: int) -> AsyncIterator[None]:
         """Connections that nothing comes over, some that stop in the middle of a body, and large objects one after the
         other."""
         large = request(external_secret("team", "large", {}, target={"template": {"data": {"k": "x" * (1 << 20)}}}))
         held: list[Streams] = []
 
         async def crowd() -> None:
-            for number in range(IDLE):
+            for number in range(idle):
                 with contextlib.suppress(OSError):
                     held.append(await self.connect())
                     if number % 4 == 0:
@@ -159,8 +158,7 @@ class Client:
         async def greedy() -> None:
             while True:
                 with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-                    stranger = Client.__new__(Client)
-                    stranger._port, stranger._trust, stranger.took, stranger.refused = self._port, self._trust, [], 0
+                    stranger = Client(self._webhook)
                     streams = await stranger.connect()
                     await stranger.ask(streams, large)
                     streams[1].close()
@@ -200,14 +198,14 @@ def measured(name: str, webhook: LocalWebhook, run: Callable[[Client], Coroutine
     )
 
 
-def results(seconds: float, rate: int) -> list[Result]:
+def results(seconds: float, rate: int, idle: int) -> list[Result]:
     cores = sorted(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory(prefix="eso-bench-") as folder, LocalWebhook(Path(folder)) as webhook:
         os.sched_setaffinity(webhook.child.pid, cores[:1])
         os.sched_setaffinity(0, cores[1:] or cores)
 
         async def in_bad_company(client: Client) -> None:
-            async with client.bad_company():
+            async with client.bad_company(idle):
                 await client.at_rate(seconds, rate)
 
         return [
@@ -221,9 +219,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
     parser.add_argument("--rate", type=int, default=1000, help="reviews per second of the last two")
+    parser.add_argument("--idle", type=int, default=2000, help="connections of the bad company")
     parser.add_argument("-o", "--output", choices=["text", "json"], default="text")
     given = parser.parse_args()
-    found = results(given.seconds, given.rate)
+    found = results(given.seconds, given.rate, given.idle)
     if given.output == "json":
         print(json.dumps([asdict(one) for one in found], indent=2))
         return 0

@@ -55,3 +55,14 @@ def test_both_sides_are_measured(result: dict[str, Any]) -> None:
     assert result["ratio"] > 0
     assert result["ours"]["cpu_ms"]["operator"] > 0 and result["bare"]["cpu_ms"]["writer"] > 0
     assert result["ours"]["resident_mb"] > 10
+
+
+def test_reviews_are_measured_and_none_is_refused() -> None:
+    flags = ("--seconds", "0.3", "--rate", "50", "--idle", "20", "-o", "json")
+    command = [sys.executable, "-m", "e2e.bench.admission", *flags]
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    rows: list[dict[str, Any]] = json.loads(done.stdout)
+    assert [row["refused"] for row in rows] == [0, 0, 0]
+    assert [row["reviews"] for row in rows[1:]] == [15, 15] and rows[0]["reviews"] > 0
+    assert rows[0]["cpu_ms_per_review"] > 0 and all(row["p50"] <= row["p99"] <= row["worst"] for row in rows)
