@@ -159,6 +159,10 @@ SETS: dict[str, Values] = {
             "relabelings": [{"action": "replace", "targetLabel": "cluster", "replacement": "one"}],
         }
     },
+    "alerts and a dashboard": {
+        "prometheusRule": {"enabled": True, "additionalLabels": {"release": "prometheus"}},
+        "grafanaDashboard": {"enabled": True, "extraLabels": {"team": "platform"}, "sidecarLabelValue": "yes"},
+    },
     "Services for metrics": everywhere(
         {"metrics": {"service": {"enabled": True, "port": 9090, "annotations": {"prometheus.io/scrape": "true"}}}}
     ),

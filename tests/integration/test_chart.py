@@ -396,6 +396,23 @@ def test_one_namespace_needs_no_cluster_role_of_the_controller(helm: Helm) -> No
     } == {("", "namespaces", "", "get")}
 
 
+def test_alerts_that_are_not_wanted_are_left_out(helm: Helm) -> None:
+    values = {"prometheusRule": {"enabled": True, "disabled": ["WebhookFailing"], "alertLabels": {"team": "platform"}}}
+    rules = one(helm.render(values), "PrometheusRule")["spec"]["groups"][0]["rules"]
+    names = [rule["alert"] for rule in rules]
+    assert "ExternalSecretNotSynced" in names and "WebhookFailing" not in names
+    assert {rule["labels"]["team"] for rule in rules} == {"platform"}
+    assert "{{ $labels.namespace }}" in rules[0]["annotations"]["summary"]
+
+
+def test_the_dashboard_is_found_by_a_label(helm: Helm) -> None:
+    values = {"grafanaDashboard": {"enabled": True, "namespace": "monitoring", "annotations": {"folder": "secrets"}}}
+    found = one(helm.render(values), "ConfigMap", "external-secrets-dashboard")
+    assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert found["metadata"]["namespace"] == "monitoring"
+    assert json.loads(found["data"]["external-secrets.json"])["uid"] == "n4IdKaJVk"
+
+
 def test_openshift_chooses_the_user_itself(helm: Helm) -> None:
     for values, has in ((SETS["OpenShift"], ()), ({}, ("security.openshift.io/v1",))):
         for each in helm.render(values, has=has):
@@ -430,5 +447,6 @@ def test_the_chart_lies_beside_its_sources() -> None:
     links = {path.name: path.resolve() for path in (CHART / "files").iterdir() if path.is_symlink()}
     manifests: Path = REPO / "manifests"
     assert links == {
-        name: manifests / name for name in ("admission", "crds", "policies", "rbac.yaml", "aggregated-roles.yaml")
+        name: manifests / name
+        for name in ("admission", "crds", "monitoring", "policies", "rbac.yaml", "aggregated-roles.yaml")
     }
