@@ -323,7 +323,7 @@ async def test_an_api_server_that_was_away_is_caught_up_with_within_one_interval
         for _ in range(12):  # long enough for a back-off of seven minutes
             await world.clock.advance(INTERVAL)
             await asyncio.sleep(0.01)
-        assert one.ready()[0] == 500
+        await one.until(lambda: one.ready()[0] == 500)
         world.api._rules.clear()
         await world.clock.advance(INTERVAL + 1)
         await one.until(world.whole)
@@ -390,7 +390,7 @@ async def test_only_the_leader_works_and_a_standby_is_ready(world: World):
             one.stop.signal()
             await until(one.task.done)
             emptied(world)
-            for _ in range(100):  # the standby asks for the Lease every few seconds
+            for _ in range(500):  # the standby asks for the Lease every few seconds
                 await world.clock.advance(2)
                 await asyncio.sleep(0.01)
                 if world.whole():
