@@ -169,6 +169,19 @@ def test_chart_and_kustomize_tree_start_the_webhook_alike(like_kustomize: list[J
     assert by_name[0] == by_name[1]
 
 
+def test_chart_and_kustomize_tree_start_the_cert_controller_alike(like_kustomize: list[Json]) -> None:
+    text = (REPO / "manifests" / "admission" / "certcontroller.yaml").read_text()
+    theirs = [each for each in yaml.safe_load_all(text) if each]
+    name = "external-secrets-cert-controller"
+    for kind in ("ClusterRole", "Role"):
+        ours, same = (rights(one(each, kind, name)) for each in (like_kustomize, theirs))
+        assert {right for right in ours if right[3] != "update"} == same
+    pods = [one(each, "Deployment", name)["spec"]["template"]["spec"] for each in (like_kustomize, theirs)]
+    ours, same = (read(pod["containers"][0]["args"]) for pod in pods)
+    assert ours == same
+    assert pods[0]["serviceAccountName"] == pods[1]["serviceAccountName"]
+
+
 def test_one_namespace_has_the_same_rights_in_both(helm: Helm) -> None:
     text = (REPO / "manifests" / "components" / "one-namespace" / "role.yaml").read_text()
     theirs = next(each for each in yaml.safe_load_all(text) if each["kind"] == "Role")
