@@ -79,4 +79,5 @@ bench: setup ## cold sync against a bare writer of the same writes; N=2000 objec
 	PYTHON=$(PYTHON) $(BIN)/python -m e2e.bench.cold $(if $(N),--objects $(N))
 
 image: ## the container image; BASE=python:3.13-slim@sha256:… pins its base, IMAGE=… names it
+	@case "$(BASE)" in *@sha256:*) ;; *) echo "the base is not pinned by digest: give BASE=...@sha256:... for a release" >&2 ;; esac
 	docker build $(if $(BASE),--build-arg BASE=$(BASE)) -t $(or $(IMAGE),external-secrets:dev) .

@@ -137,7 +137,8 @@ class FakeApiServer:
     Tests act as another user through `put`, `edit` and `remove`. `tokens`: the bearer tokens that are accepted, None
     for no check.
     `users`: token → user, as a TokenReview finds them. `granted`: (user, verb, URL path) as a SubjectAccessReview finds
-    them. `unserved`: plurals whose CRD is missing. `forbidden`: (verb, plural) pairs that get 403.
+    them. `mutate`: a mutating webhook, called with each object that a request creates or changes, before it is stored.
+    `unserved`: plurals whose CRD is missing. `forbidden`: (verb, plural) pairs that get 403.
     """
 
     def __init__(
@@ -151,6 +152,7 @@ class FakeApiServer:
         self.tokens: set[str] | None = None
         self.users: dict[str, str] = {}
         self.granted: set[tuple[str, str, str]] = set()
+        self.mutate: Callable[[Json], None] = lambda body: None
         self.unserved: set[str] = set()
         self.forbidden: set[tuple[str, str]] = set()
         self.url = ""
@@ -450,6 +452,8 @@ class FakeApiServer:
         if new["metadata"].get("resourceVersion") != old["metadata"]["resourceVersion"]:
             text = "the object has been modified; please apply your changes to the latest version and try again"
             raise _Refused(409, "Conflict", f'Operation cannot be fulfilled on {plural} "{name}": {text}', details)
+        if not subresource:
+            self.mutate(new)
         new = self._settled(collection, old, new, subresource)
         if new == old:
             return copy.deepcopy(old)  # the real one does not write either
@@ -485,6 +489,7 @@ class FakeApiServer:
             )
         if "stringData" in new:
             raise _Refused(400, "BadRequest", "this server takes data only")
+        self.mutate(new)
         return self._store(collection, key, None, self._completed(None, new, None))
 
     def _delete(self, collection: str, key: Key, old: Json, preconditions: Json) -> Json:

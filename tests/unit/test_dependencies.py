@@ -79,3 +79,26 @@ def test_the_image_installs_only_what_has_a_known_hash() -> None:
     installs = re.findall(r"pip\b[^&\n]*\b(?:install|wheel)\b[^&\n]*", (ROOT / "Dockerfile").read_text())
     assert len(installs) == 4
     assert [line for line in installs if "--require-hashes" not in line and "--no-index" not in line] == []
+
+
+WITHDRAWN = {
+    line.strip()
+    for line in (ROOT / "tests" / "unit" / "withdrawn.txt").read_text().splitlines()
+    if line and not line.startswith("#")
+}
+
+
+def withdrawn(lock: str) -> set[str]:
+    return {pin for pin in (line.split(" ")[0] for line in (ROOT / lock).read_text().splitlines()) if pin in WITHDRAWN}
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_no_lock_names_a_version_that_is_known_to_be_withdrawn(lock: str) -> None:
+    assert withdrawn(lock) == set()
+
+
+def test_a_withdrawn_version_would_be_found(tmp_path: Path) -> None:
+    lock = tmp_path / "requirements.lock"
+    lock.write_text("requests==2.32.0 ; python_version >= '3' \\\n    --hash=sha256:00\nurllib3==2.8.0 \\\n")
+    assert withdrawn(str(lock)) == {"requests==2.32.0"}
+    assert all(re.fullmatch(r"[a-z0-9-]+==[0-9][0-9a-z.]*", pin) for pin in WITHDRAWN)

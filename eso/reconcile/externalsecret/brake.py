@@ -85,6 +85,31 @@ def after(fight: Fight, es: ExternalSecret, step: Sync, wake: Wake, now: datetim
     return PEACE if step.due or over else fight
 
 
+def undone(count: int, step: Sync, changed_by: str, *, same: bool, wrote: bool) -> int:
+    """Slots in a row at which our last write was gone, although the inputs are the same. Two objects that merge one key
+    never correct each other between slots, so no fight begins."""
+    if not step.due:
+        return count
+    return count + 1 if wrote and same and changed_by else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """How often our label was put on the target since it was last found there; a webhook may take it off each time."""
+
+    count: int = 0
+    at: datetime | None = None
+
+    def held(self, es: ExternalSecret, now: datetime) -> float:
+        """Seconds until the label may be put on again; 0 when it may be now."""
+        if self.at is None or self.count < MOST:
+            return 0.0
+        return max(0.0, slot_seconds(es) - (now - self.at).total_seconds())
+
+
+UNLABELLED: Final = Labels()
+
+
 def slot_seconds(es: ExternalSecret) -> float:
     """Objects that never poll have no slots: an hour takes their place."""
     return interval_seconds(es) if polls(es) else DEFAULT_INTERVAL

@@ -112,6 +112,7 @@ class Prepared:
     change: Change
     data: dict[str, bytes] = field(repr=False)
     told: Told
+    changed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +239,13 @@ class ReconcileExternalSecret:
     async def _serve(self, es: ExternalSecret, wake: Wake, now: datetime, draft: Draft, batch: Batch) -> Outcome:
         match await self.prepare_in_time(es, wake, now, draft, batch):  # 4, 7-15
             case LabelTarget():
+                known = self.known(es)
+                if seconds := known.labels.held(es, now):
+                    self.notice(es, (notices.contested(es, "another writer"),))
+                    draft.ended = Ended.IDLE
+                    return After(seconds)
                 await self.targets.label(es)
+                known.labels = brake.Labels(known.labels.count + 1, now)
                 draft.ended = Ended.RACED
                 return Retry()
             case Idle():
@@ -281,6 +288,8 @@ class ReconcileExternalSecret:
             if why := target.unwatched(es):
                 self.emit(es, Event("Warning", "TargetUnwatched", why))
             step = decide(es, seen, synced, wake, now)  # 10-12
+            if not isinstance(step, LabelTarget):
+                known.labels = brake.UNLABELLED
             if not isinstance(step, Sync):
                 if held_by_window(es, synced, wake, now):
                     known.synced = replace(synced, due=now)
@@ -309,7 +318,7 @@ class ReconcileExternalSecret:
             raise
         except EsoError as error:
             return Refused(error, told)
-        return Prepared(step, target, before, change, assembled.data, told)
+        return Prepared(step, target, before, change, assembled.data, told, changed_by)
 
     def target_of(self, es: ExternalSecret) -> Target:
         if kind_of(es) is SECRET:
@@ -359,8 +368,13 @@ class ReconcileExternalSecret:
         due = slot(es, now, phase, now)
         draft.synced = Synced(synced_resource_version(es.metadata), now.replace(microsecond=0), due)
         known = self.known(es)
-        known.inputs = prepared.before.inputs or known.inputs
-        known.fight = brake.after(known.fight, es, prepared.step, wake, now, wrote=isinstance(change, Create | Patch))
+        wrote, inputs = isinstance(change, Create | Patch), prepared.before.inputs
+        same = bool(inputs) and inputs == known.inputs
+        known.undone = brake.undone(known.undone, prepared.step, prepared.changed_by, same=same, wrote=wrote)
+        if known.undone >= brake.MOST:
+            self.notice(es, (notices.contested(es, prepared.changed_by),))
+        known.inputs = inputs or known.inputs
+        known.fight = brake.after(known.fight, es, prepared.step, wake, now, wrote=wrote)
         return succeeded(es, change, told, come_back(es, due, now, phase))  # 17
 
     async def act(self, es: ExternalSecret, prepared: Prepared) -> tuple[str, ...]:

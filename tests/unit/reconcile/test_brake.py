@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eso.reconcile.externalsecret.brake import MOST, PEACE, Fight, after, correcting, hold, holds_until
+from eso.reconcile.externalsecret.brake import (
+    MOST,
+    PEACE,
+    UNLABELLED,
+    Fight,
+    Labels,
+    after,
+    correcting,
+    hold,
+    holds_until,
+    slot_seconds,
+    undone,
+)
 from eso.reconcile.externalsecret.decide import Sync
 from eso.reconcile.externalsecret.triggers import SOURCE_CHANGED, SOURCE_REWRITTEN, TARGET_CHANGED
 from eso.runtime.outcome import Wake
@@ -122,3 +134,25 @@ def test_property_a_fight_costs_three_writes_and_then_one_per_slot(gaps: list[in
         writes.append(now)
     slots = int((now - NOW).total_seconds() // 600)
     assert len(writes) <= MOST + slots
+
+
+@pytest.mark.parametrize(
+    ("step", "by", "same", "wrote", "left"),
+    [
+        pytest.param(DUE, "argocd", True, True, 3, id="a slot at which our write is gone counts"),
+        pytest.param(DUE, "argocd", True, False, 0, id="a slot that found it in place ends the row"),
+        pytest.param(DUE, "argocd", False, True, 0, id="so does one with other inputs"),
+        pytest.param(DUE, "", True, True, 0, id="and one at which the last writer was ourselves"),
+        pytest.param(DRIFT, "argocd", True, True, 2, id="between slots nothing is counted"),
+    ],
+)
+def test_slots_in_a_row_that_undo_another_writer(step: Sync, by: str, same: bool, wrote: bool, left: int):
+    assert undone(2, step, by, same=same, wrote=wrote) == left
+
+
+def test_a_label_that_is_taken_off_again_and_again_is_put_on_once_per_slot():
+    one = es()
+    assert UNLABELLED.held(one, NOW) == 0.0
+    assert Labels(2, NOW).held(one, NOW) == 0.0
+    assert Labels(3, NOW).held(one, NOW) == slot_seconds(one)
+    assert Labels(3, NOW).held(one, NOW + timedelta(seconds=slot_seconds(one))) == 0.0
