@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from pathlib import Path
 
@@ -88,3 +89,13 @@ async def test_guarded_metrics_do_not_share_an_address_with_the_probes(api: Fake
 async def test_metrics_that_are_switched_off_need_no_certificate(api: FakeApiServer, tmp_path: Path):
     async with operating(api, "--metrics-addr=0", "--metrics-secure", f"--metrics-cert-dir={tmp_path}") as one:
         await one.running()
+
+
+async def test_a_connection_that_never_says_anything_holds_up_no_scrape(api: FakeApiServer):
+    at = free_port()
+    async with operating(api, f"--metrics-addr=localhost:{at}", "--metrics-secure") as one:
+        await one.running()
+        silent = [await asyncio.open_connection("localhost", at) for _ in range(50)]
+        assert (await scraped(at))[0] == 200
+        for _, writer in silent:
+            writer.transport.abort()
