@@ -16,7 +16,7 @@ from e2e.harness.operator import LocalOperator
 from e2e.harness.waiting import eventually
 
 pytestmark = pytest.mark.real
-GUARD = MANIFESTS / "metrics-auth"
+GUARD = MANIFESTS / "components" / "metrics-auth"
 
 
 def test_a_service_account_scrapes_with_its_token_once_it_has_the_right(
