@@ -182,6 +182,7 @@ _ZONES: list[ZoneInfo] = []
 def warm() -> None:
     """What would be imported or opened at its first use: a worker can open nothing."""
     jinja.warm()
+    import_module("eso.reconcile.kit.texts")  # sources of templates arrive as its type
     import_module("eso.template.gotemplate")  # with all functions; the operator imports it with the first template
     for codec in ("ascii", "idna", "latin-1", "punycode", "utf-16-be", "utf-16-le", "utf-8-sig"):
         codecs.lookup(codec)

@@ -102,7 +102,7 @@ async def test_a_template_whose_source_is_its_own_target_runs_once_more_at_most(
     api.put(SECRETS, {"metadata": {"name": "selfie", "namespace": "team"}, "data": data})
     put_store(api)
     source = {"secret": {"name": "selfie", "items": [{"key": "tpl"}]}, "target": "Annotations"}
-    template = {"templateFrom": [source], "data": {"dice": "{{ randAlphaNum 12 }}"}}
+    template = {"templateFrom": [source], "data": {"dice": "{{ .x | bcrypt }}"}}
     put_external_secret(api, target={"name": "selfie", "creationPolicy": "Merge", "template": template})
     async with operating(api) as one:
         await ready(one, "secret")
