@@ -93,7 +93,7 @@ class Composer:
         rolls = await self._rolls(es, sources)
         inputs = digest(self._digest_key, es, data, sources)
         before = await live.before(es, data, inputs, not (rolls and occasion.anew))
-        return replace(before, keep=True) if rolls and occasion.keeps(inputs) else before, sources
+        return replace(before, keep=occasion.keeps(inputs), rolls=True) if rolls else before, sources
 
     async def change(
         self,

@@ -61,8 +61,10 @@ from eso.reconcile.externalsecret.target import SECRET, Before, Occasion, Target
 from eso.reconcile.externalsecret.targets import Targets
 from eso.reconcile.externalsecret.trail import change_record, read_records
 from eso.reconcile.externalsecret.triggers import TARGET_CHANGED
+from eso.reconcile.kit.difference import Json
 from eso.reconcile.kit.event import Event
 from eso.reconcile.kit.ledger import Ledger
+from eso.reconcile.kit.owners import entries
 from eso.reconcile.kit.record import ChangeRecord, Ended, PassRecord, ReadRecord
 from eso.reconcile.kit.status import write_status
 from eso.reconcile.kit.suspend import FOREVER, suspended_until
@@ -369,10 +371,11 @@ class ReconcileExternalSecret:
         draft.synced = Synced(synced_resource_version(es.metadata), now.replace(microsecond=0), due)
         known = self.known(es)
         wrote, inputs = isinstance(change, Create | Patch), prepared.before.inputs
-        same = bool(inputs) and inputs == known.inputs
-        known.undone = brake.undone(known.undone, prepared.step, prepared.changed_by, same=same, wrote=wrote)
+        same = bool(inputs) and inputs == known.inputs and not prepared.before.rolls
+        writer = prepared.changed_by or other_writer(es, prepared.before.live)
+        known.undone = brake.undone(known.undone, prepared.step, writer, same=same, wrote=wrote)
         if known.undone >= brake.MOST:
-            self.notice(es, (notices.contested(es, prepared.changed_by),))
+            self.notice(es, (notices.contested(es, writer),))
         known.inputs = inputs or known.inputs
         known.fight = brake.after(known.fight, es, prepared.step, wake, now, wrote=wrote)
         return succeeded(es, change, told, come_back(es, due, now, phase))  # 17
@@ -567,6 +570,16 @@ class ReconcileExternalSecret:
         stores = stores_of(es.spec)
         identity = self.identity(es.metadata.namespace, stores[0]) if stores else None
         return f"{identity or es.metadata.uid}|{primary_key(es)}"
+
+
+def other_writer(es: ExternalSecret, live: Json | None) -> str:
+    """The field manager that wrote the target last, and not before we did; "" when it was nobody else. Times are kept
+    in seconds."""
+    found = list(entries(live["metadata"])) if live is not None else []
+    times = {str(entry.get("manager", "")): str(entry.get("time") or "") for entry in found}
+    ours = times.pop(es.field_manager, "")
+    latest = max(times, key=lambda manager: times[manager], default="")
+    return latest if latest and times[latest] >= ours else ""
 
 
 def made(draft: Draft, key: Key, wake: Wake, began: datetime, seconds: float, outcome: Outcome | None) -> PassRecord:

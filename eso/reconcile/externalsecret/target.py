@@ -25,7 +25,8 @@ class Before:
 
     `inputs` is a keyed digest of everything that decides the content; `settled`: the target provably is what these
     inputs led to, so there is nothing to compute. `keep`: what is ours in the live object stays as it is, because the
-    template would give something else each time. `left`: what the API server made of our last write.
+    template would give something else each time; `rolls`: it rolls dice at all. `left`: what the API server made of our
+    last write.
     """
 
     live: Json | None = field(default=None, repr=False)
@@ -33,6 +34,7 @@ class Before:
     settled: bool = False
     keep: bool = False
     left: Left | None = None
+    rolls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
