@@ -44,6 +44,7 @@ KEEP_ALIVE: Final = 50.0
 SHARED_SECONDS: Final = 600.0
 # bytes that a connection may buffer before anybody looks at them: what one read of a socket takes, and a little
 IN_FLIGHT: Final = 256 << 10
+SMALL: Final = 64 << 10  # bytes up to which a reply is counted when it is complete
 LONGEST_STEP: Final = 1 << 20  # bytes by which a reply of unknown length grows at a time
 PEM_BYTES: Final = 60_000
 KEY_BITS: Final = 8192  # of a client key; a signature of a longer one holds up the loop for seconds
@@ -571,7 +572,7 @@ class _Space:
 
     async def grow(self, size: int, most: int, limit: asyncio.Timeout | None) -> None:
         """`size` bytes have arrived. The wait for more room is not the server's fault: `limit` stands still."""
-        if self._hold is None or size <= self._reserved:
+        if self._hold is None or size <= max(self._reserved, SMALL):
             return
         step = min(max(size, self._reserved + min(self._reserved, LONGEST_STEP)), max(size, most))
         until, now = limit.when() if limit is not None else None, asyncio.get_running_loop().time
