@@ -63,10 +63,11 @@ class Reads:
         """All members of one remote secret. Errors as `read`."""
         with scratch() as spare:
             client, payload = await self._fetch(namespace, store, ref, since, urgent)
-            values = await self._taken(namespace, payload, lambda: client.mapping(payload, ref), ref.property)
-            await reserve(size := volume(values))
+            take = lambda: weighed(client.mapping(payload, ref))  # noqa: E731  # of a large map, not on the loop
+            values, size = await self._taken(namespace, payload, take, ref.property)
+            await reserve(size)
             spare.keep(size)
-            return hidden(values)
+            return values
 
     async def find(
         self, namespace: str, store: StoreRef, find: Find, since: float | None = None
@@ -192,6 +193,11 @@ async def collected(client: StoreClient, find: Find) -> dict[str, bytes]:
                     f"the search finds more than {MOST_BYTES} bytes", fix="narrow find.name or find.path"
                 )
     return found
+
+
+def weighed(values: Mapping[str, bytes]) -> tuple[dict[str, SecretBytes], int]:
+    """The values, and the bytes of memory that they take."""
+    return hidden(values), volume(values)
 
 
 def hidden(values: Mapping[str, bytes]) -> dict[str, SecretBytes]:

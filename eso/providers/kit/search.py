@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeVar
+from weakref import WeakKeyDictionary
 
 from eso.errors import EsoError
 from eso.gocompat import regexp
@@ -43,15 +44,24 @@ def by_name(find: Find) -> Callable[[str], bool]:
 
 
 async def matching(names: Iterable[str], wanted: Callable[[str], bool]) -> list[str]:
-    """The names that are wanted, in their order. There may be tens of thousands: the loop has its turn in between."""
-    found, until = [], time.monotonic() + SLICE
-    for name in names:
-        if wanted(name):
-            found.append(name)
-        if time.monotonic() > until:
-            await asyncio.sleep(0)
+    """The names that are wanted, in their order. There may be tens of thousands, in hundreds of searches: between two
+    slices, whoever's they are, the loop has its turn."""
+    found, left = list[str](), iter(names)
+    turn = _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+    while True:
+        async with turn:
             until = time.monotonic() + SLICE
-    return found
+            for name in left:
+                if wanted(name):
+                    found.append(name)
+                if time.monotonic() > until:
+                    break
+            else:
+                return found
+            await asyncio.sleep(0)
+
+
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
 
 def tagged(wanted: Sequence[tuple[str, str]] | None, tags: Mapping[str, str]) -> bool:

@@ -5,6 +5,7 @@ Neighbours: gather.py runs the plan; triggers.py builds the reverse index from i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from eso.api.externalsecret import DataFrom, ExternalSecret, ExternalSecretSpec, GeneratorRef, RemoteRefSpec, StoreRef
@@ -55,8 +56,12 @@ def remote(spec: RemoteRefSpec) -> RemoteRef:
 def read_plan(es: ExternalSecret) -> tuple[Read, ...]:
     """`dataFrom` first, then `data`: later results overwrite earlier ones. Within one entry find beats extract beats
     generator."""
+    return tuple(reads_of(es))
+
+
+def reads_of(es: ExternalSecret) -> Iterator[Read]:
+    """The same one by one: an object may name thousands."""
     default = es.spec.secret_store_ref or StoreRef()
-    plan: list[Read] = []
     for i, entry in enumerate(es.spec.data_from):
         store = (entry.source_ref.store_ref if entry.source_ref else None) or default
         generator = entry.source_ref.generator_ref if entry.source_ref else None
@@ -67,15 +72,14 @@ def read_plan(es: ExternalSecret) -> tuple[Read, ...]:
                 None if entry.find.tags is None else tuple(sorted(entry.find.tags.items())),
                 entry.find.conversion_strategy,
             )
-            plan.append(FindAll(i, store, find, entry))
+            yield FindAll(i, store, find, entry)
         elif entry.extract is not None:
-            plan.append(Extract(i, store, remote(entry.extract), entry))
+            yield Extract(i, store, remote(entry.extract), entry)
         elif generator is not None:
-            plan.append(Generate(i, generator, entry))
+            yield Generate(i, generator, entry)
     for i, item in enumerate(es.spec.data):
         store = (item.source_ref.store_ref or StoreRef()) if item.source_ref else default
-        plan.append(One(i, store, item.secret_key, remote(item.remote_ref), item.remote_ref))
-    return tuple(plan)
+        yield One(i, store, item.secret_key, remote(item.remote_ref), item.remote_ref)
 
 
 def stores_of(spec: ExternalSecretSpec) -> tuple[StoreRef, ...]:
@@ -94,7 +98,7 @@ def generators_of(spec: ExternalSecretSpec) -> tuple[GeneratorRef, ...]:
 
 def primary_key(es: ExternalSecret) -> str:
     """The remote key that decides the object's place inside its interval: objects that read it fall due together."""
-    for read in read_plan(es):
+    for read in reads_of(es):
         match read:
             case One(remote=r) | Extract(remote=r):
                 return r.key

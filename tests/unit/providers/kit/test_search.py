@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -102,3 +103,37 @@ async def test_the_loop_has_its_turns_while_many_names_are_matched(monkeypatch: 
     assert await search.matching(names, lambda name: name.endswith("7")) == [name for name in names if name[-1] == "7"]
     beside.cancel()
     assert turns >= 100
+
+
+async def test_slices_of_many_searches_are_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "SLICE", -1.0)
+    order: list[int] = []
+
+    def of(which: int) -> Callable[[str], bool]:
+        def wanted(name: str) -> bool:
+            order.append(which)
+            return True
+
+        return wanted
+
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.ensure_future(others())
+    names = [str(n) for n in range(20)]
+    found = await asyncio.gather(*(search.matching(names, of(n)) for n in range(5)))
+    beside.cancel()
+    assert found == [names] * 5
+    assert turns >= len(order) == 100
+    assert order[:5] == [0, 1, 2, 3, 4]
+
+
+async def test_a_search_that_is_cancelled_leaves_the_turn_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "SLICE", -1.0)
+    async for _ in every_await(lambda: search.matching(["a", "b"], lambda name: True)):
+        assert await search.matching(["c"], lambda name: True) == ["c"]
