@@ -107,8 +107,7 @@ class Pool:
                 self.killed += 1
                 worker.end()
                 if isinstance(error, TimeoutError):
-                    if long:
-                        self._turns.offended(owner)
+                    self._turns.offended(owner)
                     raise OutOfTime(f"the computation takes longer than {seconds:g} s") from None
                 if isinstance(error, OSError):
                     self._turns.offended(owner)

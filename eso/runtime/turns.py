@@ -1,4 +1,4 @@
-"""Whose turn it is to compute: short calls in any place, long ones never in the last; the last offender comes last.
+"""Whose turn it is to compute: short calls in any place, long ones and those of offenders never in the last.
 
 Neighbours: pool.py has the places. An owner is a namespace, or a group of them. Belongs to one event loop.
 """
@@ -29,7 +29,7 @@ class _Waiter:
 
 
 class Turns:
-    """`total` places, of which one is for short calls alone, where there are several.
+    """`total` places, of which one is for short calls of owners without an offence alone, where there are several.
 
     Owners none of whose calls had to be ended lately go first, then those of whom it is longest ago; between equals,
     the owner that was served longest ago.
@@ -59,7 +59,7 @@ class Turns:
         finally:
             if waiter.served:
                 self._taken -= 1
-                self._taken_long -= long
+                self._taken_long -= waiter.long
             else:
                 self._waiting.remove(waiter)
             self._serve()
@@ -70,12 +70,14 @@ class Turns:
 
     def _serve(self) -> None:
         while self._taken < self._total:
-            fit = [one for one in self._waiting if not one.turn.done() and not (one.long and self._long_is_full())]
+            full = self._taken_long >= max(1, self._total - 1)
+            fit = [one for one in self._waiting if not one.turn.done() and not (full and self._is_long(one))]
             if not fit:
                 return
             first = min(fit, key=lambda one: (self._offence(one.owner), self._served.get(one.owner, NEVER)))
             self._waiting.remove(first)
             self._taken += 1
+            first.long = self._is_long(first)
             self._taken_long += first.long
             first.served = True
             first.turn.set_result(None)
@@ -86,8 +88,9 @@ class Turns:
         when = self._ended.get(owner, NEVER)
         return when if self._now() - when < FORGIVEN else NEVER
 
-    def _long_is_full(self) -> bool:
-        return self._taken_long >= max(1, self._total - 1)
+    def _is_long(self, waiter: _Waiter) -> bool:
+        """Whether it is a long call, or may become one: calls of an offender count as such."""
+        return waiter.long or self._offence(waiter.owner) != NEVER
 
 
 def remember(times: Times, name: str, when: float) -> None:

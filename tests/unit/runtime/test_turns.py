@@ -49,6 +49,23 @@ async def test_long_calls_leave_a_place_for_short_ones() -> None:
     assert bench.running == ["c-1", "b-1"]
 
 
+async def test_offenders_leave_a_place_for_others_whatever_they_say_their_calls_are() -> None:
+    bench = Bench()
+    bench.turns.offended("bad")
+    bench.turns.offended("worse")
+    for name in ("bad-1", "worse-1", "bad-2"):
+        await bench.start(name)
+    assert bench.running == ["bad-1"]
+    await bench.start("good-1")
+    assert bench.running == ["bad-1", "good-1"]
+    await bench.clock.advance(FORGIVEN)
+    await bench.end("good-1")
+    assert len(bench.running) == 2
+    for name in ("bad-1", "worse-1", "bad-2"):
+        await bench.end(name) if name in bench.ends else None
+    assert bench.turns._taken_long == 0
+
+
 async def test_one_place_is_for_all() -> None:
     bench = Bench(1)
     await bench.start("a-1", long=True)
