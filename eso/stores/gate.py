@@ -20,6 +20,7 @@ import itertools
 import math
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -84,6 +85,13 @@ class GateClosed(EsoError):
         super().__init__(message, fix=fix)
         self.gate = gate
         self.epoch = epoch
+        self.store = ""
+
+    def of(self, store: str) -> GateClosed:
+        """The same for an object that reads from several stores: `store` is the one that it waits for."""
+        named = copy(self)
+        named.store = store
+        return named
 
 
 class Waiting(GateClosed):

@@ -11,7 +11,7 @@ import pytest
 
 from e2e.harness.cluster import Json
 from e2e.harness.controlplane import ControlPlane
-from e2e.harness.moto import Moto
+from e2e.harness.moto import REGION, Moto
 from e2e.harness.objects import allow_namespace, secret_store, thing, vault_provider
 from e2e.harness.openbao import OpenBao
 from e2e.harness.operator import LocalOperator
@@ -42,7 +42,7 @@ def objects(namespace: str, vault: Json, connect: FakeConnect) -> list[Json]:
 
     aws = {
         "service": "SecretsManager",
-        "region": "eu-west-1",
+        "region": REGION,
         "auth": {
             "secretRef": {
                 "accessKeyIDSecretRef": {"name": "logins", "key": "id"},
@@ -53,8 +53,8 @@ def objects(namespace: str, vault: Json, connect: FakeConnect) -> list[Json]:
     token = {"connectTokenSecretRef": {"name": "logins", "key": "token"}}
     onepassword = {"connectHost": connect.address, "vaults": {"Shop": 1}, "auth": {"secretRef": token}}
 
-    def entry(key: str, store: str, **remote: str) -> Json:
-        return {"secretKey": key, "remoteRef": remote, "sourceRef": {"storeRef": {"name": store}}}
+    def entry(name: str, store: str, **remote: str) -> Json:
+        return {"secretKey": name, "remoteRef": remote, "sourceRef": {"storeRef": {"name": store}}}
 
     return [
         {

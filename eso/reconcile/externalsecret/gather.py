@@ -79,9 +79,9 @@ async def gather(
         found |= {id(read): task.result() for read, task in zip(some, tasks, strict=True)}
         if fatal(found, skip_missing):
             break
-    for result in found.values():
-        if isinstance(result, GateClosed):
-            raise result
+    for asked in reads:
+        if isinstance(result := found.get(id(asked)), GateClosed):
+            raise result.of(f'{asked.store.kind or "SecretStore"} "{asked.store.name}"')
     for read in plan:
         if isinstance(read, Generate):
             if fatal(found, skip_missing):

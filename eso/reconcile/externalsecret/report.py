@@ -176,7 +176,7 @@ def parked(es: ExternalSecret, closed: GateClosed, slot_in: float | None) -> Rep
             outcome = Parked(closed.gate, closed.epoch, slot_in)
         same = ready == shown and ready.observed_generation == generation
         return Report(outcome, None if same else ready, error=slot_missed)
-    event = Event("Warning", "UpdateFailed", str(closed))
+    event = Event("Warning", "UpdateFailed", f"{closed.store}: {closed}" if closed.store else str(closed))
     return Report(outcome, Condition("Ready", "False", kind_of(es).words.failed, FETCH_FAILED), (event,), error=True)
 
 
