@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+import requests
 
 from e2e.harness.cluster import REPO, ApiRefused, Json
 from e2e.harness.controlplane import ControlPlane
@@ -81,6 +82,7 @@ class World:
         self.operator.wait_ready()
         for name in ("audit", "hand"):
             self.plane.wait_ready("changesources", self.namespace, name)
+        eventually(self.listens, 60, what="the port of change events")  # it opens once every source is known
         self.bao.start()
         self.bao.mount_kv("secret")
         self.bao.put("secret", "db", {"password": "one"})
@@ -91,6 +93,12 @@ class World:
             ]
         )
         self.plane.wait_ready("externalsecrets", self.namespace, "app")
+
+    def listens(self) -> bool:
+        try:
+            return requests.get(f"http://127.0.0.1:{self.port}/", timeout=5).status_code == 404
+        except requests.ConnectionError:
+            return False
 
     def secret(self, name: str, **data: str) -> Json:
         encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
