@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SUITES ?= tests
 
-.PHONY: help setup lock fmt lint types layers check test props controlplane helm manifests demo e2e bench image sbom
+.PHONY: help setup lock fmt lint types layers check test props controlplane helm manifests docs demo e2e bench image sbom
 help: ## this list
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | expand -t 14
 
@@ -57,6 +57,9 @@ controlplane: ## build etcd, kube-apiserver, kube-controller-manager and kubectl
 
 manifests: setup ## write the CRDs
 	$(BIN)/python -m eso.api.crds manifests/crds
+
+docs: setup ## write docs/flags.md
+	$(BIN)/python -m tests.pages
 
 test: setup lint types layers ## everything CI runs: unit tests, then the real control plane and backends
 	PYTHON=$(PYTHON) bash e2e/controlplane/build.sh
