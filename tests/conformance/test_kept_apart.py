@@ -97,6 +97,21 @@ def test_a_writer_that_fights_is_corrected_three_times_and_named_once(live: Case
     live.eventually(lambda: live.secret() == VALUE, within=PROMPTLY)
 
 
+def test_two_objects_that_merge_one_key_are_told_of_each_other(live: Case):
+    live.foreign_secret(data={"theirs": "1"})
+    for name in ("first", "second"):
+        template = {"data": {"contested": f"of {name}: {{{{ .targetProperty }}}}"}}
+        target = {"creationPolicy": "Merge", "template": template}
+        live.external_secret(name, refreshInterval="2s", target=target)
+
+    def told() -> bool:
+        pairs = (("first", "second"), ("second", "first"))
+        texts = [(text, other) for one, other in pairs for text in live.events(one, reason="TargetContested")]
+        return any(f"/{other} again and again" in text for text, other in texts)
+
+    live.eventually(told, within=60)
+
+
 def test_a_merge_target_that_somebody_makes_later_is_filled_at_once(live: Case):
     live.external_secret(refreshInterval="1h", target={"creationPolicy": "Merge"})
     live.synced()
