@@ -285,6 +285,7 @@ CA: Json = {"type": "Secret", "name": "ca", "key": "k"}
 APP_ROLE: Json = {"secretRef": {"name": "s", "key": "k"}}
 PAIR: Json = {"value": "v", "secretRef": {"name": "s", "key": "k"}}
 VALUE: Json = {"value": "v"}
+OBJECTS: Json = {"group": "", "kind": "ConfigMap", "version": "v1"}
 ACCOUNT: Json = {"name": "a"}
 
 
@@ -334,13 +335,15 @@ def provided(**provider: Json) -> Json:
             "",
             id="other session tags",
         ),
-        pytest.param(provided(crd={}), "one of auth or authRef is required", id="C-309 crd without a login"),
         pytest.param(
-            provided(crd={"auth": {"serviceAccount": ACCOUNT}, "authRef": {"name": "a"}}),
+            provided(crd={"resource": OBJECTS}), "one of auth or authRef is required", id="C-309 crd without a login"
+        ),
+        pytest.param(
+            provided(crd={"resource": OBJECTS, "auth": {"serviceAccount": ACCOUNT}, "authRef": {"name": "a"}}),
             "at most one of the fields in [auth authRef] may be set",
             id="C-309 crd with two logins",
         ),
-        pytest.param(provided(crd={"authRef": {"name": "a"}}), "", id="crd with one login"),
+        pytest.param(provided(crd={"resource": OBJECTS, "authRef": {"name": "a"}}), "", id="crd with one login"),
         pytest.param(
             provided(doppler={"auth": {"secretRef": DOPPLER_TOKEN, "oidcConfig": DOPPLER_OIDC}}),
             "Exactly one of 'secretRef' or 'oidcConfig' must be specified",
