@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eso.errors import EsoError
-from eso.errors import shortened
+from eso.errors import EsoError, shortened
 from eso.gocompat.duration import DurationError, format_nanoseconds, parse_duration, parse_nanoseconds
 
 LARGEST = (1 << 63) - 1
