@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
 from eso.api.crds.kinds import KINDS
-from eso.api.wellknown import GENERATORS_GROUP, GROUP
+from eso.api.wellknown import EXTENSIONS_GROUP, GENERATORS_GROUP, GROUP
 
 Json = dict[str, Any]
 
@@ -127,7 +127,9 @@ def crds(facts: Facts) -> Iterator[Finding]:
         return
     present = {one["metadata"]["name"]: one for one in facts.crds}
     wanted = {
-        f"{kind.resource.plural}.{kind.resource.group}": kind.resource.version for kind in KINDS if kind.installed
+        f"{kind.resource.plural}.{kind.resource.group}": kind.resource.version
+        for kind in KINDS
+        if kind.installed and kind.resource.group != EXTENSIONS_GROUP  # what is ours alone is optional
     }
     missing = sorted(wanted.keys() - present.keys())
     unserved = sorted(

@@ -157,6 +157,12 @@ def test_a_fault_is_found_and_comes_with_what_to_do(change: dict, check: str, st
     assert found.fix or state in (State.SKIP, State.WARN)
 
 
+def test_a_kind_that_is_ours_alone_need_not_be_installed() -> None:
+    bare = [one for one in WELL.crds if not one["metadata"]["name"].endswith("extensions.external-secrets.io")]
+    assert len(bare) < len(WELL.crds)
+    assert {one.state for one in told(replace(WELL, crds=bare), "CRDs")} == {State.OK}
+
+
 def test_controllers_of_other_classes_or_namespaces_do_not_meet() -> None:
     others = [deployment("two", "--controller-class=two"), deployment("three", "--namespace", "shop")]
     assert {one.state for one in told(replace(WELL, deployments=[deployment(), *others]), "controller")} == {State.OK}
