@@ -47,6 +47,10 @@ ALL_EXTRAS: Values = {
 }
 
 SETS: dict[str, Values] = {
+    "change events behind an Ingress": {
+        "changeEvents": {"enabled": True, "port": 9443, "service": {"annotations": {"team": "platform"}}},
+        "networkPolicy": {"enabled": True},
+    },
     "nothing but the defaults": {},
     "two replicas with leader election": {
         "replicaCount": 2,
