@@ -6,7 +6,7 @@ informer of ExternalSecrets, which another room keeps.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -78,6 +78,10 @@ def room(shared: Shared) -> Room:
     def named(child: str) -> Iterable[Record]:
         return objects.by(NAMED, child)
 
+    def labels(key: tuple[str, str]) -> Mapping[str, str] | None:
+        found = objects.get(key)
+        return found.metadata.labels if found is not None else None
+
     triggers = Triggers(work.queue.add, objects.values, named)
     objects.listen(triggers.object)
     spaces.listen(triggers.namespace)
@@ -85,7 +89,7 @@ def room(shared: Shared) -> Room:
     passes = ReconcileClusterExternalSecret(
         Cache(objects, spaces, secrets),
         shared.rest,
-        meter=shared.metrics.objects("clusterexternalsecret"),
+        meter=shared.metrics.objects("clusterexternalsecret", labels),
         monotonic=shared.clock.monotonic,
         log=shared.log,
     )

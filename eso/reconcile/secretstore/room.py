@@ -5,7 +5,7 @@ Neighbours: `app.wiring` calls `rooms`; triggers.py decides what runs, reconcile
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from eso.api.meta import ObjectMeta
@@ -55,6 +55,10 @@ def room(shared: Shared, settings: StoreSettings, kind: str) -> Room:
     def emit(meta: ObjectMeta, event: Event) -> None:
         work.emit(COMPONENTS[kind], meta, event)
 
+    def labels(key: tuple[str, str]) -> Mapping[str, str] | None:
+        found = shared.watch.store(kind, *key)
+        return found.metadata.labels if found is not None else None
+
     informer.listen(triggers.store)
     shared.watch.credential_news(credential)
     passes = ReconcileStore(
@@ -65,7 +69,7 @@ def room(shared: Shared, settings: StoreSettings, kind: str) -> Room:
         controller_class=settings.controller_class,
         requeue_seconds=settings.requeue_seconds,
         emit=emit,
-        meter=shared.metrics.objects(kind.lower()),
+        meter=shared.metrics.objects(kind.lower(), labels),
         monotonic=shared.clock.monotonic,
         log=shared.log,
     )

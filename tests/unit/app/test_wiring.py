@@ -118,6 +118,16 @@ async def test_a_template_source_that_changes_is_rendered_anew(api: FakeApiServe
         await one.until(lambda: value(one, key="y") == "new value")
 
 
+async def test_series_of_stores_carry_the_labels_of_the_store_where_they_are_wanted(api: FakeApiServer):
+    put_store(api)
+    api.edit(SECRET_STORES, "team", "store", {"metadata": {"labels": {"app.kubernetes.io/part-of": "shop"}}})
+    async with operating(api, "--enable-extended-metric-labels=true") as one:
+        await one.until(lambda: one.passes("secretstore") > 0)
+        await one.idle()
+        lines = [line for line in one.metrics().splitlines() if line.startswith("secretstore_status_condition{")]
+    assert lines and all('app_kubernetes_io_part_of="shop"' in line for line in lines)
+
+
 async def test_a_config_map_that_nothing_refers_to_is_not_kept(api: FakeApiServer):
     api.put(CONFIG_MAPS, {"metadata": {"name": "unrelated", "namespace": "team"}, "data": {}})
     async with operating(api) as one:
