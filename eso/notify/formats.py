@@ -182,10 +182,10 @@ def cloud_event(event: Json, depth: int) -> Reading:
 
 
 def sns(headers: Mapping[str, str], message: Json, depth: int) -> Reading:
-    if message["Type"] == "SubscriptionConfirmation":
+    if message["Type"] == "SubscriptionConfirmation" and depth == 0:
         return Confirm(message)
     if message["Type"] != "Notification":
-        return NOTHING
+        return NOTHING  # also a confirmation inside another message: its publisher wrote it, and Amazon did not sign it
     try:
         inner = orjson.loads(text(message, "Message"))
     except orjson.JSONDecodeError:

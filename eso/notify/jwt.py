@@ -107,10 +107,12 @@ def check(token: str, keys: tuple[Key, ...], rule: Jwt, now: float) -> None:
     if not isinstance(header, dict) or not isinstance(claims, dict) or "crit" in header:
         raise BadToken("no token that is understood")
     algorithm, kid = header.get("alg"), header.get("kid")
+    if not isinstance(algorithm, str):
+        raise BadToken("no algorithm")
     known = [key for key in keys if algorithm in key.algorithms and (kid is None or not key.kid or key.kid == kid)]
     if not known:
         raise UnknownKey("signed with an unknown key")
-    if not any(signs(key.public, str(algorithm), f"{head}.{body}".encode(), signed) for key in known):
+    if not any(signs(key.public, algorithm, f"{head}.{body}".encode(), signed) for key in known):
         raise BadToken("the signature is not the issuer's")
     judge(claims, rule, now)
 

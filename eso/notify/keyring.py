@@ -16,7 +16,7 @@ from eso.runtime.clock import Clock
 
 LIFE: Final = 3600.0  # seconds that a document is used
 PAUSE: Final = 60.0  # seconds between two attempts for one URL, however many tokens name an unknown key
-MOST_URLS: Final = 256
+MOST_URLS: Final = 256  # of key sets, and as many of certificates
 MOST_BYTES: Final = 128 << 10
 TIMEOUTS: Final = Timeouts(total=10.0, connect=5.0)
 
@@ -35,21 +35,26 @@ class _Document:
         self.lock = asyncio.Lock()
 
 
+Documents = OrderedDict[str, _Document]  # by URL
+
+
 class Keyring:
     def __init__(self, pools: Pools, clock: Clock) -> None:
         self._pools, self._clock = pools, clock
-        self._documents: OrderedDict[str, _Document] = OrderedDict()
+        # Apart: an author of a ChangeSource chooses the address of a key set, and a stranger that of a certificate.
+        self._key_sets: Documents = OrderedDict()
+        self._certificates: Documents = OrderedDict()
 
     async def keys(self, url: str, *, newer: bool = False) -> tuple[Key, ...]:
         """The key set at `url`. `newer`: the kept one lacks a key. Raises NotFetched."""
-        document = await self._fresh(url, newer)
+        document = await self._fresh(kept(self._key_sets, url), url, newer=newer)
         if document.content is None:
             raise NotFetched("the key set cannot be fetched")
         return document.keys
 
     async def certificate(self, url: str) -> bytes:
         """The certificate at `url`, which never changes. Raises NotFetched."""
-        document = await self._fresh(url, False, parse=False)
+        document = await self._fresh(kept(self._certificates, url), url, parse=False)
         if document.content is None:
             raise NotFetched("the certificate cannot be fetched")
         return document.content
@@ -62,13 +67,7 @@ class Keyring:
             return False
         return True
 
-    async def _fresh(self, url: str, newer: bool, *, parse: bool = True) -> _Document:
-        document = self._documents.get(url)
-        if document is None:
-            document = self._documents[url] = _Document()
-            if len(self._documents) > MOST_URLS:
-                self._documents.popitem(last=False)
-        self._documents.move_to_end(url)
+    async def _fresh(self, document: _Document, url: str, *, newer: bool = False, parse: bool = True) -> _Document:
         async with document.lock:  # all who wait for one document share the request
             now = self._clock.monotonic()
             old = newer or now - document.fetched > LIFE
@@ -91,3 +90,15 @@ class Keyring:
         if reply.status != 200:
             raise NotFetched(f"answered with status {reply.status}")
         return reply.body
+
+
+def kept(documents: Documents, url: str) -> _Document:
+    """The document of `url`, a new one where there is none. When there are too many, one that could not be fetched goes
+    first: no number of addresses that somebody makes up pushes a good document out."""
+    document = documents.get(url)
+    if document is None:
+        if len(documents) >= MOST_URLS:
+            del documents[next((one for one, its in documents.items() if its.content is None), next(iter(documents)))]
+        document = documents[url] = _Document()
+    documents.move_to_end(url)
+    return document

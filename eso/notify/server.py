@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -70,6 +71,9 @@ Take = Callable[[Key, tuple[Change, ...], datetime], Awaitable[Intake]]
 Heard = Callable[[Key, str], None]  # an event that proved its sender, and what became of it
 
 NOBODY: Final = Auth(hmac=SharedSecret())
+
+
+_silent: Final = logging.Logger("eso.notify", logging.CRITICAL + 1)  # else strangers fill the log with stacks
 
 
 class TooLong(Exception):
@@ -342,6 +346,7 @@ async def serving(address: str, door: Door) -> AsyncIterator[tuple[str, int]]:
         lingering_time=LINGER_SECONDS,
         auto_decompress=False,
         max_line_size=4096,
+        logger=_silent,
     )
     runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=2.0)
     await runner.setup()

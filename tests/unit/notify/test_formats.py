@@ -166,6 +166,11 @@ def body(document: Any) -> bytes:
         pytest.param(sns(orjson.dumps(PUT).decode()), [Change("prod/db")], id="EventBridge through SNS"),
         pytest.param(sns('{"keys":["a"]}'), [Change("a")], id="our keys through SNS"),
         pytest.param({"Type": "UnsubscribeConfirmation"}, [], id="SNS says goodbye"),
+        pytest.param(
+            sns('{"Type":"SubscriptionConfirmation","SubscribeURL":"https://x"}'),
+            [],
+            id="a subscription that a publisher wrote: only the message around it is signed",
+        ),
         pytest.param(GCP, [Change("projects/p/secrets/db", "7")], id="Pub/Sub: Secret Manager"),
         pytest.param(
             {

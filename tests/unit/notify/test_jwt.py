@@ -153,6 +153,8 @@ def test_a_token_of_the_issuer_for_us_is_accepted(claims, key, header):
         pytest.param({}, {"alg": "HS256"}, id="an HMAC with the public key"),
         pytest.param({}, {"alg": "RS512"}, id="another hash"),
         pytest.param({}, {"alg": 5}, id="an algorithm that is no text"),
+        pytest.param({}, {"alg": ["RS256"]}, id="a list of algorithms"),
+        pytest.param({}, {"alg": {"RS256": 1}}, id="a map of algorithms"),
         pytest.param({}, {"kid": "three"}, id="an unknown key"),
         pytest.param({}, {"kid": "two"}, id="the id of a key of another kind"),
     ],

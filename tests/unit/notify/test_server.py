@@ -15,7 +15,7 @@ import pytest
 from eso.api.changesource import Auth, Change, Full, Intake, Jwt, KeySet, SharedSecret, Sns, Taken, Unwritten
 from eso.net.http import Pools
 from eso.notify import server
-from eso.notify.keyring import Keyring
+from eso.notify.keyring import MOST_URLS, Keyring
 from eso.notify.server import MOST_BODY, Door, serving
 from eso.notify.verify import signed
 from eso.observe.health import CannotListen
@@ -161,7 +161,8 @@ async def test_strangers_get_one_answer_whatever_is_behind_the_name(place: Place
     place.sources["team", "bearer"] = Source(Auth(bearer=SharedSecret()))
     place.sources["team", "keyless"] = Source(secrets=())
     place.sources["team", "useless"] = Source(stores=0)
-    place.sources["team", "jwt"] = Source(Auth(jwt=RULE), secrets=())
+    document = orjson.dumps({"keys": [rsa_jwk(PRIVATE, kid="one")]})
+    place.sources["team", "jwt"] = Source(Auth(jwt=RULE), (SecretBytes(document),))
     place.sources["team", "sns"] = Source(Auth(sns=Sns()))
     place.sources["team", "github"] = Source(Auth(github=SharedSecret()))
     content = b'{"keys":["a"]}'
@@ -169,6 +170,7 @@ async def test_strangers_get_one_answer_whatever_is_behind_the_name(place: Place
         {},
         place.sign(content, b"guess"),
         {"Authorization": "Bearer guess"},
+        {"Authorization": f"Bearer {token(alg=['RS256'])}"},
         {"X-Hub-Signature-256": "sha256=00"},
         {"x-amz-sns-message-type": "Notification"},
     ]
@@ -229,9 +231,20 @@ async def test_an_encoded_body_is_refused(place: Place):
 @pytest.mark.parametrize(
     "head", [b"GARBAGE\r\n\r\n", b"POST / HTTP/1.1\r\n" + b"a: b\r\n" * 500 + b"\r\n", b"POST /" + b"x" * 9000]
 )
-async def test_what_is_no_request_is_refused(place: Place, head: bytes):
+async def test_what_is_no_request_is_refused(place: Place, head: bytes, caplog: pytest.LogCaptureFixture):
     assert (await place.raw(head + b" HTTP/1.1\r\n\r\n"))[0] == 400
     assert (await place.post())[0] == 202
+    assert caplog.records == [], "a stranger fills no log"
+
+
+async def test_a_sender_that_leaves_in_its_body_leaves_no_trace(place: Place, caplog: pytest.LogCaptureFixture):
+    _, writer = await asyncio.open_connection("127.0.0.1", place.port)
+    writer.write(b"POST /v1/changes/a/b HTTP/1.1\r\nHost: x\r\nwebhook-signature: a\r\nContent-Length: 9\r\n\r\nx")
+    await until(lambda: place.door._buffered == 1)
+    writer.transport.abort()
+    await until(lambda: place.door._buffered == 0)
+    assert (await place.post())[0] == 202
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize(
@@ -469,6 +482,25 @@ async def test_messages_of_sns_are_checked_and_subscriptions_confirmed():
         evil = MESSAGE | {"SigningCertURL": "https://evil.example/SimpleNotificationService-a.pem", "Signature": "AA=="}
         assert (await place.post(orjson.dumps(evil), kind))[0] == 401
         assert len(place.keyring.asked) == 2, "nothing is fetched for a stranger"
+
+
+async def test_a_certificate_and_a_key_set_of_one_address_are_two_documents(place: Place):
+    place.keyring.documents["https://x"] = PEM
+    with pytest.raises(server.NotFetched):
+        await place.keyring.keys("https://x")
+    assert await place.keyring.certificate("https://x") == PEM
+
+
+async def test_addresses_that_a_stranger_makes_up_push_no_good_document_out(place: Place):
+    place.keyring.documents = {URL: orjson.dumps({"keys": [rsa_jwk(PRIVATE, kid="one")]}), "https://good": PEM}
+    await place.keyring.keys(URL)
+    await place.keyring.certificate("https://good")
+    for i in range(2 * MOST_URLS):
+        with pytest.raises(server.NotFetched):
+            await place.keyring.certificate(f"https://made-up-{i}")
+    place.keyring.asked.clear()
+    assert await place.keyring.certificate("https://good") == PEM and await place.keyring.keys(URL)
+    assert place.keyring.asked == []
 
 
 @pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:99999", "256.0.0.1:80"])
