@@ -16,6 +16,7 @@ from aiohttp import hdrs, web
 from eso.admission.certificate import Certificate
 from eso.admission.connections import Connections, listening
 from eso.admission.review import Reviewer, Unfit, answer
+from eso.net.bodies import Bodies, Crowded, TooLong, TooSlow
 from eso.observe import redact
 from eso.observe.health import CannotListen
 from eso.observe.log import Log
@@ -38,7 +39,7 @@ class Server:
     def __init__(self, reviewer: Reviewer, certificate: Certificate, meter: Meter, clock: Clock, log: Log) -> None:
         self._reviewer, self._meter, self._clock, self._log = reviewer, meter, clock, log
         self._paths = frozenset(reviewer.paths)
-        self._bodies = 0  # bytes
+        self._bodies = Bodies(MAX_BODY, MAX_BODIES, BODY_SECONDS)
         self._leaving = False
         self.connections = Connections(self._handle, lambda: certificate.context, clock)
 
@@ -90,41 +91,26 @@ class Server:
     async def _answer(self, path: str, request: web.BaseRequest) -> web.Response:
         if request.method != hdrs.METH_POST:
             return refusal(405, "only POST is answered here", {hdrs.ALLOW: hdrs.METH_POST})
-        length = MAX_BODY if request.content_length is None else request.content_length
-        if length > MAX_BODY:
+        if (request.content_length or 0) > MAX_BODY:
             return unread(answer("", "", Unfit(413, TOO_LARGE)))
-        if self._bodies + length > MAX_BODIES:
+        try:
+            with self._bodies.holding() as held:
+                body = await self._bodies.read(request, held)
+        except TooLong:
+            return unread(answer("", "", Unfit(413, TOO_LARGE)))
+        except TooSlow:
+            return refusal(408, "the request did not come in time")
+        except Crowded:
             # The API server asks again after this time, for as long as its own timeout lasts.
             return refusal(503, "too many reviews at once", {hdrs.RETRY_AFTER: "1"})
-        self._bodies += length
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                body = await whole(request)
-        except TimeoutError:
-            return refusal(408, "the request did not come in time")
         except web.RequestPayloadError:
             return refusal(400, "the request cannot be read")
-        finally:
-            self._bodies -= length
-        if body is None:
-            return unread(answer("", "", Unfit(413, TOO_LARGE)))
         if not body:
             return reply(answer("", "", Unfit(400, "request body is empty")))
         if request.content_type != JSON:
             text = f"contentType={request.headers.get(hdrs.CONTENT_TYPE, '')[:256]}, expected {JSON}"
             return reply(answer("", "", Unfit(400, text)))
         return reply(self._reviewer.review(path, body))
-
-
-async def whole(request: web.BaseRequest) -> bytes | None:
-    """The body; None for one that is too large. Raises RequestPayloadError, OSError."""
-    parts, size = [], 0
-    while part := await request.content.readany():
-        size += len(part)
-        if size > MAX_BODY:
-            return None
-        parts.append(part)
-    return b"".join(parts)
 
 
 def reply(body: bytes) -> web.Response:

@@ -21,6 +21,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from eso.api.changesource import Auth, Change, Full, Intake, Jwt, SharedSecret, Sns, Taken, Unwritten
+from eso.net.bodies import Bodies, Crowded, Held, TooLong, TooSlow
 from eso.notify import jwt, sns
 from eso.notify.formats import Answer, Confirm, Told, Unreadable, read
 from eso.notify.keyring import Keyring, NotFetched
@@ -76,25 +77,6 @@ NOBODY: Final = Auth(hmac=SharedSecret())
 _silent: Final = logging.Logger("eso.notify", logging.CRITICAL + 1)  # else strangers fill the log with stacks
 
 
-class TooLong(Exception):
-    """The body is longer than MOST_BODY."""
-
-
-class TooSlow(Exception):
-    """The body did not come within BODY_SECONDS."""
-
-
-class Crowded(Exception):
-    """All bodies together are longer than MOST_BUFFERED."""
-
-
-@dataclass(slots=True)
-class Held:
-    """Bytes of one request that are in memory until it is answered."""
-
-    size: int = 0
-
-
 @dataclass(frozen=True, slots=True)
 class Reply:
     """`outcome` is a label of the metric; `more` is for a sender who has proved who it is."""
@@ -131,7 +113,7 @@ class Door:
         self._clock, self._meter, self._log = clock, meter, log
         self._limits = Limits()
         self._replays = Replays()
-        self._buffered = 0
+        self._bodies = Bodies(MOST_BODY, MOST_BUFFERED, BODY_SECONDS)
         self._decoy = (SecretBytes(os.urandom(32)),)  # a source that does not exist costs the same check
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -159,11 +141,8 @@ class Door:
         return reply.response()
 
     async def _judged(self, key: Key, source: Source | None, request: web.BaseRequest) -> Reply:
-        held = Held()
-        try:
+        with self._bodies.holding() as held:
             return await self._answered(key, source, request, held)
-        finally:
-            self._buffered -= held.size
 
     async def _answered(self, key: Key, source: Source | None, request: web.BaseRequest, held: Held) -> Reply:
         headers = {name.lower(): value for name, value in request.headers.items()}
@@ -280,20 +259,7 @@ class Door:
         """Raises TooLong, TooSlow, Crowded."""
         if request.headers.get("expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        chunks: list[bytes] = []
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                while chunk := await request.content.readany():
-                    held.size += len(chunk)
-                    self._buffered += len(chunk)
-                    if held.size > MOST_BODY:
-                        raise TooLong
-                    if self._buffered > MOST_BUFFERED:
-                        raise Crowded
-                    chunks.append(chunk)
-        except TimeoutError:
-            raise TooSlow from None
-        return b"".join(chunks)
+        return await self._bodies.read(request, held)
 
 
 @functools.lru_cache(maxsize=64)

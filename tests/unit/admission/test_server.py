@@ -9,6 +9,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -156,27 +157,55 @@ async def test_a_body_beyond_the_limit_is_refused_whether_its_length_is_known_or
         assert (found.code, found.message) == (413, TOO_LARGE)
 
 
-async def test_bodies_that_need_too_much_memory_together_are_sent_away(serving: Serving, client: aiohttp.ClientSession):
-    head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {MAX_BODY}\r\n\r\n"
-    slow = [await serving.open() for _ in range(4)]
-    for _, writer in slow:
-        writer.write(head.encode() + b"{")
-    in_flight = "controller_runtime_webhook_requests_in_flight"
-    await until(lambda: serving.sample(in_flight, webhook=PATH) == 4)
-    async with client.post(serving.url(), data=io.BytesIO(b"x" * (5 << 20))) as reply:
-        assert (reply.status, reply.headers["Retry-After"]) == (503, "1")
-    assert (await serving.ask(client)).allowed  # a small one still fits
-    for _, writer in slow:
+IN_FLIGHT = "controller_runtime_webhook_requests_in_flight"
+
+
+async def stalling(serving: Serving, count: int, announced: int, sent: int) -> list[tuple[Any, Any]]:
+    """Requests whose bodies do not come to their end."""
+    head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {announced}\r\n\r\n"
+    found = [await serving.open() for _ in range(count)]
+    for n, (_, writer) in enumerate(found, 1):
+        writer.write(head.encode() + b"x" * sent)
+        await until(lambda n=n: serving.server._bodies.size == n * sent)  # type: ignore[misc]
+    return found
+
+
+async def test_a_body_that_is_announced_takes_no_room(serving: Serving, client: aiohttp.ClientSession):
+    stalled = await stalling(serving, 20, MAX_BODY, 1)
+    assert (await serving.ask(client, b"x" * (5 << 20))).code == 400
+    assert (await serving.ask(client)).allowed
+    for _, writer in stalled:
         writer.close()
-    await until(lambda: serving.sample(in_flight) == 0)
+    await until(lambda: serving.sample(IN_FLIGHT) == 0)
+    assert serving.server._bodies.size == 0
 
 
-async def test_a_body_that_does_not_come_is_given_up(serving: Serving, monkeypatch: pytest.MonkeyPatch):
+async def test_bodies_that_need_too_much_memory_together_make_room_for_later_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(server_module, "MAX_BODIES", 100_000)
+    async with at_work(tmp_path) as serving:
+        stalled = await stalling(serving, 3, 90_000, 30_000)
+        reader, writer = await serving.open()
+        head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 40000\r\n\r\n"
+        writer.write(head.encode() + b"x" * 40_000)
+        assert (await reader.readline()).split()[1] == b"200"
+        writer.close()
+        answer = (await stalled[0][0].readuntil(b"\r\n\r\n")).decode()
+        assert answer.startswith("HTTP/1.1 503 ") and "Retry-After: 1\r\n" in answer, "the oldest goes"
+        assert serving.server._bodies.size == 60_000
+        for _, writer in stalled:
+            writer.close()
+        await until(lambda: serving.sample(IN_FLIGHT) == 0)
+
+
+async def test_a_body_that_does_not_come_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(server_module, "BODY_SECONDS", 0.05)
-    reader, writer = await serving.open()
-    writer.write(f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{{".encode())
-    assert (await reader.readline()).split()[1] == b"408"
-    writer.close()
+    async with at_work(tmp_path) as serving:
+        reader, writer = await serving.open()
+        writer.write(f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{{".encode())
+        assert (await reader.readline()).split()[1] == b"408"
+        writer.close()
 
 
 async def test_bytes_that_are_no_http_end_the_connection_and_leave_no_trace(serving: Serving):

@@ -204,7 +204,7 @@ async def test_a_body_without_a_length_is_counted(place: Place):
     head += "".join(f"{name}: {value}\r\n" for name, value in place.sign(b"").items())
     chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
     assert (await place.raw(head.encode() + b"\r\n" + chunk * 5))[0] == 413
-    assert place.door._buffered == 0
+    assert place.door._bodies.size == 0
 
 
 async def test_a_sender_that_asks_before_it_sends_the_body_is_answered(place: Place):
@@ -240,9 +240,9 @@ async def test_what_is_no_request_is_refused(place: Place, head: bytes, caplog: 
 async def test_a_sender_that_leaves_in_its_body_leaves_no_trace(place: Place, caplog: pytest.LogCaptureFixture):
     _, writer = await asyncio.open_connection("127.0.0.1", place.port)
     writer.write(b"POST /v1/changes/a/b HTTP/1.1\r\nHost: x\r\nwebhook-signature: a\r\nContent-Length: 9\r\n\r\nx")
-    await until(lambda: place.door._buffered == 1)
+    await until(lambda: place.door._bodies.size == 1)
     writer.transport.abort()
-    await until(lambda: place.door._buffered == 0)
+    await until(lambda: place.door._bodies.size == 0)
     assert (await place.post())[0] == 202
     assert caplog.records == []
 
@@ -299,7 +299,7 @@ async def test_a_sender_that_trickles_its_body_is_cut_off(monkeypatch: pytest.Mo
         reader, writer = await asyncio.open_connection("127.0.0.1", place.port)
         writer.write(head.encode() + b"\r\nx")
         status, _, _ = await answer_of(reader)
-        assert status == 408 and place.door._buffered == 0
+        assert status == 408 and place.door._bodies.size == 0
         writer.close()
 
 
@@ -333,13 +333,30 @@ async def test_all_bodies_together_are_bounded(monkeypatch: pytest.MonkeyPatch):
 
         place.door._take = slow
         first = asyncio.ensure_future(place.post(content))
-        await until(lambda: place.door._buffered > 60_000)
+        await until(lambda: place.door._bodies.size > 60_000)
         status, headers, _ = await place.post(content)
         assert (status, headers["retry-after"]) == (503, "1")
         held.set()
         assert (await first)[0] == 202
-        assert place.door._buffered == 0
+        assert place.door._bodies.size == 0
         assert (await place.post(content))[0] == 202
+
+
+async def test_strangers_that_stall_in_their_bodies_make_room(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(server, "MOST_BUFFERED", 100_000)
+    async with opened(Place()) as place:
+        head = b"POST /v1/changes/a/b HTTP/1.1\r\nHost: x\r\nwebhook-signature: a\r\nContent-Length: 99999\r\n\r\n"
+        stalled = [await asyncio.open_connection("127.0.0.1", place.port) for _ in range(3)]
+        for n, (_, writer) in enumerate(stalled, 1):
+            writer.write(head + b"x" * 30_000)
+            await until(lambda n=n: place.door._bodies.size == n * 30_000)
+        content = b'{"keys":["a"],"more":"' + b"x" * 60_000 + b'"}'
+        assert (await place.post(content))[0] == 202
+        for reader, writer in stalled[:2]:
+            assert (await answer_of(reader))[0] == 503
+            writer.close()
+        assert place.door._bodies.size == 30_000, "the newest goes on"
+        stalled[2][1].close()
 
 
 async def test_a_burst_of_one_source_leaves_the_others_alone(place: Place):
