@@ -243,7 +243,9 @@ def change_sources(shared: Shared, settings: ControllerSettings, pools: Pools) -
             shared.log.info("change events are accepted", host=host, port=port)
             await asyncio.Event().wait()
 
-    return [changesource.room(shared, settings.leader_election_namespace or pod_namespace(), serve)]
+    # Where the Lease is may be somebody else's namespace; it only stands for the own one outside of a pod.
+    own = pod_namespace() or settings.leader_election_namespace
+    return [changesource.room(shared, own, serve)]
 
 
 def for_push(shared: Shared) -> Generate:

@@ -15,6 +15,7 @@ import pytest
 
 from eso.api.changesource import CHANGE_SOURCES
 from eso.api.meta import SECRETS
+from eso.app import wiring
 from eso.notify.verify import signed
 from eso.providers.contract import CredentialReader, Find, Plan, StoreView
 from tests.fakes.apiserver import FakeApiServer, Json, Status
@@ -383,6 +384,16 @@ async def test_whose_objects_a_source_wakes(api: FakeApiServer, where: str, admi
         await one.idle()
         rest = {"team", "other"} - woken
         assert {name for name in rest if value(one, namespace=name) == "rotated"} == set()
+
+
+async def test_the_namespace_of_the_lease_is_not_the_operator_s(api: FakeApiServer, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(wiring, "pod_namespace", lambda: "operator")
+    put_store(api, "shared", "", provider={"fake": {}})
+    for namespace in ("system", "operator"):
+        put_source(api, namespace=namespace, storeRefs=[{"name": "shared", "kind": "ClusterSecretStore"}])
+    async with listening(api, Backend()) as (_, sender):
+        assert (await sender.send("key", source="system/source"))[0] == 403
+        assert (await sender.send("key", source="operator/source"))[0] == 202
 
 
 async def test_a_source_wakes_no_object_of_another_store(api: FakeApiServer):
