@@ -156,6 +156,6 @@ class Bearers:
 
 
 def bearer_token(authorization: str) -> str:
-    """The token of `Bearer <token>`, "" for every other scheme."""
+    """The token of `Bearer <token>`, "" for every other scheme and for what no token can be."""
     scheme, _, token = authorization.strip().partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
+    return token.strip() if scheme.lower() == "bearer" and token.isascii() else ""

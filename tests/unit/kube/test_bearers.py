@@ -51,6 +51,8 @@ async def bearers(api):
         pytest.param("", Unknown(), 0, id="no header"),
         pytest.param("Bearer ", Unknown(), 0, id="no token"),
         pytest.param("Basic t-prom", Unknown(), 0, id="another scheme"),
+        pytest.param("Bearer \udcff\udcfe", Unknown(), 0, id="bytes that are no text"),
+        pytest.param("Bearer ä", Unknown(), 0, id="letters that no token has"),
     ],
 )
 async def test_the_api_server_decides(api, bearers, authorization, verdict, asked):
