@@ -202,9 +202,15 @@ async def allowed(
     body = {
         "apiVersion": REVIEWS.api_version,
         "kind": REVIEWS.kind,
-        "spec": {"user": user, "groups": ["system:serviceaccounts"], "resourceAttributes": attributes},
+        "spec": {"user": user, "groups": groups_of(user), "resourceAttributes": attributes},
     }
     return bool(orjson.loads(await rest.create(REVIEWS, "", body))["status"].get("allowed"))
+
+
+def groups_of(user: str) -> list[str]:
+    """Every account is in these; a role may be bound to each of them."""
+    accounts, _, _ = user.removeprefix("system:serviceaccount:").partition(":")
+    return ["system:serviceaccounts", f"system:serviceaccounts:{accounts}", "system:authenticated"]
 
 
 async def certificates(rest: Rest, configurations: Sequence[Json]) -> dict[str, bytes]:

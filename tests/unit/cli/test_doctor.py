@@ -10,13 +10,17 @@ from pathlib import Path
 import pytest
 import yaml
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from e2e.harness.certs import Authority
 from e2e.harness.cluster import REPO
 from eso.api.crds.kinds import KINDS
 from eso.app.main import run
 from eso.cli.checkup import RIGHTS, Facts, Finding, State, Unseen, findings, flag, worst
-from eso.cli.doctor import as_json, as_table
+from eso.cli.doctor import allowed, as_json, as_table
 
 NOW = datetime.now(UTC)
 SERVICE = "eso/external-secrets-webhook"
@@ -182,6 +186,7 @@ def test_a_conversion_webhook_without_endpoints_is_a_failure() -> None:
         ([endpoints()], {State.OK}),
         ([endpoints(False)], {State.OK, State.FAIL}),
         ([], {State.OK, State.FAIL}),
+        (Unseen("cannot list endpointslices"), {State.OK}),
     ):
         facts = replace(WELL, crds=[converted, *WELL.crds[1:]], slices=slices)
         assert {one.state for one in told(facts, "CRDs")} == states
@@ -207,6 +212,22 @@ class TestWebhook:
     def test_one_that_works(self, pki: tuple[bytes, bytes, bytes]) -> None:
         assert self.one(self.facts(pki[0], pki[1])).state is State.OK
         assert self.one(self.facts(pki[0], b"")).state is State.OK
+
+    def test_one_that_is_asked_by_a_url_needs_no_bundle(self) -> None:
+        found = hook(b"")
+        found["webhooks"][0]["clientConfig"] = {"url": "https://webhook.example"}
+        assert self.one(replace(WELL, webhooks=[found])).state is State.OK
+
+    def test_a_certificate_with_the_number_zero_is_read_in_silence(self, recwarn: pytest.WarningsRecorder) -> None:
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "w")])
+        made = x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key())
+        made = made.not_valid_before(NOW).not_valid_after(NOW + timedelta(days=99))
+        made._serial_number = 0  # the builder makes none, as the reference does
+        pem = made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+        recwarn.clear()
+        assert self.one(self.facts(pem, pem)).state is State.OK
+        assert [str(one.message) for one in recwarn] == []
 
     def test_a_certificate_of_another_authority(self, pki: tuple[bytes, bytes, bytes]) -> None:
         found = self.one(self.facts(pki[0], pki[2]))
@@ -272,3 +293,17 @@ def test_a_cluster_that_cannot_be_reached_is_a_failure(capsys, monkeypatch, tmp_
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "nowhere"))
     assert run(["doctor", "-o", "json"]) == 1
     assert '"check": "API server"' in capsys.readouterr().out
+
+
+async def test_the_rights_of_an_account_include_those_of_its_groups() -> None:
+    class Reviews:
+        """Takes down what is asked."""
+
+        async def create(self, resource: object, namespace: str, body: dict) -> bytes:
+            self.spec = body["spec"]
+            return b'{"status":{"allowed":true}}'
+
+    rest = Reviews()
+    assert await allowed(rest, "system:serviceaccount:eso:name", "", "get", "", "secrets")  # type: ignore[arg-type]
+    assert rest.spec["user"] == "system:serviceaccount:eso:name"
+    assert rest.spec["groups"] == ["system:serviceaccounts", "system:serviceaccounts:eso", "system:authenticated"]
