@@ -69,7 +69,7 @@ class Meter(Protocol):
 
 Find = Callable[[Key], Source | None]
 Take = Callable[[Key, tuple[Change, ...], datetime], Awaitable[Intake]]
-Heard = Callable[[Key, str], None]  # an event that proved its sender, and what became of it
+Heard = Callable[[Key, str], None]  # an event for a source that exists, and what became of it
 
 NOBODY: Final = Auth(hmac=SharedSecret())
 
@@ -104,7 +104,7 @@ STRANGER: Final = Reply(401, "unauthorized", {"error": "unauthorized"})
 
 class Door:
     """`find(key)` is the source of that name, `take` queues changes and writes them down, `heard` is told what became
-    of each genuine event."""
+    of each event of a source that exists."""
 
     def __init__(
         self, find: Find, take: Take, heard: Heard, keyring: Keyring, *, clock: Clock, meter: Meter, log: Log

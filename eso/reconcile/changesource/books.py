@@ -22,6 +22,7 @@ COUNTED: Final = frozenset(
     ("unsigned", "forged", "late", "keyless", "limited", "full", "unreadable", "unwritten", "forbidden", "unconfirmed")
 )
 """What a status counts as rejected, and nothing else."""
+UNPROVED: Final = frozenset(("unsigned", "forged", "keyless"))
 
 
 class Entry:
@@ -71,8 +72,10 @@ class Book:
         self.accepted, self.last_accepted, self.last_event = min(MOST_COUNT, self.accepted + 1), at, at
 
     def heard(self, outcome: str, at: datetime) -> None:
-        """An event that was not accepted; counted where that is its sender's, or our, fault."""
-        self.last_event = at
+        """An event that was not accepted; counted where that is its sender's, or our, fault. Only a sender who proved
+        itself makes the source look alive."""
+        if outcome not in UNPROVED:
+            self.last_event = at
         if outcome in COUNTED:
             self.rejected[outcome] += 1
 

@@ -294,3 +294,13 @@ def test_property_a_status_that_is_loaded_is_the_status_that_is_written(pending,
 
 def back(entry: dict[str, Any]) -> PendingChange:
     return PendingChange(entry["key"], START, entry.get("version", ""), entry.get("prefix", False))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [("unsigned", False), ("forged", False), ("keyless", False), ("late", True), ("limited", True), ("ignored", True)],
+)
+def test_a_stranger_does_not_make_a_source_look_alive(outcome: str, told: bool):
+    book = Book()
+    book.heard(outcome, START)
+    assert (book.last_event is not None) is told
