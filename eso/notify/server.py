@@ -286,17 +286,16 @@ def preflight(request: web.BaseRequest) -> web.Response:
 
 
 class _Bounded(web.Server):
-    """Ends the oldest connection that has not sent its request when there are too many."""
+    """When there are too many, ends the oldest connection that has not sent its request, or else the oldest one: a
+    sender in earnest is answered in a moment."""
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
         if len(self._connections) <= MOST_CONNECTIONS:
             return
-        for other, its in list(self._connections.items()):
-            if other is not handler and not getattr(other, "_request_in_progress", False):
-                its.abort()
-                return
-        transport.abort()
+        others = [other for other in self._connections if other is not handler]
+        idle = (other for other in others if not getattr(other, "_request_in_progress", False))
+        self._connections[next(idle, others[0])].abort()
 
 
 @asynccontextmanager

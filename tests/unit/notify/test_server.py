@@ -314,6 +314,22 @@ async def test_too_many_idle_connections_push_the_oldest_out(monkeypatch: pytest
             writer.close()
 
 
+async def test_too_many_requests_that_stall_push_the_oldest_out(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 20)
+    async with opened(Place()) as place:
+        head = b"POST /v1/changes/a/b HTTP/1.1\r\nHost: x\r\nwebhook-signature: a\r\nContent-Length: 9\r\n\r\nx"
+        stalled = []
+        for n in range(20):
+            stalled.append(await asyncio.open_connection("127.0.0.1", place.port))
+            stalled[-1][1].write(head)
+            await until(lambda n=n: place.door._bodies.size == n + 1)
+        assert (await place.post())[0] == 202
+        assert await at_end(stalled[0][0])
+        await until(lambda: place.door._bodies.size == 19)
+        for _, writer in stalled:
+            writer.close()
+
+
 async def at_end(reader: asyncio.StreamReader) -> bool:
     try:
         return await reader.read() == b""
