@@ -97,7 +97,11 @@ class Connections(web.Server):
         if context is None or task is None:
             connection.close()
             return
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError:  # some systems refuse it for a connection that the client has reset
+            connection.close()
+            return
         self._by_use[task] = _Use(task.cancel, self._clock.monotonic())
         try:
             await asyncio.get_running_loop().connect_accepted_socket(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -253,6 +254,14 @@ async def test_clients_that_speak_no_tls_make_room_as_well(
     assert (await serving.ask(client)).allowed
     for _, writer in [*silent, (None, loud)]:
         writer.close()
+
+
+async def test_a_connection_that_was_reset_before_its_turn_ends_alone(serving: Serving, client: aiohttp.ClientSession):
+    ours, theirs = socket.socketpair()  # takes no option of TCP, as one that was reset on some systems
+    with theirs:
+        await serving.server.connections._open(ours)
+    assert ours.fileno() == -1 and serving.connections == 0
+    assert (await serving.ask(client)).allowed
 
 
 async def test_a_connection_without_a_request_is_ended(serving: Serving, client: aiohttp.ClientSession):
