@@ -27,9 +27,9 @@ ACCESS_REVIEWS: Final = Resource(
 )
 ALLOWED_SECONDS: Final = 60.0  # for which an answer counts: a right that is taken away ends within this time
 REFUSED_SECONDS: Final = 10.0
-KEPT: Final = 1_000  # answers
+KEPT: Final = 1_000  # answers; refusals go first
 ASKING: Final = 4  # questions at once
-WAITING: Final = 64  # bearers that wait for an answer; later ones are sent away
+WAITING: Final = 64  # bearers that wait for an answer; later ones are sent away unless they were admitted before
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class Bearers:
         name = hashlib.blake2b(token.encode(), key=self._key, digest_size=16).digest()
         if (known := self._known(name)) is not None:
             return known
-        if self._waiting >= WAITING:
+        if self._waiting >= WAITING and not isinstance(self._last(name), Allowed):
             raise Overrun("too many bearers wait for the API server")
         lock = self._locks.setdefault(name, asyncio.Lock())
         self._waiting += 1
@@ -121,6 +121,10 @@ class Bearers:
         until, verdict = self._kept.get(name, (0.0, None))
         return verdict if self._clock.monotonic() < until else None
 
+    def _last(self, name: bytes) -> Verdict | None:
+        """What was found last, whether or not it still counts."""
+        return self._kept.get(name, (0.0, None))[1]
+
     async def _asked(self, name: bytes, token: str) -> Verdict:
         async with self._asking:
             verdict = await self._ask(token)
@@ -128,7 +132,8 @@ class Bearers:
         self._kept[name] = (self._clock.monotonic() + seconds, verdict)
         self._kept.move_to_end(name)
         if len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
+            refused = (one for one, (_, its) in self._kept.items() if not isinstance(its, Allowed))
+            del self._kept[next(refused, next(iter(self._kept)))]
         return verdict
 
     async def _ask(self, token: str) -> Verdict:

@@ -120,6 +120,22 @@ async def test_a_flood_of_invented_tokens_asks_few_questions_at_once_and_the_res
     assert not bearers._locks and bearers._waiting == 0
 
 
+async def test_a_flood_of_invented_tokens_does_not_send_a_known_bearer_away(api, bearers):
+    assert await bearers.verdict("Bearer t-prom") == Allowed("prometheus")
+    for n in range(KEPT):
+        await bearers.verdict(f"Bearer invented-{n}")
+    assert len(bearers._kept) == KEPT
+    bearers._clock.jump(ALLOWED_SECONDS)
+    api.fail(Late(), path="tokenreviews", times=ASKING)
+    async with asyncio.TaskGroup() as group:
+        flood = [group.create_task(outcome(bearers, f"Bearer other-{n}")) for n in range(WAITING)]
+        await until(lambda: bearers._waiting == WAITING)
+        known = group.create_task(outcome(bearers, "Bearer t-prom"))
+        await settle()
+        api.release()
+    assert known.result() == "Allowed" and {one.result() for one in flood} == {"Unknown"}
+
+
 async def outcome(bearers: Bearers, authorization: str) -> str:
     try:
         return type(await bearers.verdict(authorization)).__name__
