@@ -20,7 +20,7 @@ from eso.errors import EsoError
 from eso.net.http import Pool
 from eso.providers.contract import CredentialReader, InvalidConfig, Malformed, StoreView, prefixed
 from eso.providers.env import Env
-from eso.providers.infisical.spec import UNIVERSAL, at_infisical, method
+from eso.providers.infisical.spec import UNIVERSAL, at_infisical, method, referent
 from eso.providers.kit import entra, jwt, sts
 from eso.providers.kit.awsidentity import ambient_keys, region_of
 from eso.providers.kit.files import token_file
@@ -40,6 +40,10 @@ TOKEN: Final = re.compile(r"[\w-]{1,8192}\.[\w-]{1,49152}\.[\w-]{1,8192}", re.AS
 OWN_TOKEN: Final = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 OPTIONAL: Final = frozenset({"resource", "privateKeyPassphrase", "serviceAccountTokenPath"})
 NO_METHOD: Final = "authentication method not found"
+FORWARDED: Final = (
+    "Infisical hands a token of the operator on to the API server that the identity names: neither a SecretStore nor a "
+    "consumer's namespace may choose the identity"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +165,11 @@ class Login:
         return {"identityId": given["identityId"], "jwt": signed}
 
     async def kubernetes(self, given: Given) -> dict[str, Any]:
-        """The operator's own token, from a ClusterSecretStore only; another token from a file beside the operator."""
+        """The operator's own token, or another one from a file beside it. Infisical hands it on to the API server that
+        the owner of the identity wrote down, so the identity is the choice of a ClusterSecretStore alone."""
         path = given.get("serviceAccountTokenPath") or OWN_TOKEN
+        if not self.store.cluster_scoped or referent(self.store):
+            raise InvalidConfig(FORWARDED, fix="use a ClusterSecretStore that names the namespace of each credential")
         if path == OWN_TOKEN:
             token = await self.credentials.own_token()
         else:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from e2e.harness.certs import Authority
 from eso.errors import EsoError
 from eso.providers.contract import AuthRejected, InvalidConfig, Malformed, Throttled, Unavailable, Validation
-from eso.providers.infisical.login import Token
+from eso.providers.infisical.login import FORWARDED, Token
 from eso.providers.kit import files
 from tests.fakes.aws import FakeAws
 from tests.fakes.backend import Asked, Backend, Fault
@@ -233,10 +233,35 @@ async def test_a_token_file_beside_the_operator_logs_in(
         path.write_text(content)
     auth = way(world, "kubernetesAuthCredentials", identityId="me", serviceAccountTokenPath=str(path))
     if text:
-        assert str(await refused(world, auth=auth)) == f"failed to authenticate via kubernetes auth {text}"
+        error = await refused(world, "ClusterSecretStore", auth=auth)
+        assert str(error) == f"failed to authenticate via kubernetes auth {text}"
         assert world.fake.asked == []
     else:
-        await world.open(auth=auth)
+        await world.open("ClusterSecretStore", auth=auth)
+
+
+@pytest.mark.parametrize("path", [{}, {"serviceAccountTokenPath": "file"}], ids=["its own", "of a file"])
+@pytest.mark.parametrize(
+    ("kind", "namespace"),
+    [
+        pytest.param("SecretStore", "eso", id="of a SecretStore"),
+        pytest.param("ClusterSecretStore", "", id="in the consumer's namespace"),
+    ],
+)
+async def test_an_identity_that_a_tenant_chose_gets_no_token_of_the_operator(
+    world: World, tmp_path: Path, path: dict[str, str], kind: str, namespace: str
+) -> None:
+    """Infisical shows the token to the API server that the owner of the identity wrote down."""
+    (tmp_path / "token").write_text("a.b.c")
+    world.credentials.environ = {}
+    world.credentials.tokens["own"] = "planted-own-token"
+    more = {name: str(tmp_path / "token") for name in path}
+    auth = way(world, "kubernetesAuthCredentials", identityId="mine", **more)
+    auth["kubernetesAuthCredentials"]["identityId"]["namespace"] = namespace
+    error = await refused(world, kind, auth=auth)
+    assert isinstance(error, InvalidConfig)
+    assert str(error) == f"failed to authenticate via kubernetes auth {FORWARDED}"
+    assert world.fake.asked == []
 
 
 async def test_no_path_leads_to_the_operators_own_token(
@@ -246,7 +271,7 @@ async def test_no_path_leads_to_the_operators_own_token(
     monkeypatch.setattr(files, "OWN_FOLDER", str(tmp_path))
     (tmp_path / "token").write_text("a.b.c")
     auth = way(world, "kubernetesAuthCredentials", identityId="me", serviceAccountTokenPath=str(tmp_path / "token"))
-    assert "operator's own ServiceAccount" in str(await refused(world, auth=auth))
+    assert "operator's own ServiceAccount" in str(await refused(world, "ClusterSecretStore", auth=auth))
 
 
 async def test_keys_of_the_operator_sign_a_question_to_aws(world: World) -> None:
@@ -309,10 +334,11 @@ async def test_a_secret_store_shows_the_operators_identity_to_no_server_that_it_
     world: World, machine: Machine, method: str
 ) -> None:
     auth = way(world, method, identityId="me", **AMBIENT[method])
+    told = FORWARDED if method == "kubernetesAuthCredentials" else OWN_IDENTITY
     for host in (ELSEWHERE, "http://app.infisical.com", "https://infisical.com.example.com"):
         error = await refused(world, hostAPI=host, auth=auth)
         assert isinstance(error, InvalidConfig)
-        assert str(error).endswith(OWN_IDENTITY)
+        assert str(error).endswith(told)
     assert machine.asked == world.fake.asked == []
 
 
