@@ -27,6 +27,8 @@ Texts = Mapping[str, Mapping[str, bytes]]
 # An action that inserts a field and does nothing else: `.name.key`, or `index .name "key"`.
 _FIELD: Final = re.compile(r"\{\{(-?\s*+)(\.(\w+)\.(\w+))(\s*+-?)\}\}")
 _INDEX: Final = re.compile(r'\{\{(-?\s*+)(index\s++\.(\w+)\s++"([^"\\{}]*+)")(\s*+-?)\}\}')
+# A segment of a URL's path that stands for this folder or the one above.
+_DOTS: Final = re.compile(r"(?<=/)(?:\.|%2e){1,2}(?=/|\Z)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Seen:
         return {**self.secrets, **({REMOTE: own} if own else {})}
 
     def escaped(self) -> Texts:
-        """For the URL: the reference's own members cannot leave their place in it."""
+        """For the URL: no sign of the reference's own members has a meaning there."""
         remote = {name: value if name == "namespace" else escaped(value) for name, value in self.remote.items()}
         return replace(self, remote=remote).texts()
 
@@ -87,6 +89,8 @@ def request(templates: Templates, seen: Seen, limits: Limits) -> Rendered:
     limits = limits.together(WORLD)
     texts = seen.texts()
     url = made("failed to parse url: ", safe(templates.url, seen.secrets), seen.escaped(), limits)
+    if dots(text_of(url)) > dots("x".join(between for between, _ in actions(templates.url))):
+        raise InvalidConfig("the url leaves its place: a part of its path is '.' or '..'", fix="correct remoteRef")
     headers = tuple(
         (name, text_of(made(f"failed to parse header {name}: ", text, texts, limits)))
         for name, text in templates.headers
@@ -126,6 +130,12 @@ def safe(url: str, secrets: Texts) -> str:
             action = f"{{{{{found[1]}urlquery ({found[2]}){found[5]}}}}}"
         parts += (between, action)
     return "".join(parts)
+
+
+def dots(url: str) -> int:
+    """How many segments of the path lead elsewhere: no escape keeps the client library, or a server, from following
+    them."""
+    return len(_DOTS.findall(re.split("[?#]", url, maxsplit=1)[0]))
 
 
 def escaped(value: bytes) -> bytes:

@@ -42,6 +42,43 @@ def test_a_url(url: str, expected: str) -> None:
     assert made(url=f"https://h{url}").url == f"https://h{expected}"
 
 
+URL = "https://h/{{ .remoteRef.namespace }}/{{ .remoteRef.key }}/{{ .remoteRef.version }}/x?p={{ .remoteRef.property }}"
+
+
+@pytest.mark.parametrize("way", [b".", b".."])
+@pytest.mark.parametrize("member", ["key", "version"])
+def test_no_member_of_the_reference_climbs_out_of_its_place_in_the_url(member: str, way: bytes) -> None:
+    """The client library, and most servers, leave such segments out together with the one before."""
+    with pytest.raises(InvalidConfig, match=r"^the url leaves its place: a part of its path is '\.' or '\.\.'$"):
+        made(Seen({**REMOTE, "version": b"team-b"} | {member: way}, {}), url=URL)
+
+
+@pytest.mark.parametrize(
+    ("url", "remote"),
+    [
+        pytest.param("https://h/a/{{ .remoteRef.key }}.", {"key": b"."}, id="made of two"),
+        pytest.param("https://h/a/%2E{{ .remoteRef.key }}", {"key": b"."}, id="half of it escaped"),
+        pytest.param("https://h/a/{{ .remoteRef.remoteKey }}", {"remoteKey": b".."}, id="of a push"),
+    ],
+)
+def test_nor_do_parts_of_a_segment(url: str, remote: dict[str, bytes]) -> None:
+    with pytest.raises(InvalidConfig, match="the url leaves its place"):
+        made(Seen(remote, {}), url=url)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        pytest.param("https://h/a?p={{ .remoteRef.key }}", "https://h/a?p=..", id="behind the question mark"),
+        pytest.param("https://h/a#/{{ .remoteRef.key }}", "https://h/a#/..", id="in the fragment"),
+        pytest.param("https://h/a/...{{ .remoteRef.key }}", "https://h/a/.....", id="dots of a name"),
+        pytest.param("https://h/b/../{{ .remoteRef.version }}", "https://h/b/../v", id="what the author wrote"),
+    ],
+)
+def test_dots_that_lead_nowhere_stay(url: str, expected: str) -> None:
+    assert made(Seen({"key": b"..", "version": b"v"}, {}), url=url).url == expected
+
+
 def test_headers_body_and_path_are_as_they_are() -> None:
     block = {
         "headers": {"X-Auth": "{{ .c.pass }}", "X-Plain": "text"},
