@@ -60,8 +60,11 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
+    """`fresh`: past the cache of a gateway."""
+
     name: str
     version: int = codec.LATEST
+    fresh: bool = False
 
 
 class Client:
@@ -101,7 +104,7 @@ class Client:
 
     def request(self, ref: RemoteRef) -> Hashable:
         """The metadata policy is not used, as in the reference."""
-        return Asked(ref.key, codec.version_of(ref.version))
+        return Asked(ref.key, codec.version_of(ref.version), bool(self.fresh))
 
     async def fetch(self, request: Hashable) -> Value:
         """An item that is missing is an ordinary error, as in the reference."""
@@ -156,7 +159,7 @@ class Client:
     def batch(self, request: Hashable) -> Hashable | None:
         """Equal versions travel together: all of a call have one."""
         assert isinstance(request, Asked)
-        return request.version
+        return request.version, request.fresh
 
     async def fetch_many(self, requests: Sequence[Hashable]) -> Mapping[Hashable, Value | EsoError]:
         """Describes each item, then reads the static ones in one call; each alone where that call fails, since one that

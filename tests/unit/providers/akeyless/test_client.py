@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eso.errors import EsoError
-from eso.providers.akeyless import codec, refusal
+from eso.providers.akeyless import codec, refusal, spec
 from eso.providers.akeyless.client import Asked, Client, folder
 from eso.providers.contract import (
     AuthExpired,
@@ -152,6 +152,16 @@ async def test_the_cache_of_a_gateway_may_be_passed_by(world: World) -> None:
     await read(client, "/app")
     assert world.fake.asked[-1].body["ignore-cache"] == "true"
     assert "ignore-cache" not in world.fake.asked[-2].body
+
+
+async def test_a_read_past_the_cache_shares_no_answer_with_one_from_it(world: World) -> None:
+    """Both stores have one login: equal requests of one login are one call."""
+    stores = [view(akeylessGWApiURL="", authSecretRef=REFS, ignoreCache=fresh) for fresh in (True, False)]
+    assert spec.SPEC.plan(stores[0]) == spec.SPEC.plan(stores[1])
+    client = await world.open()
+    requests = [client.bind(store).request(RemoteRef("/app")) for store in stores]
+    assert len(set(requests)) == 2
+    assert len({client.batch(request) for request in requests}) == 2
 
 
 DOCUMENT = '{"a":{"b":"path"},"a.b":"dotted","empty":""}'
