@@ -321,7 +321,7 @@ class Client:
             if text is not None:  # it says that the write failed, and nothing of a secret that is read
                 raise NothingThere(f'failed to {what} secret "{asked.name}": {error}') from error
         except EsoError as error:
-            if not (text is None and isinstance(error, NothingThere)):
+            if not (text is None and isinstance(error, NoFolder)):
                 raise prefixed(f'failed to {what} secret "{asked.name}": ', error) from error
 
     async def _project_id(self) -> str:

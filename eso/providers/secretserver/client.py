@@ -183,7 +183,8 @@ class Client:
         value = codec.text_of(pushed(entry, source, missing))
         try:
             secret = await self._found(key, folder, strict=not folder)
-        except NothingThere:
+        except NothingThere as error:
+            await self._prove(error)
             await self._create(key, folder, template, entry.remote.property, value)
             return
         item = codec.target(secret, entry.remote.property)
@@ -197,15 +198,23 @@ class Client:
         try:
             secret = await self._found(remote.key, 0, strict=True)
             await self.connection.api.send("DeleteSecret", "DELETE", f"/secrets/{secret.id}")
-        except NothingThere:
-            return
+        except NothingThere as error:
+            await self._prove(error)
 
     async def exists(self, remote: Remote) -> bool:
         try:
             await self._found(remote.key, 0, strict=True)
-        except NothingThere:
+        except NothingThere as error:
+            await self._prove(error)
             return False
         return True
+
+    async def _prove(self, missing: NothingThere) -> None:
+        """What stands before the server answers 404, too. Raises `missing` where the server cannot be searched."""
+        try:
+            await self._search(PROBE)
+        except NothingThere:
+            raise missing from None
 
     async def _create(self, key: str, folder: int, template: int, property: str, value: bytes) -> None:
         within = codec.IN_FOLDER.fullmatch(key)

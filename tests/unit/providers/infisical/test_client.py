@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,10 +31,10 @@ from eso.providers.contract import (
 )
 from eso.providers.infisical import codec, refusal
 from eso.providers.infisical.client import Client
-from tests.fakes.backend import Fault
+from tests.fakes.backend import Asked, Fault
 from tests.fakes.cancel import every_await
 from tests.fakes.env import found
-from tests.fakes.infisical import PROJECT, Environment
+from tests.fakes.infisical import PROJECT, Environment, FakeInfisical
 from tests.fakes.logs import captured
 from tests.unit.providers.infisical.conftest import World
 
@@ -409,6 +410,23 @@ async def test_what_is_gone_meanwhile_is_deleted_and_cannot_be_updated(world: Wo
         await client.push(Push(Remote("B"), "k"), Source({"k": b"2"}))
     assert not isinstance(failed.value, SecretNotFound)
     assert world.fake.secrets == {}
+
+
+class NoRoute(FakeInfisical):
+    """What stands before the server knows no DELETE."""
+
+    async def answer(self, asked: Asked) -> web.StreamResponse:
+        return web.Response(status=404, text="no route") if asked.method == "DELETE" else await super().answer(asked)
+
+
+async def test_a_deletion_that_no_server_saw_is_none() -> None:
+    async with NoRoute() as fake:
+        world = World(fake)
+        fake.secrets["A"] = "1"
+        client = await world.open()
+        with pytest.raises(EsoError, match=r'^failed to delete secret "A": .*\[status-code=404\]$'):
+            await client.delete(Remote("A"))
+        await world.provider.close()
 
 
 @pytest.mark.parametrize("what", ["check", "delete"])

@@ -274,6 +274,21 @@ async def test_deletions_and_looks_need_one_secret(world: World) -> None:
     assert client.place(Remote("a", "x")) == client.place(Remote("a", "y"))
 
 
+@pytest.mark.parametrize("key", ["db", "/folder/db", "folderId:9/db", "7"])
+async def test_where_the_api_is_not_there_nothing_is_proven_absent(world: World, key: str) -> None:
+    """What stands before the server answers 404 while it is away: a deletion would seem to be done."""
+    client = await world.open()
+    world.fake.fail(Fault(404, body="default backend - 404", times=99))
+    with pytest.raises(NothingThere, match=r"^404 Not Found$"):
+        await client.delete(Remote(key))
+    with pytest.raises(NothingThere, match=r"^404 Not Found$"):
+        await client.exists(Remote(key))
+    with pytest.raises(NothingThere, match=r"^404 Not Found$"):
+        await client.push(Push(Remote(key), "k", NEW), Source({"k": b"v"}))
+    assert world.fake.count("secret-templates") == 0
+    assert world.fake.count("secrets", "POST") == world.fake.count("secrets", "DELETE") == 0
+
+
 async def test_a_look_that_fails_is_no_absence(world: World) -> None:
     client = await world.open()
     for status, kind in ((403, Denied), (503, Unavailable), (401, AuthExpired)):
