@@ -39,8 +39,10 @@ class Store:
 
     @property
     def per_consumer(self) -> bool:
-        """Whether each consumer's namespace has a login of its own."""
-        return self.plan.consumer is not Consumer.NONE
+        """Whether each consumer's namespace has a login of its own: also where one credential alone is looked up there,
+        whatever the provider calls the store. One consumer's Secret must log nobody else in."""
+        elsewhere = self.view.cluster_scoped and any(not namespace for _, namespace, _ in self.plan.references)
+        return self.plan.consumer is not Consumer.NONE or elsewhere
 
 
 class Plans:

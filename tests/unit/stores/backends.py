@@ -142,11 +142,11 @@ class ScriptedProvider:
         block = store.provider_spec
         token = block["token"]
         referent = store.cluster_scoped and not token.get("namespace")
-        consumer = Consumer(block["consumer"]) if "consumer" in block else Consumer.NONE
+        usual = Consumer.CREDENTIALS if referent else Consumer.NONE
         return Plan(
             str(block.get("server", "a:443")),
             {key: value for key, value in block.items() if key != "mount"},
-            Consumer.CREDENTIALS if referent else consumer,
+            Consumer(block["consumer"]) if "consumer" in block else usual,
             (("Secret", token.get("namespace", ""), token["name"]),),
             after_the_first(store.retry_settings, self.retries),
             self.quota,

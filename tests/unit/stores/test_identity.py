@@ -77,6 +77,17 @@ async def test_a_login_that_names_its_consumer_is_not_shared(consumer: str, logi
         assert len(names) == logins
 
 
+async def test_a_credential_of_one_consumers_namespace_logs_nobody_else_in() -> None:
+    """A store whose provider does not call it referent, and which names no namespace all the same: a kubeconfig."""
+    async with running(World()) as world:
+        world.add(store(namespace="", block={"token": {"name": "token", "key": "token"}, "consumer": "none"}))
+        for namespace in ("team-a", "team-b"):
+            world.rest.secret(namespace, "token", token=f"t-{namespace}")
+            assert await read(world, namespace, CLUSTER) == b"hunter2"
+        assert world.backend.logins == ["t-team-a", "t-team-b"]
+        assert len({world.reader.identity(namespace, CLUSTER) for namespace in ("team-a", "team-b")}) == 2
+
+
 async def test_names_of_logins_do_not_pile_up_with_namespaces() -> None:
     world = World()
     world.add(store(namespace=""))
