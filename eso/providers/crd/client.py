@@ -29,7 +29,7 @@ from eso.providers.contract import (
 from eso.providers.crd import codec
 from eso.providers.crd.spec import Kind, lets, place_of, rules
 from eso.providers.kit.cluster import call, next_page
-from eso.providers.kit.http import LARGE
+from eso.providers.kit.http import LARGE, segment
 from eso.providers.kit.search import Volume, Walk, by_name
 from eso.runtime.offload import Offload
 from eso.values.convert import convert_keys
@@ -171,7 +171,8 @@ class CrdClient:
 
 async def discovered(rest: Rest, kind: Kind) -> Resource:
     """The kind as the API server serves it. Raises InvalidConfig."""
-    path = f"/apis/{kind.group}/{kind.version}" if kind.group else f"/api/{kind.version}"
+    group = f"/apis/{segment(kind.group)}" if kind.group else "/api"
+    path = f"{group}/{segment(kind.version)}"
     unknown = f"crd: group/version {quote(kind.group_version)} is not registered in the cluster"
     try:
         reply = await call(LABEL, "Discover", rest.read(path), f"{unknown}: ")

@@ -181,6 +181,24 @@ async def test_a_kind_that_is_not_there_fails_the_login(world: World, resource: 
     assert "is not registered in the cluster" in str(failed.value)
 
 
+@pytest.mark.parametrize(
+    "resource",
+    [
+        {"group": "shop/../..", "version": "metrics"},
+        {"group": "", "version": "v1/namespaces/team-b"},
+        {"group": "", "version": "v1?watch=true#"},
+        {"group": "..", "version": ".."},
+    ],
+)
+async def test_the_lookup_of_a_kind_stays_in_its_place(world: World, resource: dict[str, str]) -> None:
+    with pytest.raises(InvalidConfig):
+        await world.open(resource=WIDGET | resource)
+    place = f"/apis/{resource['group']}" if resource["group"] else "/api"
+    for asked in world.cluster.asked:
+        assert asked.path == f"{place}/{resource['version']}", "unescaped by the fake: one segment each"
+        assert asked.query == {}
+
+
 async def test_a_login_that_may_not_read_is_told(world: World) -> None:
     world.cluster.refused = {"get"}
     with pytest.raises(Denied) as failed:
