@@ -19,12 +19,12 @@ Answers = Mapping[Hashable, Any]
 
 
 class Batch:
-    """Requests that wait for the same call. `leaves` is set when no more may join."""
+    """Requests that wait for the same call, and how many readers each has. `leaves` is set when no more may join."""
 
     __slots__ = ("leaves", "requests")
 
     def __init__(self) -> None:
-        self.requests: dict[Hashable, None] = {}
+        self.requests: dict[Hashable, int] = {}
         self.leaves = asyncio.Event()
 
 
@@ -50,7 +50,7 @@ class Batches:
         batch = self._open.get(key)
         if batch is None:
             batch = self._open[key] = Batch()
-        batch.requests[request] = None
+        batch.requests[request] = batch.requests.get(request, 0) + 1
         if urgent or len(batch.requests) >= most:
             batch.leaves.set()
             if len(batch.requests) >= most:
@@ -68,8 +68,10 @@ class Batches:
         try:
             answers: Answers = await self.flights.fly(("batch", key, id(joined)), travel)
         except asyncio.CancelledError:
-            if self._open.get(key) is joined and request in joined.requests:
-                del joined.requests[request]
+            if self._open.get(key) is joined:
+                joined.requests[request] -= 1
+                if not joined.requests[request]:
+                    del joined.requests[request]
             raise
         answer = answers.get(request, MISSING)
         if isinstance(answer, EsoError):

@@ -168,6 +168,18 @@ async def test_a_reader_that_gives_up_leaves_the_batch_to_the_others() -> None:
         assert tasks[1].result().reveal() == b"b"
 
 
+async def test_a_reader_that_gives_up_leaves_the_request_to_a_newer_reader_of_the_same() -> None:
+    async with running(World()) as world:
+        (first,) = start(world, "a")
+        await world.clock.advance(0.01)
+        newer = asyncio.ensure_future(world.reader.reads.read("team-a", MAIN, RemoteRef("a"), world.clock.monotonic()))
+        await settle()
+        first.cancel()
+        await world.clock.advance(0.05)
+        assert world.backend.calls == ["many a"]
+        assert newer.result().reveal() == b"a"
+
+
 async def test_every_await_of_a_batched_read_may_be_cancelled() -> None:
     async with running(World()) as world:
 
