@@ -288,7 +288,7 @@ class Pool:
 
     `connections` bounds how many are open at once, 0 = no bound (then the caller bounds its requests). `in_flight`:
     bytes of memory that a request reserves before it is sent; a reply, and what it may be decoded to, is reserved as
-    it arrives, for as long as the caller's Hold lasts.
+    it arrives, for as long as the caller's Hold lasts. Without `in_flight`, only a GET waits for memory.
     """
 
     def __init__(
@@ -323,7 +323,8 @@ class Pool:
         """One exchange, read to its end; a redirect is the reply. Raises TransportError, and NoMemory when there is no
         room for the reply."""
         server = origin(url)
-        space = _Space(CURRENT.get())
+        # What the API server was told is done: a pass that gave up now would take it for a failure.
+        space = _Space(CURRENT.get(), waits=method == "GET" or self._in_flight > 0)
         try:
             await space.need(self._in_flight)
             async with asyncio.timeout(timeouts.total) as limit:
@@ -558,16 +559,20 @@ class Pools:
 
 
 class _Space:
-    """The memory of one reply. `hold` None: nobody counts."""
+    """The memory of one reply. `hold` None: nobody counts. `waits` False: what has arrived is counted, and waits for
+    no room."""
 
-    __slots__ = ("_hold", "_reserved")
+    __slots__ = ("_hold", "_reserved", "_waits")
 
-    def __init__(self, hold: Hold | None) -> None:
-        self._hold, self._reserved = hold, 0
+    def __init__(self, hold: Hold | None, *, waits: bool) -> None:
+        self._hold, self._reserved, self._waits = hold, 0, waits
 
     async def need(self, size: int) -> None:
         if self._hold is not None and size > self._reserved:
-            await self._hold.reserve(size - self._reserved)
+            if self._waits:
+                await self._hold.reserve(size - self._reserved)
+            else:
+                self._hold.take(size - self._reserved)
             self._reserved = size
 
     async def grow(self, size: int, most: int, limit: asyncio.Timeout | None) -> None:

@@ -31,7 +31,7 @@ from eso.net.http import (
     origin,
     tls_context,
 )
-from eso.runtime.memory import Memory, decoded, holding
+from eso.runtime.memory import Memory, decoded, holding, reserve
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import VirtualClock, until
 
@@ -764,4 +764,18 @@ async def test_a_counted_request_that_is_cancelled_at_any_await_holds_nothing():
 
         async for _ in every_await(asked):
             assert counted.memory.used == 0
+    await counted.pool.close()
+
+
+async def test_the_reply_to_a_write_into_the_cluster_waits_for_no_memory():
+    """What was written is written: a pass that gave up now would take it for a failure."""
+    counted = Counted(total=1_000_000, in_flight=0)
+    async with serving(echo) as url:
+        with holding(counted.memory.open("ns")):
+            await reserve(counted.memory.most)
+            await reserve(counted.memory.total // 8)
+            reply = await counted.pool.request("PATCH", url, body=b"x" * 300_000)
+            assert reply.status == 200
+            assert counted.memory.used > counted.memory.most + counted.memory.total // 8
+    assert counted.memory.used == 0
     await counted.pool.close()
