@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import fields, is_dataclass
 from typing import Any, Final, TypeVar
 
-from eso.runtime.memory import CURRENT, Hold
+from eso.runtime.memory import CURRENT, Hold, NoMemory, TooMuchMemory
 
 T = TypeVar("T")
 LINGER: Final = 2.0  # seconds that an answer is kept for the next one whom its trigger woke
@@ -73,7 +73,8 @@ class Flights:
         still on its way.
 
         `joined` is told when the answer is somebody else's. One caller's cancellation leaves the others alone; the last
-        one takes the call with it. Raises what the call raised.
+        one takes the call with it. Raises what the call raised; but memory that a pass of another namespace lacks, or
+        that is more than another pass may have, is no failure of this one, which makes the call within its own.
         """
         flight, mine = self._flights.get(key), CURRENT.get()
         if flight is None and since is not None:
@@ -107,15 +108,23 @@ class Flights:
         if flight.task.cancelled():
             raise asyncio.CancelledError  # the owner is going down
         result, error = flight.task.result()
-        if error is not None:
-            raise error.with_traceback(None)
-        return result  # type: ignore[no-any-return]  # equal keys make equal calls
+        if error is None:
+            return result  # type: ignore[no-any-return]  # equal keys make equal calls
+        if flight.hold is not None and (mine is None or flight.hold.root is not mine.root):
+            lack = lacking(error)
+            if lack is not None and mine is not None and flight.hold.owner != mine.owner:
+                return await self.fly((mine.owner, key), call, since, joined)
+            if isinstance(lack, TooMuchMemory):
+                return await call()
+        raise error.with_traceback(None)
 
     def _landed(self, key: Hashable, task: asyncio.Task[Any]) -> None:
         flight = self._flights.get(key)
         if flight is not None and flight.task is task:
             del self._flights[key]
-            if flight.triggered and task.done() and not task.cancelled() and task.result()[1] is None:
+            # One whose last caller gave up as it came is counted no more, so it is not kept.
+            told = flight.waiting and task.done() and not task.cancelled() and task.result()[1] is None
+            if flight.triggered and told:
                 self._keep(key, flight, task.result()[0])
 
     def _keep(self, key: Hashable, flight: Flight, answer: Any) -> None:
@@ -143,6 +152,19 @@ class Flights:
             self._kept_bytes -= flight.bytes
             if flight.hold is not None and flight.waiting == 0:
                 flight.hold.close()
+
+
+def lacking(error: BaseException) -> NoMemory | TooMuchMemory | None:
+    """The lack of memory behind `error`, also where it was replaced by another error."""
+    seen, left = set[int](), [error]
+    while left:
+        one = left.pop()
+        if isinstance(one, NoMemory | TooMuchMemory):
+            return one
+        if id(one) not in seen:
+            seen.add(id(one))
+            left += [other for other in (one.__cause__, one.__context__) if other is not None]
+    return None
 
 
 def weight(answer: Any) -> int:

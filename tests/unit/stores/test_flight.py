@@ -8,7 +8,7 @@ import traceback
 import pytest
 
 from eso.errors import EsoError
-from eso.runtime.memory import Memory, holding, reserve
+from eso.runtime.memory import PATIENCE, Memory, NoMemory, TooMuchMemory, holding, reserve, take
 from eso.stores.flight import MOST_BYTES, Flight, Flights, weight
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import VirtualClock, settle
@@ -358,6 +358,84 @@ async def test_nothing_is_kept_once_the_flights_are_over() -> None:
 )
 def test_an_answer_is_weighed(answer: object, least: int) -> None:
     assert least <= weight(answer) <= least + 3000
+
+
+async def test_an_answer_whose_last_reader_gave_up_as_it_came_is_not_kept() -> None:
+    """Its memory is given back with the reader."""
+    clock = VirtualClock()
+    flights, memory, far = Flights(clock.monotonic, clock.call_later), Memory(64 << 20, clock), Far()
+    far.answer.set()
+    since = clock.monotonic()
+
+    async def counted() -> int:
+        await reserve(1000)
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_soon(reader.cancel)
+        await asyncio.sleep(0)
+        return await far()
+
+    async def one() -> int:
+        with holding(memory.open("ns")):
+            return await flights.fly("key", counted, since)
+
+    async with flights.open():
+        reader = asyncio.ensure_future(one())
+        await settle()
+        assert (reader.cancelled(), memory.used) == (True, 0)
+        reader = asyncio.ensure_future(one())
+        await settle()
+        assert far.calls == 2
+
+
+@pytest.mark.parametrize("others", ["a", "b"])
+async def test_what_another_pass_may_not_hold_fails_that_pass_alone(others: str) -> None:
+    flights, memory, far = Flights(lambda: 10.0), Memory(64 << 20, VirtualClock()), Far()
+    far.answer.set()
+
+    async def counted() -> int:
+        await asyncio.sleep(0)
+        try:
+            await reserve(9 << 20)
+        except TooMuchMemory as error:
+            raise EsoError("the reply needs too much memory") from error
+        return await far()
+
+    async def one(namespace: str, has: int) -> int:
+        with holding(memory.open(namespace)):
+            take(has)
+            return await flights.fly("key", counted)
+
+    async with flights.open():
+        large, small = asyncio.ensure_future(one("a", memory.most)), asyncio.ensure_future(one(others, 0))
+        await settle()
+        with pytest.raises(EsoError, match="too much memory"):
+            large.result()
+        assert small.result() == 1
+        assert memory.used == 0
+
+
+async def test_a_namespace_without_memory_fails_no_reader_of_another_one() -> None:
+    clock = VirtualClock()
+    flights, memory, far = Flights(lambda: 10.0), Memory(64 << 20, clock), Far()
+    far.answer.set()
+
+    async def counted() -> int:
+        await reserve(1 << 20)
+        return await far()
+
+    async def one(namespace: str) -> int:
+        with holding(memory.open(namespace)):
+            take(1)
+            return await flights.fly("key", counted)
+
+    busy = memory.open("a")
+    await busy.reserve(memory.most - 1)
+    await busy.reserve(1 << 20)
+    async with flights.open():
+        readers = [asyncio.ensure_future(one(namespace)) for namespace in ("a", "a", "b", "b")]
+        await clock.advance(PATIENCE)
+        assert [type(reader.exception()) for reader in readers] == [NoMemory, NoMemory, type(None), type(None)]
+        assert far.calls == 1
 
 
 async def test_an_answer_that_is_kept_holds_its_memory_until_it_goes() -> None:
