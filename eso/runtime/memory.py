@@ -50,7 +50,7 @@ class Memory:
         self._held: dict[str, int] = {}
         self._waiting: OrderedDict[str, deque[_Waiter]] = OrderedDict()
         self._births = itertools.count()
-        self._first: Hold | None = None  # the pass that may use what is kept back …
+        self._first: Hold | None = None  # what may use what is kept back, until it closes …
         self._extra = 0  # … and how much of it has
 
     @property
@@ -157,13 +157,18 @@ class Memory:
             heads = [head for owner in list(self._waiting) if (head := self._head(owner)) is not None]
             if not heads:
                 return
-            eldest = min(heads, key=lambda waiter: (waiter.hold.root is not self._first, waiter.hold.birth))
+            eldest = min(
+                (head for head in heads if head.hold.lead is not None),
+                key=lambda waiter: (waiter.hold.lead is not self._first, waiter.hold.birth),
+                default=None,
+            )
             if (
-                self._first in (None, eldest.hold.root)
+                eldest is not None
+                and self._first in (None, eldest.hold.lead)
                 and not self._fits(eldest.hold.owner, eldest.size)
                 and self._extra + eldest.size <= self.total // 8
             ):
-                self._first, self._extra = eldest.hold.root, self._extra + eldest.size
+                self._first, self._extra = eldest.hold.lead, self._extra + eldest.size
                 self._let_in(eldest)
                 served = True
                 continue
@@ -209,20 +214,22 @@ class Hold:
     the first.
     """
 
-    __slots__ = ("_kept", "_users", "birth", "family", "memory", "owner", "root", "size", "stopped")
+    __slots__ = ("_kept", "_users", "birth", "family", "memory", "owner", "root", "size")
 
     def __init__(self, memory: Memory, owner: str, birth: tuple[int, int], root: Hold | None = None) -> None:
         self.memory, self.owner, self.birth, self.root = memory, owner, birth, root or self
         self.size = self.family = 0  # `family`: of the whole pass, counted at its root
-        self.stopped: EsoError | None = None
         self._users, self._kept = 1, list[Hold]()
 
+    @property
+    def lead(self) -> Hold | None:
+        """The hold of the pass; of a call that outlives the pass, its own; None where both are closed."""
+        return self.root if self.root._users else self if self._users else None
+
     async def reserve(self, size: int) -> None:
-        """Waits for `size` more bytes. Raises NoMemory, TooMuchMemory, or why the pass was stopped."""
+        """Waits for `size` more bytes. Raises NoMemory or TooMuchMemory."""
         if not self._users:
             return
-        if self.root.stopped is not None:
-            raise self.root.stopped
         if size > 0:
             await self.memory._reserve(self, size)
             if not self._users:
@@ -243,10 +250,6 @@ class Hold:
         if to._users:
             self.size -= moved
             to.size += moved
-
-    def stop(self, error: EsoError) -> None:
-        """The pass has failed: whatever of it asks for more memory gets this error instead."""
-        self.root.stopped = error
 
     def sibling(self) -> Hold:
         """A hold of the same pass with a life of its own."""

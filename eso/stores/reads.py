@@ -80,7 +80,12 @@ class Reads:
             key = (session.digest, found.view.uid, found.view.generation, find)
             return await self._fly(found, namespace, session, key, lambda client: collected(client, find), since)
 
-        return hidden(await self._under_one_login(found, namespace, search))
+        with scratch() as spare:
+            values = await self._under_one_login(found, namespace, search)
+            size = volume(values)
+            await reserve(size)
+            spare.keep(size)
+            return hidden(values)
 
     async def _fetch(
         self, namespace: str, ref: StoreRef, remote: RemoteRef, since: float | None, urgent: bool

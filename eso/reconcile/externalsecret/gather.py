@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Final, Protocol
 
 from eso.api.externalsecret import StoreRef
@@ -16,7 +17,7 @@ from eso.errors import EsoError, Terminal
 from eso.providers.contract import Find, RemoteRef, SecretNotFound
 from eso.reconcile.externalsecret.assemble import Raw, proven_missing
 from eso.reconcile.externalsecret.readplan import Extract, FindAll, Generate, One, Read
-from eso.runtime.memory import CURRENT, READ, reserve, scratch, volume
+from eso.runtime.memory import READ, reserved, volume
 from eso.secretbytes import SecretBytes
 from eso.stores.gate import GateClosed
 
@@ -67,16 +68,15 @@ async def gather(
     found: dict[int, Raw] = {}
     for start in range(0, len(reads), TOGETHER):
         some = reads[start : start + TOGETHER]
-        with scratch():
-            await reserve(READ * len(some))
-            async with asyncio.TaskGroup() as group:
-                tasks = [
-                    group.create_task(
-                        outcome(read_one(read, reader, namespace, since, counted, urgent)), name=f"read-{read.index}"
-                    )
-                    for read in some
-                ]
-        found |= {id(read): task.result() for read, task in zip(some, tasks, strict=True)}
+        async with reserved(READ * len(some)), asyncio.TaskGroup() as group:
+            counted.reading = tasks = [
+                group.create_task(
+                    outcome(partial(read_one, read, reader, namespace, since, counted, urgent)),
+                    name=f"read-{read.index}",
+                )
+                for read in some
+            ]
+        found |= {id(read): task.result() for read, task in zip(some, tasks, strict=True) if not task.cancelled()}
         if fatal(found, skip_missing):
             break
     for asked in reads:
@@ -86,7 +86,7 @@ async def gather(
         if isinstance(read, Generate):
             if fatal(found, skip_missing):
                 break
-            found[id(read)] = await outcome(made(read, make, counted))
+            found[id(read)] = await outcome(partial(made, read, make, counted))
     return [(read, found[id(read)]) for read in plan if id(read) in found]
 
 
@@ -99,11 +99,12 @@ async def made(read: Generate, make: Make, counted: Volume) -> Raw:
 
 
 class Volume:
-    """Counts the bytes that a pass holds in memory, and ends it at the limit: reads that are on their way get no more
-    memory then."""
+    """Counts the bytes that a pass holds in memory, and ends it at the limit, with all of `reading` that are on their
+    way."""
 
     def __init__(self) -> None:
         self.left = MOST_BYTES
+        self.reading: list[asyncio.Task[Raw]] = []
 
     def counted(self, values: dict[str, bytes]) -> dict[str, bytes]:
         self.left -= volume(values)
@@ -112,18 +113,18 @@ class Volume:
 
     def check(self) -> None:
         if self.left < 0:
-            error = Terminal(
+            for task in self.reading:
+                if task is not asyncio.current_task():
+                    task.cancel()
+            raise Terminal(
                 f"the values are more than {MOST_BYTES} bytes",
                 fix="a Secret takes 1 MiB: read less, or use several ExternalSecrets",
             )
-            if (hold := CURRENT.get()) is not None:
-                hold.stop(error)
-            raise error
 
 
-async def outcome(reading: Awaitable[Raw]) -> Raw:
+async def outcome(reading: Callable[[], Awaitable[Raw]]) -> Raw:
     try:
-        return await reading
+        return await reading()
     except EsoError as error:
         return bare(error)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -11,10 +12,12 @@ from eso.providers.contract import SecretNotFound
 from eso.reconcile.externalsecret import gather as gather_module
 from eso.reconcile.externalsecret.gather import gather
 from eso.reconcile.externalsecret.readplan import read_plan
-from eso.runtime.memory import Memory, holding
+from eso.runtime.memory import Memory, holding, reserve
 from eso.secretbytes import SecretBytes
 from tests.fakes.clock import VirtualClock
 from tests.unit.reconcile.objects import es
+from tests.unit.stores.backends import World
+from tests.unit.stores.test_reader import running
 
 
 class Large:
@@ -110,10 +113,48 @@ async def test_reads_on_their_way_are_counted_and_given_back() -> None:
         assert (memory.used, memory.peak) == (0, 100 * gather_module.READ)
 
 
-async def test_a_pass_over_its_limit_gets_no_memory_for_reads_on_their_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gather_module, "MOST_BYTES", 4_000)
-    hold = Memory(64 << 20, VirtualClock()).open("ns")
-    with holding(hold):
-        await gather(read_plan(es(secretStoreRef={"name": "s"}, data=entries(10))), Large(), "ns", None)
-        with pytest.raises(EsoError, match="more than 4000 bytes"):
-            await hold.sibling().reserve(1)
+class Slow(Large):
+    """The first value is there at once; the others come when they are told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go, self.ended = asyncio.Event(), 0
+
+    async def read(self, *args: Any, **rest: Any) -> SecretBytes:
+        value = await super().read()
+        if self.asked > 1:
+            try:
+                await self.go.wait()
+            except asyncio.CancelledError:
+                self.ended += 1
+                raise
+        return value
+
+
+async def test_reads_on_their_way_end_once_the_pass_is_over_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gather_module, "MOST_BYTES", 10)
+    reader = Slow()
+    plan = read_plan(es(secretStoreRef={"name": "s"}, data=entries(10)))
+    with holding(Memory(64 << 20, VirtualClock()).open("ns")):
+        ((read, error),) = await asyncio.wait_for(gather(plan, reader, "ns", None), 1)
+        assert read is plan[0]
+        assert isinstance(error, EsoError)
+        assert "more than 10 bytes" in str(error)
+        await reserve(1)  # what the pass has to tell, it can
+
+
+async def test_the_values_of_a_pass_stay_counted_until_it_ends() -> None:
+    memory = Memory(64 << 20, VirtualClock())
+    async with running(World()) as world:
+        world.backend.values |= {"a": b"x" * 5_000, "b": b"y" * 6_000}
+        plan = read_plan(
+            es(
+                secretStoreRef={"name": "main"},
+                data=[{"secretKey": key, "remoteRef": {"key": key}} for key in ("a", "b")],
+                dataFrom=[{"find": {}}],
+            )
+        )
+        with holding(memory.open("team-a")):
+            await gather(plan, world.reader.reads, "team-a", None)
+            assert 22_000 <= memory.used < 24_000
+        assert memory.used == 0

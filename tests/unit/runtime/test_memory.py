@@ -230,6 +230,37 @@ async def test_cancelled_at_any_await_it_holds_and_waits_for_nothing(memory: Mem
     assert memory.waiting == 0
 
 
+async def test_a_shared_call_that_outlives_its_pass_leaves_what_is_kept_back_to_others(memory: Memory) -> None:
+    ended, busy, other = memory.open("a"), memory.open("a"), memory.open("b")
+    call = ended.sibling()
+    await busy.reserve(memory.most)
+    await other.reserve(18 * MB)
+    ended.close()
+    await call.reserve(MB)
+    asked = asyncio.ensure_future(other.reserve(MB))
+    await settle()
+    assert not asked.done()
+    call.close()
+    await settle()
+    assert asked.done()
+
+
+async def test_a_hold_that_was_closed_while_it_waited_gets_nothing_of_what_is_kept_back(memory: Memory) -> None:
+    closed, first, busy, other = (memory.open(owner) for owner in "aaab")
+    await busy.reserve(memory.most)
+    await other.reserve(18 * MB)
+    await first.reserve(MB)
+    late = asyncio.ensure_future(closed.reserve(MB))
+    await settle()
+    closed.close()
+    first.close()
+    await asyncio.wait_for(other.reserve(MB), 1)
+    busy.close()
+    other.close()
+    await late
+    assert memory.used == 0
+
+
 @pytest.mark.parametrize("seed", range(20))
 async def test_passes_that_grow_step_by_step_all_come_to_an_end(seed: int, clock: VirtualClock) -> None:
     chance, memory = random.Random(seed), Memory(16 * MB, clock)
