@@ -40,5 +40,8 @@ async def deadline(clock: Clock, seconds: float) -> AsyncIterator[None]:
                 fix="look for a backend that answers slowly, or set --pass-timeout",
             ) from None
         raise
+    else:
+        if late:  # the block held its cancellation back
+            task.uncancel()
     finally:
         timer.cancel()

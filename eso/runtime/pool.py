@@ -99,7 +99,10 @@ class Pool:
         self, owner: str, namespace: str, name: str, body: bytes | Callable[[], bytes], seconds: float, *, long: bool
     ) -> bytes:
         async with self._turns.turn(owner, long=long):
-            worker = await self._worker(namespace)
+            try:
+                worker = await self._worker(namespace)
+            except OSError:
+                raise OutOfMemory("no process can be started to compute in") from None
             try:
                 async with asyncio.timeout(seconds):
                     reply = await ask(worker.pipe, name, body if isinstance(body, bytes) else body())
@@ -197,10 +200,15 @@ class Pool:
             arguments = [str(theirs.fileno()), self.module, str(self.memory)]
             command = [sys.executable, "-I", "-m", "eso.runtime.zygote", *arguments]
             quiet = subprocess.DEVNULL
-            process = subprocess.Popen(  # noqa: ASYNC220  # a fork and an exec; everything slow is waited for below
-                command, pass_fds=[theirs.fileno()], stdin=quiet, stdout=quiet, stderr=quiet, env=ENVIRON, cwd="/"
-            )
-            theirs.close()
+            try:
+                process = subprocess.Popen(  # noqa: ASYNC220  # a fork and an exec; everything slow is waited for below
+                    command, pass_fds=[theirs.fileno()], stdin=quiet, stdout=quiet, stderr=quiet, env=ENVIRON, cwd="/"
+                )
+            except BaseException:
+                ours.close()
+                raise
+            finally:
+                theirs.close()
             ours.setblocking(False)
             self._zygote = (process, ours)
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -33,6 +34,24 @@ async def test_a_block_that_ends_in_time_leaves_nothing_behind() -> None:
         await asyncio.sleep(0)
     assert clock.timers == 0
     await clock.advance(20.0)
+
+
+async def test_a_block_that_ends_in_spite_of_its_deadline_leaves_no_cancellation_behind() -> None:
+    """Otherwise a later deadline of the same task would be taken for a cancellation from elsewhere."""
+    clock = VirtualClock()
+
+    async def stubborn() -> None:
+        async with deadline(clock, 20.0):
+            async with deadline(clock, 10.0):
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.Event().wait()
+            await asyncio.Event().wait()
+
+    task = asyncio.ensure_future(stubborn())
+    await clock.advance(20.0)
+    with pytest.raises(TooLate, match="longer than 20 s"):
+        task.result()
+    assert not task.cancelling()
 
 
 async def test_a_cancellation_from_elsewhere_goes_on_as_one() -> None:

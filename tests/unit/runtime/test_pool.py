@@ -141,6 +141,18 @@ async def test_a_zygote_that_died_is_started_again(pool: Pool) -> None:
     assert await pool.run("team-b", "echo", b"x", 10.0) == b"x"
 
 
+async def test_a_machine_that_can_start_no_process_fails_the_computation(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> object:
+        raise BlockingIOError("Resource temporarily unavailable")
+
+    monkeypatch.setattr(module.subprocess, "Popen", full)
+    with pytest.raises(OutOfMemory, match="no process"):
+        await pool.run("team-a", "echo", b"x", 10.0)
+    assert pool._turns.taken == 0
+
+
 async def test_every_await_of_a_call_may_be_cancelled_and_no_process_stays(pool: Pool) -> None:
     await pool.run("team-a", "echo", b"x", 10.0)
     async for _ in every_await(lambda: pool.run("team-a", "echo", b"y" * 300_000, 10.0)):
