@@ -128,7 +128,7 @@ class Flights:
                 self._keep(key, flight, task.result()[0])
 
     def _keep(self, key: Hashable, flight: Flight, answer: Any) -> None:
-        flight.bytes = weight(answer)
+        flight.bytes = max(weight(answer), flight.hold.size if flight.hold is not None else 0)
         if self._later is None or self._group is None or self._kept_bytes + flight.bytes > MOST_BYTES:
             return
         flight.used = self.now()

@@ -340,6 +340,24 @@ async def test_what_is_kept_is_bounded() -> None:
         assert flights._kept_bytes == 0
 
 
+async def test_what_is_kept_counts_as_much_as_it_holds_of_the_memory_budget() -> None:
+    clock = VirtualClock()
+    flights, memory = Flights(clock.monotonic, clock.call_later), Memory(256 << 20, clock)
+    since = clock.monotonic()
+
+    async def counted() -> bytes:
+        await reserve(MOST_BYTES // 4)  # a reply, and what it may be decoded to
+        return b"answer"
+
+    async with flights.open():
+        for key in range(10):
+            with holding(memory.open("ns")):
+                await flights.fly(key, counted, since)
+        assert memory.used == MOST_BYTES
+        await clock.advance(2.0)
+        assert memory.used == 0
+
+
 async def test_nothing_is_kept_once_the_flights_are_over() -> None:
     kept = Kept()
     async with kept.flights.open():
