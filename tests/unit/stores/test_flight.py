@@ -456,6 +456,35 @@ async def test_a_namespace_without_memory_fails_no_reader_of_another_one() -> No
         assert far.calls == 1
 
 
+async def test_a_reader_that_makes_the_call_within_its_own_memory_may_be_cancelled_at_any_await() -> None:
+    flights, memory = Flights(lambda: 10.0), Memory(64 << 20, VirtualClock())
+
+    async def counted() -> int:
+        await asyncio.sleep(0)
+        await reserve(9 << 20)
+        return 1
+
+    async def one(namespace: str, has: int) -> int:
+        with holding(memory.open(namespace)):
+            take(has)
+            return await flights.fly("key", counted)
+
+    async def joins(namespace: str) -> int:
+        large = asyncio.ensure_future(one("a", memory.most))
+        await asyncio.sleep(0)
+        try:
+            return await one(namespace, 0)
+        finally:
+            await asyncio.wait([large])
+            assert isinstance(large.exception(), TooMuchMemory)
+
+    async with flights.open():
+        for namespace in ("a", "b"):
+            async for _ in every_await(lambda namespace=namespace: joins(namespace)):  # type: ignore[misc]
+                await settle()
+                assert (memory.used, memory.waiting) == (0, 0)
+
+
 async def test_an_answer_that_is_kept_holds_its_memory_until_it_goes() -> None:
     clock = VirtualClock()
     flights, memory = Flights(clock.monotonic, clock.call_later), Memory(64 << 20, clock)
