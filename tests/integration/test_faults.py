@@ -153,8 +153,8 @@ def test_a_burst_of_faults_is_survived_without_a_restart_and_without_a_double_wr
     behind.operator.start()
     behind.apply_fake(names, VALUES)
     eventually(
-        lambda: len(injected) >= 60 or len(created(controlplane, namespace, began)) == len(names),
-        60,
+        lambda: len(injected) >= 40 or len(created(controlplane, namespace, began)) == len(names),
+        90,  # an informer that is refused several times in a row comes back later and later
         what="many faults",
     )
     assert behind.operator.child.alive, behind.operator.child.tail()

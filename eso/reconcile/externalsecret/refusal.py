@@ -26,6 +26,10 @@ BRACKET: Final = re.compile(
     r"(?<=\w)\[([^\]]*)\]"
 )  # the index of a path, and no character class of a quoted expression
 OURS: Final = "reconcile.external-secrets.io/"  # labels and annotations that we write on every target
+# keys that the server asks for by itself, for the types of Secrets that it knows
+REQUIRED: Final = frozenset(
+    {".dockercfg", ".dockerconfigjson", "password", "ssh-privatekey", "tls.crt", "tls.key", "username"}
+)
 ENCODED: Final = frozenset({"data", "binaryData"})
 
 
@@ -33,7 +37,7 @@ def refused(es: ExternalSecret, error: EsoError, change: Change, data: Mapping[s
     """The server's own words where they repeat nothing that was sent, else what kind of refusal it is and where."""
     body = change.body if isinstance(change, Create | Patch) else {}
     # Keys that were fetched are names in the store, and no secret.
-    literals = frozenset(words(es)) | data.keys()
+    literals = frozenset(words(es)) | data.keys() | REQUIRED
     sent = [text.encode() for text in contents(body) if text not in literals]
     shown = told(str(error), (*sent, *data.values()))
     if shown is not None:
