@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from eso.api.externalsecret import GeneratorRef
@@ -47,7 +48,6 @@ from eso.reconcile.kit.room import Room, Shared
 from eso.reconcile.kit.storewatch import StoreWatch
 from eso.reconcile.kit.watched import WATCHED_NAMESPACES
 from eso.reconcile.pushsecret import room as pushsecret
-from eso.reconcile.pushsecret.sources import Generate
 from eso.reconcile.secretstore import room as secretstore
 from eso.runtime.clock import Clock
 from eso.runtime.container import memory_limit, shares
@@ -160,7 +160,7 @@ class Operator:
             *secretstore.rooms(shared, store_settings(settings)),
             externalsecret.room(shared, external_secret_settings(settings)),
             *clusterexternalsecret.rooms(shared, cluster_external_secret_settings(settings)),
-            *pushsecret.rooms(shared, push_secret_settings(settings), for_push(shared)),
+            *pushsecret.rooms(shared, push_secret_settings(settings), PushedValues(shared.generators)),
             *clusterpushsecret.rooms(shared, cluster_push_secret_settings(settings)),
             generatorstate.room(shared),
             *change_sources(shared, settings, env.pools),
@@ -248,10 +248,14 @@ def change_sources(shared: Shared, settings: ControllerSettings, pools: Pools) -
     return [changesource.room(shared, own, serve)]
 
 
-def for_push(shared: Shared) -> Generate:
-    """Makes the values of a PushSecret's generator."""
+@dataclass(frozen=True, slots=True)
+class PushedValues:
+    """The generators, asked for a PushSecret."""
 
-    async def generate(ps: PushSecret, ref: GeneratorRef) -> Mapping[str, bytes]:
-        return await shared.generators.for_push(Owner(PUSH_SECRETS, ps.metadata), ref)
+    generators: Generators
 
-    return generate
+    async def make(self, ps: PushSecret, ref: GeneratorRef) -> Mapping[str, bytes]:
+        return await self.generators.for_push(Owner(PUSH_SECRETS, ps.metadata), ref, ps.status.refresh_time)
+
+    async def superseded(self, ps: PushSecret) -> None:
+        await self.generators.after_push(Owner(PUSH_SECRETS, ps.metadata))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Final
 
@@ -63,14 +64,20 @@ class Generators:
         """What one pass makes for `owner`. Leaving its block cleans up whatever was not settled."""
         return Batch(self, owner, tracked=tracked)
 
-    async def for_push(self, owner: Owner, ref: GeneratorRef) -> dict[str, bytes]:
+    async def for_push(self, owner: Owner, ref: GeneratorRef, pushed_at: datetime | None) -> dict[str, bytes]:
         """The values of a PushSecret. Their state is stored before anything is pushed, and stays if the push fails: a
-        part of it may have arrived. Raises EsoError."""
+        part of it may have arrived. `pushed_at`: the start of the pass whose values the backend has for sure; they do
+        not expire before others have arrived. Raises EsoError."""
         async with self.batch(owner) as batch:
             values = await batch.generate(ref, PUSH_SECRET)
             await batch.keep()
-            await batch.settle([PUSH_SECRET])
+            await batch.settle([PUSH_SECRET], pushed_at)
             return values
+
+    async def after_push(self, owner: Owner) -> None:
+        """A PushSecret whose source is a Secret has succeeded: what a generator made for it before expires, but the
+        latest."""
+        await self.batch(owner).settle([PUSH_SECRET])
 
     async def clean_up(self, row: Row, resource: Json, state: Any, namespace: str) -> None:
         """Takes values back. Raises EsoError."""
@@ -132,9 +139,10 @@ class Batch:
             except EsoError as error:
                 raise StateNotKept(f"unable to store generator state: {error}", fix=error.fix) from error
 
-    async def settle(self, state_keys: Iterable[str]) -> None:
+    async def settle(self, state_keys: Iterable[str], in_use_since: datetime | None = None) -> None:
         """The values are where they belong: they stay, and older ones of these entries expire, also of an entry that
-        is no generator any more. A failure to say so is repaired by the next success, so it fails nothing."""
+        is no generator any more. The first ones that were made at `in_use_since` or later do not. A failure to say so
+        is repaired by the next success, so it fails nothing."""
         self._settled = True
         if not self._tracked:
             return
@@ -143,7 +151,7 @@ class Batch:
         for state_key in state_keys:
             try:
                 await generators.states.flag(
-                    self._owner, state_key, generators.env.clock.now(), made.get(state_key, "")
+                    self._owner, state_key, generators.env.clock.now(), made.get(state_key, ""), in_use_since
                 )
             except EsoError as error:
                 self._log("cannot flag old generator states", error)

@@ -87,11 +87,17 @@ class States:
         except NotFound:
             return
 
-    async def flag(self, owner: Owner, state_key: str, now: datetime, made: str = "") -> None:
+    async def flag(
+        self, owner: Owner, state_key: str, now: datetime, made: str = "", in_use_since: datetime | None = None
+    ) -> None:
         """Every live state of the entry expires after the grace period, except the one that is `made` now and the
-        latest before it: its values may still be in use. Raises ApiError."""
+        latest before it: its values may still be in use. So may those of the first one since `in_use_since`. Raises
+        ApiError."""
         live = [state for state in self.live(owner, state_key) if state.name != made]
+        used = first_since(live, in_use_since)
         for state in superseded(live):
+            if state is used:
+                continue
             await self.expire(state.namespace, state.name, now + timedelta(seconds=self.grace))
 
     def live(self, owner: Owner, state_key: str) -> list[GeneratorState]:
@@ -113,6 +119,14 @@ def owner_of(record: StateRecord) -> tuple[str, str] | None:
 def superseded(live: Iterable[GeneratorState]) -> list[GeneratorState]:
     """All but the latest."""
     return sorted(live, key=made_at)[:-1]
+
+
+def first_since(live: Iterable[GeneratorState], time: datetime | None) -> GeneratorState | None:
+    """The state of the pass that began at `time`: states are made after the beginning, and told in whole seconds."""
+    if time is None:
+        return None
+    since = [state for state in live if state.metadata.creation_timestamp >= time.replace(microsecond=0)]
+    return min(since, key=made_at, default=None)
 
 
 def made_at(state: GeneratorState) -> tuple[datetime, int]:

@@ -181,6 +181,8 @@ class ReconcilePushSecret:
             return await self.publish(ps, error.report, now)
         except SourceGone as gone:
             return await self.publish(ps, await self.source_gone(ps, gone.error), now)
+        if report.synced and ps.spec.selector.generator_ref is None:
+            await self.looker.reader.values.superseded(ps)
         outcome = await self.publish(ps, report, now)
         if report.synced:  # not before it is told: a pass that could not write the status must not find its work done
             entry = self._ledger.read(key, ps.metadata.uid)

@@ -26,7 +26,7 @@ from eso.reconcile.pushsecret.known import Claims, Known
 from eso.reconcile.pushsecret.look import PushSettings
 from eso.reconcile.pushsecret.reconcile import ReconcilePushSecret
 from eso.reconcile.pushsecret.report import ready_of
-from eso.reconcile.pushsecret.sources import Generate, Reader, refused
+from eso.reconcile.pushsecret.sources import Reader, Values
 from eso.reconcile.pushsecret.triggers import Triggers
 from eso.runtime.outcome import Parked
 
@@ -88,11 +88,11 @@ def stores_of(shared: Shared, kind: str, namespace: str) -> Iterable[SecretStore
             yield record
 
 
-def rooms(shared: Shared, settings: RoomSettings, generate: Generate = refused) -> list[Room]:
-    return [room(shared, settings, generate)] if settings.enabled else []
+def rooms(shared: Shared, settings: RoomSettings, values: Values | None = None) -> list[Room]:
+    return [room(shared, settings, values)] if settings.enabled else []
 
 
-def room(shared: Shared, settings: RoomSettings, generate: Generate = refused) -> Room:
+def room(shared: Shared, settings: RoomSettings, values: Values | None = None) -> Room:
     catalogue, watch, stores = shared.catalogue, shared.watch, shared.stores
     push_secrets = catalogue.informer(WATCHED)
     claims = Claims()
@@ -168,7 +168,7 @@ def room(shared: Shared, settings: RoomSettings, generate: Generate = refused) -
         Cache(push_secrets, shared, learned),
         shared.rest,
         stores,
-        Reader(shared.rest, generate),
+        Reader(shared.rest, values),
         settings.passes,
         known=Known(chance.token_bytes(32)),
         claims=claims,

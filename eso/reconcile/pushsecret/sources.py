@@ -6,10 +6,10 @@ Neighbours: reconcile.py reads in every pass that has something to send. Values 
 from __future__ import annotations
 
 import base64
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 
@@ -29,7 +29,16 @@ NEVER: Final = datetime.min.replace(tzinfo=UTC)
 GENERATED: Final = "___generated-secret"
 Json = dict[str, Any]
 Version = tuple[str, str, str]  # name, uid, resourceVersion
-Generate = Callable[[PushSecret, GeneratorRef], Awaitable[Mapping[str, bytes]]]
+
+
+class Values(Protocol):
+    """The generators, as far as pushing needs them."""
+
+    async def make(self, ps: PushSecret, ref: GeneratorRef) -> Mapping[str, bytes]:
+        """Fresh values. Raises EsoError."""
+
+    async def superseded(self, ps: PushSecret) -> None:
+        """A Secret was pushed: of the values that a generator made before, all but the latest expire."""
 
 
 class NoSource(EsoError):
@@ -48,8 +57,15 @@ class NoGenerators(Terminal):
     """This process makes no values."""
 
 
-async def refused(ps: PushSecret, ref: GeneratorRef) -> Mapping[str, bytes]:
-    raise NoGenerators(f"unable to resolve generator: {ref.kind} {ref.name}: generators are not served by this version")
+class Refused:
+    """The Values of a process without generators."""
+
+    async def make(self, ps: PushSecret, ref: GeneratorRef) -> Mapping[str, bytes]:
+        what = f"{ref.kind} {ref.name}"
+        raise NoGenerators(f"unable to resolve generator: {what}: generators are not served by this version")
+
+    async def superseded(self, ps: PushSecret) -> None:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +78,10 @@ class Read:
 
 
 class Reader:
-    """`generate` makes a generator's values."""
+    """`values` makes a generator's values."""
 
-    def __init__(self, rest: Rest, generate: Generate = refused) -> None:
-        self.rest, self.generate = rest, generate
+    def __init__(self, rest: Rest, values: Values | None = None) -> None:
+        self.rest, self.values = rest, values or Refused()
 
     async def read(self, ps: PushSecret) -> Read:
         """Raises NoSource, or the API server's errors."""
@@ -80,7 +96,7 @@ class Reader:
             return gathered([orjson.loads(raw)])
         if selector.generator_ref is not None:
             try:
-                values = await self.generate(ps, selector.generator_ref)
+                values = await self.values.make(ps, selector.generator_ref)
             except EsoError as error:
                 ref = selector.generator_ref
                 raise NoSource(

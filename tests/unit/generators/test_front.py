@@ -21,7 +21,7 @@ from eso.api.meta import ObjectMeta
 from eso.api.validate import external_secret_refusals
 from eso.errors import EsoError
 from eso.generators.front import StateNotKept
-from eso.generators.registry import CLUSTER_GENERATORS
+from eso.generators.registry import CLUSTER_GENERATORS, GENERATORS
 from eso.generators.states import Owner, superseded
 from eso.providers.contract import SecretNotFound
 from eso.reconcile.externalsecret.assemble import proven_missing
@@ -65,6 +65,12 @@ async def refused(making: Making, ref: GeneratorRef) -> EsoError:
 
 def states(api: FakeApiServer) -> list[Json]:
     return sorted(api.all(GENERATOR_STATES), key=lambda one: str(one["metadata"]["name"]))
+
+
+def expiring(api: FakeApiServer) -> list[bool]:
+    """Of each state in the order in which they were made: does it have a deadline?"""
+    made = sorted(api.all(GENERATOR_STATES), key=lambda one: int(one["spec"]["state"]["number"]))
+    return ["garbageCollectionDeadline" in one["spec"] for one in made]
 
 
 async def refresh(making: Making, *, fails: bool = False) -> None:
@@ -311,9 +317,43 @@ async def test_g038_without_tracking_nothing_is_remembered_or_taken_back(api: Fa
 
 # G-039
 async def test_g039_a_push_keeps_its_state_before_anything_is_sent(api: FakeApiServer, making: Making):
-    assert await making.generators.for_push(OWNER, REF) == {"value": b"value-1"}
+    assert await making.generators.for_push(OWNER, REF, None) == {"value": b"value-1"}
     (state,) = states(api)
     assert state["metadata"]["labels"][LABEL_OWNER_KEY] == owner_key("ExternalSecret", "ns", "my-es", "__pushsecret")
+
+
+async def test_values_that_the_backend_has_do_not_expire_while_pushes_fail(api: FakeApiServer):
+    now = [datetime(2026, 1, 1, tzinfo=UTC)]
+    api.now = lambda: now[0]
+    making = Making(api, VirtualClock(now[0]))
+    making.put()
+    for pushed_at in (None, now[0], now[0], now[0]):  # the first push succeeds, those after it do not
+        await making.generators.for_push(OWNER, REF, pushed_at)
+        now[0] += timedelta(seconds=5)
+    assert expiring(api) == [False, True, False, False]
+    await making.generators.for_push(OWNER, REF, now[0] - timedelta(seconds=5))  # the fourth one succeeded
+    await making.close()
+    assert expiring(api) == [True, True, True, False, False]
+
+
+async def test_a_secret_after_a_generator_leaves_the_latest_values_only(api: FakeApiServer, making: Making):
+    api.now = lambda: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=len(api.all(GENERATOR_STATES)))
+    for _ in range(2):
+        await making.generators.for_push(OWNER, REF, None)
+    await making.generators.after_push(OWNER)
+    assert expiring(api) == [True, False]
+
+
+async def test_another_generator_ends_the_older_values_of_the_one_before(api: FakeApiServer, making: Making):
+    api.now = lambda: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=len(api.all(GENERATOR_STATES)))
+    making.put("other")
+    for _ in range(2):
+        await making.generators.for_push(OWNER, REF, None)
+    await making.generators.for_push(OWNER, GeneratorRef("Counting", "other"), None)
+    assert expiring(api) == [True, False, False]
+    api.put(GENERATORS["UUID"].resource, {"metadata": {"name": "id", "namespace": "ns"}, "spec": {}})
+    await making.generators.for_push(OWNER, GeneratorRef("UUID", "id"), None)
+    assert expiring(api) == [True, True, False], "a kind that leaves nothing behind"
 
 
 async def test_whenever_a_pass_is_cancelled_nothing_is_forgotten(api: FakeApiServer, making: Making):

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
+from eso.api.generators import FINALIZER_GENERATOR_STATE, GENERATOR_STATES, LABEL_OWNER_KEY, owner_key
 from eso.api.hashing import synced_resource_version
 from eso.api.meta import CONFIG_MAPS, NAMESPACES, SECRETS, Resource
 from eso.api.pushsecret import PUSH_SECRETS, decode_push_secret
@@ -1053,6 +1054,7 @@ async def test_without_the_reconciler_nothing_is_watched_and_no_store_is_held(ap
 
 # --- generators
 
+STATE_SPEC = {"resource", "state"}  # of one that no deadline ends
 FAKES = Resource("generators.external-secrets.io", "v1alpha1", "fakes", "Fake")
 UUIDS = Resource("generators.external-secrets.io", "v1alpha1", "uuids", "UUID")
 
@@ -1096,6 +1098,41 @@ async def test_a_generator_makes_one_value_per_due_time(api: FakeApiServer) -> N
         assert one.backend.at("path/to/key") == first
         await one.clock.advance(1810.0)
         await one.one.until(lambda: one.backend.at("path/to/key") != first)
+
+
+def put_state(api: FakeApiServer, name: str, at: str, owner: str = "ps") -> None:
+    labels = {LABEL_OWNER_KEY: owner_key("PushSecret", "team", owner, "__pushsecret")}
+    meta = {"name": name, "namespace": "team", "labels": labels, "creationTimestamp": at}
+    spec = {"resource": {"kind": "GitlabDeployToken"}, "state": {"tokenID": 1}}
+    api.put(GENERATOR_STATES, {"metadata": meta | {"finalizers": [FINALIZER_GENERATOR_STATE]}, "spec": spec})
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [{"secret": {"name": "source"}}, {"secret": {"selector": {"matchLabels": {"app": "shop"}}}}],
+    ids=["a Secret", "Secrets by label"],
+)
+async def test_what_a_generator_left_behind_expires_once_a_secret_is_pushed_instead(
+    api: FakeApiServer, selector: dict[str, Any]
+) -> None:
+    put_world(api, selector=selector)
+    put_source(api, labels={"app": "shop"})
+    for day in (1, 2, 3):
+        put_state(api, f"gen-{day}", f"2026-04-0{day}T00:00:00Z")
+    put_state(api, "gen-of-another", "2026-04-01T00:00:00Z", owner="other")
+    backend = Pushable()
+    backend.push_error = Unavailable("down")
+
+    def expiring() -> list[str]:
+        return [one["metadata"]["name"] for one in api.all(GENERATOR_STATES) if one["spec"].keys() > STATE_SPEC]
+
+    async with pushing(api, backend=backend) as one:
+        await one.one.until(lambda: one.said()[0] == "False")
+        assert expiring() == [], "not before the Secret is there"
+        backend.push_error = None
+        await one.clock.advance(30.0)
+        await one.synced()
+        assert sorted(expiring()) == ["gen-1", "gen-2"]
 
 
 async def test_a_backend_that_never_answers_is_told_once_the_time_of_the_pass_is_over(api: FakeApiServer) -> None:
