@@ -90,6 +90,7 @@ class FakeGoogle(Backend):
         self.secrets: dict[str, Secret] = {}
         self.subjects: dict[str, str] = {}  # subject token → audience it is good for
         self.impersonable: set[str] = set()
+        self.delegates: list[str] = []  # that an impersonation has to name
         self.machine = {
             "project/project-id": PROJECT,
             "instance/attributes/cluster-location": "europe-west3",
@@ -139,7 +140,12 @@ class FakeGoogle(Backend):
         if self.down:
             return refused(503, "The service is currently unavailable.")
         path = asked.path
-        answers = {"/token": self._oauth, "/v1/identitybindingtoken": self._binding, "/v1/token": self._sts}
+        answers = {
+            "/token": self._oauth,
+            "/v1/identitybindingtoken": self._binding,
+            "/v1/token": self._sts,
+            "/v1/oauthtoken": self._workforce,
+        }
         if path in answers:
             return answers[path](asked)
         if path.startswith("/computeMetadata/v1/"):
@@ -191,13 +197,29 @@ class FakeGoogle(Backend):
             good = good and headers["x-goog-cloud-target-resource"] == form["audience"]
         else:
             good = self.subjects.get(form["subject_token"]) == form["audience"]
+        if "/workforcePools/" in form["audience"]:
+            # somebody has to answer for the requests of a person: a project, or the client
+            paid = json.loads(form.get("options", "{}")) == {"userProject": PROJECT}
+            good = good and (paid is not self._client(asked))
         if good:
             return self._granted(issued_token_type="urn:ietf:params:oauth:token-type:access_token")
         return web.json_response({"error": "invalid_grant", "error_description": form["subject_token"]}, status=400)
 
+    def _workforce(self, asked: Asked) -> web.Response:
+        """A person of a workforce pool who logged in with gcloud."""
+        wanted = {"grant_type": "refresh_token", "refresh_token": "refresh-me"}
+        good = form_of(asked) == wanted and self._client(asked)
+        return self._granted() if good else web.json_response({"error": "invalid_grant"}, status=400)
+
+    @staticmethod
+    def _client(asked: Asked) -> bool:
+        return asked.headers.get("Authorization") == "Basic " + base64.b64encode(b"id:client-secret").decode()
+
     def _iam(self, asked: Asked) -> web.Response:
         found = re.fullmatch(r"/v1/projects/-/serviceAccounts/([^/:]+):generateAccessToken", unquote(asked.path))
         if not self._known(asked) or found is None or found.group(1) not in self.impersonable:
+            return refused(403, "Permission 'iam.serviceAccounts.getAccessToken' denied")
+        if asked.body["delegates"] != self.delegates:
             return refused(403, "Permission 'iam.serviceAccounts.getAccessToken' denied")
         ends = datetime.now(UTC) + timedelta(seconds=int(asked.body["lifetime"].rstrip("s")))
         return web.json_response({"accessToken": self.issue(), "expireTime": ends.strftime("%Y-%m-%dT%H:%M:%SZ")})
@@ -402,9 +424,9 @@ class GcpCredentials(StaticCredentials):
             raise InvalidConfig("this store may not use the operator's own cloud identity")
         return self.environ
 
-    async def ca_bundle(self, spec: Mapping[str, Any]) -> bytes | None:
-        provider = spec.get("caProvider") or {}
-        key = f"{provider.get('name')}/{provider.get('key')}"
-        if key not in self.maps:
-            raise EsoError(f"failed to get cert from configmap: failed to get caProvider configMap {key}")
-        return self.maps[key].encode()
+    async def config_map(self, selector: Mapping[str, Any]) -> Mapping[str, str]:
+        prefix = f"{selector.get('name')}/"
+        found = {key.removeprefix(prefix): text for key, text in self.maps.items() if key.startswith(prefix)}
+        if not found:
+            raise EsoError(f'configmaps "{selector.get("name")}" not found')
+        return found

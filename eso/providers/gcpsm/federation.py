@@ -1,8 +1,8 @@
 """The external_account configuration of a store, or of the operator → how a subject token is got and exchanged.
 
-Neighbours: login.py follows it. Pure. The author of a store is often not the administrator of the operator. So every
-address in a configuration is checked against the reference's rules, and a subject token from the operator's
-surroundings (a file, an address inside its network, its AWS role) is exchanged at Google only.
+Neighbours: login.py and surroundings.py follow it. Pure. The author of a store is often not the administrator of the
+operator. So every address in a configuration is checked against the reference's rules, and a subject token from the
+operator's surroundings (a file, an address inside its network, its AWS role) is exchanged at Google only.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ IMDS_PATHS: Final = {
     "url": "/latest/meta-data/iam/security-credentials",
     "imdsv2_session_token_url": "/latest/api/token",
 }
+WORKFORCE: Final = re.compile(r"//iam\.googleapis\.com/locations/[^/]+/workforcePools/[^/]+/providers/[^/]+")
 REGION: Final = re.compile(r"[a-z0-9-]{1,50}")
 VERIFICATION: Final = "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15"
 LEAST_SECONDS, MOST_SECONDS = 600, 43200  # of an impersonated token
@@ -78,7 +79,8 @@ Source = FromFile | FromUrl | FromAws
 @dataclass(frozen=True, slots=True)
 class External:
     """`impersonate`: address of generateAccessToken, "" to use the exchanged token as it is. `source` None: the store
-    brings the subject token itself."""
+    brings the subject token itself. A person of a workforce pool belongs to no project: `user_project`, or the client,
+    answers for the requests."""
 
     audience: str
     subject_type: str
@@ -86,6 +88,9 @@ class External:
     impersonate: str = ""
     seconds: int = 3600
     source: Source | None = None
+    user_project: str = ""
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)
 
 
 def source_of(block: Json) -> str:
@@ -135,9 +140,8 @@ def of_config(text: bytes, block: Json) -> External:
     return external
 
 
-def of_operator(text: bytes) -> External:
+def of_operator(config: Mapping[str, Any]) -> External:
     """For the operator's own configuration (GOOGLE_APPLICATION_CREDENTIALS). Raises InvalidConfig."""
-    config = parsed(text)
     external = read(config, "", "")
     refuse(faults(external, config))
     if external.source is None:
@@ -171,6 +175,9 @@ def read(config: Mapping[str, Any], audience: str, email: str) -> External:
         impersonation(email, universe) if email else given,
         known,
         found,
+        text_of(config, "workforce_pool_user_project"),
+        text_of(config, "client_id"),
+        text_of(config, "client_secret"),
     )
 
 
@@ -199,6 +206,8 @@ def faults(external: External, config: Mapping[str, Any] | None = None) -> Itera
         yield "service_account_impersonation_url does not have the expected form"
     if not TOKEN.fullmatch(external.token_url):
         yield "token_url does not have the expected form"
+    if external.user_project and not WORKFORCE.match(external.audience):
+        yield "workforce_pool_user_project is set, but audience is no workforce pool"
     info = text_of(config or {}, "token_info_url")
     if info and not TOKEN_INFO.fullmatch(info):
         yield "token_info_url does not have the expected form"

@@ -199,7 +199,7 @@ def test_members_of_another_type_are_as_good_as_absent(source: Any) -> None:
 
 def test_the_operators_own_configuration_may_name_its_token_file_and_its_universe() -> None:
     source = {"file": federation.OWN_TOKEN}
-    found = federation.of_operator(config(credential_source=source, universe_domain="apis.example"))
+    found = federation.of_operator(federation.parsed(config(credential_source=source, universe_domain="apis.example")))
     assert (found.token_url, found.source) == (
         "https://sts.apis.example/v1/token",
         FromFile(federation.OWN_TOKEN, Form()),

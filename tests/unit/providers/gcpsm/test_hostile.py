@@ -79,4 +79,4 @@ def test_configurations(found: dict[str, Any], block: dict[str, Any]) -> None:
     with suppress(EsoError):
         federation.of_config(text, block)
     with suppress(EsoError):
-        federation.of_operator(text)
+        federation.of_operator(federation.parsed(text))
