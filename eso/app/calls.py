@@ -1,4 +1,4 @@
-"""What the processes that compute for tenants can be asked: the calls of all rooms, and of the webhook provider.
+"""What the processes that compute for tenants can be asked: the calls of all rooms, of searches, of webhooks.
 
 Neighbours: wiring.py names this module to `runtime.pool`, whose zygote imports it.
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from eso.providers.kit import search
 from eso.providers.webhook import apart as webhook
 from eso.reconcile.externalsecret import apart as externalsecret
 from eso.reconcile.pushsecret import apart as pushsecret
 
-CALLS: Final = {**externalsecret.CALLS, **pushsecret.CALLS, **webhook.CALLS}
+CALLS: Final = {**externalsecret.CALLS, **pushsecret.CALLS, **webhook.CALLS, **search.CALLS}
 warm = externalsecret.warm

@@ -71,7 +71,7 @@ class Stores:
         self.sessions = Sessions(rest, registry, env, gates, self.flights, self._current, ambient or Ambient())
         self.calls = Calls(self.sessions, gates, clock, meter, jitter)
         self.reads = Reads(
-            self.rules, self.calls, self.flights, Batches(self.flights, clock, window), env.offload, meter
+            self.rules, self.calls, self.flights, Batches(self.flights, clock, window), env.offload, meter, env.compute
         )
         self.read, self.read_map, self.find = self.reads.read, self.reads.read_map, self.reads.find
         self.writing = Writing(self.calls)

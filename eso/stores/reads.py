@@ -12,6 +12,8 @@ from typing import Any, Protocol, TypeVar
 
 from eso.api.externalsecret import StoreRef
 from eso.providers.contract import Find, InvalidConfig, NotYet, RemoteRef, StoreClient, batches
+from eso.providers.env import Compute
+from eso.providers.kit.search import apart
 from eso.runtime.memory import decoded, reserve, scratch, volume
 from eso.runtime.offload import Offload
 from eso.secretbytes import SecretBytes
@@ -40,10 +42,17 @@ class Reads:
     does not wait for a batch to fill."""
 
     def __init__(
-        self, rules: Rules, calls: Calls, flights: Flights, batcher: Batches, offload: Offload, meter: Origins
+        self,
+        rules: Rules,
+        calls: Calls,
+        flights: Flights,
+        batcher: Batches,
+        offload: Offload,
+        meter: Origins,
+        compute: Compute | None = None,
     ) -> None:
         self.rules, self.calls, self.flights, self.batcher = rules, calls, flights, batcher
-        self.offload, self.meter = offload, meter
+        self.offload, self.meter, self.compute = offload, meter, compute
 
     async def read(
         self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None, *, urgent: bool = False
@@ -75,10 +84,14 @@ class Reads:
         """Every remote secret that `find` matches. Errors as `read`."""
         found = resolve(store, namespace, self.rules)
 
+        async def collect(client: StoreClient) -> dict[str, bytes]:
+            with apart(self.compute, namespace):
+                return await collected(client, find)
+
         async def search(session: Session) -> Mapping[str, bytes]:
             # Two stores of one login may look at different mounts: a search is shared within its store only.
             key = (session.digest, found.view.uid, found.view.generation, find)
-            return await self._fly(found, namespace, session, key, lambda client: collected(client, find), since)
+            return await self._fly(found, namespace, session, key, collect, since)
 
         with scratch() as spare:
             values = await self._under_one_login(found, namespace, search)

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from eso.app.calls import CALLS
 from eso.errors import EsoError
 from eso.providers.contract import (
     Consumer,
@@ -18,6 +19,7 @@ from eso.providers.contract import (
     Validation,
     ValidationFailed,
 )
+from eso.providers.kit import search
 from tests.contract.benches import PLANTED, Bench
 from tests.fakes.cancel import every_await
 from tests.fakes.env import found
@@ -123,6 +125,29 @@ async def test_find_by_name_searches(bench: Bench) -> None:
     client = await bench.open()
     assert sorted(await found(client, Find(name_regexp="db$"))) == ["dev-db", "prod-db"]
     assert list(await found(client, Find(name_regexp="^prod-db$"))) == ["prod-db"]
+    await client.close()
+
+
+async def test_names_that_are_dear_to_match_are_matched_in_a_process_of_their_own(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not bench.finds:
+        return
+
+    class Served:
+        asked = 0
+
+        async def run(self, namespace: str, name: str, body: bytes, seconds: float) -> bytes:
+            self.asked += 1
+            return CALLS[name](body)
+
+    for key in ("prod-db", "prod-api", "dev-db"):
+        bench.put(key, {"key": key})
+    client, served = await bench.open(), Served()
+    monkeypatch.setattr(search, "CHEAP", -1)
+    with search.apart(served, "team-a"):
+        assert sorted(await found(client, Find(name_regexp="db$"))) == ["dev-db", "prod-db"]
+    assert served.asked
     await client.close()
 
 

@@ -34,7 +34,7 @@ from eso.providers.contract import (
     prefixed,
 )
 from eso.providers.kit.http import Api, NothingThere, decoded, typed
-from eso.providers.kit.search import Volume, Walk, by_name, every
+from eso.providers.kit.search import Volume, Walk, Wanted, by_name, every
 from eso.runtime.offload import Offload
 
 T = TypeVar("T")
@@ -199,19 +199,19 @@ class Client:
     async def find(self, find: Find) -> AsyncIterator[Mapping[str, bytes]]:
         """Static, dynamic and rotated secrets below a path by their whole name, or by the values of tags. Empty values
         are left out, as in the reference."""
-        prefix = folder(find.path)
+        prefix, matches = folder(find.path), by_name(find)
         if find.name_regexp is not None:
-            matches, tags = by_name(find), [""]
+            tags = [""]
         elif find.tags:
-            matches, tags = (lambda name: True), [value for _, value in find.tags]
+            matches, tags = Wanted(None), [value for _, value in find.tags]
         else:
             raise InvalidConfig("unexpected find operator", fix="set find.name.regexp or find.tags")
         walk, volume = Walk(), Volume()
         seen: set[str] = set()
         for tag in tags:
             async for items in self._listed(prefix, tag, walk):
-                chosen = [item for item in items if item.name not in seen and matches(item.name)]
-                chosen = list({item.name: item for item in chosen}.values())
+                new = {item.name: item for item in items if item.name not in seen}
+                chosen = [new[name] for name in await matches.among(new)]
                 seen.update(item.name for item in chosen)
                 values = await every(chosen, self._found, AT_ONCE)
                 yield {

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from eso.errors import EsoError
-from eso.gocompat.regexp import Regexp
 from eso.providers.aws import codec
 from eso.providers.aws.client import BatchingClient
 from eso.providers.aws.refusal import code_of
 from eso.providers.aws.sdk import Api, members
 from eso.providers.contract import Denied, Find, InvalidConfig, Malformed, RemoteRef, SecretNotFound, prefixed
-from eso.providers.kit.search import Walk, compiled
+from eso.providers.kit.search import Walk, Wanted, by_name
 
 LABEL: Final = "AWS/ParameterStore"
 NOT_FOUND: Final = "ParameterNotFound"
@@ -99,7 +98,7 @@ class ParameterStoreReader(BatchingClient):
 
     async def find(self, find: Find) -> AsyncIterator[Mapping[str, bytes]]:
         if find.name_regexp is not None:
-            pages = self._by_name(find, compiled(find.name_regexp))
+            pages = self._by_name(find, by_name(find))
         elif find.tags:
             tags = [{"Key": f"tag:{key}", "Option": "Equals", "Values": [value]} for key, value in find.tags]
             pages = self._described(tags + below(find.path), None)
@@ -108,7 +107,7 @@ class ParameterStoreReader(BatchingClient):
         async for page in pages:
             yield page
 
-    async def _by_name(self, find: Find, matcher: Regexp) -> AsyncIterator[Mapping[str, bytes]]:
+    async def _by_name(self, find: Find, wanted: Wanted) -> AsyncIterator[Mapping[str, bytes]]:
         """Values come with the names. Where that call is denied, names come first."""
         path = ROOT if find.path is None else find.path
         token: dict[str, Any] = {}
@@ -124,19 +123,15 @@ class ParameterStoreReader(BatchingClient):
             except EsoError as error:
                 raise prefixed(f"fetching parameters by path {path}: ", error) from error
             found = {str(entry.get("Name") or ""): entry for entry in members(page, "Parameters")}
-            yield {
-                name: codec.whole(parameter(entry, name), name)
-                for name, entry in found.items()
-                if matcher.matches(name.encode())
-            }
+            yield {name: codec.whole(parameter(found[name], name), name) for name in await wanted.among(found)}
             if not page.get("NextToken"):
                 return
             token = {"NextToken": page["NextToken"]}
-        async for values in self._described(below(path), matcher):
+        async for values in self._described(below(path), wanted):
             yield values
 
     async def _described(
-        self, filters: list[dict[str, Any]], matcher: Regexp | None
+        self, filters: list[dict[str, Any]], wanted: Wanted | None
     ) -> AsyncIterator[Mapping[str, bytes]]:
         token: dict[str, Any] = {}
         walk = Walk()
@@ -145,9 +140,9 @@ class ParameterStoreReader(BatchingClient):
             page = await self.api.call("DescribeParameters", ParameterFilters=filters, MaxResults=MOST_LISTED, **token)
             names = [str(entry.get("Name") or "") for entry in members(page, "Parameters")]
             walk.found(names)
-            matching = [name for name in names if matcher is None or matcher.matches(name.encode())]
-            for start in range(0, len(matching), self.most):
-                yield await self._values(matching[start : start + self.most])
+            chosen = names if wanted is None else await wanted.among(names)
+            for start in range(0, len(chosen), self.most):
+                yield await self._values(chosen[start : start + self.most])
             if not page.get("NextToken"):
                 return
             token = {"NextToken": page["NextToken"]}

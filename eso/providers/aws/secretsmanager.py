@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from eso.errors import EsoError
-from eso.gocompat.regexp import Regexp
 from eso.providers.aws import codec
 from eso.providers.aws.client import BatchingClient
 from eso.providers.aws.refusal import NOT_FOUND, code_of, refusal, said
 from eso.providers.aws.sdk import Api, members
 from eso.providers.contract import Find, InvalidConfig, Malformed, RemoteRef, SecretNotFound
-from eso.providers.kit.search import Walk, compiled
+from eso.providers.kit.search import Walk, Wanted, by_name
 
 LABEL: Final = "AWS/SecretsManager"
 CURRENT: Final = "AWSCURRENT"
@@ -111,8 +110,8 @@ class SecretsManagerReader(BatchingClient):
 
     async def find(self, find: Find) -> AsyncIterator[Mapping[str, bytes]]:
         if find.name_regexp is not None:
-            matcher = compiled(find.name_regexp)
-            pages = self._by_filter(find, matcher) if find.path is not None else self._by_name(find, matcher)
+            wanted = by_name(find)
+            pages = self._by_filter(find, wanted) if find.path is not None else self._by_name(find, wanted)
         elif find.tags:
             pages = self._by_filter(find, None)
         else:
@@ -120,20 +119,17 @@ class SecretsManagerReader(BatchingClient):
         async for page in pages:
             yield page
 
-    async def _by_filter(self, find: Find, matcher: Regexp | None) -> AsyncIterator[Mapping[str, bytes]]:
+    async def _by_filter(self, find: Find, wanted: Wanted | None) -> AsyncIterator[Mapping[str, bytes]]:
         """The server matches path and tags by prefix, and each tag's key apart from its value."""
         async for page in self._pages(Filters=filters(find)):
             for entry in page.get("Errors") or ():
                 if not isinstance(error := entry_error(entry), SecretNotFound):
                     raise error
             found = {str(entry.get("Name") or ""): entry for entry in members(page, "SecretValues")}
-            yield {
-                name: preferred(codec.payload(entry), name)
-                for name, entry in found.items()
-                if matcher is None or matcher.matches(name.encode())
-            }
+            names = list(found) if wanted is None else await wanted.among(found)
+            yield {name: preferred(codec.payload(found[name]), name) for name in names}
 
-    async def _by_name(self, find: Find, matcher: Regexp) -> AsyncIterator[Mapping[str, bytes]]:
+    async def _by_name(self, find: Find, wanted: Wanted) -> AsyncIterator[Mapping[str, bytes]]:
         """Names first, then the values of those that match. A secret that went meanwhile is left out."""
         token: dict[str, Any] = {}
         narrowed = {"Filters": filters(find)} if find.tags else {}
@@ -143,7 +139,7 @@ class SecretsManagerReader(BatchingClient):
             page = await self.api.call("ListSecrets", MaxResults=MOST_LISTED, **narrowed, **token)
             listed = [str(entry.get("Name") or "") for entry in members(page, "SecretList")]
             walk.found(listed)
-            names = [name for name in listed if matcher.matches(name.encode())]
+            names = await wanted.among(listed)
             for start in range(0, len(names), self.most):
                 yield await self._values(names[start : start + self.most])
             if not page.get("NextToken"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any, Final, TypeVar
@@ -127,7 +127,7 @@ class Client:
     async def find(self, find: Find) -> AsyncIterator[Mapping[str, bytes]]:
         """The current values of all enabled secrets that match, page by page. Without a name or tags every secret
         matches; the path is not used, as in the reference."""
-        matches: Callable[[str], bool] = by_name(find) if find.name_regexp else lambda name: True
+        matches = by_name(find if find.name_regexp else replace(find, name_regexp=None))
         walk, volume = Walk(), Volume()
         query: Mapping[str, str] = {**self.version, "maxresults": "25"}
         while query:
@@ -135,9 +135,7 @@ class Client:
             body = (await self._send("GetSecrets", "GET", "/secrets", query=query)).body
             items, following = await self._decoded(body, codec.page)
             walk.found(items)
-            names = [
-                item.name for item in items if item.enabled and tagged(find.tags, item.tags) and matches(item.name)
-            ]
+            names = await matches.among(item.name for item in items if item.enabled and tagged(find.tags, item.tags))
             values = await every(names, lambda name: self._listed(name, volume), AT_ONCE)
             yield {name: value for name, value in zip(names, values, strict=True) if value is not None}
             before, query = query, codec.following_query(self.live.api.base, following) if following else {}

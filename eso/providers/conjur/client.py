@@ -130,9 +130,12 @@ class Client:
             resources += listed
             if len(listed) < PER_PAGE:
                 break
-        wanted = await self.connection.offload.run_for(
-            self.store.namespace, codec.chosen, resources, self.account, find, matches
-        )
+        if find.name_regexp is not None:
+            start = codec.full_id(self.account, "")
+            names = await matches.these(dict.fromkeys(id.removeprefix(start) for id, _ in resources))
+            wanted = [id for id, _ in resources if id.removeprefix(start) in names]
+        else:
+            wanted = await self.connection.offload.run_for(self.store.namespace, codec.having, resources, find.tags)
         if not wanted:
             raise EsoError("no variable is found", fix="correct find.name or find.tags, or let the host see variables")
         for ids in grouped(wanted):

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from eso.errors import EsoError
-from eso.providers.contract import Find, Malformed, prefixed
+from eso.providers.contract import Malformed, prefixed
 from eso.providers.kit.http import Reply, json_of, list_of, object_of, text_in
 from eso.providers.kit.property import as_given
 from eso.providers.kit.search import tagged
@@ -113,14 +113,11 @@ def values_of(reply: Reply) -> dict[str, bytes]:
     return found
 
 
-def chosen(
-    resources: list[tuple[str, dict[str, str] | None]], account: str, find: Find, matches: Callable[[str], bool]
+def having(
+    resources: Sequence[tuple[str, dict[str, str] | None]], wanted: Sequence[tuple[str, str]] | None
 ) -> list[str]:
-    """The full ids that a search wants: by name, or else by annotations."""
-    start = full_id(account, "")
-    if find.name_regexp is not None:
-        return [id for id, _ in resources if matches(id.removeprefix(start))]
-    return [id for id, tags in resources if tags is not None and tagged(find.tags, tags)]
+    """The full ids of the variables that have the annotations."""
+    return [id for id, tags in resources if tags is not None and tagged(wanted, tags)]
 
 
 def value(variable: Variable, path: str) -> bytes:

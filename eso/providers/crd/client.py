@@ -5,7 +5,7 @@ Neighbours: connect.py makes it, spec.py has the whitelist, codec.py turns objec
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Hashable, Mapping
+from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,6 +13,7 @@ from typing import Any, Final
 import orjson
 
 from eso.api.meta import Resource
+from eso.gocompat.regexp import Allowance
 from eso.gocompat.text import quote
 from eso.kube.rest import Rest
 from eso.net.http import Pool
@@ -30,7 +31,7 @@ from eso.providers.crd import codec
 from eso.providers.crd.spec import Kind, lets, place_of, rules
 from eso.providers.kit.cluster import call, next_page
 from eso.providers.kit.http import LARGE, segment
-from eso.providers.kit.search import Volume, Walk, by_name
+from eso.providers.kit.search import MOST_STEPS, Volume, Walk, Wanted, by_name
 from eso.runtime.offload import Offload
 from eso.values.convert import convert_keys
 
@@ -138,7 +139,7 @@ class CrdClient:
     async def find(self, find: Find) -> AsyncIterator[Mapping[str, bytes]]:
         """By name, which has the namespace before it in a ClusterSecretStore; rules for properties let nothing
         through. Tags and path are not used."""
-        live, matching = self.live, by_name(find)
+        live, matches, steps = self.live, by_name(find), Allowance(MOST_STEPS)
         kind = live.resource
         await allowed(live.rest, kind, "list", self.scope)
         walk, volume = Walk(), Volume()
@@ -148,17 +149,38 @@ class CrdClient:
             while (page := await call(LABEL, "ListObjects", next_page(pages), failed)) is not None:
                 walk.enter()
 
-                def chosen(page: bytes) -> dict[str, bytes]:
-                    objects = codec.listed(page)
-                    walk.found(objects)
-                    values: dict[str, bytes] = {}
-                    for namespace, name, document in objects:
-                        key = f"{namespace}/{name}" if kind.namespaced and self.store.cluster_scoped else name
-                        if matching(key) and lets(self.rules, self.store, name, namespace, ""):
-                            values[key] = volume.counted(document)
+                objects = await live.offload.run_for(self.store.namespace, codec.listed, page)
+                walk.found(objects)
+                whole = kind.namespaced and self.store.cluster_scoped
+                keys = [f"{namespace}/{name}" if whole else name for namespace, name, _ in objects]
+                wanted, let = await matches.these(keys), await self._let(objects, steps)
+
+                def chosen(
+                    objects: list[tuple[str, str, bytes]], keys: list[str], wanted: frozenset[str], let: list[bool]
+                ) -> dict[str, bytes]:
+                    values = {
+                        key: volume.counted(document)
+                        for key, (_, _, document), through in zip(keys, objects, let, strict=True)
+                        if through and key in wanted
+                    }
                     return convert_keys(values, find.conversion_strategy)
 
-                yield await live.offload.run_for(self.store.namespace, chosen, page)
+                yield await live.offload.run_for(self.store.namespace, chosen, objects, keys, wanted, let)
+
+    async def _let(self, objects: Sequence[tuple[str, str, bytes]], steps: Allowance) -> list[bool]:
+        """Whether the whitelist lets each object through as a whole: a rule for properties does not."""
+        through = [not self.rules] * len(objects)
+        for rule in self.rules:
+            if rule.properties:
+                continue
+            asked = rule.namespace if self.store.cluster_scoped else None  # a SecretStore's namespace is fixed
+            names = await Wanted(rule.name, steps).these(name for _, name, _ in objects)
+            places = await Wanted(asked, steps).these(dict.fromkeys(namespace for namespace, _, _ in objects))
+            if asked is not None:
+                places -= {""}
+            for at, (namespace, name, _) in enumerate(objects):
+                through[at] = through[at] or (name in names and namespace in places)
+        return through
 
     @property
     def scope(self) -> str:

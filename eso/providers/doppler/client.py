@@ -154,13 +154,10 @@ class Client:
         Walk().found(list(found))
         volume = Volume()
 
+        names = await matches.among(name for name in found if name.startswith(prefix))
+
         def chosen() -> dict[str, bytes]:
-            kept = {
-                name: volume.counted(value)
-                for name, value in found.items()
-                if name.startswith(prefix) and matches(name)
-            }
-            return convert_keys(kept, find.conversion_strategy)
+            return convert_keys({name: volume.counted(found[name]) for name in names}, find.conversion_strategy)
 
         yield await self.connection.offload.run_for(self.store.namespace, chosen)
 

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Hashable, Mapping
 from dataclasses import dataclass, field
 
 from eso.errors import EsoError
-from eso.gocompat import regexp
 from eso.providers.contract import (
     CredentialReader,
     Find,
@@ -26,7 +25,7 @@ from eso.providers.contract import (
     ValidationFailed,
 )
 from eso.providers.env import Env
-from eso.providers.kit.search import MOST_STEPS, matching
+from eso.providers.kit.search import by_name
 from eso.values.convert import convert_keys
 from eso.values.jsonmap import NotAMap, get_property, to_map
 
@@ -116,13 +115,9 @@ class FakeClient:
             raise InvalidConfig(
                 f"unsupported find operator: path={find.path} tags={dict(find.tags or ())}", fix="set find.name.regexp"
             )
-        try:
-            matcher = regexp.compile(find.name_regexp).within(MOST_STEPS)
-        except regexp.RegexpError as error:
-            raise InvalidConfig(f"could not compile find.name.regexp [{find.name_regexp}]: {error}") from error
+        matches = by_name(find)
         newest: dict[str, Entry] = {}
-        keys = {entry.key: None for entry in self.entries.values()}
-        wanted = dict.fromkeys(await matching(keys, lambda key: matcher.matches(key.encode())))
+        wanted = await matches.these(dict.fromkeys(entry.key for entry in self.entries.values()))
         for entry in self.entries.values():
             if entry.key in wanted and (entry.key not in newest or newest[entry.key].version < entry.version):
                 newest[entry.key] = entry

@@ -174,7 +174,8 @@ class Client:
         except EsoError as error:
             raise prefixed(LIST_FAILED, error) from error
         strategy = find.conversion_strategy
-        return await self.live.offload.run_for(self.store.namespace, chosen, names, find.path or "", matches, strategy)
+        below = await matches.among(name for name in names if name.startswith(find.path or ""))
+        return await self.live.offload.run_for(self.store.namespace, chosen, below, strategy)
 
     async def _found(self, name: str, volume: Volume) -> bytes:
         ref = RemoteRef(name)
@@ -326,10 +327,10 @@ class Client:
             token = following
 
 
-def chosen(names: list[str], prefix: str, matches: Callable[[str], bool], strategy: str) -> list[str]:
-    """The names that a search asks for. In a thread: there may be tens of thousands. Raises KeyRefused where two of
-    them become one key."""
-    found = dict.fromkeys((name for name in names if name.startswith(prefix) and matches(name)), b"")
+def chosen(names: list[str], strategy: str) -> list[str]:
+    """Each name once. In a thread: there may be tens of thousands. Raises KeyRefused where two of them become one
+    key."""
+    found = dict.fromkeys(names, b"")
     convert_keys(found, strategy)
     return list(found)
 

@@ -211,7 +211,9 @@ class Client:
         project: list[codec.Variable] = []
         if self.scope.project:
             project = await self._all(Place("project", self.scope.project), walk, volume)
-        yield await self.offload.run_for(self.store.namespace, codec.chosen, groups, project, environment, matches)
+        names = {variable.key: None for variables in (*groups, project) for variable in variables}
+        wanted = await matches.these(names)
+        yield await self.offload.run_for(self.store.namespace, codec.chosen, groups, project, environment, wanted)
 
     async def _all(self, place: Place, walk: Walk, volume: Volume) -> list[codec.Variable]:
         found: list[codec.Variable] = []

@@ -5,7 +5,7 @@ Neighbours: client.py makes the calls. Anything that is not of the form the serv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -153,14 +153,14 @@ def chosen(
     groups: Sequence[Sequence[Variable]],
     project: Sequence[Variable],
     environment: str,
-    matches: Callable[[str], bool],
+    names: frozenset[str],
 ) -> dict[str, bytes]:
     """What a search finds. A later group wins over an earlier one, the project over all; a variable for every
     environment wins over none of a group, and over none of its own project that is for one."""
 
     def wanted(variable: Variable) -> bool:
         fits = variable.scope in ANY or environment in ANY or variable.scope == environment
-        return fits and matches(variable.key)
+        return fits and variable.key in names
 
     found: dict[str, bytes] = {}
     for variables in groups:

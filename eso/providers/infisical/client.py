@@ -205,10 +205,12 @@ class Client:
         matches = by_name(find)
         listing = await self._listed(self.folder, self.recursive, imports=True, most=LARGEST)
         walk, volume = Walk(), Volume()
-        walk.found([*listing.own, *(secret for group in listing.imported for secret in group)])
+        everything = [*listing.own, *(secret for group in listing.imported for secret in group)]
+        walk.found(everything)
+        wanted = await matches.these(dict.fromkeys(secret.name for secret in everything))
 
         def chosen() -> dict[str, bytes]:
-            secrets = codec.chosen(listing, matches, find.path or "")
+            secrets = codec.chosen(listing, wanted, find.path or "")
             if hidden := [secret.name for secret in secrets if secret.hidden]:
                 raise Denied(
                     f"the value of {hidden[0]} is hidden from the identity", fix="let its role read values there"

@@ -6,7 +6,7 @@ Neighbours: client.py makes the calls. Anything that is not of the form the serv
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -93,20 +93,20 @@ def id_of(body: bytes) -> str:
     return str(entry.get("id") or entry.get("_id") or "")
 
 
-def chosen(listing: Listing, matches: Callable[[str], bool], prefix: str) -> list[Secret]:
+def chosen(listing: Listing, names: frozenset[str], prefix: str) -> list[Secret]:
     """What a search wants, sorted by name. Of equal names in several folders the last one counts; an imported secret
     only where no other one has its name."""
 
     def wanted(secret: Secret) -> bool:
-        return secret.path.startswith(prefix) and matches(secret.name)
+        return secret.path.startswith(prefix) and secret.name in names
 
     found = {secret.name: secret for secret in listing.own if wanted(secret)}
-    names = {secret.name for secret in listing.own}
+    taken = {secret.name for secret in listing.own}
     for group in listing.imported:
         for secret in group:
-            if secret.name not in names and wanted(secret):
+            if secret.name not in taken and wanted(secret):
                 found[secret.name] = secret
-                names.add(secret.name)
+                taken.add(secret.name)
     return [found[name] for name in sorted(found)]
 
 

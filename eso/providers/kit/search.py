@@ -1,67 +1,146 @@
 """`find`: matching names and tags, and the bounds of one search.
 
-Neighbours: a client's `find` uses these; `stores.reads` bounds the pages once more. A backend may invent folders,
-names and bytes without end.
+Neighbours: a client's `find` uses these; `stores.reads` says where names are matched, and bounds the pages once more.
+A backend may invent folders, names and bytes without end, and the author of a search a costly expression.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+import pickle
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final, TypeVar
-from weakref import WeakKeyDictionary
+
+import msgspec
 
 from eso.errors import EsoError
 from eso.gocompat import regexp
-from eso.providers.contract import Find, InvalidConfig
+from eso.providers.contract import Find, InvalidConfig, Malformed
+from eso.providers.env import Compute
 
-MOST_STEPS: Final = 1_000_000  # of matching in one search: 50,000 names with twenty each
 S = TypeVar("S")
 T = TypeVar("T")
-SLICE: Final = 0.005  # seconds of matching between two turns of the loop
+MATCH: Final = "find: match"
+MOST_STEPS: Final = 4_000_000  # of matching in one search: 50,000 names with eighty each
+CHEAP: Final = 2_000  # steps of matching that the loop may take at a time: 2 ms
+SECONDS: Final = 10.0  # for matching elsewhere
 AT_ONCE: Final = 8  # requests of one search
 MOST_NAMES, MOST_FOLDERS, DEEPEST = 50_000, 2_000, 64
 MOST_BYTES: Final = 32 << 20  # of all values of one search; a Secret takes 1 MiB
+SIMPLER: Final = "write a simpler expression, or set find.path"
+
+
+class Wanted:
+    """What `find.name.regexp` matches in one search; every name where there is no expression.
+
+    A search of names costs what the expression may cost at worst. What is cheap is matched here; the rest in a process
+    that can be killed, where `apart` names one.
+    """
+
+    def __init__(self, expression: regexp.Regexp | None, allowance: regexp.Allowance | None = None) -> None:
+        """`allowance`: what this and other expressions of one search may take together."""
+        self._expression = expression
+        self._allowance = allowance or regexp.Allowance(MOST_STEPS)
+
+    async def among(self, names: Iterable[str]) -> list[str]:
+        """The names that are wanted, in their order. Raises TooCostly, InvalidConfig."""
+        listed = list(names)
+        if self._expression is None:
+            return listed
+        steps = self._priced(self._expression, listed)
+        compute = APART.get()
+        if steps <= CHEAP or compute is None:
+            return [listed[place] for place in places(self._expression, listed)]
+        source = self._expression.pattern.decode("utf-8", "surrogatepass")
+        try:
+            reply = await compute(MATCH, pickle.dumps((source, listed), protocol=pickle.HIGHEST_PROTOCOL), SECONDS)
+        except EsoError as error:
+            raise InvalidConfig(f"could not match the names: {error}", fix=SIMPLER) from error
+        return [listed[place] for place in told(reply, len(listed))]
+
+    async def these(self, names: Iterable[str]) -> frozenset[str]:
+        """The same as a set."""
+        return frozenset(await self.among(names))
+
+    def _priced(self, expression: regexp.Regexp, names: Sequence[str]) -> int:
+        """Spends what matching `names` may take at worst. Raises TooCostly."""
+        steps = 0
+        for name in names:
+            length = len(name) if name.isascii() else 4 * len(name)
+            one = regexp.price(expression.size, length) + (0 if name.isascii() else length)
+            self._allowance.may_take(one)
+            self._allowance.spend(one)
+            steps += one
+        return steps
 
 
 def compiled(pattern: str) -> regexp.Regexp:
-    """`find.name.regexp`: RE2, unanchored, for one search. Raises InvalidConfig with the reference's text."""
+    """`find.name.regexp`: RE2, unanchored. Raises InvalidConfig with the reference's text."""
     try:
-        return regexp.compile(pattern).within(MOST_STEPS)
+        return regexp.compile(pattern)
     except regexp.RegexpError as error:
         raise InvalidConfig(
             f"could not compile find.name.regexp [{pattern}]: {error}", fix="write an RE2 expression"
         ) from error
 
 
-def by_name(find: Find) -> Callable[[str], bool]:
-    """Whether a name is one that `find` asks for; every name where it does not say. Raises InvalidConfig."""
-    if find.name_regexp is None:
-        return lambda name: True
-    matcher = compiled(find.name_regexp)
-    return lambda name: matcher.matches(name.encode("utf-8", "surrogateescape"))
+def by_name(find: Find) -> Wanted:
+    """The names that `find` asks for; every name where it does not say. Raises InvalidConfig."""
+    return Wanted(compiled(find.name_regexp) if find.name_regexp is not None else None)
 
 
-async def matching(names: Iterable[str], wanted: Callable[[str], bool]) -> list[str]:
-    """The names that are wanted, in their order. There may be tens of thousands, in hundreds of searches: between two
-    slices, whoever's they are, the loop has its turn."""
-    found, left = list[str](), iter(names)
-    turn = _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
-    while True:
-        async with turn:
-            until = time.monotonic() + SLICE
-            for name in left:
-                if wanted(name):
-                    found.append(name)
-                if time.monotonic() > until:
-                    break
-            else:
-                return found
-            await asyncio.sleep(0)
+Apart = Callable[[str, bytes, float], Awaitable[bytes]]
+APART: Final[ContextVar[Apart | None]] = ContextVar("apart", default=None)
 
 
-_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+@contextmanager
+def apart(compute: Compute | None, namespace: str) -> Iterator[None]:
+    """In the block, names are matched on behalf of `namespace` in a process that can be killed, unless that is cheap.
+    Without `compute` they are matched where they are: the command line keeps nobody waiting."""
+    if compute is None:
+        yield
+        return
+    token = APART.set(lambda name, body, seconds: compute.run(namespace, name, body, seconds))
+    try:
+        yield
+    finally:
+        APART.reset(token)
+
+
+def places(expression: regexp.Regexp, names: Sequence[str]) -> list[int]:
+    """Where in `names` those are that match; what that costs was counted before."""
+    meter = regexp.Allowance(2 * MOST_STEPS, 2 * MOST_STEPS)
+    return [place for place, name in enumerate(names) if expression.matches(encoded(name), meter)]
+
+
+def encoded(name: str) -> bytes:
+    """A name's bytes. A text of JSON may hold halves of pairs, which no UTF-8 has."""
+    try:
+        return name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return name.encode("utf-8", "surrogatepass")
+
+
+def told(reply: bytes, count: int) -> list[int]:
+    """The places that a worker, which is not believed, names. Raises Malformed."""
+    try:
+        found = msgspec.msgpack.decode(reply, type=list[int])
+    except msgspec.MsgspecError:
+        raise Malformed("could not match the names: the reply is none") from None
+    if any(not 0 <= place < count for place in found):
+        raise Malformed("could not match the names: the reply names others")
+    return found
+
+
+def match(body: bytes) -> bytes:
+    """On the worker's side. The parent wrote the request, and compiled the expression before."""
+    source, names = pickle.loads(body)
+    return msgspec.msgpack.encode(places(regexp.compile(source), names))
+
+
+CALLS: Final = {MATCH: match}
 
 
 def tagged(wanted: Sequence[tuple[str, str]] | None, tags: Mapping[str, str]) -> bool:

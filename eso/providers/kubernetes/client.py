@@ -33,7 +33,7 @@ from eso.providers.contract import (
 )
 from eso.providers.kit import cluster
 from eso.providers.kit.cluster import next_page
-from eso.providers.kit.search import Volume, Walk, compiled
+from eso.providers.kit.search import Volume, Walk, Wanted, by_name
 from eso.providers.kubernetes import codec
 from eso.providers.kubernetes.spec import remote_namespace
 from eso.values.convert import KeyRefused, convert_key
@@ -101,11 +101,11 @@ class KubernetesClient:
 
     async def find(self, find: Find) -> AsyncIterator[Mapping[str, bytes]]:
         """By labels where `tags` is there, even empty, else by name."""
-        selector, wanted = "", None
+        selector, matches = "", Wanted(None)
         if find.tags is not None:
             selector = label_selector(dict(find.tags))
         elif find.name_regexp is not None:
-            wanted = compiled(find.name_regexp)
+            matches = by_name(find)
         else:
             raise InvalidConfig(
                 "unexpected find operator: neither name nor tags", fix="set find.name.regexp or find.tags"
@@ -119,8 +119,9 @@ class KubernetesClient:
                 secrets = codec.listed(page)
                 walk.found(secrets)
                 values: dict[str, bytes] = {}
+                chosen = await matches.these(secret.name for secret in secrets)
                 for secret in secrets:
-                    if wanted is not None and not wanted.matches(secret.name.encode()):
+                    if secret.name not in chosen:
                         continue
                     name = convert_key(secret.name, find.conversion_strategy)
                     if name in seen:

@@ -151,11 +151,13 @@ class Client:
             for at in range(0, len(items), AT_ONCE):
                 group = [(vault, summary) for summary in items[at : at + AT_ONCE]]
                 fetched = await every(group, self._wanted, AT_ONCE)
+                labels = [label for item in fetched for label, _ in item.fields]
+                wanted = await matches.these(labels + [file.name for _, summary in group for file in summary.files])
                 for (_, summary), item in zip(group, fetched, strict=True):
                     for file in summary.files:
-                        if matches(file.name) and file.name not in values:
+                        if file.name in wanted and file.name not in values:
                             values[file.name] = await self._content(vault, summary.id, file, volume)
-                    for label, value in codec.chosen(item, matches).items():
+                    for label, value in codec.chosen(item, wanted).items():
                         if label not in values:
                             values[label] = volume.counted(value)
         walk.found(list(values))

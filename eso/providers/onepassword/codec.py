@@ -6,7 +6,7 @@ Neighbours: client.py makes the calls. An item is kept as it was answered, so th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -154,9 +154,9 @@ def only(item: Item, label: str) -> bytes:
     return values[0]
 
 
-def chosen(item: Item, matches: Callable[[str], bool]) -> dict[str, bytes]:
+def chosen(item: Item, wanted: frozenset[str]) -> dict[str, bytes]:
     """The fields that a search wants. Raises EsoError for a label that two fields of the item have."""
-    return {label: only(item, label) for label, _ in item.fields if matches(label)}
+    return {label: only(item, label) for label, _ in item.fields if label in wanted}
 
 
 # what a push writes

@@ -26,7 +26,7 @@ from eso.providers.contract import (
     ValidationFailed,
 )
 from eso.providers.kit.http import decoded
-from eso.providers.kit.search import Volume, Walk, by_name, every, matching, tagged
+from eso.providers.kit.search import Volume, Walk, by_name, every, tagged
 from eso.providers.kit.selectors import part
 from eso.providers.vault import codec, pushing
 from eso.providers.vault.connection import READ_FAILED, Connection, worded
@@ -148,7 +148,7 @@ class VaultClient(KvClient):
         prefix = f"{find.path}/" if find.path else ""
         names = await self._names(prefix)
         if find.name_regexp is not None:
-            names = await matching(names, matches)
+            names = await matches.among(names)
         elif find.tags:
             wanted = find.tags
             having = await every(names, lambda name: self._tagged(name, wanted))

@@ -32,7 +32,7 @@ from eso.providers.contract import (
 )
 from eso.providers.env import Env
 from eso.providers.kit.http import decoded
-from eso.providers.kit.search import Volume, Walk, by_name, every, matching
+from eso.providers.kit.search import Volume, Walk, by_name, every
 from eso.providers.kit.selectors import has, part
 from eso.providers.vault import codec
 from eso.providers.vault.bridge import LoopSession
@@ -156,7 +156,7 @@ class OpenBaoClient(KvClient):
         except EsoError as error:
             raise prefixed(f"error listing secrets at {path}: ", error) from error
         Walk().found(listed)
-        names = await matching((name for name in listed if not name.endswith("/")), matches)
+        names = await matches.among(name for name in listed if not name.endswith("/"))
         volume = Volume()
         yield dict(zip(names, await every(names, lambda name: self._read(folder + name, volume)), strict=True))
 

@@ -75,7 +75,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """`fault`: why the path could not be rendered, "" if it could."""
+    """`fault`: why the path could not be rendered within the limits, "" if it could."""
 
     url: str = field(repr=False)
     headers: tuple[tuple[str, str], ...] = field(repr=False)
@@ -98,6 +98,8 @@ def request(templates: Templates, seen: Seen, limits: Limits) -> Rendered:
     body = seen.payload if templates.body is None else made("failed to parse body: ", templates.body, texts, limits)
     try:
         path, fault = text_of(made("", templates.path, texts, limits)), ""
+    except OutOfBounds:
+        raise  # where there is more time it may be made
     except InvalidConfig as error:
         path, fault = "", str(error)
     return Rendered(text_of(url), headers, body, path, fault)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import pickle
 
+import msgspec
 import pytest
 
-from eso.providers.contract import Denied, Find, InvalidConfig
+from eso.app.calls import CALLS
+from eso.errors import EsoError
+from eso.gocompat.regexp import TooCostly
+from eso.providers.contract import Denied, Find, InvalidConfig, Malformed
 from eso.providers.kit import search
+from eso.runtime.clock import SystemClock
+from eso.runtime.pool import OutOfTime, Pool
 from tests.fakes.cancel import every_await
 
 
-def test_a_name_is_searched_not_matched_whole():
-    matches = search.by_name(Find(name_regexp="db$"))
-    assert [name for name in ("prod-db", "db-prod", "db") if matches(name)] == ["prod-db", "db"]
-    assert search.by_name(Find())("anything")
+async def test_a_name_is_searched_not_matched_whole() -> None:
+    assert await search.by_name(Find(name_regexp="db$")).among(("prod-db", "db-prod", "db")) == ["prod-db", "db"]
+    assert await search.by_name(Find()).among(["anything"]) == ["anything"]
 
 
 def test_an_expression_beyond_re2_is_refused_in_the_words_of_the_reference():
@@ -88,52 +93,85 @@ async def test_every_await_of_a_search_may_be_cancelled():
         assert len(asyncio.all_tasks()) == 1
 
 
-async def test_the_loop_has_its_turns_while_many_names_are_matched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "SLICE", -1.0)  # over at once
-    turns = 0
+class Apart:
+    """A worker's calls without its process. `asked`: by whom, and how many names at a time."""
 
-    async def others() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
+    def __init__(self, reply: bytes | EsoError | None = None) -> None:
+        self.reply, self.asked = reply, list[tuple[str, int]]()
 
-    beside = asyncio.ensure_future(others())
-    names = [str(n) for n in range(100)]
-    assert await search.matching(names, lambda name: name.endswith("7")) == [name for name in names if name[-1] == "7"]
-    beside.cancel()
-    assert turns >= 100
+    async def run(self, namespace: str, name: str, body: bytes, seconds: float) -> bytes:
+        self.asked.append((namespace, len(pickle.loads(body)[1])))
+        if isinstance(self.reply, EsoError):
+            raise self.reply
+        return CALLS[name](body) if self.reply is None else self.reply
 
 
-async def test_slices_of_many_searches_are_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "SLICE", -1.0)
-    order: list[int] = []
-
-    def of(which: int) -> Callable[[str], bool]:
-        def wanted(name: str) -> bool:
-            order.append(which)
-            return True
-
-        return wanted
-
-    turns = 0
-
-    async def others() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    beside = asyncio.ensure_future(others())
-    names = [str(n) for n in range(20)]
-    found = await asyncio.gather(*(search.matching(names, of(n)) for n in range(5)))
-    beside.cancel()
-    assert found == [names] * 5
-    assert turns >= len(order) == 100
-    assert order[:5] == [0, 1, 2, 3, 4]
+async def test_cheap_names_are_matched_where_they_are_dear_ones_elsewhere() -> None:
+    served = Apart()
+    with search.apart(served, "team-a"):
+        wanted = search.by_name(Find(name_regexp="7$"))
+        assert await wanted.among(["17", "18"]) == ["17"]
+        assert served.asked == []
+        names = [str(number) for number in range(3000)]
+        assert await wanted.among(names) == [name for name in names if name[-1] == "7"]
+        assert served.asked == [("team-a", 3000)]
+        dear = search.by_name(Find(name_regexp="(?:a?b?){600}$"))
+        assert await dear.these(["a" * 200]) == {"a" * 200}
+        assert served.asked == [("team-a", 3000), ("team-a", 1)]
+        assert await search.by_name(Find()).among(names) == names
+    assert len(served.asked) == 2
+    assert await dear.among(["b" * 200]) == ["b" * 200], "without processes it is matched in place"
 
 
-async def test_a_search_that_is_cancelled_leaves_the_turn_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "SLICE", -1.0)
-    async for _ in every_await(lambda: search.matching(["a", "b"], lambda name: True)):
-        assert await search.matching(["c"], lambda name: True) == ["c"]
+async def test_one_name_and_one_search_cost_no_more_than_they_may() -> None:
+    dear = "(?:x?y?){1000}"
+    with search.apart(Apart(), "team-a"):
+        with pytest.raises(TooCostly, match="5000 steps"):
+            await search.by_name(Find(name_regexp=dear)).among(["x" * 10_000])
+        wanted = search.by_name(Find(name_regexp=dear))
+        with pytest.raises(TooCostly, match="4000000 steps"):
+            for _ in range(1000):
+                await wanted.among(["x" * 100] * 2)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["é", "\udcff", "\ud800", "\ud800\udc00", "a\x00b", "€" * 300],
+    ids=["not ASCII", "a byte that is no text", "half a pair", "both halves", "a zero byte", "wide"],
+)
+async def test_a_name_of_any_kind_is_matched_here_and_there(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await search.by_name(Find(name_regexp="(?s)^.")).among([name]) == [name]
+    monkeypatch.setattr(search, "CHEAP", -1)
+    with search.apart(Apart(), "team-a"):
+        assert await search.by_name(Find(name_regexp="(?s)^.")).among([name]) == [name]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [b"", b"\xff", msgspec.msgpack.encode([2]), msgspec.msgpack.encode([-1]), msgspec.msgpack.encode(["0"])],
+    ids=["nothing", "another form", "a place behind the last", "a place before the first", "a text"],
+)
+async def test_a_worker_that_was_taken_over_names_nothing_that_was_not_asked(
+    reply: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "CHEAP", -1)
+    with search.apart(Apart(reply), "team-a"), pytest.raises(Malformed):
+        await search.by_name(Find(name_regexp=".")).among(["a", "b"])
+
+
+async def test_a_search_that_takes_too_long_fails_with_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "CHEAP", -1)
+    late = OutOfTime("the computation takes longer than 10 s")
+    with search.apart(Apart(late), "team-a"), pytest.raises(InvalidConfig, match="longer than 10 s"):
+        await search.by_name(Find(name_regexp=".")).among(["a"])
+
+
+async def test_a_real_process_matches() -> None:
+    pool = Pool("eso.app.calls", SystemClock())
+    names = [f"team/app-{number}" for number in range(5000)]
+    try:
+        with search.apart(pool, "team-a"):
+            wanted = search.by_name(Find(name_regexp="app-.*99$"))
+            assert await wanted.among(names) == [name for name in names if name.endswith("99")]
+    finally:
+        pool.close()

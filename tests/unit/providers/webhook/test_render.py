@@ -147,9 +147,10 @@ ENDLESS = "{{ range until 100000 }}{{ range until 100000 }}x{{ end }}{{ end }}"
 
 
 @pytest.mark.parametrize("limits", [pytest.param(CHEAP, id="on the loop"), pytest.param(LIMITS, id="elsewhere")])
-def test_a_template_that_does_too_much_ends(limits: Any) -> None:
+@pytest.mark.parametrize("block", [{"body": ENDLESS}, {"result": {"jsonPath": ENDLESS}}], ids=["body", "path"])
+def test_a_template_that_does_too_much_ends(block: dict[str, Any], limits: Any) -> None:
     with pytest.raises(OutOfBounds):
-        request(Templates.of({"url": "https://h/", "body": ENDLESS}), Seen({}, {}), limits)
+        request(Templates.of({"url": "https://h/"} | block), Seen({}, {}), limits)
 
 
 def test_escaping_takes_no_longer_than_the_text_is_long() -> None:
