@@ -441,8 +441,12 @@ def convert(flag: Flag, written: str) -> Any:
         value = READERS[flag.kind](written)
     except (ValueError, DurationError) as error:
         raise UsageError(f"--{flag.name}: {written!r} is no {flag.kind.value}: {error}", fix=example(flag)) from None
-    if flag.choices and value not in flag.choices:
-        raise UsageError(f"--{flag.name}: {written!r} is none of its values", fix="one of " + ", ".join(flag.choices))
+    if flag.choices:
+        known = {choice.lower(): choice for choice in flag.choices}
+        value = known.get(value.lower())
+        if value is None:
+            fix = "one of " + ", ".join(flag.choices)
+            raise UsageError(f"--{flag.name}: {written!r} is none of its values", fix=fix)
     if flag.least is not None and value < flag.least:
         raise UsageError(f"--{flag.name}: {written!r} is too small", fix=example(flag))
     return value

@@ -136,8 +136,8 @@ class _Stamp:
 
 
 def timestamp(nanos: int, encoding: str) -> float | int | str:
-    """`nanos` since 1970 as --zap-time-encoding says; anything unknown is epoch."""
-    match encoding:
+    """`nanos` since 1970 as --zap-time-encoding says, in either case; anything unknown is epoch."""
+    match encoding.lower():
         case "millis":
             return nanos / 1e6
         case "nano":

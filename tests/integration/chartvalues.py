@@ -46,7 +46,140 @@ ALL_EXTRAS: Values = {
     "extraInitContainers": [{"name": "wait", "image": "busybox:{{ .Chart.Version }}", "restartPolicy": "Always"}],
 }
 
+# every key of an old chart with nothing in it, as operators that carry a chart write it into their own objects
+NOTHING_SAID: Values = {
+    "affinity": {},
+    "deploymentAnnotations": {},
+    "extraArgs": {},
+    "extraEnv": [],
+    "fullnameOverride": "",
+    "imagePullSecrets": [],
+    "nameOverride": "",
+    "nodeSelector": {},
+    "podAnnotations": {},
+    "podLabels": {},
+    "podSecurityContext": {},
+    "priorityClassName": "",
+    "prometheus": {"enabled": False, "service": {"port": 8080}},
+    "rbac": {"create": True},
+    "replicaCount": 1,
+    "resources": {},
+    "securityContext": {},
+    "serviceAccount": {"annotations": {}, "create": True, "name": ""},
+    "tolerations": [],
+}
+NO_CRDS: Values = {
+    f"create{kind}": False
+    for kind in (
+        "ClusterExternalSecret",
+        "ClusterSecretStore",
+        "SecretStore",
+        "ClusterGenerator",
+        "ClusterPushSecret",
+        "PushSecret",
+    )
+}
+NOTHING_FOR_THE_CLUSTER: Values = {
+    "processClusterStore": False,
+    "processClusterExternalSecret": False,
+    "processClusterPushSecret": False,
+    "processClusterGenerator": False,
+    "processPushSecret": False,
+}
+
 SETS: dict[str, Values] = {
+    "every key written out, with nothing in it": everywhere(NOTHING_SAID)
+    | {
+        "global": {"nodeSelector": {}, "tolerations": []},
+        "extraVolumes": [
+            {"name": "ca", "configMap": {"name": "ca", "items": [{"key": "ca-bundle.crt", "path": "bundle.pem"}]}}
+        ],
+        "extraVolumeMounts": [{"name": "ca", "mountPath": "/etc/pki/ca-trust/extracted/pem", "readOnly": True}],
+    },
+    "the second of two releases, for one namespace and without a webhook": {
+        "crds": NO_CRDS,
+        "scopedNamespace": "default",
+        "scopedRBAC": True,
+        "rbac": {
+            "serviceAccountTokenCreate": False,
+            "servicebindings": {"create": False},
+            "aggregateToView": False,
+            "aggregateToEdit": False,
+            "aggregateToAdmin": False,
+        },
+        **NOTHING_FOR_THE_CLUSTER,
+        **NO_WEBHOOK,
+    },
+    "the first of two releases, for one namespace and with the webhook of both": {
+        "scopedNamespace": "default",
+        "scopedRBAC": True,
+        **NOTHING_FOR_THE_CLUSTER,
+    },
+    "Roles that are asked for without a namespace": {"scopedRBAC": True, "leaderElect": True},
+    "CRDs that nobody serves": {
+        "crds": {
+            "createClusterSecretStore": True,
+            "createClusterExternalSecret": False,
+            "conversion": {"enabled": True},
+        },
+        "processClusterStore": False,
+        "processClusterExternalSecret": False,
+    },
+    "an image by its digest, and cert-manager without a cert controller": {
+        "image": {"repository": "mirror.example/eso", "tag": "v2@sha256:" + "0" * 64},
+        "leaderElect": True,
+        "replicaCount": 2,
+        "podDisruptionBudget": {"enabled": True, "minAvailable": 1, "unhealthyPodEvictionPolicy": "AlwaysAllow"},
+        "webhook": {
+            "replicaCount": 2,
+            "certManager": {"enabled": True, "cert": {"issuerRef": {"kind": "ClusterIssuer", "name": "internal-ca"}}},
+            "podDisruptionBudget": {"enabled": True, "maxUnavailable": 1},
+        },
+        "certController": {"create": False},
+    },
+    "cipher suites of the webhook": {
+        "webhook": {"extraArgs": {"tls-ciphers": "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "tls-min-version": "1.3"}}
+    },
+    "a subchart with values of its own": {
+        "podAnnotations": {"secret.reloader.stakater.com/reload": "certs"},
+        "bitwarden-sdk-server": {"enabled": True, "tls": {"enabled": True}, "podAnnotations": {"a": "b"}},
+    },
+    "ServiceMonitors demanded, HTTP/2 and all labels": {
+        "replicaCount": 3,
+        "leaderElect": True,
+        "extendedMetricLabels": True,
+        "enableHTTP2": True,
+        "serviceMonitor": {
+            "enabled": True,
+            "renderMode": "failIfMissing",
+            "honorLabels": True,
+            "metricRelabelings": [{"action": "labeldrop", "regex": "pod_template_hash"}],
+        },
+    },
+    "a probe of a port of its own, and keys that are none": {
+        "readinessProbe": {"enabled": True, "spec": {"httpGet": {"path": "/readyz", "port": 8082}}},
+        "replicas": 1,
+        "crds": {"create": True},
+        "containerSecurityContext": {"runAsNonRoot": True},
+    },
+    "logs in capitals": everywhere({"log": {"level": "INFO", "timeEncoding": "ISO8601"}}),
+    "pods apart from each other": {
+        "affinity": {
+            "podAntiAffinity": {
+                "preferredDuringSchedulingIgnoredDuringExecution": [
+                    {
+                        "weight": 100,
+                        "podAffinityTerm": {
+                            "labelSelector": {"matchLabels": {"app.kubernetes.io/name": "external-secrets"}},
+                            "topologyKey": "kubernetes.io/hostname",
+                        },
+                    }
+                ]
+            }
+        },
+        "webhook": {"serviceAccount": {"name": "eso-webhook"}},
+        "certController": {"serviceAccount": {"name": "eso-certs"}},
+    },
     "change events behind an Ingress": {
         "changeEvents": {"enabled": True, "port": 9443, "service": {"annotations": {"team": "platform"}}},
         "networkPolicy": {"enabled": True},

@@ -372,7 +372,6 @@ def test_extra_arguments(helm: Helm, extra: Values, flag: str) -> None:
             "processClusterPushSecret is true and processPushSecret is false",
             id="ClusterPushSecrets without PushSecrets",
         ),
-        pytest.param({"scopedRBAC": True}, "scopedNamespace is empty", id="Roles for no namespace"),
         pytest.param(
             {"serviceMonitor": {"enabled": True, "renderMode": "failIfMissing"}},
             "the cluster has no ServiceMonitors",
@@ -407,6 +406,151 @@ def test_one_namespace_needs_no_cluster_role_of_the_controller(helm: Helm) -> No
     assert {
         right for right in rights(one(objects, "Role", "external-secrets-controller")) if right[1] == "namespaces"
     } == {("", "namespaces", "", "get")}
+
+
+def test_roles_for_no_namespace_are_rights_for_the_cluster_and_told(helm: Helm) -> None:
+    objects = helm.render({"scopedRBAC": True})
+    assert rights(one(objects, "ClusterRole", "external-secrets-controller")) == rights(
+        one(helm.render(), "ClusterRole", "external-secrets-controller")
+    )
+    assert not [arg for arg in args_of(objects, "external-secrets") if "reconciler=false" in arg]
+    assert "scopedRBAC is true but scopedNamespace is empty" in notes(helm, {"scopedRBAC": True})
+    assert "scopedRBAC" not in notes(helm, {"scopedRBAC": True, "scopedNamespace": "shop"})
+
+
+def notes(helm: Helm, values: Values) -> str:
+    """What `helm install` prints at its end."""
+    text = helm.run("install", "external-secrets", str(CHART), "--dry-run=client", values=values)
+    return text.partition("NOTES:")[2]
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        pytest.param({}, [], id="defaults"),
+        pytest.param({"replicaCount": 2}, ["replicaCount is 2 but leaderElect is false"], id="two that both reconcile"),
+        pytest.param(
+            {"replicaCount": 2, "certController": {"replicaCount": 2}},
+            ["replicaCount is 2 but leaderElect is false", "certController.replicaCount is 2 but leaderElect is false"],
+            id="two of both",
+        ),
+        pytest.param(
+            {"replicaCount": 2, "certController": {"replicaCount": 2}, "leaderElect": True}, [], id="two that elect"
+        ),
+        pytest.param(
+            {"certController": {"replicaCount": 2}, "webhook": {"certManager": {"enabled": True}}},
+            [],
+            id="a cert controller that cert-manager replaces",
+        ),
+    ],
+)
+def test_replicas_that_get_into_each_others_way_are_told(helm: Helm, values: Values, told: list[str]) -> None:
+    said = re.findall(r"^WARNING: (.*?):", notes(helm, values), re.MULTILINE)
+    assert said == told
+
+
+PARTS = [
+    pytest.param((), "", [8080, 8082], id="operator"),
+    pytest.param(("webhook",), "-webhook", [8080, 8081, 10250], id="webhook"),
+    pytest.param(("certController",), "-cert-controller", [8080, 8081], id="cert controller"),
+]
+
+
+def within(path: tuple[str, ...], values: Values) -> Values:
+    for key in reversed(path):
+        values = {key: values}
+    return values
+
+
+@pytest.mark.parametrize(("path", "suffix", "ports"), PARTS)
+def test_each_component_has_its_own_network_policy(
+    helm: Helm, path: tuple[str, ...], suffix: str, ports: list[int]
+) -> None:
+    policy = one(helm.render(within(path, {"networkPolicy": {"enabled": True}})), "NetworkPolicy")
+    assert policy["metadata"]["name"] == f"external-secrets{suffix}"
+    assert policy["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/name"] == f"external-secrets{suffix}"
+    assert policy["spec"]["policyTypes"] == ["Egress", "Ingress"]
+    assert policy["spec"]["ingress"] == [{"ports": [{"protocol": "TCP", "port": port} for port in ports]}]
+    assert policy["spec"]["egress"] == []
+
+
+@pytest.mark.parametrize(("path", "suffix", "ports"), PARTS)
+@pytest.mark.parametrize(
+    ("said", "spec"),
+    [
+        pytest.param({}, {"minAvailable": 1}, id="one stays"),
+        pytest.param({"minAvailable": 0}, {"minAvailable": 0}, id="zero is a number"),
+        pytest.param({"maxUnavailable": 0}, {"maxUnavailable": 0}, id="one of both limits alone"),
+        pytest.param(
+            {"unhealthyPodEvictionPolicy": "AlwaysAllow"},
+            {"minAvailable": 1, "unhealthyPodEvictionPolicy": "AlwaysAllow"},
+            id="pods that are not ready may go",
+        ),
+    ],
+)
+def test_disruption_budgets(
+    helm: Helm, path: tuple[str, ...], suffix: str, ports: list[int], said: Values, spec: Json
+) -> None:
+    values = within(path, {"podDisruptionBudget": {"enabled": True, **said}})
+    budget = one(helm.render(values), "PodDisruptionBudget", f"external-secrets{suffix}-pdb")
+    assert {key: value for key, value in budget["spec"].items() if key != "selector"} == spec
+
+
+@pytest.mark.parametrize(
+    ("values", "has", "count"),
+    [
+        pytest.param({"serviceMonitor": {"enabled": True}}, MONITORED, 3, id="asked for and known"),
+        pytest.param({"serviceMonitor": {"enabled": True}}, (), 0, id="asked for and not known"),
+        pytest.param(
+            {"serviceMonitor": {"enabled": True, "renderMode": "alwaysRender"}}, (), 3, id="demanded and not known"
+        ),
+        pytest.param({}, MONITORED, 0, id="known and not asked for"),
+    ],
+)
+def test_service_monitors_bring_the_services_that_they_select(
+    helm: Helm, values: Values, has: tuple[str, ...], count: int
+) -> None:
+    objects = helm.render(values, has=has)
+    monitors = [each for each in objects if each["kind"] == "ServiceMonitor"]
+    assert len(monitors) == count
+    services = [each for each in objects if each["kind"] == "Service"]
+    for monitor in monitors:
+        wanted = monitor["spec"]["selector"]["matchLabels"].items()
+        found = [each for each in services if wanted <= each["metadata"]["labels"].items()]
+        assert "metrics" in [port["name"] for each in found for port in each["spec"]["ports"]]
+    metered = [each for each in services if any(port["name"] == "metrics" for port in each["spec"]["ports"])]
+    assert len(metered) == count
+
+
+@pytest.mark.parametrize("path", [part.values[0] for part in PARTS], ids=lambda path: path[0] if path else "operator")
+def test_a_component_s_own_word_wins_over_the_word_for_all(helm: Helm, path: tuple[str, ...]) -> None:
+    shared = {
+        "podLabels": {"shared": "yes"},
+        "podAnnotations": {"shared": "yes"},
+        "imagePullSecrets": [{"name": "shared"}],
+        "hostAliases": [{"ip": "192.0.2.1", "hostnames": ["shared"]}],
+    }
+    own = {
+        "podLabels": {"own": "yes"},
+        "podAnnotations": {"own": "yes"},
+        "imagePullSecrets": [{"name": "own"}],
+        "hostAliases": [{"ip": "192.0.2.1", "hostnames": ["own"]}],
+    }
+    name = {"webhook": "external-secrets-webhook", "certController": "external-secrets-cert-controller"}.get(
+        "".join(path), "external-secrets"
+    )
+
+    def pod(values: Values) -> Json:
+        found: Json = one(helm.render(values), "Deployment", name)["spec"]["template"]
+        return found
+
+    for said, wanted in (({"global": shared}, shared), ({"global": shared, **within(path, own)}, own)):
+        found = pod(said)
+        assert found["spec"]["imagePullSecrets"] == wanted["imagePullSecrets"]
+        assert found["spec"]["hostAliases"] == wanted["hostAliases"]
+        assert found["metadata"]["annotations"] == wanted["podAnnotations"]
+        extra = {key: value for key, value in found["metadata"]["labels"].items() if key in ("shared", "own")}
+        assert extra == wanted["podLabels"]
 
 
 def test_alerts_that_are_not_wanted_are_left_out(helm: Helm) -> None:

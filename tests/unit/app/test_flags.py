@@ -28,6 +28,7 @@ SUBCOMMANDS = (ControllerSettings, WebhookSettings, CertControllerSettings)
     [
         pytest.param([], "concurrent", 1, id="a default"),
         pytest.param([], "store_requeue_interval", 300.0, id="a default duration in seconds"),
+        pytest.param(["--loglevel=INFO"], "loglevel", "info", id="a level in capitals"),
         pytest.param(["--controller-class=other"], "controller_class", "other", id="a string with an equals sign"),
         pytest.param(["--controller-class", "other"], "controller_class", "other", id="a string as the next word"),
         pytest.param(

@@ -100,6 +100,7 @@ def test_an_unknown_level_is_refused():
         pytest.param("millis", 1704110400123.456, id="milliseconds"),
         pytest.param("nano", NANOS, id="nanoseconds"),
         pytest.param("iso8601", "2024-01-01T12:00:00.123Z", id="ISO 8601 with milliseconds"),
+        pytest.param("ISO8601", "2024-01-01T12:00:00.123Z", id="the same in capitals"),
         pytest.param("rfc3339", "2024-01-01T12:00:00Z", id="RFC 3339"),
         pytest.param("rfc3339nano", "2024-01-01T12:00:00.123456Z", id="RFC 3339 without trailing zeros"),
     ],
