@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import orjson
 
 from eso.api.generators import FINALIZER_GENERATOR_STATE, GENERATOR_STATES, GeneratorState
-from eso.api.meta import ObjectMeta, Undecodable
+from eso.api.meta import NAMESPACES, ObjectMeta, Resource, Undecodable
 from eso.errors import EsoError
 from eso.generators.front import Generators
 from eso.kube.finalizers import add_finalizer, remove_finalizer
@@ -46,7 +46,7 @@ class ReconcileGeneratorState:
         rest: Rest,
         *,
         terminating: Callable[[str], bool],
-        emit: Callable[[ObjectMeta, Event], None],
+        emit: Callable[[Resource, ObjectMeta, Event], None],
         meter: Meter,
         monotonic: Callable[[], float],
         log: Log,
@@ -92,7 +92,7 @@ class ReconcileGeneratorState:
             raise
         except EsoError as error:
             if not last:
-                self.emit(meta, Event("Warning", "CleanUpFailed", told(error), again=True))
+                self.emit(GENERATOR_STATES, meta, Event("Warning", "CleanUpFailed", told(error), again=True))
                 return Retry(error)
             self.log.warning(
                 "values of a generator are left behind",
@@ -100,9 +100,17 @@ class ReconcileGeneratorState:
                 generatorstate=meta.name,
                 error=str(error),
             )
-            self.emit(meta, Event("Warning", "LeftBehind", f"the values stay valid in the backend: {told(error)}"))
+            self.tell_left(meta, error)
         await remove_finalizer(self.rest, GENERATOR_STATES, meta, FINALIZER_GENERATOR_STATE)
         return Done()
+
+    def tell_left(self, meta: ObjectMeta, error: EsoError) -> None:
+        """A namespace that goes takes no new Events, so the Namespace itself gets one, which is kept elsewhere."""
+        text = f"the values stay valid in the backend: {told(error)}"
+        self.emit(GENERATOR_STATES, meta, Event("Warning", "LeftBehind", text))
+        if self.terminating(meta.namespace):
+            event = Event("Warning", "LeftBehind", f"GeneratorState {meta.name}: {text}")
+            self.emit(NAMESPACES, ObjectMeta(name=meta.namespace), event)
 
     async def take_back(self, meta: ObjectMeta) -> None:
         """Raises NotCleanedUp, or the API server's errors for the object itself."""

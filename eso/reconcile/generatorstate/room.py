@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from eso.api.generators import GENERATOR_STATES
-from eso.api.meta import ObjectMeta
+from eso.api.meta import ObjectMeta, Resource
 from eso.generators.states import WATCHED_STATES, StateRecord
 from eso.reconcile.generatorstate.reconcile import ReconcileGeneratorState
 from eso.reconcile.kit.event import Event
@@ -28,8 +28,11 @@ def room(shared: Shared) -> Room:
         assert record is not None
         work.queue.add((record.namespace, record.name), Lane.EVENT, "changed")
 
-    def emit(meta: ObjectMeta, event: Event) -> None:
-        work.emit(COMPONENT, meta, event)
+    def emit(resource: Resource, meta: ObjectMeta, event: Event) -> None:
+        if resource == GENERATOR_STATES:
+            work.emit(COMPONENT, meta, event)
+        else:
+            shared.recorder.emit(COMPONENT, resource, meta, event.type, event.reason, event.message)
 
     states.listen(changed)
     passes = ReconcileGeneratorState(

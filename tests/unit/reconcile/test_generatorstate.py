@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from eso.api.generators import FINALIZER_GENERATOR_STATE, GENERATOR_STATES
+from eso.api.meta import ObjectMeta, Resource
 from eso.errors import EsoError
 from eso.kube.rest import ApiError
 from eso.reconcile.generatorstate.decide import CleanUp, Expire, Hold, Nothing, Wait, decide
@@ -36,16 +37,21 @@ class Meter:
 class World:
     def __init__(self, api: FakeApiServer) -> None:
         self.api, self.making, self.events, self.terminating = api, Making(api), list[Event](), False
+        self.about = list[str]()
         self.passes = ReconcileGeneratorState(
             self.making.shown.get,
             self.making.generators,
             self.making.rest,
             terminating=lambda namespace: self.terminating,
-            emit=lambda meta, event: self.events.append(event),
+            emit=self.emit,
             meter=Meter(),
             monotonic=lambda: 0.0,
             log=Log(),
         )
+
+    def emit(self, resource: Resource, meta: ObjectMeta, event: Event) -> None:
+        self.about.append(f"{resource.kind}/{meta.name}")
+        self.events.append(event)
 
     def put(self, *, kind: str = "Counting", deadline: str = "", held: bool = True, deleted: str = "") -> None:
         meta: Json = {"name": KEY[1], "namespace": KEY[0]}
@@ -155,6 +161,17 @@ async def test_what_cannot_be_cleaned_up_is_let_go_with_an_event(world: World, k
     assert not world.held
     assert world.events[-1].reason == "LeftBehind"
     assert world.events[-1].message.startswith("the values stay valid in the backend: could not ")
+
+
+async def test_of_a_namespace_that_goes_what_is_left_behind_is_told_where_events_are_still_taken(world: World):
+    world.put(deleted=stamp(-60))
+    world.terminating = True
+    world.making.counting.stuck = EsoError("down")
+    assert await world.run() == Done()
+    assert not world.held
+    assert world.about == [f"GeneratorState/{KEY[1]}", f"Namespace/{KEY[0]}"]
+    text = "the values stay valid in the backend: could not cleanup generator state: down"
+    assert world.events[-1] == Event("Warning", "LeftBehind", f"GeneratorState {KEY[1]}: {text}")
 
 
 async def test_an_api_server_that_fails_says_nothing_about_the_backend(world: World):
