@@ -58,7 +58,7 @@ controlplane: ## build etcd, kube-apiserver, kube-controller-manager and kubectl
 manifests: setup ## write the CRDs
 	$(BIN)/python -m eso.api.crds manifests/crds
 
-docs: setup ## write docs/flags.md
+docs: setup ## write docs/flags.md and docs/metrics.md
 	$(BIN)/python -m tests.pages
 
 test: setup lint types layers ## everything CI runs: unit tests, then the real control plane and backends

@@ -43,12 +43,7 @@ class Vitals:
         metrics.gates(gates.states)
         metrics.watchdog(self.watchdog.readings)
         metrics.watches(lambda: {informer.resource.plural: informer.age() for informer in catalogue.informers})
-        metrics.gauge(
-            "externalsecrets_controller_running",
-            "1 while a controller takes keys, 0 while it waits for its resources or the Lease.",
-            ("controller",),
-            lambda: [((room.name,), int(room.started.is_set())) for room in rooms],
-        )
+        metrics.running(lambda: {room.name: room.started.is_set() for room in rooms})
         self.health.live("watchdog", self.watchdog.unhealthy)
         self.health.ready("caches", catalogue.unready)
         self.health.note("degraded", catalogue.degraded)

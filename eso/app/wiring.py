@@ -166,21 +166,9 @@ class Operator:
             *change_sources(shared, settings, env.pools),
         ]
         self.vitals = Vitals(self.rooms, self.catalogue, self.gates, self.lease, self.metrics, log)
-        self.metrics.gauge(
-            "externalsecrets_memory_bytes",
-            "Memory for what passes hold: the budget, what is held, and the most that was.",
-            ("what",),
-            lambda: [
-                (("budget",), self.memory.total),
-                (("held",), self.memory.used),
-                (("peak",), self.memory.peak),
-            ],
-        )
-        self.metrics.gauge(
-            "externalsecrets_memory_waiting",
-            "Steps of passes that wait for memory.",
-            (),
-            lambda: [((), self.memory.waiting)],
+        self.metrics.memory(
+            lambda: {"budget": self.memory.total, "held": self.memory.used, "peak": self.memory.peak},
+            lambda: self.memory.waiting,
         )
         self._fence = Fence("gates", log)
 

@@ -149,6 +149,7 @@ class Metrics:
         self._families: list[Family] = []
         self._objects: list[ObjectMeter] = []
         self._gauges: list[tuple[str, str, Labels, Callable[[], Samples]]] = []
+        self._histograms: list[tuple[str, str, str, Labels]] = []
         self._controllers: dict[str, ControllerMeter] = {}
         self._scraping = asyncio.Lock()
         self._unread = self._family(
@@ -377,6 +378,27 @@ class Metrics:
             lambda: [((), read())],
         )
 
+    def memory(self, read: Callable[[], Mapping[str, int]], waiting: Callable[[], int]) -> None:
+        """`read()`: bytes by what they are (budget, held, peak); `waiting()`: steps that wait for some."""
+        self.gauge(
+            "externalsecrets_memory_bytes",
+            "Memory for what passes hold: the budget, what is held, and the most that was.",
+            ("what",),
+            lambda: [((what,), count) for what, count in read().items()],
+        )
+        self.gauge(
+            "externalsecrets_memory_waiting", "Steps of passes that wait for memory.", (), lambda: [((), waiting())]
+        )
+
+    def running(self, read: Callable[[], Mapping[str, bool]]) -> None:
+        """Controller → whether it takes keys."""
+        self.gauge(
+            "externalsecrets_controller_running",
+            "1 while a controller takes keys, 0 while it waits for its resources or the Lease.",
+            ("controller",),
+            lambda: [((controller,), int(takes)) for controller, takes in read().items()],
+        )
+
     def watches(self, read: Callable[[], Mapping[str, float]]) -> None:
         """Watched resource → seconds since its watch was last heard of."""
         self.gauge(
@@ -433,7 +455,22 @@ class Metrics:
         self._families.append(family)
         return family
 
+    def described(self) -> list[tuple[str, str, str, Labels]]:
+        """Name, type, help and label names of every metric that there is so far, also of those without a series."""
+        found = [(one.name, one.kind, one.text, one.labels) for one in self._families]
+        found += [
+            (name, kind, text, labels) for meter in self._objects for name, kind, text, labels, _ in meter.families()
+        ]
+        found += [(name, kind, text, labels) for name, kind, text, labels, _ in self.freeze()]
+        found += self._histograms
+        for one in self.registry.collect():
+            if one.name.startswith("process_"):
+                name = f"{one.name}_total" if one.type == "counter" else one.name
+                found.append((name, one.type, one.documentation, ()))
+        return list(dict.fromkeys(found))
+
     def _histogram(self, name: str, text: str, labels: Labels, buckets: tuple[float, ...]) -> Timings:
+        self._histograms.append((name, "histogram", text, labels))
         return Timings(Histogram(name, text, labels, buckets=buckets, registry=self.registry))
 
 

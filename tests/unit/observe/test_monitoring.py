@@ -70,7 +70,7 @@ def troubled() -> Metrics:
     metrics.secrets(lambda: {"vault": 1})
     metrics.serving_certificate(lambda: 1.0)
     metrics.webhook(["/validate"]).answered("/validate", 500, 0.1)
-    metrics.gauge("externalsecrets_controller_running", "", ("controller",), lambda: [(("externalsecret",), 0)])
+    metrics.running(lambda: {"externalsecret": False})
     controller = metrics.controller("externalsecret", 1)
     controller.observe(lambda: Queue(), lambda: 0)
     controller.passed("success", 0.1)
