@@ -5,7 +5,7 @@ Neighbours: connect.py makes one, codec.py turns replies into bytes, refusal.py 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar, Final, TypeVar
@@ -17,7 +17,6 @@ from eso.providers.akeyless.codec import Item, Value
 from eso.providers.akeyless.refusal import Missing
 from eso.providers.akeyless.spec import address
 from eso.providers.contract import (
-    AuthExpired,
     Denied,
     Find,
     InvalidConfig,
@@ -27,19 +26,17 @@ from eso.providers.contract import (
     RemoteRef,
     Source,
     StoreView,
-    Throttled,
-    Unavailable,
     Validation,
     ValidationFailed,
     prefixed,
 )
-from eso.providers.kit.http import Api, NothingThere, decoded, typed
+from eso.providers.kit.connected import Connected, Connection
+from eso.providers.kit.http import NothingThere, typed, worded
 from eso.providers.kit.search import Volume, Walk, Wanted, by_name, every
-from eso.runtime.offload import Offload
+from eso.providers.kit.together import kept
 
 T = TypeVar("T")
 AT_ONCE: Final = 8  # reads of one search or batch
-SECONDS: Final = 3540.0  # of a token, which lasts an hour unless its auth method says otherwise, less a minute
 DIAL: Final = 15.0  # seconds
 ABSENT: Final = "item does not exist"
 TYPES: Final = ("static-secret", "dynamic-secret", "rotated-secret")
@@ -52,10 +49,10 @@ FAILED: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
-    api: Api
-    token: str = field(repr=False)
-    offload: Offload
+class LoggedIn(Connection):
+    """Every call carries the token in its body."""
+
+    token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,26 +64,18 @@ class Asked:
     fresh: bool = False
 
 
-class Client:
-    """A StoreClient with Batches and Writes. `connection` is None where the credential belongs to a consumer and none
-    asks."""
+class Client(Connected[LoggedIn]):
+    """A StoreClient with Batches and Writes. `pools` dials the server, for which no login is needed."""
 
     most: ClassVar[int] = 50  # names in one call
 
-    def __init__(self, store: StoreView, pools: Pools, connection: Connection | None) -> None:
-        self.store, self.pools, self.connection = store, pools, connection
+    def __init__(self, store: StoreView, connection: LoggedIn | None, pools: Pools) -> None:
+        super().__init__(store, connection)
+        self.pools = pools
         self.fresh = {"ignore-cache": "true"} if store.provider_spec.get("ignoreCache") is True else {}
 
-    @property
-    def lifetime(self) -> float | None:
-        return SECONDS if self.connection else None
-
-    async def renew(self) -> bool:
-        """A token cannot be extended, only asked for anew with the credential."""
-        return self.connection is None
-
     def bind(self, store: StoreView) -> Client:
-        return self if store is self.store else Client(store, self.pools, self.connection)
+        return self if store is self.store else Client(store, self._connection, self.pools)
 
     async def validate(self) -> Validation:
         """Dials the server, as the reference does."""
@@ -95,10 +84,6 @@ class Client:
         except TransportError as error:
             raise ValidationFailed(str(error), fix=error.fix) from typed(error)
         return Validation.READY
-
-    async def close(self) -> None:
-        if self.connection:
-            await self.connection.api.close()
 
     # reading one item
 
@@ -189,7 +174,7 @@ class Client:
         answers: dict[Hashable, Value | EsoError] = {}
         for asked in wanted:
             try:
-                answers[asked] = await self._decoded(reply, partial(codec.static, key=asked.name))
+                answers[asked] = await self.decoded(reply, partial(codec.static, key=asked.name))
             except EsoError as error:
                 answers[asked] = error
         return answers
@@ -294,23 +279,14 @@ class Client:
 
     # requests
 
-    @property
-    def live(self) -> Connection:
-        if self.connection is None:
-            raise InvalidConfig("the store's credentials belong to a namespace: it cannot be read without one")
-        return self.connection
-
     async def _asked(self, call: str, path: str, body: Mapping[str, Any], decode: Callable[[bytes], T]) -> T:
-        return await self._decoded(await self._send(call, path, body), decode)
+        return await self.decoded(await self._send(call, path, body), decode)
 
     async def _send(self, call: str, path: str, body: Mapping[str, Any]) -> bytes:
         """Every call is a POST that carries the token in its body."""
-        token = self.live.token
+        token = self.connection.token
         member = "uid-token" if token.startswith("u-") else "token"
-        return (await self.live.api.send(call, "POST", f"/{path}", json={**body, member: token})).body
-
-    async def _decoded(self, body: bytes, decode: Callable[[bytes], T]) -> T:
-        return await decoded(self.live.offload, self.store.namespace, body, decode)
+        return (await self.connection.api.send(call, "POST", f"/{path}", json={**body, member: token})).body
 
 
 def folder(path: str | None) -> str:
@@ -320,20 +296,3 @@ def folder(path: str | None) -> str:
 
 def kind_of(found: Item | EsoError) -> str:
     return found.type if isinstance(found, Item) else ""
-
-
-async def kept(made: Awaitable[T]) -> T | EsoError:
-    """The answer, or its error as a value. What ails the login or the server is no answer for one item."""
-    try:
-        return await made
-    except (AuthExpired, Throttled, Unavailable):
-        raise
-    except EsoError as error:
-        return error
-
-
-async def worded(words: str, made: Awaitable[T]) -> T:
-    try:
-        return await made
-    except EsoError as error:
-        raise prefixed(words, error) from error

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from eso.errors import EsoError
 from eso.net.http import Pool, Timeouts, TlsError
 from eso.providers.akeyless import spec
-from eso.providers.akeyless.client import Client, Connection
+from eso.providers.akeyless.client import Client, LoggedIn
 from eso.providers.akeyless.login import LABEL, Login
 from eso.providers.akeyless.refusal import of_api
 from eso.providers.contract import CredentialReader, InvalidConfig, Plan, StoreView
@@ -22,6 +22,7 @@ from eso.providers.kit.http import Api
 from eso.providers.kit.selectors import Json
 from eso.providers.kit.token import MOST_TOKEN
 
+SECONDS: Final = 3540.0  # of a token, which lasts an hour unless its auth method says otherwise, less a minute
 PROBING: Final = Timeouts(total=10.0)
 TIMEOUTS: Final = Timeouts(total=30.0)
 EVERYTHING: Final = range(300, 600)  # statuses: whatever answers tells something
@@ -39,7 +40,7 @@ class Connector:
     async def open(self, store: StoreView, plan: Plan, credentials: CredentialReader) -> Client:
         block = store.provider_spec
         if not credentials.namespace and spec.referent(store):
-            return Client(store, self.env.pools, None)
+            return Client(store, None, self.env.pools)
         pool = await self._pool(plan.endpoint, store, credentials)
         direct = self.direct()
         try:
@@ -51,7 +52,8 @@ class Connector:
             raise
         finally:
             await direct.close()
-        return Client(store, self.env.pools, Connection(api, token, self.env.offload))
+        held = LoggedIn(api, self.env.offload, SECONDS, token)
+        return Client(store, held, self.env.pools)
 
     async def _pool(self, url: str, store: StoreView, credentials: CredentialReader) -> Pool:
         """Reading the system's authorities takes 20 ms."""

@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
-import orjson
-
 from eso.errors import EsoError
-from eso.providers.contract import AuthExpired, AuthRejected, Denied, Malformed, Throttled, Unavailable
+from eso.providers.contract import AuthExpired, Denied, Throttled
 from eso.providers.kit import http
 from eso.providers.kit.http import Reply, status_line
+from eso.providers.kit.refusals import members, phrases, rejected, told
 
 HARMLESS: Final = re.compile(
     r"access denied|permission denied|no access|not authori[sz]ed|unauthori[sz]ed|not allowed|forbidden"
@@ -30,8 +29,9 @@ DENIALS: Final = re.compile(
     r"access denied|permission denied|no access|not authori[sz]ed|not allowed|you don't have permission",
     re.ASCII | re.IGNORECASE,
 )
-SHOWN: Final = 3  # phrases
-MOST_READ: Final = 4096  # characters of a message
+# Both have to be in a message: what stands before Akeyless says "not found" as well, of a path or a route.
+AN_ITEM: Final = re.compile(r"(?:^|[^\w/.-])(?:items?|secrets?)(?![\w/-])", re.ASCII | re.IGNORECASE)
+ABSENT: Final = re.compile(r"not found|(?:does|do)(?: not|n't) exist|not exist|no such", re.ASCII | re.IGNORECASE)
 
 
 class Missing(EsoError):
@@ -39,36 +39,24 @@ class Missing(EsoError):
 
 
 def of_api(reply: Reply) -> EsoError:
-    message = told(reply.body)
+    message = told(members(reply.body), "error", "message")
     shown = words(reply, message)
-    if reply.status == 404 and message:
-        return Missing(shown)
     error = http.refusal(shown, reply)
     if reply.status < 500 and not isinstance(error, Throttled | AuthExpired) and DENIALS.search(message):
         return Denied(shown, fix="let the role of the auth method read the item")
+    if reply.status == 404 and AN_ITEM.search(message) and ABSENT.search(message):
+        return Missing(shown)
     return error
 
 
 def of_login(reply: Reply) -> EsoError:
     """AuthRejected, unless Akeyless is throttling or failing."""
-    shown = f"authentication failed: {words(reply, told(reply.body))}"
-    error = http.refusal(shown, reply)
-    if isinstance(error, Unavailable | Throttled | Malformed):
-        return error
-    return AuthRejected(shown, fix="check the access id, its type and parameter, and the sub-claims of its role")
+    message = told(members(reply.body), "error", "message")
+    error = http.refusal(f"authentication failed: {words(reply, message)}", reply)
+    return rejected(error, "check the access id, its type and parameter, and the sub-claims of its role")
 
 
 def words(reply: Reply, message: str) -> str:
-    phrases = list(dict.fromkeys(found.lower() for found in HARMLESS.findall(message)))[:SHOWN]
-    shown = f" ({', '.join(phrases)})" if phrases else ""
+    known = phrases(HARMLESS, message.lower())
+    shown = f" ({', '.join(known)})" if known else ""
     return f"Akeyless answered {status_line(reply.status)}{shown}"
-
-
-def told(body: bytes) -> str:
-    """The server's own message, "" where the reply is not in Akeyless's form."""
-    try:
-        found = orjson.loads(body)
-    except (orjson.JSONDecodeError, RecursionError):
-        return ""
-    message = found.get("error") or found.get("message") if isinstance(found, dict) else None
-    return message[:MOST_READ] if isinstance(message, str) else ""

@@ -25,21 +25,15 @@ from eso.providers.contract import (
     StoreView,
     Validation,
 )
-from eso.providers.kit.http import Api, NothingThere, decoded
+from eso.providers.kit.connected import Connected, Connection
+from eso.providers.kit.http import NothingThere
 from eso.providers.kit.metadata import anywhere
 from eso.providers.kit.payload import pushed
 from eso.providers.kit.search import Volume, Walk, every
-from eso.runtime.offload import Offload
 
 LABEL: Final = "Bitwarden/SecretsManager"
 ONE, MANY = "/rest/api/1/secret", "/rest/api/1/secrets"
 AT_ONCE: Final = 4  # secrets of one search
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    api: Api
-    offload: Offload
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,31 +45,13 @@ class Asked:
     key: str
 
 
-class Client:
-    """A StoreClient with Writes. `connection` None: each consumer logs in by itself and none asks."""
-
-    lifetime: float | None = None
+class Client(Connected[Connection]):
+    """A StoreClient with Writes."""
 
     def __init__(self, store: StoreView, connection: Connection | None) -> None:
-        self.store, self._connection = store, connection
+        super().__init__(store, connection)
         block = store.provider_spec
         self.organization, self.project = str(block.get("organizationID") or ""), str(block.get("projectID") or "")
-
-    @property
-    def connection(self) -> Connection:
-        if self._connection is None:
-            raise InvalidConfig("this store logs in with the token of each consumer's namespace")
-        return self._connection
-
-    async def renew(self) -> bool:
-        return False
-
-    def bind(self, store: StoreView) -> Client:
-        return self if store is self.store else Client(store, self._connection)
-
-    async def close(self) -> None:
-        if self._connection is not None:
-            await self._connection.api.close()
 
     async def validate(self) -> Validation:
         """Nothing is asked, as in the reference."""
@@ -179,11 +155,11 @@ class Client:
 
     async def _secret(self, id: str) -> codec.Secret:
         reply = await self._send("GetSecret", "GET", ONE, {"id": id})
-        return await decoded(self.connection.offload, self.store.namespace, reply.body, codec.secret_of)
+        return await self.decoded(reply.body, codec.secret_of)
 
     async def _listed(self, organization: str) -> list[tuple[str, str]]:
         reply = await self._send("ListSecrets", "GET", MANY, {"organizationID": organization})
-        return await decoded(self.connection.offload, self.store.namespace, reply.body, codec.listed_of)
+        return await self.decoded(reply.body, codec.listed_of)
 
     async def _send(self, call: str, method: str, path: str, body: Mapping[str, Any]) -> Reply:
         """Every request has a body, a GET too; 200 alone is a success."""

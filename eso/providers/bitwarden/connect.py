@@ -10,11 +10,12 @@ from typing import Final
 
 from eso.net.http import Timeouts, TlsError
 from eso.providers.bitwarden import spec
-from eso.providers.bitwarden.client import LABEL, Client, Connection
+from eso.providers.bitwarden.client import LABEL, Client
 from eso.providers.bitwarden.refusal import refuse
 from eso.providers.contract import CredentialReader, InvalidConfig, Plan, StoreView
 from eso.providers.env import Env
 from eso.providers.kit.authority import ca_of
+from eso.providers.kit.connected import Connection
 from eso.providers.kit.http import Api, clean
 from eso.providers.kit.selectors import part
 

@@ -6,9 +6,9 @@ Neighbours: connect.py logs in as the Plan says, client.py reads and writes.
 from __future__ import annotations
 
 from typing import Any, ClassVar, Final
-from urllib.parse import urlsplit
 
 from eso.providers.contract import Consumer, InvalidConfig, Plan, Quota, StoreView
+from eso.providers.kit.address import parts_of
 from eso.providers.kit.selectors import Json, Named, consumer, one, part, references
 
 TOKEN: Final = ("auth", "secretRef", "credentials")
@@ -71,13 +71,7 @@ def servers(block: Json) -> dict[str, str]:
 def base(block: Json) -> str:
     """The companion server's address without a slash at its end. Raises InvalidConfig."""
     url = str(block.get("bitwardenServerSDKURL") or "").rstrip("/")
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and not (parts.query or parts.fragment)
-        usable = usable and parts.username is None and (parts.port is None or parts.port > 0)
-    except ValueError:
-        usable = False
-    if not usable:
+    if parts_of(url) is None:
         raise InvalidConfig(
             "bitwardenServerSDKURL is no address",
             fix="write https://bitwarden-sdk-server.default.svc.cluster.local:9998",

@@ -7,72 +7,31 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from eso.errors import EsoError
 from eso.net.http import Reply
 from eso.providers.conjur import codec
 from eso.providers.conjur.spec import account
-from eso.providers.contract import (
-    AuthExpired,
-    Denied,
-    Find,
-    InvalidConfig,
-    Malformed,
-    RemoteRef,
-    StoreView,
-    Throttled,
-    Unavailable,
-    Validation,
-)
-from eso.providers.kit.http import Api, NothingThere, decoded, segment
+from eso.providers.contract import Denied, Find, InvalidConfig, Malformed, RemoteRef, StoreView, Validation
+from eso.providers.kit.connected import Connected, Connection
+from eso.providers.kit.http import NothingThere, segment
 from eso.providers.kit.search import Volume, Walk, by_name
-from eso.runtime.offload import Offload
+from eso.providers.kit.together import each
 
 LABEL: Final = "Conjur"
 PER_PAGE: Final = 100
 IDS: Final = 4096  # bytes of ids in one address
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """`lifetime`: seconds that the token can be used."""
-
-    api: Api
-    lifetime: float
-    offload: Offload
-
-
-class Client:
-    """A StoreClient with Batches. `connection` None: each consumer logs in by itself and none asks."""
+class Client(Connected[Connection]):
+    """A StoreClient with Batches."""
 
     most: ClassVar[int] = 50
 
     def __init__(self, store: StoreView, connection: Connection | None) -> None:
-        self.store, self._connection = store, connection
+        super().__init__(store, connection)
         self.account = account(store.provider_spec)
-
-    @property
-    def connection(self) -> Connection:
-        if self._connection is None:
-            raise InvalidConfig("this store logs in with credentials of each consumer's namespace")
-        return self._connection
-
-    @property
-    def lifetime(self) -> float | None:
-        return None if self._connection is None else self._connection.lifetime
-
-    async def renew(self) -> bool:
-        """A token cannot be extended, only asked for anew."""
-        return False
-
-    def bind(self, store: StoreView) -> Client:
-        return self if store is self.store else Client(store, self._connection)
-
-    async def close(self) -> None:
-        if self._connection is not None:
-            await self._connection.api.close()
 
     async def validate(self) -> Validation:
         """The login is all that can be tried without the name of a variable."""
@@ -101,16 +60,9 @@ class Client:
         if len(requests) > 1:
             with suppress(Denied, InvalidConfig, Malformed, NothingThere):
                 found = await self._values([codec.full_id(self.account, str(request)) for request in requests])
-        answers: dict[Hashable, codec.Variable | EsoError] = {}
-        for request in requests:
-            held = found.get(codec.full_id(self.account, str(request)))
-            try:
-                answers[request] = await self.fetch(request) if held is None else codec.Variable(held)
-            except (AuthExpired, Throttled, Unavailable):
-                raise  # it says nothing of this variable alone
-            except EsoError as error:
-                answers[request] = error
-        return answers
+        held = {request: found.get(codec.full_id(self.account, str(request))) for request in requests}
+        settled = {request: codec.Variable(value) for request, value in held.items() if value is not None}
+        return settled | await each((request for request in requests if request not in settled), self.fetch)
 
     def value(self, payload: codec.Variable, ref: RemoteRef) -> bytes:
         return codec.value(payload, ref.property)
@@ -148,7 +100,7 @@ class Client:
         query = {"kind": codec.KIND, "limit": str(PER_PAGE)} | ({"offset": str(offset)} if offset else {})
         path = f"/resources/{segment(self.account)}"
         reply = await self.connection.api.send("ListResources", "GET", path, query=query)
-        return await decoded(self.connection.offload, self.store.namespace, reply.body, codec.resources_of)
+        return await self.decoded(reply.body, codec.resources_of)
 
     async def _values(self, ids: Sequence[str]) -> dict[str, bytes]:
         reply = await self.connection.api.send(
@@ -158,12 +110,7 @@ class Client:
             query={"variable_ids": ",".join(dict.fromkeys(ids))},
             headers={"Accept-Encoding": "base64"},
         )
-        return await decoded(
-            self.connection.offload,
-            self.store.namespace,
-            reply.body,
-            lambda body: codec.values_of(Reply(reply.status, reply.headers, body)),
-        )
+        return await self.decoded(reply.body, lambda body: codec.values_of(Reply(reply.status, reply.headers, body)))
 
 
 def grouped(ids: Sequence[str]) -> list[list[str]]:

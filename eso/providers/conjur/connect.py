@@ -10,17 +10,18 @@ from typing import Final
 
 from eso.net.http import Pool, Timeouts, TlsError
 from eso.providers.conjur import refusal, spec
-from eso.providers.conjur.client import LABEL, Client, Connection
+from eso.providers.conjur.client import LABEL, Client
 from eso.providers.conjur.codec import Token, token_of
 from eso.providers.contract import CredentialReader, InvalidConfig, Plan, StoreView
 from eso.providers.env import Env
 from eso.providers.kit.authority import ca_of
+from eso.providers.kit.connected import Connection
 from eso.providers.kit.http import Api, segment
 from eso.providers.kit.selectors import Json, has, part
+from eso.providers.kit.token import MOST_TOKEN
 
 AGENT: Final = {"User-Agent": "external-secrets"}
 TIMEOUTS: Final = Timeouts(total=60.0, connect=10.0)
-MOST_TOKEN: Final = 64 << 10  # bytes of a reply to a login
 SECONDS: Final = 600  # of an account's token; it is exchanged at once
 
 
@@ -43,7 +44,7 @@ class Connector:
         except BaseException:
             await pool.close()
             raise
-        return Client(store, Connection(api, token.lifetime, self.env.offload))
+        return Client(store, Connection(api, self.env.offload, token.lifetime))
 
     async def _pool(self, base: str, block: Json, credentials: CredentialReader) -> Pool:
         """A client certificate is shown on connections of its own."""

@@ -7,28 +7,26 @@ phrases from a closed list are shown.
 from __future__ import annotations
 
 import re
-from typing import Any, Final
-
-import orjson
+from typing import Final
 
 from eso.errors import EsoError
-from eso.providers.contract import AuthExpired, AuthRejected, Denied, Malformed, Throttled, Unavailable
+from eso.providers.contract import AuthExpired, Denied
 from eso.providers.kit import http
 from eso.providers.kit.http import Reply, status_line
+from eso.providers.kit.refusals import members, phrases, rejected, told
+from eso.providers.kit.selectors import part
 
 HARMLESS: Final = re.compile(
     r"CONJ[0-9]{5}[A-Z]|is empty or not found|not found in account|Invalid credentials|Token expired"
     r"|Unauthorized|Forbidden",
     re.ASCII,
 )
-SHOWN: Final = 3  # phrases
-MOST_READ: Final = 4096  # characters of a message
 
 
 def of_api(reply: Reply) -> EsoError:
     """A 404 proves no absence, as in the reference: Conjur says it as well of what may not be seen."""
-    phrases = list(dict.fromkeys(HARMLESS.findall(told(reply.body))))[:SHOWN]
-    shown = f"{status_line(reply.status)}. {', '.join(phrases)}" if phrases else status_line(reply.status)
+    known = phrases(HARMLESS, told(part(members(reply.body), "error"), "message"))
+    shown = f"{status_line(reply.status)}. {', '.join(known)}" if known else status_line(reply.status)
     error = http.refusal(shown, reply)
     if isinstance(error, AuthExpired):
         error.fix = "is the host still enabled, and is this its account?"
@@ -40,16 +38,4 @@ def of_api(reply: Reply) -> EsoError:
 def of_login(reply: Reply) -> EsoError:
     """AuthRejected, unless the server is throttling or failing."""
     error = of_api(reply)
-    if isinstance(error, Unavailable | Throttled | Malformed):
-        return error
-    return AuthRejected(str(error), fix="does the authenticator know this host, and is it enabled?")
-
-
-def told(body: bytes) -> str:
-    try:
-        found: Any = orjson.loads(body)
-    except (orjson.JSONDecodeError, RecursionError):
-        return ""
-    error = found.get("error") if isinstance(found, dict) else None
-    message = error.get("message") if isinstance(error, dict) else None
-    return message[:MOST_READ] if isinstance(message, str) else ""
+    return rejected(error, "does the authenticator know this host, and is it enabled?")

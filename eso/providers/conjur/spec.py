@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 from eso.providers.contract import Consumer, InvalidConfig, Plan, Quota, StoreView
+from eso.providers.kit.address import parts_of
 from eso.providers.kit.selectors import Json, Named, consumer, has, one, part, references, refuse_foreign
 
 METHODS: Final = ("apikey", "jwt", "cert")
@@ -120,13 +121,8 @@ def base(block: Json) -> str:
     url = str(block.get("url") or "").rstrip("/")
     if not url.startswith("http"):
         url = f"{'https' if block.get('caBundle') or part(block, 'caProvider') else 'http'}://{url}"
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and not (parts.query or parts.fragment)
-        usable = usable and parts.username is None and (parts.port is None or parts.port > 0)
-    except ValueError:
-        usable = False
-    if not usable:
+    parts = parts_of(url)
+    if parts is None:
         raise InvalidConfig("conjur URL is no address", fix="write https://conjur.example.com")
     saas = of_saas(url)
     if method(block) == "cert" and (saas or parts.scheme != "https"):

@@ -6,9 +6,10 @@ Neighbours: client.py and connect.py give these to their Api.
 from __future__ import annotations
 
 from eso.errors import EsoError
-from eso.providers.contract import AuthExpired, AuthRejected, Denied, Malformed, Throttled, Unavailable
+from eso.providers.contract import AuthExpired, Denied
 from eso.providers.kit import http
 from eso.providers.kit.http import Reply, status_line
+from eso.providers.kit.refusals import rejected
 
 
 def of_api(reply: Reply) -> EsoError:
@@ -24,6 +25,4 @@ def of_api(reply: Reply) -> EsoError:
 def of_login(reply: Reply) -> EsoError:
     """AuthRejected, unless the server is throttling or failing."""
     error = http.refusal(status_line(reply.status), reply)
-    if isinstance(error, Unavailable | Throttled | Malformed):
-        return error
-    return AuthRejected(str(error), fix="are clientId, clientSecret and tenant right?")
+    return rejected(error, "are clientId, clientSecret and tenant right?")

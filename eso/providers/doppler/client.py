@@ -26,10 +26,11 @@ from eso.providers.contract import (
 )
 from eso.providers.doppler import codec
 from eso.providers.doppler.refusal import WORDS
-from eso.providers.kit.http import Api, NothingThere, decoded
+from eso.providers.kit.connected import Connected, Connection
+from eso.providers.kit.http import NothingThere
 from eso.providers.kit.payload import pushed
 from eso.providers.kit.search import Volume, Walk, by_name
-from eso.runtime.offload import Offload
+from eso.providers.kit.together import each
 from eso.values.convert import convert_keys
 
 LABEL: Final = "Doppler"
@@ -37,15 +38,6 @@ DOWNLOAD: Final = "/v3/configs/config/secrets/download"
 SECRETS: Final = "/v3/configs/config/secrets"
 # A name that Doppler itself gives. Any other travels alone: one that is refused must fail no other read.
 NAME: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,199}", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """`lifetime`: seconds that an exchanged token lasts; None for a token from a Secret."""
-
-    api: Api
-    lifetime: float | None
-    offload: Offload
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,30 +49,16 @@ class Asked:
     name: str
 
 
-class Client:
+class Client(Connected[Connection]):
     """A StoreClient with Batches and Writes."""
 
     most: ClassVar[int] = 50  # names in one query, some KiB
 
-    def __init__(self, store: StoreView, connection: Connection) -> None:
-        self.store, self.connection = store, connection
+    def __init__(self, store: StoreView, connection: Connection | None) -> None:
+        super().__init__(store, connection)
         block = store.provider_spec
         self.project, self.config = str(block.get("project") or ""), str(block.get("config") or "")
         self.transformer, self.format = str(block.get("nameTransformer") or ""), str(block.get("format") or "")
-
-    @property
-    def lifetime(self) -> float | None:
-        return self.connection.lifetime
-
-    async def renew(self) -> bool:
-        """A token cannot be extended, only exchanged anew."""
-        return False
-
-    def bind(self, store: StoreView) -> Client:
-        return self if store is self.store else Client(store, self.connection)
-
-    async def close(self) -> None:
-        await self.connection.api.close()
 
     async def validate(self) -> Validation:
         """A call that reaches the server is its dial, too."""
@@ -118,12 +96,7 @@ class Client:
         except (InvalidConfig, NothingThere) as error:
             if len(wanted) == 1:
                 return {wanted[0]: worded(wanted[0], error)}
-            for request in wanted:
-                try:
-                    answers[request] = await self.fetch(request)
-                except EsoError as alone:
-                    answers[request] = alone
-            return answers
+            return await each(wanted, self.fetch)
         except EsoError as error:
             told = worded(wanted[0], error) if len(wanted) == 1 else prefixed("could not get secrets ", error)
             raise told from error
@@ -170,7 +143,7 @@ class Client:
         return await self._secrets(reply)
 
     async def _secrets(self, reply: Reply) -> dict[str, bytes]:
-        return await decoded(self.connection.offload, self.store.namespace, reply.body, codec.secrets_of)
+        return await self.decoded(reply.body, codec.secrets_of)
 
     # writing
 

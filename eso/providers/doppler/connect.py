@@ -9,23 +9,24 @@ import base64
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
-from urllib.parse import urlsplit
 
 from eso.errors import EsoError
 from eso.net.http import Pool, Timeouts, tls_context
 from eso.providers.contract import AuthRejected, CredentialReader, InvalidConfig, Malformed, Plan, StoreView, prefixed
 from eso.providers.doppler import refusal
-from eso.providers.doppler.client import LABEL, Client, Connection
+from eso.providers.doppler.client import LABEL, Client
 from eso.providers.doppler.spec import audience, by_account
 from eso.providers.env import Env
+from eso.providers.kit.address import parts_of
+from eso.providers.kit.connected import Connection
 from eso.providers.kit.http import Api, clean, object_of, text_in
 from eso.providers.kit.selectors import Json, part
+from eso.providers.kit.token import usable
 
 BASE: Final = "https://api.doppler.com"
 AGENT: Final = {"User-Agent": "doppler-external-secrets", "Accept": "application/json"}
 TIMEOUTS: Final = Timeouts(total=10.0)
 SECONDS: Final = 600  # of an account's token, where the store does not say
-MARGIN: Final = 60.0  # seconds before its end from which on a token is not used any more
 EXCHANGED: Final = 1 << 20  # bytes of a reply
 TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 FALSE: Final = frozenset({"0", "f", "F", "FALSE", "false", "False"})
@@ -47,7 +48,7 @@ class Connector:
         except BaseException:
             await pool.close()
             raise
-        connection = Connection(api.with_headers(basic(token)), lifetime, self.env.offload)
+        connection = Connection(api.with_headers(basic(token)), self.env.offload, lifetime)
         return Client(store, connection)
 
     def _pool(self, base: str) -> Pool:
@@ -90,7 +91,7 @@ class Connector:
         left = (ends - self.env.clock.now()).total_seconds()
         if left <= 0:
             raise Malformed("Doppler's token has ended already", fix="are the clocks right?")
-        return clean(text_in(found, "token"), "Doppler token"), left - MARGIN if left > 2 * MARGIN else left / 2
+        return clean(text_in(found, "token"), "Doppler token"), usable(left)
 
 
 def basic(token: str) -> dict[str, str]:
@@ -111,13 +112,7 @@ def base_of(environ: Mapping[str, str]) -> str:
     """DOPPLER_BASE_URL, https where no scheme is written. Raises InvalidConfig."""
     text = environ.get("DOPPLER_BASE_URL") or BASE
     url = (text if "://" in text else f"https://{text}").removesuffix("/")
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and not (parts.query or parts.fragment)
-        usable = usable and parts.username is None and (parts.port is None or parts.port > 0)
-    except ValueError:
-        usable = False
-    if not usable:
+    if parts_of(url) is None:
         raise InvalidConfig("DOPPLER_BASE_URL of the operator is no address", fix="write https://host")
     return url
 

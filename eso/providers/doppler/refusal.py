@@ -7,14 +7,13 @@ from a closed list are shown.
 from __future__ import annotations
 
 import re
-from typing import Any, Final
-
-import orjson
+from typing import Final
 
 from eso.errors import EsoError
-from eso.providers.contract import AuthExpired, AuthRejected, Denied, Malformed, Throttled, Unavailable
+from eso.providers.contract import AuthExpired, Denied
 from eso.providers.kit import http
 from eso.providers.kit.http import Reply
+from eso.providers.kit.refusals import MOST_READ, members, phrases, rejected
 
 WORDS: Final = "Doppler API Client Error"
 HARMLESS: Final = re.compile(
@@ -28,8 +27,6 @@ HARMLESS: Final = re.compile(
     r"|read-only|[Rr]ate limit exceeded|Too many requests|Internal [Ss]erver [Ee]rror",
     re.ASCII,
 )
-SHOWN: Final = 3  # phrases
-MOST_READ: Final = 4096  # characters of all messages
 
 
 def of_api(reply: Reply) -> EsoError:
@@ -39,8 +36,8 @@ def of_api(reply: Reply) -> EsoError:
         size = len(reply.body)
         shown = f"{WORDS} (HTTP {reply.status}): unable to load response\n{reply.status} status code; {size} bytes"
     else:
-        phrases = list(dict.fromkeys(HARMLESS.findall("\n".join(messages)[:MOST_READ])))[:SHOWN]
-        shown = f"{WORDS} (HTTP {reply.status}): {chr(10).join(phrases) or 'the request was refused'}"
+        known = phrases(HARMLESS, "\n".join(messages)[:MOST_READ])
+        shown = f"{WORDS} (HTTP {reply.status}): {chr(10).join(known) or 'the request was refused'}"
     error = http.refusal(shown, reply)
     if isinstance(error, AuthExpired):
         error.fix = "is the token right, and not revoked?"
@@ -52,18 +49,12 @@ def of_api(reply: Reply) -> EsoError:
 def of_login(reply: Reply) -> EsoError:
     """The error for a refused exchange of tokens: AuthRejected, unless the server is throttling or failing."""
     error = http.refusal(f"Doppler OIDC auth failed with status {reply.status}", reply)
-    if isinstance(error, Unavailable | Throttled | Malformed):
-        return error
-    return AuthRejected(str(error), fix="does the identity trust this cluster, the account and the audience?")
+    return rejected(error, "does the identity trust this cluster, the account and the audience?")
 
 
 def told(body: bytes) -> list[str] | None:
     """The messages of a refusal; None where the body is not in Doppler's form."""
-    try:
-        found: Any = orjson.loads(body)
-    except (orjson.JSONDecodeError, RecursionError):
-        return None
-    messages = found.get("messages") if isinstance(found, dict) else None
+    messages = members(body).get("messages")
     if not isinstance(messages, list):
         return None
     return [message for message in messages if isinstance(message, str)]

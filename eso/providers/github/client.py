@@ -5,10 +5,10 @@ Neighbours: connect.py makes it, seal.py encrypts, codec.py has the bodies, refu
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Hashable, Mapping
+from collections.abc import AsyncIterator, Hashable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from eso.errors import EsoError
 from eso.providers.contract import (
@@ -27,10 +27,9 @@ from eso.providers.contract import (
 from eso.providers.github import codec
 from eso.providers.github.seal import Written, sealed
 from eso.providers.github.spec import base, scope
-from eso.providers.kit.http import Api, NothingThere, segment
-from eso.runtime.offload import Offload
+from eso.providers.kit.connected import Connected, Connection
+from eso.providers.kit.http import NothingThere, segment, worded
 
-T = TypeVar("T")
 LABEL: Final = "GitHub"
 NO_READS: Final = "not implemented - this provider supports write-only operations"
 PER_PAGE: Final = 100
@@ -38,43 +37,19 @@ MOST_PAGES: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
-    """`lifetime`: seconds that the token can be used."""
+class LoggedIn(Connection):
+    """`written`: what was pushed last, by all logins of the process."""
 
-    api: Api
-    lifetime: float
-    offload: Offload
-    written: Written
+    written: Written = field(default_factory=Written, repr=False)
 
 
-class Client:
-    """A StoreClient with Writes. `connection` None: each consumer logs in by itself and none asks."""
+class Client(Connected[LoggedIn]):
+    """A StoreClient with Writes."""
 
-    def __init__(self, store: StoreView, connection: Connection | None) -> None:
-        self.store, self._connection = store, connection
+    def __init__(self, store: StoreView, connection: LoggedIn | None) -> None:
+        super().__init__(store, connection)
         self.scope = scope(store.provider_spec)
         self.base = base(store.provider_spec)
-
-    @property
-    def connection(self) -> Connection:
-        if self._connection is None:
-            raise InvalidConfig("this store logs in with the key of each consumer's namespace")
-        return self._connection
-
-    @property
-    def lifetime(self) -> float | None:
-        return None if self._connection is None else self._connection.lifetime
-
-    async def renew(self) -> bool:
-        """A token cannot be extended, only asked for anew."""
-        return False
-
-    def bind(self, store: StoreView) -> Client:
-        return self if store is self.store else Client(store, self._connection)
-
-    async def close(self) -> None:
-        if self._connection is not None:
-            await self._connection.api.close()
 
     async def validate(self) -> Validation:
         """Of a ClusterSecretStore nothing is said, as in the reference."""
@@ -190,10 +165,3 @@ class Client:
             if not ids:
                 break
         raise Malformed(f"{failed}the list ends before it is complete")
-
-
-async def worded(failed: str, call: Awaitable[T]) -> T:
-    try:
-        return await call
-    except EsoError as error:
-        raise prefixed(failed, error) from error

@@ -9,18 +9,18 @@ from typing import Any, Final
 
 from eso.errors import EsoError
 from eso.net.http import Pool, Timeouts
-from eso.providers.contract import AuthRejected, CredentialReader, Malformed, Plan, StoreView, prefixed
+from eso.providers.contract import CredentialReader, Plan, StoreView, prefixed
 from eso.providers.env import Env
 from eso.providers.github import refusal, spec
-from eso.providers.github.client import LABEL, Client, Connection
+from eso.providers.github.client import LABEL, Client, LoggedIn
 from eso.providers.github.seal import Written
 from eso.providers.kit import githubapp
 from eso.providers.kit.http import Api, bearer, object_of, text_in
 from eso.providers.kit.selectors import Json, part
+from eso.providers.kit.token import Token, checked
 
 AGENT: Final = {"User-Agent": "external-secrets"} | githubapp.ACCEPT
 TIMEOUTS: Final = Timeouts(total=10.0)
-MARGIN: Final = 60.0  # seconds before its end from which on a token is not used any more
 FAILED: Final = "could not get private key: "
 
 
@@ -41,12 +41,12 @@ class Connector:
         try:
             asking = Api(pool, LABEL, base, AGENT | githubapp.headers(signed), refusal.of_login, TIMEOUTS)
             reply = await asking.send("CreateInstallationToken", "POST", githubapp.path(block.get("installationID")))
-            token, lifetime = self._token(object_of(reply.body))
-            api = Api(pool, LABEL, base, AGENT | bearer(token), refusal.of_api, TIMEOUTS)
+            token = self._token(object_of(reply.body))
+            api = Api(pool, LABEL, base, AGENT | bearer(token.value), refusal.of_api, TIMEOUTS)
         except BaseException:
             await pool.close()
             raise
-        return Client(store, Connection(api, lifetime, self.env.offload, self.written))
+        return Client(store, LoggedIn(api, self.env.offload, token.lifetime, self.written))
 
     async def _signed(self, block: Json, credentials: CredentialReader) -> str:
         try:
@@ -60,12 +60,6 @@ class Connector:
         except EsoError as error:
             raise prefixed(f"{FAILED}could not instantiate new installation transport: ", error) from error
 
-    def _token(self, reply: dict[str, Any]) -> tuple[str, float]:
-        """The token, and how many seconds it can be used."""
-        token = text_in(reply, "token")
-        if not token or not token.isascii() or not token.isprintable():
-            raise Malformed("the server's reply has no usable token")
+    def _token(self, reply: dict[str, Any]) -> Token:
         left = (githubapp.ends(reply) - self.env.clock.now()).total_seconds()
-        if left <= 0:
-            raise AuthRejected("GitHub's token has ended already", fix="are the clocks right?")
-        return token, left - MARGIN if left > 2 * MARGIN else left / 2
+        return checked(text_in(reply, "token"), left)

@@ -7,14 +7,13 @@ from a closed list are shown.
 from __future__ import annotations
 
 import re
-from typing import Any, Final
-
-import orjson
+from typing import Final
 
 from eso.errors import EsoError
-from eso.providers.contract import AuthExpired, AuthRejected, Denied, Malformed, Throttled, Unavailable
+from eso.providers.contract import AuthExpired, Denied, Throttled
 from eso.providers.kit import http
 from eso.providers.kit.http import NothingThere, Reply, status_line
+from eso.providers.kit.refusals import members, phrases, rejected, told
 
 HARMLESS: Final = re.compile(
     r"Bad credentials|Not Found|Resource not accessible by integration|Integration not found|Integration must generate"
@@ -24,8 +23,6 @@ HARMLESS: Final = re.compile(
     r"|Repository was archived|Requires authentication",
     re.ASCII,
 )
-SHOWN: Final = 3  # phrases
-MOST_READ: Final = 4096  # characters of a message
 
 
 def of_api(reply: Reply) -> EsoError:
@@ -46,9 +43,7 @@ def of_api(reply: Reply) -> EsoError:
 def of_login(reply: Reply) -> EsoError:
     """AuthRejected, unless the server is throttling or failing."""
     error = of_api(reply)
-    if isinstance(error, Unavailable | Throttled | Malformed):
-        return error
-    return AuthRejected(str(error), fix="do appID, installationID and the private key belong together?")
+    return rejected(error, "do appID, installationID and the private key belong together?")
 
 
 def throttled(reply: Reply) -> float | None:
@@ -60,18 +55,9 @@ def throttled(reply: Reply) -> float | None:
         reset, now = reply.headers.get("X-RateLimit-Reset", "").strip(), http.date(reply.headers.get("Date", ""))
         known = reset.isascii() and reset.isdigit() and len(reset) < 16 and now is not None
         return min(max(0.0, float(reset) - (now or 0.0)), http.LONGEST_WAIT) if known else 0.0
-    return 0.0 if "rate limit" in told(reply.body) else None
+    return 0.0 if "rate limit" in told(members(reply.body), "message") else None
 
 
 def worded(reply: Reply) -> str:
-    phrases = [phrase for phrase in dict.fromkeys(HARMLESS.findall(told(reply.body))) if phrase != "Not Found"][:SHOWN]
-    return f"{status_line(reply.status)} ({', '.join(phrases)})" if phrases else status_line(reply.status)
-
-
-def told(body: bytes) -> str:
-    try:
-        found: Any = orjson.loads(body)
-    except (orjson.JSONDecodeError, RecursionError):
-        return ""
-    message = found.get("message") if isinstance(found, dict) else None
-    return message[:MOST_READ] if isinstance(message, str) else ""
+    known = [phrase for phrase in phrases(HARMLESS, told(members(reply.body), "message")) if phrase != "Not Found"]
+    return f"{status_line(reply.status)} ({', '.join(known)})" if known else status_line(reply.status)

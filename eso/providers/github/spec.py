@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
-from urllib.parse import urlsplit
 
 from eso.providers.contract import Consumer, InvalidConfig, Plan, Quota, StoreView
+from eso.providers.kit.address import parts_of
 from eso.providers.kit.http import segment
 from eso.providers.kit.selectors import Json, Named, consumer, one, part, references
 
@@ -59,13 +59,8 @@ def login(block: Json) -> dict[str, Any]:
 def base(block: Json) -> str:
     """The address before every path: GitHub's own API, or that of an Enterprise server. Raises InvalidConfig."""
     url = str(block.get("url") or API).rstrip("/")
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and not (parts.query or parts.fragment)
-        usable = usable and parts.username is None and (parts.port is None or parts.port > 0)
-    except ValueError:
-        usable = False
-    if not usable:
+    parts = parts_of(url)
+    if parts is None:
         raise InvalidConfig("url is no address", fix="write https://github.example.com/")
     host = parts.hostname or ""
     if parts.scheme == "https" and host in HOSTS and parts.port in (None, 443):

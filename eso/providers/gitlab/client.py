@@ -13,24 +13,22 @@ from typing import ClassVar, Final
 from eso.errors import EsoError
 from eso.net.http import Reply
 from eso.providers.contract import (
-    AuthExpired,
     Denied,
     Find,
     InvalidConfig,
     Malformed,
     RemoteRef,
     StoreView,
-    Throttled,
-    Unavailable,
     Validation,
     ValidationFailed,
     prefixed,
 )
 from eso.providers.gitlab import codec
 from eso.providers.gitlab.spec import ANY, Scope, scope
-from eso.providers.kit.http import Api, NothingThere, decoded, segment, status_line
+from eso.providers.kit.connected import Connected, Connection
+from eso.providers.kit.http import NothingThere, segment, status_line
 from eso.providers.kit.search import Volume, Walk, by_name
-from eso.runtime.offload import Offload
+from eso.providers.kit.together import each
 
 LABEL: Final = "GitLab"
 PER_PAGE: Final = 100
@@ -58,24 +56,14 @@ class Place:
         return f"/{self.kind}s/{segment(self.id)}/variables"
 
 
-class Client:
+class Client(Connected[Connection]):
     """A StoreClient with Batches."""
 
     most: ClassVar[int] = 100
-    lifetime: float | None = None
 
-    def __init__(self, store: StoreView, api: Api, offload: Offload) -> None:
-        self.store, self.api, self.offload = store, api, offload
+    def __init__(self, store: StoreView, connection: Connection | None) -> None:
+        super().__init__(store, connection)
         self.scope = scope(store.provider_spec)
-
-    async def renew(self) -> bool:
-        return False
-
-    def bind(self, store: StoreView) -> Client:
-        return self if store is self.store else Client(store, self.api, self.offload)
-
-    async def close(self) -> None:
-        await self.api.close()
 
     async def validate(self) -> Validation:
         """The variables of the project and of each group may be listed."""
@@ -132,7 +120,7 @@ class Client:
         environment = asked.scope.environment
         for wanted in (environment,) if environment in ANY else (environment, "*"):
             try:
-                reply = await self.api.send(
+                reply = await self.connection.api.send(
                     f"{place.kind.capitalize()}VariableGet",
                     "GET",
                     f"{place.path}/{segment(asked.key)}",
@@ -140,7 +128,7 @@ class Client:
                 )
             except NothingThere:
                 continue
-            return await decoded(self.offload, self.store.namespace, reply.body, codec.variable_of)
+            return await self.decoded(reply.body, codec.variable_of)
         return None
 
     # many
@@ -157,16 +145,7 @@ class Client:
             # Whatever a list is refused for, single variables may not be.
             with suppress(Denied, InvalidConfig, Malformed, NothingThere):
                 await self._settled(wanted, answers)
-        for request in wanted:
-            if request in answers:
-                continue
-            try:
-                answers[request] = await self.fetch(request)
-            except (AuthExpired, Throttled, Unavailable):
-                raise  # it says nothing of this variable alone
-            except EsoError as error:
-                answers[request] = error
-        return answers
+        return answers | await each((request for request in wanted if request not in answers), self.fetch)
 
     async def _settled(self, wanted: Sequence[Asked], answers: dict[Hashable, codec.Variable | EsoError]) -> None:
         """Puts into `answers` what lists tell for certain, the project's before the closest group's. A list is read as
@@ -198,7 +177,7 @@ class Client:
             if page is None:
                 break
             reply = await self._page(place, page)
-            found += await decoded(self.offload, self.store.namespace, reply.body, codec.variables_of)
+            found += await self.decoded(reply.body, codec.variables_of)
             page = codec.following(reply, page)
         return found, page is None
 
@@ -213,7 +192,9 @@ class Client:
             project = await self._all(Place("project", self.scope.project), walk, volume)
         names = {variable.key: None for variables in (*groups, project) for variable in variables}
         wanted = await matches.these(names)
-        yield await self.offload.run_for(self.store.namespace, codec.chosen, groups, project, environment, wanted)
+        yield await self.connection.offload.run_for(
+            self.store.namespace, codec.chosen, groups, project, environment, wanted
+        )
 
     async def _all(self, place: Place, walk: Walk, volume: Volume) -> list[codec.Variable]:
         found: list[codec.Variable] = []
@@ -221,7 +202,7 @@ class Client:
         while page is not None:
             walk.enter()
             reply = await self._page(place, page)
-            variables = await decoded(self.offload, self.store.namespace, reply.body, codec.variables_of)
+            variables = await self.decoded(reply.body, codec.variables_of)
             walk.found(variables)
             for variable in variables:
                 volume.counted(variable.data)
@@ -231,14 +212,14 @@ class Client:
 
     async def _page(self, place: Place, page: int) -> Reply:
         query = {"per_page": str(PER_PAGE), "page": str(page)}
-        return await self.api.send(f"{place.kind.capitalize()}VariablesList", "GET", place.path, query=query)
+        return await self.connection.api.send(f"{place.kind.capitalize()}VariablesList", "GET", place.path, query=query)
 
     async def _groups(self, where: Scope) -> list[Place]:
         """The groups that count, the closest one last."""
         groups = where.groups
         if where.inherits and where.project:
             path = f"/projects/{segment(where.project)}/groups"
-            groups = codec.groups_of((await self.api.send("ListProjectsGroups", "GET", path)).body)
+            groups = codec.groups_of((await self.connection.api.send("ListProjectsGroups", "GET", path)).body)
         return [Place("group", group) for group in groups]
 
 

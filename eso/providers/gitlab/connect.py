@@ -15,6 +15,7 @@ from eso.providers.env import Env
 from eso.providers.gitlab.client import LABEL, Client
 from eso.providers.gitlab.refusal import refuse
 from eso.providers.gitlab.spec import TOKEN, base
+from eso.providers.kit.connected import Connection
 from eso.providers.kit.http import Api, clean
 from eso.providers.kit.selectors import part
 
@@ -35,7 +36,7 @@ class Connector:
         token = clean(value.decode("utf-8", "replace"), "access token")
         pool = await self._pool(base(block), store, credentials)
         headers = AGENT | {"PRIVATE-TOKEN": token}
-        return Client(store, Api(pool, LABEL, base(block), headers, refuse, TIMEOUTS), self.env.offload)
+        return Client(store, Connection(Api(pool, LABEL, base(block), headers, refuse, TIMEOUTS), self.env.offload))
 
     async def _pool(self, url: str, store: StoreView, credentials: CredentialReader) -> Pool:
         try:

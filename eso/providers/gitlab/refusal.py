@@ -7,14 +7,13 @@ are shown.
 from __future__ import annotations
 
 import re
-from typing import Any, Final
-
-import orjson
+from typing import Final
 
 from eso.errors import EsoError
 from eso.providers.contract import AuthExpired, Denied
 from eso.providers.kit import http
 from eso.providers.kit.http import Reply, status_line
+from eso.providers.kit.refusals import members, phrases, told
 
 HARMLESS: Final = re.compile(
     r"insufficient_scope|invalid_token|Token (?:was revoked|is expired)|Project Not Found|Group Not Found"
@@ -22,13 +21,11 @@ HARMLESS: Final = re.compile(
     r"|IP (?:address )?(?:is )?not allowed|Archived",
     re.ASCII,
 )
-SHOWN: Final = 3  # phrases
-MOST_READ: Final = 4096  # characters of a message
 
 
 def refuse(reply: Reply) -> EsoError:
-    phrases = list(dict.fromkeys(HARMLESS.findall(told(reply.body))))[:SHOWN]
-    shown = f"{status_line(reply.status)} ({', '.join(phrases)})" if phrases else status_line(reply.status)
+    known = phrases(HARMLESS, told(members(reply.body), "message", "error", "error_description"))
+    shown = f"{status_line(reply.status)} ({', '.join(known)})" if known else status_line(reply.status)
     error = http.refusal(status_line(reply.status) if reply.status == 404 else shown, reply)
     if isinstance(error, AuthExpired):
         error.fix = "is the token right, not revoked, and not expired?"
@@ -37,14 +34,3 @@ def refuse(reply: Reply) -> EsoError:
     elif reply.status == 409:
         error.fix = "set environment: the variable has a value in several scopes"
     return error
-
-
-def told(body: bytes) -> str:
-    try:
-        found: Any = orjson.loads(body)
-    except (orjson.JSONDecodeError, RecursionError):
-        return ""
-    if not isinstance(found, dict):
-        return ""
-    texts = [found.get(name) for name in ("message", "error", "error_description")]
-    return " ".join(text for text in texts if isinstance(text, str))[:MOST_READ]

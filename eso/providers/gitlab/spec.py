@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 from eso.providers.contract import InvalidConfig, Plan, Quota, StoreView
+from eso.providers.kit.address import parts_of
 from eso.providers.kit.selectors import Json, Named, consumer, one, part, references, refuse_loose
 
 DEFAULT: Final = "https://gitlab.com/"
@@ -70,13 +71,7 @@ def login(block: Json) -> dict[str, Any]:
 def base(block: Json) -> str:
     """The address before every path, `/api/v4` at its end. Raises InvalidConfig."""
     url = str(block.get("url") or DEFAULT).rstrip("/")
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and not (parts.query or parts.fragment)
-        usable = usable and parts.username is None and (parts.port is None or parts.port > 0)
-    except ValueError:
-        usable = False
-    if not usable:
+    if parts_of(url) is None:
         raise InvalidConfig("url is no address", fix="write https://gitlab.example.com/")
     return url if url.endswith(VERSION) else f"{url}{VERSION}"
 

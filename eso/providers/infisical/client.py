@@ -26,8 +26,6 @@ from eso.providers.contract import (
     SecretNotFound,
     Source,
     StoreView,
-    Throttled,
-    Unavailable,
     Validation,
     ValidationFailed,
     prefixed,
@@ -35,10 +33,12 @@ from eso.providers.contract import (
 from eso.providers.infisical import codec
 from eso.providers.infisical.login import Token, token_of
 from eso.providers.infisical.refusal import NoFolder
-from eso.providers.kit.http import Api, NothingThere, bearer, decoded, segment
+from eso.providers.kit.connected import Connected
+from eso.providers.kit.http import Api, NothingThere, bearer, segment
 from eso.providers.kit.payload import pushed
 from eso.providers.kit.search import Volume, Walk, by_name
 from eso.providers.kit.selectors import part
+from eso.providers.kit.together import each
 from eso.runtime.offload import Offload
 
 SECRETS: Final = "/v3/secrets/raw"
@@ -70,6 +70,10 @@ class Connection:
         self.token = token
         self.api = self._api.with_headers(bearer(token.value))
 
+    @property
+    def lifetime(self) -> float | None:
+        return self.token.lifetime
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -82,27 +86,17 @@ class Asked:
     expand: bool
 
 
-class Client:
-    """A StoreClient with Batches and Writes. `connection` None: each consumer logs in by itself and none asks."""
+class Client(Connected[Connection]):
+    """A StoreClient with Batches and Writes."""
 
     most: ClassVar[int] = 100  # of one folder; the call brings all of it, whatever is asked for
 
     def __init__(self, store: StoreView, connection: Connection | None) -> None:
-        self.store, self._connection = store, connection
+        super().__init__(store, connection)
         scope = part(store.provider_spec, "secretsScope")
         self.project, self.environment = str(scope.get("projectSlug") or ""), str(scope.get("environmentSlug") or "")
         self.folder = str(scope.get("secretsPath") or "/")
         self.recursive, self.expand = scope.get("recursive") is True, scope.get("expandSecretReferences") is not False
-
-    @property
-    def connection(self) -> Connection:
-        if self._connection is None:
-            raise InvalidConfig("this store logs in with credentials of each consumer's namespace")
-        return self._connection
-
-    @property
-    def lifetime(self) -> float | None:
-        return None if self._connection is None else self._connection.token.lifetime
 
     async def renew(self) -> bool:
         """Infisical extends a token until its greatest age."""
@@ -115,9 +109,6 @@ class Client:
         except (AuthExpired, Denied, InvalidConfig, NothingThere, SecretNotFound):
             return False
         return True
-
-    def bind(self, store: StoreView) -> Client:
-        return self if store is self.store else Client(store, self._connection)
 
     async def close(self) -> None:
         if self._connection is None:
@@ -169,15 +160,8 @@ class Client:
             # Whatever the folder's call is refused for, the single ones may not be.
             with suppress(Denied, InvalidConfig, Malformed, NothingThere, SecretNotFound):
                 found = codec.clear(await self._listed(first.folder, False, imports=True, expand=first.expand))
-        answers: dict[Hashable, codec.Secret | EsoError] = {}
-        for request in wanted:
-            try:
-                answers[request] = found.get(request.name) or await self.fetch(request)
-            except (AuthExpired, Throttled, Unavailable):
-                raise  # it says nothing of this secret alone
-            except EsoError as error:
-                answers[request] = error
-        return answers
+        settled = {request: found[request.name] for request in wanted if request.name in found}
+        return settled | await each((request for request in wanted if request not in settled), self.fetch)
 
     def value(self, payload: codec.Secret, ref: RemoteRef) -> bytes:
         """Numbers, flags, objects and lists that a property names are empty, as in the reference; the log tells of
@@ -227,7 +211,7 @@ class Client:
         except NoFolder as error:
             await self._prove_environment(asked, error)
             raise SecretNotFound() from error
-        found = await decoded(self.connection.offload, self.store.namespace, reply.body, codec.secret_of)
+        found = await self.decoded(reply.body, codec.secret_of)
         if found.hidden:
             raise Denied("the value is hidden from the identity", fix="let its role read values there")
         return found
@@ -252,7 +236,7 @@ class Client:
         reply = await self._send(
             "GetSecretsV3", "GET", SECRETS, api=replace(api, max_body=most) if most else api, query=query
         )
-        return await decoded(self.connection.offload, self.store.namespace, reply.body, codec.listing_of)
+        return await self.decoded(reply.body, codec.listing_of)
 
     # writing
 

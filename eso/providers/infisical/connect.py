@@ -16,10 +16,10 @@ from eso.providers.infisical import refusal, spec
 from eso.providers.infisical.client import Client, Connection
 from eso.providers.infisical.login import LABEL, Login
 from eso.providers.kit.http import Api
+from eso.providers.kit.token import MOST_TOKEN
 
 AGENT: Final = {"User-Agent": "k8-operator", "Accept": "application/json"}
 TIMEOUTS: Final = Timeouts(total=30.0)
-MOST_TOKEN: Final = 64 << 10  # bytes of a reply to a login
 
 
 class Connector:

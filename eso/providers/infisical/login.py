@@ -27,10 +27,9 @@ from eso.providers.kit.files import token_file
 from eso.providers.kit.googlemetadata import Metadata
 from eso.providers.kit.http import Api, Reply, clean, object_of, text_in
 from eso.providers.kit.selectors import has, part
+from eso.providers.kit.token import usable
 
 LABEL: Final = "infisical"
-MARGIN: Final = 60.0  # seconds before its end in which a token is not used any more
-MOST: Final = 64 << 10  # bytes of a reply that holds a token
 AZURE_RESOURCE: Final = "https://management.azure.com/"
 GOOGLE_SECONDS: Final = 900
 SESSION: Final = "external-secrets-provider-infisical"
@@ -56,9 +55,7 @@ class Token:
 
     @property
     def lifetime(self) -> float | None:
-        if self.seconds is None:
-            return None
-        return self.seconds - MARGIN if self.seconds > 2 * MARGIN else self.seconds / 2
+        return None if self.seconds is None else usable(self.seconds)
 
 
 Given = Mapping[str, str]  # leaf of the method → what its Secret holds

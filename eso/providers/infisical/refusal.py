@@ -7,14 +7,13 @@ sent: only phrases from a closed list are shown.
 from __future__ import annotations
 
 import re
-from typing import Any, Final
-
-import orjson
+from typing import Final
 
 from eso.errors import EsoError
-from eso.providers.contract import AuthExpired, AuthRejected, Denied, Malformed, SecretNotFound, Throttled, Unavailable
+from eso.providers.contract import AuthExpired, Denied, SecretNotFound
 from eso.providers.kit import http
 from eso.providers.kit.http import NothingThere, Reply
+from eso.providers.kit.refusals import members, phrases, rejected, told
 
 MISSING: Final = re.compile(
     r"(?:failed to find )?(?:the )?(secret|folder|project|environment|workspace|identity)\b", re.ASCII | re.IGNORECASE
@@ -26,8 +25,6 @@ HARMLESS: Final = re.compile(
     r"|Secret already exists?|Max TTL exceeded|[Rr]ate limit exceeded|[Tt]oo many requests|Internal [Ss]erver [Ee]rror",
     re.ASCII,
 )
-SHOWN: Final = 3  # phrases
-MOST_READ: Final = 4096  # characters of a message
 
 
 class NoFolder(NothingThere):
@@ -36,7 +33,7 @@ class NoFolder(NothingThere):
 
 def of_api(reply: Reply) -> EsoError:
     """A missing secret in the server's own words is a proven absence; a missing folder may be one."""
-    message = told(reply.body)
+    message = told(members(reply.body), "message")
     shown = f"unsuccessful response [status-code={reply.status}]{worded(message)}"
     if reply.status == 404:
         match missing(message):
@@ -54,17 +51,16 @@ def of_api(reply: Reply) -> EsoError:
 
 def of_login(reply: Reply) -> EsoError:
     """AuthRejected, unless the server is throttling or failing."""
-    error = http.refusal(f"unsuccessful response [status-code={reply.status}]{worded(told(reply.body))}", reply)
-    if isinstance(error, Unavailable | Throttled | Malformed):
-        return error
-    return AuthRejected(str(error), fix="does the identity exist, and does it allow this way to log in?")
+    message = told(members(reply.body), "message")
+    error = http.refusal(f"unsuccessful response [status-code={reply.status}]{worded(message)}", reply)
+    return rejected(error, "does the identity exist, and does it allow this way to log in?")
 
 
 def worded(message: str) -> str:
-    phrases = list(dict.fromkeys(HARMLESS.findall(message)))[:SHOWN]
+    known = phrases(HARMLESS, message)
     if what := missing(message):
-        phrases.insert(0, f"{what} not found")
-    return f' [message="{", ".join(phrases)}"]' if phrases else ""
+        known.insert(0, f"{what} not found")
+    return f' [message="{", ".join(known)}"]' if known else ""
 
 
 def missing(message: str) -> str:
@@ -73,13 +69,3 @@ def missing(message: str) -> str:
     lower = message.lower()
     absent = found is not None and ("not found" in lower or lower.startswith("failed to find"))
     return found.group(1).lower() if absent and found is not None else ""
-
-
-def told(body: bytes) -> str:
-    """The message of a refusal in Infisical's form, "" for anything else."""
-    try:
-        found: Any = orjson.loads(body)
-    except (orjson.JSONDecodeError, RecursionError):
-        return ""
-    message = found.get("message") if isinstance(found, dict) else None
-    return message[:MOST_READ] if isinstance(message, str) else ""

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
 from eso.providers.contract import Consumer, InvalidConfig, Plan, Quota, StoreView
+from eso.providers.kit.address import parts_of
 from eso.providers.kit.selectors import Json, Named, consumer, has, part, references, refuse_foreign
 
 DEFAULT: Final = "https://app.infisical.com/api"
@@ -111,13 +112,7 @@ def login(block: Json) -> dict[str, Any]:
 def base(block: Json) -> str:
     """The address before every path, `/api` at its end. Raises InvalidConfig."""
     url = str(block.get("hostAPI") or DEFAULT).rstrip("/")
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and not (parts.query or parts.fragment)
-        usable = usable and parts.username is None and (parts.port is None or parts.port > 0)
-    except ValueError:
-        usable = False
-    if not usable:
+    if parts_of(url) is None:
         raise InvalidConfig("hostAPI is no address", fix="write https://host/api")
     return url if url.endswith("/api") else f"{url}/api"
 

@@ -15,22 +15,26 @@
         async def open(self, store, plan, credentials):
             token = (await credentials.secret(part(store.provider_spec, "auth", "secretRef"))).decode()
             pool = self.env.pools.open(BASE, ca=await credentials.ca_bundle(store.provider_spec))
-            return Client(store, Api(pool, "Doppler", BASE, bearer(token), refuse=refuse))
+            api = Api(pool, "Doppler", BASE, bearer(token), refuse=refuse)
+            return Client(store, Connection(api, self.env.offload))
 
-`client.py` (a StoreClient): `request` names the call, `fetch` makes it by `Api.send`, `value` and `mapping` take the
-part.
+`client.py` (a StoreClient, `class Client(Connected[Connection])`): `request` names the call, `fetch` makes it by
+`Api.send`, `value` and `mapping` take the part.
 
     async def fetch(self, request):
-        reply = await self.api.send("GetSecret", "GET", f"/v3/secret/{segment(request.key)}", ok=(404,))
+        path = f"/v3/secret/{segment(request.key)}"
+        reply = await self.connection.api.send("GetSecret", "GET", path, ok=(404,))
         if reply.status == 404: raise SecretNotFound        # only where the backend proved it
-        return await decoded(self.env.offload, self.store.namespace, reply.body, object_of)
+        return await self.decoded(reply.body, object_of)
 
-`refusal.py` (pure): `refuse(reply) → EsoError` with the reference's text; `http.refusal(text, reply)` picks the class.
+`refusal.py` (pure): `refuse(reply) → EsoError` with the reference's text; `http.refusal(text, reply)` picks the class,
+`refusals.phrases` what of the server's message may be shown.
 
-Neighbours: http.py one call, headers.py what a store may send, selectors.py credentials in specs, search.py `find`,
-property.py look-ups, setpath.py writes into JSON, retries.py retrySettings, metadata.py and payload.py pushes;
-authority.py and valueorref.py credentials that a store writes down itself, files.py those in files. Logins that several
-providers share: awsidentity.py and sts.py at AWS, googlemetadata.py at Google, githubapp.py, and jwt.py, which signs.
-`env.pools.dial(url)` is the dial that some validations make. A bench in tests/contract/benches_<provider>.py makes the
-provider pass the sentences that all of them pass.
+Neighbours: address.py where a store calls, http.py one call, headers.py what a store may send, selectors.py
+credentials in specs, connected.py the login that a client holds, together.py batches, search.py `find`, property.py
+look-ups, setpath.py writes into JSON, retries.py retrySettings, metadata.py and payload.py pushes, token.py how long a
+login lasts; authority.py and valueorref.py credentials that a store writes down itself, files.py those in files.
+Logins that several providers share: awsidentity.py and sts.py at AWS, googlemetadata.py at Google, githubapp.py, and
+jwt.py, which signs. `env.pools.dial(url)` is the dial that some validations make. A bench in
+tests/contract/benches_<provider>.py makes the provider pass the sentences that all of them pass.
 """

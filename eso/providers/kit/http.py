@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -28,6 +28,7 @@ from eso.providers.contract import (
     Throttled,
     Timeout,
     Unavailable,
+    prefixed,
     turn,
 )
 from eso.runtime.offload import Offload
@@ -293,6 +294,14 @@ def text_in(found: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise Malformed(f"the server's reply has no text in {name}")
     return value
+
+
+async def worded(failed: str, call: Awaitable[T]) -> T:
+    """What `call` brings; `failed` stands before the text of its error, whose type stays."""
+    try:
+        return await call
+    except EsoError as error:
+        raise prefixed(failed, error) from error
 
 
 async def decoded(offload: Offload, owner: str, body: bytes, decode: Callable[[bytes], T]) -> T:

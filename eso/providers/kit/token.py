@@ -25,22 +25,28 @@ class Token:
 
     @property
     def lifetime(self) -> float:
-        return self.seconds - MARGIN if self.seconds > 2 * MARGIN else self.seconds / 2
+        return usable(self.seconds)
 
 
-def token_from(found: Mapping[str, Any]) -> Token:
-    """The token of an OAuth reply. Raises Malformed, or AuthRejected for one that has ended already."""
-    seconds = found.get("expires_in")
+def usable(seconds: float) -> float:
+    """How long a credential that ends in `seconds` is used: a minute less, or half of a short life."""
+    return seconds - MARGIN if seconds > 2 * MARGIN else seconds / 2
+
+
+def token_from(found: Mapping[str, Any], value: str = "access_token", ends: str = "expires_in") -> Token:
+    """The token of an OAuth reply, in the members of these names. Raises Malformed, or AuthRejected for one that has
+    ended already."""
+    seconds = found.get(ends)
     if isinstance(seconds, str) and seconds.isascii() and seconds.isdigit() and len(seconds) < 10:
         seconds = int(seconds)  # Azure's metadata service writes digits in quotes
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise Malformed("the server's reply has no number in expires_in")
-    return checked(text_in(found, "access_token"), float(seconds))
+        raise Malformed(f"the server's reply has no number in {ends}")
+    return checked(text_in(found, value), float(seconds))
 
 
 def checked(value: str, seconds: float) -> Token:
     if not value or not value.isascii() or not value.isprintable():
         raise Malformed("the server's reply has no usable access token")
-    if not 0 < seconds <= 30 * 86400:
+    if not 0 < seconds < 1 << 40:
         raise AuthRejected("the access token has ended before it could be used", fix="compare the clocks")
     return Token(value, seconds)

@@ -6,9 +6,9 @@ Neighbours: connect.py makes it, codec.py turns items into values, refusal.py wo
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Hashable, Mapping
+from collections.abc import AsyncIterator, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from eso.errors import EsoError
 from eso.providers.contract import (
@@ -23,17 +23,16 @@ from eso.providers.contract import (
     ValidationFailed,
     prefixed,
 )
-from eso.providers.kit.http import Api, NothingThere, decoded, segment
+from eso.providers.kit.connected import Connected, Connection
+from eso.providers.kit.http import NothingThere, segment, worded
 from eso.providers.kit.metadata import TEXT, spec_of
 from eso.providers.kit.payload import pushed
 from eso.providers.kit.search import Volume, Walk, by_name, every
 from eso.providers.kit.selectors import part
 from eso.providers.onepassword import codec
 from eso.providers.onepassword.spec import vaults
-from eso.runtime.offload import Offload
 from eso.values.convert import convert_keys
 
-T = TypeVar("T")
 LABEL: Final = "1Password/Connect"
 VAULT_FAILED: Final = "error finding 1Password Vault: "
 ITEM_FAILED: Final = "error finding 1Password Item: "
@@ -53,23 +52,12 @@ class Asked:
     fields: bool = False
 
 
-class Client:
+class Client(Connected[Connection]):
     """A StoreClient with Writes."""
 
-    lifetime: float | None = None
-
-    def __init__(self, store: StoreView, api: Api, offload: Offload) -> None:
-        self.store, self.api, self.offload = store, api, offload
+    def __init__(self, store: StoreView, connection: Connection | None) -> None:
+        super().__init__(store, connection)
         self.vaults = vaults(store.provider_spec)
-
-    async def renew(self) -> bool:
-        return False
-
-    def bind(self, store: StoreView) -> Client:
-        return self if store is self.store else Client(store, self.api, self.offload)
-
-    async def close(self) -> None:
-        await self.api.close()
 
     async def validate(self) -> Validation:
         """Every vault has to be there."""
@@ -162,7 +150,7 @@ class Client:
                             values[label] = volume.counted(value)
         walk.found(list(values))
         strategy = find.conversion_strategy
-        yield await self.offload.run_for(self.store.namespace, convert_keys, values, strategy)
+        yield await self.connection.offload.run_for(self.store.namespace, convert_keys, values, strategy)
 
     async def _wanted(self, place: tuple[str, codec.Summary]) -> codec.Item:
         vault, summary = place
@@ -191,7 +179,7 @@ class Client:
             body = codec.created(remote.key, vault, label, value, tags)
             await worded(
                 "error creating 1Password Item: ",
-                self.api.send("CreateItem", "POST", f"/v1/vaults/{segment(vault)}/items", json=body),
+                self.connection.api.send("CreateItem", "POST", f"/v1/vaults/{segment(vault)}/items", json=body),
             )
             return
         vault, item = found
@@ -213,7 +201,7 @@ class Client:
             await self._replaced(vault, item.id, rest)
             return
         try:
-            await self.api.send("DeleteItem", "DELETE", path_of(vault, item.id))
+            await self.connection.api.send("DeleteItem", "DELETE", path_of(vault, item.id))
         except NothingThere:
             return
         except EsoError as error:
@@ -226,7 +214,7 @@ class Client:
     async def _replaced(self, vault: str, item: str, body: Mapping[str, Any]) -> None:
         await worded(
             "error updating 1Password Item: ",
-            self.api.send("UpdateItem", "PUT", path_of(vault, item), json=body),
+            self.connection.api.send("UpdateItem", "PUT", path_of(vault, item), json=body),
         )
 
     # requests
@@ -235,9 +223,9 @@ class Client:
         """The id of a vault that is named by id or title."""
         try:
             if codec.ID.fullmatch(name):
-                reply = await self.api.send("GetVault", "GET", f"/v1/vaults/{segment(name)}")
+                reply = await self.connection.api.send("GetVault", "GET", f"/v1/vaults/{segment(name)}")
                 return codec.vault_of(reply.body)
-            reply = await self.api.send("ListVaults", "GET", "/v1/vaults", query={"filter": titled(name)})
+            reply = await self.connection.api.send("ListVaults", "GET", "/v1/vaults", query={"filter": titled(name)})
             found = codec.vaults_of(reply.body)
             if len(found) != 1:
                 raise EsoError(f'Found {len(found)} vaults with title "{name}"', fix="name the vault by its id")
@@ -248,18 +236,18 @@ class Client:
     async def _summaries(self, vault: str, title: str | None) -> list[codec.Summary]:
         """The items of a vault, or those with exactly this title."""
         query = {"filter": titled(title)} if title is not None else None
-        reply = await self.api.send("ListItems", "GET", f"/v1/vaults/{segment(vault)}/items", query=query)
-        found = await decoded(self.offload, self.store.namespace, reply.body, codec.summaries_of)
+        reply = await self.connection.api.send("ListItems", "GET", f"/v1/vaults/{segment(vault)}/items", query=query)
+        found = await self.decoded(reply.body, codec.summaries_of)
         return [item for item in found if title in (None, item.title)]
 
     async def _item(self, vault: str, item: str) -> codec.Item:
-        reply = await self.api.send("GetItem", "GET", path_of(vault, item))
-        return await decoded(self.offload, self.store.namespace, reply.body, codec.item_of)
+        reply = await self.connection.api.send("GetItem", "GET", path_of(vault, item))
+        return await self.decoded(reply.body, codec.item_of)
 
     async def _content(self, vault: str, item: str, file: codec.File, volume: Volume) -> bytes:
         """The path is made of ids: no reply chooses what is asked next."""
         path = f"{path_of(vault, item)}/files/{segment(file.id)}/content"
-        return volume.counted((await self.api.send("GetFile", "GET", path)).body)
+        return volume.counted((await self.connection.api.send("GetFile", "GET", path)).body)
 
 
 def path_of(vault: str, item: str) -> str:
@@ -269,10 +257,3 @@ def path_of(vault: str, item: str) -> str:
 def titled(title: str) -> str:
     escaped = title.replace("\\", "\\\\").replace('"', '\\"')
     return f'title eq "{escaped}"'
-
-
-async def worded(failed: str, call: Awaitable[T]) -> T:
-    try:
-        return await call
-    except EsoError as error:
-        raise prefixed(failed, error) from error

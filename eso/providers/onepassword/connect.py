@@ -10,6 +10,7 @@ from typing import Final
 from eso.net.http import Timeouts
 from eso.providers.contract import CredentialReader, Plan, StoreView
 from eso.providers.env import Env
+from eso.providers.kit.connected import Connection
 from eso.providers.kit.http import Api, bearer
 from eso.providers.kit.selectors import part
 from eso.providers.onepassword.client import LABEL, Client
@@ -32,4 +33,4 @@ class Connector:
         token = await credentials.secret(part(store.provider_spec, *TOKEN))
         headers = HEADERS | bearer(token.decode("utf-8", "replace"))
         api = Api(self.env.pools.open(base), LABEL, base, headers, refuse=refuse, timeouts=TIMEOUTS)
-        return Client(store, api, self.env.offload)
+        return Client(store, Connection(api, self.env.offload))

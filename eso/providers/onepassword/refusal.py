@@ -7,14 +7,13 @@ list are shown.
 from __future__ import annotations
 
 import re
-from typing import Any, Final
-
-import orjson
+from typing import Final
 
 from eso.errors import EsoError
 from eso.providers.contract import AuthExpired, Denied, NotYet
 from eso.providers.kit import http
 from eso.providers.kit.http import Reply
+from eso.providers.kit.refusals import members, phrases, told
 
 BUSY: Final = "Authorization"  # a 403 whose message begins so comes under load, and may pass by itself
 HARMLESS: Final = re.compile(
@@ -25,14 +24,12 @@ HARMLESS: Final = re.compile(
     r"|[Tt]oo many requests|Internal [Ss]erver [Ee]rror",
     re.ASCII,
 )
-SHOWN: Final = 3  # phrases
-MOST_READ: Final = 4096  # characters of a message
 
 
 def refuse(reply: Reply) -> EsoError:
-    message = told(reply.body)
-    phrases = list(dict.fromkeys(HARMLESS.findall(message)))[:SHOWN]
-    shown = f"status {reply.status}: {', '.join(phrases) or 'the request was refused'}"
+    message = told(members(reply.body), "message")
+    known = phrases(HARMLESS, message)
+    shown = f"status {reply.status}: {', '.join(known) or 'the request was refused'}"
     if reply.status == 403 and message.startswith(BUSY):
         return NotYet(shown, fix="does the token have access to the vault?")
     error = http.refusal(shown, reply)
@@ -41,12 +38,3 @@ def refuse(reply: Reply) -> EsoError:
     elif isinstance(error, Denied):
         error.fix = "give the token access to the vault"
     return error
-
-
-def told(body: bytes) -> str:
-    try:
-        found: Any = orjson.loads(body)
-    except (orjson.JSONDecodeError, RecursionError):
-        return ""
-    message = found.get("message") if isinstance(found, dict) else None
-    return message[:MOST_READ] if isinstance(message, str) else ""

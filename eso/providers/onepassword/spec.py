@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import ClassVar, Final
-from urllib.parse import urlsplit
 
 from eso.providers.contract import InvalidConfig, Plan, Quota, Retries, StoreView
+from eso.providers.kit.address import parts_of
 from eso.providers.kit.selectors import Json, Named, consumer, one, part, references, refuse_loose
 
 INVALID: Final = "received invalid 1Password SecretStore resource: "
@@ -60,13 +60,7 @@ def credentials(block: Json) -> tuple[Named, ...]:
 def host(block: Json) -> str:
     """The Connect server's address without a slash at its end. Raises InvalidConfig."""
     url = str(block.get("connectHost") or "").rstrip("/")
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and not (parts.query or parts.fragment)
-        usable = usable and parts.username is None and (parts.port is None or parts.port > 0)
-    except ValueError:
-        usable = False
-    if not usable:
+    if parts_of(url) is None:
         shown = url.rpartition("@")[2]  # what stands before it may be a password
         why = "missing protocol scheme" if url.startswith(":") else "invalid URL"
         raise InvalidConfig(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets as randomness
 from collections.abc import AsyncIterator, Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from eso.errors import EsoError
@@ -18,16 +18,15 @@ from eso.providers.contract import (
     Remote,
     RemoteRef,
     Source,
-    StoreView,
     Validation,
     ValidationFailed,
 )
-from eso.providers.kit.http import Api, NothingThere, decoded, segment
+from eso.providers.kit.connected import Connected, Connection
+from eso.providers.kit.http import NothingThere, segment
 from eso.providers.kit.metadata import NUMBER, spec_of
 from eso.providers.kit.payload import pushed
 from eso.providers.kit.search import Volume, every
 from eso.providers.secretserver import codec
-from eso.runtime.offload import Offload
 
 LABEL: Final = "Delinea/SecretServer"
 NOWHERE: Final = "unable to retrieve secret at this time"
@@ -37,41 +36,8 @@ AT_ONCE: Final = 4  # files of one secret
 SHAPE: Final = {"folderId": NUMBER, "secretTemplateId": NUMBER}
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """`lifetime`: seconds that the token can be used; None for one of the store's own."""
-
-    api: Api
-    lifetime: float | None
-    offload: Offload
-
-
-class Client:
-    """A StoreClient with Writes. `connection` None: each consumer logs in by itself and none asks."""
-
-    def __init__(self, store: StoreView, connection: Connection | None) -> None:
-        self.store, self._connection = store, connection
-
-    @property
-    def connection(self) -> Connection:
-        if self._connection is None:
-            raise InvalidConfig("this store logs in with credentials of each consumer's namespace")
-        return self._connection
-
-    @property
-    def lifetime(self) -> float | None:
-        return None if self._connection is None else self._connection.lifetime
-
-    async def renew(self) -> bool:
-        """A token cannot be extended, only asked for anew."""
-        return False
-
-    def bind(self, store: StoreView) -> Client:
-        return self if store is self.store else Client(store, self._connection)
-
-    async def close(self) -> None:
-        if self._connection is not None:
-            await self._connection.api.close()
+class Client(Connected[Connection]):
+    """A StoreClient with Writes."""
 
     async def validate(self) -> Validation:
         if self._connection is None:
@@ -152,7 +118,7 @@ class Client:
 
     async def _secret(self, id: str, query: Mapping[str, str] | None = None) -> codec.Secret:
         reply = await self.connection.api.send("GetSecret", "GET", f"/secrets/{id}", query=query)
-        return await decoded(self.connection.offload, self.store.namespace, reply.body, codec.secret_of)
+        return await self.decoded(reply.body, codec.secret_of)
 
     async def _files(self, secret: codec.Secret) -> codec.Secret:
         """The secret with the content of its files as their values."""

@@ -21,14 +21,16 @@ from eso.providers.contract import (
 )
 from eso.providers.env import Env
 from eso.providers.kit import valueorref
-from eso.providers.kit.http import Api, Reply, bearer, object_of, text_in
+from eso.providers.kit.address import parts_of
+from eso.providers.kit.connected import Connection
+from eso.providers.kit.http import Api, Reply, bearer, object_of
 from eso.providers.kit.selectors import part
+from eso.providers.kit.token import MOST_TOKEN, token_from
 from eso.providers.secretserver import codec, refusal, spec
-from eso.providers.secretserver.client import LABEL, Client, Connection
+from eso.providers.secretserver.client import LABEL, Client
 
 AGENT: Final = {"User-Agent": "external-secrets", "Accept": "application/json"}
 TIMEOUTS: Final = Timeouts(total=30.0)
-MARGIN: Final = 60.0  # seconds before its end from which on a token is not used any more
 VERSION: Final = "/api/v1"
 ELSE: Final = (400, 401, 403, 404, 405)  # what a server of another kind answers
 
@@ -65,14 +67,14 @@ class Connector:
             if "token" in given:
                 token = Token(given["token"], base)
             else:
-                asking = Api(pool, LABEL, base, AGENT, refusal.of_login, TIMEOUTS)
+                asking = Api(pool, LABEL, base, AGENT, refusal.of_login, TIMEOUTS, MOST_TOKEN)
                 token = await logged_in(asking, given["username"], given["password"], str(block.get("domain") or ""))
             headers = AGENT | bearer(token.value)
             api = Api(pool, LABEL, f"{token.server}{VERSION}", headers, refusal.of_api, TIMEOUTS)
         except BaseException:
             await pool.close()
             raise
-        return Client(store, Connection(api, token.lifetime, self.env.offload))
+        return Client(store, Connection(api, self.env.offload, token.lifetime))
 
     async def _pool(self, base: str, store: StoreView, credentials: CredentialReader) -> Pool:
         ca = await credentials.ca_bundle(store.provider_spec)
@@ -120,18 +122,11 @@ async def vault(api: Api) -> str:
     url = codec.vault_of((await api.send("GetVaults", "GET", "/vaultbroker/api/vaults")).body)
     if not url:
         raise InvalidConfig("no configured vault found", fix="make a vault the default one of the platform")
-    if not spec.address(url) or (api.base.startswith("https:") and not url.startswith("https:")):
+    if parts_of(url) is None or (api.base.startswith("https:") and not url.startswith("https:")):
         raise Malformed("the platform names a vault at an address that cannot be used")
     return url
 
 
 def token_of(reply: Reply, server: str) -> Token:
-    found = object_of(reply.body)
-    value, seconds = text_in(found, "access_token"), found.get("expires_in")
-    if not value or not value.isascii() or not value.isprintable():
-        raise Malformed("the server's reply has no usable access_token")
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds < 1 << 40:
-        raise Malformed("the server's reply has no number in expires_in")
-    if seconds <= 0:
-        raise AuthRejected("the access token has ended before it could be used", fix="are the clocks right?")
-    return Token(value, server, seconds - MARGIN if seconds > 2 * MARGIN else seconds / 2)
+    found = token_from(object_of(reply.body))
+    return Token(found.value, server, found.lifetime)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any, ClassVar, Final
-from urllib.parse import urlsplit
 
 from eso.providers.contract import Consumer, InvalidConfig, Plan, Quota, StoreView
 from eso.providers.kit import valueorref
+from eso.providers.kit.address import parts_of
 from eso.providers.kit.selectors import Json, Named, consumer, has, part, references
 
 MISSING: Final = {"username": "username must not be empty", "password": "password must be set"}
@@ -74,15 +74,6 @@ def login(block: Json) -> dict[str, Any]:
 def base(block: Json) -> str:
     """The server's address without a slash at its end. Raises InvalidConfig."""
     url = str(block.get("serverURL") or "").rstrip("/")
-    if not address(url):
+    if parts_of(url) is None:
         raise InvalidConfig("serverURL is no address", fix="write https://host/SecretServer")
     return url
-
-
-def address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and not (parts.query or parts.fragment)
-        return usable and parts.username is None and (parts.port is None or parts.port > 0)
-    except ValueError:
-        return False

@@ -157,7 +157,7 @@ async def test_a_cluster_store_whose_account_belongs_to_each_consumer_is_dialled
     client = await world.open(given, "ClusterSecretStore", world.fake.address, **auth)
     assert await client.validate() is Validation.READY
     assert client.lifetime is None
-    assert await client.renew()
+    assert not await client.renew()
     with pytest.raises(InvalidConfig):
         await read(client, "app")
     assert world.fake.asked == []
@@ -349,6 +349,13 @@ async def test_every_await_of_a_login_may_be_cancelled_and_leaves_no_pool_open(w
         (404, '{"error":"item /planted not found"}', refusal.Missing, "404 Not Found (not found)"),
         (404, "<html>", NothingThere, "404 Not Found"),
         (404, "{}", NothingThere, "404 Not Found"),
+        (404, '{"error":"Not Found"}', NothingThere, "404 Not Found (not found)"),
+        (404, '{"message":"no Route matched with those values"}', NothingThere, "404 Not Found"),
+        (404, '{"error":"path /v2/describe-item not found"}', NothingThere, "404 Not Found (item not found)"),
+        (404, '{"error":"/get-secret-value does not exist"}', NothingThere, "404 Not Found"),
+        (404, '{"error":"The item /planted does not exist"}', refusal.Missing, "404 Not Found"),
+        (404, '{"error":"failed to get secret: not found"}', refusal.Missing, "404 Not Found (not found)"),
+        (404, '{"error":"item not found, or access denied"}', Denied, "404 Not Found (item not found, access denied)"),
         (401, '{"error":"Unauthorized"}', AuthExpired, "401 Unauthorized (unauthorized)"),
         (403, '{"error":"planted"}', Denied, "403 Forbidden"),
         (400, '{"message":"Access denied for planted"}', Denied, "400 Bad Request (access denied)"),

@@ -169,7 +169,7 @@ async def refused(world: World, kind: str = "SecretStore", **block: Any) -> EsoE
         (
             Fault(200, body='{"accessToken":"a\\nb","expiresIn":9}'),
             Malformed,
-            "the server's reply has no usable accessToken",
+            "the server's reply has no usable access token",
         ),
         (Fault(200, body='{"accessToken":"a"}'), Malformed, "the server's reply has no number in expiresIn"),
         (

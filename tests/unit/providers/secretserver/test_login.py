@@ -138,7 +138,7 @@ async def refused(world: World, kind: str = "SecretStore", **block: Any) -> EsoE
         (Fault(429, path="token", headers={"Retry-After": "3"}), Throttled, "429 Too Many Requests"),
         (Fault(502, path="token", body="<html>"), Unavailable, "502 Bad Gateway"),
         (Fault(200, path="token", body="<html>"), Malformed, "the server's reply is not JSON"),
-        (Fault(200, path="token", body='{"access_token":""}'), Malformed, "no usable access_token"),
+        (Fault(200, path="token", body='{"access_token":"","expires_in":9}'), Malformed, "no usable access token"),
         (Fault(200, path="token", body='{"access_token":"a"}'), Malformed, "no number in expires_in"),
         (Fault(200, path="token", body='{"access_token":"a","expires_in":-1}'), AuthRejected, "has ended before"),
         (Fault(500, path="health"), Unavailable, "500 Internal Server Error"),
