@@ -31,7 +31,7 @@ class FakeKinds(Backend):
         super().__init__(tls)
         self.objects: dict[tuple[str, str, str], Json] = {}
         self.refused: set[str] = set()
-        self.token = TOKEN
+        self.tokens = {TOKEN}
         self.page = 2
         self.down = False
 
@@ -43,7 +43,7 @@ class FakeKinds(Backend):
     async def answer(self, asked: Asked) -> web.StreamResponse:
         if self.down:
             return status(503, "ServiceUnavailable", "busy")
-        if asked.headers.get("Authorization") != f"Bearer {self.token}":
+        if asked.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
             return status(401, "Unauthorized", "Unauthorized")
         match asked.path.strip("/").split("/"):
             case ["apis", "authorization.k8s.io", "v1", "selfsubjectaccessreviews"]:

@@ -6,7 +6,7 @@ import base64
 import json
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,6 +29,7 @@ class FakeDoppler(Backend):
         self.tokens = {TOKEN}
         self.subjects: set[str] = set()
         self.seconds = 3600.0
+        self.today: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.refused: set[str] = set()
         self.down = False
 
@@ -82,7 +83,7 @@ class FakeDoppler(Backend):
             return refusal(401, "Unable to authenticate")
         token = f"dp.said.{len(self.asked)}"
         self.tokens.add(token)
-        ends = datetime.now(UTC) + timedelta(seconds=self.seconds)
+        ends = self.today() + timedelta(seconds=self.seconds)
         shown = ends.isoformat().replace("+00:00", "Z")
         return web.json_response({"success": True, "token": token, "expires_at": shown})
 

@@ -18,12 +18,12 @@ import yaml
 from eso.api.externalsecret import ExternalSecret, StoreRef, decode_external_secret
 from eso.api.secretstore import SecretStore, decode_secret_store
 from eso.providers.contract import RemoteRef
-from eso.runtime.clock import SystemClock
+from eso.runtime.clock import Clock
 from eso.stores.credentials import Ambient
 from eso.stores.front import Stores
 from eso.stores.gate import Gates
 from eso.stores.plans import Plans
-from eso.stores.registry import PROVIDERS, Registry
+from eso.stores.registry import PROVIDERS, Registry, load
 from eso.stores.resolve import Rules
 from tests.fakes.clock import settle
 from tests.fakes.credentials import DictRest
@@ -50,9 +50,15 @@ def manifests(page: Path, **words: str) -> list[dict[str, Any]]:
 
 class Front:
     """Stores with SecretStores that are Ready, `store` the first of them. `objects`: manifests; Secrets with stringData
-    among them are in the cluster."""
+    among them are in the cluster. `clock`: everything here and the logins go by it."""
 
-    def __init__(self, whole: Whole, objects: list[dict[str, Any]], environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        whole: Whole,
+        objects: list[dict[str, Any]],
+        environ: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self.rest, self.calls, self.whole = DictRest(), Calls(), whole
         self.wanted: ExternalSecret | None = None
         self.all: dict[tuple[str, str, str], SecretStore] = {}
@@ -66,11 +72,13 @@ class Front:
                 case "Secret":
                     self.secret(meta["name"], meta.get("labels"), **found["stringData"])
         self.store = next(iter(self.all.values()))
-        plans = Plans(Registry(PROVIDERS, {whole.name: whole.connector}))
+        given = env(clock, pools=whole.pools)
+        connector = whole.connector if clock is None else load(PROVIDERS[whole.name], given)
+        plans = Plans(Registry(PROVIDERS, {whole.name: connector}))
         rules = Rules(lambda *asked: self.all.get(asked), lambda name: {}, plans)
         rest: Any = self.rest  # it only reads
-        gates = Gates(SystemClock(), meter=self.calls)
-        self.stores = Stores(rules, rest, gates, env(pools=whole.pools), ambient=Ambient(environ or {}))
+        gates = Gates(given.clock, meter=self.calls)
+        self.stores = Stores(rules, rest, gates, given, ambient=Ambient(environ or {}))
         for place in self.all:
             self.stores.store_changed(*place)
 

@@ -7,6 +7,7 @@ import base64
 import json
 import re
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -50,6 +51,7 @@ class FakeGithub(Backend):
         self.denied: set[str] = set()
         self.tokens: set[str] = set()
         self.seconds = 3600.0
+        self.today: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.key = PrivateKey.generate()
         self.trusted = APP_KEY.public_key()
         self.now = datetime(2030, 1, 1, tzinfo=UTC)
@@ -96,7 +98,7 @@ class FakeGithub(Backend):
             return refusal(404, "Not Found")
         token = f"ghs_planted{len(self.asked)}"
         self.tokens.add(token)
-        ends = datetime.now(UTC) + timedelta(seconds=self.seconds)
+        ends = self.today() + timedelta(seconds=self.seconds)
         return web.json_response({"token": token, "expires_at": ends.strftime("%Y-%m-%dT%H:%M:%SZ")}, status=201)
 
     def _secrets(self, asked: Asked, scope: str, rest: str) -> web.Response:

@@ -26,6 +26,7 @@ class FakeCluster(Backend):
         self.secrets: dict[tuple[str, str], Json] = {}
         self.rules: list[Json] = [{"verbs": ["get"], "apiGroups": [""], "resources": ["secrets"]}]
         self.allowed = False
+        self.tokens = {TOKEN}
         self.page = 2
         self.version = 0
 
@@ -46,7 +47,7 @@ class FakeCluster(Backend):
         return body
 
     async def answer(self, asked: Asked) -> web.StreamResponse:
-        if asked.headers.get("Authorization") != f"Bearer {TOKEN}":
+        if asked.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
             return status(401, "Unauthorized", "Unauthorized")
         parts = asked.path.strip("/").split("/")
         match parts:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import timedelta
 
 import pytest
 
@@ -25,7 +24,6 @@ from eso.stores.gate import GateClosed, typed
 from tests.fakes.aws import Secret
 from tests.fakes.awslogin import ROLE
 from tests.fakes.backend import Fault
-from tests.fakes.clock import VirtualClock
 from tests.unit.providers.aws.world import CLUSTER, MAIN, NAMESPACED, world
 
 
@@ -131,25 +129,6 @@ async def test_a_session_that_ended_is_replaced_without_a_failed_read() -> None:
         w.server.sessions.clear()
         assert await w.read("app") == b"x"
         assert w.server.operations()["AssumeRole"] == 2
-
-
-async def test_a_day_of_sessions_that_end_fails_no_read() -> None:
-    clock = VirtualClock()
-    async with world(clock) as w:
-        w.add(role=ROLE)
-        w.server.secrets["app"] = Secret("x")
-        w.server.lifetime = timedelta(minutes=15)
-        for _ in range(24 * 12):
-            reading = asyncio.ensure_future(w.read("app"))
-            while not reading.done():
-                await clock.advance(0.02)  # a request may wait for its place in the pace
-                await asyncio.sleep(0)
-            assert await reading == b"x"
-            await clock.advance(300)
-        # A session is renewed after two thirds of its 15 minutes. Virtual time goes on while the SDK's thread signs in
-        # and takes a part of what is left of them, so the renewals are a little more than six in an hour.
-        assert 24 * 4 <= w.server.operations()["AssumeRole"] <= 24 * 8
-        assert w.server.operations()["GetSecretValue"] == 24 * 12
 
 
 async def test_keys_that_nobody_knows_are_rejected_and_close_the_login() -> None:

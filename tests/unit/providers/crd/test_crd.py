@@ -490,7 +490,7 @@ async def test_the_manifest_of_the_page_is_served_with_three_requests(world: Wor
     objects = manifests(PAGE, **words)
     front = Front(world.provider, objects)
     front.rest.objects["configmaps/team-a/kube-root-ca.crt"] = {"data": {"ca.crt": "of an https server"}}
-    world.cluster.token = "token-of-team-a-database-reader"
+    world.cluster.tokens = {"token-of-team-a-database-reader"}
     async with front.running():
         assert await front.read() == b"secret"
     assert [(provider, call) for provider, call, _ in front.calls.seen] == [
