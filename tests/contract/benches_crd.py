@@ -9,12 +9,13 @@ from typing import Any
 from tests.contract.benches import Bench, Case, Ground
 from tests.fakes.backend import Fault
 from tests.fakes.crd import GROUP, TOKEN, FakeKinds
+from tests.fakes.kubernetes import AUTHORITY
 
 
 @asynccontextmanager
 async def made(ground: Ground) -> AsyncIterator[Bench]:
     async with FakeKinds(ground.tls) as cluster:
-        server = {"url": cluster.address, "caBundle": "eA=="}
+        server = {"url": cluster.address, "caProvider": AUTHORITY}
         block = {
             "server": server,
             "auth": {"token": {"bearerToken": {"name": "login", "key": "token"}}},
@@ -38,7 +39,7 @@ async def made(ground: Ground) -> AsyncIterator[Bench]:
         bench.expired = Fault(401, body='{"kind":"Status","status":"Failure","reason":"Unauthorized","code":401}')
         bench.denied = Fault(403, body='{"kind":"Status","status":"Failure","reason":"Forbidden","code":403}')
         bench.faults_at = "/widgets"
-        bench.at = lambda address: {"server": {"url": address, "caBundle": "eA=="}}
+        bench.at = lambda address: {"server": {"url": address, "caProvider": AUTHORITY}}
         yield bench
         await bench.close()
 

@@ -8,14 +8,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.contract.benches import Bench, Case, Ground
-from tests.fakes.kubernetes import TOKEN, FakeCluster
+from tests.fakes.kubernetes import AUTHORITY, TOKEN, FakeCluster
 
 
 @asynccontextmanager
 async def made(ground: Ground) -> AsyncIterator[Bench]:
     async with FakeCluster(ground.tls) as cluster:
         block = {
-            "server": {"url": cluster.address, "caBundle": "eA=="},
+            "server": {"url": cluster.address, "caProvider": AUTHORITY},
             "auth": {"token": {"bearerToken": {"name": "login", "key": "token"}}},
             "remoteNamespace": "default",
         }
@@ -30,7 +30,7 @@ async def made(ground: Ground) -> AsyncIterator[Bench]:
         bench.scalars = False
         bench.writes, bench.keyed, bench.marks = True, False, False
         bench.proves_absence = False
-        bench.at = lambda address: {"server": {"url": address, "caBundle": "eA=="}}
+        bench.at = lambda address: {"server": {"url": address, "caProvider": AUTHORITY}}
         yield bench
         await bench.close()
 

@@ -22,6 +22,7 @@ from tests.fakes.awslogin import ROLE
 from tests.fakes.clock import VirtualClock
 from tests.fakes.doppler import IDENTITY
 from tests.fakes.front import Front
+from tests.fakes.kubernetes import AUTHORITY
 
 DAY, STEP = 24 * 3600.0, 300.0
 SWIFT = {"extensions.external-secrets.io/requests-per-second": "1000"}
@@ -122,8 +123,6 @@ def believes_an_account() -> Day:
 
     def arrange(server: Any, bench: Bench, clock: VirtualClock) -> Issued:
         bench.block["auth"] = {"serviceAccount": {"name": "app"}}
-        authority = {"type": "ConfigMap", "name": "authority", "key": "ca.crt"}
-        bench.block["server"] = {"url": server.address, "caProvider": authority}
         return forgets(600).arrange(server, bench, clock)
 
     return Day(600, arrange, account=True)
@@ -209,7 +208,7 @@ def front_of(bench: Bench, clock: VirtualClock) -> Front:
 
 def believe(front: Front, bench: Bench) -> None:
     """Tokens that the cluster issues are good at the bench's server."""
-    front.rest.objects["configmaps/team-a/authority"] = {"data": {"ca.crt": "of an https server"}}
+    front.rest.objects[f"configmaps/team-a/{AUTHORITY['name']}"] = {"data": {AUTHORITY["key"]: "of an https server"}}
     issue, server = front.rest.create, bench.server
 
     async def issued(*place: Any, **more: Any) -> bytes:

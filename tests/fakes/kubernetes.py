@@ -13,6 +13,7 @@ from aiohttp import web
 from tests.fakes.backend import Asked, Backend
 
 TOKEN = "planted-cluster-token"
+AUTHORITY = {"type": "ConfigMap", "name": "authority", "key": "ca.crt"}  # whom stores of such a cluster trust
 Json = dict[str, Any]
 
 
