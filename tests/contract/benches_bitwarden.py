@@ -40,7 +40,7 @@ async def made(ground: Ground) -> AsyncIterator[Bench]:
         bench = Bench(ground.whole("bitwardensecretsmanager"), block, put, {"login/token": TOKEN})
         bench.server, bench.remove, bench.break_down, bench.rotate = server, remove, break_down, rotate
         bench.properties = bench.scalars = bench.finds = bench.validates = bench.proves_absence = bench.trusts = False
-        bench.writes, bench.merges, bench.marks = True, False, False
+        bench.writes, bench.merges, bench.marks, bench.one_place = True, False, False, True
         bench.at = lambda address: {"bitwardenServerSDKURL": address}
         bench.expired = Fault(400, body='failed to login: {"error":"invalid_client"}')
         bench.shapes = ("[]", '"text"', "{}", '{"data":7}', '{"data":[7]}', '{"data":[{"id":7,"key":"app"}]}')

@@ -36,7 +36,7 @@ async def made(ground: Ground) -> AsyncIterator[Bench]:
         bench.server, bench.break_down, bench.rotate, bench.remove = server, break_down, rotate, server.remove
         bench.nested = bench.scalars = bench.extracts = bench.finds = bench.trusts = False
         bench.proves_absence = False
-        bench.writes, bench.merges, bench.marks = True, False, False
+        bench.writes, bench.merges, bench.marks, bench.one_place = True, False, False, True
         bench.expired = Fault(401, body='{"status":401,"message":"Invalid token signature"}')
         bench.denied = Fault(403, body='{"status":403,"message":"not authorized for the vault"}')
         bench.shapes = ("[]", '"text"', "{}", '{"id":7}', "null")

@@ -38,7 +38,7 @@ async def made(ground: Ground) -> AsyncIterator[Bench]:
         bench = Bench(ground.whole("secretserver"), block, put, {"login/password": PASSWORD})
         bench.server, bench.remove, bench.break_down, bench.rotate = server, remove, break_down, rotate
         bench.whole = bench.finds = bench.proves_absence = False
-        bench.writes, bench.merges, bench.marks = True, False, False
+        bench.writes, bench.merges, bench.marks, bench.one_place = True, False, False, True
         spec = {"folderId": FOLDER, "secretTemplateId": TEMPLATE}
         bench.metadata = {"apiVersion": API_VERSION, "kind": KIND, "spec": spec}
         bench.faults_at = "/secrets"

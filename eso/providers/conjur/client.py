@@ -22,6 +22,7 @@ from eso.providers.kit.together import each
 LABEL: Final = "Conjur"
 PER_PAGE: Final = 100
 IDS: Final = 4096  # bytes of ids in one address
+COMMA: Final = ","  # parts the ids of one call, so a variable with one in its name is asked for alone
 
 
 class Client(Connected[Connection]):
@@ -51,8 +52,7 @@ class Client(Connected[Connection]):
         return codec.variable_of(await self.connection.api.send("GetSecret", "GET", path))
 
     def batch(self, request: Hashable) -> Hashable | None:
-        """A comma parts the ids of one call."""
-        return self.account if "," not in str(request) else None
+        return self.account if COMMA not in str(request) else None
 
     async def fetch_many(self, requests: Sequence[Hashable]) -> Mapping[Hashable, codec.Variable | EsoError]:
         """One call for all; one by one where it is refused, for it is as soon as one variable is missing."""
@@ -90,11 +90,14 @@ class Client(Connected[Connection]):
             wanted = await self.connection.offload.run_for(self.store.namespace, codec.having, resources, find.tags)
         if not wanted:
             raise EsoError("no variable is found", fix="correct find.name or find.tags, or let the host see variables")
-        for ids in grouped(wanted):
+        for ids in grouped([id for id in wanted if COMMA not in id]):
             values = await self._values(ids)
             if missing := [id for id in ids if id not in values]:
                 raise Malformed(f"the server's reply leaves {len(missing)} variables out")
             yield codec.named({id: volume.counted(values[id]) for id in ids}, self.account)
+        for id in (id for id in wanted if COMMA in id):
+            name = codec.identifier(self.account, id)
+            yield {name: volume.counted((await self.fetch(name)).data)}
 
     async def _resources(self, offset: int) -> list[tuple[str, dict[str, str] | None]]:
         query = {"kind": codec.KIND, "limit": str(PER_PAGE)} | ({"offset": str(offset)} if offset else {})

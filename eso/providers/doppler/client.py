@@ -31,7 +31,6 @@ from eso.providers.kit.http import NothingThere
 from eso.providers.kit.payload import pushed
 from eso.providers.kit.search import Volume, Walk, by_name
 from eso.providers.kit.together import each
-from eso.values.convert import convert_keys
 
 LABEL: Final = "Doppler"
 DOWNLOAD: Final = "/v3/configs/config/secrets/download"
@@ -126,13 +125,8 @@ class Client(Connected[Connection]):
             raise prefixed("could not get secrets ", error) from error
         Walk().found(list(found))
         volume = Volume()
-
         names = await matches.among(name for name in found if name.startswith(prefix))
-
-        def chosen() -> dict[str, bytes]:
-            return convert_keys({name: volume.counted(found[name]) for name in names}, find.conversion_strategy)
-
-        yield await self.connection.offload.run_for(self.store.namespace, chosen)
+        yield {name: volume.counted(found[name]) for name in names}
 
     async def _downloaded(self, wanted: Sequence[Asked]) -> dict[str, bytes]:
         """The secrets of one config that are there, by name."""

@@ -241,7 +241,9 @@ class Client(Connected[Connection]):
     # writing
 
     def place(self, remote: Remote) -> Hashable:
-        return self.project, self.environment, *codec.address(self.folder, remote.key)
+        """A folder may be written in several ways; with slashes at its ends, say."""
+        folder, name = codec.address(self.folder, remote.key)
+        return self.project, self.environment, codec.cleaned(folder), name
 
     async def push(self, entry: Push, source: Source) -> None:
         """Writes only what differs. There is no mark of ownership: an existing secret is overwritten."""

@@ -51,7 +51,12 @@ def address(folder: str, key: str) -> tuple[str, str]:
         return folder or "/", key
     if before == "" or before.startswith("/"):
         return before or "/", name
-    return posixpath.normpath(f"/{folder}/{before}").replace("//", "/"), name
+    return cleaned(f"{folder}/{before}"), name
+
+
+def cleaned(folder: str) -> str:
+    """One spelling of a folder."""
+    return posixpath.normpath(f"/{folder}").replace("//", "/")
 
 
 def secret_of(body: bytes) -> Secret:

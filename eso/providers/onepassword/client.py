@@ -31,7 +31,6 @@ from eso.providers.kit.search import Volume, Walk, by_name, every
 from eso.providers.kit.selectors import part
 from eso.providers.onepassword import codec
 from eso.providers.onepassword.spec import vaults
-from eso.values.convert import convert_keys
 
 LABEL: Final = "1Password/Connect"
 VAULT_FAILED: Final = "error finding 1Password Vault: "
@@ -149,8 +148,7 @@ class Client(Connected[Connection]):
                         if label not in values:
                             values[label] = volume.counted(value)
         walk.found(list(values))
-        strategy = find.conversion_strategy
-        yield await self.connection.offload.run_for(self.store.namespace, convert_keys, values, strategy)
+        yield values
 
     async def _wanted(self, place: tuple[str, codec.Summary]) -> codec.Item:
         vault, summary = place
@@ -159,8 +157,9 @@ class Client(Connected[Connection]):
     # writing
 
     def place(self, remote: Remote) -> Hashable:
-        """A write sends the whole item, which stores with other vaults may write to as well."""
-        return remote.key
+        """A write sends the whole item, and only the server knows which title and which id are one item: the writes of
+        a login go one after the other, as in the reference."""
+        return "items"
 
     async def push(self, entry: Push, source: Source) -> None:
         """Writes only what differs. There is no mark of ownership: a field of an existing item is overwritten."""

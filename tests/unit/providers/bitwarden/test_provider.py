@@ -300,7 +300,7 @@ async def test_deletions_by_id_and_by_name(world: World) -> None:
     assert [one["value"] for one in world.fake.secrets.values()] == ["theirs"]
     with pytest.raises(NothingThere):
         await client.exists(Remote(uuid(99)))
-    assert client.place(Remote("A", "x")) == client.place(Remote("A", "y"))
+    assert client.place(Remote("A")) == client.place(Remote("00000000-0000-4000-8000-000000000001"))
 
 
 async def test_every_await_of_a_deletion_may_be_cancelled(world: World) -> None:

@@ -364,6 +364,13 @@ async def test_one_that_is_missing_fails_no_other(world: World) -> None:
     assert isinstance(gone, NothingThere)
 
 
+async def test_a_search_reads_ids_with_a_comma_alone(world: World) -> None:
+    world.fake.variables.update({"a": b"1", "b": b"2", "c,d": b"3\xff", "e,": b"4"})
+    client = await world.open()
+    assert await found(client, Find(name_regexp="^[a-e]")) == {"a": b"1", "b": b"2", "c,d": b"3\xff", "e,": b"4"}
+    assert world.fake.count("/variable/") == 2
+
+
 async def test_an_id_with_a_comma_travels_alone(world: World) -> None:
     client = await world.open()
     assert client.batch("a,b") is None

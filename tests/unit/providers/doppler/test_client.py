@@ -137,9 +137,9 @@ async def test_a_search_downloads_the_config_once(
     assert world.fake.asked[0].headers["Accept"] == ("text/plain" if plain else "application/json")
 
 
-async def test_names_are_converted(world: World) -> None:
+async def test_names_are_told_as_doppler_writes_them_so_that_rewrites_see_them(world: World) -> None:
     world.fake.secrets["Logging:Level"] = "info"
-    assert await found(await world.open(), Find(conversion_strategy="Default")) == {"Logging_Level": b"info"}
+    assert await found(await world.open(), Find(conversion_strategy="Default")) == {"Logging:Level": b"info"}
 
 
 async def test_a_failed_search_is_told_in_the_words_of_the_reference(world: World) -> None:

@@ -449,6 +449,9 @@ async def test_places_are_folders_and_names(world: World) -> None:
     client = await world.open(scope={"secretsPath": "/app"})
     assert client.place(Remote("db/A")) == client.place(Remote("/app/db/A", "x"))
     assert client.place(Remote("A")) != client.place(Remote("/A"))
+    assert len({client.place(Remote(key)) for key in ("A", "/app/A", "/app//A", "/app/./A", "./A")}) == 1
+    other = await world.open(scope={"secretsPath": "/app/"})
+    assert other.place(Remote("A")) == client.place(Remote("A"))
 
 
 async def test_every_await_of_a_deletion_may_be_cancelled(world: World) -> None:

@@ -271,7 +271,11 @@ async def test_deletions_and_looks_need_one_secret(world: World) -> None:
     for _ in range(2):
         await client.delete(Remote("db", "user"))
     assert [one.name for one in world.fake.secrets.values()] == ["twice", "twice"]
-    assert client.place(Remote("a", "x")) == client.place(Remote("a", "y"))
+
+
+async def test_a_secret_is_one_place_by_its_id_its_path_its_folder_and_its_name(world: World) -> None:
+    client = await world.open()
+    assert len({client.place(Remote(key)) for key in ("7", "/shop/db", "folderId:5/db", "db", "DB")}) == 1
 
 
 @pytest.mark.parametrize("key", ["db", "/folder/db", "folderId:9/db", "7"])
