@@ -149,6 +149,14 @@ class Validation(IntEnum):
     ERROR = 2
 
 
+@dataclass(frozen=True, slots=True)
+class Unshared:
+    """A payload that stands for one that the backend makes anew at each read, new credentials say: whoever reads asks
+    for `request` itself, and shares the answer within its own pass at most."""
+
+    request: Hashable
+
+
 Place = tuple[str, str, str]  # kind (Secret, ConfigMap, ServiceAccount), namespace ("" = the consumer's), name
 
 
@@ -289,13 +297,13 @@ class StoreClient(Protocol):
 
     async def fetch(self, request: Hashable) -> Any:
         """Makes the call. The payload is opaque to callers and lives for one pass; its length, if it has one, says how
-        much work it is."""
+        much work it is. An Unshared instead: equal requests must not share what follows."""
 
     def value(self, payload: Any, ref: RemoteRef) -> bytes: ...
 
     def mapping(self, payload: Any, ref: RemoteRef) -> dict[str, bytes]: ...
 
-    def find(self, find: Find) -> AsyncIterator[Mapping[str, bytes]]:
+    def find(self, find: Find) -> AsyncIterator[Mapping[str, bytes | Unshared]]:
         """Every match, page by page; the caller bounds names and bytes over all pages. A page may be empty."""
 
     async def validate(self) -> Validation:

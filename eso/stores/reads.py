@@ -11,10 +11,10 @@ from contextlib import aclosing
 from typing import Any, Protocol, TypeVar
 
 from eso.api.externalsecret import StoreRef
-from eso.providers.contract import Find, InvalidConfig, NotYet, RemoteRef, StoreClient, batches
+from eso.providers.contract import Find, InvalidConfig, NotYet, RemoteRef, StoreClient, Unshared, batches
 from eso.providers.env import Compute
 from eso.providers.kit.search import apart
-from eso.runtime.memory import decoded, reserve, scratch, volume
+from eso.runtime.memory import CURRENT, decoded, reserve, scratch, volume
 from eso.runtime.offload import Offload
 from eso.secretbytes import SecretBytes
 from eso.stores.batch import Answers, Batches
@@ -84,14 +84,19 @@ class Reads:
         """Every remote secret that `find` matches. Errors as `read`."""
         found = resolve(store, namespace, self.rules)
 
-        async def collect(client: StoreClient) -> dict[str, bytes]:
+        async def collect(client: StoreClient) -> Found:
             with apart(self.compute, namespace):
                 return await collected(client, find)
 
         async def search(session: Session) -> Mapping[str, bytes]:
             # Two stores of one login may look at different mounts: a search is shared within its store only.
             key = (session.digest, found.view.uid, found.view.generation, find)
-            return await self._fly(found, namespace, session, key, collect, since)
+            shared, own = await self._fly(found, namespace, session, key, collect, since)
+            client = session.client.bind(found.view)
+            return shared | {
+                name: client.value(await self._own(found, namespace, session, one), RemoteRef(name))
+                for name, one in own.items()
+            }
 
         with scratch() as spare:
             values = await self._under_one_login(found, namespace, search)
@@ -111,16 +116,20 @@ class Reads:
             key = (session.digest, request)
             together = batches(client)
             kind = together.batch(request) if together is not None else None
-            if together is None or kind is None:
-                return client, await self._fly(
-                    store, namespace, session, key, lambda bound: bound.fetch(request), since
-                )
-            batch = (session.digest, kind, together.most, urgent)
-            return client, await self._fly(
-                store, namespace, session, key, lambda bound: bound.fetch(request), since, batch
-            )
+            batch = None if together is None or kind is None else (session.digest, kind, together.most, urgent)
+            payload = await self._fly(store, namespace, session, key, lambda bound: bound.fetch(request), since, batch)
+            if isinstance(payload, Unshared):
+                payload = await self._own(store, namespace, session, payload)
+            return client, payload
 
         return await self._under_one_login(store, namespace, fetch)
+
+    async def _own(self, store: Store, namespace: str, session: Session, payload: Unshared) -> Any:
+        """What one pass alone may have. Its reads that ask together get the same, for a user and a password of two
+        answers do not belong together; outside of a pass each read is alone."""
+        hold = CURRENT.get()
+        key = (session.digest, payload.request, hold.root if hold is not None else object())
+        return await self._fly(store, namespace, session, key, lambda bound: bound.fetch(payload.request), None)
 
     async def _under_one_login(self, store: Store, namespace: str, read: Callable[[Session], Awaitable[T]]) -> T:
         for _ in range(LOGINS):
@@ -192,17 +201,23 @@ async def many(client: StoreClient, requests: Sequence[Hashable]) -> Answers:
     return await together.fetch_many(requests)
 
 
-async def collected(client: StoreClient, find: Find) -> dict[str, bytes]:
+Found = tuple[dict[str, bytes], dict[str, Unshared]]  # values that are shared, and names of those that are not
+
+
+async def collected(client: StoreClient, find: Find) -> Found:
     """All pages of a search. Raises InvalidConfig for one that brings home more than a pass may hold."""
     found: dict[str, bytes] = {}
+    own: dict[str, Unshared] = {}
     size = 0
     pages = client.find(find)
     async with aclosing(pages):  # type: ignore[type-var]  # an async generator in every provider
         async for page in pages:
-            found.update(page)
-            await reserve(volume(page))
-            size += sum(map(len, page.values()))
-            if len(found) > MOST_NAMES:
+            own |= {name: one for name, one in page.items() if isinstance(one, Unshared)}
+            values = {name: value for name, value in page.items() if not isinstance(value, Unshared)}
+            found |= values
+            await reserve(volume(values))
+            size += sum(map(len, values.values()))
+            if len(found) + len(own) > MOST_NAMES:
                 raise InvalidConfig(
                     f"the search lists more than {MOST_NAMES} names", fix="narrow find.name or find.path"
                 )
@@ -210,7 +225,7 @@ async def collected(client: StoreClient, find: Find) -> dict[str, bytes]:
                 raise InvalidConfig(
                     f"the search finds more than {MOST_BYTES} bytes", fix="narrow find.name or find.path"
                 )
-    return found
+    return found, own
 
 
 def weighed(values: Mapping[str, bytes]) -> tuple[dict[str, SecretBytes], int]:

@@ -6,7 +6,7 @@ Neighbours: connect.py makes one, codec.py turns replies into bytes, refusal.py 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar, Final, TypeVar
 
@@ -26,6 +26,7 @@ from eso.providers.contract import (
     RemoteRef,
     Source,
     StoreView,
+    Unshared,
     Validation,
     ValidationFailed,
     prefixed,
@@ -64,6 +65,13 @@ class Asked:
     fresh: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """New credentials of a dynamic secret."""
+
+    name: str
+
+
 class Client(Connected[LoggedIn]):
     """A StoreClient with Batches and Writes. `pools` dials the server, for which no login is needed."""
 
@@ -91,10 +99,12 @@ class Client(Connected[LoggedIn]):
         """The metadata policy is not used, as in the reference."""
         return Asked(ref.key, codec.version_of(ref.version), bool(self.fresh))
 
-    async def fetch(self, request: Hashable) -> Value:
+    async def fetch(self, request: Hashable) -> Value | Unshared:
         """An item that is missing is an ordinary error, as in the reference."""
+        if isinstance(request, Lease):
+            return await self._value(Asked(request.name), codec.DYNAMIC)
         assert isinstance(request, Asked)
-        return await self._value(request, (await self._described(request.name)).type)
+        return await self._valued(request, await self._described(request.name))
 
     def value(self, payload: Value, ref: RemoteRef) -> bytes:
         return codec.bytes_of(payload, ref)
@@ -146,11 +156,11 @@ class Client(Connected[LoggedIn]):
         assert isinstance(request, Asked)
         return request.version, request.fresh
 
-    async def fetch_many(self, requests: Sequence[Hashable]) -> Mapping[Hashable, Value | EsoError]:
+    async def fetch_many(self, requests: Sequence[Hashable]) -> Mapping[Hashable, Value | Unshared | EsoError]:
         """Describes each item, then reads the static ones in one call; each alone where that call fails, since one that
         cannot be read fails it for all."""
         wanted = [request for request in requests if isinstance(request, Asked)]
-        answers: dict[Hashable, Value | EsoError] = {}
+        answers: dict[Hashable, Value | Unshared | EsoError] = {}
         kinds = await every(wanted, lambda asked: kept(self._described(asked.name)), AT_ONCE)
         static = [asked for asked, item in zip(wanted, kinds, strict=True) if kind_of(item) == codec.STATIC]
         if len(static) > 1:
@@ -159,29 +169,25 @@ class Client(Connected[LoggedIn]):
         found = await every(left, lambda pair: kept(self._valued(*pair)), AT_ONCE)
         return answers | {asked: value for (asked, _), value in zip(left, found, strict=True)}
 
-    async def _valued(self, asked: Asked, item: Item | EsoError) -> Value:
+    async def _valued(self, asked: Asked, item: Item | EsoError) -> Value | Unshared:
+        """A dynamic secret has a value only once it is made, which is for one reader alone."""
         if isinstance(item, EsoError):
             raise item
-        return await self._value(asked, item.type)
+        return Unshared(Lease(asked.name)) if item.type == codec.DYNAMIC else await self._value(asked, item.type)
 
     async def _statics(self, wanted: Sequence[Asked]) -> dict[Hashable, Value | EsoError]:
-        """Nothing where the call was refused for what it asks."""
+        """Nothing where the call was refused for what it asks, or brings more than one reply may hold."""
         body = {"names": [asked.name for asked in wanted], "version": wanted[0].version, **self.fresh}
         try:
             reply = await self._send("GetSecretValue", "get-secret-value", body)
-        except (InvalidConfig, NothingThere, Missing, Denied):
+        except (InvalidConfig, NothingThere, Missing, Denied, Malformed):
             return {}
-        answers: dict[Hashable, Value | EsoError] = {}
-        for asked in wanted:
-            try:
-                answers[asked] = await self.decoded(reply, partial(codec.static, key=asked.name))
-            except EsoError as error:
-                answers[asked] = error
-        return answers
+        values = await self.decoded(reply, partial(codec.statics, keys=[asked.name for asked in wanted]))
+        return {asked: values[asked.name] for asked in wanted}
 
     # reading many
 
-    async def find(self, find: Find) -> AsyncIterator[Mapping[str, bytes]]:
+    async def find(self, find: Find) -> AsyncIterator[Mapping[str, bytes | Unshared]]:
         """Static, dynamic and rotated secrets below a path by their whole name, or by the values of tags. Empty values
         are left out, as in the reference."""
         prefix, matches = folder(find.path), by_name(find)
@@ -198,12 +204,13 @@ class Client(Connected[LoggedIn]):
                 new = {item.name: item for item in items if item.name not in seen}
                 chosen = [new[name] for name in await matches.among(new)]
                 seen.update(item.name for item in chosen)
-                values = await every(chosen, self._found, AT_ONCE)
-                yield {
-                    item.name: volume.counted(value.data)
-                    for item, value in zip(chosen, values, strict=True)
-                    if value.data
-                }
+                for at in range(0, len(chosen), self.most):
+                    values = await self._values(chosen[at : at + self.most])
+                    yield {
+                        name: value if isinstance(value, Unshared) else volume.counted(value.data)
+                        for name, value in values.items()
+                        if isinstance(value, Unshared) or value.data
+                    }
 
     async def _listed(self, prefix: str, tag: str, walk: Walk) -> AsyncIterator[list[Item]]:
         """The items below a folder, page by page. Raises InvalidConfig for more than a search may read."""
@@ -224,9 +231,25 @@ class Client(Connected[LoggedIn]):
                 raise Malformed("the server's list does not end")
             token = following
 
-    async def _found(self, item: Item) -> Value:
-        kind = item.type or (await self._described(item.name)).type
-        return await self._value(Asked(item.name), kind)
+    async def _values(self, items: Sequence[Item]) -> dict[str, Value | Unshared]:
+        """The values of some items, the static ones in one call. Raises the error of the first that has none."""
+        known = await every(items, self._typed, AT_ONCE)
+        static = [Asked(item.name) for item in known if item.type == codec.STATIC]
+        together = await self._statics(static) if len(static) > 1 else {}
+
+        async def found(item: Item) -> Value | Unshared:
+            asked = Asked(item.name)
+            answer = together[asked] if asked in together else await self._valued(asked, item)
+            if isinstance(answer, EsoError):
+                raise answer
+            return answer
+
+        values = await every(known, found, AT_ONCE)
+        return {item.name: value for item, value in zip(known, values, strict=True)}
+
+    async def _typed(self, item: Item) -> Item:
+        """A short list may leave out what kind of item it is."""
+        return item if item.type else replace(await self._described(item.name), name=item.name)
 
     # writing
 
@@ -252,7 +275,7 @@ class Client(Connected[LoggedIn]):
         if codec.TAG not in item.tags:
             return
         if remote.property:
-            live = codec.members(await self._value(Asked(remote.key), item.type))
+            live = codec.members(await self._held(item, remote.key))
             if remote.property.encode("utf-8", "replace") not in live:
                 return
             rest = codec.without(live, remote.property)
@@ -265,17 +288,27 @@ class Client(Connected[LoggedIn]):
             return
 
     async def exists(self, remote: Remote) -> bool:
-        live = await self._live(remote.key)
-        if live is None or not remote.property:
-            return live is not None
-        return remote.property.encode("utf-8", "replace") in codec.members(live)
+        try:
+            item = await self._described(remote.key)
+        except Missing:
+            return False
+        if not remote.property:
+            return True
+        return remote.property.encode("utf-8", "replace") in codec.members(await self._held(item, remote.key))
 
     async def _live(self, key: str) -> Value | None:
         """What an item holds now, None where there is none."""
         try:
-            return await self.fetch(Asked(key))
+            return await self._held(await self._described(key), key)
         except Missing:
             return None
+
+    async def _held(self, item: Item, key: str) -> Value:
+        """Raises InvalidConfig for an item whose value nobody writes: a look at a dynamic one would make another
+        one."""
+        if item.type == codec.DYNAMIC:
+            raise InvalidConfig(f"invalid item type: {item.type}", fix="push to a static secret")
+        return await self._value(Asked(key), item.type)
 
     # requests
 

@@ -5,7 +5,7 @@ Neighbours: client.py makes the calls. No text made here holds a part of a value
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -74,7 +74,22 @@ class Value:
 
 def static(body: bytes, key: str) -> Value:
     """The member that is named exactly like the key. Raises Malformed."""
+    return text_of(object_of(body), key)
+
+
+def statics(body: bytes, keys: Sequence[str]) -> dict[str, Value | Malformed]:
+    """The value, or the fault, of each key. Raises Malformed."""
     found = object_of(body)
+    answers: dict[str, Value | Malformed] = {}
+    for key in keys:
+        try:
+            answers[key] = text_of(found, key)
+        except Malformed as fault:
+            answers[key] = fault
+    return answers
+
+
+def text_of(found: Mapping[str, Any], key: str) -> Value:
     if key not in found:
         raise Malformed(f"can't get secret: {key}", fix="write the whole path of the item, with the slash before it")
     if not isinstance(found[key], str):

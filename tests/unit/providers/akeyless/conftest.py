@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from eso.providers.akeyless.client import Client
-from eso.providers.contract import RemoteRef, StoreView
+from eso.providers.contract import RemoteRef, StoreView, Unshared
 from tests.fakes.akeyless import ACCESS_ID, ACCESS_KEY, FakeAkeyless, WholeAkeyless
 from tests.fakes.credentials import StaticCredentials
 
@@ -50,7 +50,10 @@ class World:
 
 async def read(client: Client, key: str, property: str = "", version: str = "") -> bytes:
     ref = RemoteRef(key, property, version)
-    return client.value(await client.fetch(client.request(ref)), ref)
+    payload = await client.fetch(client.request(ref))
+    if isinstance(payload, Unshared):
+        payload = await client.fetch(payload.request)
+    return client.value(payload, ref)
 
 
 @pytest.fixture

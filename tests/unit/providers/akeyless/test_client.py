@@ -24,6 +24,7 @@ from eso.providers.contract import (
     SecretNotFound,
     Throttled,
     Unavailable,
+    Unshared,
     batches,
 )
 from eso.providers.kit import search
@@ -218,7 +219,7 @@ async def test_each_of_a_batch_gets_its_own_answer(world: World) -> None:
     assert await many(client, "/a", "/b", "/db", "/key", "/gone", "/secret") == {
         "/a": b"v",
         "/b": b"v",
-        "/db": b'{"lease":1,"user":"u"}',
+        "/db": Unshared,
         "/key": InvalidConfig,
         "/gone": refusal.Missing,
         "/secret": Denied,
@@ -301,6 +302,26 @@ async def test_searches(world: World, find: Find, names: list[str]) -> None:
 async def test_a_search_without_a_name_or_tags_is_refused(world: World, find: Find) -> None:
     with pytest.raises(InvalidConfig, match=r"^unexpected find operator$"):
         await found(await world.open(), find)
+
+
+async def test_a_search_reads_static_secrets_in_calls_of_many(world: World) -> None:
+    for number in range(120):
+        world.fake.put(f"/s{number:03}", f"v{number}" if number else "")
+    client = await world.open()
+    values = await found(client, Find(name_regexp=""))
+    assert values == {f"/s{number:03}": f"v{number}".encode() for number in range(1, 120)}
+    assert world.fake.count("get-secret-value") == 3
+
+
+async def test_a_search_whose_call_of_many_is_refused_reads_each_alone(world: World) -> None:
+    for name in ("/a", "/b"):
+        world.fake.put(name, "v")
+    world.fake.put("/c", {"user": "u"}, type="ROTATED_SECRET")
+    client = await world.open()
+    for fault in (Fault(403), Fault(200, body="x" * (5 << 20))):
+        fault.path = "get-secret-value"
+        world.fake.fail(fault)
+        assert await found(client, Find(name_regexp="")) == {"/a": b"v", "/b": b"v", "/c": b'{"user":"u"}'}
 
 
 async def test_a_secret_that_has_two_of_the_tags_is_read_once(world: World) -> None:

@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 
 from eso.api.externalsecret import StoreRef
-from eso.providers.contract import Push, Remote, RemoteRef, Source
+from eso.providers.contract import Find, Push, Remote, RemoteRef, Source
+from eso.runtime.clock import SystemClock
+from eso.runtime.memory import Memory, holding
 from eso.stores.front import Stores
 from eso.stores.gate import Gates
+from tests.fakes.cancel import every_await
 from tests.fakes.clock import VirtualClock, settle
 from tests.fakes.env import env
 from tests.fakes.front import Calls, Front, manifests
@@ -42,6 +45,56 @@ async def test_the_manifest_of_the_page_is_served_with_two_requests_per_refresh(
     assert [call for _, call, _ in front.calls.seen] == ["FindAPI", "Auth", *reads, *reads]
     assert {provider for provider, _, _ in front.calls.seen} == {"AKEYLESSLESS/SecretsManager"}
     assert len(front.calls.seen) == len(world.fake.asked)
+
+
+class Passes:
+    """Passes of several ExternalSecrets of one namespace."""
+
+    def __init__(self, front: Front) -> None:
+        self.front, self.memory = front, Memory(64 << 20, SystemClock())
+
+    async def read(self, *properties: str) -> list[str]:
+        """What one pass reads of the dynamic secret, all properties at once."""
+        with holding(self.memory.open("team-a")):
+            reads = (self.front.read("/team-a/dynamic", name) for name in properties)
+            return [value.decode() for value in await asyncio.gather(*reads)]
+
+    async def find(self) -> str:
+        """The lease that one pass finds."""
+        with holding(self.memory.open("team-a")):
+            ref = StoreRef(name=self.front.store.metadata.name)
+            found = await self.front.stores.find("team-a", ref, Find(name_regexp="dyn"))
+        return found["/team-a/dynamic"].reveal().decode()
+
+
+async def test_a_dynamic_secret_is_made_for_each_external_secret_and_once_in_its_pass(
+    world: World, front: Front
+) -> None:
+    world.fake.put("/team-a/dynamic", {"user": "u"}, type="DYNAMIC_SECRET")
+    passes = Passes(front)
+    leases = await asyncio.gather(*(passes.read("lease", "lease", "user") for _ in range(5)))
+    assert sorted(leases) == [[str(lease), str(lease), "u"] for lease in range(1, 6)]
+    assert world.fake.leases == 5
+    assert world.fake.count("describe-item") == 1, "what kind of item it is may be told to all"
+    alone = await asyncio.gather(front.read("/team-a/dynamic", "lease"), front.read("/team-a/dynamic", "lease"))
+    assert sorted(alone) == [b"6", b"7"], "who reads outside of a pass shares with nobody"
+
+
+async def test_a_search_makes_a_dynamic_secret_for_each_external_secret(world: World, front: Front) -> None:
+    world.fake.put("/team-a/dynamic", {"user": "u"}, type="DYNAMIC_SECRET")
+    passes = Passes(front)
+    found = await asyncio.gather(*(passes.find() for _ in range(3)))
+    assert sorted(found) == [f'{{"lease":{lease},"user":"u"}}' for lease in (1, 2, 3)]
+    assert world.fake.count("list-items") == 1
+
+
+async def test_every_await_of_a_read_that_is_shared_with_nobody_may_be_cancelled(world: World, front: Front) -> None:
+    world.fake.put("/team-a/dynamic", {"user": "u"}, type="DYNAMIC_SECRET")
+    passes = Passes(front)
+    async for _ in every_await(lambda: passes.read("user")):
+        continue
+    assert await passes.read("user") == ["u"]
+    assert passes.memory.held_by("team-a") == 0
 
 
 async def test_every_request_goes_through_a_gate(world: World, front: Front) -> None:

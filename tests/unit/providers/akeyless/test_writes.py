@@ -73,6 +73,21 @@ async def test_an_item_that_is_no_object_is_left_alone(world: World, live: str) 
     assert written(world.fake) == []
 
 
+async def test_a_dynamic_secret_is_not_made_for_a_look_at_it(world: World) -> None:
+    world.fake.put("/db", {"user": "u"}, type="DYNAMIC_SECRET", tags=[TAG])
+    client = await world.open()
+    for write in (
+        lambda: client.push(Push(Remote("/db")), SOURCE),
+        lambda: client.exists(Remote("/db", "user")),
+        lambda: client.delete(Remote("/db", "user")),
+    ):
+        with pytest.raises(InvalidConfig, match="invalid item type: DYNAMIC_SECRET"):
+            await write()
+    assert await client.exists(Remote("/db"))
+    assert world.fake.leases == 0
+    assert written(world.fake) == []
+
+
 @pytest.mark.parametrize(
     ("fault", "kind"),
     [
