@@ -106,12 +106,14 @@ def turn(provider: str = "", call: str = "") -> AbstractAsyncContextManager[None
 
 @dataclass(frozen=True, slots=True)
 class RemoteRef:
-    """What `data[].remoteRef` and `dataFrom[].extract` ask a provider for. Empty string = absent."""
+    """What `data[].remoteRef` and `dataFrom[].extract` ask a provider for. Empty string = absent. `members`: `mapping`
+    will be asked, not `value`, which matters where the two need different calls."""
 
     key: str
     property: str = ""
     version: str = ""
     metadata_policy: str = ""
+    members: bool = False
 
 
 @dataclass(frozen=True, slots=True)

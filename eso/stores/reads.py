@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence, Sized
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from eso.api.externalsecret import StoreRef
@@ -70,6 +71,7 @@ class Reads:
         self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None, *, urgent: bool = False
     ) -> dict[str, SecretBytes]:
         """All members of one remote secret. Errors as `read`."""
+        ref = replace(ref, members=True)
         with scratch() as spare:
             client, payload = await self._fetch(namespace, store, ref, since, urgent)
             take = lambda: weighed(client.mapping(payload, ref))  # noqa: E731  # of a large map, not on the loop

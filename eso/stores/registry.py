@@ -31,6 +31,7 @@ from eso.providers.gitlab.spec import SPEC as GITLAB
 from eso.providers.infisical.spec import SPEC as INFISICAL
 from eso.providers.kubernetes.spec import SPEC as KUBERNETES
 from eso.providers.onepassword.spec import SPEC as ONEPASSWORD
+from eso.providers.onepasswordsdk.spec import SPEC as ONEPASSWORDSDK
 from eso.providers.secretserver.spec import SPEC as SECRETSERVER
 from eso.providers.vault.baospec import SPEC as OPENBAO
 from eso.providers.vault.spec import SPEC as VAULT
@@ -63,6 +64,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
         Backend(INFISICAL, "eso.providers.infisical.connect"),
         Backend(KUBERNETES, "eso.providers.kubernetes.connect"),
         Backend(ONEPASSWORD, "eso.providers.onepassword.connect"),
+        Backend(ONEPASSWORDSDK, "eso.providers.onepasswordsdk.connect"),
         Backend(OPENBAO, "eso.providers.vault.openbao"),
         Backend(SECRETSERVER, "eso.providers.secretserver.connect"),
         Backend(VAULT, "eso.providers.vault.connect"),

@@ -74,6 +74,7 @@ BUILT: Final = frozenset(
         "infisical",
         "kubernetes",
         "onepassword",
+        "onepasswordSDK",
         "openBao",
         "secretserver",
         "vault",

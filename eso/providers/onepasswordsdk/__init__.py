@@ -1,0 +1,1 @@
+"""1Password service accounts: the vendor's library, which alone speaks their protocol, on a thread of its own."""
