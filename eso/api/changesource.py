@@ -1,14 +1,16 @@
 """ChangeSource: who may tell that remote secrets have changed, and what was told and is not carried out yet.
 
-Neighbours: reconcile.changesource works on these records, notify checks events against `Auth`, crds/changesource.py has
-the schema. An absent member has the value that the schema gives it.
+Neighbours: reconcile.changesource works on these records, notify checks events against `Auth` and drives what is polled
+or received, crds/changesource.py and crds/changequeues.py have the schema. An absent member has the value that the
+schema gives it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -23,6 +25,12 @@ MOST_KEYS: Final = 4  # of one credential: the present one and those that it rep
 MOST_PENDING: Final = 256
 LONGEST_KEY: Final = 1024  # characters of a remote key
 LONGEST_VERSION: Final = 256
+SHORTEST_INTERVAL: Final = 10.0  # seconds between two probes of a store
+QUEUES: Final = ("sqs", "pubsub", "servicebus")
+MEMBERS: Final = ("webhook", "poll", *QUEUES)
+"""Exactly one of them is in a spec."""
+
+StoreKey = tuple[str, str, str]  # kind, namespace ("" for a ClusterSecretStore), name
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +104,54 @@ class Webhook(Record, frozen=True):
     auth: Auth = Auth()
 
 
+class Poll(Record, frozen=True):
+    """The operator asks the stores themselves which versions their secrets have."""
+
+    interval: str = "5m"
+
+    @property
+    def interval_seconds(self) -> float:
+        """Raises DurationError."""
+        return parse_duration(self.interval)
+
+
 class ChangeSourceSpec(Record, frozen=True):
+    """The blocks of queues stay as they are written: each is read by the module that receives from such a queue."""
+
     store_refs: tuple[StoreRef, ...] = ()
     webhook: Webhook | None = None
+    poll: Poll | None = None
+    sqs: dict[str, Any] | None = None
+    pubsub: dict[str, Any] | None = None
+    servicebus: dict[str, Any] | None = None
     debounce: str = "0s"
 
     @property
     def debounce_seconds(self) -> float:
         """Raises DurationError: the schema accepts any string."""
         return parse_duration(self.debounce)
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Which of MEMBERS are given: one, where the API server has the schema."""
+        return tuple(name for name in MEMBERS if getattr(self, name) is not None)
+
+    @property
+    def secret_names(self) -> frozenset[str]:
+        """The Secrets of the source's own namespace that its work depends on."""
+        found = {ref.name for ref in self.webhook.auth.secret_refs} if self.webhook is not None else set()
+        for name in QUEUES:
+            found.update(selected(getattr(self, name) or {}))
+        return frozenset(found)
+
+
+def selected(block: Mapping[str, Any], member: str = "") -> Iterator[str]:
+    """Names of the Secrets that selectors in a block name, at any depth. `member`: how the block itself is called."""
+    if isinstance(block.get("name"), str) and ("key" in block or member.endswith("SecretRef")):
+        yield block["name"]
+    for name, value in block.items():
+        if isinstance(value, Mapping):
+            yield from selected(value, name)
 
 
 class PendingChange(Record, frozen=True):
@@ -117,13 +164,17 @@ class PendingChange(Record, frozen=True):
 
 
 class ChangeSourceStatus(Record, frozen=True):
+    """`source`: the member of the spec that is at work. `seen`: digests of the versions that a poll has found."""
+
     conditions: tuple[Condition, ...] = ()
+    source: str = ""
     pending: tuple[PendingChange, ...] = ()
     last_event: datetime | None = None
     last_accepted: datetime | None = None
     accepted: int = 0
     rejected: dict[str, int] = {}  # noqa: RUF012  # as above
     lag_milliseconds: int | None = None
+    seen: tuple[str, ...] = ()
 
 
 class ChangeSource(Object, frozen=True):
@@ -157,3 +208,47 @@ class Unwritten:
 
 
 Intake = Taken | Full | Unwritten
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A store whose objects may be woken; `within`: only those of that namespace, "" for all."""
+
+    store: StoreKey
+    within: str
+
+
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """A source that the operator asks by itself, as it is now. Two that differ in anything are asked anew; `edits`
+    counts the changes of the credentials that the spec names."""
+
+    uid: str
+    spec: ChangeSourceSpec
+    places: tuple[Place, ...]
+    edits: int = 0
+
+    @property
+    def member(self) -> str:
+        return self.spec.members[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Starting:
+    """A driven source that has not been answered yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """Its last step succeeded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """Its last step failed; it is tried again."""
+
+    reason: str
+    text: str
+
+
+Health = Starting | Working | Failing

@@ -181,6 +181,9 @@ class ControllerSettings(Settings):
     change_events_addr: str = text(
         "0", "bind address of change events for ChangeSources; 0 disables them", Group.SERVERS, "HOST:PORT"
     )
+    enable_change_sources: bool = switch(
+        False, "serve ChangeSources that poll or receive, also without --change-events-addr", Group.SCOPE
+    )
     namespace: str = text("", "restrict all watches to one namespace", Group.SCOPE, "NAMESPACE")
     controller_class: str = text(
         "default", "ignore stores of another spec.controller, and what refers to them", Group.SCOPE, "CLASS"

@@ -152,7 +152,7 @@ class Operator:
             compute=self.compute,
             memory=self.memory,
             pass_seconds=settings.pass_timeout,
-            changes=Changes(on=listens(settings)),
+            changes=Changes(on=hears(settings)),
             group=self.tenant,
         )
         # Stores first: when a gate opens, a store that turns Ready wakes the keys that wait for it.
@@ -163,7 +163,7 @@ class Operator:
             *pushsecret.rooms(shared, push_secret_settings(settings), PushedValues(shared.generators)),
             *clusterpushsecret.rooms(shared, cluster_push_secret_settings(settings)),
             generatorstate.room(shared),
-            *change_sources(shared, settings, env.pools),
+            *change_sources(shared, settings, env, ambient),
         ]
         self.vitals = Vitals(self.rooms, self.catalogue, self.gates, self.lease, self.metrics, log)
         self.metrics.memory(
@@ -205,19 +205,30 @@ def reach_of(settings: ControllerSettings, api_server: str) -> Reach:
 
 
 def listens(settings: ControllerSettings) -> bool:
-    """Whether change events are served."""
+    """Whether change events may be sent to us."""
     return settings.change_events_addr not in ("", "0")
 
 
-def change_sources(shared: Shared, settings: ControllerSettings, pools: Pools) -> list[Room]:
-    """The room of ChangeSource with its server; none unless a flag asks for it."""
-    if not listens(settings):
+def hears(settings: ControllerSettings) -> bool:
+    """Whether ChangeSources are served."""
+    return settings.enable_change_sources or listens(settings)
+
+
+def change_sources(shared: Shared, settings: ControllerSettings, env: Env, ambient: Ambient) -> list[Room]:
+    """The room of ChangeSource with its doors; none unless a flag asks for it."""
+    if not hears(settings):
         return []
-    from eso.notify.keyring import Keyring  # most processes serve no events, and signatures need a large library
+    from eso.notify.driver import Driver  # most processes hear no events, and signatures need a large library
+    from eso.notify.keyring import Keyring
+    from eso.notify.limits import Limits
+    from eso.notify.receiving import Intakes
+    from eso.notify.registry import kinds
     from eso.notify.server import Door, serving
 
+    limits = Limits()
+
     async def serve(sources: changesource.Sources) -> None:
-        keyring = Keyring(pools, shared.clock)
+        keyring = Keyring(env.pools, shared.clock)
         door = Door(
             sources.served,
             sources.take,
@@ -226,14 +237,31 @@ def change_sources(shared: Shared, settings: ControllerSettings, pools: Pools) -
             clock=shared.clock,
             meter=shared.metrics,
             log=shared.log,
+            limits=limits,
         )
         async with serving(settings.change_events_addr, door) as (host, port):
             shared.log.info("change events are accepted", host=host, port=port)
             await asyncio.Event().wait()
 
+    def drive(sources: changesource.Sources) -> Driver:
+        intakes = Intakes(sources.take, sources.heard, limits, shared.metrics)
+        table = kinds(
+            shared.stores,
+            shared.changes.readers,
+            sources,
+            # A source is served like a SecretStore of its namespace.
+            lambda namespace: Credentials(
+                shared.rest, StoreView("SecretStore", "", namespace, "", {}), namespace, ambient=ambient
+            ),
+            shared.gates,
+            env,
+            intakes,
+        )
+        return Driver(table, sources.told, shared.clock, shared.log)
+
     # Where the Lease is may be somebody else's namespace; it only stands for the own one outside of a pod.
     own = pod_namespace() or settings.leader_election_namespace
-    return [changesource.room(shared, own, serve)]
+    return [changesource.room(shared, own, changesource.Doors(serve if listens(settings) else None, drive))]
 
 
 @dataclass(frozen=True, slots=True)

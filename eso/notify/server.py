@@ -104,14 +104,23 @@ STRANGER: Final = Reply(401, "unauthorized", {"error": "unauthorized"})
 
 class Door:
     """`find(key)` is the source of that name, `take` queues changes and writes them down, `heard` is told what became
-    of each event of a source that exists."""
+    of each event of a source that exists. `limits` count what all sources of a namespace say."""
 
     def __init__(
-        self, find: Find, take: Take, heard: Heard, keyring: Keyring, *, clock: Clock, meter: Meter, log: Log
+        self,
+        find: Find,
+        take: Take,
+        heard: Heard,
+        keyring: Keyring,
+        *,
+        clock: Clock,
+        meter: Meter,
+        log: Log,
+        limits: Limits | None = None,
     ) -> None:
         self._find, self._take, self._heard, self._keyring = find, take, heard, keyring
         self._clock, self._meter, self._log = clock, meter, log
-        self._limits = Limits()
+        self._limits = limits or Limits()
         self._replays = Replays()
         self._bodies = Bodies(MOST_BODY, MOST_BUFFERED, BODY_SECONDS)
         self._decoy = (SecretBytes(os.urandom(32)),)  # a source that does not exist costs the same check

@@ -347,6 +347,15 @@ class Batches(StoreClient, Protocol):
         """Request → payload or EsoError, for each of `requests`. Raises when the call as a whole failed."""
 
 
+class Probes(StoreClient, Protocol):
+    """A client whose backend tells which version a secret has without showing its value, many in one request."""
+
+    async def probe(self, keys: Sequence[str]) -> Mapping[str, str]:
+        """Key as an object writes it → a text that is another one whenever the value of the secret is: a version, a
+        time, an ETag. Keys that do not exist, or of which the backend tells no version, are left out. Pages and
+        requests are bounded."""
+
+
 @dataclass(frozen=True, slots=True)
 class Remote:
     """The remote entry that a push writes, or a deletion removes. `metadata`: the raw `metadata` of the entry that was
@@ -405,3 +414,7 @@ def batches(client: StoreClient) -> Batches | None:
 
 def writes(client: StoreClient) -> Writes | None:
     return client if hasattr(client, "push") else None  # type: ignore[return-value]  # the attribute tells
+
+
+def probes(client: StoreClient) -> Probes | None:
+    return client if hasattr(client, "probe") else None  # type: ignore[return-value]  # the attribute tells

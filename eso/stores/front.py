@@ -28,7 +28,7 @@ from eso.stores.newcomers import Newcomers
 from eso.stores.pauses import Pauses
 from eso.stores.plans import Store
 from eso.stores.reads import Reads
-from eso.stores.resolve import Rules
+from eso.stores.resolve import Rules, resolve
 from eso.stores.sessions import Holder, Sessions, gates_of, holder, public_identity
 from eso.stores.writes import Writing
 
@@ -74,6 +74,7 @@ class Stores:
             self.rules, self.calls, self.flights, Batches(self.flights, clock, window), env.offload, meter, env.compute
         )
         self.read, self.read_map, self.find = self.reads.read, self.reads.read_map, self.reads.find
+        self.probe = self.reads.probe
         self.writing = Writing(self.calls)
         self._public: dict[tuple[str, str, str], dict[Holder, str]] = {}
 
@@ -141,6 +142,10 @@ class Stores:
                 names[key] = public_identity(found, namespace)
             return names[key]
         return public_identity(found, namespace)  # one per namespace: not kept, namespaces come and go
+
+    def per_consumer(self, namespace: str, store: StoreRef) -> bool:
+        """Whether each namespace has a login of its own. Raises what keeps the store from being used."""
+        return resolve(store, namespace, self.rules).per_consumer
 
     # what the queue asks: no provider code runs, nothing waits
 

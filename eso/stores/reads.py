@@ -12,7 +12,16 @@ from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from eso.api.externalsecret import StoreRef
-from eso.providers.contract import Find, InvalidConfig, NotYet, RemoteRef, StoreClient, Unshared, batches
+from eso.providers.contract import (
+    Find,
+    InvalidConfig,
+    NotYet,
+    RemoteRef,
+    StoreClient,
+    Unshared,
+    batches,
+    probes,
+)
 from eso.providers.env import Compute
 from eso.providers.kit.search import apart
 from eso.runtime.memory import CURRENT, decoded, reserve, scratch, volume
@@ -106,6 +115,22 @@ class Reads:
             await reserve(size)
             spare.keep(size)
             return hidden(values)
+
+    async def probe(self, namespace: str, store: StoreRef, keys: tuple[str, ...]) -> Mapping[str, str]:
+        """Remote key → version, as `contract.Probes` has it. Raises InvalidConfig where the backend cannot be asked,
+        otherwise as `read`."""
+        found = resolve(store, namespace, self.rules)
+
+        async def ask(client: StoreClient) -> Mapping[str, str]:
+            bound = probes(client)
+            if bound is None:
+                raise InvalidConfig(
+                    f"the provider {found.view.provider} tells no versions without values",
+                    fix="let the backend send events, or refresh more often",
+                )
+            return await bound.probe(keys)
+
+        return await self.calls.read(found, namespace, ask)
 
     async def _fetch(
         self, namespace: str, ref: StoreRef, remote: RemoteRef, since: float | None, urgent: bool

@@ -225,6 +225,39 @@ def test_what_could_let_a_stranger_in_is_refused(controlplane: ControlPlane, spe
         controlplane.api.request("POST", path, body)
 
 
+STORE = {"storeRefs": [{"name": "store"}]}
+SQS = {"queueURL": "https://sqs.eu-west-1.amazonaws.com/123456789012/changes", "region": "eu-west-1"}
+PUBSUB = {"subscription": "projects/p/subscriptions/changes"}
+BUS = {"host": "shop.servicebus.windows.net", "topic": "changes", "subscription": "operator"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        pytest.param({}, "exactly one of the fields", id="none"),
+        pytest.param({"poll": {}, "sqs": SQS}, "exactly one of the fields", id="two"),
+        pytest.param({"poll": {"interval": "9s"}}, "at least 10s", id="a poll that never rests"),
+        pytest.param({"poll": {"interval": "soon"}}, "duration", id="no duration"),
+        pytest.param({"sqs": {**SQS, "queueURL": "http://sqs"}}, "queueURL", id="a queue in clear"),
+        pytest.param({"pubsub": {"subscription": "changes"}}, "subscription", id="a subscription without project"),
+        pytest.param({"servicebus": {**BUS, "queue": "q"}}, "exactly one of the fields", id="queue and topic"),
+        pytest.param({"servicebus": {"host": "h", "topic": "t"}}, "go together", id="a topic without subscription"),
+    ],
+)
+def test_exactly_one_way_of_hearing_is_demanded(controlplane: ControlPlane, spec: Json, message: str) -> None:
+    body = thing("ChangeSource", "refused", "default", api=API, spec=STORE | spec)
+    path = f"/apis/{API}/namespaces/default/changesources?dryRun=All"
+    with pytest.raises(ApiRefused, match=message):
+        controlplane.api.request("POST", path, body)
+
+
+@pytest.mark.parametrize("spec", [{"poll": {}}, {"sqs": SQS}, {"pubsub": PUBSUB}, {"servicebus": BUS}])
+def test_each_way_of_hearing_is_accepted(controlplane: ControlPlane, spec: Json) -> None:
+    body = thing("ChangeSource", "accepted", "default", api=API, spec=STORE | spec)
+    path = f"/apis/{API}/namespaces/default/changesources?dryRun=All"
+    assert controlplane.api.request("POST", path, body)["spec"]["debounce"] == "0s"
+
+
 def test_a_complete_source_is_accepted_and_shown(controlplane: ControlPlane) -> None:
     claims = {"email": "pusher@project.iam.gserviceaccount.com"}
     url = "https://www.googleapis.com/oauth2/v3/certs"

@@ -5,7 +5,17 @@ Neighbours: eso.api.changesource has the records; kinds.py wraps the schema.
 
 from __future__ import annotations
 
-from eso.api.changesource import LONGEST_KEY, LONGEST_VERSION, MOST_KEYS, MOST_PENDING, MOST_STORES
+from eso.api.changesource import (
+    LONGEST_KEY,
+    LONGEST_VERSION,
+    MEMBERS,
+    MOST_KEYS,
+    MOST_PENDING,
+    MOST_STORES,
+    SHORTEST_INTERVAL,
+)
+from eso.api.crds.changequeues import pubsub, servicebus, sqs
+from eso.api.crds.providers.parts import exactly_one
 from eso.api.crds.schema import (
     Exact,
     Schema,
@@ -84,16 +94,33 @@ def change_source_spec() -> Schema:
         },
         required=("name",),
     )
-    return obj(
-        "Whose secrets change, and how that is heard.",
+    body = obj(
+        "Whose secrets change, and how that is heard: exactly one of webhook, poll, sqs, pubsub and servicebus.",
         {
             "debounce": text("Wait this long for more events of a key, as a Go duration.", default="0s"),
+            "poll": poll(),
+            "pubsub": pubsub(),
+            "servicebus": servicebus(),
+            "sqs": sqs(),
             "storeRefs": array("Stores whose secrets the events name.", ref, minItems=1, maxItems=MOST_STORES),
             "webhook": obj(
                 "Events are sent to POST /v1/changes/<namespace>/<name>.", {"auth": auth()}, required=("auth",)
             ),
         },
-        required=("storeRefs", "webhook"),
+        required=("storeRefs",),
+    )
+    return ruled(body, exactly_one(*MEMBERS))
+
+
+def poll() -> Schema:
+    shortest = f"{SHORTEST_INTERVAL:.0f}s"
+    parts = {"interval": text("Time between two probes, as a Go duration.", default="5m", maxLength=32)}
+    return ruled(
+        obj("The operator asks the stores which versions their secrets have; no value is read.", parts),
+        (
+            f"!has(self.interval) || duration(self.interval) >= duration('{shortest}')",
+            f"interval must be a duration of at least {shortest}",
+        ),
     )
 
 
@@ -123,5 +150,7 @@ def change_source_status() -> Schema:
             "lastEvent": time("When anything last came in that was signed well."),
             "pending": array("Changes that some object has not taken in yet.", obj("", change), maxItems=MOST_PENDING),
             "rejected": rejected,
+            "seen": array("Digests of the versions that a poll has found.", text(maxLength=64), maxItems=64),
+            "source": text("Member of the spec that is at work."),
         },
     )

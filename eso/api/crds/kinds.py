@@ -224,6 +224,7 @@ KINDS: Final = (
         change_source_status,
         short_names=("chs",),
         columns=(
+            Column("Source", ".status.source"),
             Column("Ready", f"{READY}.status"),
             Column("Status", f"{READY}.reason"),
             Column("Accepted", ".status.accepted", "integer"),

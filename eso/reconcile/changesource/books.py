@@ -44,12 +44,15 @@ class Book:
         self.last_event: datetime | None = None
         self.last_accepted: datetime | None = None
         self.lag_milliseconds: int | None = None
+        self.source = ""
+        self.seen: tuple[str, ...] = ()
 
     def load(self, status: ChangeSourceStatus) -> None:
         """Continues where an earlier process stopped."""
         self.accepted, self.lag_milliseconds = status.accepted, status.lag_milliseconds
         self.rejected = Counter({cause: n for cause, n in status.rejected.items() if cause in COUNTED})
         self.last_event, self.last_accepted = status.last_event, status.last_accepted
+        self.source, self.seen = status.source, status.seen
         for one in status.pending[:MOST_PENDING]:
             if one.time is not None:
                 self.pending[Change(one.key, one.version, one.prefix)] = Entry(one.time)
@@ -120,12 +123,14 @@ class Book:
         ]
         body: dict[str, Any] = {
             "conditions": [condition_json(condition) for condition in conditions],
+            "source": self.source or None,
             "accepted": self.accepted,
             "pending": pending,
             "rejected": dict(sorted(self.rejected.items())),
             "lastEvent": micros(self.last_event) if self.last_event else None,
             "lastAccepted": micros(self.last_accepted) if self.last_accepted else None,
             "lagMilliseconds": self.lag_milliseconds,
+            "seen": list(self.seen),
         }
         return {name: value for name, value in body.items() if value is not None and value != [] and value != {}}
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, NoReturn, Protocol
 
@@ -18,6 +17,7 @@ from eso.api.changesource import (
     ChangeSource,
     Full,
     Intake,
+    Place,
     Taken,
     Unwritten,
     decode_change_source,
@@ -28,7 +28,7 @@ from eso.errors import EsoError
 from eso.kube.rest import Rest
 from eso.observe.log import Log
 from eso.reconcile.changesource.books import Book
-from eso.reconcile.kit.changes import Changes, StoreKey
+from eso.reconcile.kit.changes import Changes
 from eso.reconcile.kit.record import Ended, PassRecord
 from eso.reconcile.kit.status import write_status
 from eso.runtime.clock import Clock, Timer
@@ -47,14 +47,6 @@ Key = tuple[str, str]
 class Meter(Protocol):
     def change_written(self, seconds: float) -> None: ...
     def change_missed(self, source: Key) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A store whose objects may be woken; `within`: only those of that namespace, "" for all."""
-
-    store: StoreKey
-    within: str
 
 
 class Account:
@@ -126,6 +118,17 @@ class Journal:
             account.book.heard(outcome, self._clock.now())
             self._later(account, TELL)
 
+    def recall(self, key: Key) -> tuple[str, ...]:
+        """What a poll has seen, also before this process began."""
+        account = self._accounts.get(key)
+        return account.book.seen if account is not None else ()
+
+    def remember(self, key: Key, seen: tuple[str, ...]) -> None:
+        account = self._accounts.get(key)
+        if account is not None and account.book.seen != seen:
+            account.book.seen = seen
+            self._later(account, TIDY)
+
     # what the pass of a source calls
 
     async def open(self, source: ChangeSource, places: Iterable[Place], debounce: float) -> None:
@@ -135,6 +138,7 @@ class Journal:
         account = self._accounts.get(key)
         if account is not None and account.meta.uid == meta.uid:
             account.meta, account.places, account.debounce = meta, tuple(places), debounce
+            account.book.source = ", ".join(source.spec.members)
             return
         # The cache may be older than what another process wrote before this one took over.
         raw = await self._rest.get(CHANGE_SOURCES, meta.namespace, meta.name)
@@ -146,6 +150,7 @@ class Journal:
             account.book.load(live.status)
             account.conditions = live.status.conditions
             account.written = account.book.status(account.conditions)
+        account.book.source = ", ".join(source.spec.members)
         await self._wake(key, account, tuple(account.book.pending), replayed=True)
         self._later(account, TIDY)
 
@@ -154,6 +159,10 @@ class Journal:
         account = self._accounts[key]
         account.conditions = set_condition(account.conditions, condition)
         return account.book.status(account.conditions) == account.written or await self._written(account)
+
+    def conditions(self, key: Key) -> tuple[Condition, ...]:
+        """As they were told last."""
+        return self._accounts[key].conditions
 
     def close(self, key: Key) -> None:
         """The source is gone."""

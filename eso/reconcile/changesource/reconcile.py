@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -16,14 +16,26 @@ from typing import Protocol
 import orjson
 
 from eso.api import wellknown
-from eso.api.changesource import Auth, ChangeSource, SecretKeyRef
+from eso.api.changesource import (
+    MEMBERS,
+    SHORTEST_INTERVAL,
+    Auth,
+    ChangeSource,
+    Driven,
+    Failing,
+    Health,
+    Place,
+    SecretKeyRef,
+    Starting,
+)
+from eso.api.conditions import condition
 from eso.api.externalsecret import StoreRef
-from eso.api.meta import SECRETS, Undecodable
+from eso.api.meta import SECRETS, Condition, Undecodable
 from eso.api.secretstore import SecretStore
 from eso.gocompat.duration import DurationError
 from eso.kube.rest import Conflict, Rest
-from eso.reconcile.changesource.journal import Journal, Place
-from eso.reconcile.changesource.report import ready
+from eso.reconcile.changesource.journal import Journal
+from eso.reconcile.changesource.report import ready, starting
 from eso.reconcile.kit.suspend import FOREVER, suspended, suspended_until
 from eso.runtime.outcome import After, Done, Outcome, Retry, Wake
 from eso.secretbytes import SecretBytes
@@ -43,6 +55,14 @@ class Served:
     stores: int
 
 
+class Drive(Protocol):
+    """What asks the sources that no sender comes to."""
+
+    def put(self, key: Key, driven: Driven) -> None: ...
+    def end(self, key: Key) -> None: ...
+    def health(self, key: Key) -> Health: ...
+
+
 class Meter(Protocol):
     def passed(self, key: Key, seconds: float) -> None: ...
     def ready(self, key: Key, status: str) -> None: ...
@@ -51,20 +71,25 @@ class Meter(Protocol):
 
 class ReconcileChangeSource:
     """`lookup` is the informer, `store(kind, namespace, name)` a store's record. `own_namespace`: the operator's; only
-    sources there may wake the objects of all namespaces that use a ClusterSecretStore."""
+    sources there may wake the objects of all namespaces that use a ClusterSecretStore. `listens`: webhooks are served;
+    `edits(key)` counts the changes of the Secrets that a source names."""
 
     def __init__(
         self,
         lookup: Callable[[Key], ChangeSource | Undecodable | None],
         store: Callable[[str, str, str], SecretStore | None],
         journal: Journal,
+        drive: Drive,
         rest: Rest,
         *,
         own_namespace: str,
+        listens: bool,
+        edits: Callable[[Key], int],
         meter: Meter,
         monotonic: Callable[[], float],
     ) -> None:
         self.lookup, self.store, self.journal, self.rest = lookup, store, journal, rest
+        self.drive, self.listens, self.edits = drive, listens, edits
         self.own_namespace, self.meter, self.monotonic = own_namespace, meter, monotonic
         self.served: dict[Key, Served] = {}
 
@@ -72,6 +97,7 @@ class ReconcileChangeSource:
         began, source = self.monotonic(), self.lookup(key)
         if source is None or isinstance(source, Undecodable) or source.metadata.deletion_timestamp is not None:
             self.served.pop(key, None)
+            self.drive.end(key)
             self.journal.close(key)
             if source is None:
                 self.meter.gone(key)
@@ -92,18 +118,47 @@ class ReconcileChangeSource:
         except DurationError as error:
             debounce = 0.0
             faults.append(("InvalidSpec", f"spec.debounce: {error}"))
+        member = member_of(source, self.listens, faults)
         until = suspended_until(source.metadata.annotations, now)
         await self.journal.open(source, places if until is None else (), debounce)
-        condition = ready(faults, now, source.metadata.generation)
+        self._driven(key, source, member, places if until is None else [])
+        told = self.condition(key, source, member, faults, now)
         if until is not None:
-            condition = suspended(condition, source.metadata.annotations, until, now)
-        auth = source.spec.webhook.auth if source.spec.webhook is not None else Auth()
-        written = await self.journal.tell(key, condition)
-        self.served[key] = Served(source.metadata.uid, auth, secrets, len(places) if until is None else 0)
-        self.meter.ready(key, condition.status)
+            told = suspended(told, source.metadata.annotations, until, now)
+        written = await self.journal.tell(key, told)
+        if member == "webhook" and source.spec.webhook is not None:
+            stores = len(places) if until is None else 0
+            self.served[key] = Served(source.metadata.uid, source.spec.webhook.auth, secrets, stores)
+        else:
+            self.served.pop(key, None)
+        self.meter.ready(key, told.status)
         if not written or missing:
             return Retry()
         return Done() if until is None or until == FOREVER else After((until - now).total_seconds())
+
+    def _driven(self, key: Key, source: ChangeSource, member: str, places: Sequence[Place]) -> None:
+        """A source without a usable store is not asked: what it would say could wake nobody, and would be gone."""
+        if member in ("", "webhook") or not places:
+            self.drive.end(key)
+        else:
+            self.drive.put(key, Driven(source.metadata.uid, source.spec, tuple(places), self.edits(key)))
+
+    def condition(
+        self, key: Key, source: ChangeSource, member: str, faults: Sequence[Fault], now: datetime
+    ) -> Condition:
+        generation = source.metadata.generation
+        if member in ("", "webhook"):
+            return ready(member, faults, now, generation)
+        match self.drive.health(key):
+            case Failing(reason, text):
+                return ready(member, [(reason, text), *faults], now, generation)
+            case Starting() if not faults:
+                # After a start of the operator the last word stands until the source has answered.
+                known = condition(self.journal.conditions(key), "Ready")
+                same = known is not None and known.observed_generation == generation
+                return known if known is not None and same else starting(now, generation)
+            case _:
+                return ready(member, faults, now, generation)
 
     def places(self, source: ChangeSource) -> tuple[list[Place], list[Fault]]:
         """The stores whose objects may be woken, and why others may not."""
@@ -165,3 +220,23 @@ def is_key_set(document: bytes) -> bool:
     except orjson.JSONDecodeError:
         return False
     return isinstance(parsed, dict) and isinstance(parsed.get("keys"), list)
+
+
+def member_of(source: ChangeSource, listens: bool, faults: list[Fault]) -> str:
+    """The member of the spec that is at work, "" for none; says in `faults` why."""
+    members = source.spec.members
+    if len(members) != 1:
+        faults.append(("InvalidSpec", f"exactly one of {', '.join(MEMBERS)} must be set"))
+        return ""
+    if members[0] == "webhook" and not listens:
+        faults.append(("NotListening", "the operator accepts no change events: it has no --change-events-addr"))
+    if source.spec.poll is not None:
+        try:
+            shortest = source.spec.poll.interval_seconds
+        except DurationError as error:
+            faults.append(("InvalidSpec", f"spec.poll.interval: {error}"))
+            return ""
+        if shortest < SHORTEST_INTERVAL:
+            faults.append(("InvalidSpec", f"spec.poll.interval: must be at least {SHORTEST_INTERVAL:.0f}s"))
+            return ""
+    return members[0]

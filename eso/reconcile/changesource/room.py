@@ -1,21 +1,22 @@
 """The room of ChangeSource: informer, queue, passes and journal put together, with the server beside them.
 
-Neighbours: `app.wiring` calls `room` where change events are served, and hands in the server; reconcile.py is the pass.
+Neighbours: `app.wiring` calls `room` where change events are heard, and hands in the doors; reconcile.py is the pass.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NoReturn, Protocol
 
 from eso.api.changesource import CHANGE_SOURCES, Change, ChangeSource, Intake, decode_change_source
 from eso.api.meta import SECRETS, Undecodable
 from eso.kube.catalogue import Phase, Watched
 from eso.reconcile.changesource.journal import Journal
-from eso.reconcile.changesource.reconcile import ReconcileChangeSource, Served
+from eso.reconcile.changesource.reconcile import Drive, ReconcileChangeSource, Served
 from eso.reconcile.kit.index import ReverseIndex, Token
 from eso.reconcile.kit.room import Room, Shared
 from eso.reconcile.kit.storewatch import StoreRecord
@@ -30,20 +31,36 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What the server may do. `warm` is set when every source that was there at the start is known."""
+    """What the doors may do: the server, and what asks driven sources. `told`: the health of a driven source has
+    changed; `recall` and `remember`: what a poll keeps in the status."""
 
     served: Callable[[Key], Served | None]
     take: Callable[[Key, tuple[Change, ...], datetime], Awaitable[Intake]]
     heard: Callable[[Key, str], None]
-    warm: asyncio.Event
+    told: Callable[[Key], None]
+    recall: Callable[[Key], tuple[str, ...]]
+    remember: Callable[[Key, tuple[str, ...]], None]
 
 
-def room(shared: Shared, own_namespace: str, serve: Callable[[Sources], Awaitable[None]]) -> Room:
-    """`serve(sources)` runs the server for as long as the room lives."""
+class Driver(Drive, Protocol):
+    async def run(self) -> NoReturn: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """`serve(sources)` runs the server for as long as the room lives, None where no port is open; `drive(sources)`
+    makes what asks driven sources."""
+
+    serve: Callable[[Sources], Awaitable[None]] | None
+    drive: Callable[[Sources], Driver]
+
+
+def room(shared: Shared, own_namespace: str, doors: Doors) -> Room:
     catalogue, watch = shared.catalogue, shared.watch
     informer = catalogue.informer(WATCHED)
     work = shared.work(CHANGE_SOURCES, WORKERS, lambda key: None)
     index: ReverseIndex[Key] = ReverseIndex()
+    edits: Counter[Key] = Counter()
     unknown: set[Key] = set()
     warm = asyncio.Event()
 
@@ -53,6 +70,8 @@ def room(shared: Shared, own_namespace: str, serve: Callable[[Sources], Awaitabl
         key = record.namespace, record.name
         if not warm.is_set() and new is not None:
             unknown.add(key)
+        if new is None:
+            edits.pop(key, None)
         index.put(key, tokens_of(new) if isinstance(new, ChangeSource) else ())
         same = old is not None and new is not None and unchanged(old, new)
         if not same:
@@ -70,6 +89,8 @@ def room(shared: Shared, own_namespace: str, serve: Callable[[Sources], Awaitabl
 
     def secret(old: Any, new: Any) -> None:
         record = new or old
+        for key in index.keys(("Secret", record.namespace, record.name)):
+            edits[key] += 1
         depended("Secret", record.namespace, record.name)
 
     informer.listen(changed)
@@ -78,12 +99,24 @@ def room(shared: Shared, own_namespace: str, serve: Callable[[Sources], Awaitabl
     catalogue.news(SECRETS, secret)
 
     journal = Journal(shared.rest, shared.changes, shared.clock, shared.metrics, shared.log)
+    sources = Sources(
+        lambda key: passes.served.get(key),
+        journal.take,
+        journal.heard,
+        lambda key: work.queue.add(key, Lane.EVENT, "its health changed"),
+        journal.recall,
+        journal.remember,
+    )
+    driver = doors.drive(sources)
     passes = ReconcileChangeSource(
         informer.get,
         watch.store,
         journal,
+        driver,
         shared.rest,
         own_namespace=own_namespace,
+        listens=doors.serve is not None,
+        edits=lambda key: edits[key],
         meter=shared.metrics.objects("changesource"),
         monotonic=shared.clock.monotonic,
     )
@@ -96,15 +129,18 @@ def room(shared: Shared, own_namespace: str, serve: Callable[[Sources], Awaitabl
             if not unknown:
                 warm.set()
 
-    async def server() -> None:
+    async def server(serve: Callable[[Sources], Awaitable[None]]) -> None:
         if not unknown:
             warm.set()
         await warm.wait()  # a sender must not be told that there is no such source just because we began a moment ago
-        await serve(Sources(passes.served.get, journal.take, journal.heard, warm))
+        await serve(sources)
 
+    background: tuple[Callable[[], Awaitable[Any]], ...] = (journal.run, driver.run)
+    if (serve := doors.serve) is not None:
+        background = (*background, lambda: server(serve))
     external_secrets = catalogue.informer(WATCHED_EXTERNAL_SECRETS)
     needs = (informer, external_secrets)
-    return work.room(reconcile, needs=needs, heeds=tuple(watch.informers.values()), background=(journal.run, server))
+    return work.room(reconcile, needs=needs, heeds=tuple(watch.informers.values()), background=background)
 
 
 def tokens_of(source: ChangeSource) -> frozenset[Token]:
@@ -112,8 +148,7 @@ def tokens_of(source: ChangeSource) -> frozenset[Token]:
     for ref in source.spec.store_refs:
         cluster = ref.cluster_scoped
         found.add(("ClusterSecretStore", "", ref.name) if cluster else ("SecretStore", source.namespace, ref.name))
-    if source.spec.webhook is not None:
-        found |= {("Secret", source.namespace, ref.name) for ref in source.spec.webhook.auth.secret_refs}
+    found |= {("Secret", source.namespace, name) for name in source.spec.secret_names}
     return frozenset(found)
 
 

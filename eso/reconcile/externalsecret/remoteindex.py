@@ -6,17 +6,16 @@ those of `kit.remotekeys`, made with the store as it is; an edited store has its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from eso.api.changesource import Change
+from eso.api.changesource import Change, StoreKey
 from eso.api.externalsecret import ExternalSecret, StoreRef
 from eso.gocompat import regexp
 from eso.gocompat.duration import DurationError
 from eso.providers.contract import Find
 from eso.reconcile.externalsecret.readplan import Extract, FindAll, One, read_plan
 from eso.reconcile.externalsecret.refresh import forced_by_trigger
-from eso.reconcile.kit.changes import StoreKey
 from eso.reconcile.kit.remotekeys import below, names_read, names_told, prefixes_told
 
 Key = tuple[str, str]  # namespace, name
@@ -96,6 +95,21 @@ class RemoteIndex:
             if (not within or key[0] == within) and (es := find(key)) is not None and finds(es, store, told):
                 found.add(key)
         return sorted(found)
+
+    def read_from(
+        self, store: StoreKey, within: str, find: Callable[[Key], ExternalSecret | None]
+    ) -> Iterator[tuple[str, str]]:
+        """Namespace and key of what objects read from the store, apart from searches and from pinned versions, which do
+        not change. The index may change between two of them."""
+        keys = {key for keys in self._names.get(store, {}).values() for key in keys if not within or key[0] == within}
+        for key in sorted(keys):
+            es = find(key)
+            for read in read_plan(es) if es is not None else ():
+                match read:
+                    case One(store=ref, remote=remote) | Extract(store=ref, remote=remote) if store_key(
+                        key[0], ref
+                    ) == store and not pinned(remote.version):
+                        yield key[0], remote.key
 
     def __len__(self) -> int:
         return len(self._of)

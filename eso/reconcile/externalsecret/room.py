@@ -121,7 +121,7 @@ def room(shared: Shared, settings: RoomSettings) -> Room:
 
     remote = RemoteIndex(block) if shared.changes.on else None
     triggers = Triggers(index, work.queue.add, external_secrets.get, shared.clock.now, remote)
-    shared.changes.connect(triggers.told)
+    shared.changes.connect(triggers.told, triggers.read_from)
 
     # the targets
 

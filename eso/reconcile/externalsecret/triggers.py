@@ -5,11 +5,11 @@ Neighbours: room.py connects it with the informers; the index of dependants is f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
 from eso.api import wellknown
-from eso.api.changesource import Change
+from eso.api.changesource import Change, StoreKey
 from eso.api.conditions import condition
 from eso.api.externalsecret import ExternalSecret
 from eso.api.meta import Undecodable
@@ -17,7 +17,7 @@ from eso.api.secretstore import SecretStore
 from eso.reconcile.externalsecret.readplan import sources_of, stores_of
 from eso.reconcile.externalsecret.records import Sight, TargetRecord
 from eso.reconcile.externalsecret.remoteindex import RemoteIndex
-from eso.reconcile.kit.changes import REASON, StoreKey
+from eso.reconcile.kit.changes import REASON
 from eso.reconcile.kit.index import ReverseIndex, Token
 from eso.runtime.outcome import Lane
 
@@ -119,6 +119,10 @@ class Triggers:
         for key in keys:
             self._add(key, self._lane(key, Lane.EVENT), REASON, at)
         return tuple(keys)
+
+    def read_from(self, store: StoreKey, within: str) -> Iterator[tuple[str, str]]:
+        """Namespace and key of what is read from the store."""
+        return self.remote.read_from(store, within, self._readable) if self.remote is not None else iter(())
 
     def _readable(self, key: Key) -> ExternalSecret | None:
         es = self._find(key)

@@ -5,16 +5,16 @@ Neighbours: the room of ExternalSecret answers `wake` and tells of its passes, t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Final
 
-from eso.api.changesource import Change
+from eso.api.changesource import Change, StoreKey
 from eso.reconcile.kit.record import PassRecord
 
 Key = tuple[str, str]
-StoreKey = tuple[str, str, str]  # kind, namespace ("" for a ClusterSecretStore), name
 Wake = Callable[[StoreKey, Change, str, datetime], tuple[Key, ...]]
+Readers = Callable[[StoreKey, str], Iterator[tuple[str, str]]]
 REASON: Final = "change event"
 
 
@@ -24,11 +24,21 @@ class Changes:
     def __init__(self, on: bool = False) -> None:
         self.on = on
         self._wakers: list[Wake] = []
+        self._readers: list[Readers] = []
         self._listeners: list[Callable[[PassRecord], None]] = []
 
-    def connect(self, wake: Wake) -> None:
-        """`wake(store, change, within, at)` puts the objects that read the key on the queue and returns them."""
+    def connect(self, wake: Wake, readers: Readers | None = None) -> None:
+        """`wake(store, change, within, at)` puts the objects that read the key on the queue and returns them.
+        `readers(store, within)`: what they read, for `readers` below."""
         self._wakers.append(wake)
+        if readers is not None:
+            self._readers.append(readers)
+
+    def readers(self, store: StoreKey, within: str) -> Iterator[tuple[str, str]]:
+        """Namespace and remote key of every single secret that objects read from the store, in no order and with
+        repetitions. `within`: only objects of that namespace. The loop may run between two of them."""
+        for readers in self._readers:
+            yield from readers(store, within)
 
     def wake(self, store: StoreKey, change: Change, within: str, at: datetime) -> tuple[Key, ...]:
         """Wakes the objects that read `change` from `store`, for a reading not older than now. `within`: only objects

@@ -21,13 +21,14 @@ from eso.api.changesource import (
     ChangeSourceStatus,
     Full,
     PendingChange,
+    Place,
     Taken,
     Unwritten,
     decode_change_source,
 )
 from eso.api.meta import Condition
 from eso.reconcile.changesource.books import MOST_BYTES, Book
-from eso.reconcile.changesource.journal import Journal, Place
+from eso.reconcile.changesource.journal import Journal
 from eso.reconcile.kit.changes import Changes
 from eso.reconcile.kit.record import Ended, PassRecord
 from eso.runtime.outcome import Wake

@@ -1,0 +1,172 @@
+"""Asks stores which versions their secrets have, and tells of those that have changed since the last time.
+
+Neighbours: driver.py makes the steps, `eso.stores` asks the backend under the store's own login and gates, the room of
+ExternalSecret says which keys are read. No value is read here: an object that reads a changed key does that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, Protocol
+
+from eso.api.changesource import SHORTEST_INTERVAL, Change, Driven, Full, Place, StoreKey, Taken
+from eso.api.externalsecret import StoreRef
+from eso.errors import EsoError
+from eso.notify.driver import Key
+from eso.notify.receiving import FULL, PAUSE, Intakes
+from eso.runtime.clock import Clock
+
+BUCKETS: Final = 64  # digests that stand for all tokens in the status
+DIGITS: Final = 8  # of one digest
+TOGETHER: Final = 64  # changes that are handed over at once
+MOST_LOGINS: Final = 64  # of one ClusterSecretStore whose login depends on the namespace
+MOST_KEYS: Final = 50_000  # of one store
+STRIDE: Final = 500  # keys that are looked at until the loop gets a turn
+
+Seen = tuple[str, ...]  # one digest for each bucket
+Token = tuple[StoreKey, str, str]  # store, namespace whose login asked, remote key
+Readers = Callable[[StoreKey, str], Iterable[tuple[str, str]]]
+
+
+class Stores(Protocol):
+    """`stores.front`, as far as versions are asked for."""
+
+    def per_consumer(self, namespace: str, ref: StoreRef) -> bool: ...
+    async def probe(self, namespace: str, ref: StoreRef, keys: tuple[str, ...]) -> Mapping[str, str]: ...
+
+
+class Notes(Protocol):
+    """What the status of a source keeps between two processes."""
+
+    def recall(self, key: Key) -> Seen: ...
+    def remember(self, key: Key, seen: Seen) -> None: ...
+
+
+class Polling:
+    """One source. `readers(store, within)`: namespace and key of everything that is read from a store."""
+
+    def __init__(
+        self,
+        key: Key,
+        driven: Driven,
+        stores: Stores,
+        readers: Readers,
+        notes: Notes,
+        intakes: Intakes,
+        clock: Clock,
+    ) -> None:
+        self._key, self._driven, self._stores, self._readers = key, driven, stores, readers
+        self._notes, self._intakes, self._clock = notes, intakes, clock
+        self._tokens: dict[Token, str] | None = None
+        self._owed: dict[str, None] = {}  # remote keys that have changed and are not handed over yet
+
+    async def step(self) -> float:
+        """Asks every store once. A store that fails leaves its tokens as they are; raises its error once the others are
+        asked."""
+        if self._owed:
+            return await self._hand_over() or self._interval
+        found: dict[Token, str] = {}
+        failed: list[EsoError] = []
+        for place in self._driven.places:
+            try:
+                found |= await self._asked(place)
+            except EsoError as error:
+                failed.append(error)
+                found |= {token: its for token, its in (self._tokens or {}).items() if token[0] == place.store}
+        await self._compare(found)
+        pause = await self._hand_over()
+        if failed:
+            raise failed[0]
+        return pause or self._interval
+
+    async def close(self) -> None:
+        """Stores keep their logins themselves."""
+
+    @property
+    def _interval(self) -> float:
+        poll = self._driven.spec.poll
+        return max(SHORTEST_INTERVAL, poll.interval_seconds) if poll is not None else SHORTEST_INTERVAL
+
+    async def _asked(self, place: Place) -> dict[Token, str]:
+        """Tokens of everything that is read from the store; "" where the backend names none."""
+        readers = await self._by_namespace(place)
+        if not readers:
+            return {}
+        kind, _, name = place.store
+        ref = StoreRef(name=name, kind=kind)
+        if self._stores.per_consumer(min(readers), ref):
+            groups = [(namespace, readers[namespace]) for namespace in sorted(readers)[:MOST_LOGINS]]
+        else:
+            groups = [(min(readers), set().union(*readers.values()))]
+        found: dict[Token, str] = {}
+        for namespace, keys in groups:
+            asked = tuple(sorted(keys)[:MOST_KEYS])
+            told = await self._stores.probe(namespace, ref, asked)
+            found |= {(place.store, namespace, key): told.get(key, "") for key in asked}
+        return found
+
+    async def _by_namespace(self, place: Place) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for n, (namespace, key) in enumerate(self._readers(place.store, place.within)):
+            found.setdefault(namespace, set()).add(key)
+            if n % STRIDE == STRIDE - 1:
+                await asyncio.sleep(0)
+        return found
+
+    async def _compare(self, found: dict[Token, str]) -> None:
+        """A key that is met for the first time counts as changed: it may have changed between the first reading of its
+        object and now. After a start the digests of the status tell which keys may have."""
+        before, self._tokens = self._tokens, found
+        seen = await digests(found)
+        if before is not None:
+            changed = [token for token, its in found.items() if before.get(token) != its]
+        elif earlier := self._notes.recall(self._key):
+            moved = {n for n, digest in enumerate(seen) if len(earlier) != BUCKETS or earlier[n] != digest}
+            changed = [token for token in found if bucket_of(token) in moved]
+        else:
+            changed = []
+        self._owed |= dict.fromkeys(sorted({key for _, _, key in changed}))
+        if not self._owed:
+            self._notes.remember(self._key, seen)
+
+    async def _hand_over(self) -> float:
+        """Seconds to wait before the rest may be taken; 0 when nothing is left."""
+        while self._owed:
+            keys = list(self._owed)[:TOGETHER]
+            intake = await self._intakes.take(self._key, tuple(map(Change, keys)), self._clock.now())
+            if not isinstance(intake, Taken):
+                outcome = "full" if isinstance(intake, Full) else "unwritten"
+                self._count(outcome)
+                return FULL if outcome == "full" else PAUSE
+            self._count("accepted")
+            for key in keys:
+                del self._owed[key]
+            if not self._owed and self._tokens is not None:
+                self._notes.remember(self._key, await digests(self._tokens))
+        return 0.0
+
+    def _count(self, outcome: str) -> None:
+        self._intakes.meter.change_event(self._key, outcome)
+        self._intakes.heard(self._key, outcome)
+
+
+def bucket_of(token: Token) -> int:
+    return hashlib.blake2b("\0".join((*token[0], *token[1:])).encode("utf-8", "replace"), digest_size=2).digest()[0] % (
+        BUCKETS
+    )
+
+
+async def digests(tokens: Mapping[Token, str]) -> Seen:
+    """One digest for each bucket; "" for an empty one. They tell nothing about values."""
+    parts: list[list[str]] = [[] for _ in range(BUCKETS)]
+    for n, (token, its) in enumerate(tokens.items()):
+        parts[bucket_of(token)].append("\0".join((*token[0], *token[1:], its)))
+        if n % STRIDE == STRIDE - 1:
+            await asyncio.sleep(0)
+    made: list[str] = []
+    for part in parts:
+        text = "\1".join(sorted(part)).encode("utf-8", "replace")
+        made.append(hashlib.blake2b(text, digest_size=DIGITS // 2).hexdigest() if part else "")
+    return tuple(made)

@@ -1,0 +1,164 @@
+"""Takes messages from a queue in: what they say is queued and written down, and only then acknowledged.
+
+Neighbours: driver.py makes the steps, a Queue of contract.py has the messages, formats.py reads them. The cloud decides
+who may write into the queue, so a message needs no signature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol
+
+from eso.api.changesource import Change, Driven, Full, Intake, Taken, Unwritten
+from eso.notify.contract import MOST_MESSAGE, Feed, Message, Queue
+from eso.notify.driver import Key
+from eso.notify.formats import MOST_CHANGES, Told, Unreadable, read
+from eso.notify.limits import Limits, cost_of
+from eso.providers.contract import CredentialReader
+from eso.providers.env import Env
+from eso.stores.gate import Gates, Route, route
+
+PAUSE: Final = 1.0  # seconds until a batch that could not be written down may come again
+FULL: Final = 5.0  # the same while as many changes are pending as may be
+LOOK: Final = 0.1  # seconds between two looks at a limit
+
+Take = Callable[[Key, tuple[Change, ...], datetime], Awaitable[Intake]]
+Heard = Callable[[Key, str], None]
+
+
+class Meter(Protocol):
+    def change_event(self, source: Key | None, outcome: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Intakes:
+    """Where events of all sources go. `limits` are those of the server of change events."""
+
+    take: Take
+    heard: Heard
+    limits: Limits
+    meter: Meter
+
+
+class Part:
+    """Messages that are carried out together."""
+
+    def __init__(self) -> None:
+        self.changes: dict[Change, None] = {}
+        self.receipts: list[str] = []
+
+    def fits(self, told: Sequence[Change]) -> bool:
+        return len(self.changes | dict.fromkeys(told)) <= MOST_CHANGES
+
+    def add(self, message: Message, told: Sequence[Change]) -> None:
+        self.changes |= dict.fromkeys(told)
+        self.receipts.append(message.receipt)
+
+
+class Receiving:
+    """One queue of one ChangeSource. `credentials` reads in its namespace."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        key: Key,
+        driven: Driven,
+        credentials: Callable[[], CredentialReader],
+        gates: Gates,
+        env: Env,
+        intakes: Intakes,
+    ) -> None:
+        self._queue, self._key, self._driven, self._credentials = queue, key, driven, credentials
+        self._gates, self._env, self._clock, self._intakes = gates, env, env.clock, intakes
+        self._feed: Feed | None = None
+
+    async def step(self) -> float:
+        """One batch. Raises as the queue, and GateClosed; the queue is opened anew after that."""
+        try:
+            feed, way = await self._opened()
+            async with self._gates.call(way):
+                messages = await feed.receive()
+            return await self._carried_out(feed, way, messages)
+        except Exception:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        feed, self._feed = self._feed, None
+        if feed is not None:
+            await feed.close()
+
+    async def _opened(self) -> tuple[Feed, Route]:
+        block = getattr(self._driven.spec, self._queue.name) or {}
+        # Gates of its own: a request that waits for messages must not take the place of somebody else's.
+        endpoint, uid = f"{self._queue.endpoint(block)}#{self._driven.uid}", self._driven.uid
+        way = route(self._queue.name, endpoint, self._key[0], uid, uid, None)
+        if self._feed is None:
+            async with self._gates.call(way, proof=False):
+                self._feed = await self._queue.open(block, self._credentials(), self._env)
+        return self._feed, way
+
+    async def _carried_out(self, feed: Feed, way: Route, messages: Sequence[Message]) -> float:
+        """Messages go together as long as an event may name their keys. The first that is not taken ends the batch."""
+        over: list[str] = []  # receipts of messages that lead to nothing, or are carried out
+        pause, part = 0.0, Part()
+        for message in messages:
+            told = self._told(message)
+            if not told:
+                over.append(message.receipt)
+                continue
+            if not part.fits(told):
+                pause = await self._taken(part)
+                if pause:
+                    break
+                over += part.receipts
+                part = Part()
+            part.add(message, told)
+        if part.receipts and not pause:
+            pause = await self._taken(part)
+            over += () if pause else part.receipts
+        if over:
+            async with self._gates.call(way):
+                await feed.acknowledge(over)
+        return pause
+
+    def _told(self, message: Message) -> tuple[Change, ...]:
+        """What the message says; () for nothing that could be carried out."""
+        outcome = "ignored"
+        if len(message.body) > MOST_MESSAGE:
+            outcome = "too_large"
+        else:
+            try:
+                reading = read(message.attributes, message.body)
+            except Unreadable:
+                outcome = "unreadable"
+            else:
+                # A handshake is for a sender that wants an answer: nothing that a queue says is visited or answered.
+                if isinstance(reading, Told) and reading.changes:
+                    return reading.changes
+        self._count(outcome)
+        return ()
+
+    async def _taken(self, part: Part) -> float:
+        """Seconds to wait; 0 when the changes are queued and written down."""
+        changes = tuple(part.changes)
+        cost = cost_of(changes, max(1, len(self._driven.places)))
+        while not self._intakes.limits.event(self._key[0], self._driven.uid, cost, self._clock.monotonic()):
+            await self._clock.sleep(LOOK)  # the queue keeps what comes after
+        match await self._intakes.take(self._key, changes, self._clock.now()):
+            case Taken():
+                for _ in part.receipts:
+                    self._count("accepted")
+                return 0.0
+            case Full():
+                self._count("full")
+                return FULL
+            case Unwritten():
+                self._count("unwritten")
+                return PAUSE
+
+    def _count(self, outcome: str) -> None:
+        self._intakes.meter.change_event(self._key, outcome)
+        self._intakes.heard(self._key, outcome)
