@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from e2e.harness.cluster import ApiRefused, Cluster, Json
-from eso.providers.contract import Denied, Unavailable
+from eso.providers.contract import Denied
 from tests.conformance.conftest import Case
 from tests.harness.pushable import Pushable
 
@@ -382,38 +382,6 @@ def test_p_091_p_093_p_094_p_096_a_store_is_held_as_long_as_it_is_needed(live: P
     live.gone()
     live.until(lambda: live.api.get("secretstores", live.namespace, "test-store") is None, "the store goes too")
     assert live.keys() == []
-
-
-@pytest.mark.parametrize(
-    "error", [pytest.param(Denied("no"), id="refused"), pytest.param(Unavailable("down"), id="the backend is down")]
-)
-def test_a_namespace_is_never_held_and_what_stays_is_named(idle: Pushes, error: Any) -> None:
-    """Ours: in the reference it is held for ever."""
-    name = f"css-{idle.namespace}"[:63].rstrip("-")
-    with idle.case.running():
-        idle.case.store(name, "ClusterSecretStore")
-        idle.case.store()
-        idle.source()
-        stores = [{"name": "test-store"}, {"name": name, "kind": "ClusterSecretStore"}]
-        idle.push(secretStoreRefs=stores, deletionPolicy="Delete")
-        idle.synced()
-        idle.until(idle.held, "the store is held")
-        idle.backend.delete_error = error
-        idle.api.delete("namespaces", "", idle.namespace)
-        # no controller of the cluster empties the namespace here: the test deletes what is in it, stores first
-        idle.api.delete("secretstores", idle.namespace, "test-store")
-        idle.api.delete("secrets", idle.namespace, "test-secret")
-        idle.delete()
-        idle.gone()
-
-        def told() -> bool:
-            events = idle.api.list("events", "default")
-            mine = [e for e in events if e["reason"] == "RemoteSecretsLeft" and idle.namespace in e["message"]]
-            kinds = {event["involvedObject"]["kind"] for event in mine}
-            assert {"Namespace", "ClusterSecretStore"} <= kinds, kinds
-            return all("path/to/key" in event["message"] for event in mine)
-
-        idle.until(told, "what stays is named")
 
 
 # --- ClusterPushSecret

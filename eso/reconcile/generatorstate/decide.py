@@ -13,7 +13,7 @@ from eso.api.generators import FINALIZER_GENERATOR_STATE, GeneratorState
 from eso.api.meta import Undecodable
 
 PATIENCE: Final = 3600.0  # seconds for which a deletion waits for its clean-up
-SHORT_PATIENCE: Final = 60.0  # the same in a namespace that is going: its credentials go with it
+SHORT_PATIENCE: Final = 20.0  # the same in a namespace that is going: its credentials go with it
 
 
 @dataclass(frozen=True, slots=True)

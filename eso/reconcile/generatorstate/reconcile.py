@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import orjson
 
@@ -24,6 +24,7 @@ from eso.reconcile.kit.event import Event
 from eso.runtime.outcome import After, Done, Outcome, Retry, Wake
 
 Key = tuple[str, str]
+SOON: Final = 5.0  # seconds between two tries in a namespace that is going
 UNKNOWN: Any = "could not get generator: generator not found"
 
 
@@ -93,7 +94,7 @@ class ReconcileGeneratorState:
         except EsoError as error:
             if not last:
                 self.emit(GENERATOR_STATES, meta, Event("Warning", "CleanUpFailed", told(error), again=True))
-                return Retry(error)
+                return After(SOON) if self.terminating(meta.namespace) else Retry(error)
             self.log.warning(
                 "values of a generator are left behind",
                 namespace=meta.namespace,

@@ -63,7 +63,7 @@ from eso.runtime.outcome import Done, Fatal, Outcome, Retry, Wake
 
 Key = tuple[str, str]
 LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
-LAST_TRY: Final = 20.0  # seconds that the clean-up in a namespace that goes may take
+LAST_TRY: Final = 20.0  # seconds for which a namespace that goes is held, and that a clean-up in it may take
 
 
 class Cache(Protocol):
@@ -301,44 +301,46 @@ class ReconcilePushSecret:
             text = f"cannot read the object, so what it pushed stays: {ps.error}"
             self.emit(PUSH_SECRETS, ps.metadata, Event("Warning", "Errored", text))
         elif ps.spec.deletes:
-            report = await self.clean_up(ps)
+            report = await self.clean_up(ps, now)
             if report is not None:
                 return await self.publish(ps, report, now)
         await remove_finalizer(self.rest, PUSH_SECRETS, ps.metadata, FINALIZER)
         return Done()
 
-    async def clean_up(self, ps: PushSecret) -> Report | None:
-        """None when nothing holds the object any more: all is deleted, or its namespace goes and the last try was
-        made."""
+    async def clean_up(self, ps: PushSecret, now: datetime) -> Report | None:
+        """None when nothing holds the object any more: all is deleted, or its namespace goes and cannot wait longer."""
         recorded, cleaned = ps.status.synced_push_secrets, Cleaned()
         everything = stale({}, recorded)
         if not everything:
             return None
         goes = await self.namespace_goes(ps.namespace)
         try:
-            async with asyncio.timeout(LAST_TRY if goes else None):
+            async with asyncio.timeout(LAST_TRY if goes is not None else None):
                 await self.pusher.clean(ps, everything, {}, cleaned)
         except TimeoutError:
             cleaned.failed = EsoError("the backend did not answer in time")
         cause = cleaned.failed or cleaned.closed
         if cause is None:
             return None
-        if goes:
+        if goes is not None and (not cause.retryable or (now - goes).total_seconds() >= LAST_TRY):
             self.tell_left(ps, [one for one in everything if one not in cleaned.gone], cause)
             return None
         books = without(recorded, cleaned.gone, ())
         if cleaned.failed is not None:
             return failed(f"{CLEANING}{cause}", cause, books)
         assert cleaned.closed is not None
-        return not_deleted(ps, cleaned.closed, f"{CLEANING}{cause}", books)
+        return not_deleted(ps, cleaned.closed, f"{CLEANING}{cause}", books, going=goes is not None)
 
-    async def namespace_goes(self, namespace: str) -> bool:
-        """True when the API server says that the namespace is being deleted."""
+    async def namespace_goes(self, namespace: str) -> datetime | None:
+        """Since when the namespace is being deleted, as the API server says; None when it is not."""
         try:
             raw = await self.rest.get(NAMESPACES, "", namespace)
         except Forbidden:
-            return False
-        return raw is None or bool(orjson.loads(raw)["metadata"].get("deletionTimestamp"))
+            return None
+        if raw is None:
+            return LONG_AGO
+        time = orjson.loads(raw)["metadata"].get("deletionTimestamp")
+        return datetime.fromisoformat(time) if time else None
 
     def tell_left(self, ps: PushSecret, left: Sequence[Stale], cause: EsoError) -> None:
         """Names what stays. A namespace that goes takes no new Events, so the Namespace itself gets one, which is kept

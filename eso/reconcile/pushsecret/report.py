@@ -30,6 +30,7 @@ NO_SOURCE = "could not get source secret"
 SOURCE_GONE = "source secret deleted; provider secrets cleaned up"
 CLEANING = "Failed to Delete Secrets from Provider: "
 LOOK_AGAIN = 60.0  # seconds after which a deletion that waits at a gate asks whether its namespace goes
+SOON = 5.0  # the same, where the namespace goes
 MOST_NAMES = 20
 Books = Mapping[str, Mapping[str, PushData]]
 
@@ -112,9 +113,9 @@ def parked(ps: PushSecret, closed: GateClosed, message: str, due: Due, books: Sy
     return Report(outcome, Condition("Ready", "False", ERRORED, message), (event,), books)
 
 
-def not_deleted(ps: PushSecret, closed: GateClosed, message: str, books: SyncedMap) -> Report:
-    """A deletion that waits at a gate."""
-    outcome = Parked(closed.gate, closed.epoch, LOOK_AGAIN)
+def not_deleted(ps: PushSecret, closed: GateClosed, message: str, books: SyncedMap, *, going: bool) -> Report:
+    """A deletion that waits at a gate. `going`: its namespace cannot wait for long."""
+    outcome = Parked(closed.gate, closed.epoch, SOON if going else LOOK_AGAIN)
     wanted = Condition("Ready", "False", ERRORED, message)
     ready = ready_of(ps)
     if ready is not None and ready.status == "False" and ready.message.startswith(CLEANING):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import string
+import threading
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +22,9 @@ from tests.fakes.credentials import DictRest, StaticCredentials
 from tests.fakes.env import env
 
 LETTERS, DIGITS = set(string.ascii_letters), set(string.digits)
+
+
+TOO_LONG = "passwords of more than 1048576 characters together fit into no Secret"
 
 
 async def made(generator: Generator, spec: Any, **secrets: str) -> dict[str, bytes]:
@@ -124,11 +128,46 @@ async def test_g054_without_upper_case():
         pytest.param({"secretKeys": [""]}, "secretKeys must be non-empty and unique", id="G-057 a key without a name"),
         pytest.param({"secretKeys": ["a", "a"]}, "secretKeys must be non-empty and unique", id="G-057 a key twice"),
         pytest.param({"encoding": "rot13"}, "unsupported encoding: rot13", id="an encoding that is none"),
+        pytest.param(
+            {"length": 10**7},
+            "number of letters exceeds available letters and repeats are not allowed",
+            id="a length beyond all limits, in the words that the letters call for",
+        ),
+        pytest.param({"length": 10**7, "allowRepeat": True}, TOO_LONG, id="longer than a Secret"),
+        pytest.param({"digits": -(10**12), "allowRepeat": True}, TOO_LONG, id="letters for digits that are owed"),
+        pytest.param({"symbols": -(10**12), "allowRepeat": True}, TOO_LONG, id="letters for symbols that are owed"),
+        pytest.param(
+            {"length": 1000, "allowRepeat": True, "secretKeys": [f"k{n}" for n in range(2000)]},
+            TOO_LONG,
+            id="many keys that are longer than a Secret together",
+        ),
         pytest.param({"length": "long"}, "unable to parse spec: a number is expected", id="a length that is none"),
     ],
 )
 async def test_passwords_that_cannot_be_made(spec: dict[str, Any], message: str):
     assert await text(password.GENERATOR, spec) == message
+
+
+async def test_digits_below_none_are_letters():
+    assert counts(await drawn(length=10, digits=-2, symbols=0)) == (12, 0, 0)
+
+
+async def test_a_long_password_is_drawn_beside_the_loop():
+    """The longest ones take a second."""
+    beside = threading.Event()
+    world = env()
+    run = world.offload.run_for
+
+    async def spied(namespace: str, fn: Any, *args: Any) -> Any:
+        beside.set()
+        return await run(namespace, fn, *args)
+
+    world.offload.run_for = spied  # type: ignore[method-assign]  # one method of a door
+    for length in (1 << 10, 1 << 16):
+        spec = {"length": length, "allowRepeat": True}
+        found = await password.GENERATOR.generate({"spec": spec}, StaticCredentials({}), world)
+        assert len(found.values["password"]) == length
+        assert beside.is_set() is (length > 1 << 10)
 
 
 async def test_symbols_that_are_letters_are_drawn_among_those_that_are_left():

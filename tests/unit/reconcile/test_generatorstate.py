@@ -109,8 +109,8 @@ def test_a_state_that_is_gone_needs_nothing():
     assert decide(None, NOW, terminating=False) == Nothing()
 
 
-def test_in_a_namespace_that_is_going_a_minute_has_to_do(world: World):
-    world.put(deleted=stamp(-60))
+def test_in_a_namespace_that_is_going_twenty_seconds_have_to_do(world: World):
+    world.put(deleted=stamp(-20))
     assert decide(world.making.shown.get(KEY), NOW, terminating=True) == CleanUp(True)
 
 
@@ -164,10 +164,13 @@ async def test_what_cannot_be_cleaned_up_is_let_go_with_an_event(world: World, k
 
 
 async def test_of_a_namespace_that_goes_what_is_left_behind_is_told_where_events_are_still_taken(world: World):
-    world.put(deleted=stamp(-60))
+    world.put(deleted=stamp(-19))
     world.terminating = True
     world.making.counting.stuck = EsoError("down")
-    assert await world.run() == Done()
+    assert await world.run() == After(5.0)
+    assert world.held
+    world.about.clear()
+    assert await world.run(NOW + timedelta(seconds=5)) == Done()
     assert not world.held
     assert world.about == [f"GeneratorState/{KEY[1]}", f"Namespace/{KEY[0]}"]
     text = "the values stay valid in the backend: could not cleanup generator state: down"

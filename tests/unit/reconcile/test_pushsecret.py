@@ -15,6 +15,7 @@ from eso.api.hashing import synced_resource_version
 from eso.api.meta import CONFIG_MAPS, NAMESPACES, SECRETS, Resource
 from eso.api.pushsecret import PUSH_SECRETS, decode_push_secret
 from eso.api.secretstore import SECRET_STORES
+from eso.errors import Terminal
 from eso.providers.contract import Busy, Denied, Timeout, Unavailable
 from tests.fakes.apiserver import FakeApiServer
 from tests.harness.pushable import Pushable
@@ -833,11 +834,48 @@ async def test_a_namespace_that_goes_is_not_held_and_what_stays_is_named(api: Fa
         one.backend.delete_error = error
         put_namespace(api, going=True)
         one.delete()
+        await one.failed()
+        assert one.get() is not None, "it may answer in a moment"
+        for _ in range(4):
+            await one.clock.advance(10.0)
+            await one.one.idle()
         await one.gone()
         await one.one.until(lambda: len(one.events("RemoteSecretsLeft")) >= 3)
         told = [event for event in one.one.events() if event["reason"] == "RemoteSecretsLeft"]
         assert {event["involvedObject"]["kind"] for event in told} == {"PushSecret", "Namespace", "SecretStore"}
         assert all("SecretStore/store: path/to/key" in event["message"] for event in told)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [pytest.param(Denied("no"), id="refused"), pytest.param(Unavailable("down"), id="the backend is down")],
+)
+async def test_a_backend_that_answers_again_before_the_namespace_is_gone_is_cleaned_up(
+    api: FakeApiServer, error: Any
+) -> None:
+    put_world(api, deletionPolicy="Delete")
+    put_namespace(api)
+    async with pushing(api) as one:
+        await one.synced()
+        one.backend.delete_error = error
+        put_namespace(api, going=True)
+        one.delete()
+        await one.failed()
+        one.backend.delete_error = None
+        await one.clock.advance(6.0)
+        await one.gone()
+        assert one.backend.remote == {} and one.events("RemoteSecretsLeft") == []
+
+
+async def test_an_answer_that_no_second_try_can_change_holds_no_namespace(api: FakeApiServer) -> None:
+    put_world(api, deletionPolicy="Delete")
+    put_namespace(api)
+    async with pushing(api) as one:
+        await one.synced()
+        one.backend.delete_error = Terminal("never")
+        put_namespace(api, going=True)
+        one.delete()
+        await one.gone()
 
 
 async def test_a_deletion_at_a_closed_gate_notices_that_the_namespace_goes(api: FakeApiServer) -> None:
