@@ -183,5 +183,5 @@ def test_a_process_killed_after_any_write_of_a_push_and_of_a_deletion_loses_noth
     cluster: Cluster, calm: dict[Phase, list[Point]], phase: Phase
 ) -> None:
     assert {(name, 1) for name in WRITES[phase]} <= set(calm[phase])
-    with ThreadPoolExecutor(3) as runs:
+    with ThreadPoolExecutor(4) as runs:
         list(runs.map(lambda point: killed_at(cluster, phase, point), calm[phase]))
