@@ -17,6 +17,7 @@ from eso.api.pushsecret import PUSH_SECRETS
 from eso.api.secretstore import SECRET_STORES
 from tests.fakes.apiserver import FakeApiServer, Fault, Hang
 from tests.fakes.clock import until
+from tests.fakes.vault import ROOT, FakeVault
 from tests.harness.pushable import Pushable
 from tests.unit.app.operating import START, Operating, put_store
 from tests.unit.reconcile.pushing import Pushing, end, entry, pushing, put_push, put_source, put_world
@@ -265,3 +266,44 @@ async def test_a_thousand_objects_on_fifty_remote_keys() -> None:
             reads = [r for r in api.requests if r.method == "GET" and "/secrets/" in r.path]
             writes = [r for r in api.writes if "/pushsecrets/" in r.path]
             assert (len(reads), len(writes)) == (1000, 1000)
+
+
+async def test_properties_of_few_remote_keys_are_written_once_each_and_none_is_lost() -> None:
+    """Twenty namespaces push a property each to every one of ten keys of a Vault server, where a write takes the whole
+    key: requests are counted there. At the interval they are compared, and nothing is written."""
+    spaces, keys = [f"team-{n}" for n in range(20)], [f"key-{m}" for m in range(10)]
+    async with FakeApiServer() as api, FakeVault() as vault:
+        login = {"name": "login", "key": "token", "namespace": "team-0"}
+        provider = {"vault": {"server": vault.address, "path": "secret", "auth": {"tokenSecretRef": login}}}
+        put_store(api, "shared", "", ready=True, provider=provider)
+        put_source(api, "login", "team-0", token=ROOT)
+        stores = [{"name": "shared", "kind": "ClusterSecretStore"}]
+        for space in spaces:
+            put_source(api, namespace=space, key=f"of {space}")
+            for key in keys:
+                put_push(api, key, space, stores=stores, data=[entry("key", key, space)])
+
+        def asked(method: str, since: int = 0) -> list[str]:
+            return [one.path for one in vault.asked[since:] if one.method == method and "/secret/data/" in one.path]
+
+        async with pushing(api) as one:
+            await one.one.until(
+                lambda: all(one.said(key, space)[1] == "Synced" for key in keys for space in spaces), 60.0
+            )
+            await one.one.idle()
+            for key in keys:
+                versions = vault.kv["secret"][1][key]
+                assert [len(version or {}) for version in versions] == list(range(1, 21)), "none is lost on the way"
+                assert versions[-1] == {space: f"of {space}" for space in spaces}
+            assert len(asked("PUT")) == len(asked("GET")) == 200
+            mark = len(vault.asked)
+            await one.clock.advance(3700.0)
+            await one.one.idle()
+            assert asked("PUT", mark) == [] and len(asked("GET", mark)) == 200
+            mark = len(vault.asked)
+            put_source(api, namespace="team-7", key="another one")
+            await one.one.until(
+                lambda: all((vault.kv["secret"][1][key][-1] or {})["team-7"] == "another one" for key in keys)
+            )
+            await one.one.idle()
+            assert sorted(asked("PUT", mark)) == [f"/v1/secret/data/{key}" for key in keys]
