@@ -22,6 +22,7 @@ from eso.api.secretstore import CLUSTER_SECRET_STORES, SECRET_STORES, SecretStor
 from eso.errors import EsoError
 from eso.kube.finalizers import add_finalizer, remove_finalizer
 from eso.kube.rest import Conflict, Forbidden, Rest
+from eso.providers.contract import Busy, NotYet, Throttled, Timeout, Unavailable
 from eso.reconcile.kit.event import Event
 from eso.reconcile.kit.ledger import Ledger
 from eso.reconcile.kit.status import write_status
@@ -60,6 +61,7 @@ from eso.reconcile.pushsecret.select import store_key
 from eso.reconcile.pushsecret.sources import NoSource, Reader
 from eso.runtime.deadline import TooLate
 from eso.runtime.outcome import Done, Fatal, Outcome, Retry, Wake
+from eso.stores.gate import GateClosed
 
 Key = tuple[str, str]
 LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
@@ -318,11 +320,11 @@ class ReconcilePushSecret:
             async with asyncio.timeout(LAST_TRY if goes is not None else None):
                 await self.pusher.clean(ps, everything, {}, cleaned)
         except TimeoutError:
-            cleaned.failed = EsoError("the backend did not answer in time")
+            cleaned.failed = Timeout("the backend did not answer in time")
         cause = cleaned.failed or cleaned.closed
         if cause is None:
             return None
-        if goes is not None and (not cause.retryable or (now - goes).total_seconds() >= LAST_TRY):
+        if goes is not None and not (may_pass(cause) and (now - goes).total_seconds() < LAST_TRY):
             self.tell_left(ps, [one for one in everything if one not in cleaned.gone], cause)
             return None
         books = without(recorded, cleaned.gone, ())
@@ -370,6 +372,12 @@ class ReconcilePushSecret:
         for event in report.events:
             self.emit(PUSH_SECRETS, ps.metadata, event)
         return report.outcome
+
+
+def may_pass(error: EsoError) -> bool:
+    """Whether the backend may take it in a moment. A login that is refused or missing stays so: in a namespace that
+    goes, rights and credentials do not come back."""
+    return isinstance(error, Unavailable | Throttled | NotYet | Busy | GateClosed)
 
 
 def failing(ps: PushSecret) -> bool:

@@ -1,4 +1,4 @@
-"""Each field of each kind is named in the code that makes its values; those that have no effect are listed, with why."""
+"""Each field of each kind is named in the code that makes its values; what has no effect is listed, with the reason."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from eso.api.meta import CONFIG_MAPS, NAMESPACES, SECRETS, Resource
 from eso.api.pushsecret import PUSH_SECRETS, decode_push_secret
 from eso.api.secretstore import SECRET_STORES
 from eso.errors import Terminal
-from eso.providers.contract import Busy, Denied, Timeout, Unavailable
+from eso.providers.contract import AuthRejected, Busy, Denied, Throttled, Timeout, Unavailable
 from tests.fakes.apiserver import FakeApiServer
 from tests.harness.pushable import Pushable
 from tests.unit.app.operating import START, put_store
@@ -822,16 +822,12 @@ def put_namespace(api: FakeApiServer, name: str = "team", *, going: bool = False
         end(api, NAMESPACES, "", name)
 
 
-@pytest.mark.parametrize(
-    "error",
-    [pytest.param(Denied("no"), id="refused"), pytest.param(Unavailable("down"), id="the backend is down")],
-)
-async def test_a_namespace_that_goes_is_not_held_and_what_stays_is_named(api: FakeApiServer, error: Any) -> None:
+async def test_a_namespace_that_goes_is_not_held_and_what_stays_is_named(api: FakeApiServer) -> None:
     put_world(api, deletionPolicy="Delete")
     put_namespace(api)
     async with pushing(api) as one:
         await one.synced()
-        one.backend.delete_error = error
+        one.backend.delete_error = Unavailable("down")
         put_namespace(api, going=True)
         one.delete()
         await one.failed()
@@ -848,7 +844,7 @@ async def test_a_namespace_that_goes_is_not_held_and_what_stays_is_named(api: Fa
 
 @pytest.mark.parametrize(
     "error",
-    [pytest.param(Denied("no"), id="refused"), pytest.param(Unavailable("down"), id="the backend is down")],
+    [pytest.param(Throttled("slowly"), id="it throttles"), pytest.param(Unavailable("down"), id="it is down")],
 )
 async def test_a_backend_that_answers_again_before_the_namespace_is_gone_is_cleaned_up(
     api: FakeApiServer, error: Any
@@ -867,15 +863,17 @@ async def test_a_backend_that_answers_again_before_the_namespace_is_gone_is_clea
         assert one.backend.remote == {} and one.events("RemoteSecretsLeft") == []
 
 
-async def test_an_answer_that_no_second_try_can_change_holds_no_namespace(api: FakeApiServer) -> None:
+@pytest.mark.parametrize("error", [Terminal("never"), Denied("no"), AuthRejected("who are you")], ids=type)
+async def test_an_answer_that_no_second_try_can_change_holds_no_namespace(api: FakeApiServer, error: Any) -> None:
     put_world(api, deletionPolicy="Delete")
     put_namespace(api)
     async with pushing(api) as one:
         await one.synced()
-        one.backend.delete_error = Terminal("never")
+        one.backend.delete_error = error
         put_namespace(api, going=True)
         one.delete()
         await one.gone()
+        await one.one.until(lambda: len(one.events("RemoteSecretsLeft")) >= 3)
 
 
 async def test_a_deletion_at_a_closed_gate_notices_that_the_namespace_goes(api: FakeApiServer) -> None:
