@@ -18,7 +18,8 @@ from eso.providers.env import Env
 
 ALPHABET: Final = {ord(letter): value for value, letter in enumerate(string.ascii_uppercase + "234567")}
 LENGTH, PERIOD = 6, 30
-LONGEST: Final = 64  # digits; a code has 31 bits
+LONGEST: Final = 1 << 20  # digits; a Secret takes 1 MiB
+DIGITS: Final = 10  # of 31 bits
 BYTES: Final = {0: 0, 1: 0, 2: 1, 3: 0, 4: 2, 5: 3, 6: 0, 7: 4}  # whole bytes in the last characters of a seed
 
 
@@ -38,9 +39,11 @@ class MFA(Stateless):
         except EsoError as error:
             raise GeneratorFailed(f"failed to find secret for token key: {error}", fix=error.fix) from error
         length, period = positive(spec.get("length"), LENGTH), positive(spec.get("timePeriod"), PERIOD)
+        if length > LONGEST:
+            raise GeneratorFailed(f"a code of more than {LONGEST} digits fits into no Secret", fix="write 6 or 8")
         when = moment(spec.get("when")) or env.clock.now()
         second = int(when.timestamp() // 1)
-        token = code(decoded(seed), second // period, min(length, LONGEST))
+        token = code(decoded(seed), second // period, length)
         return Generated({"token": token.encode(), "timeLeft": str(period - second % period).encode()})
 
 
@@ -85,7 +88,7 @@ def code(key: bytes, counter: int, length: int) -> str:
     digest = hmac.digest(key, counter.to_bytes(8, "big", signed=counter < 0), "sha1")
     offset = digest[-1] & 15
     value = int.from_bytes(digest[offset : offset + 4], "big") & 0x7FFFFFFF
-    return str(value % 10**length).rjust(length, "0")
+    return str(value % 10 ** min(length, DIGITS)).rjust(length, "0")
 
 
 GENERATOR: Final = MFA()

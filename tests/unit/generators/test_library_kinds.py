@@ -46,6 +46,12 @@ async def test_g050_fake_gives_its_data_and_nothing_for_an_empty_spec():
     assert await made(fake.GENERATOR, {}) == {}
 
 
+async def test_a_code_that_fits_into_no_secret_is_refused():
+    spec = {"secret": {"name": "s", "key": "k"}, "length": (1 << 20) + 1}
+    with pytest.raises(EsoError, match=r"^a code of more than 1048576 digits fits into no Secret$"):
+        await mfa.GENERATOR.generate({"spec": spec}, StaticCredentials({"s/k": "FOO"}), env())
+
+
 # G-050
 async def test_g050_fake_refuses_an_object_without_content_and_data_that_is_no_map():
     with pytest.raises(EsoError, match=r"^no config spec provided$"):
@@ -306,6 +312,7 @@ async def token(seed: str, spec: dict[str, Any] | None = None, **selector: str) 
         pytest.param(RFC, {"when": AT_59, "length": 8}, ("71016480", "1"), id="G-065 eight digits"),
         pytest.param("asdf qwer zxcv fghj rtyu ghjk lk", {"when": AT_59}, ("338356", "1"), id="G-065 spaces"),
         pytest.param("ABCDEFGHIJKLMNOPQRSTUVWXYZ", {"when": AT_59}, ("983918", "1"), id="G-065 upper case"),
+        pytest.param(RFC, {"when": AT_59, "length": 100}, ("1271016480".rjust(100, "0"), "1"), id="a hundred digits"),
         pytest.param(RFC, {"when": AT_59, "algorithm": "sha256"}, ("016480", "1"), id="G-067 the algorithm is ignored"),
         pytest.param(RFC, {"when": AT_59, "length": -1, "timePeriod": 0}, ("016480", "1"), id="defaults below one"),
         pytest.param(RFC, {"when": AT_59, "timePeriod": 60}, None, id="another period"),
