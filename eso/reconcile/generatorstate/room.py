@@ -34,7 +34,14 @@ def room(shared: Shared) -> Room:
         else:
             shared.recorder.emit(COMPONENT, resource, meta, event.type, event.reason, event.message)
 
+    def goes(namespace: str) -> None:
+        """A clean-up that waits for its backend does not wait longer."""
+        for record in states.values():
+            if record.namespace == namespace and record.metadata.deletion_timestamp is not None:
+                work.queue.add((namespace, record.name), Lane.EVENT, "namespace goes")
+
     states.listen(changed)
+    shared.watch.going(goes)
     passes = ReconcileGeneratorState(
         states.get,
         shared.generators,

@@ -110,6 +110,16 @@ class StoreWatch:
 
     # news
 
+    def going(self, listener: Callable[[str], None]) -> None:
+        """Calls `listener(namespace)` when the deletion of a namespace begins."""
+
+        def changed(old: Any, new: Any) -> None:
+            if new is not None and new.terminating and (old is None or not old.terminating):
+                listener(new.name)
+
+        if self.namespaces is not None:
+            self.namespaces.listen(changed)
+
     def _changed(self, stores: FrontDoor, kind: str, old: StoreRecord | None, new: StoreRecord | None) -> None:
         record = new or old
         assert record is not None

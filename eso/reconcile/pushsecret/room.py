@@ -28,7 +28,7 @@ from eso.reconcile.pushsecret.reconcile import ReconcilePushSecret
 from eso.reconcile.pushsecret.report import ready_of
 from eso.reconcile.pushsecret.sources import Reader, Values
 from eso.reconcile.pushsecret.triggers import Triggers
-from eso.runtime.outcome import Parked
+from eso.runtime.outcome import Lane, Parked
 
 COMPONENT: Final = "pushsecret"
 NAMESPACE: Final = "namespace"  # index of SecretStores
@@ -140,7 +140,14 @@ def room(shared: Shared, settings: RoomSettings, values: Values | None = None) -
 
         return changed
 
+    def goes(namespace: str) -> None:
+        """A deletion that waits for its backend does not wait longer."""
+        for record in push_secrets.values():
+            if record.namespace == namespace and record.metadata.deletion_timestamp is not None:
+                work.queue.add((namespace, record.name), Lane.EVENT, "namespace goes")
+
     push_secrets.listen(triggers.object)
+    watch.going(goes)
     catalogue.news(SECRETS, depended(SECRETS))
     catalogue.news(CONFIG_MAPS, depended(CONFIG_MAPS))
     catalogue.want(CONFIG_MAPS, lambda record: ("ConfigMap", record.namespace, record.name) in triggers.index)

@@ -876,6 +876,24 @@ async def test_an_answer_that_no_second_try_can_change_holds_no_namespace(api: F
         await one.one.until(lambda: len(one.events("RemoteSecretsLeft")) >= 3)
 
 
+@pytest.mark.parametrize("error", [Denied("no"), Unavailable("down")], ids=["it backs off", "it waits at a gate"])
+async def test_a_deletion_that_waits_is_woken_when_its_namespace_goes(api: FakeApiServer, error: Any) -> None:
+    put_world(api, deletionPolicy="Delete")
+    put_namespace(api)
+    async with pushing(api) as one:
+        await one.synced()
+        one.backend.delete_error = error
+        one.delete()
+        await one.failed()
+        for _ in range(12):  # the next try is minutes away
+            await one.clock.advance(60.0)
+            await one.one.idle()
+        one.backend.delete_error = None
+        put_namespace(api, going=True)
+        await one.gone()
+        assert one.backend.remote == {}
+
+
 async def test_a_deletion_at_a_closed_gate_notices_that_the_namespace_goes(api: FakeApiServer) -> None:
     put_world(api, deletionPolicy="Delete")
     put_namespace(api)
