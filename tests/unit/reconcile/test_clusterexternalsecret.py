@@ -25,6 +25,7 @@ from tests.fakes.apiserver import FakeApiServer, Status
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import START, VirtualClock
 from tests.harness.inprocess import Log
+from tests.unit.app.operating import condition, operating, put_store
 
 Json = dict[str, Any]
 FINALIZER = "externalsecrets.external-secrets.io/clusterexternalsecret-cleanup"
@@ -483,3 +484,53 @@ async def test_a_status_of_our_own_wakes_nobody(world: World) -> None:
     world.ces(externalSecretName="other")
     woken.triggers.object(before, world.get("ces"))
     assert woken.keys == ["ces"]
+
+
+# the whole operator
+
+
+async def test_many_namespaces_settle_with_one_write_per_child_and_a_status_a_second_at_most() -> None:
+    """Children, their Secrets and their conditions all come back as events."""
+    async with FakeApiServer() as api:
+        names = [f"team-{n}" for n in range(300)]
+        for name in names:
+            labels = {"kubernetes.io/metadata.name": name, "team": "many"}
+            api.put(NAMESPACES, {"metadata": {"name": name, "labels": labels}})
+        put_store(api, "shared", "", ready=True)
+        data = [{"secretKey": "key", "remoteRef": {"key": "key"}}]
+        child = {"refreshInterval": "1h", "secretStoreRef": {"name": "shared", "kind": "ClusterSecretStore"}}
+        spec = {
+            "externalSecretSpec": child | {"data": data},
+            "namespaceSelectors": [{"matchLabels": {"team": "many"}}],
+        }
+        api.put(CLUSTER_EXTERNAL_SECRETS, {"metadata": {"name": "ces"}, "spec": spec})
+
+        def status() -> Json:
+            return dict((api.get(CLUSTER_EXTERNAL_SECRETS, "", "ces") or {}).get("status") or {})
+
+        def ready(name: str) -> bool:
+            return condition(api.get(EXTERNAL_SECRETS, name, "ces"), "Ready").get("status") == "True"
+
+        async with operating(api) as one:
+            await one.until(lambda: all(ready(name) for name in names))
+            await one.idle()
+            assert len(one.written(CLUSTER_EXTERNAL_SECRETS, "status")) == 1, "no second has passed"
+            for _ in range(5):
+                await one.clock.advance(1.0)
+                await one.idle()
+            assert len(one.written(CLUSTER_EXTERNAL_SECRETS, "status")) <= 6
+            assert status()["provisionedNamespaces"] == sorted(names)
+            assert status()["conditions"] == [{"type": "Ready", "status": "True"}]
+            writes = [request for request in one.written(EXTERNAL_SECRETS) if request.method in ("POST", "PUT")]
+            assert sorted(request.path.split("/")[5] for request in writes) == sorted(names)
+
+            mark = len(api.writes)
+            labels = {"kubernetes.io/metadata.name": "team-7", "team": "few"}
+            api.edit(NAMESPACES, "", "team-7", {"metadata": {"labels": labels}})
+            await one.until(lambda: api.get(EXTERNAL_SECRETS, "team-7", "ces") is None)
+            for _ in range(3):
+                await one.clock.advance(1.0)
+                await one.idle()
+            assert status()["provisionedNamespaces"] == sorted(set(names) - {"team-7"})
+            touched = {request.path for request in api.writes[mark:] if "/events" not in request.path}
+            assert all("/team-7/" in path or path.endswith("/clusterexternalsecrets/ces/status") for path in touched)
