@@ -14,6 +14,9 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from aiohttp import web
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from eso.providers.akeyless.connect import Connector
 from tests.fakes.backend import Asked, Backend
@@ -28,6 +31,7 @@ HOSTS = (
     "login.chinacloudapi.cn",
     "169.254.169.254",
     "metadata.google.internal",
+    "oauth2.googleapis.com",
 )
 ACCESS_ID, ACCESS_KEY = "p-1", "key-1"
 TAG = "k8s-external-secrets"
@@ -53,6 +57,7 @@ class FakeAkeyless(Backend):
         self.slashes = False
         self.believed: dict[str, dict[str, str]] = {"access_key": {"access-key": ACCESS_KEY}}
         self.assertions: dict[str, str] = {}  # federated token → client that it speaks for
+        self.google_key: rsa.RSAPublicKey | None = None
         self.prefix = ""  # before every path: "/v2" of a gateway
         self.greets = False  # a gateway that knows no empty command at its address
         self.token = "t-"
@@ -90,6 +95,8 @@ class FakeAkeyless(Backend):
             return web.json_response({"access_token": f"azure-{asked.query.get('object_id', '')}", "expires_in": "99"})
         if asked.path.endswith("/default/identity"):
             return web.Response(text=f"google-{asked.query['audience']}", headers={"Metadata-Flavor": "Google"})
+        if asked.path == "/token":
+            return self._google(asked)
         if not asked.path.startswith(f"{self.prefix}/") or asked.path == "/":
             known = "unknown command" if self.greets and not self.prefix else "not here"
             return web.json_response({"error": known}, status=404)
@@ -118,6 +125,21 @@ class FakeAkeyless(Backend):
             return web.json_response({"error": "invalid_client"}, status=401)
         shown = f"azure-{form['client_id']}-{form['scope']}"
         return web.json_response({"access_token": shown, "expires_in": 3599})
+
+    def _google(self, asked: Asked) -> web.Response:
+        """A token for the audience that the key of `google_key` signs."""
+        form = dict(parse_qsl(asked.text))
+        text, _, mark = form["assertion"].rpartition(".")
+        try:
+            assert self.google_key is not None
+            self.google_key.verify(unpadded(mark), text.encode(), padding.PKCS1v15(), hashes.SHA256())
+        except InvalidSignature:
+            return web.json_response({"error": "invalid_grant", "error_description": text}, status=400)
+        claims = json.loads(unpadded(text.partition(".")[2]))
+        assert claims["aud"] == "https://oauth2.googleapis.com/token"
+        assert claims["exp"] - claims["iat"] == 3600
+        shown = f"google-{claims['iss']}-{claims['target_audience']}"
+        return web.json_response({"id_token": shown})
 
     def _auth(self, body: Mapping[str, Any]) -> web.Response:
         wanted = self.believed.get(body.get("access-type", "access_key"))
@@ -204,6 +226,10 @@ class FakeAkeyless(Backend):
 
 def refused(status: int, message: str) -> web.Response:
     return web.json_response({"error": message} if message else {}, status=status)
+
+
+def unpadded(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def cloud_id(shown: str) -> str:

@@ -19,9 +19,10 @@ from eso.providers.akeyless.refusal import of_login
 from eso.providers.akeyless.spec import at_akeyless
 from eso.providers.contract import CredentialReader, InvalidConfig, Malformed, StoreView, prefixed
 from eso.providers.env import Env
-from eso.providers.kit import entra, sts
+from eso.providers.kit import entra, googlekey, sts
 from eso.providers.kit.awsidentity import ambient_keys
 from eso.providers.kit.entra import AUDIENCE, CLIENT_ID, TENANT_ID, Entra
+from eso.providers.kit.files import read_if_there
 from eso.providers.kit.googlemetadata import Metadata
 from eso.providers.kit.http import Api, object_of, text_in
 from eso.providers.kit.selectors import Json, has, part
@@ -40,6 +41,7 @@ AWS_REGION: Final = "us-east-1"
 SESSION: Final = "external-secrets-provider-akeyless"
 RESOURCE: Final = "https://management.azure.com/"
 GOOGLE_AUDIENCE: Final = "akeyless.io"
+KEY_FILE: Final = "GOOGLE_APPLICATION_CREDENTIALS"
 # names of a cloud in AZURE_ENVIRONMENT or AZURE_CLOUD, without signs → environmentType
 CLOUDS: Final = {
     "azureusgovernment": "USGovernmentCloud",
@@ -152,7 +154,7 @@ class Login:
                 who = {"object_id": given} if given else {}
                 shown = (await entra.of_machine(self.direct, LABEL, self.surroundings(), RESOURCE, who)).value
             case "gcp":
-                shown = await Metadata(self.direct, self.surroundings(), LABEL).identity(given or GOOGLE_AUDIENCE)
+                shown = await self._google(given or GOOGLE_AUDIENCE)
             case _:
                 return await self._aws()
         return base64.b64encode(shown.encode()).decode()
@@ -180,6 +182,19 @@ class Login:
             "sts_request_headers": base64.b64encode(told).decode(),
         }
         return base64.b64encode(orjson.dumps(question)).decode()
+
+    async def _google(self, audience: str) -> str:
+        """A token of the key that the operator's environment names, else of the machine."""
+        environ = self.surroundings()
+        path = environ.get(KEY_FILE)
+        if not path:
+            return await Metadata(self.direct, environ, LABEL).identity(audience)
+        owner, now = self.credentials.namespace, self.env.clock.now()
+        text = await self.env.offload.run_for(owner, read_if_there, path)
+        if text is None:
+            raise InvalidConfig(f"the file that {KEY_FILE} names cannot be read", fix="mount it into the operator")
+        signed = await self.env.offload.run_for(owner, googlekey.assertion, text, audience, now)
+        return await googlekey.identity(self.env.pools, LABEL, signed)
 
     async def _azure_account(self, selector: Json, given: str) -> str:
         """A token of the identity that trusts a ServiceAccount."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from eso.errors import EsoError
 from eso.net.http import Reply
@@ -192,6 +195,37 @@ async def test_a_machine_shows_who_it_is(world: World, kind: str, param: str, sh
     world.fake.believed[kind] = {"cloud-id": cloud_id(shown)}
     await served(world, credentials(kind, param, environ={}))
     assert len(world.direct_meant) == 1
+
+
+def key_file(folder: Path, key: rsa.RSAPrivateKey) -> dict[str, str]:
+    """The environment of an operator that has a Google key."""
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    path = folder / "key.json"
+    path.write_text(json.dumps({"type": "service_account", "client_email": "me@shop", "private_key": pem}))
+    return {"GOOGLE_APPLICATION_CREDENTIALS": str(path)}
+
+
+async def test_a_google_key_of_the_operator_shows_who_it_is_for_an_audience(world: World, tmp_path: Path) -> None:
+    key = rsa.generate_private_key(65537, 2048)
+    world.fake.google_key = key.public_key()
+    world.fake.believed["gcp"] = {"cloud-id": cloud_id("google-me@shop-mine")}
+    await served(world, credentials("gcp", "mine", environ=key_file(tmp_path, key)))
+    assert world.direct_meant == [], "the machine is not asked"
+    world.fake.google_key = rsa.generate_private_key(65537, 2048).public_key()
+    error = await refused(world, credentials("gcp", "mine", environ=key_file(tmp_path, key)))
+    assert isinstance(error, AuthRejected)
+    assert str(error) == "Require Cloud ID Google answered 400 Bad Request"
+
+
+@pytest.mark.parametrize("text", ["planted", "{}", '{"client_email":"planted","private_key":"planted"}', None])
+async def test_a_file_that_is_no_google_key_is_not_shown(world: World, tmp_path: Path, text: str | None) -> None:
+    path = tmp_path / "planted.json"
+    if text is not None:
+        path.write_text(text)
+    environ = {"GOOGLE_APPLICATION_CREDENTIALS": str(path)}
+    error = await refused(world, credentials("gcp", "", environ=environ))
+    assert isinstance(error, InvalidConfig)
+    assert world.fake.asked == []
 
 
 async def test_the_operators_aws_identity_is_a_signed_question(world: World) -> None:
