@@ -16,6 +16,22 @@ from eso.errors import Terminal
 NAME: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?", re.ASCII)
 PREFIX: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
 NAME_BYTES, PREFIX_BYTES = 63, 253
+EMPTY: Final = "must be non-empty"
+ENDS: Final = "and must start and end with an alphanumeric character"
+SHAPE_OF_NAME: Final = (
+    f"must consist of alphanumeric characters, '-', '_' or '.', {ENDS} (e.g. 'MyName',  or 'my.name',  or '123-abc', "
+    "regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+)
+SHAPE_OF_VALUE: Final = (
+    f"a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', {ENDS} "
+    "(e.g. 'MyValue',  or 'my_value',  or '12345', regex used for "
+    "validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+)
+SHAPE_OF_PREFIX: Final = (
+    f"a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', {ENDS} (e.g. "
+    f"'example.com', regex used for validation is '{PREFIX.pattern}')"
+)
+WITH_PREFIX: Final = "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
 
 
 class Requirement(Record, frozen=True):
@@ -83,17 +99,30 @@ def check(selector: LabelSelector) -> None:
 
 
 def check_key(key: str) -> None:
+    """Raises InvalidSelector with all faults."""
     prefix, slash, name = key.rpartition("/")
-    well_formed = NAME.fullmatch(name) and len(name) <= NAME_BYTES and "/" not in prefix
-    if not well_formed or (slash and not (PREFIX.fullmatch(prefix) and len(prefix) <= PREFIX_BYTES)):
-        raise InvalidSelector(
-            f'key: Invalid value: "{key}": a qualified name is at most 63 letters, digits, "-", "_" or ".", '
-            "with an optional DNS prefix"
-        )
+    faults = []
+    if "/" in prefix:
+        faults = [f"a qualified name {SHAPE_OF_NAME} {WITH_PREFIX}"]
+    else:
+        if slash:
+            of_prefix = faults_of(prefix, PREFIX, PREFIX_BYTES, SHAPE_OF_PREFIX) if prefix else [EMPTY]
+            faults += [f"prefix part {fault}" for fault in of_prefix]
+        faults += [f"name part {fault}" for fault in faults_of(name, NAME, NAME_BYTES, SHAPE_OF_NAME)]
+    if faults:
+        raise InvalidSelector(f'key: Invalid value: "{key}": {"; ".join(faults)}')
 
 
 def check_value(key: str, value: str) -> None:
-    if value and not (NAME.fullmatch(value) and len(value) <= NAME_BYTES):
-        raise InvalidSelector(
-            f'values[0][{key}]: Invalid value: "{value}": a label value is at most 63 letters, digits, "-", "_" or "."'
-        )
+    """Raises InvalidSelector with all faults."""
+    faults = faults_of(value, NAME, NAME_BYTES, SHAPE_OF_VALUE) if value else []
+    if faults:
+        raise InvalidSelector(f'values[0][{key}]: Invalid value: "{value}": {"; ".join(faults)}')
+
+
+def faults_of(text: str, pattern: re.Pattern[str], most: int, shape: str) -> list[str]:
+    size = len(text.encode("utf-8", "surrogatepass"))
+    faults = [] if text else [EMPTY]
+    if size > most:
+        faults.append(f"must be no more than {most} bytes")
+    return faults if pattern.fullmatch(text) else [*faults, shape]

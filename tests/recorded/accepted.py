@@ -229,6 +229,141 @@ BY_CASE: tuple[Accepted, ...] = (
         reworded(r'Invalid value: ".*?"', r"Invalid value: \*\*\*"),
         cases=("rp-push-type",),
     ),
+    Accepted(
+        "a namespace that is being deleted",
+        r"otherNamespaces/r-rp-push-namespace-deleted-(?:a/(?:PushSecret/push|SecretStore/remote)|remote/Secret/dest)/.*",
+        is_missing,
+        cases=("rp-push-namespace-deleted",),
+        steps=(2,),
+    ),
+    # the provider kubernetes
+    Accepted(
+        "store of the provider `kubernetes` whose server cannot be asked",
+        r"SecretStore/(?:none|wrong|closed|path)/status/conditions/0/(?:message|reason|status)",
+        any_of(
+            changes("could not determine validation status", "unable to validate store"),
+            changes("ValidationUnknown", "InvalidProviderConfig"),
+            changes("True", "False"),
+        ),
+        cases=("rp-k8s-ca", "rp-k8s-server-url"),
+    ),
+    Accepted(
+        "store of the provider `kubernetes` whose server cannot be asked",
+        r"Events/SecretStore/(?:none|wrong|closed|path) Warning (?:ValidationUnknown|InvalidProviderConfig)",
+        any_of(appears, is_missing),
+        cases=("rp-k8s-ca", "rp-k8s-server-url"),
+    ),
+    Accepted(
+        "store of the provider `kubernetes` whose server cannot be asked",
+        r"Events/ExternalSecret/path Warning UpdateFailed",
+        reworded(r"forbidden: User .*", 'SecretStore "path" is not ready'),
+        cases=("rp-k8s-server-url",),
+    ),
+    Accepted(
+        "`kubernetes`: a search by nothing",
+        r"Events/ExternalSecret/nothing Warning UpdateFailed",
+        reworded(r"v1\.ExternalSecretFind\{.*\}", "neither name nor tags"),
+        cases=("rp-k8s-find",),
+    ),
+    # webhooks
+    Accepted(
+        "`webhook`: values of Secrets behind the `?` of a URL",
+        r"http/(?:GET|PUT|POST) /echo\?u=.*",
+        any_of(appears, is_missing),
+        cases=("rp-wh-cluster-store", "rp-wh-secrets", "rp-gen-webhook"),
+    ),
+    Accepted(
+        "`webhook`: values of Secrets behind the `?` of a URL",
+        r"Secret/(?:with|good|tpl)/(?:data/(?:x|query)|metadata/annotations/reconcile.external-secrets.io/data-hash)",
+        any_of(
+            reworded(r"u=bob\+b%20c", r"u=bob%2Bb%2520c"),
+            changes("u=b+b&c&p=p/w", "u=b%2Bb%26c&p=p/w"),
+            changes(
+                "b983077d69294d4a77f0d4aa68c2ab81f2f79f450a3ac0c0bf18a205",
+                "8c84a06691b431e002693c236750899b26b4fa5be2fe8477ad7f1116",
+            ),
+            changes(
+                "3c387ee7cfe3afeacfb6a83855bd6c7532ce0644fbc89eff66eb2887",
+                "b008746393389db094f70bb4b154625156bb6ec456a2e9473a71dc4d",
+            ),
+            changes(
+                "8bec4391cb0b7dbc5ab6576c20b68b8c3bcc817883bf2e47f9fd8472",
+                "cab7076e66f7b0e29170e33f186d9b85af04c218f04405b154a1fe88",
+            ),
+        ),
+        cases=("rp-wh-cluster-store", "rp-wh-secrets", "rp-gen-webhook"),
+    ),
+    Accepted(
+        "`webhook`: deletion",
+        r"http/DELETE /own/a-b/0/headers/x-(?:auth|key)",
+        reworded("<no value>", "p/w x"),
+        cases=("rp-wh-push",),
+    ),
+    Accepted(
+        "`webhook`: push without a body",
+        r"PushSecret/dash/status/.*|Events/PushSecret/dash .*",
+        any_of(
+            appears,
+            is_missing,
+            reworded("set secret failed: .*", "PushSecret synced successfully"),
+            changes("Errored", "Synced"),
+            changes("False", "True"),
+        ),
+        cases=("rp-wh-push-errors",),
+    ),
+    Accepted(
+        "`IfNotExists`, entry that was there before",
+        r"PushSecret/there/status/syncedPushSecrets/SecretStore/there/k/metadata/extensions.external-secrets.io/found",
+        changes(ABSENT, "true"),
+        cases=("rp-wh-push-if-not-exists",),
+    ),
+    Accepted(
+        "`webhook`: redirects",
+        r"http/GET /(?:c200|obj)/\d/(?:headers(?:/referer)?|body)",
+        any_of(appears, is_missing),
+        cases=("rp-wh-status", "rp-gen-webhook-errors"),
+    ),
+    Accepted(
+        "`webhook`: `method` in lower case",
+        r"(?:ExternalSecret|Secret)/lower/.*|http/(?:post|POST) /echo/.*|Events/ExternalSecret/lower .*",
+        any_of(
+            appears,
+            is_missing,
+            changes("", "lower"),
+            changes("could not get secret data from provider", "secret synced"),
+            changes("SecretSyncedError", "SecretSynced"),
+            changes("False", "True"),
+            changes(None, "<time>"),
+        ),
+        cases=("rp-wh-method-body",),
+    ),
+    Accepted(
+        "a backend that throttles or is down",
+        r"Events/ExternalSecret/c429 Warning UpdateFailed",
+        reworded(r"\Aerror processing spec\.data\[0\] \(key: k\), err:", 'SecretStore "c429":'),
+        cases=("rp-wh-status",),
+    ),
+    Accepted(
+        "`webhook`: reason phrase of a status; text of a failed call",
+        r"Events/ExternalSecret/(?:c600|short|slow|closed) .*|Events/SecretStore/(?:closed|noport) .*",
+        any_of(
+            reworded(" Odd Thing", ""),
+            reworded(
+                r'Get "\$\{HTTP\}/slow": context deadline exceeded .*', r"no reply from \$\{HTTP\} within (?:0\.5|1) s"
+            ),
+            reworded(
+                r'(?:Get "http://127.0.0.1:1/x": )?dial tcp 127.0.0.1:(?:1|443): connect',
+                r"cannot reach http://127\.0\.0\.1(?::1)?",
+            ),
+        ),
+        cases=("rp-wh-status", "rp-wh-timeout", "rp-wh-store-validation", "rp-gen-webhook-errors"),
+    ),
+    Accepted(
+        "`webhook`: reason phrase of a status; text of a failed call",
+        r"Events/SecretStore/(?:empty|word) Warning InvalidProviderConfig",
+        reworded("dial tcp :443: connect: connection refused", "the url names no host"),
+        cases=("rp-wh-store-validation",),
+    ),
     # generators
     Accepted(
         "two Orphan ExternalSecrets on one Secret; keys that become equal in a rewrite",
@@ -262,8 +397,7 @@ BY_CASE: tuple[Accepted, ...] = (
         "JSON errors in merge and extract",
         FAILED,
         reworded(r"invalid character '.' (in|looking)", r"invalid character at byte \d+ (in|looking)"),
-        cases=("rc-extract", "rc-rewrite-merge"),
-        steps=(2,),
+        cases=("rc-extract", "rc-rewrite-merge", "rp-wh-extract", "rp-wh-jsonpath-errors", "rp-gen-webhook-errors"),
     ),
     Accepted(
         "error texts of templates",

@@ -39,6 +39,7 @@ KINDS = {
     "Password": GENERATORS + "/namespaces/{ns}/passwords",
     "SSHKey": GENERATORS + "/namespaces/{ns}/sshkeys",
     "VaultDynamicSecret": GENERATORS + "/namespaces/{ns}/vaultdynamicsecrets",
+    "Webhook": GENERATORS + "/namespaces/{ns}/webhooks",
     "UUID": GENERATORS + "/namespaces/{ns}/uuids",
     "ClusterRole": f"{RBAC}/clusterroles",
     "ClusterRoleBinding": f"{RBAC}/clusterrolebindings",
@@ -52,9 +53,11 @@ KINDS = {
 @dataclass(frozen=True, slots=True)
 class Step:
     """Objects are applied, then patches are sent, then objects are deleted; each entry of `wait` has to come true, and
-    then nothing may change for `quiet` seconds. `http` replaces some answers of the case's server before all that."""
+    then nothing may change for `quiet` seconds. `http` replaces some answers of the case's server before all that, and
+    `reset` makes the server forget what it was asked."""
 
     http: Json
+    reset: bool
     apply: tuple[Json, ...]
     patch: tuple[Json, ...]
     delete: tuple[Json, ...]
@@ -106,7 +109,8 @@ def load(name: str) -> Case:
 
 
 def step(content: Json) -> Step:
-    unknown = content.keys() - {"http", "apply", "patch", "delete", "wait", "quiet"}
+    unknown = content.keys() - {"http", "httpReset", "apply", "patch", "delete", "wait", "quiet"}
     assert not unknown, f"a step cannot say {sorted(unknown)}"
     actions = {name: tuple(content.get(name, ())) for name in ("apply", "patch", "delete", "wait")}
-    return Step(http=content.get("http", {}), **actions, quiet=float(content.get("quiet", 1.5)))
+    http, reset = content.get("http", {}), content.get("httpReset", False)
+    return Step(http=http, reset=reset, **actions, quiet=float(content.get("quiet", 1.5)))

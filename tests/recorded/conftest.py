@@ -16,7 +16,7 @@ from e2e.harness.openbao import OpenBao
 from e2e.harness.operator import LocalOperator
 from e2e.harness.waiting import eventually
 from tests.recorded.case import NAMES, Case, load
-from tests.recorded.replay import Replay
+from tests.recorded.replay import Replay, Trust
 
 SIDE_BY_SIDE = 8
 RIGHTS = "recorded-generic-targets"
@@ -27,6 +27,7 @@ class Replays:
 
     def __init__(self, cluster: Cluster, variables: Mapping[str, str]) -> None:
         self.cluster, self.variables = cluster, variables
+        self._trust = Trust(cluster.folder / "recorded")
         self._stop = threading.Event()
         self._pool = ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="replay")
         self._running: dict[str, tuple[Case, Future[list[Json]]]] = {}
@@ -34,7 +35,7 @@ class Replays:
     def start(self, name: str) -> None:
         if name not in self._running:
             case = load(name)
-            replay = Replay(case, self.cluster.api, self._stop, self.variables)
+            replay = Replay(case, self.cluster.api, self._stop, self._trust, self.variables)
             self._running[name] = case, self._pool.submit(replay.run)
 
     def of(self, name: str) -> tuple[Case, list[Json]]:

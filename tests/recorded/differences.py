@@ -83,13 +83,24 @@ def by_namespace(recorded: Json, here: Json) -> Iterator[tuple[str, Json, Json]]
 def values(recorded: Json, here: Json, ignore: Sequence[str]) -> Iterator[tuple[str, Any, Any]]:
     """(path, recorded, here) of what is no Event."""
     left, right = (
-        {path: value for name in side.keys() - {"Events", OTHERS} for path, value in flat(side[name], name)}
+        {path: value for name, part in members(side).items() for path, value in flat(part, name)}
         for side in (recorded, here)
     )
     for path in sorted(left.keys() | right.keys()):
         old, new = left.get(path, ABSENT), right.get(path, ABSENT)
         if (old != new or type(old) is not type(new)) and not ignored(f"/{path}", ignore):
             yield path, old, new
+
+
+def members(snapshot: Json) -> Json:
+    """What is no Event, by name. Requests are told by method and target: one more does not move the others."""
+    found = {name: part for name, part in snapshot.items() if name not in ("Events", OTHERS)}
+    if requests := found.pop("http", ()):
+        by_target = defaultdict[str, list[Any]](list)
+        for method, target, headers, body in requests:
+            by_target[f"{method} {target}"].append({"headers": headers, "body": body})
+        found["http"] = dict(by_target)
+    return found
 
 
 def flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:

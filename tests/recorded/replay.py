@@ -13,9 +13,12 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from types import MappingProxyType
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+from e2e.harness.certs import Authority, Pair
 from e2e.harness.cluster import MERGE_PATCH, Api, ApiRefused
 from e2e.harness.waiting import NeverHappened, eventually
 from tests.recorded.case import Case, Json, Step
@@ -35,19 +38,46 @@ class Stopped(RuntimeError):
     """The tests are over: nobody waits for this replay."""
 
 
+@dataclass(frozen=True)
+class Trust:
+    """Who signed what the servers of the cases show: `ca`, `pair` for 127.0.0.1, and `other`, which signed nothing."""
+
+    folder: Path
+
+    @cached_property
+    def ca(self) -> bytes:
+        return self._authority.cert.read_bytes()
+
+    @cached_property
+    def pair(self) -> Pair:
+        return self._authority.server("answers")
+
+    @cached_property
+    def other(self) -> bytes:
+        return Authority(self.folder / "other", "other").cert.read_bytes()
+
+    @cached_property
+    def _authority(self) -> Authority:
+        return Authority(self.folder / "known", "recorded")
+
+
 class Replay:
     """One run of one case; `snapshots` is filled step by step. `stop` ends it at its next look at the cluster."""
 
-    def __init__(
-        self, case: Case, api: Api, stop: threading.Event, variables: Mapping[str, str] = MappingProxyType({})
-    ) -> None:
+    def __init__(self, case: Case, api: Api, stop: threading.Event, trust: Trust, variables: Mapping[str, str]) -> None:
         self.case, self.api, self.stop = case, api, stop
         self.snapshots: list[Json] = []
-        self._web = None if case.http is None else Web({})
-        # a fake store remembers pushes by its name for as long as the operator runs
+        self._web = None if case.http is None else Web({}, trust.pair)
+        admin = api.credentials
         self._variables = {
-            "${SERVER}": api.credentials.server,
-            "${SERVER_CA64}": base64.b64encode(api.credentials.ca).decode(),
+            **pem("SERVER_CA", admin.ca),
+            **pem("ADMIN_CERT", admin.cert),
+            **pem("ADMIN_KEY", admin.key),
+            **pem("HTTPS_CA", trust.ca),
+            **pem("OTHER_CA", trust.other),
+            "${SERVER}": admin.server,
+            "${SERVER_HOST}": admin.server.partition("://")[2],
+            # a fake store remembers pushes by its name for as long as the operator runs
             "${RUN}": f"q{uuid.uuid4().hex[:8]}",
             **variables,
         }
@@ -59,7 +89,7 @@ class Replay:
         """Raises Stopped, and ApiRefused for a patch or a deletion that the API server does not take."""
         with self._web or nullcontext():
             if self._web:
-                self._variables["${HTTP}"] = self._web.url
+                self._variables |= {"${HTTP}": self._web.url, "${HTTPS}": self._web.https}
                 self._web.routes |= self._filled(self.case.http)
             return self._run()
 
@@ -76,13 +106,13 @@ class Replay:
         """With the values of this run for the variables of the case."""
         text = json.dumps(value)
         for name, known in self._variables.items():
-            text = text.replace(name, known)
+            text = text.replace(name, json.dumps(known)[1:-1])
         return json.loads(text)
 
     def _unfilled(self, value: Any) -> Any:
         text = json.dumps(value)
         for name, known in sorted(self._variables.items(), key=lambda one: -len(one[1])):
-            text = text.replace(known, name)
+            text = text.replace(json.dumps(known)[1:-1], name)
         return json.loads(text)
 
     # -- a step -------------------------------------------------------------------------------------------------------
@@ -90,6 +120,8 @@ class Replay:
     def _do(self, step: Step) -> Json:
         if self._web:
             self._web.routes |= self._filled(step.http)
+            if step.reset:
+                self._web.forget()
         refused = dict(self._applied(step))
         for patch in self._filled(step.patch):
             time.sleep(patch.get("pause", 0))  # patches that a user sends one after the other
@@ -282,6 +314,11 @@ class Replay:
         except ApiRefused as error:
             if error.code != 404:
                 raise
+
+
+def pem(name: str, content: bytes) -> dict[str, str]:
+    """A variable for the text, and one for how a manifest carries it."""
+    return {f"${{{name}}}": content.decode(), f"${{{name}64}}": base64.b64encode(content).decode()}
 
 
 def at(obj: Json, path: Sequence[str | int]) -> Any:

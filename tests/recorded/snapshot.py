@@ -16,6 +16,7 @@ from tests.recorded.case import Json
 METADATA = ("name", "namespace", "labels", "annotations", "finalizers", "ownerReferences", "generation")
 FIELD_MANAGER = "externalsecrets.external-secrets.io/"
 RANDOM = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b|\beyJ[\w-]+\.eyJ[\w-]+\.[\w-]+")
+CLUSTER_LABELS = ("kubernetes.io/metadata.name", "kubernetes.io/legacy-token-last-used")
 DATA_HASH = "reconcile.external-secrets.io/data-hash"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 UID_KEY = re.compile(r'\{"uid":"[0-9a-f-]{36}"\}')
@@ -24,7 +25,7 @@ UID_KEY = re.compile(r'\{"uid":"[0-9a-f-]{36}"\}')
 def entry(obj: Json, *, secret: bool, spec: bool) -> Json:
     """One object in a snapshot. The data of a Secret is decoded; `spec` keeps the object's spec."""
     meta = {name: obj["metadata"][name] for name in METADATA if name in obj["metadata"]}
-    meta["labels"] = {k: v for k, v in meta.get("labels", {}).items() if k != "kubernetes.io/metadata.name"}
+    meta["labels"] = {name: value for name, value in meta.get("labels", {}).items() if name not in CLUSTER_LABELS}
     meta["ownerReferences"] = [ref | {"uid": "<uid>"} for ref in meta.get("ownerReferences", ())]
     meta["managedFields"] = managed_fields(obj["metadata"].get("managedFields", ()))
     if "deletionTimestamp" in obj["metadata"]:
@@ -34,8 +35,9 @@ def entry(obj: Json, *, secret: bool, spec: bool) -> Json:
     shown |= {name: timeless(obj[name]) for name in kept if obj.get(name) is not None}
     if "data" in obj:
         shown["data"] = {key: text(value) for key, value in obj["data"].items()} if secret else obj["data"]
-    if secret and any(RANDOM.search(value) for value in shown.get("data", {}).values()):
-        shown["metadata"].get("annotations", {}).update({DATA_HASH: "<hash>"})
+    annotations = shown["metadata"].get("annotations", {})
+    if secret and DATA_HASH in annotations and any(map(RANDOM.search, shown.get("data", {}).values())):
+        shown["metadata"]["annotations"] = annotations | {DATA_HASH: "<hash>"}
     return shown
 
 

@@ -79,6 +79,17 @@ def told(message: str) -> list[str]:
             {"a": {"Events": 1}}, {"a": {}}, [("a", ABSENT, {}), ("a/Events", 1, ABSENT)], id="a member Events"
         ),
         pytest.param(
+            {"http": [["GET", "/a", {}, ""], ["GET", "/b", {}, ""]]},
+            {"http": [["GET", "/b", {"x": "1"}, ""]]},
+            [
+                ("http/GET /a/0/body", "", ABSENT),
+                ("http/GET /a/0/headers", {}, ABSENT),
+                ("http/GET /b/0/headers", {}, ABSENT),
+                ("http/GET /b/0/headers/x", ABSENT, "1"),
+            ],
+            id="a request that is missing does not move the others",
+        ),
+        pytest.param(
             {"otherNamespaces": {"n": {"Events": [EVENT]}}},
             {"otherNamespaces": {"n": {"a": 1}}},
             [("otherNamespaces/n/a", ABSENT, 1), (f"otherNamespaces/n/{ABOUT}", "no key k", ABSENT)],

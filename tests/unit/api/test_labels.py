@@ -54,13 +54,36 @@ def test_a_selector_matches(selector: LabelSelector, wanted: bool) -> None:
         pytest.param(expression("env", "In"), "values set can't be empty", id="In without values"),
         pytest.param(expression("env", "NotIn"), "values set can't be empty", id="NotIn without values"),
         pytest.param(expression("env", "Exists", "a"), "values set must be empty", id="Exists with values"),
-        pytest.param(expression("a b", "Exists"), "Invalid value", id="a key with a blank"),
-        pytest.param(expression("", "Exists"), "Invalid value", id="an empty key"),
-        pytest.param(expression("/name", "Exists"), "Invalid value", id="an empty prefix"),
-        pytest.param(expression("a/b/c", "Exists"), "Invalid value", id="two prefixes"),
-        pytest.param(LabelSelector({"a" * 64: "x"}), "Invalid value", id="a key that is too long"),
-        pytest.param(LabelSelector({"a": "b c"}), "Invalid value", id="a value with a blank"),
-        pytest.param(LabelSelector({"a": "é"}), "Invalid value", id="a value outside ASCII"),
+        pytest.param(
+            expression("a b", "Exists"),
+            "\\Akey: Invalid value: \"a b\": name part must consist of alphanumeric characters, '-', '_' or '.', and "
+            "must start and end with an alphanumeric character \\(e.g. 'MyName',  or 'my.name',  or '123-abc', regex "
+            r"used for validation is '\(\[A-Za-z0-9\]\[-A-Za-z0-9_.\]\*\)\?\[A-Za-z0-9\]'\)\Z",
+            id="a key with a blank",
+        ),
+        pytest.param(
+            expression("", "Exists"), '"": name part must be non-empty; name part must consist', id="an empty key"
+        ),
+        pytest.param(expression("/name", "Exists"), r"prefix part must be non-empty\Z", id="an empty prefix"),
+        pytest.param(
+            expression("A_b/name", "Exists"),
+            "prefix part a lowercase RFC 1123 subdomain must",
+            id="a prefix that is none",
+        ),
+        pytest.param(
+            expression("a/b/c", "Exists"),
+            r": a qualified name must consist .* with an optional DNS subdomain prefix and '/' .*MyName'\)\Z",
+            id="two prefixes",
+        ),
+        pytest.param(
+            LabelSelector({"a" * 64: "x"}), r"name part must be no more than 63 bytes\Z", id="a key that is too long"
+        ),
+        pytest.param(
+            LabelSelector({"a": "b c"}),
+            r'values\[0\]\[a\]: Invalid value: "b c": a valid label must be an empty string or consist of alphanumeric',
+            id="a value with a blank",
+        ),
+        pytest.param(LabelSelector({"a": "é"}), "a valid label must be", id="a value outside ASCII"),
     ],
 )
 def test_what_is_no_selector_is_an_error_whatever_the_labels_are(selector: LabelSelector, text: str) -> None:
