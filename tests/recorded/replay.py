@@ -30,6 +30,7 @@ HELD = ("PushSecret", "GeneratorState")  # by finalizers that wait for a backend
 NOT_SERVED = (404, 429)
 APPLY = "application/apply-patch+yaml"
 WITHIN_SECONDS = 60.0  # the garbage collector learns of new kinds every 30 s
+LATE_EVENTS_SECONDS = 5.0
 LATEST_SECONDS = 60.0  # of the quiet after a step: a namespace that never comes to rest is looked at all the same
 UID_OF = re.compile(r"\$\{UID:(\w+)/([^}]+)\}")
 
@@ -96,8 +97,8 @@ class Replay:
     def _run(self) -> list[Json]:
         self.api.create("namespaces", "", {"metadata": {"name": self.case.namespace, "labels": self.case.labels}})
         try:
-            for step in self.case.steps:
-                self.snapshots.append(self._names.of(self._unfilled(self._do(step))))
+            for step, recorded in zip(self.case.steps, self.case.recorded, strict=True):
+                self.snapshots.append(self._names.of(self._unfilled(self._do(step, recorded))))
         finally:
             self._clean_up()
         return self.snapshots
@@ -117,7 +118,7 @@ class Replay:
 
     # -- a step -------------------------------------------------------------------------------------------------------
 
-    def _do(self, step: Step) -> Json:
+    def _do(self, step: Step, recorded: Json) -> Json:
         if self._web:
             self._web.routes |= self._filled(step.http)
             if step.reset:
@@ -130,7 +131,7 @@ class Replay:
         for deleted in self._filled(step.delete):
             self._unless_gone("DELETE", self._path(deleted))
         late = [wait for wait in self._filled(step.wait) if not self._came_true(wait)]
-        snapshot = self._at_rest(step.quiet)
+        snapshot = self._at_rest(step.quiet, told(recorded))
         return snapshot | ({"refused": refused} if refused else {}) | ({"waitedInVain": show(late)} if late else {})
 
     def _applied(self, step: Step) -> Iterator[tuple[str, str]]:
@@ -222,11 +223,14 @@ class Replay:
             case _:
                 raise KeyError(f"a wait cannot say {sorted(wait)}")
 
-    def _at_rest(self, quiet: float) -> Json:
-        """The snapshot that did not change for `quiet` seconds."""
+    def _at_rest(self, quiet: float, awaited: set[tuple[str, ...]]) -> Json:
+        """The snapshot that did not change for `quiet` seconds, and longer while an Event of `awaited` is missing: Events
+        come after the status that they tell of."""
         began = since = time.monotonic()
         seen = self._snapshot()
-        while time.monotonic() - since < quiet and time.monotonic() - began < LATEST_SECONDS:
+        while time.monotonic() - began < LATEST_SECONDS:
+            if time.monotonic() - since >= quiet + (0 if awaited <= told(seen) else LATE_EVENTS_SECONDS):
+                break
             if self.stop.wait(0.3):
                 raise Stopped
             now = self._snapshot()
@@ -350,6 +354,11 @@ def fits(value: Any, wait: Json) -> bool:
             return len(value or ()) == wanted
         case _:
             return value is not None
+
+
+def told(snapshot: Json) -> set[tuple[str, ...]]:
+    """Object, type and reason of the Events of the case's own namespace, but for names that only one run has."""
+    return {tuple(one[:3]) for one in snapshot.get("Events", ()) if not {"$", "<"} & set(one[0])}
 
 
 def show(waits: list[Json]) -> list[str]:

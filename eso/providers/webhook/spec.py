@@ -17,6 +17,9 @@ from eso.providers.kit.selectors import Json, Named, authorities, has, one, part
 
 SECONDS: Final = 60.0  # for a request whose store does not say; the reference waits without end
 FIELD: Final = re.compile(r"\.\w+\.(?!namespace\b)\w+")
+COMMENT: Final = re.compile(r"(?:-[ \t\r\n])?/\*")
+# What matters between the braces: literals, closed or not, and the end.
+INSIDE: Final = re.compile(r""""(?:[^"\\\n]|\\[^\n])*+"?|'(?:[^'\\\n]|\\[^\n])*+'?|`[^`]*+`?|\}\}""")
 # What is left of an action without such fields: it may lead to `.remoteRef.namespace`.
 LOOKS_AROUND: Final = re.compile(r"remoteRef|namespace|\$|\.(?!\w)")
 
@@ -123,10 +126,19 @@ def looks_around(text: str) -> bool:
 def actions(text: str) -> Iterator[tuple[str, str]]:
     """The plain text before each action of a template, and the action with its braces; at last the rest and ""."""
     at = 0
-    while (start := text.find("{{", at)) >= 0 and (end := text.find("}}", start)) >= 0:
-        yield text[at:start], text[start : end + 2]
-        at = end + 2
+    while (start := text.find("{{", at)) >= 0 and (end := end_of(text, start + 2)) >= 0:
+        yield text[at:start], text[start:end]
+        at = end
     yield text[at:], ""
+
+
+def end_of(text: str, at: int) -> int:
+    """Where the action ends that begins before `at`, -1: nowhere. Braces in a literal or a comment close nothing."""
+    if comment := COMMENT.match(text, at):
+        closed = text.find("*/", comment.end())
+        end = text.find("}}", closed) if closed >= 0 else -1
+        return end + 2 if end >= 0 else -1
+    return next((found.end() for found in INSIDE.finditer(text, at) if found[0] == "}}"), -1)
 
 
 def address(block: Json) -> str:

@@ -34,6 +34,8 @@ def made(seen: Seen | None = None, **block: Any) -> Rendered:
         pytest.param("?u={{ print .c.user }}", "?u=bob+b%20c", id="a function knows what it does"),
         pytest.param("?{{ if true }}u={{ .c.pass }}{{ end }}", "?u=p%2Fw+x", id="inside of a condition"),
         pytest.param('{{ "?" }}{{ .c.pass }}', "?p/w x", id="a question mark that a template makes"),
+        pytest.param('/{{ "}}" }}?u={{ .c.user }}', "/}}?u=bob%2Bb%2520c", id="behind braces in a text"),
+        pytest.param('{{ "}}?" }}{{ .c.pass }}', "}}?p/w x", id="a question mark in a text with braces"),
         pytest.param("?u={{ .c.nope }}", "?u=<no value>", id="a key that is not there"),
         pytest.param("?u={{ .d.nope }}", "?u=<no value>", id="a Secret that is not there"),
     ],

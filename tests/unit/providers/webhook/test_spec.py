@@ -6,9 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from eso.providers.contract import Consumer, InvalidConfig
-from eso.providers.webhook.spec import SPEC, actions, address, endpoint
+from eso.providers.webhook.spec import COMMENT, SPEC, actions, address, endpoint
+from eso.template.lexer import ERROR, LEFT, Lexer
 from tests.unit.providers.webhook.conftest import view
 
 NTLM = {"ntlm": {"usernameSecret": {"name": "n", "key": "u"}, "passwordSecret": {"name": "n", "key": "p"}}}
@@ -117,6 +120,46 @@ def test_a_template_in_the_path_is_no_hindrance() -> None:
     assert address({"url": "https://host/{{ .remoteRef.key }}?{{ .c.d }}"}).startswith("https://host/")
 
 
-def test_actions_are_told_from_the_text_around_them() -> None:
-    assert list(actions("a{{ b }}c{{d}}e{{ open")) == [("a", "{{ b }}"), ("c", "{{d}}"), ("e{{ open", "")]
-    assert list(actions("{{" * 100_000)) == [("{{" * 100_000, "")]
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        pytest.param("a{{ b }}c{{d}}e", [("a", "{{ b }}"), ("c", "{{d}}"), ("e", "")], id="two"),
+        pytest.param('{{ print "}}" .x }}y', [("", '{{ print "}}" .x }}'), ("y", "")], id="braces in a text"),
+        pytest.param(r'{{ "\"}}" }}', [("", r'{{ "\"}}" }}'), ("", "")], id="behind an escaped quote"),
+        pytest.param(r"{{ `\}}` }}`}}", [("", r"{{ `\}}` }}"), ("`}}", "")], id="braces in a raw text"),
+        pytest.param("{{ '}' }}", [("", "{{ '}' }}"), ("", "")], id="a character"),
+        pytest.param('{{/* " }} */}}y', [("", '{{/* " }} */}}'), ("y", "")], id="a comment"),
+        pytest.param("{{- /* ` */ -}}y", [("", "{{- /* ` */ -}}"), ("y", "")], id="a comment that trims"),
+        pytest.param("a{{ open", [("a{{ open", "")], id="one that never ends"),
+        pytest.param('a{{ "}}', [('a{{ "}}', "")], id="a text that never ends"),
+        pytest.param("a{{/* }}", [("a{{/* }}", "")], id="a comment that never ends"),
+    ],
+)
+def test_actions_are_told_from_the_text_around_them(text: str, found: list[tuple[str, str]]) -> None:
+    assert list(actions(text)) == found
+
+
+@pytest.mark.parametrize("bit", ["{{", "{{/*", '{{"', r'{{"\"', "{{`", r"{{'\'", "{{}}"])
+def test_telling_actions_takes_no_longer_than_the_text_is_long(bit: str) -> None:
+    assert "".join(part for pair in actions(bit * 100_000) for part in pair) == bit * 100_000
+
+
+BITS = ("{{", "}}", "{{- ", " -}}", '"', "'", "`", "\\", "/*", "*/", " ", "\n", ".a", "x", "{{/*", "*/}}")
+
+
+@given(st.lists(st.sampled_from(BITS), max_size=14).map("".join))
+def test_actions_are_those_of_the_template_language(text: str) -> None:
+    tokens = Lexer(text, "{{", "}}").run()
+    if tokens[-1].kind == ERROR:
+        return
+    at, starts = 0, []
+    for between, action in actions(text):
+        at += len(between)
+        starts += [at] if action and COMMENT.match(action, 2) is None else []
+        at += len(action)
+    assert starts == [token.at for token in tokens if token.kind == LEFT]
+
+
+def test_a_literal_with_braces_hides_no_look_at_the_namespace() -> None:
+    block = {"body": '{{ print "}}" .remoteRef.namespace }}'}
+    assert SPEC.plan(view("ClusterSecretStore", **block)).consumer is Consumer.IDENTITY
