@@ -6,13 +6,17 @@ case.
 
 from __future__ import annotations
 
-from tests.recorded.case import NAMES
+from collections.abc import Sequence
+
+from tests.recorded.case import NAMES, Case, Json
 from tests.recorded.differences import (
     ABSENT,
     Accepted,
+    Difference,
     any_of,
     appears,
     changes,
+    compare,
     hinted,
     is_missing,
     reworded,
@@ -423,3 +427,24 @@ BY_CASE: tuple[Accepted, ...] = (
 )
 
 ACCEPTED = EVERYWHERE + BY_CASE
+
+
+def unexplained(case: Case, here: Sequence[Json]) -> list[Difference]:
+    """Where the snapshots taken so far differ from the recorded ones without an entry that says so."""
+    return [one for one in differences(case, here) if not any(entry.explains(case.name, one) for entry in ACCEPTED)]
+
+
+def unseen(case: Case, here: Sequence[Json]) -> list[Accepted]:
+    """The entries of the case that no difference needs."""
+    found = differences(case, here)
+    mine = (entry for entry in BY_CASE if case.name in entry.cases)
+    return [entry for entry in mine if not any(entry.explains(case.name, one) for one in found)]
+
+
+def differences(case: Case, here: Sequence[Json]) -> list[Difference]:
+    return compare(case.recorded[: len(here)], here, case.ignore)
+
+
+def as_recorded(case: Case, here: Sequence[Json]) -> bool:
+    """Whether the case may go on from here, or end: a snapshot that says otherwise may have been taken too soon."""
+    return not unexplained(case, here) and (len(here) < len(case.recorded) or not unseen(case, here))

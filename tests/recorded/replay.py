@@ -21,6 +21,7 @@ from typing import Any
 from e2e.harness.certs import Authority, Pair
 from e2e.harness.cluster import MERGE_PATCH, Api, ApiRefused
 from e2e.harness.waiting import NeverHappened, eventually
+from tests.recorded.accepted import as_recorded
 from tests.recorded.case import Case, Json, Step
 from tests.recorded.snapshot import Names, entry, events, states, text
 from tests.recorded.web import Web
@@ -30,7 +31,7 @@ HELD = ("PushSecret", "GeneratorState")  # by finalizers that wait for a backend
 NOT_SERVED = (404, 429)
 APPLY = "application/apply-patch+yaml"
 WITHIN_SECONDS = 60.0  # the garbage collector learns of new kinds every 30 s
-LATE_EVENTS_SECONDS = 5.0
+LATE_SECONDS = 20.0
 LATEST_SECONDS = 60.0  # of the quiet after a step: a namespace that never comes to rest is looked at all the same
 UID_OF = re.compile(r"\$\{UID:(\w+)/([^}]+)\}")
 
@@ -97,8 +98,8 @@ class Replay:
     def _run(self) -> list[Json]:
         self.api.create("namespaces", "", {"metadata": {"name": self.case.namespace, "labels": self.case.labels}})
         try:
-            for step, recorded in zip(self.case.steps, self.case.recorded, strict=True):
-                self.snapshots.append(self._names.of(self._unfilled(self._do(step, recorded))))
+            for step in self.case.steps:
+                self.snapshots.append(self._names.of(self._unfilled(self._do(step))))
         finally:
             self._clean_up()
         return self.snapshots
@@ -118,7 +119,7 @@ class Replay:
 
     # -- a step -------------------------------------------------------------------------------------------------------
 
-    def _do(self, step: Step, recorded: Json) -> Json:
+    def _do(self, step: Step) -> Json:
         if self._web:
             self._web.routes |= self._filled(step.http)
             if step.reset:
@@ -131,8 +132,8 @@ class Replay:
         for deleted in self._filled(step.delete):
             self._unless_gone("DELETE", self._path(deleted))
         late = [wait for wait in self._filled(step.wait) if not self._came_true(wait)]
-        snapshot = self._at_rest(step.quiet, told(recorded))
-        return snapshot | ({"refused": refused} if refused else {}) | ({"waitedInVain": show(late)} if late else {})
+        more = ({"refused": refused} if refused else {}) | ({"waitedInVain": show(late)} if late else {})
+        return self._at_rest(step.quiet, more) | more
 
     def _applied(self, step: Step) -> Iterator[tuple[str, str]]:
         """Applies; yields (kind/name, what the API server said) of what it refuses."""
@@ -223,13 +224,14 @@ class Replay:
             case _:
                 raise KeyError(f"a wait cannot say {sorted(wait)}")
 
-    def _at_rest(self, quiet: float, awaited: set[tuple[str, ...]]) -> Json:
-        """The snapshot that did not change for `quiet` seconds, and longer while an Event of `awaited` is missing: Events
-        come after the status that they tell of."""
+    def _at_rest(self, quiet: float, more: Json) -> Json:
+        """The snapshot that did not change for `quiet` seconds, and longer while it is not as recorded: on a machine
+        with much to do a step takes effect late."""
         began = since = time.monotonic()
         seen = self._snapshot()
         while time.monotonic() - began < LATEST_SECONDS:
-            if time.monotonic() - since >= quiet + (0 if awaited <= told(seen) else LATE_EVENTS_SECONDS):
+            rested = time.monotonic() - since
+            if rested >= quiet and (rested >= quiet + LATE_SECONDS or self._as_recorded(seen | more)):
                 break
             if self.stop.wait(0.3):
                 raise Stopped
@@ -237,6 +239,9 @@ class Replay:
             if now != seen:
                 seen, since = now, time.monotonic()
         return seen
+
+    def _as_recorded(self, snapshot: Json) -> bool:
+        return as_recorded(self.case, [*self.snapshots, self._names.tried(self._unfilled(snapshot))])
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
@@ -354,11 +359,6 @@ def fits(value: Any, wait: Json) -> bool:
             return len(value or ()) == wanted
         case _:
             return value is not None
-
-
-def told(snapshot: Json) -> set[tuple[str, ...]]:
-    """Object, type and reason of the Events of the case's own namespace, but for names that only one run has."""
-    return {tuple(one[:3]) for one in snapshot.get("Events", ()) if not {"$", "<"} & set(one[0])}
 
 
 def show(waits: list[Json]) -> list[str]:

@@ -97,6 +97,12 @@ class Names:
         """The value with names for UUIDs and JWTs."""
         return json.loads(RANDOM.sub(self._name, json.dumps(value, sort_keys=True, ensure_ascii=False)))
 
+    def tried(self, value: Any) -> Any:
+        """As `of`, for a value that may not last."""
+        other = Names()
+        other._seen = dict(self._seen)
+        return other.of(value)
+
     def _name(self, match: re.Match[str]) -> str:
         kind = "jwt" if match[0].startswith("eyJ") else "uuid"
         return self._seen.setdefault(match[0], f"<{kind}-{len(self._seen) + 1}>")

@@ -29,16 +29,13 @@ from eso.providers.contract import (
 )
 from eso.providers.crd import codec
 from eso.providers.crd.spec import Kind, lets, place_of, rules
-from eso.providers.kit.cluster import call, next_page
+from eso.providers.kit.cluster import call, granted, next_page
 from eso.providers.kit.http import LARGE, segment
 from eso.providers.kit.search import MOST_STEPS, Volume, Walk, Wanted, by_name
 from eso.runtime.offload import Offload
 from eso.values.convert import convert_keys
 
 LABEL: Final = "CRD"
-ACCESS: Final = Resource(
-    "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", namespaced=False
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,22 +221,8 @@ def entries(reply: bytes) -> list[Mapping[str, Any]]:
 
 async def allowed(rest: Rest, resource: Resource, verb: str, namespace: str) -> None:
     """Raises Denied unless the login may do `verb`."""
-    attributes = {
-        "group": resource.group,
-        "version": resource.version,
-        "resource": resource.plural,
-        "verb": verb,
-        "namespace": namespace,
-    }
-    body = {"apiVersion": ACCESS.api_version, "kind": ACCESS.kind, "spec": {"resourceAttributes": attributes}}
     failed = f"crd: failed to verify {quote(verb)} permission for resource {quote(resource.plural)}: "
-    reply = await call(LABEL, "CreateSelfSubjectAccessReview", rest.create(ACCESS, "", body), failed)
-    try:
-        status = orjson.loads(reply).get("status") or {}
-        granted = status.get("allowed") is True
-    except (orjson.JSONDecodeError, AttributeError):
-        raise Malformed(f"{failed}the API server's review is none") from None
-    if not granted:
+    if not await granted(LABEL, rest, verb, resource, namespace, failed):
         raise Denied(
             f"crd: serviceaccount is not allowed to {quote(verb)} resource {quote(resource.plural)} in apiGroup"
             f" {quote(resource.group)}",

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any, Final, TypeVar
 
+import orjson
+
+from eso.api.meta import Resource
 from eso.errors import EsoError
 from eso.kube import rest as kube
 from eso.net.http import Pool, TimedOut, TlsError
@@ -37,6 +40,9 @@ T = TypeVar("T")
 PREPARE: Final = "failed to prepare auth: "
 CONFIGURE: Final = "error configuring clientset: "
 TOKEN_SECONDS: Final = 3600
+ACCESS: Final = Resource(
+    "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", namespaced=False
+)
 
 
 class OneServer:
@@ -131,6 +137,18 @@ def worded(error: TlsError, reached: Reached) -> str:
     if reached.certificate is not None and b"-----BEGIN" not in reached.certificate:
         return "tls: failed to find any PEM data in certificate input"
     return str(error)
+
+
+async def granted(provider: str, rest: kube.Rest, verb: str, resource: Resource, namespace: str, failed: str) -> bool:
+    """Whether the login may do `verb`. Raises the typed error, and Malformed for a review that says nothing."""
+    attributes = {"group": resource.group, "version": resource.version, "resource": resource.plural}
+    attributes |= {"verb": verb, "namespace": namespace}
+    body = {"apiVersion": ACCESS.api_version, "kind": ACCESS.kind, "spec": {"resourceAttributes": attributes}}
+    reply = await call(provider, "CreateSelfSubjectAccessReview", rest.create(ACCESS, "", body), failed)
+    try:
+        return orjson.loads(reply)["status"]["allowed"] is True
+    except (orjson.JSONDecodeError, KeyError, IndexError, TypeError):
+        raise Malformed(f"{failed}the API server's review is none") from None
 
 
 async def next_page(pages: Any) -> bytes | None:

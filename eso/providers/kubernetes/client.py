@@ -21,7 +21,6 @@ from eso.net.http import Pool
 from eso.providers.contract import (
     Find,
     InvalidConfig,
-    Malformed,
     Push,
     Remote,
     RemoteRef,
@@ -40,11 +39,9 @@ from eso.values.convert import KeyRefused, convert_key
 
 T = TypeVar("T")
 LABEL: Final = "Kubernetes"
+UNVERIFIED: Final = "could not verify if client is valid: "
 RULES: Final = Resource(
     "authorization.k8s.io", "v1", "selfsubjectrulesreviews", "SelfSubjectRulesReview", namespaced=False
-)
-ACCESS: Final = Resource(
-    "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", namespaced=False
 )
 
 
@@ -137,16 +134,11 @@ class KubernetesClient:
         A referent store has nothing to ask with, and counts as ready, as in the reference."""
         if self.rest is None:
             return Validation.READY
-        failed = "could not verify if client is valid: "
         body = {"apiVersion": RULES.api_version, "kind": RULES.kind, "spec": {"namespace": self.namespace}}
-        reply = await validating(call("CreateSelfSubjectRulesReview", self.rest.create(RULES, "", body), failed))
-        rules = member(reply, "status", "resourceRules")
-        if any(codec.reads_secrets(rule) for rule in rules if isinstance(rule, Mapping)):
+        reply = await validating(call("CreateSelfSubjectRulesReview", self.rest.create(RULES, "", body), UNVERIFIED))
+        if any(map(codec.reads_secrets, member(reply, "status", "resourceRules"))):
             return Validation.READY
-        attributes = {"namespace": self.namespace, "verb": "get", "resource": "secrets"}
-        body = {"apiVersion": ACCESS.api_version, "kind": ACCESS.kind, "spec": {"resourceAttributes": attributes}}
-        reply = await validating(call("CreateSelfSubjectAccessReview", self.rest.create(ACCESS, "", body), failed))
-        if not orjson.loads(reply).get("status", {}).get("allowed"):
+        if not await validating(cluster.granted(LABEL, self.rest, "get", SECRETS, self.namespace, UNVERIFIED)):
             raise ValidationFailed(
                 "client is not allowed to get secrets", fix=f"bind a Role with get on secrets in {self.namespace}"
             )
@@ -207,7 +199,7 @@ class KubernetesClient:
         return codec.editable(raw) if raw is not None else None
 
 
-async def validating(reply: Awaitable[bytes]) -> bytes:
+async def validating(reply: Awaitable[T]) -> T:
     """Whatever keeps the review from an answer would keep reads from one too."""
     try:
         return await reply
@@ -233,7 +225,7 @@ def member(reply: bytes, *names: str) -> list[Any]:
     try:
         found: Any = orjson.loads(reply)
     except orjson.JSONDecodeError:
-        raise Malformed("the API server's review is not JSON") from None
+        raise ValidationFailed(f"{UNVERIFIED}the API server's review is not JSON") from None
     for name in names:
         found = found.get(name) if isinstance(found, Mapping) else None
     return found if isinstance(found, list) else []

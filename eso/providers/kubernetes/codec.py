@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import orjson
@@ -31,6 +31,7 @@ SHAPE: Final = {
     "remoteNamespace": TEXT,
 }
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+NO_SECRET: Final = "the API server's answer is no Secret"
 SERVER_OWNED: Final = ("managedFields",)
 
 
@@ -56,7 +57,8 @@ class Found:
 
 
 def found(name: str, raw: bytes | None) -> Found:
-    return Found(name, secret_of(parsed(raw)) if raw is not None else None)
+    """The answer to a request for `name`, which is the only name that errors show."""
+    return Found(name, replace(secret_of(parsed(raw)), name=name) if raw is not None else None)
 
 
 def listed(page: bytes) -> list[Secret]:
@@ -79,14 +81,21 @@ def parsed(raw: bytes) -> dict[str, Any]:
 def secret_of(document: Any) -> Secret:
     try:
         meta = document["metadata"]
-        data = {str(key): base64.b64decode(value) for key, value in (document.get("data") or {}).items()}
-        return Secret(str(meta["name"]), data, texts(meta.get("labels")), texts(meta.get("annotations")))
+        data = {key: base64.b64decode(value) for key, value in (texts(document.get("data")) or {}).items()}
+        return Secret(text_of(meta["name"]), data, texts(meta.get("labels")), texts(meta.get("annotations")))
     except (KeyError, TypeError, AttributeError, binascii.Error, ValueError):
-        raise Malformed("the API server's answer is no Secret") from None
+        raise Malformed(NO_SECRET) from None
 
 
 def texts(members: Any) -> dict[str, str] | None:
-    return {str(key): str(value) for key, value in members.items()} if members is not None else None
+    """Raises AttributeError and TypeError for what is no map of texts."""
+    return {key: text_of(value) for key, value in members.items()} if members is not None else None
+
+
+def text_of(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
 
 
 # values
@@ -155,12 +164,17 @@ def plain(members: Any) -> Any:
     return members.encode() if isinstance(members, str) else members
 
 
-def reads_secrets(rule: Mapping[str, Any]) -> bool:
+def reads_secrets(rule: Any) -> bool:
     """Whether the rule allows to get Secrets; names of single ones are not looked at."""
-    resources, verbs, groups = (rule.get(name) or [] for name in ("resources", "verbs", "apiGroups"))
-    return bool(
-        {"secrets", "*"} & set(resources) and {"get", "*"} & set(verbs) and (not groups or {"", "*"} & set(groups))
-    )
+    if not isinstance(rule, Mapping):
+        return False
+    resources, verbs, groups = (listed_in(rule, name) for name in ("resources", "verbs", "apiGroups"))
+    return bool({"secrets", "*"} & resources and {"get", "*"} & verbs and (not groups or {"", "*"} & groups))
+
+
+def listed_in(rule: Mapping[str, Any], name: str) -> set[str]:
+    found = rule.get(name)
+    return {one for one in found if isinstance(one, str)} if isinstance(found, list) else set()
 
 
 # pushes
@@ -192,13 +206,18 @@ def metadata(envelope: Mapping[str, Any] | None) -> Metadata:
 
 
 def editable(raw: bytes) -> dict[str, Any]:
-    """The live object as it can be sent back."""
+    """The live object as it can be sent back. Raises Malformed for one whose members a push cannot add to."""
     live = parsed(raw)
-    meta = live.get("metadata")
-    if not isinstance(meta, dict):
-        raise Malformed("the API server's answer is no Secret")
-    for name in SERVER_OWNED:
-        meta.pop(name, None)
+    try:
+        meta = live["metadata"]
+        for members in (live.get("data"), meta.get("labels"), meta.get("annotations")):
+            texts(members)
+        for name in ("uid", "resourceVersion"):
+            text_of(meta.get(name, ""))
+        for name in SERVER_OWNED:
+            meta.pop(name, None)
+    except (KeyError, TypeError, AttributeError):
+        raise Malformed(NO_SECRET) from None
     return live
 
 

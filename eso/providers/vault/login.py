@@ -267,16 +267,19 @@ async def attempt(prefix: str, call: Callable[[], requests.Response], missing: s
         raise AuthRejected(f"{missing or prefix}{NO_TOKEN}") from None
     except EsoError as error:
         raise AuthRejected(f"{prefix}{error}", fix=error.fix) from error
-    return login_of(reply)
+    auth = orjson.loads(reply.content)["auth"]  # hvac has read the token of it
+    token = auth["client_token"]
+    if not isinstance(token, str) or not token:  # a method that wants a second factor sends an empty one
+        raise AuthRejected(f"{missing or prefix}{NO_TOKEN}")
+    return login_of(auth, token)
 
 
-def login_of(reply: requests.Response) -> Login:
-    auth = orjson.loads(reply.content).get("auth") or {}
+def login_of(auth: Json, token: str) -> Login:
     seconds = auth.get("lease_duration") or 0
     if not isinstance(seconds, int | float):
         raise Malformed("the login's lease_duration is no number")
     return Login(
-        token=clean(str(auth["client_token"]), "token of the login"),
+        token=clean(token, "token of the login"),
         lifetime=float(seconds) if seconds > 0 else None,
         renewable=bool(auth.get("renewable")),
         owned=auth.get("token_type") != "batch",

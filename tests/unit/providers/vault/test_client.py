@@ -276,6 +276,13 @@ async def test_logins_that_fail(
         pytest.param(Fault(429, headers={"Retry-After": "3"}), Throttled, id="too many logins"),
         pytest.param(Fault(drop=True), Unavailable, id="the connection broke"),
         pytest.param(Fault(200, body='{"auth":{}}'), AuthRejected, id="an answer without a token"),
+        pytest.param(
+            Fault(200, body='{"auth":{"client_token":""}}'), AuthRejected, id="an empty token, as with a second factor"
+        ),
+        pytest.param(Fault(200, body='{"auth":{"client_token":null}}'), AuthRejected, id="a token of null"),
+        pytest.param(
+            Fault(200, body='{"auth":{"client_token":["planted"]}}'), AuthRejected, id="a token of another type"
+        ),
         pytest.param(Fault(200, body="planted <html>"), AuthRejected, id="an answer that is no JSON"),
         pytest.param(Fault(400, echo=True), AuthRejected, id="an answer that quotes what was sent"),
     ],
