@@ -10,6 +10,7 @@ import secrets
 import ssl
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -30,6 +31,7 @@ class FakeVault(Backend):
         self.tokens: dict[str, dict[str, Any]] = {ROOT: {"ttl": 0, "expire_time": None, "type": "service"}}
         self.approles: dict[str, str] = {}
         self.users: dict[str, str] = {}
+        self.knows_user: Callable[[str, str], bool] = lambda name, password: self.users.get(name) == password
         self.jwts: dict[str, str] = {}  # jwt → role
         self.knows_aws: Callable[[Any], bool] = lambda body: False  # what STS would say to the signed question
         self.ttl = 3600
@@ -84,7 +86,7 @@ class FakeVault(Backend):
             if not allowed:
                 return refused(400, "invalid role or secret ID")
         elif match := re.fullmatch(r"auth/(?:userpass|ldap)/login/(.+)", path):
-            if self.users.get(match[1]) != str(body.get("password")):
+            if not self.knows_user(unquote(match[1]), str(body.get("password"))):
                 return refused(400, "invalid username or password")
         elif path in ("auth/jwt/login", "auth/kubernetes/login"):
             if self.jwts.get(str(body.get("jwt"))) != body.get("role"):

@@ -144,7 +144,10 @@ def mapping(secret: Secret, ref: RemoteRef) -> dict[str, bytes]:
     part = look_up.escaped_first(document, ref.property)
     if part is None:
         raise EsoError(f"property {ref.property} does not exist in key {ref.key}", fix="correct remoteRef.property")
-    members = jsonenc.decode(gobase64.decode(part))
+    try:
+        members = jsonenc.decode(gobase64.decode(part))
+    except jsonenc.JsonError:
+        members = None  # the error quotes a character of the value
     if not isinstance(members, dict):
         raise EsoError("failed to unmarshal secret: invalid JSON format", fix="the value has to be a JSON object")
     return {key.decode("utf-8", "replace"): jsonenc.encode(one, escape_html=False) for key, one in members.items()}

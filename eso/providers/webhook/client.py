@@ -5,6 +5,7 @@ Neighbours: connect.py makes it, render.py and codec.py compute (apart.py says w
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
@@ -42,6 +43,8 @@ MOST: Final = 10 << 20  # bytes of an answer
 DIAL_SECONDS: Final = 15.0
 NOT_PUSHED: Final = "failed to push webhook data: "
 NO_PATH: Final = "cannot get templated json path: "
+SHARED: Final = ("GET", "HEAD")  # methods whose answer serves whoever asks the same
+NUMBERS: Final = itertools.count(1)
 CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -61,7 +64,8 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One read: what is rendered, and with which members of the reference."""
+    """One read: what is rendered, and with which members of the reference. `number` tells reads apart that must not be
+    one: a method other than GET may have another answer each time."""
 
     templates: Templates
     method: str
@@ -69,6 +73,7 @@ class Asked:
     key: str
     version: str
     property: str
+    number: int = field(default=0, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +127,9 @@ class Client:
         version, property = (
             text if name in self.seen else "" for name, text in (("version", ref.version), ("property", ref.property))
         )
-        return Asked(self.templates, self.method or "GET", self.seconds, ref.key, version, property)
+        method = self.method or "GET"
+        number = 0 if method.upper() in SHARED else next(NUMBERS)
+        return Asked(self.templates, method, self.seconds, ref.key, version, property, number)
 
     async def fetch(self, request: Hashable) -> Answer:
         assert isinstance(request, Asked)

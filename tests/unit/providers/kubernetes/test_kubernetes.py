@@ -542,3 +542,36 @@ def test_a_kubeconfig_with_data_inside() -> None:
 def test_a_kubeconfig_that_is_refused(document: bytes, text: str) -> None:
     with pytest.raises(InvalidConfig, match=text):
         kubeconfig(document)
+
+
+@pytest.mark.parametrize("value", [b"planted", b"[1]", b"7", b"\xff\xfe", b""], ids=repr)
+async def test_a_property_that_is_no_object_is_no_map_and_is_not_quoted(cluster: FakeCluster, value: bytes) -> None:
+    cluster.put("db", {"text": value})
+    with pytest.raises(EsoError) as failed:
+        await extract(await opened(cluster), "db", "text")
+    assert str(failed.value) == "failed to unmarshal secret: invalid JSON format"
+
+
+@pytest.mark.parametrize("key", ["", ".", "..", "a/b", "../configmaps/a", "a%2fb"])
+async def test_a_key_that_names_no_single_secret_is_neither_read_nor_written_nor_deleted(
+    cluster: FakeCluster, key: str
+) -> None:
+    client = await opened(cluster)
+    for work in (
+        read(client, key),
+        client.push(Push(Remote(key)), Source({"v": b"x"})),
+        client.delete(Remote(key)),
+        client.exists(Remote(key)),
+    ):
+        with pytest.raises(InvalidConfig, match="name"):
+            await work
+    assert not cluster.asked
+
+
+@pytest.mark.parametrize("namespace", [".", "..", "../x", "a/b"])
+async def test_a_push_leaves_no_namespace_by_its_metadata(cluster: FakeCluster, namespace: str) -> None:
+    bearer = {"name": "login", "key": "token", "namespace": "team-a"}
+    client = await opened(cluster, "ClusterSecretStore", auth={"token": {"bearerToken": bearer}})
+    with pytest.raises(InvalidConfig, match="invalid name"):
+        await client.push(Push(Remote("a"), metadata=envelope(remoteNamespace=namespace)), Source({"v": b"x"}))
+    assert not cluster.asked

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import traceback
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from e2e.harness.certs import Authority
 from eso.errors import EsoError
 from eso.net.http import Pool
 from eso.providers.contract import (
@@ -741,6 +744,30 @@ async def test_a_ca_that_is_none_is_told(vault: FakeVault) -> None:
     with pytest.raises(InvalidConfig, match="error creating vault client") as refused:
         await Whole("vault").open(view(vault, server="https://127.0.0.1:1"), given)
     assert "planted" not in str(refused.value)
+
+
+async def test_a_client_certificate_is_shown_on_every_connection(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    pair, own = authority.server("vault"), authority.client("me", "me")
+    serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(authority.cert))
+    serving.load_cert_chain(pair.cert, pair.key)
+    serving.verify_mode = ssl.CERT_REQUIRED
+    secrets = SECRETS | {"mine/tls.crt": own.cert.read_text(), "mine/tls.key": own.key.read_text()}
+    shown = {"certSecretRef": {"name": "mine"}, "keySecretRef": {"name": "mine"}}
+    async with FakeVault(serving) as vault:
+        vault.approles["role-1"] = "planted-secret-id"
+        vault.put("secret", "app", {"user": "me"})
+        who = StaticCredentials(secrets, ca=authority.cert.read_bytes())
+        client = await Whole("vault").open(view(vault, APP_ROLE, tls=shown), who)
+        ref = RemoteRef("app", "user")
+        assert client.value(await client.fetch(client.request(ref)), ref) == b"me"
+        await client.close()
+        with pytest.raises(Unavailable):
+            await Whole("vault").open(view(vault, APP_ROLE), who)
+        who.secrets["mine/tls.key"] = "planted-key"
+        with pytest.raises(InvalidConfig, match="error creating vault client: ") as refused:
+            await Whole("vault").open(view(vault, APP_ROLE, tls=shown), who)
+        assert "planted" not in str(refused.value)
 
 
 async def test_every_await_of_a_login_a_search_and_a_logout_may_be_cancelled(vault: FakeVault) -> None:

@@ -525,6 +525,24 @@ async def test_a_key_goes_where_it_was_pushed_when_it_is_deleted(world: World) -
     await client.close()
 
 
+@pytest.mark.parametrize(
+    ("block", "shared"),
+    [
+        pytest.param({}, True, id="without a method"),
+        pytest.param({"method": "get"}, True, id="GET"),
+        pytest.param({"method": "POST"}, False, id="POST"),
+    ],
+)
+async def test_equal_reads_are_one_only_where_the_method_makes_them_one(
+    world: World, block: dict[str, str], shared: bool
+) -> None:
+    client = await world.open(**block)
+    one, other = client.request(RemoteRef("k")), client.request(RemoteRef("k"))
+    assert (one == other) is shared
+    assert hash(one) == hash(other)  # what paces repeated requests knows them by it
+    await client.close()
+
+
 async def test_existence_is_a_read_with_the_remote_key(world: World) -> None:
     world.service.put("/there", "no JSON")
     client = await world.open(result={"jsonPath": "$.nope"})
