@@ -1,5 +1,5 @@
 """`python -m e2e.demo`: one secret, from OpenBao through a real API server into a Secret, and what happens to it
-afterwards.
+afterwards. The cluster is kind where Docker runs, otherwise a control plane of processes.
 
 Neighbours: harness/ starts the parts, examples/vault-kubernetes-auth is what gets applied. Exit codes: 0 all shown, 1 a
 step failed,
@@ -21,10 +21,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from e2e.harness.cluster import REPO, KubectlFailed
+from e2e.harness.cluster import REPO, Cluster, KubectlFailed
 from e2e.harness.controlplane import ControlPlane, NoBinaries, binaries
+from e2e.harness.kind import KindCluster, KindFailed, unavailable
 from e2e.harness.openbao import OpenBao
-from e2e.harness.operator import LocalOperator, entry_point
+from e2e.harness.operator import LocalOperator, PodOperator, entry_point
 from e2e.harness.process import Child, DiedEarly
 from e2e.harness.say import Narrator
 from e2e.harness.waiting import NeverHappened, eventually
@@ -36,27 +37,24 @@ FAILED, UNFIT, INTERRUPTED = 1, 3, 130
 
 
 class Demo:
-    """Everything it starts lives in `folder`. `keep` leaves the processes running when this one ends."""
+    """Everything it starts lives in `folder`. `keep` leaves the processes running when this one ends; `local` takes no
+    kind cluster, also where there could be one."""
 
-    def __init__(self, folder: Path, narrator: Narrator, keep: bool) -> None:
-        self.folder, self.tell, self.keep = folder, narrator, keep
-        self.plane: ControlPlane | None = None
+    def __init__(self, folder: Path, narrator: Narrator, keep: bool, local: bool = False) -> None:
+        self.folder, self.tell, self.keep, self.local = folder, narrator, keep, local
+        self.plane: Cluster | None = None
         self.bao: OpenBao | None = None
-        self.operator: LocalOperator | None = None
+        self.operator: LocalOperator | PodOperator | None = None
         self.rows: list[tuple[str, str, float]] = []
 
     # -- the parts ----------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         self.tell.head("Starting the parts")
-        with self.tell.step("programs of the control plane"):
-            found = binaries(self.tell.note)
-            self.tell.note(str(found))
-        with self.tell.step("etcd, kube-apiserver (RBAC on), kube-controller-manager"):
-            self.plane = ControlPlane(folder=self.folder / "controlplane", outlive=self.keep)
-            self.plane.start()
+        self.plane = self.kind() or self.processes()
         with self.tell.step("OpenBao: a KV v2 mount, role shop for ServiceAccount shop/shop"):
-            self.bao = OpenBao(folder=self.folder / "openbao", outlive=self.keep).start()
+            host = self.plane.host_address
+            self.bao = OpenBao(folder=self.folder / "openbao", outlive=self.keep, host=host).start()
             self.bao.mount_kv("secret")
             self.bao.put("secret", "shop/database", {"username": "shop", "password": "first"})
             self.bao.policy("shop", {"secret/data/shop/*": ["read"]})
@@ -64,16 +62,45 @@ class Demo:
             self.bao.kubernetes_role("shop", [NAMESPACE], ["shop"], ["shop"])
         with self.tell.step("kubectl apply --server-side -k manifests/"):
             self.plane.apply_manifests()
-        with self.tell.step("the operator, as its own ServiceAccount with the ClusterRole from manifests/"):
-            self.operator = LocalOperator(self.plane, outlive=self.keep).start()
-            self.operator.wait_ready()
+        if isinstance(self.plane, ControlPlane):
+            with self.tell.step("the operator, as its own ServiceAccount with the ClusterRole from manifests/"):
+                self.operator = LocalOperator(self.plane, outlive=self.keep).start()
+                self.operator.wait_ready()
+        else:
+            with self.tell.step("the operator, as the Deployment from manifests/"):
+                self.operator = PodOperator(self.plane)
+                self.operator.wait_ready()
+
+    def kind(self) -> KindCluster | None:
+        """A kind cluster with our image; None, with the reason told, where there can be none."""
+        if self.local:
+            return None
+        if reason := unavailable():
+            self.tell.note(f"no kind cluster ({reason}): a control plane of processes stands in")
+            return None
+        try:
+            with self.tell.step("a kind cluster with our image (minutes the first time)"):
+                return KindCluster(say=self.tell.note).start()
+        except (KindFailed, OSError, subprocess.TimeoutExpired) as error:
+            self.tell.note(f"a control plane of processes stands in: {str(error).strip()[-400:]}")
+            return None
+
+    def processes(self) -> ControlPlane:
+        with self.tell.step("programs of the control plane"):
+            found = binaries(self.tell.note)
+            self.tell.note(str(found))
+        with self.tell.step("etcd, kube-apiserver (RBAC on), kube-controller-manager"):
+            plane = ControlPlane(folder=self.folder / "controlplane", outlive=self.keep)
+            self.plane = plane  # it may end half-way, with processes that have to be stopped
+            plane.start()
+        return plane
 
     @property
     def children(self) -> list[Child]:
         """In the order they should end."""
-        found = [self.operator.child] if self.operator else []
+        found = [self.operator.child] if isinstance(self.operator, LocalOperator) else []
         found += [self.bao.child] if self.bao else []
-        return found + (list(reversed(self.plane.children)) if self.plane else [])
+        return found + (list(reversed(self.plane.children)) if isinstance(self.plane, ControlPlane) else [])
 
     def render(self) -> None:
         """What the manifest would give, before anything runs."""
@@ -182,7 +209,11 @@ class Demo:
     def failure(self, error: BaseException) -> None:
         self.tell.head("It did not work")
         self.tell.line("  " + str(error).split("\n--- ")[0])  # the end of a log follows below
-        child = self.operator.child if self.operator else next((one for one in self.children if not one.alive), None)
+        if isinstance(self.operator, PodOperator):
+            self.tell.head("Last lines of the log of the operator")
+            self.tell.line("\n".join(self.operator.logs().splitlines()[-20:]) or "  (empty)")
+        local = self.operator.child if isinstance(self.operator, LocalOperator) else None
+        child = local or next((one for one in self.children if not one.alive), None)
         if child is not None:
             self.tell.head(f"Last lines of the log of {child.name}")
             self.tell.line(child.tail(20) or "  (empty)")
@@ -193,10 +224,12 @@ class Demo:
         )
 
     def stop(self) -> None:
-        if self.operator:
+        if isinstance(self.operator, LocalOperator):
             self.operator.stop()
         for child in self.children:
             child.kill()
+        if isinstance(self.plane, KindCluster):
+            self.plane.stop()
 
     def leave_running(self) -> None:
         assert self.plane is not None and self.bao is not None
@@ -205,19 +238,18 @@ class Demo:
             for child in self.children
             if child.alive
         ]
-        (self.folder / STATE).write_text(json.dumps(pids))
+        cluster = self.plane.name if isinstance(self.plane, KindCluster) else ""
+        (self.folder / STATE).write_text(json.dumps({"processes": pids, "kind": cluster}))
         self.tell.head("Left running")
         self.tell.line(f"  export KUBECONFIG={self.plane.admin_kubeconfig}")
         self.tell.line(f"  export BAO_ADDR={self.bao.address} BAO_TOKEN={self.bao.root_token}")
-        if self.operator:
+        if isinstance(self.operator, LocalOperator):
             self.tell.line(
                 f"  metrics: http://{self.operator.metrics_address}/metrics    operator's log: "
                 f"{self.operator.child.log}"
             )
-        self.tell.line(
-            f"  kubectl, if you have none: {self.plane.binaries}/kubectl    try: kubectl apply -f "
-            f"{EXAMPLES.relative_to(REPO)}/externalsecret.yaml"
-        )
+        ours = f"kubectl, if you have none: {self.plane.binaries}/kubectl    " if self.plane.binaries else ""
+        self.tell.line(f"  {ours}try: kubectl apply -f {EXAMPLES.relative_to(REPO)}/externalsecret.yaml")
         self.tell.line(f"  stop it: {Path(sys.executable)} -m e2e.demo --stop {self.folder}")
         self.tell.line()
 
@@ -237,7 +269,8 @@ def stop_left_running(folder: Path, tell: Narrator) -> int:
     if not state.exists():
         tell.line(f"{state} is not there: nothing was left running from that folder")
         return FAILED
-    for entry in json.loads(state.read_text()):
+    left = json.loads(state.read_text())
+    for entry in left["processes"]:
         if entry["started"] and started(entry["pid"]) == entry["started"]:
             os.kill(entry["pid"], signal.SIGTERM if entry["name"] == "operator" else signal.SIGKILL)
             try:
@@ -249,6 +282,11 @@ def stop_left_running(folder: Path, tell: Narrator) -> int:
             except NeverHappened:
                 os.kill(entry["pid"], signal.SIGKILL)
             tell.line(f"stopped {entry['name']}")
+    if left["kind"]:
+        done = subprocess.run(["kind", "delete", "cluster", "--name", left["kind"]], timeout=300, check=False)
+        if done.returncode != 0:
+            return FAILED
+        tell.line(f"deleted the kind cluster {left['kind']}")
     shutil.rmtree(folder, ignore_errors=True)
     return 0
 
@@ -264,8 +302,8 @@ def interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def run(keep: bool, tell: Narrator) -> int:
-    demo = Demo(Path(tempfile.mkdtemp(prefix="eso-demo-")), tell, keep)
+def run(keep: bool, tell: Narrator, local: bool = False) -> int:
+    demo = Demo(Path(tempfile.mkdtemp(prefix="eso-demo-")), tell, keep, local)
     signal.signal(signal.SIGTERM, interrupt)
     code = 0
     try:
@@ -278,7 +316,7 @@ def run(keep: bool, tell: Narrator) -> int:
         tell.line()
         tell.line("interrupted")
         code, keep = INTERRUPTED, False
-    except (NoBinaries, DiedEarly, OSError) as error:
+    except (NoBinaries, DiedEarly, KindFailed, OSError) as error:
         demo.failure(error)
         code, keep = UNFIT, False
     except (NeverHappened, KubectlFailed, RuntimeError) as error:
@@ -306,7 +344,7 @@ def main() -> int:
     tell = Narrator()
     if given.stop:
         return stop_left_running(given.stop, tell)
-    return run(given.keep or bool(os.environ.get("KEEP")), tell)
+    return run(given.keep or bool(os.environ.get("KEEP")), tell, given.local)
 
 
 if __name__ == "__main__":

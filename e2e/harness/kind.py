@@ -7,21 +7,40 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import subprocess
 import tempfile
 import uuid
+from ipaddress import IPv4Network
 from pathlib import Path
+from typing import Any, Final
 
-from e2e.harness.cluster import MANIFESTS, REPO, Cluster
+from e2e.harness.cluster import REPO, Cluster
 from e2e.harness.operator import deployment
 from e2e.harness.say import Say, silent
 
+PATIENCE: Final = 30  # seconds for Docker to say that it runs
+
+
+def unavailable() -> str:
+    """Why there can be no kind cluster here; "" where Docker answers, and kind and kubectl are on PATH."""
+    if missing := [name for name in ("docker", "kind", "kubectl") if shutil.which(name) is None]:
+        return f"not on PATH: {', '.join(missing)}"
+    try:
+        done = subprocess.run(["docker", "info"], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    except subprocess.TimeoutExpired:
+        return "Docker does not answer"
+    except OSError as error:
+        return f"docker cannot be run: {error.strerror}"
+    return "" if done.returncode == 0 else f"Docker does not run: {(done.stderr.strip() or 'no reason given')[-200:]}"
+
 
 def available() -> bool:
-    """Docker answers, and kind and kubectl are on PATH."""
-    if not all(shutil.which(name) for name in ("docker", "kind", "kubectl")):
-        return False
-    return subprocess.run(["docker", "info"], capture_output=True, timeout=30, check=False).returncode == 0
+    return not unavailable()
+
+
+class KindFailed(RuntimeError):
+    """kind or docker ended with an error; the message has the end of what it printed."""
 
 
 class KindCluster(Cluster):
@@ -35,24 +54,19 @@ class KindCluster(Cluster):
     def start(self) -> KindCluster:
         try:
             self.say(f"creating the kind cluster {self.name}")
-            self._run(
-                "kind",
-                "create",
-                "cluster",
-                "--name",
-                self.name,
-                "--kubeconfig",
-                str(self.admin_kubeconfig),
-                "--wait",
-                "120s",
-            )
+            where = ("--name", self.name, "--kubeconfig", str(self.admin_kubeconfig))
+            self._run("kind", "create", "cluster", *where, "--wait", "120s")
             image = deployment()["spec"]["template"]["spec"]["containers"][0]["image"]
             self.say(f"building {image}")
             self._run("docker", "build", "--tag", image, str(REPO))
             self._run("kind", "load", "docker-image", image, "--name", self.name)
             self.host_address = self._gateway()
+            bindable(self.host_address)
         except BaseException:
-            self.stop()
+            try:
+                self.stop()
+            except KindFailed as error:  # the first error is the one to tell
+                self.say(f"the kind cluster {self.name} may still be there: {error}")
             raise
         return self
 
@@ -66,17 +80,31 @@ class KindCluster(Cluster):
         self._run("kind", "delete", "cluster", "--name", self.name)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def deploy(self) -> None:
-        self.apply_manifests(MANIFESTS)
-
     def _gateway(self) -> str:
-        """The host as pods see it: the IPv4 gateway of kind's network."""
-        networks = json.loads(self._run("docker", "network", "inspect", "kind"))
-        configs = [config for network in networks for config in network["IPAM"]["Config"]]
-        return next(str(config["Gateway"]) for config in configs if "." in config.get("Gateway", ""))
+        return gateway(json.loads(self._run("docker", "network", "inspect", "kind")))
 
     def _run(self, *argv: str) -> str:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=900, check=False)
         if done.returncode != 0:
-            raise RuntimeError(f"{' '.join(argv)}: exit code {done.returncode}\n{done.stderr[-3000:]}")
+            raise KindFailed(f"{' '.join(argv)}: exit code {done.returncode}\n{done.stderr[-3000:]}")
         return done.stdout
+
+
+def gateway(networks: list[dict[str, Any]]) -> str:
+    """The host as pods see it: the IPv4 gateway of kind's network, which is its first address where Docker does not
+    name it. Raises KindFailed."""
+    for config in (config for network in networks for config in network.get("IPAM", {}).get("Config") or ()):
+        if "." in config.get("Gateway", ""):
+            return str(config["Gateway"])
+        if "." in config.get("Subnet", ""):
+            return str(IPv4Network(config["Subnet"])[1])
+    raise KindFailed("the network of kind has no IPv4 addresses")
+
+
+def bindable(address: str) -> None:
+    """Servers for pods listen there. Raises KindFailed, for example where Docker runs in a machine of its own."""
+    try:
+        with socket.socket() as tried:
+            tried.bind((address, 0))
+    except OSError as error:
+        raise KindFailed(f"pods reach no server of this machine: nothing can listen at {address}: {error}") from error

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
+from itertools import combinations
 from typing import Any, Final
 
 from cryptography import x509
@@ -23,6 +24,8 @@ from eso.gocompat.x509 import certificates
 Json = dict[str, Any]
 
 CONTROLLER: Final = "external-secrets"  # app.kubernetes.io/name of the controller's Deployment, here and elsewhere
+LEASE: Final = "external-secrets-controller"
+TRUE: Final = ("true", "1", "t", "T", "TRUE", "True")
 SKEW_TOLD, SKEW_BAD = 2.0, 30.0  # seconds; leases and windows of signatures suffer from more
 SOON: Final = timedelta(days=14)
 NAMED: Final = 5  # objects that a finding names
@@ -197,15 +200,48 @@ def controllers(facts: Facts) -> Iterator[Finding]:
                 f"kubectl -n {one['metadata']['namespace']} logs deploy/{one['metadata']['name']}",
             )
         scopes[flag(one, "namespace"), flag(one, "controller-class") or "default"].append(name)
+    for names, where, classes in meeting(scopes):
+        same = len(classes) == 1
+        told = f"{listed(names)} reconcile the same objects ({where}, class {listed(classes)})"
+        if not same and (unnamed := unclassed(facts)):
+            told = f"{listed(names)} reconcile the stores that name no spec.controller ({where}): {listed(unnamed)}"
+        elif not same:
+            continue
+        yield Finding(
+            "controller",
+            State.FAIL if same else State.WARN,
+            told,
+            "scale one of them to 0, or give them a --controller-class or --namespace each"
+            if same
+            else "name the class of each store in spec.controller",
+        )
+
+
+def meeting(scopes: Mapping[tuple[str, str], list[str]]) -> Iterator[tuple[list[str], str, list[str]]]:
+    """Controllers that work in one namespace: their names, where it is, their classes. One for all namespaces meets
+    each other one."""
     for (namespace, class_), names in scopes.items():
         if len(names) > 1:
-            where = f"namespace {namespace}" if namespace else "all namespaces"
-            yield Finding(
-                "controller",
-                State.FAIL,
-                f"{listed(names)} reconcile the same objects ({where}, class {class_})",
-                "scale one of them to 0, or give them a --controller-class or --namespace each",
-            )
+            yield names, place(namespace), [class_]
+    for ((here, one), ours), ((there, other), theirs) in combinations(scopes.items(), 2):
+        if here == there or not (here and there):
+            yield [*ours, *theirs], place(here or there), list(dict.fromkeys((one, other)))
+
+
+def place(namespace: str) -> str:
+    return f"namespace {namespace}" if namespace else "all namespaces"
+
+
+def unclassed(facts: Facts) -> list[str]:
+    """Stores without spec.controller belong to every controller."""
+    stores = (facts.objects.get(kind) for kind in ("SecretStore", "ClusterSecretStore"))
+    return sorted(
+        named(one)
+        for items in stores
+        if isinstance(items, list)
+        for one in items
+        if not one.get("spec", {}).get("controller")
+    )
 
 
 def rights(facts: Facts) -> Iterator[Finding]:
@@ -228,9 +264,20 @@ def leaders(facts: Facts) -> Iterator[Finding]:
     if isinstance(facts.leases, Unseen):
         yield Finding("leader", State.SKIP, facts.leases.why)
         return
+    electing = elections(facts)
+    for name in sorted((electing or set()) - {named(lease) for lease in facts.leases}):
+        yield Finding("leader", State.WARN, f"nobody made the Lease {name}", "look at the log of its controller")
     for lease in facts.leases:
         name, spec = named(lease), lease.get("spec", {})
         holder, renewed = spec.get("holderIdentity"), spec.get("renewTime")
+        if electing is not None and name not in electing:
+            yield Finding(
+                "leader",
+                State.WARN,
+                f"the Lease {name} is there and no running controller elects by it",
+                "delete it if its controller is gone for good",
+            )
+            continue
         if not holder or not renewed:
             yield Finding("leader", State.WARN, f"nobody holds the Lease {name}", "look whether a controller runs")
             continue
@@ -244,6 +291,17 @@ def leaders(facts: Facts) -> Iterator[Finding]:
             told,
             "" if alive else "no controller leads: look at its pods and at its rights on leases",
         )
+
+
+def elections(facts: Facts) -> set[str] | None:
+    """ "namespace/name" of the Leases that running controllers elect by; None where controllers could not be seen."""
+    if isinstance(facts.deployments, Unseen):
+        return None
+    return {
+        f"{one['metadata']['namespace']}/{flag(one, 'leader-election-id') or LEASE}"
+        for one in facts.deployments
+        if one["spec"].get("replicas", 1) > 0 and flag(one, "enable-leader-election", "true") in TRUE
+    }
 
 
 # -- the admission webhook --------------------------------------------------------------------------------------------
@@ -385,13 +443,14 @@ def container(deployment: Json) -> Json:
     return found
 
 
-def flag(deployment: Json, name: str) -> str:
-    """The value of a flag on the container's command line, "" when it is not given."""
-    words = [*container(deployment).get("command", ()), *container(deployment).get("args", ())]
+def flag(deployment: Json, name: str, alone: str = "") -> str:
+    """The value of a flag on the container's command line, "" when it is not given. `alone`: the value of a switch
+    without one; the word behind it is none of it."""
+    words = [*(container(deployment).get("command") or ()), *(container(deployment).get("args") or ())]
     for place, word in enumerate(words):
         key, equals, value = word.lstrip("-").partition("=")
         if word.startswith("-") and key == name:
-            return value if equals else next(iter(words[place + 1 : place + 2]), "")
+            return value if equals else alone or next(iter(words[place + 1 : place + 2]), "")
     return ""
 
 

@@ -27,6 +27,7 @@ from eso.api.pushsecret import PUSH_SECRETS
 from eso.api.secretstore import CLUSTER_SECRET_STORES, SECRET_STORES
 from eso.cli.checkup import (
     CONTROLLER,
+    LEASE,
     RIGHTS,
     Facts,
     Finding,
@@ -53,7 +54,7 @@ WEBHOOKS: Final = Resource(
     namespaced=False,
 )
 REVIEWS: Final = Resource("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", namespaced=False)
-LEASE: Final = "external-secrets-controller"
+LOOK: Final = "look at the server in KUBECONFIG, and at proxies before it"
 KINDS: Final = (
     SECRET_STORES,
     CLUSTER_SECRET_STORES,
@@ -62,6 +63,8 @@ KINDS: Final = (
     PUSH_SECRETS,
     CLUSTER_PUSH_SECRETS,
 )
+UNSEEN, INTERRUPTED = 3, 130
+PATIENCE: Final = 60.0  # seconds for everything that is read
 EXAMPLES = """examples:
   eso doctor
       checks the cluster of KUBECONFIG (or ~/.kube/config).
@@ -69,7 +72,8 @@ EXAMPLES = """examples:
   kubectl eso doctor
       the same: kubectl finds the program kubectl-eso beside eso.
 
-exit codes: 0 nothing failed (there may be warnings), 1 at least one check failed, 2 the arguments are off
+exit codes: 0 nothing failed (there may be warnings), 1 at least one check failed, 2 the arguments are off,
+3 nothing failed, and at least one check could not be made
 """
 
 
@@ -88,11 +92,19 @@ def main(argv: Sequence[str]) -> int:
     """Returns the exit code."""
     arguments = parser().parse_args(argv)
     try:
-        found = findings(asyncio.run(facts(os.environ)))
+        found = findings(asyncio.run(in_time(os.environ)))
     except EsoError as error:
         found = [Finding("API server", State.FAIL, str(error), error.fix or "see KUBECONFIG")]
+    except KeyboardInterrupt:
+        return INTERRUPTED
     sys.stdout.write(as_json(found) if arguments.output == "json" else as_table(found))
-    return int(worst(found) is State.FAIL)
+    return exit_code(found)
+
+
+def exit_code(found: Sequence[Finding]) -> int:
+    if worst(found) is State.FAIL:
+        return 1
+    return UNSEEN if any(one.state is State.SKIP for one in found) else 0
 
 
 def as_json(found: Sequence[Finding]) -> str:
@@ -113,16 +125,29 @@ def as_table(found: Sequence[Finding]) -> str:
 # -- reading ----------------------------------------------------------------------------------------------------------
 
 
+class NoAnswer(EsoError):
+    """What answers at the address of the API server is none, or takes too long."""
+
+
+async def in_time(environ: Mapping[str, str]) -> Facts:
+    """Raises NoAnswer, ConfigError and ApiError."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await facts(environ)
+    except TimeoutError:
+        raise NoAnswer(f"the API server did not answer everything within {PATIENCE:g} s", fix=LOOK) from None
+
+
 async def facts(environ: Mapping[str, str]) -> Facts:
     """Raises ConfigError and ApiError when there is no API server to ask; what may not be read is Unseen."""
     access = await connect(environ)
     try:
         rest = Rest(access)
-        version = orjson.loads(await rest.read("/version")).get("gitVersion", "?")
+        version = version_of(await rest.read("/version"))
         crds, deployments, leases, webhooks, slices, *objects = await asyncio.gather(
             listed(rest, CRDS),
             listed(rest, DEPLOYMENTS, label_selector=f"app.kubernetes.io/name={CONTROLLER}"),
-            listed(rest, LEASES, field_selector=f"metadata.name={LEASE}"),
+            listed(rest, LEASES),
             listed(rest, WEBHOOKS),
             listed(rest, SLICES),
             *(listed(rest, kind) for kind in KINDS),
@@ -137,7 +162,7 @@ async def facts(environ: Mapping[str, str]) -> Facts:
             server_time=await server_time(access),
             crds=crds,
             deployments=deployments,
-            leases=leases,
+            leases=leases if isinstance(leases, Unseen) else elected(leases, deployments),
             webhooks=webhooks,
             slices=slices,
             objects={kind.kind: items for kind, items in zip(KINDS, objects, strict=True)},
@@ -148,15 +173,32 @@ async def facts(environ: Mapping[str, str]) -> Facts:
         await access.close()
 
 
+def elected(leases: list[Json], deployments: list[Json] | Unseen) -> list[Json]:
+    """Those that controllers of this kind elect by, with their default name or that of a flag."""
+    seen = [] if isinstance(deployments, Unseen) else deployments
+    named_by_flags = {name for one in seen if (name := flag(one, "leader-election-id"))}
+    return [one for one in leases if one["metadata"]["name"] in {LEASE, *named_by_flags}]
+
+
+def version_of(raw: bytes) -> str:
+    """Raises NoAnswer."""
+    try:
+        return str(orjson.loads(raw).get("gitVersion", "?"))
+    except (orjson.JSONDecodeError, AttributeError):
+        raise NoAnswer("what answers is no API server: its /version is no JSON object", fix=LOOK) from None
+
+
 async def listed(rest: Rest, resource: Resource, **selectors: str) -> list[Json] | Unseen:
     try:
         return [
             item
             async for page in rest.list_pages(resource, **selectors)  # type: ignore[arg-type]  # selectors are texts
-            for item in orjson.loads(page)["items"]
+            for item in orjson.loads(page).get("items") or ()
         ]
     except ApiError as error:
         return Unseen(f"cannot list {resource.plural}: {error}")
+    except (orjson.JSONDecodeError, AttributeError):
+        return Unseen(f"cannot list {resource.plural}: the answer is no list")
 
 
 async def server_time(access: Any) -> datetime | None:

@@ -58,7 +58,9 @@ def test_the_doctor_knows_the_manifests(controlplane: ControlPlane, namespace: s
 
 def test_who_may_not_look_is_told_what_was_left_out(controlplane: ControlPlane, namespace: str) -> None:
     controlplane.apply([thing("ServiceAccount", "viewer", namespace, api="v1")])
-    found = checks(controlplane.kubeconfig_for_serviceaccount(namespace, "viewer"))
+    viewer = controlplane.kubeconfig_for_serviceaccount(namespace, "viewer")
+    assert doctor(viewer)[0] == 3
+    found = checks(viewer)
     assert found["API server"][0]["state"] == "ok"
     assert {one["state"] for check in ("CRDs", "controller", "webhook", "ExternalSecret") for one in found[check]} == {
         "skip"

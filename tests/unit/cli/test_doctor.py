@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 import yaml
@@ -19,8 +21,9 @@ from e2e.harness.certs import Authority
 from e2e.harness.cluster import REPO
 from eso.api.crds.kinds import KINDS
 from eso.app.main import run
+from eso.cli import doctor
 from eso.cli.checkup import RIGHTS, Facts, Finding, State, Unseen, findings, flag, worst
-from eso.cli.doctor import allowed, as_json, as_table
+from eso.cli.doctor import allowed, as_json, as_table, elected, exit_code
 
 NOW = datetime.now(UTC)
 SERVICE = "eso/external-secrets-webhook"
@@ -73,9 +76,9 @@ def endpoints(ready: bool = True) -> dict:
     return {"metadata": {"namespace": "eso", "labels": labels}, "endpoints": [{"conditions": {"ready": ready}}]}
 
 
-def store(name: str, status: str = "True") -> dict:
+def store(name: str, status: str = "True", **spec: str) -> dict:
     conditions = [{"type": "Ready", "status": status}] if status else []
-    return {"metadata": {"name": name, "namespace": "shop"}, "status": {"conditions": conditions}}
+    return {"metadata": {"name": name, "namespace": "shop"}, "spec": spec, "status": {"conditions": conditions}}
 
 
 WELL = Facts(
@@ -83,7 +86,7 @@ WELL = Facts(
     version="v1.33.1",
     server_time=NOW,
     crds=[crd(kind.resource.plural, kind.resource.group, kind.resource.version) for kind in KINDS if kind.installed],
-    deployments=[deployment()],
+    deployments=[deployment("external-secrets", "--enable-leader-election=true")],
     leases=[lease()],
     webhooks=[],
     slices=[endpoints()],
@@ -167,9 +170,61 @@ def test_a_kind_that_is_ours_alone_need_not_be_installed() -> None:
     assert {one.state for one in told(replace(WELL, crds=bare), "CRDs")} == {State.OK}
 
 
+@pytest.mark.parametrize(
+    ("others", "state", "text"),
+    [
+        pytest.param(
+            [deployment("two", "--namespace", "shop")],
+            State.FAIL,
+            "eso/external-secrets, eso/two reconcile the same objects (namespace shop, class default)",
+            id="one for all namespaces and one for one of them",
+        ),
+        pytest.param(
+            [deployment("two", "--controller-class=two")],
+            State.WARN,
+            "eso/external-secrets, eso/two reconcile the stores that name no spec.controller "
+            "(all namespaces): shop/vault",
+            id="two classes, and a store that names none",
+        ),
+    ],
+)
+def test_controllers_that_meet_are_told(others: list[dict], state: State, text: str) -> None:
+    facts = replace(WELL, deployments=[*WELL.deployments, *others])
+    (found,) = [one for one in told(facts, "controller") if one.state is not State.OK]
+    assert (found.state, found.told) == (state, text) and found.fix
+
+
 def test_controllers_of_other_classes_or_namespaces_do_not_meet() -> None:
-    others = [deployment("two", "--controller-class=two"), deployment("three", "--namespace", "shop")]
-    assert {one.state for one in told(replace(WELL, deployments=[deployment(), *others]), "controller")} == {State.OK}
+    one, two = deployment("one", "--namespace=a"), deployment("two", "--namespace", "b")
+    assert {each.state for each in told(replace(WELL, deployments=[one, two]), "controller")} == {State.OK}
+    classed = {"SecretStore": [store("vault", controller="two")]}
+    both = [deployment(), deployment("two", "--controller-class=two")]
+    assert {each.state for each in told(replace(WELL, deployments=both, objects=classed), "controller")} == {State.OK}
+
+
+@pytest.mark.parametrize(
+    ("deployments", "leases", "text"),
+    [
+        pytest.param([deployment()], [lease(9999)], "no running controller elects by it", id="a Lease that was left"),
+        pytest.param(WELL.deployments, [], "nobody made the Lease eso/external-secrets-controller", id="no Lease"),
+        pytest.param(
+            [deployment("x", "--enable-leader-election", "--leader-election-id=own")],
+            [],
+            "nobody made the Lease eso/own",
+            id="no Lease of a name of one's own",
+        ),
+    ],
+)
+def test_a_lease_that_says_nothing_is_no_failure(deployments: list[dict], leases: list[dict], text: str) -> None:
+    (found,) = told(replace(WELL, deployments=deployments, leases=leases), "leader")
+    assert found.state is State.WARN and text in found.told and found.fix
+
+
+def test_leases_are_those_that_controllers_elect_by() -> None:
+    leases = [{"metadata": {"name": name}} for name in ("external-secrets-controller", "own", "kube-scheduler")]
+    names = [one["metadata"]["name"] for one in elected(leases, [deployment("x", "--leader-election-id=own")])]
+    assert names == ["external-secrets-controller", "own"]
+    assert len(elected(leases, Unseen("no"))) == 1
 
 
 def test_objects_that_may_be_stored_in_an_old_version_are_named() -> None:
@@ -262,6 +317,7 @@ class TestWebhook:
         (["-namespace=a"], "a"),
         (["--other=a"], ""),
         (["namespace"], ""),
+        (["--namespace"], ""),
     ],
 )
 def test_a_flag_is_found_in_each_way_to_write_it(words: list[str], value: str) -> None:
@@ -287,6 +343,69 @@ def test_a_person_gets_a_table_and_a_machine_json() -> None:
     found = [Finding("CRDs", State.OK, "24 kinds"), Finding("controller", State.FAIL, "none", "start it")]
     assert as_table(found) == "ok    CRDs        24 kinds\nfail  controller  none\n                  → start it\n"
     assert '"state": "fail"' in as_json(found)
+
+
+@pytest.mark.parametrize(
+    ("states", "code"),
+    [
+        ([State.OK], 0),
+        ([State.OK, State.WARN], 0),
+        ([State.OK, State.SKIP], 3),
+        ([State.WARN, State.SKIP], 3),
+        ([State.FAIL, State.SKIP], 1),
+    ],
+)
+def test_the_exit_code_says_what_the_table_does(states: list[State], code: int) -> None:
+    assert exit_code([Finding("x", state, "y") for state in states]) == code
+
+
+@pytest.mark.parametrize(
+    ("reply", "text"),
+    [
+        pytest.param(b"<html>Sign in</html>", "what answers is no API server", id="the page of a proxy"),
+        pytest.param(b"[]", "what answers is no API server", id="JSON of somebody else"),
+        pytest.param(None, "did not answer everything within", id="one that never answers"),
+    ],
+)
+def test_what_is_no_api_server_is_a_failure_and_no_traceback(
+    reply: bytes | None, text: str, capsys, monkeypatch, tmp_path
+) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if reply is None:
+                over.wait(30)
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(reply)))
+            self.end_headers()
+            self.wfile.write(reply)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    over = Event()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        cluster = {"server": f"http://127.0.0.1:{server.server_address[1]}"}
+        config = {
+            "current-context": "it",
+            "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+            "clusters": [{"name": "it", "cluster": cluster}],
+            "users": [{"name": "it", "user": {"token": "t"}}],
+        }
+        (tmp_path / "config").write_text(yaml.safe_dump(config))
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+        monkeypatch.setattr(doctor, "PATIENCE", 60.0 if reply is not None else 0.5)
+        assert run(["doctor"]) == 1
+    finally:
+        over.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+    shown = capsys.readouterr()
+    assert text in shown.out and "→" in shown.out and shown.err == ""
 
 
 def test_a_cluster_that_cannot_be_reached_is_a_failure(capsys, monkeypatch, tmp_path) -> None:
