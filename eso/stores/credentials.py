@@ -63,6 +63,7 @@ class Credentials:
         self._objects: dict[tuple[str, str, str], dict[str, Any] | None] = {}
         self.trailing: list[str] = []  # Secrets and keys whose value ends in a line break, and is one line
         self.unread = False  # an object could not be read: it may be there or not
+        self.as_operator = False  # the login uses the operator's own cloud identity
 
     @property
     def namespace(self) -> str:
@@ -159,6 +160,7 @@ class Credentials:
 
     def ambient(self) -> Mapping[str, str]:
         if self._ambient.stores == "all" or (self._ambient.stores == "cluster" and self._store.cluster_scoped):
+            self.as_operator = True
             return self._ambient.environ
         raise InvalidConfig(
             "this store may not use the operator's own cloud identity",

@@ -126,6 +126,11 @@ class Stores:
         except EsoError:
             return True
 
+    def ambient(self, store: SecretStore) -> bool:
+        """Whether the store's own validation logged in with the operator's own cloud identity."""
+        found = self.plans.known(store)
+        return found is not None and self.sessions.as_operator(found, store.namespace)
+
     def identity(self, namespace: str, store: StoreRef) -> str | None:
         """A name for the login behind `store`, the same after a restart; None when there is no such store."""
         record = self._record(namespace, store)

@@ -65,6 +65,7 @@ class Session:
     retired: list[StoreClient] = field(default_factory=list)  # to be closed once their last call is back
     orphaned: float | None = None  # when its last store went
     renew_after: float = 0.0  # not before, after a renewal failed
+    ambient: bool = False  # the login used the operator's own cloud identity
 
     @property
     def ends(self) -> float | None:
@@ -130,6 +131,11 @@ class Sessions:
         """Digest of the login behind `store` for a consumer in `namespace`, None before the first one."""
         binding = self._bindings.get(holder(store, namespace))
         return binding.digest if binding else None
+
+    def as_operator(self, store: Store, namespace: str) -> bool:
+        """Whether the present login behind `store` uses the operator's own cloud identity."""
+        session = self._sessions.get(self.identity(store, namespace) or "")
+        return session is not None and session.ambient
 
     def credential_changed(self, kind: str, namespace: str, name: str, *, gone: bool = False) -> None:
         """A Secret, ConfigMap or ServiceAccount moved: each store that logs in with it reads it again before its next
@@ -282,6 +288,7 @@ class Sessions:
             old.retired.append(old.client)
             old.client, old.store, old.namespace = client, store, namespace
             old.since, old.renew_after, old.orphaned = now, 0.0, None
+        session.ambient = credentials.as_operator
         if digest not in self._by_digest:
             session.orphaned = now  # the credential was edited while the login was made
         return session

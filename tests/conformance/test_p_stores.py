@@ -191,6 +191,9 @@ class Answers:
     def maintained(self, store: SecretStore) -> bool:
         return True
 
+    def ambient(self, store: SecretStore) -> bool:
+        return False
+
     def passed(self, key: Any, seconds: float) -> None: ...
     def ready(self, key: Any, status: str) -> None: ...
     def gone(self, key: Any) -> None: ...

@@ -59,8 +59,11 @@ class Operator:
         self.stores.store_changed(*place)
 
     async def ask(self, store: dict[str, Any]) -> None:
-        """One read, or one look where nothing can be read."""
+        """One read, one look where nothing can be read, or nothing where there is nobody to ask."""
         namespace = store["namespace"]
+        if not store["asks"]:
+            await self.stores.sessions.registry.connector(store["provider"], self.stores.sessions.env)
+            return
         if store["reads"]:
             ref = RemoteRef("app", store["property"])
             found = (await self.stores.read(namespace, StoreRef(name="store"), ref)).reveal()

@@ -22,7 +22,7 @@ from eso.reconcile.kit.event import Event
 from eso.reconcile.kit.ledger import Ledger
 from eso.reconcile.kit.status import write_status
 from eso.reconcile.kit.suspend import suspended_until
-from eso.reconcile.secretstore.report import Report, broken, invalid, new_status, parked, paused, valid
+from eso.reconcile.secretstore.report import AMBIENT, Report, broken, invalid, new_status, parked, paused, valid
 from eso.runtime.outcome import Done, Outcome, Retry, Wake
 from eso.stores.gate import GateClosed
 
@@ -37,6 +37,7 @@ class Validator(Protocol):
         built."""
 
     def maintained(self, store: SecretStore) -> bool: ...
+    def ambient(self, store: SecretStore) -> bool: ...
 
 
 class Meter(Protocol):
@@ -67,6 +68,7 @@ class ReconcileStore:
         self.controller_class, self.requeue_seconds = controller_class, requeue_seconds
         self.emit, self.meter, self.monotonic, self.log = emit, meter, monotonic, log
         self._told: Ledger[int] = Ledger(0)  # the generation told last
+        self._ambient: Ledger[bool] = Ledger(False)  # told that it uses the operator's own cloud identity
 
     async def reconcile(self, key: Key, wake: Wake, now: datetime) -> Outcome:
         """One pass; numbers are the steps of the spec."""
@@ -75,6 +77,7 @@ class ReconcileStore:
         if store is None:  # 1
             self.meter.gone(key)
             self._told.forget(key)
+            self._ambient.forget(key)
             return Done()
         if store.spec.controller and store.spec.controller != self.controller_class:  # 2
             return Done()
@@ -89,6 +92,7 @@ class ReconcileStore:
                 )
             report = await self.validate(store, interval)  # 6-8
             self.meter.ready(key, report.condition.status)
+            self.tell_ambient(store, report)
         told = await self.publish(store, report, now)  # 5
         self.meter.passed(key, self.monotonic() - began)
         return report.outcome if told else Retry()
@@ -112,6 +116,17 @@ class ReconcileStore:
             )
             return invalid(broken(error), interval)
         return valid(result, capability, interval, maintained=maintained)
+
+    def tell_ambient(self, store: SecretStore, report: Report) -> None:
+        """Once for each SecretStore: its author need not be one who may act as the operator. The author of a
+        ClusterSecretStore is."""
+        meta = store.metadata
+        key = (meta.namespace, meta.name)
+        if not self.resource.namespaced or report.condition.reason != "Valid" or self._ambient.read(key, meta.uid):
+            return
+        if self.validator.ambient(store):
+            self._ambient.write(key, meta.uid, True)
+            self.emit(meta, AMBIENT)
 
     def silenced(self, store: SecretStore) -> bool:
         return wellknown.ANNOTATION_IGNORE_MAINTENANCE in store.metadata.annotations

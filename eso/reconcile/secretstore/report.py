@@ -21,6 +21,11 @@ from eso.runtime.outcome import After, Done, Outcome, Parked, Retry
 from eso.stores.gate import GateClosed, Retrying
 
 UNMAINTAINED = "store isn't currently maintained. Please plan and prepare accordingly."
+AMBIENT = Event(
+    "Normal",
+    "AmbientCredentials",
+    "store uses the operator's own cloud identity; --ambient-credentials says which stores may",
+)
 
 
 @dataclass(frozen=True, slots=True)

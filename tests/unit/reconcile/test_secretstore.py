@@ -225,6 +225,7 @@ class World:
         self.api, self.rest = api, api.rest()
         self.store: SecretStore | None = None
         self.answer: Exception | None = None
+        self.as_operator = False
         self.events: list[Event] = []
         self.marks: list[tuple[str, Any]] = []
         self.errors: list[str] = []
@@ -269,6 +270,9 @@ class World:
     def maintained(self, store: SecretStore) -> bool:
         return False
 
+    def ambient(self, store: SecretStore) -> bool:
+        return self.as_operator
+
     def passed(self, key: Any, seconds: float) -> None:
         self.marks.append(("passed", key))
 
@@ -290,6 +294,45 @@ async def world() -> AsyncIterator[World]:
         made = World(api)
         yield made
         await made.rest.access.close()
+
+
+AMBIENT = Event(
+    "Normal",
+    "AmbientCredentials",
+    "store uses the operator's own cloud identity; --ambient-credentials says which stores may",
+)
+
+
+async def test_a_store_that_uses_the_operators_own_identity_is_told_so_once(world: World):
+    world.put()
+    await world.run()
+    assert AMBIENT not in world.events
+    world.as_operator = True
+    for _ in range(3):
+        await world.run()
+    assert world.events.count(AMBIENT) == 1
+    world.put(refreshInterval=60)
+    await world.run()
+    assert world.events.count(AMBIENT) == 1, "an edited store is the same one"
+
+
+async def test_a_store_that_cannot_log_in_uses_no_identity(world: World):
+    world.put()
+    world.as_operator, world.answer = True, ValidationFailed("no")
+    await world.run()
+    assert AMBIENT not in world.events
+
+
+async def test_a_store_that_is_made_anew_is_told_anew(world: World):
+    world.as_operator = True
+    world.put()
+    await world.run()
+    world.api.remove(SECRET_STORES, "ns", "s")
+    world.store = None
+    await world.run()
+    world.put()
+    await world.run()
+    assert world.events.count(AMBIENT) == 2
 
 
 async def test_a_pass_tells_once(world: World):
