@@ -6,18 +6,18 @@ Neighbours: stores.registry makes the Connector; spec.py has the rules, login.py
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
 from eso.errors import EsoError
-from eso.net.http import Pool, Timeouts, TlsError
+from eso.net.http import Pool, Timeouts
 from eso.providers.akeyless import spec
 from eso.providers.akeyless.client import Client, LoggedIn
 from eso.providers.akeyless.login import LABEL, Login
 from eso.providers.akeyless.refusal import of_api
 from eso.providers.contract import CredentialReader, InvalidConfig, Plan, StoreView
 from eso.providers.env import Env
+from eso.providers.kit.authority import opened
 from eso.providers.kit.http import Api
 from eso.providers.kit.selectors import Json
 from eso.providers.kit.token import MOST_TOKEN
@@ -56,11 +56,10 @@ class Connector:
         return Client(store, held, self.env.pools)
 
     async def _pool(self, url: str, store: StoreView, credentials: CredentialReader) -> Pool:
-        """Reading the system's authorities takes 20 ms."""
         ca = await credentials.ca_bundle(store.provider_spec)
         try:
-            return await self.env.offload.run_for(credentials.namespace, partial(self.env.pools.open, url, ca=ca))
-        except TlsError as error:
+            return await opened(self.env, credentials, url, ca=ca)
+        except InvalidConfig as error:
             raise InvalidConfig("failed to append caBundle", fix=error.fix) from error
 
 

@@ -5,18 +5,17 @@ Neighbours: stores.registry makes the Connector; spec.py has the rules, client.p
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Final
 
-from eso.net.http import Timeouts, TlsError
+from eso.net.http import Timeouts
 from eso.providers.bitwarden import spec
 from eso.providers.bitwarden.client import LABEL, Client
 from eso.providers.bitwarden.refusal import refuse
 from eso.providers.contract import CredentialReader, InvalidConfig, Plan, StoreView
 from eso.providers.env import Env
-from eso.providers.kit.authority import ca_of
+from eso.providers.kit.authority import ca_of, opened
 from eso.providers.kit.connected import Connection
-from eso.providers.kit.http import Api, clean
+from eso.providers.kit.http import Api, clean, worded
 from eso.providers.kit.selectors import part
 
 AGENT: Final = {"User-Agent": "external-secrets", "Accept": "application/json"}
@@ -40,10 +39,6 @@ class Connector:
         ca = await ca_of(credentials, block)
         if not ca:
             raise InvalidConfig(NO_CA, fix="set caBundle or caProvider to the authority of the companion server")
-        try:
-            opened = partial(self.env.pools.open, base, ca=ca)
-            pool = await self.env.offload.run_for(credentials.namespace, opened)
-        except TlsError as error:
-            raise InvalidConfig(f"{NO_CA}: {error}", fix=error.fix) from error
+        pool = await worded(f"{NO_CA}: ", opened(self.env, credentials, base, ca=ca))
         headers = AGENT | {"Warden-Access-Token": token} | spec.servers(block)
         return Client(store, Connection(Api(pool, LABEL, base, headers, refuse, TIMEOUTS), self.env.offload))

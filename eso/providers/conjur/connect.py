@@ -5,16 +5,15 @@ Neighbours: stores.registry makes the Connector; spec.py has the rules, client.p
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Final
 
-from eso.net.http import Pool, Timeouts, TlsError
+from eso.net.http import Pool, Timeouts
 from eso.providers.conjur import refusal, spec
 from eso.providers.conjur.client import LABEL, Client
 from eso.providers.conjur.codec import Token, token_of
-from eso.providers.contract import CredentialReader, InvalidConfig, Plan, StoreView
+from eso.providers.contract import CredentialReader, Plan, StoreView
 from eso.providers.env import Env
-from eso.providers.kit.authority import ca_of
+from eso.providers.kit.authority import ca_of, opened
 from eso.providers.kit.connected import Connection
 from eso.providers.kit.http import Api, segment
 from eso.providers.kit.selectors import Json, has, part
@@ -54,11 +53,7 @@ class Connector:
             given = part(block, "auth", "cert")
             certificate = await credentials.secret(part(given, "clientCertRef"))
             key = await credentials.secret(part(given, "clientKeyRef"))
-        opened = partial(self.env.pools.open, base, ca=ca, certificate=certificate, key=key)
-        try:
-            return await self.env.offload.run_for(credentials.namespace, opened)
-        except TlsError as error:
-            raise InvalidConfig(str(error), fix=error.fix) from error
+        return await opened(self.env, credentials, base, ca=ca, certificate=certificate, key=key)
 
     async def _token(self, api: Api, block: Json, credentials: CredentialReader) -> Token:
         way = spec.method(block)

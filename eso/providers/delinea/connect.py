@@ -13,6 +13,7 @@ from eso.providers.delinea import refusal, spec
 from eso.providers.delinea.client import LABEL, Client
 from eso.providers.env import Env
 from eso.providers.kit import valueorref
+from eso.providers.kit.authority import opened
 from eso.providers.kit.connected import Connection
 from eso.providers.kit.http import Api, bearer, object_of
 from eso.providers.kit.selectors import part
@@ -42,7 +43,7 @@ class Connector:
             if not body[name]:
                 raise InvalidConfig(f"Credentials.{shown} must be set", fix=f"the value of {member} is empty")
         url = spec.address(block, "token")
-        pool = await self.env.offload.run_for(credentials.namespace, self.env.pools.open, url)
+        pool = await opened(self.env, credentials, url)
         try:
             asking = Api(pool, LABEL, "", AGENT, refusal.of_login, TIMEOUTS, MOST_TOKEN)
             reply = await asking.send("GetToken", "POST", url, json=body)

@@ -18,6 +18,7 @@ from eso.providers.doppler.client import LABEL, Client
 from eso.providers.doppler.spec import audience, by_account
 from eso.providers.env import Env
 from eso.providers.kit.address import parts_of
+from eso.providers.kit.authority import opened
 from eso.providers.kit.connected import Connection
 from eso.providers.kit.http import Api, clean, object_of, text_in
 from eso.providers.kit.selectors import Json, part
@@ -41,7 +42,7 @@ class Connector:
 
     async def open(self, store: StoreView, plan: Plan, credentials: CredentialReader) -> Client:
         base = base_of(self.env.environ)
-        pool = self._pool(base)
+        pool = await self._pool(base, credentials)
         try:
             api = Api(pool, LABEL, base, AGENT, refuse=refusal.of_api, timeouts=TIMEOUTS)
             token, lifetime = await self._token(store, api, credentials)
@@ -51,9 +52,9 @@ class Connector:
         connection = Connection(api.with_headers(basic(token)), self.env.offload, lifetime)
         return Client(store, connection)
 
-    def _pool(self, base: str) -> Pool:
+    async def _pool(self, base: str, credentials: CredentialReader) -> Pool:
         if not base.startswith("https") or verifies(self.env.environ):
-            return self.env.pools.open(base)
+            return await opened(self.env, credentials, base)
         return self.env.pools.pool(tls=tls_context(verify=False))
 
     async def _token(self, store: StoreView, api: Api, credentials: CredentialReader) -> tuple[str, float | None]:

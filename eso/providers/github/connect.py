@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 from eso.errors import EsoError
-from eso.net.http import Pool, Timeouts
+from eso.net.http import Timeouts
 from eso.providers.contract import CredentialReader, Plan, StoreView, prefixed
 from eso.providers.env import Env
 from eso.providers.github import refusal, spec
 from eso.providers.github.client import LABEL, Client, LoggedIn
 from eso.providers.github.seal import Written
 from eso.providers.kit import githubapp
+from eso.providers.kit.authority import opened
 from eso.providers.kit.http import Api, bearer, object_of, text_in
 from eso.providers.kit.selectors import Json, part
 from eso.providers.kit.token import Token, checked
@@ -37,7 +38,7 @@ class Connector:
             return Client(store, None)
         block, base = store.provider_spec, spec.base(store.provider_spec)
         signed = await self._signed(block, credentials)
-        pool: Pool = await self.env.offload.run_for(credentials.namespace, self.env.pools.open, base)
+        pool = await opened(self.env, credentials, base)
         try:
             asking = Api(pool, LABEL, base, AGENT | githubapp.headers(signed), refusal.of_login, TIMEOUTS)
             reply = await asking.send("CreateInstallationToken", "POST", githubapp.path(block.get("installationID")))

@@ -14,7 +14,7 @@
     class Connector:
         async def open(self, store, plan, credentials):
             token = (await credentials.secret(part(store.provider_spec, "auth", "secretRef"))).decode()
-            pool = self.env.pools.open(BASE, ca=await credentials.ca_bundle(store.provider_spec))
+            pool = await opened(self.env, credentials, BASE, ca=await credentials.ca_bundle(store.provider_spec))
             api = Api(pool, "Doppler", BASE, bearer(token), refuse=refuse)
             return Client(store, Connection(api, self.env.offload))
 
@@ -33,8 +33,8 @@
 Neighbours: address.py where a store calls, http.py one call, headers.py what a store may send, selectors.py
 credentials in specs, connected.py the login that a client holds, together.py batches, search.py `find`, property.py
 look-ups, setpath.py writes into JSON, retries.py retrySettings, metadata.py and payload.py pushes, token.py how long a
-login lasts; authority.py and valueorref.py credentials that a store writes down itself, files.py those in files.
-Logins that several providers share: awsidentity.py and sts.py at AWS, googlemetadata.py at Google, githubapp.py, and
-jwt.py, which signs. `env.pools.dial(url)` is the dial that some validations make. A bench in
+login lasts; authority.py connections and whom they trust, valueorref.py credentials that a store writes down itself,
+files.py those in files. Logins that several providers share: awsidentity.py and sts.py at AWS, googlemetadata.py at
+Google, githubapp.py, and jwt.py, which signs. `env.pools.dial(url)` is the dial that some validations make. A bench in
 tests/contract/benches_<provider>.py makes the provider pass the sentences that all of them pass.
 """

@@ -10,6 +10,7 @@ from typing import Final
 from eso.net.http import Timeouts
 from eso.providers.contract import CredentialReader, Plan, StoreView
 from eso.providers.env import Env
+from eso.providers.kit.authority import opened
 from eso.providers.kit.connected import Connection
 from eso.providers.kit.http import Api, bearer
 from eso.providers.kit.selectors import part
@@ -32,5 +33,6 @@ class Connector:
         base = host(store.provider_spec)
         token = await credentials.secret(part(store.provider_spec, *TOKEN))
         headers = HEADERS | bearer(token.decode("utf-8", "replace"))
-        api = Api(self.env.pools.open(base), LABEL, base, headers, refuse=refuse, timeouts=TIMEOUTS)
+        pool = await opened(self.env, credentials, base)
+        api = Api(pool, LABEL, base, headers, refuse=refuse, timeouts=TIMEOUTS)
         return Client(store, Connection(api, self.env.offload))

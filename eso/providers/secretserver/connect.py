@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from functools import partial
 from typing import Final
 
-from eso.net.http import Pool, Timeouts, TlsError
+from eso.net.http import Timeouts
 from eso.providers.contract import (
     AuthRejected,
     CredentialReader,
@@ -22,6 +21,7 @@ from eso.providers.contract import (
 from eso.providers.env import Env
 from eso.providers.kit import valueorref
 from eso.providers.kit.address import parts_of
+from eso.providers.kit.authority import opened
 from eso.providers.kit.connected import Connection
 from eso.providers.kit.http import Api, Reply, bearer, object_of
 from eso.providers.kit.selectors import part
@@ -62,7 +62,7 @@ class Connector:
             return Client(store, None)
         block, base = store.provider_spec, spec.base(store.provider_spec)
         given = {name: await valueorref.read(credentials, part(block, name)) for name in spec.members(block)}
-        pool = await self._pool(base, store, credentials)
+        pool = await opened(self.env, credentials, base, ca=await credentials.ca_bundle(block))
         try:
             if "token" in given:
                 token = Token(given["token"], base)
@@ -75,13 +75,6 @@ class Connector:
             await pool.close()
             raise
         return Client(store, Connection(api, self.env.offload, token.lifetime))
-
-    async def _pool(self, base: str, store: StoreView, credentials: CredentialReader) -> Pool:
-        ca = await credentials.ca_bundle(store.provider_spec)
-        try:
-            return await self.env.offload.run_for(credentials.namespace, partial(self.env.pools.open, base, ca=ca))
-        except TlsError as error:
-            raise InvalidConfig(str(error), fix=error.fix) from error
 
 
 async def logged_in(api: Api, username: str, password: str, domain: str) -> Token:
