@@ -41,7 +41,7 @@ PARTS = (
     Part("Kubernetes", 185, 188),
     Part("Fake", 190, 190),
     Part("Webhook, Doppler, 1Password Connect", 191, 193),
-    Part("1Password SDK", 194, 194, "the provider"),
+    Part("1Password SDK", 194, 194),
     Part("Akeyless", 195, 195),
     Part("ClusterPushSecret", 200, 213),
 )

@@ -236,7 +236,7 @@ async def test_an_environment_that_cannot_be_read_is_told(world: World, variable
 
 
 # P-194
-async def test_an_environment_is_read_only(world: World, variables: Client) -> None:
+async def test_p_194_an_environment_is_read_only(world: World, variables: Client) -> None:
     source = Source({"k": b"v"}, "app", "team-a")
     for call, name in (
         (variables.push(Push(Remote("USER"), "k"), source), "PushSecret"),
@@ -360,7 +360,9 @@ async def test_what_is_there_already_is_not_written(world: World, client: Client
 
 
 # P-194
-async def test_a_whole_secret_becomes_the_fields_of_an_item_and_stale_ones_go(world: World, client: Client) -> None:
+async def test_p_194_a_whole_secret_becomes_the_fields_of_an_item_and_stale_ones_go(
+    world: World, client: Client
+) -> None:
     world.account.put("app", {"a": "old", "stale": "x"})
     await client.push(Push(Remote("app", "not used")), source(a=b"1", b=b"2"))
     assert fields(world, "app") == {"a": ("1", "Concealed"), "b": ("2", "Concealed")}
