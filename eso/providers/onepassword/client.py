@@ -62,7 +62,7 @@ class Client(Connected[Connection]):
         """Every vault has to be there."""
         try:
             for vault in self.vaults:
-                await self._vault(vault)
+                await self._proven(vault)
         except EsoError as error:
             raise ValidationFailed(str(error), fix=error.fix) from error
         return Validation.READY
@@ -103,7 +103,7 @@ class Client(Connected[Connection]):
             vault = await self._vault(name)
             if codec.ID.fullmatch(key):
                 return vault, await worded(ITEM_FAILED, self._item(vault, key))
-            titled = await worded(ITEM_FAILED, self._summaries(vault, key))
+            titled = await self._summaries(vault, key)
             if len(titled) > 1:
                 raise EsoError(
                     f"expected one 1Password Item matching: '{key}', got {len(titled)}",
@@ -129,7 +129,7 @@ class Client(Connected[Connection]):
         for name in self.vaults if find.tags is None else self.vaults[:1]:
             vault = await self._vault(name)
             title = find.path if find.tags is None else None
-            items = await worded(ITEM_FAILED, self._summaries(vault, title or None))
+            items = await self._summaries(vault, title or None)
             if find.tags is not None:
                 tags = {tag for tag, _ in find.tags}
                 items = [item for item in items if tags <= set(item.tags)]
@@ -219,11 +219,10 @@ class Client(Connected[Connection]):
     # requests
 
     async def _vault(self, name: str) -> str:
-        """The id of a vault that is named by id or title."""
+        """The id of a vault that is named by id or title. What is asked next tells whether an id is that of a vault."""
+        if codec.ID.fullmatch(name):
+            return name
         try:
-            if codec.ID.fullmatch(name):
-                reply = await self.connection.api.send("GetVault", "GET", f"/v1/vaults/{segment(name)}")
-                return codec.vault_of(reply.body)
             reply = await self.connection.api.send("ListVaults", "GET", "/v1/vaults", query={"filter": titled(name)})
             found = codec.vaults_of(reply.body)
             if len(found) != 1:
@@ -232,11 +231,22 @@ class Client(Connected[Connection]):
             raise prefixed(VAULT_FAILED, error) from error
         return found[0]
 
+    async def _proven(self, name: str) -> None:
+        """Raises the reference's error for a vault that is not there."""
+        vault = await self._vault(name)
+        if vault == name:
+            asked = self.connection.api.send("GetVault", "GET", f"/v1/vaults/{segment(vault)}")
+            codec.vault_of((await worded(VAULT_FAILED, asked)).body)
+
     async def _summaries(self, vault: str, title: str | None) -> list[codec.Summary]:
-        """The items of a vault, or those with exactly this title."""
+        """The items of a vault, or those with exactly this title. There is a list wherever there is a vault."""
         query = {"filter": titled(title)} if title is not None else None
-        reply = await self.connection.api.send("ListItems", "GET", f"/v1/vaults/{segment(vault)}/items", query=query)
-        found = await self.decoded(reply.body, codec.summaries_of)
+        path = f"/v1/vaults/{segment(vault)}/items"
+        try:
+            reply = await self.connection.api.send("ListItems", "GET", path, query=query)
+            found = await self.decoded(reply.body, codec.summaries_of)
+        except EsoError as error:
+            raise prefixed(VAULT_FAILED if isinstance(error, NothingThere) else ITEM_FAILED, error) from error
         return [item for item in found if title in (None, item.title)]
 
     async def _item(self, vault: str, item: str) -> codec.Item:

@@ -23,6 +23,7 @@ from eso.providers.contract import (
     RemoteRef,
     SecretNotFound,
     Source,
+    Validation,
     ValidationFailed,
 )
 from eso.providers.onepassword import codec
@@ -98,6 +99,19 @@ async def test_vaults_are_searched_in_order_and_a_title_may_hold_quotes(world: W
     assert [await read(client, key) for key in ("db", 'a "b"\\')] == [b"new", b"quoted"]
 
 
+async def test_a_vault_that_is_named_by_its_id_is_not_asked_for_at_each_read(world: World) -> None:
+    item = world.fake.put("db", {"password": "x"})
+    client = await world.open(vaults={VAULT: 1})
+    assert [await read(client, key) for key in ("db", item["id"])] == [b"x", b"x"]
+    assert await found(client, Find()) == {"password": b"x"}
+    assert len(world.fake.asked) == 2 + 1 + 2
+    assert await client.validate() is Validation.READY
+    assert world.fake.asked[-1].path == f"/v1/vaults/{VAULT}"
+    world.fake.fail(Fault(200, body="<html>"))
+    with pytest.raises(EsoError, match="not JSON"):
+        await client.validate()
+
+
 async def test_an_id_is_looked_for_in_the_first_vault_only(world: World) -> None:
     world.fake.vaults[OTHER] = "Other"
     here, there = world.fake.put("here", {"password": "x"}), world.fake.put("there", {"password": "y"}, OTHER)
@@ -116,6 +130,8 @@ async def test_what_is_missing_is_told_in_the_words_of_the_reference(world: Worl
         await client.validate()
     client = await world.open(vaults={"c" * 26: 1})
     assert await refused(client, "db") == "error finding 1Password Vault: status 404: vault not found"
+    with pytest.raises(ValidationFailed, match="error finding 1Password Vault: status 404: vault not found"):
+        await client.validate()
 
 
 async def test_two_items_of_one_title_are_an_error(world: World) -> None:
