@@ -18,6 +18,7 @@ from eso.providers.akeyless.refusal import of_api
 from eso.providers.contract import CredentialReader, InvalidConfig, Plan, StoreView
 from eso.providers.env import Env
 from eso.providers.kit.authority import opened
+from eso.providers.kit.connected import nobody_asks
 from eso.providers.kit.http import Api
 from eso.providers.kit.selectors import Json
 from eso.providers.kit.token import MOST_TOKEN
@@ -39,7 +40,7 @@ class Connector:
 
     async def open(self, store: StoreView, plan: Plan, credentials: CredentialReader) -> Client:
         block = store.provider_spec
-        if not credentials.namespace and spec.referent(store):
+        if nobody_asks(plan, credentials):
             return Client(store, None, self.env.pools)
         pool = await self._pool(plan.endpoint, store, credentials)
         direct = self.direct()

@@ -82,11 +82,6 @@ def selectors(block: Json) -> tuple[Named, ...]:
     return (*(found for found in named if found.selector.get("name")), *account)
 
 
-def referent(store: StoreView) -> bool:
-    """Whether a ClusterSecretStore can be logged in to for a consumer only."""
-    return store.cluster_scoped and any(not found.namespace for found in selectors(store.provider_spec))
-
-
 def authority(block: Json) -> dict[str, Any]:
     """What the connection trusts belongs to the login."""
     return {name: block[name] for name in ("caBundle", "caProvider") if block.get(name)}

@@ -14,7 +14,7 @@ from eso.providers.bitwarden.refusal import refuse
 from eso.providers.contract import CredentialReader, InvalidConfig, Plan, StoreView
 from eso.providers.env import Env
 from eso.providers.kit.authority import ca_of, opened
-from eso.providers.kit.connected import Connection
+from eso.providers.kit.connected import Connection, nobody_asks
 from eso.providers.kit.http import Api, clean, worded
 from eso.providers.kit.selectors import part
 
@@ -31,7 +31,7 @@ class Connector:
         """Nothing is shared between logins."""
 
     async def open(self, store: StoreView, plan: Plan, credentials: CredentialReader) -> Client:
-        if spec.referent(store) and not credentials.namespace:
+        if nobody_asks(plan, credentials):
             return Client(store, None)
         block, base = store.provider_spec, spec.base(store.provider_spec)
         value = await credentials.secret(part(block, *spec.TOKEN))

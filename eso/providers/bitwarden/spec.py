@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Final
 
-from eso.providers.contract import Consumer, InvalidConfig, Plan, Quota, StoreView
+from eso.providers.contract import InvalidConfig, Plan, Quota, StoreView
 from eso.providers.kit.address import parts_of
 from eso.providers.kit.selectors import Json, Named, consumer, one, part, references
 
@@ -40,11 +40,6 @@ SPEC: Final = BitwardenSpec()
 
 def credentials(block: Json) -> tuple[Named, ...]:
     return tuple(one(block, "", *TOKEN))
-
-
-def referent(store: StoreView) -> bool:
-    """Whether each consumer logs in with a token of its own namespace."""
-    return consumer(store, credentials(store.provider_spec)) is Consumer.CREDENTIALS
 
 
 def trusts(block: Json) -> bool:

@@ -14,7 +14,7 @@ from eso.providers.conjur.codec import Token, token_of
 from eso.providers.contract import CredentialReader, Plan, StoreView
 from eso.providers.env import Env
 from eso.providers.kit.authority import ca_of, opened
-from eso.providers.kit.connected import Connection
+from eso.providers.kit.connected import Connection, nobody_asks
 from eso.providers.kit.http import Api, segment
 from eso.providers.kit.selectors import Json, has, part
 from eso.providers.kit.token import MOST_TOKEN
@@ -32,7 +32,7 @@ class Connector:
         """Nothing is shared between logins."""
 
     async def open(self, store: StoreView, plan: Plan, credentials: CredentialReader) -> Client:
-        if spec.referent(store) and not credentials.namespace:
+        if nobody_asks(plan, credentials):
             return Client(store, None)
         block, base = store.provider_spec, spec.base(store.provider_spec)
         pool = await self._pool(base, block, credentials)

@@ -9,7 +9,7 @@ import re
 from typing import Any, ClassVar, Final
 from urllib.parse import urlsplit
 
-from eso.providers.contract import Consumer, InvalidConfig, Plan, Quota, StoreView
+from eso.providers.contract import InvalidConfig, Plan, Quota, StoreView
 from eso.providers.kit.address import parts_of
 from eso.providers.kit.selectors import Json, Named, consumer, has, one, part, references, refuse_foreign
 
@@ -100,11 +100,6 @@ def credentials(block: Json) -> tuple[Named, ...]:
         *one(auth, "invalid Auth.Cert.ClientCertRef: ", "cert", "clientCertRef"),
         *one(auth, "invalid Auth.Cert.ClientKeyRef: ", "cert", "clientKeyRef"),
     )
-
-
-def referent(store: StoreView) -> bool:
-    """Whether each consumer logs in with credentials of its own namespace."""
-    return consumer(store, credentials(store.provider_spec)) is Consumer.CREDENTIALS
 
 
 def login(block: Json) -> dict[str, Any]:

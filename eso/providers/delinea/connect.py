@@ -14,7 +14,7 @@ from eso.providers.delinea.client import LABEL, Client
 from eso.providers.env import Env
 from eso.providers.kit import valueorref
 from eso.providers.kit.authority import opened
-from eso.providers.kit.connected import Connection
+from eso.providers.kit.connected import Connection, nobody_asks
 from eso.providers.kit.http import Api, bearer, object_of
 from eso.providers.kit.selectors import part
 from eso.providers.kit.token import MOST_TOKEN, token_from
@@ -31,7 +31,7 @@ class Connector:
         """Nothing is shared between logins."""
 
     async def open(self, store: StoreView, plan: Plan, credentials: CredentialReader) -> Client:
-        if spec.referent(store) and not credentials.namespace:
+        if nobody_asks(plan, credentials):
             return Client(store, None)
         block = store.provider_spec
         body = {"grant_type": "client_credentials"}

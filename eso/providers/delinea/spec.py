@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, Final
 from urllib.parse import quote, urlsplit
 
-from eso.providers.contract import Consumer, InvalidConfig, Plan, Quota, StoreView
+from eso.providers.contract import InvalidConfig, Plan, Quota, StoreView
 from eso.providers.kit import valueorref
 from eso.providers.kit.selectors import Json, Named, consumer, has, part, references
 
@@ -54,11 +54,6 @@ SPEC: Final = DelineaSpec()
 def credentials(block: Json) -> Iterator[Named]:
     for member, _ in CREDENTIALS:
         yield from valueorref.references(part(block, member))
-
-
-def referent(store: StoreView) -> bool:
-    """Whether each consumer logs in with credentials of its own namespace."""
-    return consumer(store, tuple(credentials(store.provider_spec))) is Consumer.CREDENTIALS
 
 
 def login(block: Json) -> dict[str, Any]:

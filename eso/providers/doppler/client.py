@@ -79,7 +79,7 @@ class Client(Connected[Connection]):
         try:
             found = await self._downloaded([request])
         except EsoError as error:
-            raise worded(request, error) from error
+            raise of_secret(request, error) from error
         return taken(request, found)
 
     def batch(self, request: Hashable) -> Hashable | None:
@@ -94,10 +94,10 @@ class Client(Connected[Connection]):
             found = await self._downloaded(wanted)
         except (InvalidConfig, NothingThere) as error:
             if len(wanted) == 1:
-                return {wanted[0]: worded(wanted[0], error)}
+                return {wanted[0]: of_secret(wanted[0], error)}
             return await each(wanted, self.fetch)
         except EsoError as error:
-            told = worded(wanted[0], error) if len(wanted) == 1 else prefixed("could not get secrets ", error)
+            told = of_secret(wanted[0], error) if len(wanted) == 1 else prefixed("could not get secrets ", error)
             raise told from error
         for request in wanted:
             try:
@@ -191,9 +191,9 @@ def scope_of(project: str, config: str) -> dict[str, str]:
 def taken(request: Asked, found: Mapping[str, bytes]) -> codec.Secret:
     """Raises the reference's error for a name that the download does not have: it is no proven absence there."""
     if request.name not in found:
-        raise worded(request, EsoError(f"{WORDS}: secret '{request.name}' not found"))
+        raise of_secret(request, EsoError(f"{WORDS}: secret '{request.name}' not found"))
     return codec.Secret(request.name, found[request.name])
 
 
-def worded(request: Asked, error: EsoError) -> EsoError:
+def of_secret(request: Asked, error: EsoError) -> EsoError:
     return prefixed(f"could not get secret {request.name}: ", error)

@@ -16,6 +16,7 @@ from eso.providers.github.client import LABEL, Client, LoggedIn
 from eso.providers.github.seal import Written
 from eso.providers.kit import githubapp
 from eso.providers.kit.authority import opened
+from eso.providers.kit.connected import nobody_asks
 from eso.providers.kit.http import Api, bearer, object_of, text_in
 from eso.providers.kit.selectors import Json, part
 from eso.providers.kit.token import Token, checked
@@ -34,7 +35,7 @@ class Connector:
         """Nothing else is shared between logins."""
 
     async def open(self, store: StoreView, plan: Plan, credentials: CredentialReader) -> Client:
-        if spec.referent(store) and not credentials.namespace:
+        if nobody_asks(plan, credentials):
             return Client(store, None)
         block, base = store.provider_spec, spec.base(store.provider_spec)
         signed = await self._signed(block, credentials)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from eso.providers.contract import Consumer, InvalidConfig, Plan, Quota, StoreView
+from eso.providers.contract import InvalidConfig, Plan, Quota, StoreView
 from eso.providers.kit.address import parts_of
 from eso.providers.kit.http import segment
 from eso.providers.kit.selectors import Json, Named, consumer, one, part, references
@@ -45,11 +45,6 @@ SPEC: Final = GithubSpec()
 
 def credentials(block: Json) -> tuple[Named, ...]:
     return tuple(one(block, "", *KEY))
-
-
-def referent(store: StoreView) -> bool:
-    """Whether each consumer logs in with a key of its own namespace."""
-    return consumer(store, credentials(store.provider_spec)) is Consumer.CREDENTIALS
 
 
 def login(block: Json) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from eso.providers.infisical import refusal, spec
 from eso.providers.infisical.client import Client, Connection
 from eso.providers.infisical.login import LABEL, Login
 from eso.providers.kit.authority import opened
+from eso.providers.kit.connected import nobody_asks
 from eso.providers.kit.http import Api, worded
 from eso.providers.kit.token import MOST_TOKEN
 
@@ -30,7 +31,7 @@ class Connector:
         """Nothing is shared between logins."""
 
     async def open(self, store: StoreView, plan: Plan, credentials: CredentialReader) -> Client:
-        if spec.referent(store) and not credentials.namespace:
+        if nobody_asks(plan, credentials):
             return Client(store, None)
         base = spec.base(store.provider_spec)
         ca = await worded(NO_CA, credentials.ca_bundle(store.provider_spec))

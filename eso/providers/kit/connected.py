@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, Self, TypeVar
 
-from eso.providers.contract import InvalidConfig, StoreView
+from eso.providers.contract import Consumer, CredentialReader, InvalidConfig, Plan, StoreView
 from eso.providers.kit.http import Api, decoded
 from eso.runtime.offload import Offload
 
@@ -23,6 +23,12 @@ class Connection:
     api: Api
     offload: Offload
     lifetime: float | None = None
+
+
+def nobody_asks(plan: Plan, credentials: CredentialReader) -> bool:
+    """Whether each consumer logs in with credentials of its own, and this login is for none of them: the operator
+    validates a ClusterSecretStore. Its client has no connection."""
+    return plan.consumer is Consumer.CREDENTIALS and not credentials.namespace
 
 
 class Login(Protocol):
@@ -41,8 +47,8 @@ T = TypeVar("T")
 
 
 class Connected(Generic[C]):
-    """The part of a StoreClient that holds a login. Without a `connection` the credentials belong to each consumer, and
-    no consumer asks: such a store can be validated and no more."""
+    """The part of a StoreClient that holds a login. Without a `connection` nobody asks, see above: such a store can be
+    validated and no more."""
 
     def __init__(self, store: StoreView, connection: C | None) -> None:
         self.store, self._connection = store, connection

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar, Final
 
-from eso.providers.contract import Consumer, InvalidConfig, Plan, Quota, StoreView
+from eso.providers.contract import InvalidConfig, Plan, Quota, StoreView
 from eso.providers.kit import valueorref
 from eso.providers.kit.address import parts_of
 from eso.providers.kit.selectors import Json, Named, consumer, has, part, references
@@ -57,11 +57,6 @@ def members(block: Json) -> tuple[str, ...]:
 def credentials(block: Json) -> Iterator[Named]:
     for member in members(block):
         yield from valueorref.references(part(block, member))
-
-
-def referent(store: StoreView) -> bool:
-    """Whether each consumer logs in with credentials of its own namespace."""
-    return consumer(store, tuple(credentials(store.provider_spec))) is Consumer.CREDENTIALS
 
 
 def login(block: Json) -> dict[str, Any]:
