@@ -63,6 +63,30 @@ class KeySet(Record, frozen=True):
     url: str = ""
 
 
+SENDERS: Final = (
+    "appid",
+    "azp",
+    "cid",
+    "client_id",
+    "email",
+    "job_workflow_ref",
+    "namespace_id",
+    "namespace_path",
+    "oid",
+    "organization_id",
+    "owner_id",
+    "project_id",
+    "project_path",
+    "repository",
+    "repository_id",
+    "repository_owner",
+    "repository_owner_id",
+    "sub",
+    "terraform_organization_id",
+)
+"""Claims that say who sent a token. Most issuers sign for many: whoever may use one chooses the audience freely."""
+
+
 class Jwt(Record, frozen=True):
     """`claims` must be in the token with these very values."""
 
@@ -70,6 +94,11 @@ class Jwt(Record, frozen=True):
     audience: str = ""
     claims: dict[str, str] = {}  # noqa: RUF012  # msgspec copies it per instance
     jwks: KeySet = KeySet()
+
+    @property
+    def names_sender(self) -> bool:
+        """Whether another customer of the issuer is kept out. The schema demands it."""
+        return any(self.claims.get(name) for name in SENDERS)
 
 
 class Sns(Record, frozen=True):

@@ -12,13 +12,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
 
 from eso.api.changesource import Jwt
 
 LONGEST: Final = 16 * 1024  # bytes of a token
+MOST_ENTRIES: Final = 64  # of a key set that are looked at
 MOST_KEYS: Final = 16  # of a key set: a token without a key id is tried with each of them
 LEEWAY: Final = 60.0  # seconds by which the clocks of issuer and operator may differ
 LONGEST_LIFE: Final = 24 * 3600.0  # seconds that a token may still be valid
@@ -58,15 +59,24 @@ class Key:
 
 
 def key_set(document: bytes) -> tuple[Key, ...]:
-    """The signature keys of a JWKS; keys of other kinds are left out. Raises BadKeySet."""
+    """The signature keys of a JWKS. Keys of other kinds and keys that cannot be read are left out: one broken entry
+    must not take the others away. Raises BadKeySet."""
     try:
-        listed = orjson.loads(document)["keys"]
-        keys = [key for entry in listed[:MOST_KEYS] if isinstance(entry, Mapping) and (key := key_of(entry))]
-    except (ValueError, TypeError, KeyError, binascii.Error) as error:
+        listed = orjson.loads(document)["keys"][:MOST_ENTRIES]
+    except (ValueError, TypeError, KeyError) as error:
         raise BadKeySet("the document is no JWKS") from error
+    keys = [key for entry in listed if isinstance(entry, Mapping) and (key := readable(entry))]
     if not keys:
         raise BadKeySet("the JWKS has no RSA, EC or Ed25519 key for signatures")
-    return tuple(keys)
+    return tuple(keys[:MOST_KEYS])
+
+
+def readable(entry: Mapping[str, Any]) -> Key | None:
+    """The key, None for one that is not for signatures or cannot be read."""
+    try:
+        return key_of(entry)
+    except (ValueError, TypeError, KeyError, UnsupportedAlgorithm):
+        return None
 
 
 def key_of(entry: Mapping[str, Any]) -> Key | None:

@@ -25,13 +25,19 @@ class NotFetched(EsoError):
     """The document is not there (yet)."""
 
 
+class NoSuch(NotFetched):
+    """The server has said that there is no such document."""
+
+
 class _Document:
-    """The last good content of a URL. `tried`: when the last attempt began, monotonic seconds."""
+    """The last good content of a URL. `tried`: when the last attempt began, monotonic seconds. `absent`: its server
+    said that there is nothing."""
 
     def __init__(self) -> None:
         self.content: bytes | None = None
         self.keys: tuple[Key, ...] = ()
         self.fetched = self.tried = float("-inf")
+        self.absent = False
         self.lock = asyncio.Lock()
 
 
@@ -53,8 +59,10 @@ class Keyring:
         return document.keys
 
     async def certificate(self, url: str) -> bytes:
-        """The certificate at `url`, which never changes. Raises NotFetched."""
+        """The certificate at `url`, which never changes. Raises NotFetched, or NoSuch."""
         document = await self._fresh(kept(self._certificates, url), url, parse=False)
+        if document.absent:
+            raise NoSuch("there is no such certificate")
         if document.content is None:
             raise NotFetched("the certificate cannot be fetched")
         return document.content
@@ -76,9 +84,10 @@ class Keyring:
                 try:
                     content = await self._get(url)
                     document.keys = key_set(content) if parse else ()
-                    document.content, document.fetched = content, now
-                except (EsoError, BadKeySet):
-                    pass  # the last good content stays: an issuer that is away for an hour has not changed its keys
+                    document.content, document.fetched, document.absent = content, now, False
+                except (EsoError, BadKeySet) as error:
+                    document.absent = document.content is None and isinstance(error, NoSuch)
+                    # the last good content stays: an issuer that is away for an hour has not changed its keys
         return document
 
     async def _get(self, url: str) -> bytes:
@@ -87,6 +96,8 @@ class Keyring:
             reply = await pool.request("GET", url, timeouts=TIMEOUTS, max_body=MOST_BYTES)
         finally:
             await pool.close()
+        if reply.status in (403, 404, 410):
+            raise NoSuch(f"answered with status {reply.status}")
         if reply.status != 200:
             raise NotFetched(f"answered with status {reply.status}")
         return reply.body

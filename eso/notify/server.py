@@ -24,7 +24,7 @@ from eso.api.changesource import Auth, Change, Full, Intake, Jwt, SharedSecret, 
 from eso.net.bodies import Bodies, Crowded, Held, TooLong, TooSlow
 from eso.notify import jwt, sns
 from eso.notify.formats import Answer, Confirm, Told, Unreadable, read
-from eso.notify.keyring import Keyring, NotFetched
+from eso.notify.keyring import Keyring, NoSuch, NotFetched
 from eso.notify.limits import Limits, cost_of
 from eso.notify.verify import FORGED, UNSIGNED, Cause, Genuine, Refused, Replays, Verdict, by_secret, token_of
 from eso.observe import redact
@@ -169,7 +169,7 @@ class Door:
             if isinstance(verdict, Refused):
                 if source is not None:
                     self._heard(key, verdict.cause.value)
-                return Reply(STRANGER.status, verdict.cause.value, STRANGER.more)
+                return refusal(verdict.cause)
             assert source is not None
             if not by_body:
                 body = await self._body(request, held)
@@ -199,6 +199,8 @@ class Door:
     async def _by_token(self, source: Source, rule: Jwt, token: str, now: float) -> Verdict:
         if not token:
             return UNSIGNED
+        if not rule.names_sender:
+            return FORGED  # an older schema let it through: a token of anybody at the issuer would do
         try:
             keys = await self._keys(source, newer=False)
             try:
@@ -229,8 +231,10 @@ class Door:
             return FORGED  # before anything is fetched
         try:
             return sns.verdict(message, rule, await self._keyring.certificate(url), now)
+        except NoSuch:
+            return FORGED
         except NotFetched:
-            return Refused(Cause.KEYLESS)
+            return Refused(Cause.UNJUDGED)
 
     async def _genuine(
         self, key: Key, source: Source, headers: Mapping[str, str], body: bytes, genuine: Genuine, now: datetime
@@ -261,7 +265,7 @@ class Door:
                     return Reply(429, "limited", retry_after=1)
                 reply = taken(await self._take(key, changes, now), len(changes))
                 if reply.status == 202:
-                    self._replays.remember(source.uid, genuine.replay_id, seconds + genuine.lasts, seconds)
+                    self._replays.remember(key[0], source.uid, genuine.replay_id, seconds + genuine.lasts, seconds)
                 return reply
 
     async def _body(self, request: web.BaseRequest, held: Held) -> bytes:
@@ -269,6 +273,14 @@ class Door:
         if request.headers.get("expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         return await self._bodies.read(request, held)
+
+
+def refusal(cause: Cause) -> Reply:
+    """A message of SNS that cannot be judged now is not refused for good: SNS sends it again after a 503, and never
+    after a 401. Only who knows a topic of the source, and only while Amazon's host cannot be reached, sees this."""
+    if cause is Cause.UNJUDGED:
+        return Reply(503, cause.value, STRANGER.more, retry_after=20)
+    return Reply(STRANGER.status, cause.value, STRANGER.more)
 
 
 @functools.lru_cache(maxsize=64)

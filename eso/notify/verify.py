@@ -10,7 +10,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -33,6 +33,7 @@ class Cause(Enum):
     FORGED = "forged"  # the signature, the token or one of its claims is not right
     LATE = "late"  # signed, but too long ago or for a time to come
     KEYLESS = "keyless"  # the issuer's public keys cannot be fetched
+    UNJUDGED = "unjudged"  # the certificate cannot be fetched now: the sender should try again
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,31 +168,60 @@ def same(theirs: str, ours: str) -> bool:
 
 
 class Replays:
-    """The ids that were carried out, each for as long as a repetition would be accepted. When there are too many, the
-    oldest goes: its repetition would make one more read."""
+    """The ids that were carried out, each for as long as a repetition would be accepted. Every source has a window of
+    its own. When there are too many ids, the namespace with the most loses the oldest of its largest source, so that
+    nobody can have the ids of another forgotten; a repetition of what was forgotten would make one more read."""
 
     def __init__(self, most: int = REMEMBERED) -> None:
         self._most = most
-        self._until: OrderedDict[bytes, float] = OrderedDict()
+        self._windows: dict[str, OrderedDict[bytes, float]] = {}  # by source: its ids end in the order they came
+        self._owners: dict[str, str] = {}  # source → namespace
+        self._sizes: Counter[str] = Counter()  # of namespaces
 
     def seen(self, source: str, replay_id: str, now: float) -> bool:
         """`source`: uid of the ChangeSource."""
-        return bool(replay_id) and self._until.get(short(source, replay_id), -1.0) > now
+        return bool(replay_id) and self._windows.get(source, NEVER).get(short(replay_id), -1.0) > now
 
-    def remember(self, source: str, replay_id: str, until: float, now: float) -> None:
+    def remember(self, namespace: str, source: str, replay_id: str, until: float, now: float) -> None:
         if not replay_id:
             return
-        name = short(source, replay_id)
-        self._until[name] = until
-        self._until.move_to_end(name)
-        while self._until and (len(self._until) > self._most or next(iter(self._until.values())) <= now):
-            self._until.popitem(last=False)
+        window = self._windows.setdefault(source, OrderedDict())
+        self._owners[source] = namespace
+        name = short(replay_id)
+        if name not in window:
+            self._sizes[namespace] += 1
+        window[name] = until
+        window.move_to_end(name)
+        self._expire(source, now)
+        if len(self) > self._most:
+            for other in list(self._windows):
+                self._expire(other, now)
+        while len(self) > self._most:
+            (largest, _), *_ = self._sizes.most_common(1)
+            own = (one for one, owner in self._owners.items() if owner == largest)
+            self._forget(max(own, key=lambda one: len(self._windows[one])))
+
+    def _expire(self, source: str, now: float) -> None:
+        while (window := self._windows.get(source)) and next(iter(window.values())) <= now:
+            self._forget(source)
+
+    def _forget(self, source: str) -> None:
+        """The oldest id."""
+        window, owner = self._windows[source], self._owners[source]
+        window.popitem(last=False)
+        self._sizes[owner] -= 1
+        if not window:
+            del self._windows[source], self._owners[source]
+        if not self._sizes[owner]:
+            del self._sizes[owner]
 
     def __len__(self) -> int:
-        return len(self._until)
+        return self._sizes.total()
 
 
-def short(source: str, replay_id: str) -> bytes:
+NEVER: Final[Mapping[bytes, float]] = {}
+
+
+def short(replay_id: str) -> bytes:
     """Ids may be long, and there are many of them."""
-    text = f"{source}/{replay_id}".encode("utf-8", "surrogateescape")
-    return hashlib.blake2b(text, digest_size=16).digest()
+    return hashlib.blake2b(replay_id.encode("utf-8", "surrogateescape"), digest_size=16).digest()

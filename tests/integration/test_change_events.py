@@ -186,6 +186,10 @@ def ready(world: World, source: str) -> str:
     return next((one["reason"] for one in conditions if one["type"] == "Ready"), "")
 
 
+def tokens_of(issuer: str, claims: Json) -> Json:
+    return {"issuer": issuer, "audience": "a", "claims": claims, "jwks": {"url": "https://keys.example"}}
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
@@ -197,22 +201,25 @@ def ready(world: World, source: str) -> str:
         pytest.param({"webhook": {"auth": {"hmac": {"secretRefs": []}}}}, "secretRefs", id="no key"),
         pytest.param({"webhook": {"auth": {"sns": {"topicArns": []}}}}, "topicArns", id="no topic"),
         pytest.param(
-            {
-                "webhook": {
-                    "auth": {
-                        "jwt": {
-                            "issuer": "https://accounts.google.com",
-                            "audience": "a",
-                            "jwks": {"url": "https://www.googleapis.com/oauth2/v3/certs"},
-                        }
-                    }
-                }
-            },
+            {"webhook": {"auth": {"jwt": tokens_of("https://accounts.google.com", {"azp": "1"})}}},
             "Google signs tokens for every customer",
             id="anybody at Google",
         ),
         pytest.param(
-            {"webhook": {"auth": {"jwt": {"issuer": "i", "audience": "a", "jwks": {"url": "http://i"}}}}},
+            {"webhook": {"auth": {"jwt": tokens_of("https://token.actions.githubusercontent.com", {"ref": "main"})}}},
+            "claims must name this one",
+            id="any repository at GitHub",
+        ),
+        pytest.param(
+            {"webhook": {"auth": {"jwt": tokens_of("https://gitlab.com", {"sub": ""})}}},
+            "claims must name this one",
+            id="any project at GitLab",
+        ),
+        pytest.param(
+            {"webhook": {"auth": {"jwt": tokens_of("https://own", {})}}}, "claims must name this", id="anybody"
+        ),
+        pytest.param(
+            {"webhook": {"auth": {"jwt": tokens_of("i", {"sub": "a"}) | {"jwks": {"url": "http://i"}}}}},
             "jwks.url",
             id="keys in clear",
         ),

@@ -12,6 +12,7 @@ from eso.api.changesource import (
     MOST_KEYS,
     MOST_PENDING,
     MOST_STORES,
+    SENDERS,
     SHORTEST_INTERVAL,
 )
 from eso.api.crds.changequeues import pubsub, servicebus, sqs
@@ -59,11 +60,15 @@ def jwt() -> Schema:
         "jwks": jwks,
     }
     return ruled(
-        obj("A token in the Authorization header.", parts, required=("audience", "issuer", "jwks")),
+        obj("A token in the Authorization header.", parts, required=("audience", "claims", "issuer", "jwks")),
         (
-            "!self.issuer.endsWith('accounts.google.com') || (has(self.claims) && "
-            "('email' in self.claims || 'sub' in self.claims))",
-            "Google signs tokens for every customer with any audience: claims must name the email or sub of the sender",
+            f"self.claims.exists(name, name in {list(SENDERS)} && self.claims[name] != '')",
+            "an issuer signs tokens for many senders, with any audience: claims must name this one, by sub, email,"
+            f" repository or another of {', '.join(SENDERS)}",
+        ),
+        (
+            "!self.issuer.endsWith('accounts.google.com') || 'email' in self.claims || 'sub' in self.claims",
+            "Google signs tokens for every customer: claims must name the email or sub of the sender",
         ),
     )
 

@@ -19,10 +19,22 @@ Key = tuple[str, str]
 MOST_BYTES: Final = 128 << 10  # of the keys that are pending: they stand in the status
 MOST_COUNT: Final = (1 << 62) - 1
 COUNTED: Final = frozenset(
-    ("unsigned", "forged", "late", "keyless", "limited", "full", "unreadable", "unwritten", "forbidden", "unconfirmed")
+    (
+        "unsigned",
+        "forged",
+        "late",
+        "keyless",
+        "unjudged",
+        "limited",
+        "full",
+        "unreadable",
+        "unwritten",
+        "forbidden",
+        "unconfirmed",
+    )
 )
 """What a status counts as rejected, and nothing else."""
-UNPROVED: Final = frozenset(("unsigned", "forged", "keyless"))
+UNPROVED: Final = frozenset(("unsigned", "forged", "keyless", "unjudged"))
 
 
 class Entry:

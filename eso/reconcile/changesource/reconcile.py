@@ -228,6 +228,9 @@ def member_of(source: ChangeSource, listens: bool, faults: list[Fault]) -> str:
     if len(members) != 1:
         faults.append(("InvalidSpec", f"exactly one of {', '.join(MEMBERS)} must be set"))
         return ""
+    webhook = source.spec.webhook
+    if webhook is not None and webhook.auth.jwt is not None and not webhook.auth.jwt.names_sender:
+        faults.append(("InvalidSpec", "spec.webhook.auth.jwt.claims must name the sender, by sub or email for example"))
     if members[0] == "webhook" and not listens:
         faults.append(("NotListening", "the operator accepts no change events: it has no --change-events-addr"))
     if source.spec.poll is not None:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eso.api.changesource import Jwt
+from eso.api.changesource import SENDERS, Jwt
 from eso.notify.jwt import BadKeySet, BadToken, UnknownKey, check, key_set, signs
 
 NOW = 1_700_000_000.0
@@ -232,3 +232,28 @@ def test_a_key_is_used_for_its_own_algorithm_only():
     check(token(alg="PS256"), keys, RULE, NOW)
     with pytest.raises(BadToken):
         check(token(), keys, RULE, NOW)
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param({"kty": "RSA", "e": "AQAB"}, id="a member is missing"),
+        pytest.param({"kty": "RSA", "e": "+", "n": 5}, id="members of other types"),
+        pytest.param({"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}, id="no point of the curve"),
+        pytest.param({"kty": "OKP", "crv": "Ed25519", "x": "AA"}, id="a short key"),
+        pytest.param({"kty": "EC", "crv": ["P-256"]}, id="a list where a name should be"),
+        pytest.param(rsa_jwk(OTHER) | {"alg": ["RS256"]}, id="a list of algorithms"),
+        pytest.param(5, id="no map"),
+    ],
+)
+def test_one_broken_entry_takes_no_other_key_away(broken):
+    keys = key_set(orjson.dumps({"keys": [*[broken] * 20, rsa_jwk(PRIVATE, kid="one")]}))
+    assert [key.kid for key in keys] == ["one"]
+    check(token(), keys, RULE, NOW)
+
+
+def test_a_rule_names_a_sender_or_lets_nobody_in():
+    for name in SENDERS:
+        assert Jwt(claims={name: "x"}).names_sender
+    for claims in ({}, {"ref": "refs/heads/main"}, {"sub": ""}, {"email_verified": "true", "aud": "us"}):
+        assert not Jwt(claims=claims).names_sender

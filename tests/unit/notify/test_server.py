@@ -39,15 +39,21 @@ class Source:
 
 
 class Keys(Keyring):
-    """Documents by URL; a None cannot be fetched."""
+    """Documents by URL; a None cannot be fetched, and what is in `absent` does not exist."""
 
     def __init__(self, clock: VirtualClock) -> None:
         super().__init__(Pools(), clock)
         self.documents: dict[str, bytes | None] = {}
         self.asked: list[str] = []
+        self.absent: set[str] = set()
+        self.slow: asyncio.Event | None = None
 
     async def _get(self, url: str) -> bytes:
         self.asked.append(url)
+        if self.slow is not None:
+            await self.slow.wait()
+        if url in self.absent:
+            raise server.NoSuch("no")
         found = self.documents.get(url)
         if found is None:
             raise server.NotFetched("no")
@@ -515,6 +521,56 @@ async def test_messages_of_sns_are_checked_and_subscriptions_confirmed():
         evil = MESSAGE | {"SigningCertURL": "https://evil.example/SimpleNotificationService-a.pem", "Signature": "AA=="}
         assert (await place.post(orjson.dumps(evil), kind))[0] == 401
         assert len(place.keyring.asked) == 2, "nothing is fetched for a stranger"
+
+
+async def test_a_message_of_sns_that_cannot_be_judged_now_is_sent_again_and_counts_then():
+    place = Place()
+    place.clock._start = datetime(2012, 5, 2, 1, tzinfo=UTC)
+    async with opened(place):
+        place.sources["team", "source"] = Source(Auth(sns=Sns((TOPIC,))), secrets=())
+        kind = {"x-amz-sns-message-type": "Notification"}
+        message = orjson.dumps(signed_by_amazon(MESSAGE | {"Message": '{"keys":["a"]}'}))
+        status, headers, body = await place.post(message, kind)
+        assert (status, headers["retry-after"], body) == (503, "20", b'{"error":"unauthorized"}')
+        assert place.heard == ["unjudged"] and not place.taken
+        place.keyring.documents = {MESSAGE["SigningCertURL"]: PEM}
+        await place.clock.advance(61)
+        assert (await place.post(message, kind))[0] == 202
+
+
+async def test_a_certificate_that_amazon_does_not_have_proves_nothing_and_tells_nothing():
+    place = Place()
+    place.clock._start = datetime(2012, 5, 2, 1, tzinfo=UTC)
+    async with opened(place):
+        place.sources["team", "source"] = Source(Auth(sns=Sns((TOPIC,))), secrets=())
+        place.keyring.absent = {MESSAGE["SigningCertURL"]}
+        kind = {"x-amz-sns-message-type": "Notification"}
+        message = orjson.dumps(signed_by_amazon(MESSAGE))
+        assert await place.post(message, kind) == await place.post(message, kind, path="/v1/changes/team/nothing")
+
+
+async def test_a_certificate_that_is_slow_to_come_holds_up_no_other_source():
+    place = Place()
+    place.clock._start = datetime(2012, 5, 2, 1, tzinfo=UTC)
+    async with opened(place):
+        place.sources["team", "topic"] = Source(Auth(sns=Sns((TOPIC,))), secrets=(), uid="topic")
+        place.keyring.slow = asyncio.Event()
+        place.keyring.documents = {MESSAGE["SigningCertURL"]: PEM}
+        kind = {"x-amz-sns-message-type": "Notification"}
+        message = orjson.dumps(signed_by_amazon(MESSAGE | {"Message": '{"keys":["a"]}'}))
+        waiting = [asyncio.ensure_future(place.post(message, kind, path="/v1/changes/team/topic")) for _ in range(20)]
+        await until(lambda: len(place.keyring.asked) == 1)
+        assert (await place.post())[0] == 202
+        place.keyring.slow.set()
+        assert {(await one)[0] for one in waiting} == {202}
+
+
+async def test_a_rule_without_a_sender_lets_no_token_in(place: Place):
+    rule = Jwt(issuer=RULE.issuer, audience=RULE.audience, jwks=KeySet(url=URL))
+    place.sources["team", "source"] = Source(Auth(jwt=rule), secrets=())
+    place.keyring.documents[URL] = orjson.dumps({"keys": [rsa_jwk(PRIVATE, kid="one")]})
+    assert (await place.post(headers={"Authorization": f"Bearer {token()}"}))[0] == 401
+    assert place.heard == ["forged"] and place.keyring.asked == []
 
 
 async def test_a_certificate_and_a_key_set_of_one_address_are_two_documents(place: Place):

@@ -192,7 +192,7 @@ def test_the_token_stands_behind_its_scheme():
 
 def test_a_repetition_is_known_for_as_long_as_it_would_be_accepted():
     replays = Replays()
-    replays.remember("source", "a", 110.0, 100.0)
+    replays.remember("team", "source", "a", 110.0, 100.0)
     assert replays.seen("source", "a", 109.0) and not replays.seen("source", "a", 110.0)
     assert not replays.seen("source", "b", 109.0) and not replays.seen("source", "", 109.0)
     assert not replays.seen("another", "a", 109.0), "two senders may choose the same id"
@@ -201,7 +201,30 @@ def test_a_repetition_is_known_for_as_long_as_it_would_be_accepted():
 def test_the_memory_of_repetitions_is_bounded():
     replays = Replays(most=100)
     for n in range(10_000):
-        replays.remember("source", str(n), 1e9, 0.0)
+        replays.remember("team", "source", str(n), 1e9, 0.0)
     assert len(replays) == 100 and replays.seen("source", "9999", 0.0)
-    replays.remember("source", "late", 3e9, 2e9)
+    replays.remember("team", "source", "late", 3e9, 2e9)
     assert len(replays) == 1, "what would not be accepted any more is forgotten"
+
+
+def test_no_source_and_no_namespace_can_have_the_ids_of_another_forgotten():
+    replays = Replays(most=100)
+    for n in range(20):
+        replays.remember("team", "quiet", str(n), 1e9, 0.0)
+        replays.remember("flood", "victim", str(n), 1e9, 0.0)
+    for n in range(1000):
+        replays.remember("flood", "loud", str(n), 1e9, 0.0)
+    assert all(replays.seen("victim", str(n), 0.0) for n in range(20)), "the largest source loses first"
+    for n in range(1000):
+        replays.remember("flood", f"one of many {n % 200}", str(n), 1e9, 0.0)
+    assert all(replays.seen("quiet", str(n), 0.0) for n in range(20))
+    assert len(replays) == 100
+
+
+def test_what_has_ended_makes_room_before_anything_that_counts():
+    replays = Replays(most=10)
+    for n in range(9):
+        replays.remember("team", f"old-{n}", "id", 10.0, 0.0)
+    replays.remember("team", "source", "a", 1e9, 20.0)
+    replays.remember("team", "source", "b", 1e9, 20.0)
+    assert replays.seen("source", "a", 20.0) and replays.seen("source", "b", 20.0) and len(replays) == 2
