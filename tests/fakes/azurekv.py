@@ -220,15 +220,16 @@ class FakeAzure(Backend):
         return {"id": f"{self.vault}/{where}/{found.name}/{number}", **told}
 
     def _list(self, asked: Asked) -> web.Response:
-        names = sorted(name for where, name in self.objects if where == "secrets")
+        where = asked.path.strip("/")
+        names = sorted(name for place, name in self.objects if place == where)
         start, size = int(asked.query.get("$skiptoken", "0")), min(25, int(asked.query.get("maxresults", "25")))
         items = []
         for name in names[start : start + size]:
-            found = self.objects["secrets", name]
-            shown = self._shown("secrets", found, len(found.versions))
-            items.append(shown | {"id": f"{self.vault}/secrets/{found.name}"})
+            found = self.objects[where, name]
+            shown = self._shown(where, found, len(found.versions))
+            items.append(shown | {"kid" if where == "keys" else "id": f"{self.vault}/{where}/{found.name}"})
         more = (
-            f"{self.vault}/secrets?api-version={asked.query['api-version']}&$skiptoken={start + size}&maxresults={size}"
+            f"{self.vault}/{where}?api-version={asked.query['api-version']}&$skiptoken={start + size}&maxresults={size}"
         )
         return web.json_response({"value": items, "nextLink": more if start + size < len(names) else None})
 

@@ -21,6 +21,7 @@ from eso.providers.kit.search import Walk, Wanted, by_name
 LABEL: Final = "AWS/SecretsManager"
 CURRENT: Final = "AWSCURRENT"
 MOST_LISTED: Final = 100  # names in one answer
+MOST_FILTERED: Final = 10  # names that one filter takes
 DELETED: Final = ("marked for deletion", "marked deleted")
 VERSION_ID: Final = "uuid/"
 
@@ -146,6 +147,32 @@ class SecretsManagerReader(BatchingClient):
                 return
             token = {"NextToken": page["NextToken"]}
 
+    # versions without values
+
+    async def probe(self, keys: Sequence[str]) -> Mapping[str, str]:
+        """By ListSecrets: which version has which stage, and the last change, which that of a tag is too."""
+        wanted: dict[str, list[str]] = {}
+        for key in keys:
+            wanted.setdefault(f"{self.prefix}{key}", []).append(key)
+        narrowed = {}
+        if len(wanted) <= MOST_FILTERED and not any(name.startswith("arn:") for name in wanted):
+            narrowed = {"Filters": [{"Key": "name", "Values": sorted(wanted)}]}  # each is a prefix
+        found: dict[str, str] = {}
+        token: dict[str, Any] = {}
+        walk = Walk()
+        while len(found) < len(keys):
+            walk.enter()
+            page = await self.api.call("ListSecrets", MaxResults=MOST_LISTED, **narrowed, **token)
+            listed = members(page, "SecretList")
+            walk.found(listed)
+            for entry in listed:
+                for name in ids(entry):
+                    found |= dict.fromkeys(wanted.get(name, ()), version_of(entry))
+            if not page.get("NextToken"):
+                break
+            token = {"NextToken": page["NextToken"]}
+        return found
+
     async def _values(self, names: Sequence[str]) -> dict[str, bytes]:
         answers = await self.fetch_many([Asked(name) for name in names])
         values = {}
@@ -163,6 +190,12 @@ def ids(entry: Mapping[str, Any]) -> tuple[str, ...]:
     """Everything that a secret may have been asked by: its name, its ARN, and the ARN without the random ending."""
     name, arn = str(entry.get("Name") or ""), str(entry.get("ARN") or "")
     return name, arn, arn.rpartition("-")[0]
+
+
+def version_of(entry: Mapping[str, Any]) -> str:
+    stages = entry.get("SecretVersionsToStages") or {}
+    current = sorted((str(version), sorted(map(str, names))) for version, names in stages.items())
+    return f"{entry.get('LastChangedDate')} {current}"
 
 
 def taken(entry: Mapping[str, Any]) -> codec.Payload | EsoError:

@@ -7,7 +7,7 @@ material.py reads the certificates and keys that are pushed.
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -42,6 +42,7 @@ T = TypeVar("T")
 AT_ONCE: Final = 16  # reads of one search
 SHAPE: Final = {"expirationDate": TEXT, "contentType": TEXT, "tags": {"*": TEXT}}
 GET: Final = {Kind.SECRET: "GetSecret", Kind.CERTIFICATE: "GetCertificate", Kind.KEY: "GetKey"}
+LIST: Final = {Kind.SECRET: "GetSecrets", Kind.CERTIFICATE: "GetCertificates", Kind.KEY: "GetKeys"}
 DELETE: Final = {Kind.SECRET: "DeleteSecret", Kind.CERTIFICATE: "DeleteCertificate", Kind.KEY: "DeleteKey"}
 NOT_OURS: Final = "not managed by external-secrets"
 OURS_FIX: Final = "tag it managed-by=external-secrets, or push to another key"
@@ -149,6 +150,36 @@ class Client:
         except Missing:
             return None
         return volume.counted(found.data)
+
+    # versions without values
+
+    async def probe(self, keys: Sequence[str]) -> Mapping[str, str]:
+        """By the lists of those collections that keys name; their times are whole seconds."""
+        wanted: dict[Kind, dict[str, list[str]]] = {}
+        for key in keys:
+            word, name = codec.named(key)
+            if word in KINDS:
+                wanted.setdefault(KINDS[word], {}).setdefault(name.lower(), []).append(key)
+        found: dict[str, str] = {}
+        for kind, names in wanted.items():
+            async for page in self._versions(kind):
+                for name, version in page.items():
+                    found |= dict.fromkeys(names.get(name, ()), version)
+        return found
+
+    async def _versions(self, kind: Kind) -> AsyncIterator[Mapping[str, str]]:
+        walk = Walk()
+        member = "kid" if kind is Kind.KEY else "id"
+        query: Mapping[str, str] = {**self.version, "maxresults": "25"}
+        while query:
+            walk.enter()
+            body = (await self._send(LIST[kind], "GET", f"/{kind.value}", query=query)).body
+            told, following = await self._decoded(body, lambda reply: codec.versions(reply, member))
+            walk.found(list(told))
+            yield told
+            before, query = query, codec.following_query(self.live.api.base, following) if following else {}
+            if query == before:
+                raise Malformed("the server's list does not end")
 
     # writing
 

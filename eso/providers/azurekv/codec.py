@@ -261,6 +261,18 @@ def page(body: bytes) -> tuple[list[Item], str]:
     return [item_of(item) for item in items], member_of(found, "nextLink", str) or ""
 
 
+def versions(body: bytes, member: str) -> tuple[dict[str, str], str]:
+    """Name in lower case → when it was last changed, and the address of the next page. `member`: what holds the
+    address of an item. Raises Malformed."""
+    found = object_of(body)
+    told: dict[str, str] = {}
+    for item in member_of(found, "value", list) or []:
+        if isinstance(item, dict) and (name := last_segment(text_in(item, member))):
+            attributes = member_of(item, "attributes", dict) or {}
+            told[name.lower()] = f"{attributes.get('updated')} {attributes.get('enabled')}"
+    return told, member_of(found, "nextLink", str) or ""
+
+
 def item_of(found: Any) -> Item:
     if not isinstance(found, dict):
         raise Malformed("the server lists a secret that is none")

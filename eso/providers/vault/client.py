@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self, TypeVar
+from typing import ClassVar, Final, Self, TypeVar
 
 import hvac.exceptions
 
 from eso.errors import EsoError
 from eso.providers.contract import (
+    Denied,
     Find,
     InvalidConfig,
     Push,
@@ -30,9 +31,10 @@ from eso.providers.kit.search import Volume, Walk, by_name, every, tagged
 from eso.providers.kit.selectors import part
 from eso.providers.vault import codec, pushing
 from eso.providers.vault.connection import READ_FAILED, Connection, worded
-from eso.providers.vault.paths import data_path, metadata_path, url_path, without_data
+from eso.providers.vault.paths import data_path, metadata_of, metadata_path, url_path, without_data
 
 T = TypeVar("T")
+MOST_PROBED: Final = 2_000  # secrets whose versions one probe asks for
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,47 @@ class KvClient:
         if self.connection is None:
             raise InvalidConfig("the store's credentials belong to a namespace: it cannot be read without one")
         return self.connection
+
+    # versions without values
+
+    async def probe(self, keys: Sequence[str]) -> Mapping[str, str]:
+        """One small request for each secret: KV v2 tells no versions in lists. What may not be read is left out, unless
+        that is everything."""
+        if not self.v2:
+            raise InvalidConfig("KV v1 keeps no versions", fix="use a KV v2 mount, or let the backend send events")
+        refused: list[Denied] = []
+
+        async def one(key: str) -> str | None:
+            try:
+                return await self._version(key)
+            except Denied as error:
+                refused.append(error)
+                return None
+            except InvalidConfig:
+                return None  # a key that can never be read fails the pass of its object
+
+        asked = keys[:MOST_PROBED]
+        found = await every(asked, one)
+        told = {key: version for key, version in zip(asked, found, strict=True) if version is not None}
+        if refused and not told:
+            raise refused[0]
+        return told
+
+    async def _version(self, key: str) -> str | None:
+        """A digest of the metadata; None where there is none."""
+        for mount in self.mounts():
+            path = metadata_of(data_path(mount, True, key), mount)
+            url_path(path)
+            body = await worded(READ_FAILED, self.live.get(path))
+            if body is not None:
+                return await decoded(self.live.offload, self.store.namespace, body, codec.metadata_digest)
+            if not self.mounts()[1]:
+                break
+        return None
+
+    def mounts(self) -> tuple[str, str]:
+        """The mount to ask, and one to try when it has nothing."""
+        return self.mount, ""
 
 
 class VaultClient(KvClient):

@@ -6,8 +6,11 @@ Parse errors are replaced, because a parser quotes the text that it failed on, a
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
+
+import orjson
 
 from eso.errors import EsoError
 from eso.gocompat import jsonenc
@@ -114,6 +117,18 @@ def metadata_payload(body: bytes) -> Payload:
     custom = found.get(b"custom_metadata")
     metadata |= custom if isinstance(custom, dict) else {}
     return Payload(metadata, jsonenc.encode(metadata) if metadata else b"")
+
+
+def metadata_digest(body: bytes) -> str:
+    """Another one whenever anything in the metadata is: a version, its deletion, a custom member."""
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        found = None
+    data = found.get("data") if isinstance(found, dict) else None
+    if not isinstance(data, dict):
+        raise Malformed("failed to unmarshall JSON")
+    return hashlib.blake2b(orjson.dumps(data, option=orjson.OPT_SORT_KEYS), digest_size=12).hexdigest()
 
 
 def names(body: bytes) -> list[str]:

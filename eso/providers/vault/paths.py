@@ -44,6 +44,14 @@ def metadata_path(mount: str, v2: bool, key: str) -> str:
     return key.replace("/data/", "/metadata/", 1)
 
 
+def metadata_of(path: str, mount: str) -> str:
+    """Where the metadata of what lies at a `data_path` of KV v2 is."""
+    head = f"{mount}/data/"
+    if mount and path.startswith(head):
+        return f"{mount}/metadata/{path[len(head) :]}"
+    return path.replace("/data/", "/metadata/", 1)
+
+
 def without_data(mount: str) -> str:
     """The mount that was probably meant by one that ends in `/data` (a KV v2 path copied from the CLI's output); "" for
     others."""

@@ -222,3 +222,19 @@ async def test_metadata_that_cannot_be_is_refused(moto: Moto, spec: dict[str, An
         with pytest.raises(InvalidConfig) as refused:
             await client.push(entry("app", "user", spec=spec), source(user="me"))
     assert str(refused.value).startswith(message)
+
+
+async def test_versions_of_many_parameters_cost_pages_and_no_read(moto: Moto) -> None:
+    names = [f"/app/p{n:03}" for n in range(120)]
+    for name in names:
+        moto.parameter(name, "one")
+    async with opened(moto) as client:
+        moto.record()
+        before = await client.probe([*names, "/gone", "arn:aws:ssm:eu-west-1:1:parameter/x"])
+        asked = moto.requests()
+        # AWS has 50 entries on a page, moto 10.
+        assert set(asked) == {"DescribeParameters"} and asked["DescribeParameters"] <= 15
+        assert sorted(before) == names
+        moto.parameter("/app/p007", "two")
+        after = await client.probe(names)
+        assert [name for name in names if before[name] != after[name]] == ["/app/p007"]

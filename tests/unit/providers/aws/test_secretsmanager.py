@@ -164,3 +164,50 @@ async def test_a_store_is_valid_once_there_are_credentials(moto: Moto) -> None:
         assert await client.validate() is Validation.READY
         assert not moto.requests()
         assert client.lifetime is None
+
+
+async def test_versions_of_a_thousand_secrets_cost_pages_and_no_read(moto: Moto) -> None:
+    names = [f"app-{n:04}" for n in range(1000)]
+    for name in names:
+        moto.secret(name, "one")
+    async with opened(moto) as client:
+        moto.record()
+        before = await client.probe([*names, "gone"])
+        asked = moto.requests()
+        assert set(asked) == {"ListSecrets"} and 10 <= asked["ListSecrets"] <= 11
+        assert sorted(before) == names
+        moto.secret("app-0007", "two")
+        after = await client.probe(names)
+        assert [name for name in names if before[name] != after[name]] == ["app-0007"]
+
+
+async def test_versions_are_found_by_name_prefix_and_arn(moto: Moto) -> None:
+    for name in ("team/app", "team/app-more", "other"):
+        moto.secret(name, "one")
+    arn = moto.call("secretsmanager", "DescribeSecret", SecretId="other")["ARN"]
+    async with opened(moto, prefix="team/") as client:
+        moto.record()
+        assert set(await client.probe(["app", "gone"])) == {"app"}
+        ((operation, body),) = moto.recorded()
+        assert operation == "ListSecrets" and "team/gone" in body
+    async with opened(moto) as client:
+        told = await client.probe([arn, arn.rpartition("-")[0], "other"])
+        assert len(told) == 3 and len(set(told.values())) == 1
+
+
+async def test_a_stage_that_moves_and_a_deletion_are_changes(moto: Moto) -> None:
+    first = moto.secret("app", "one")
+    second = moto.secret("app", "two")
+    async with opened(moto) as client:
+        before = await client.probe(["app"])
+        moto.call(
+            "secretsmanager",
+            "UpdateSecretVersionStage",
+            SecretId="app",
+            VersionStage="AWSCURRENT",
+            MoveToVersionId=first,
+            RemoveFromVersionId=second,
+        )
+        assert await client.probe(["app"]) != before
+        moto.call("secretsmanager", "DeleteSecret", SecretId="app")
+        assert await client.probe(["app"]) == {}

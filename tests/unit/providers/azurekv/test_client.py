@@ -254,3 +254,26 @@ async def test_a_thousand_reads_at_once_share_one_pool(world: World) -> None:
     values = await asyncio.gather(*(read(client, f"s{number % 50}") for number in range(1000)))
     assert values == [f"v{number % 50}".encode() for number in range(1000)]
     await client.close()
+
+
+async def test_versions_of_a_thousand_secrets_cost_pages_and_no_read(world: World) -> None:
+    names = [f"app-{n:04}" for n in range(1000)]
+    for name in names:
+        world.fake.put(name, "planted")
+    client = await world.open()
+    asked = len(world.fake.asked)
+    before = await client.probe([*names, "gone"])
+    assert sorted(before) == names
+    assert [one.path for one in world.fake.asked[asked:]] == ["/secrets"] * 40
+    world.fake.put("app-0007", "planted-2")
+    after = await client.probe(names)
+    assert [name for name in names if before[name] != after[name]] == ["app-0007"]
+
+
+async def test_versions_of_every_type_are_told_whatever_the_case_of_a_name(world: World) -> None:
+    world.fake.put("app", "text")
+    world.fake.keep("certificates", "app", {"cer": "AA", "kid": "k", "sid": "s"})
+    world.fake.keep("keys", "app", {"key": JWK})
+    client = await world.open()
+    told = await client.probe(["APP", "secret/app", "cert/App", "key/app", "nothing/app"])
+    assert set(told) == {"APP", "secret/app", "cert/App", "key/app"}

@@ -933,3 +933,51 @@ def test_openbao_refuses_foreign_namespaces() -> None:
     )
     with pytest.raises(InvalidConfig, match=r"invalid Auth\.TokenSecretRef: namespace should either be empty"):
         Whole("openBao").spec.check(store)
+
+
+# versions without values
+
+
+@pytest.mark.parametrize(
+    ("block", "key"),
+    [
+        pytest.param({}, "app", id="a mount of the store"),
+        pytest.param({}, "secret/data/app", id="a key that repeats the mount"),
+        pytest.param({"path": "secret/data"}, "app", id="a mount that was copied from the CLI"),
+        pytest.param({"path": None}, "secret/app", id="a mount in the key"),
+        pytest.param({"path": None}, "secret/data/app", id="a path in the key"),
+    ],
+)
+async def test_a_version_is_told_without_its_value(vault: FakeVault, block: dict[str, Any], key: str) -> None:
+    vault.put("secret", "app", {"a": "planted-1"})
+    client = await opened(vault, **block)
+    before = await client.probe([key, "secret/gone"])
+    assert list(before) == [key]
+    vault.put("secret", "app", {"a": "planted-1"}, {"a": "planted-2"})
+    after = await client.probe([key])
+    assert after != before
+    paths = [asked.path for asked in vault.asked]
+    assert not any("/data/" in path for path in paths if "metadata" not in path), paths
+
+
+async def test_versions_of_paths_that_may_not_be_seen_are_left_out_unless_that_is_all(vault: FakeVault) -> None:
+    vault.put("secret", "app", {"a": "1"})
+    vault.put("secret", "theirs", {"a": "1"})
+    client = await opened(vault)
+    vault.fail(Fault(status=403, path="secret/metadata/theirs", times=2))
+    assert list(await client.probe(["app", "theirs", "../x"])) == ["app"]
+    with pytest.raises(Denied):
+        await client.probe(["theirs"])
+
+
+async def test_kv_v1_keeps_no_versions(vault: FakeVault) -> None:
+    with pytest.raises(InvalidConfig, match="keeps no versions"):
+        await (await opened(vault, version="v1")).probe(["app"])
+
+
+async def test_an_odd_answer_about_versions_is_an_error(vault: FakeVault) -> None:
+    client = await opened(vault)
+    for body in ("[]", "{}", '{"data": 5}', "no json"):
+        vault.fail(Fault(status=200, body=body, path="secret/metadata/app"))
+        with pytest.raises(Malformed):
+            await client.probe(["app"])
