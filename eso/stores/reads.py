@@ -23,7 +23,7 @@ from eso.providers.contract import (
     probes,
 )
 from eso.providers.env import Compute
-from eso.providers.kit.search import apart
+from eso.providers.kit.search import apart, every
 from eso.runtime.memory import CURRENT, decoded, reserve, scratch, volume
 from eso.runtime.offload import Offload
 from eso.secretbytes import SecretBytes
@@ -103,11 +103,18 @@ class Reads:
             # Two stores of one login may look at different mounts: a search is shared within its store only.
             key = (session.digest, found.view.uid, found.view.generation, find)
             shared, own = await self._fly(found, namespace, session, key, collect, since)
-            client = session.client.bind(found.view)
-            return shared | {
-                name: client.value(await self._own(found, namespace, session, one), RemoteRef(name))
-                for name, one in own.items()
-            }
+            client, left = session.client.bind(found.view), MOST_BYTES - sum(map(len, shared.values()))
+
+            async def made(name: str) -> bytes:
+                nonlocal left
+                value = client.value(await self._own(found, namespace, session, own[name]), RemoteRef(name))
+                left -= len(value)
+                if left < 0:
+                    raise too_much()
+                return value
+
+            names = list(own)
+            return shared | dict(zip(names, await every(names, made), strict=True))
 
         with scratch() as spare:
             values = await self._under_one_login(found, namespace, search)
@@ -249,10 +256,12 @@ async def collected(client: StoreClient, find: Find) -> Found:
                     f"the search lists more than {MOST_NAMES} names", fix="narrow find.name or find.path"
                 )
             if size > MOST_BYTES:
-                raise InvalidConfig(
-                    f"the search finds more than {MOST_BYTES} bytes", fix="narrow find.name or find.path"
-                )
+                raise too_much()
     return found, own
+
+
+def too_much() -> InvalidConfig:
+    return InvalidConfig(f"the search finds more than {MOST_BYTES} bytes", fix="narrow find.name or find.path")
 
 
 def weighed(values: Mapping[str, bytes]) -> tuple[dict[str, SecretBytes], int]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from eso.api.externalsecret import StoreRef
-from eso.providers.contract import Find, Push, Remote, RemoteRef, Source
+from eso.providers.contract import Find, InvalidConfig, Push, Remote, RemoteRef, Source
 from eso.runtime.clock import SystemClock
 from eso.runtime.memory import Memory, holding
 from eso.stores.front import Stores
@@ -86,6 +86,19 @@ async def test_a_search_makes_a_dynamic_secret_for_each_external_secret(world: W
     found = await asyncio.gather(*(passes.find() for _ in range(3)))
     assert sorted(found) == [f'{{"lease":{lease},"user":"u"}}' for lease in (1, 2, 3)]
     assert world.fake.count("list-items") == 1
+
+
+async def test_a_search_makes_some_dynamic_secrets_at_a_time_and_bounds_them(
+    world: World, front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(20):
+        world.fake.put(f"/team-a/dynamic-{number}", {"user": "u"}, type="DYNAMIC_SECRET")
+    ref = StoreRef(name=front.store.metadata.name)
+    found = await front.stores.find("team-a", ref, Find(name_regexp="dyn"))
+    assert len({value.reveal() for value in found.values()}) == world.fake.leases == 20
+    monkeypatch.setattr("eso.stores.reads.MOST_BYTES", 100)
+    with pytest.raises(InvalidConfig, match="the search finds more than 100 bytes"):
+        await front.stores.find("team-a", ref, Find(name_regexp="dyn"))
 
 
 async def test_every_await_of_a_read_that_is_shared_with_nobody_may_be_cancelled(world: World, front: Front) -> None:
