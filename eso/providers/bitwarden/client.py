@@ -6,9 +6,9 @@ Neighbours: connect.py makes it, codec.py turns replies into bytes, refusal.py w
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Hashable, Mapping
+from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from eso.errors import EsoError
 from eso.net.http import Reply
@@ -30,10 +30,14 @@ from eso.providers.kit.http import NothingThere
 from eso.providers.kit.metadata import anywhere
 from eso.providers.kit.payload import pushed
 from eso.providers.kit.search import Volume, Walk, every
+from eso.providers.kit.together import each
 
 LABEL: Final = "Bitwarden/SecretsManager"
 ONE, MANY = "/rest/api/1/secret", "/rest/api/1/secrets"
 AT_ONCE: Final = 4  # secrets of one search
+
+
+Listed = Sequence[tuple[str, str]]  # id and name of every secret of an organization
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,9 @@ class Asked:
 
 
 class Client(Connected[Connection]):
-    """A StoreClient with Writes."""
+    """A StoreClient with Batches and Writes."""
+
+    most: ClassVar[int] = 50  # names that one list serves
 
     def __init__(self, store: StoreView, connection: Connection | None) -> None:
         super().__init__(store, connection)
@@ -70,10 +76,28 @@ class Client(Connected[Connection]):
         assert isinstance(request, Asked)
         if codec.UUID.fullmatch(request.key):
             return await self._secret(request.key)
-        found = await self._named(request)
+        return self._there(request, await self._named(request, await self._listed(request.organization)))
+
+    def batch(self, request: Hashable) -> Hashable | None:
+        """Names share the list of their organization; an id needs none."""
+        assert isinstance(request, Asked)
+        return None if codec.UUID.fullmatch(request.key) else request.organization
+
+    async def fetch_many(self, requests: Sequence[Hashable]) -> Mapping[Hashable, codec.Secret | EsoError]:
+        """One list for all names, then the secrets that have them."""
+        wanted = [request for request in requests if isinstance(request, Asked)]
+        listed = await self._listed(wanted[0].organization)
+
+        async def fetch(asked: Asked) -> codec.Secret:
+            return self._there(asked, await self._named(asked, listed))
+
+        return await each(wanted, fetch)
+
+    def _there(self, asked: Asked, found: codec.Secret | None) -> codec.Secret:
+        """Raises the reference's error for a name that no secret has."""
         if found is None:
             raise EsoError(
-                f"no secret found for project id {request.project} and name {request.key}",
+                f"no secret found for project id {asked.project} and name {asked.key}",
                 fix="create the secret, or let the machine account see its project",
             )
         return found
@@ -95,9 +119,9 @@ class Client(Connected[Connection]):
             secrets = await every(ids, self._secret, AT_ONCE)
             yield {id: volume.counted(secret.data) for id, secret in zip(ids, secrets, strict=True)}
 
-    async def _named(self, asked: Asked) -> codec.Secret | None:
+    async def _named(self, asked: Asked, listed: Listed) -> codec.Secret | None:
         """The secret with this name in the project. Raises EsoError for several."""
-        found = [one for one in await self._alike(asked) if one.project == asked.project]
+        found = [one for one in await self._alike(asked.key, listed) if one.project == asked.project]
         if len(found) > 1:
             raise EsoError(
                 f"more than one secret found for project {asked.project} with key {asked.key}",
@@ -105,10 +129,9 @@ class Client(Connected[Connection]):
             )
         return found[0] if found else None
 
-    async def _alike(self, asked: Asked) -> list[codec.Secret]:
+    async def _alike(self, name: str, listed: Listed) -> list[codec.Secret]:
         """All secrets of the organization with this name."""
-        listed = await self._listed(asked.organization)
-        return await every([id for id, key in listed if key == asked.key], self._secret, AT_ONCE)
+        return await every([id for id, key in listed if key == name], self._secret, AT_ONCE)
 
     def _asked(self, key: str) -> Asked:
         return Asked(self.organization, self.project, key)
@@ -131,7 +154,7 @@ class Client(Connected[Connection]):
         note = anywhere(entry.metadata, "note")
         note = note if isinstance(note, str) else ""
         body = codec.written(key, note, self.organization, self.project, value)
-        for live in await self._alike(self._asked(key)):
+        for live in await self._alike(key, await self._listed(self.organization)):
             if (live.note, live.project) != (note, self.project):
                 continue
             if live.data != value.encode():
@@ -142,14 +165,14 @@ class Client(Connected[Connection]):
     async def delete(self, remote: Remote) -> None:
         id: str | None = remote.key
         if not codec.UUID.fullmatch(remote.key):
-            found = await self._named(self._asked(remote.key))
+            found = await self._named(self._asked(remote.key), await self._listed(self.organization))
             id = None if found is None else found.id
         if id is not None:
             codec.refuse_failed((await self._send("DeleteSecret", "DELETE", ONE, {"ids": [id]})).body)
 
     async def exists(self, remote: Remote) -> bool:
         if not codec.UUID.fullmatch(remote.key):
-            return await self._named(self._asked(remote.key)) is not None
+            return await self._named(self._asked(remote.key), await self._listed(self.organization)) is not None
         await self._secret(remote.key)
         return True
 
@@ -159,7 +182,7 @@ class Client(Connected[Connection]):
         reply = await self._send("GetSecret", "GET", ONE, {"id": id})
         return await self.decoded(reply.body, codec.secret_of)
 
-    async def _listed(self, organization: str) -> list[tuple[str, str]]:
+    async def _listed(self, organization: str) -> Listed:
         reply = await self._send("ListSecrets", "GET", MANY, {"organizationID": organization})
         return await self.decoded(reply.body, codec.listed_of)
 

@@ -27,8 +27,8 @@ async def kept(made: Awaitable[T]) -> T | EsoError:
         return error
 
 
-async def each(wanted: Iterable[K], fetch: Callable[[K], Awaitable[T]]) -> dict[K, T | EsoError]:
+async def each(wanted: Iterable[K], fetch: Callable[[K], Awaitable[T]]) -> dict[Hashable, T | EsoError]:
     """Every read on its own, some at a time."""
     asked = list(wanted)
     answers = await every(asked, lambda one: kept(fetch(one)), AT_ONCE)
-    return dict(zip(asked, answers, strict=True))
+    return dict[Hashable, T | EsoError](zip(asked, answers, strict=True))

@@ -34,6 +34,7 @@ from eso.providers.contract import (
     Throttled,
     Unavailable,
     Validation,
+    batches,
 )
 from eso.providers.kit.http import NothingThere
 from tests.fakes.backend import Fault
@@ -179,6 +180,30 @@ async def test_a_secret_is_read_by_id_or_by_its_name_in_the_project(world: World
     assert [await read(client, key) for key in (id, id.upper(), "A", "B")] == [b"x", b"x", b"x", b"y"]
     assert world.fake.count("secrets$") == 2
     assert len(world.fake.asked) == 2 + 1 + 3 + 1 + 1
+
+
+async def test_names_share_one_list_and_each_gets_its_own_answer(world: World) -> None:
+    world.fake.put("A", "1")
+    world.fake.put("B", "2")
+    world.fake.put("C", "3")
+    world.fake.put("C", "4")
+    client = await world.open()
+    asked = [client.request(RemoteRef(key)) for key in ("A", "B", "C", "GONE")]
+    assert batches(client) is client
+    assert {client.batch(one) for one in asked} == {ORGANIZATION}
+    assert client.batch(client.request(RemoteRef(uuid(1)))) is None
+    answers = await client.fetch_many(asked)
+    assert [getattr(answers[one], "data", str(answers[one])) for one in asked] == [
+        b"1",
+        b"2",
+        "more than one secret found for project project with key C",
+        "no secret found for project id project and name GONE",
+    ]
+    assert world.fake.count("secrets$") == 1
+    assert len(world.fake.asked) == 1 + 4
+    world.fake.fail(Fault(503))
+    with pytest.raises(Unavailable):
+        await client.fetch_many(asked)
 
 
 @pytest.mark.parametrize(
