@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import orjson
 
@@ -26,10 +26,13 @@ from eso.providers.contract import Busy, Push, Remote, Source, Timeout, prefixed
 from eso.reconcile.pushsecret.books import Stale, found, is_found, ours, overlap, place
 from eso.reconcile.pushsecret.known import Claims, Known
 from eso.reconcile.pushsecret.plan import Planned, prepared
+from eso.reconcile.pushsecret.select import store_key
 from eso.stores.gate import GateClosed
 from eso.stores.resolve import Rules, resolve
 
 Job = tuple[Planned, Source]
+There = Mapping[str, bool]  # by the key of an entry
+T = TypeVar("T")
 
 
 class Backends(Protocol):
@@ -94,18 +97,39 @@ class Pusher:
         kind, _, name = store.partition("/")
         return resolve(StoreRef(name, kind), namespace, replace(self.stores.rules, flood_gate=False)).object
 
+    async def found_there(self, ps: PushSecret, store: SecretStore, jobs: Sequence[Job]) -> There:
+        """Entries that are not ours yet: whether the backend has them. What fails is left out, and is asked again and
+        told when the entry's turn comes. Never raises but for a cancellation."""
+        recorded, there = ps.status.synced_push_secrets.get(store_key(store), {}), dict[str, bool]()
+        try:
+            await self._reach(ps.namespace, store_key(store), store.name)
+            for entry, _ in jobs:
+                known = recorded.get(entry.key)
+                if known is not None and not is_found(known):
+                    continue
+                there[entry.key] = await self.stores.exists(ps.namespace, store, entry.remote)
+        except Exception as error:
+            self.log.debug("cannot tell what is in a store", store=store.name, error=type(error).__name__)
+        return there
+
     async def push(
-        self, ps: PushSecret, store: SecretStore, jobs: Sequence[Job], since: datetime, at: datetime
+        self,
+        ps: PushSecret,
+        store: SecretStore,
+        jobs: Sequence[Job],
+        since: datetime,
+        at: datetime,
+        there: There,
     ) -> Result:
         """Sends `jobs` in their order until one fails. What is known to be there since `since` is not sent. `at`:
-        when the pass began. Never raises but for a cancellation."""
+        when the pass began; `there`: what was found out since. Never raises but for a cancellation."""
         result = Result(f"{store.kind}/{store.name}")
         rest = [job[0].key for job in jobs]
         try:
             await self._reach(ps.namespace, result.store, store.name)
             backend = self.backend(ps.namespace, result.store)
             for entry, source in jobs:
-                await self._one(ps, store, backend, entry, source, since, at, result)
+                await self._one(ps, store, backend, entry, source, since, at, result, there.get(entry.key))
                 rest.pop(0)
         except GateClosed as closed:
             result.closed = closed
@@ -128,16 +152,18 @@ class Pusher:
         since: datetime,
         at: datetime,
         result: Result,
+        there: bool | None,
     ) -> None:
         push, whole = prepared(entry, source)
         recorded = ps.status.synced_push_secrets.get(result.store, {}).get(entry.key)
         if ps.spec.update_policy == "IfNotExists":
-            try:
-                there = await self.stores.exists(ps.namespace, store, push.remote)
-            except GateClosed:
-                raise
-            except EsoError as error:
-                raise prefixed("could not verify if secret exists in store: ", hidden(error, whole)) from error
+            if there is None:
+                try:
+                    there = await self.stores.exists(ps.namespace, store, push.remote)
+                except GateClosed:
+                    raise
+                except EsoError as error:
+                    raise prefixed("could not verify if secret exists in store: ", hidden(error, whole)) from error
             if there:
                 mine = recorded is not None and not is_found(recorded)
                 result.done[entry.key] = entry.data if mine else found(entry.data)
@@ -254,7 +280,7 @@ def hidden(error: EsoError, source: Source) -> EsoError:
     return out
 
 
-async def side_by_side(pushes: Sequence[Any]) -> list[Result]:
+async def side_by_side(pushes: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
     """All stores of one object at once: one that answers slowly keeps nobody else waiting. In order."""
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(one) for one in pushes]

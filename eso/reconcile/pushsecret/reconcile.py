@@ -7,7 +7,7 @@ live for one pass.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -30,7 +30,7 @@ from eso.reconcile.kit.suspend import suspended_until
 from eso.reconcile.pushsecret.books import Stale, is_found, merge, stale, without
 from eso.reconcile.pushsecret.known import Claims, Known
 from eso.reconcile.pushsecret.look import Failed, Looked, Looker, Offload, PushSettings, SourceGone, no_source
-from eso.reconcile.pushsecret.push import Backends, Cleaned, Pusher, Result, side_by_side
+from eso.reconcile.pushsecret.push import Backends, Cleaned, Pusher, Result, There, side_by_side
 from eso.reconcile.pushsecret.refresh import (
     BadInterval,
     Due,
@@ -241,13 +241,24 @@ class ReconcilePushSecret:
         recorded = ps.status.synced_push_secrets
         wanted = {store: {job[0].key: job[0].data for job in jobs} for store, jobs in looked.jobs.items()}
         self.claims.flying((ps.namespace, ps.name), wanted)
-        if ps.spec.deletes and ps.spec.update_policy != "IfNotExists":
-            ps = await self.announce(ps, wanted)
+        # without a source no store is visited
+        stores = [one for one in looked.stores if looked.sources and store_key(one) not in looked.failed]
+        there: dict[str, There] = {}
+        if ps.spec.deletes:
+            if ps.spec.update_policy == "IfNotExists":
+                found = await side_by_side(
+                    [self.pusher.found_there(ps, store, looked.jobs[store_key(store)]) for store in stores]
+                )
+                there = {store_key(store): answers for store, answers in zip(stores, found, strict=True)}
+                wanted = {
+                    store: {key: data for key, data in entries.items() if there.get(store, {}).get(key) is False}
+                    for store, entries in wanted.items()
+                }
+            ps = await self.announce(ps, wanted, there)
         results = await side_by_side(
             [
-                self.pusher.push(ps, store, looked.jobs[store_key(store)], since, now)
-                for store in looked.stores
-                if looked.sources and store_key(store) not in looked.failed  # without a source no store is visited
+                self.pusher.push(ps, store, looked.jobs[store_key(store)], since, now, there.get(store_key(store), {}))
+                for store in stores
             ]
         )
         wrong = [Result(store, failed=error) for store, error in looked.failed.items()]
@@ -256,10 +267,13 @@ class ReconcilePushSecret:
         synced: SyncedMap = {result.store: result.done for result in results} if looked.sources else {}
         return ps, await self.settle(ps, recorded, synced, results, due)
 
-    async def announce(self, ps: PushSecret, wanted: SyncedMap) -> PushSecret:
+    async def announce(self, ps: PushSecret, wanted: SyncedMap, there: Mapping[str, There]) -> PushSecret:
         """Writes down what is about to be sent for the first time: should the process end before it can tell, a later
-        deletion still knows of it."""
-        recorded = ps.status.synced_push_secrets
+        deletion still knows of it. An entry of somebody else that is not `there` any more is ours then."""
+        recorded = {
+            store: {key: data for key, data in entries.items() if there.get(store, {}).get(key) is not False}
+            for store, entries in ps.status.synced_push_secrets.items()
+        }
         if not stale(recorded, wanted):
             return ps
         raw = await write_status(self.rest, PUSH_SECRETS, ps.metadata, intent(ps, merge(wanted, recorded)))

@@ -19,7 +19,7 @@ from eso.errors import EsoError
 from eso.reconcile.kit.conditions import condition_json, stamped
 from eso.reconcile.kit.event import Event
 from eso.reconcile.kit.suspend import FOREVER, SUSPENDED, before_pause, suspended
-from eso.reconcile.pushsecret.books import Stale, books_json
+from eso.reconcile.pushsecret.books import Stale, books_json, is_found
 from eso.reconcile.pushsecret.push import Result
 from eso.reconcile.pushsecret.refresh import Due, next_time
 from eso.runtime.outcome import After, Done, Fatal, Outcome, Parked, Retry
@@ -80,13 +80,19 @@ def not_pushed(results: Sequence[Result], books: SyncedMap) -> Report | None:
 
 
 def in_and_out(results: Iterable[Result]) -> str:
-    """Which entries are in and which are not; "" where there is only one."""
-    inside = [f"{result.store}: {key}" for result in results for key in sorted(result.done)]
-    outside = [f"{result.store}: {key}" for result in results for key in result.left]
-    if len(inside) + len(outside) < 2:
+    """Which entries are in and which are not; "" where there is only one. What was there before us is neither."""
+    if sum(len(result.done) + len(result.left) for result in results) < 2:
         return ""
+    inside = [
+        f"{result.store}: {key}"
+        for result in results
+        for key, data in sorted(result.done.items())
+        if not is_found(data)
+    ]
+    outside = [f"{result.store}: {key}" for result in results for key in result.left]
     parts = [f"written: {names(inside)}"] if inside else []
-    return f" [{'; '.join([*parts, f'not written: {names(outside)}'])}]" if outside else f" [{parts[0]}]"
+    parts += [f"not written: {names(outside)}"] if outside else []
+    return f" [{'; '.join(parts)}]" if parts else ""
 
 
 def names(texts: Sequence[str]) -> str:

@@ -77,16 +77,16 @@ async def killable(api: FakeApiServer, backend: Pushable, start: datetime = STAR
         await one.access.close()
 
 
-def world(api: FakeApiServer) -> None:
-    put_world(api, deletionPolicy="Delete", data=[entry("key", "a"), entry("key", "b", "p")])
+def world(api: FakeApiServer, policy: str) -> None:
+    put_world(api, deletionPolicy="Delete", updatePolicy=policy, data=[entry("key", "a"), entry("key", "b", "p")])
 
 
-async def killed_at(point: Point, *, deletion: bool, renamed: bool = False) -> bool:
+async def killed_at(point: Point, *, deletion: bool, renamed: bool = False, policy: str = "Replace") -> bool:
     """Whether the process came so far. What a later process makes of it is checked here."""
     where, number, happened = point
     backend = Fragile()
     async with Dying() as api:
-        world(api)
+        world(api, policy)
         if deletion:
             async with pushing(api, backend=backend) as one:
                 await one.synced()
@@ -126,21 +126,22 @@ def settled(one: Pushing, deletion: bool) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("deletion", "renamed"),
+    ("deletion", "renamed", "policy"),
     [
-        pytest.param(False, False, id="a first push"),
-        pytest.param(False, True, id="a first push, and an edit before the next process starts"),
-        pytest.param(True, False, id="a deletion"),
+        pytest.param(False, False, "Replace", id="a first push"),
+        pytest.param(False, False, "IfNotExists", id="a first push of what is not there yet"),
+        pytest.param(False, True, "Replace", id="a first push, and an edit before the next process starts"),
+        pytest.param(True, False, "Replace", id="a deletion"),
     ],
 )
 @pytest.mark.parametrize("happened", [pytest.param(False, id="before"), pytest.param(True, id="after")])
 @pytest.mark.parametrize("where", ["api", "backend"])
 async def test_a_process_that_ends_at_any_write_leaves_nothing_that_the_next_one_does_not_finish(
-    where: str, happened: bool, deletion: bool, renamed: bool
+    where: str, happened: bool, deletion: bool, renamed: bool, policy: str
 ) -> None:
     reached = 0
     for number in range(1, 20):
-        if not await killed_at((where, number, happened), deletion=deletion, renamed=renamed):
+        if not await killed_at((where, number, happened), deletion=deletion, renamed=renamed, policy=policy):
             break
         reached = number
     assert reached >= 2, "the writes were met"
