@@ -449,6 +449,12 @@ def test_replicas_that_get_into_each_others_way_are_told(helm: Helm, values: Val
     assert said == told
 
 
+def test_a_conversion_that_nobody_makes_is_told(helm: Helm) -> None:
+    assert "crds.conversion.enabled is true: nothing converts" in notes(
+        helm, {"crds": {"conversion": {"enabled": True}}}
+    )
+
+
 PARTS = [
     pytest.param((), "", [8080, 8082], id="operator"),
     pytest.param(("webhook",), "-webhook", [8080, 8081, 10250], id="webhook"),

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import base64
+import os
+import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-from e2e.harness.cluster import ApiRefused, Json
+from e2e.harness.cluster import REPO, ApiRefused, Json
 from e2e.harness.controlplane import ControlPlane
 from e2e.harness.helm import CHART, Helm
-from e2e.harness.objects import external_secret, fake_provider, secret_store, thing
+from e2e.harness.objects import external_secret, fake_provider, push_secret, secret_store, thing
 from e2e.harness.operator import LocalOperator
 from e2e.harness.waiting import eventually
 
 pytestmark = pytest.mark.real
 
 RELEASE = NAMESPACE = "external-secrets"
+TENANT = "tenant"
 HOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/secretstore-validate"
 VALUES: Json = {
     "leaderElect": True,
@@ -181,14 +185,54 @@ def test_an_installed_release_is_upgraded_in_place_runs_and_goes(
         plane.api.delete("externalsecrets", "default", "app")
         plane.api.delete("clusterexternalsecrets", "", "fleet")
         eventually(lambda: plane.api.get("externalsecrets", "default", "app") is None, 30, what="the object is gone")
+        plane.create_namespace(TENANT)
+        plane.apply(
+            [
+                secret_store(TENANT, fake_provider({"a": "1"})),
+                external_secret(TENANT, "kept", {"a": "a"}, target={"deletionPolicy": "Delete"}),
+                push_secret(TENANT, "pushed", {"a": "b"}, source="kept", deletionPolicy="Delete"),
+            ]
+        )
+        eventually(lambda: len(held(plane)) == 3, 60, what="three objects that wait for the operator")
         refused = plane.audit.forbidden(user=operator.user, since=since)
     assert [each.what for each in refused] == []
 
+    finish(plane)
+    assert held(plane) == []
+    assert plane.secret(TENANT, "kept") == {"a": "1"}
     installer.uninstall(RELEASE, NAMESPACE)
     for name, path in paths().items():
         eventually(lambda path=path: gone(plane, path), 30, what=f"{name} is gone")
+    eventually(lambda: not crds(plane), 60, what="every CRD of ours is gone")
+    plane.delete_namespace(TENANT)
+    eventually(lambda: plane.api.get("namespaces", "", TENANT) is None, 60, what="the namespace of a tenant is gone")
     plane.delete_namespace(NAMESPACE)
     eventually(lambda: plane.api.get("namespaces", "", NAMESPACE) is None, 60, what="its namespace is gone")
+
+
+def held(plane: ControlPlane) -> list[str]:
+    """Names of the objects in the tenant's namespace that have a finalizer."""
+    kinds = ("externalsecrets", "pushsecrets", "secretstores")
+    objects = [each for kind in kinds for each in plane.api.list(kind, TENANT)]
+    return [each["metadata"]["name"] for each in objects if each["metadata"].get("finalizers")]
+
+
+def finish(plane: ControlPlane) -> None:
+    """What docs/chart.md says to do before `helm uninstall`; the last line is the test's own."""
+    page = (REPO / "docs" / "chart.md").read_text().partition("## Before it is uninstalled")[2]
+    (block,) = re.findall(r"^```bash\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    script, line, _ = block.partition("helm uninstall")
+    assert line
+    path = f"{plane.binaries}:{os.environ['PATH']}"
+    env = {"PATH": path, "HOME": str(plane.folder), "KUBECONFIG": str(plane.admin_kubeconfig)}
+    command = ["bash", "-euo", "pipefail", "-c", script]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def crds(plane: ControlPlane) -> list[str]:
+    names = [each["metadata"]["name"] for each in plane.api.list("customresourcedefinitions", "")]
+    return [name for name in names if name.endswith("external-secrets.io")]
 
 
 def cluster_external_secret() -> Json:
