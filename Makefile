@@ -68,6 +68,7 @@ docs: setup ## write docs/flags.md and docs/metrics.md
 test: setup lint types layers ## everything CI runs: unit tests, then the real control plane and backends
 	PYTHON=$(PYTHON) bash e2e/controlplane/build.sh
 	PYTHON=$(PYTHON) bash e2e/helm/build.sh
+	PYTHON=$(PYTHON) bash e2e/promql/build.sh
 	@$(SLAPD)
 	$(BIN)/pytest $(SUITES)
 

@@ -52,21 +52,26 @@ class Authority:
         self.cert.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
 
     def server(
-        self, name: str, *, dns: Sequence[str] = ("localhost",), addresses: Sequence[str] = ("127.0.0.1",)
+        self,
+        name: str,
+        *,
+        dns: Sequence[str] = ("localhost",),
+        addresses: Sequence[str] = ("127.0.0.1",),
+        days: int = 30,
     ) -> Pair:
         alternatives: list[x509.GeneralName] = [x509.DNSName(host) for host in dns]
         alternatives += [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
-        return self._issue(name, x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), alternatives)
+        return self._issue(name, x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), alternatives, days)
 
     def client(self, name: str, user: str, groups: Sequence[str] = ()) -> Pair:
         """A client certificate as the API server reads it: common name = user, organisations = groups."""
         parts = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
         return self._issue(name, x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, user), *parts]), [])
 
-    def _issue(self, name: str, subject: x509.Name, alternatives: list[x509.GeneralName]) -> Pair:
+    def _issue(self, name: str, subject: x509.Name, alternatives: list[x509.GeneralName], days: int = 30) -> Pair:
         key = ec.generate_private_key(ec.SECP256R1())
         builder = (
-            self._builder(subject, key)
+            self._builder(subject, key, days)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(
                 x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
@@ -81,7 +86,7 @@ class Authority:
         write_key(pair.key, key)
         return pair
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, days: int = 30) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
         return (
             x509.CertificateBuilder()
@@ -90,5 +95,5 @@ class Authority:
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(days=30))
+            .not_valid_after(now + timedelta(days=days))
         )

@@ -18,6 +18,8 @@ from e2e.harness.controlplane import ControlPlane, binaries
 from e2e.harness.helm import Helm, program
 from e2e.harness.openbao import OpenBao
 from e2e.harness.operator import LocalOperator, Operator, PodOperator
+from e2e.harness.promql import Evaluate, evaluate
+from e2e.harness.promql import program as promql_program
 from e2e.harness.say import Say
 
 
@@ -35,6 +37,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         binaries(teller(session.config))
     if "helm" in wanted:
         program()
+    if "promql" in wanted:
+        promql_program()
 
 
 def teller(config: pytest.Config) -> Say:
@@ -49,6 +53,12 @@ def teller(config: pytest.Config) -> Say:
             print(text, flush=True)
 
     return tell
+
+
+@pytest.fixture(scope="session")
+def promql() -> Evaluate:
+    """Prometheus's engine."""
+    return evaluate
 
 
 @pytest.fixture(scope="session")

@@ -64,10 +64,11 @@ class LocalWebhook:
         self._session = requests.Session()
         self._session.trust_env = False
 
-    def renew(self) -> None:
-        """Another certificate by the same authority, one file after the other as a careless tool would write them."""
+    def renew(self, days: int = 30) -> None:
+        """Another certificate by the same authority, valid for so long. One file comes after the other, as a careless
+        tool would write them."""
         self._issued += 1
-        pair = self.authority.server(f"tls-{self._issued}", dns=(NAME,))
+        pair = self.authority.server(f"tls-{self._issued}", dns=(NAME,), days=days)
         for name, source in (("ca.crt", self.authority.cert), ("tls.crt", pair.cert), ("tls.key", pair.key)):
             partial = self.certificates / f"{name}.new"
             partial.write_bytes(source.read_bytes())

@@ -79,7 +79,8 @@ class Server:
             code = response.status
         except Exception as error:
             if isinstance(error, OSError):
-                raise  # the client left
+                code = 400  # the client left: no failure of ours, and none that an alert is for
+                raise
             self._log.error("a review failed", path=path, error=type(error).__name__, stacktrace=redact.stack(error))
             response = refusal(code, "internal error")
         finally:

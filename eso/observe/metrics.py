@@ -109,6 +109,10 @@ class Family:
     def set(self, labels: Labels, value: float) -> None:
         self.values[labels] = value
 
+    def known(self, labels: Labels) -> None:
+        """The series is there, at zero as long as nothing counted: its first count is an increase."""
+        self.values.setdefault(labels, 0)
+
     def drop(self, labels: Labels) -> None:
         self.values.pop(labels, None)
         if self._owner is not None:
@@ -356,11 +360,18 @@ class Metrics:
 
     def watchdog(self, read: Callable[[], Mapping[str, float]]) -> None:
         """Measure → seconds, as the watchdog saw them last; loop lag is one of them."""
+
+        def measures() -> Samples:
+            seen = read()
+            for measure in seen:
+                self._breaches.known((measure,))
+            return [((measure,), seconds) for measure, seconds in seen.items()]
+
         self.gauge(
             "externalsecrets_watchdog_seconds",
             "How late the loop, or how old what it measures, is.",
             ("measure",),
-            lambda: [((m,), s) for m, s in read().items()],
+            measures,
         )
         self.gauge(
             "externalsecrets_loop_lag_seconds",

@@ -214,13 +214,11 @@ class Managed:
         return self.webhook.metrics().sum("certwatcher_read_certificate_total")
 
 
-@pytest.mark.parametrize("itself", [False, True], ids=["an issuer with a CA", "a SelfSigned issuer"])
 def test_the_webhook_lives_on_what_cert_manager_writes_and_renews(
-    helm: Helm, controlplane: ControlPlane, namespace: str, tmp_path: Path, itself: bool
+    helm: Helm, controlplane: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:
     plane = controlplane
-    values: Values = MANAGED if itself else {"webhook": {"certManager": {"enabled": True}}}
-    managed = Managed(plane, helm.render(values, namespace="default"), tmp_path)
+    managed = Managed(plane, helm.render(MANAGED, namespace="default"), tmp_path)
     good, broken = external_secret(namespace, "good", {"a": "k"}), external_secret(namespace, "bad", {}, data=[])
     path = plane.api.path("externalsecrets", namespace) + "?dryRun=All"
 
@@ -232,14 +230,14 @@ def test_the_webhook_lives_on_what_cert_manager_writes_and_renews(
             return "either data or dataFrom should be specified" in str(refused)
         return False
 
-    managed.issue(Issuer(itself=itself))
+    managed.issue(Issuer())
     managed.webhook.start()
     try:
         managed.webhook.wait_ready()
         managed.inject()
         eventually(lambda: in_force(plane.api), 30, what="the API server asks the webhook")
         eventually(reviewed, 30, what="the API server trusts the webhook")
-        for issuer in (Issuer(itself=itself), Issuer(itself=itself)):  # each with a CA of its own
+        for issuer in (Issuer(), Issuer(itself=True)):  # each with a CA of its own
             before = managed.read()
             managed.issue(issuer)
             eventually(lambda before=before: managed.read() > before, 30, what="the new certificate is read")

@@ -209,6 +209,16 @@ async def test_a_body_that_does_not_come_is_given_up(tmp_path: Path, monkeypatch
         writer.close()
 
 
+async def test_a_client_that_leaves_before_its_body_came_is_no_failure_of_ours(serving: Serving):
+    _, writer = await serving.open()
+    writer.write(f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{{".encode())
+    await until(lambda: serving.sample("controller_runtime_webhook_requests_in_flight", webhook=PATH) == 1)
+    writer.transport.abort()
+    await until(lambda: serving.sample("controller_runtime_webhook_requests_in_flight", webhook=PATH) == 0)
+    assert serving.sample("controller_runtime_webhook_requests_total", code="500") == 0
+    assert serving.sample("controller_runtime_webhook_requests_total", code="400") == 1
+
+
 async def test_bytes_that_are_no_http_end_the_connection_and_leave_no_trace(serving: Serving):
     for sent in (b"\x00\xff" * 100, b"GET / HTTP/9\r\n\r\n", b"POST / HTTP/1.1\r\n" + b"a: b\r\n" * 10_000 + b"\r\n"):
         reader, writer = await serving.open()

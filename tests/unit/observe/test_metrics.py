@@ -577,3 +577,12 @@ def test_names_of_gates_are_cut_and_stay_apart(metrics):
     metrics.gates(lambda: {f"endpoint:vault:{'x' * 5000}{n}@shop": "open" for n in range(3)})
     told = [dict(labels)["gate"] for labels in named(metrics, "externalsecrets_gate_state")]
     assert len(set(told)) == 3 and max(map(len, told)) <= LONGEST_GATE
+
+
+def test_the_first_breach_of_a_measure_is_an_increase() -> None:
+    metrics = Metrics()
+    metrics.watchdog(lambda: {"loop lag": 0.1})
+    name = 'externalsecrets_watchdog_breaches_total{measure="loop lag"}'
+    assert f"{name} 0\n" in metrics.render(metrics.freeze()).decode()
+    metrics.breached("loop lag")
+    assert f"{name} 1\n" in metrics.render(metrics.freeze()).decode()
