@@ -75,8 +75,8 @@ test: setup lint types layers ## everything CI runs: unit tests, then the real c
 props: setup ## the property tests and fuzzers, fifty times longer; F=tests/unit/fuzz for the fuzzers alone
 	$(BIN)/pytest $(or $(F),tests/unit) --timeout=1800 --hypothesis-profile=long -m hypothesis
 
-demo: setup ## one secret, from OpenBao through a real API server into a Secret; KEEP=1 leaves it running
-	PYTHON=$(PYTHON) $(BIN)/python -m e2e.demo $(if $(KEEP),--keep)
+demo: setup ## one secret, from OpenBao through a real API server into a Secret; KEEP=1 leaves it running, LOCAL=1 takes no kind
+	PYTHON=$(PYTHON) $(BIN)/python -m e2e.demo $(if $(KEEP),--keep) $(if $(LOCAL),--local)
 
 e2e: setup ## the same suite against kind where Docker runs, otherwise against the local control plane
 	PYTHON=$(PYTHON) $(BIN)/pytest --timeout=900 e2e/suite  # kind is made in the time of the first test

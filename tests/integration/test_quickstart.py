@@ -43,7 +43,7 @@ def commands() -> Iterator[tuple[str, str]]:
 @pytest.fixture
 def demo() -> Iterator[dict[str, str]]:
     """The variables that `make demo KEEP=1` prints; ends what it left running."""
-    words = [sys.executable, "-m", "e2e.demo"]
+    words = [sys.executable, "-m", "e2e.demo", "--local"]
     done = subprocess.run([*words, "--keep"], cwd=REPO, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
     found = re.findall(r"^  export (.+)$", done.stdout, re.MULTILINE)
