@@ -33,6 +33,7 @@ from e2e.harness.waiting import NeverHappened, eventually
 EXAMPLES = REPO / "examples" / "vault-kubernetes-auth"
 NAMESPACE, NAME = "shop", "database"
 STATE = "demo.json"
+PARTS = " (operator: controlplane/operator/operator.log; API server: controlplane/logs, controlplane/audit.log)"
 FAILED, UNFIT, INTERRUPTED = 1, 3, 130
 
 
@@ -211,17 +212,19 @@ class Demo:
         self.tell.line("  " + str(error).split("\n--- ")[0])  # the end of a log follows below
         if isinstance(self.operator, PodOperator):
             self.tell.head("Last lines of the log of the operator")
-            self.tell.line("\n".join(self.operator.logs().splitlines()[-20:]) or "  (empty)")
+            try:
+                said = self.operator.logs()
+            except KubectlFailed as refused:
+                said = f"  cannot be read: {refused}"
+            self.tell.line("\n".join(said.splitlines()[-20:]) or "  (empty)")
         local = self.operator.child if isinstance(self.operator, LocalOperator) else None
         child = local or next((one for one in self.children if not one.alive), None)
         if child is not None:
             self.tell.head(f"Last lines of the log of {child.name}")
             self.tell.line(child.tail(20) or "  (empty)")
         self.tell.line()
-        self.tell.line(
-            f"  logs: {self.folder} (operator: controlplane/operator/operator.log; API server: "
-            "controlplane/logs, controlplane/audit.log)"
-        )
+        parts = "" if isinstance(self.plane, KindCluster) else PARTS
+        self.tell.line(f"  logs: {self.folder}{parts}")
 
     def stop(self) -> None:
         if isinstance(self.operator, LocalOperator):
@@ -238,8 +241,10 @@ class Demo:
             for child in self.children
             if child.alive
         ]
-        cluster = self.plane.name if isinstance(self.plane, KindCluster) else ""
-        (self.folder / STATE).write_text(json.dumps({"processes": pids, "kind": cluster}))
+        kind = (
+            {"name": self.plane.name, "folder": str(self.plane.folder)} if isinstance(self.plane, KindCluster) else {}
+        )
+        (self.folder / STATE).write_text(json.dumps({"processes": pids, "kind": kind}))
         self.tell.head("Left running")
         self.tell.line(f"  export KUBECONFIG={self.plane.admin_kubeconfig}")
         self.tell.line(f"  export BAO_ADDR={self.bao.address} BAO_TOKEN={self.bao.root_token}")
@@ -282,11 +287,12 @@ def stop_left_running(folder: Path, tell: Narrator) -> int:
             except NeverHappened:
                 os.kill(entry["pid"], signal.SIGKILL)
             tell.line(f"stopped {entry['name']}")
-    if left["kind"]:
-        done = subprocess.run(["kind", "delete", "cluster", "--name", left["kind"]], timeout=300, check=False)
+    if kind := left["kind"]:
+        done = subprocess.run(["kind", "delete", "cluster", "--name", kind["name"]], timeout=300, check=False)
         if done.returncode != 0:
             return FAILED
-        tell.line(f"deleted the kind cluster {left['kind']}")
+        shutil.rmtree(kind["folder"], ignore_errors=True)
+        tell.line(f"deleted the kind cluster {kind['name']}")
     shutil.rmtree(folder, ignore_errors=True)
     return 0
 

@@ -13,7 +13,7 @@ from e2e import demo
 from e2e.demo import Demo
 from e2e.harness import kind
 from e2e.harness.kind import KindCluster, KindFailed, available, gateway, unavailable
-from e2e.harness.operator import deployment
+from e2e.harness.operator import PodOperator, deployment
 from e2e.harness.say import Narrator
 
 IPV4 = {"Subnet": "172.18.0.0/16", "Gateway": "172.18.0.1"}
@@ -151,6 +151,15 @@ def test_a_network_without_ipv4_is_told(networks: list[dict[str, object]]) -> No
         gateway(networks)
 
 
+class FakeBao:
+    """Nothing runs behind it."""
+
+    address, root_token = "http://127.0.0.1:1", "root"
+
+    class child:
+        alive = False
+
+
 class TestDemo:
     def demo(self, folder: Path, *, local: bool = False) -> tuple[Demo, StringIO]:
         out = StringIO()
@@ -183,7 +192,19 @@ class TestDemo:
         programs.install("kind")
         left = programs.folder / "left"
         left.mkdir()
-        (left / demo.STATE).write_text(json.dumps({"processes": [], "kind": "eso-1"}))
+        made, out = self.demo(left)
+        made.plane, made.bao, made.operator = KindCluster(), FakeBao(), None
+        made.leave_running()
+        assert f"export KUBECONFIG={made.plane.admin_kubeconfig}" in out.getvalue()
         assert demo.stop_left_running(left, Narrator(StringIO())) == 0
-        assert programs.calls == ["kind delete cluster --name eso-1"]
-        assert not left.exists()
+        assert programs.calls == [f"kind delete cluster --name {made.plane.name}"]
+        assert not left.exists() and not made.plane.folder.exists()
+
+    def test_an_operator_whose_log_cannot_be_read_hides_no_failure(self, programs: Programs) -> None:
+        programs.fail = ["kubectl"]
+        programs.install("kubectl")
+        made, out = self.demo(programs.folder)
+        made.plane = KindCluster()
+        made.operator = PodOperator(made.plane)
+        made.failure(RuntimeError("the step failed"))
+        assert "the step failed" in out.getvalue() and "cannot be read" in out.getvalue()
