@@ -346,6 +346,7 @@ def main() -> int:
         "--keep", action="store_true", help="leave everything running and say how to reach it and how to stop it"
     )
     parser.add_argument("--stop", metavar="FOLDER", type=Path, help="end what --keep left running")
+    parser.add_argument("--local", action="store_true", help="a control plane of processes, also where kind could run")
     given = parser.parse_args()
     tell = Narrator()
     if given.stop:

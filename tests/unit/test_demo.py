@@ -208,3 +208,19 @@ class TestDemo:
         made.operator = PodOperator(made.plane)
         made.failure(RuntimeError("the step failed"))
         assert "the step failed" in out.getvalue() and "cannot be read" in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("words", "kept", "local"),
+    [([], False, False), (["--keep"], True, False), (["--local", "--keep"], True, True)],
+    ids=["nothing said", "kept", "kept and local"],
+)
+def test_the_words_that_it_is_called_with(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], kept: bool, local: bool
+) -> None:
+    called: list[tuple[bool, bool]] = []
+    monkeypatch.delenv("KEEP", raising=False)
+    monkeypatch.setattr(sys, "argv", ["demo", *words])
+    monkeypatch.setattr(demo, "run", lambda keep, tell, local: called.append((keep, local)) or 0)
+    assert demo.main() == 0
+    assert called == [(kept, local)]
