@@ -32,6 +32,7 @@ from eso.providers.infisical.spec import SPEC as INFISICAL
 from eso.providers.kubernetes.spec import SPEC as KUBERNETES
 from eso.providers.onepassword.spec import SPEC as ONEPASSWORD
 from eso.providers.onepasswordsdk.spec import SPEC as ONEPASSWORDSDK
+from eso.providers.scaleway.spec import SPEC as SCALEWAY
 from eso.providers.secretserver.spec import SPEC as SECRETSERVER
 from eso.providers.vault.baospec import SPEC as OPENBAO
 from eso.providers.vault.spec import SPEC as VAULT
@@ -66,6 +67,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
         Backend(ONEPASSWORD, "eso.providers.onepassword.connect"),
         Backend(ONEPASSWORDSDK, "eso.providers.onepasswordsdk.connect"),
         Backend(OPENBAO, "eso.providers.vault.openbao"),
+        Backend(SCALEWAY, "eso.providers.scaleway.connect"),
         Backend(SECRETSERVER, "eso.providers.secretserver.connect"),
         Backend(VAULT, "eso.providers.vault.connect"),
         Backend(WEBHOOK, "eso.providers.webhook.connect"),

@@ -30,7 +30,7 @@ class Bench:
 
     `put(key, members)`: a secret that the provider reads as this JSON object. `remove(key)`: it is gone. `block`: the
     store's `spec.provider.<name>`. `secrets["name/key"]`, `tokens[account]`: what its credentials hold;
-    `labels[name]`: of a Secret.
+    `labels[name]`: of a Secret. `prefix`: what a key begins with; the bench puts it before the keys of these tests.
     """
 
     provider: Whole
@@ -39,6 +39,7 @@ class Bench:
     secrets: dict[str, str] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
     labels: dict[str, dict[str, str]] = field(default_factory=dict)
+    prefix: str = ""
     remove: Callable[[str], None] | None = None
     break_down: Callable[[], None] | None = None
 

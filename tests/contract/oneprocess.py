@@ -65,7 +65,7 @@ class Operator:
             await self.stores.sessions.registry.connector(store["provider"], self.stores.sessions.env)
             return
         if store["reads"]:
-            ref = RemoteRef("app", store["property"])
+            ref = RemoteRef(store["key"], store["property"])
             found = (await self.stores.read(namespace, StoreRef(name="store"), ref)).reveal()
             assert b"me" in found, store["provider"]
         else:

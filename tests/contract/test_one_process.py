@@ -26,6 +26,7 @@ HEAVY = {
     "msal": set(),
     "nacl": {"github"},
     "onepassword": {"onepasswordSDK"},
+    "pydantic": {"onepasswordSDK"},
     "requests": {"vault", "openBao"},
 }
 MOST = 96.0  # it takes 48
@@ -56,6 +57,7 @@ def told(bench: Bench) -> dict[str, Any]:
         "config_maps": {AUTHORITY["name"]: {AUTHORITY["key"]: "of an https server"}},
         "asks": bench.reads or bench.server is not None,
         "reads": bench.reads,
+        "key": f"{bench.prefix}app",
         "property": "user" if bench.properties else "",
     }
 

@@ -76,6 +76,7 @@ BUILT: Final = frozenset(
         "onepassword",
         "onepasswordSDK",
         "openBao",
+        "scaleway",
         "secretserver",
         "vault",
         "webhook",

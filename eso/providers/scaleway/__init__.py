@@ -1,0 +1,1 @@
+"""Scaleway Secret Manager: REST on our own connections."""
