@@ -247,6 +247,12 @@ class ControllerSettings(Settings):
         "5m", "an unchanged refresh writes refreshTime at most this often; 0: every time", Group.PACE
     )
 
+    event_trust: int = number(
+        1,
+        "refresh intervals of immediate objects may grow by this while change events are heard; 1: never",
+        Group.PACE,
+        least=1,
+    )
     read_window: float = duration(
         "50ms", "a periodic read waits this long for others that the backend takes in one call", Group.PACE
     )

@@ -36,6 +36,7 @@ def external_secret_settings(settings: ControllerSettings) -> externalsecret.Roo
         cluster_stores=settings.enable_cluster_store_reconciler,
         generic_targets=settings.unsafe_allow_generic_targets,
         heartbeat_seconds=settings.status_heartbeat,
+        event_trust=settings.event_trust,
         terms=Terms(settings.template_left_delimiter, settings.template_right_delimiter),
     )
     return externalsecret.RoomSettings(passes, settings.passes_in_flight, settings.namespace)

@@ -152,7 +152,7 @@ class Operator:
             compute=self.compute,
             memory=self.memory,
             pass_seconds=settings.pass_timeout,
-            changes=Changes(on=hears(settings)),
+            changes=Changes(on=hears(settings), most=settings.event_trust),
             group=self.tenant,
         )
         # Stores first: when a gate opens, a store that turns Ready wakes the keys that wait for it.

@@ -235,7 +235,7 @@ class Metrics:
         self._changes_missed = self._family(
             "externalsecrets_events_missed_found_by_poll_total",
             "counter",
-            "Changed values that a refresh found and no change event had told of.",
+            "Changed values that a refresh or a poll found and no change event had told of.",
             ("namespace", "source"),
         )
         self._breaches = self._family(

@@ -41,10 +41,11 @@ class Entry:
     """A change that was heard at `at`. `waiting`: the objects that read the key and have not done so since then; None
     until they are woken."""
 
-    __slots__ = ("at", "waiting")
+    __slots__ = ("at", "proved", "waiting")
 
     def __init__(self, at: datetime) -> None:
         self.at = at
+        self.proved = False  # an object has found another value
         self.waiting: set[Key] | None = None
 
 
@@ -104,6 +105,15 @@ class Book:
             del self.pending[change]
             return True
         return False
+
+    def proves(self, change: Change, triggered: datetime | None) -> bool:
+        """An object that was woken by what was heard up to `triggered` has found another value: whether that is the
+        first one for this change."""
+        entry = self.pending.get(change)
+        if entry is None or entry.proved or triggered is None or triggered < entry.at:
+            return False
+        entry.proved = True
+        return True
 
     def waits(self, change: Change, key: Key) -> bool:
         """Whether `key` still has to read what changed."""

@@ -7,7 +7,7 @@ each pass. The only writer of the status of a ChangeSource: one patch for all th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import Any, Final, NoReturn, Protocol
 
@@ -18,6 +18,7 @@ from eso.api.changesource import (
     Full,
     Intake,
     Place,
+    StoreKey,
     Taken,
     Unwritten,
     decode_change_source,
@@ -28,15 +29,19 @@ from eso.errors import EsoError
 from eso.kube.rest import Rest
 from eso.observe.log import Log
 from eso.reconcile.changesource.books import Book
-from eso.reconcile.kit.changes import Changes
+from eso.reconcile.kit.changes import REASON, Changes
 from eso.reconcile.kit.record import Ended, PassRecord
 from eso.reconcile.kit.status import write_status
+from eso.reconcile.kit.trust import Health, Heard, Lost, Missed, Signal, Trust, advance, factor
 from eso.runtime.clock import Clock, Timer
 
 PAUSE: Final = 0.1  # seconds of events that one patch writes down
 TIDY: Final = 5.0  # seconds after which a change that was carried out goes from the status
 TELL: Final = 30.0  # seconds after which the status tells of events that changed nothing
 LOOKUPS: Final = 64  # until the loop gets a turn
+GRACE: Final = 10.0  # seconds by which an event may be later than the reading that found its change
+LOST: Final = frozenset(("full", "late", "limited", "unjudged", "unreadable", "unwritten", "too_large"))
+"""Outcomes after which an event of the right sender may never come again."""
 UNFINISHED: Final = frozenset((Ended.PARKED, Ended.RACED, Ended.BROKEN, Ended.CUT))
 OVER: Final = frozenset((Ended.GONE, Ended.DELETED, Ended.FOREIGN))
 STORES: Final = frozenset(("SecretStore", "ClusterSecretStore"))
@@ -62,6 +67,8 @@ class Account:
         self.waiting: list[asyncio.Future[bool]] = []
         self.timers: dict[Change, Timer] = {}  # of changes that wait for more events
         self.tidy: Timer | None = None
+        self.trust = Trust()
+        self.events = False  # somebody else tells of changes: the source is no poll
 
 
 class Journal:
@@ -73,7 +80,11 @@ class Journal:
         self._waits: dict[Key, set[tuple[Key, Change]]] = {}  # object → what it has to read
         self._asked = asyncio.Event()
         self._running = False
+        self._covering: dict[StoreKey, set[Key]] = {}  # store → sources
+        self._told: dict[Key, datetime] = {}  # object → when an event last woke it
+        self._suspects: set[Key] = set()  # objects that found a change of which no event has told so far
         changes.listen(self.passed)
+        changes.judge(self.trusted)
 
     async def run(self) -> NoReturn:
         """Writes until cancelled; whoever waits then is told that nothing was written."""
@@ -117,6 +128,8 @@ class Journal:
         if account is not None and outcome != "accepted":
             account.book.heard(outcome, self._clock.now())
             self._later(account, TELL)
+            if outcome in LOST:
+                self._signal(account, Lost())
 
     def recall(self, key: Key) -> tuple[str, ...]:
         """What a poll has seen, also before this process began."""
@@ -137,20 +150,20 @@ class Journal:
         meta, key = source.metadata, (source.namespace, source.name)
         account = self._accounts.get(key)
         if account is not None and account.meta.uid == meta.uid:
-            account.meta, account.places, account.debounce = meta, tuple(places), debounce
-            account.book.source = ", ".join(source.spec.members)
+            account.meta, account.debounce = meta, debounce
+            self._cover(key, account, source, tuple(places))
             return
         # The cache may be older than what another process wrote before this one took over.
         raw = await self._rest.get(CHANGE_SOURCES, meta.namespace, meta.name)
         live = decode_change_source(raw) if raw is not None else None
         self.close(key)
         account = self._accounts[key] = Account(meta)
-        account.places, account.debounce = tuple(places), debounce
+        account.debounce = debounce
         if isinstance(live, ChangeSource) and live.metadata.uid == meta.uid:
             account.book.load(live.status)
             account.conditions = live.status.conditions
             account.written = account.book.status(account.conditions)
-        account.book.source = ", ".join(source.spec.members)
+        self._cover(key, account, source, tuple(places))
         await self._wake(key, account, tuple(account.book.pending), replayed=True)
         self._later(account, TIDY)
 
@@ -158,6 +171,8 @@ class Journal:
         """Puts the condition into the status; False when that did not work."""
         account = self._accounts[key]
         account.conditions = set_condition(account.conditions, condition)
+        if condition.status != "Unknown":  # after a start, nothing is known yet
+            self._signal(account, Health(condition.status == "True"))
         return account.book.status(account.conditions) == account.written or await self._written(account)
 
     def conditions(self, key: Key) -> tuple[Condition, ...]:
@@ -169,6 +184,7 @@ class Journal:
         account = self._accounts.pop(key, None)
         if account is None:
             return
+        self._uncover(key, account)
         settle(account.waiting, False)
         for timer in (*account.timers.values(), *([account.tidy] if account.tidy else [])):
             timer.cancel()
@@ -182,48 +198,99 @@ class Journal:
         """A pass over an ExternalSecret has ended."""
         if record.kind != "ExternalSecret" or record.ended in UNFINISHED:
             return
-        self._count_missed(record)
         over, now = record.ended in OVER, self._clock.now()
-        if record.wake.triggered is None and not over:
+        if over:
+            self._told.pop(record.key, None)
+        heard = self._read(record, over, now) if record.wake.triggered is not None or over else {}
+        if not changed(record):
             return
+        if any(account.events for account in heard):
+            for account, proved in heard.items():
+                if account.events and proved:
+                    self._signal(account, Heard(now))
+        elif (heard and record.wake.reasons == {REASON}) or by_time_alone(record):
+            self._suspect(record)
+
+    def _read(self, record: PassRecord, over: bool, now: datetime) -> dict[Account, bool]:
+        """The sources whose changes the pass has taken in, and whether it is the first that found another value."""
+        heard: dict[Account, bool] = {}
         for one in list(self._waits.get(record.key, ())):
             key, change = one
             account = self._accounts.get(key)
             seconds = None
             if account is not None:
                 triggered = None if over else record.wake.triggered
+                first = changed(record) and account.book.proves(change, triggered)
                 seconds = account.book.read(change, record.key, triggered, now)
                 if seconds is None and account.book.waits(change, record.key):
                     continue  # the event came in during the pass: the next one reads
+                heard[account] = heard.get(account, False) or first
                 self._later(account, TIDY)
             if seconds is not None and record.ended is Ended.SYNCED:
                 self._meter.change_written(seconds)
             self._waits[record.key].discard(one)
         if not self._waits.get(record.key, True):
             del self._waits[record.key]
+        return heard
 
-    def _count_missed(self, record: PassRecord) -> None:
-        """A timer alone led to a pass that found other values: no event told of them."""
-        change = record.change
-        if (
-            change is None
-            or change.verb != "patch"
-            or not (change.added or change.updated or change.removed)
-            or record.wake.reasons
-            or record.wake.triggered is not None
-            or record.drift
-            or record.refreshed is None
-            or any(read.store_kind not in STORES for read in record.reads)
-        ):
+    def _suspect(self, record: PassRecord) -> None:
+        """The event may be on its way: whether it was missed is known a little later."""
+        object_, at = record.key, self._clock.now()
+        if object_ in self._suspects:
             return
-        namespace = record.key[0]
-        stores = {
-            (read.store_kind, namespace if read.store_kind == "SecretStore" else "", read.store)
-            for read in record.reads
-        }
-        for key, account in self._accounts.items():
-            if any(place.store in stores and place.within in ("", namespace) for place in account.places):
-                self._meter.change_missed(key)
+        stores = stores_read(record)
+
+        def due() -> None:
+            self._suspects.discard(object_)
+            told = self._told.get(object_)
+            if told is not None and (at - told).total_seconds() <= GRACE:
+                return
+            for key in sorted({key for store in stores for key in self._covering.get(store, ())}):
+                account = self._accounts[key]
+                if account.events and any(covers(place, stores, object_[0]) for place in account.places):
+                    self._meter.change_missed(key)
+                    self._signal(account, Missed())
+
+        self._suspects.add(object_)
+        self._clock.call_later(GRACE, due)
+
+    # how far events are trusted
+
+    def trusted(self, store: StoreKey, namespace: str) -> float:
+        """By what the refresh interval of objects of the namespace may be multiplied that read from the store."""
+        now, found = self._clock.now(), 1.0
+        for key in self._covering.get(store, ()):
+            account = self._accounts[key]
+            if account.events and any(covers(place, (store,), namespace) for place in account.places):
+                found = max(found, factor(account.trust, self._changes.most, now))
+        return found
+
+    def _signal(self, account: Account, signal: Signal) -> None:
+        now = self._clock.now()
+        before = factor(account.trust, self._changes.most, now)
+        account.trust = advance(account.trust, signal)
+        if factor(account.trust, self._changes.most, now) < before:
+            for place in account.places:
+                self._changes.fallen(place.store, place.within)
+
+    def _cover(self, key: Key, account: Account, source: ChangeSource, places: tuple[Place, ...]) -> None:
+        """The source names these stores from now on."""
+        member = ", ".join(source.spec.members)
+        if account.places != places or account.book.source != member:
+            self._uncover(key, account)
+            account.places, account.book.source = places, member
+            account.events = member != "poll"
+            for place in places:
+                self._covering.setdefault(place.store, set()).add(key)
+
+    def _uncover(self, key: Key, account: Account) -> None:
+        """What was heard of other stores proves nothing for the next ones."""
+        for place in account.places:
+            sources = self._covering.get(place.store, set())
+            sources.discard(key)
+            if not sources:
+                self._covering.pop(place.store, None)
+        self._signal(account, Missed())
 
     async def _wake(self, key: Key, account: Account, changes: tuple[Change, ...], *, replayed: bool = False) -> int:
         """How many objects were woken. A change of a source with a debounce waits for more events first."""
@@ -258,7 +325,10 @@ class Journal:
         entry = account.book.pending.get(change)
         if entry is None:
             return set()
-        return set(self._changes.wake(place.store, change, place.within, entry.at))
+        found = set(self._changes.wake(place.store, change, place.within, entry.at))
+        if account.events:
+            self._told.update(dict.fromkeys(found, self._clock.now()))
+        return found
 
     def _woken(self, key: Key, account: Account, change: Change, found: set[Key]) -> None:
         if not account.book.woken(change, found):
@@ -313,6 +383,36 @@ class Journal:
             settle(waiting, done)
             if account.dirty:
                 self._asked.set()
+
+
+def changed(record: PassRecord) -> bool:
+    """Whether the pass found other values than it had written before."""
+    change = record.change
+    return (
+        record.ended is Ended.SYNCED
+        and change is not None
+        and change.verb == "patch"
+        and bool(change.added or change.updated or change.removed)
+        and not record.drift
+        and record.refreshed is not None
+    )
+
+
+def by_time_alone(record: PassRecord) -> bool:
+    """A timer alone led to the pass, and it read from stores only."""
+    quiet = not record.wake.reasons and record.wake.triggered is None
+    return quiet and all(read.store_kind in STORES for read in record.reads)
+
+
+def stores_read(record: PassRecord) -> frozenset[StoreKey]:
+    namespace = record.key[0]
+    return frozenset(
+        (read.store_kind, namespace if read.store_kind == "SecretStore" else "", read.store) for read in record.reads
+    )
+
+
+def covers(place: Place, stores: Collection[StoreKey], namespace: str) -> bool:
+    return place.store in stores and place.within in ("", namespace)
 
 
 def settle(waiting: Iterable[asyncio.Future[bool]], answer: bool) -> None:

@@ -42,6 +42,7 @@ from eso.reconcile.externalsecret.refresh import (
     polls,
     readable,
     slot,
+    unstretched,
 )
 from eso.reconcile.externalsecret.refusal import refused
 from eso.reconcile.externalsecret.report import (
@@ -82,6 +83,7 @@ class PassSettings:
     cluster_stores: bool = True
     generic_targets: bool = False
     heartbeat_seconds: float = 300.0
+    event_trust: float = 1.0  # by what trust in events may multiply the interval of an immediate object
     terms: Terms = DEFAULT_TERMS
 
 
@@ -185,11 +187,12 @@ class ReconcileExternalSecret:
         sharing: Callable[[ExternalSecret], Iterable[Key]] = lambda es: (),
         record: Callable[[PassRecord], None] = lambda record: None,
         limit: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+        stretch: Callable[[ExternalSecret], float] = lambda es: 1.0,
     ) -> None:
         self.cache, self.targets, self.generic, self.rest, self.settings = cache, targets, generic, rest, settings
         self.identity, self.emit, self.meter, self.monotonic, self.log = identity, emit, meter, monotonic, log
         self.batch = batch
-        self.sharing, self.record, self.limit = sharing, record, limit
+        self.sharing, self.record, self.limit, self.stretch = sharing, record, limit, stretch
         self.composer = Composer(
             reader, lambda es: read_sources(rest, es), offload, settings.terms, secrets.token_bytes(32)
         )
@@ -367,7 +370,7 @@ class ReconcileExternalSecret:
         draft.ended, draft.change = Ended.SYNCED, change_record(es, change)
         self.note(es, change, told)
         phase = self.phase(es)
-        due = slot(es, now, phase, now)
+        due = slot(es, now, phase, now, self.stretch(es))
         draft.synced = Synced(synced_resource_version(es.metadata), now.replace(microsecond=0), due)
         known = self.known(es)
         wrote, inputs = isinstance(change, Create | Patch), prepared.before.inputs
@@ -561,8 +564,11 @@ class ReconcileExternalSecret:
         """The last success. Of an object that is met for the first time, the status tells."""
         known = self.known(es)
         if known.synced is None:
-            due = first_due(es, self.phase(es), self.settings.heartbeat_seconds, now)
+            most = self.settings.event_trust if es.spec.target.immediate else 1.0
+            due = first_due(es, self.phase(es), self.settings.heartbeat_seconds, now, most)
             known.synced = Synced(es.status.synced_resource_version, es.status.refresh_time, due)
+        elif self.settings.event_trust > 1 and self.stretch(es) <= 1:
+            known.synced = unstretched(es, known.synced, self.phase(es), now)
         return known.synced
 
     def phase(self, es: ExternalSecret) -> str:

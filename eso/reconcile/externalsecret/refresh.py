@@ -5,7 +5,7 @@ Neighbours: decide.py asks whether to read, reconcile.py when to come back. Time
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -151,26 +151,40 @@ def window_open(es: ExternalSecret, now: datetime) -> bool:
             return True
 
 
-def first_due(es: ExternalSecret, phase: str, heartbeat_seconds: float, now: datetime) -> datetime | None:
+def first_due(
+    es: ExternalSecret, phase: str, heartbeat_seconds: float, now: datetime, most: float = 1.0
+) -> datetime | None:
     """The slot of an object met for the first time, from its status alone.
 
     An object is overdue only when a refresh that no heartbeat has reported would be overdue too: a restart must not
-    read everything at once.
+    read everything at once. `most`: an earlier process may have stretched the interval by that; such an object is read
+    in its place within one interval from now.
     """
     refreshed, interval = es.status.refresh_time, interval_seconds(es)
     if refreshed is None or not polls(es):
         return None
-    if refreshed > now or refreshed + timedelta(seconds=interval + heartbeat_seconds) < now:
+    if refreshed > now or refreshed + timedelta(seconds=interval * max(1.0, most) + heartbeat_seconds) < now:
         return now  # a clock was wrong, or another program wrote the time
+    if refreshed + timedelta(seconds=interval + heartbeat_seconds) < now:
+        return slot(es, now, phase, now)
     return slot(es, refreshed, phase, now)
 
 
-def slot(es: ExternalSecret, refreshed: datetime, phase: str, now: datetime) -> datetime | None:
-    """The next periodic read after a success at `refreshed`; None when the policy never polls.
+def unstretched(es: ExternalSecret, synced: Synced, phase: str, now: datetime) -> Synced:
+    """Without trust in events: the next read is within one interval from now, in the object's place."""
+    due = slot(es, now, phase, now)
+    if synced.due is None or due is None or synced.due <= due:
+        return synced
+    return replace(synced, due=due)
+
+
+def slot(es: ExternalSecret, refreshed: datetime, phase: str, now: datetime, stretch: float = 1.0) -> datetime | None:
+    """The next periodic read after a success at `refreshed`; None when the policy never polls. `stretch` multiplies the
+    interval.
 
     Objects with generators keep exactly `refreshed + interval`; all others keep their fixed place inside the interval.
     """
-    interval = interval_seconds(es)
+    interval = interval_seconds(es) * stretch
     if not polls(es):
         return None
     if es.spec.uses_generators:

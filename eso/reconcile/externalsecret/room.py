@@ -19,10 +19,11 @@ from eso.kube.catalogue import Phase, Watched
 from eso.kube.informer import Informer
 from eso.reconcile.externalsecret.apart import Apart
 from eso.reconcile.externalsecret.generic import GenericTargets
-from eso.reconcile.externalsecret.readplan import stores_of
+from eso.reconcile.externalsecret.readplan import Extract, One, read_plan, stores_of
 from eso.reconcile.externalsecret.reconcile import PassSettings, ReconcileExternalSecret
 from eso.reconcile.externalsecret.records import Sight, TargetRecord, target_record
-from eso.reconcile.externalsecret.remoteindex import Block, RemoteIndex
+from eso.reconcile.externalsecret.refresh import forced_by_trigger
+from eso.reconcile.externalsecret.remoteindex import Block, RemoteIndex, store_key
 from eso.reconcile.externalsecret.targets import Targets
 from eso.reconcile.externalsecret.triggers import SOURCE_CHANGED, Key, Triggers
 from eso.reconcile.kit.event import Event
@@ -122,6 +123,19 @@ def room(shared: Shared, settings: RoomSettings) -> Room:
     remote = RemoteIndex(block) if shared.changes.on else None
     triggers = Triggers(index, work.queue.add, external_secrets.get, shared.clock.now, remote)
     shared.changes.connect(triggers.told, triggers.read_from)
+    shared.changes.on_fallen(triggers.fallen)
+
+    def stretch(es: ExternalSecret) -> float:
+        """By what events let the interval grow: as far as every store is trusted that the object reads from. A search
+        may find what no event names."""
+        if not (es.spec.target.immediate and forced_by_trigger(es)):
+            return 1.0
+        found: list[float] = []
+        for read in read_plan(es):
+            if not isinstance(read, One | Extract):
+                return 1.0
+            found.append(shared.changes.stretch(store_key(es.namespace, read.store), es.namespace))
+        return min(found, default=1.0)
 
     # the targets
 
@@ -230,6 +244,7 @@ def room(shared: Shared, settings: RoomSettings) -> Room:
         monotonic=shared.clock.monotonic,
         log=shared.log,
         limit=shared.limit,
+        stretch=stretch,
     )
     others = (*watch.informers.values(), *((watch.namespaces,) if watch.namespaces is not None else ()), config_maps)
     return work.room(passes.reconcile, needs=(external_secrets, secrets), heeds=others, background=(generic.run,))

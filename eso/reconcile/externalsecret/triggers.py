@@ -24,6 +24,7 @@ from eso.runtime.outcome import Lane
 Key = tuple[str, str]
 Add = Callable[[Key, Lane, str, datetime | None], None]
 Record = ExternalSecret | Undecodable
+UNTRUSTED = "trust in events ended"
 TARGET_CHANGED = "target changed"
 TARGET_APPEARED = "target appeared"
 SOURCE_CHANGED = "template source changed"
@@ -119,6 +120,13 @@ class Triggers:
         for key in keys:
             self._add(key, self._lane(key, Lane.EVENT), REASON, at)
         return tuple(keys)
+
+    def fallen(self, store: StoreKey, within: str) -> None:
+        """Events are not trusted any more: objects whose interval they stretched see when they are due."""
+        for key in self.index.keys(store, within):
+            es = self._readable(key)
+            if es is not None and es.spec.target.immediate:
+                self._add(key, Lane.PERIODIC, UNTRUSTED, None)
 
     def read_from(self, store: StoreKey, within: str) -> Iterator[tuple[str, str]]:
         """Namespace and key of what is read from the store."""

@@ -19,13 +19,16 @@ REASON: Final = "change event"
 
 
 class Changes:
-    """`on`: change events are served; otherwise no index of remote keys is kept."""
+    """`on`: change events are served; otherwise no index of remote keys is kept. `most`: by what factor the refresh
+    intervals of `immediate` objects may stretch while events are heard; 1 for not at all."""
 
-    def __init__(self, on: bool = False) -> None:
-        self.on = on
+    def __init__(self, on: bool = False, most: float = 1.0) -> None:
+        self.on, self.most = on, most
         self._wakers: list[Wake] = []
         self._readers: list[Readers] = []
         self._listeners: list[Callable[[PassRecord], None]] = []
+        self._trusted: Callable[[StoreKey, str], float] | None = None
+        self._fallen: list[Callable[[StoreKey, str], None]] = []
 
     def connect(self, wake: Wake, readers: Readers | None = None) -> None:
         """`wake(store, change, within, at)` puts the objects that read the key on the queue and returns them.
@@ -52,3 +55,21 @@ class Changes:
         """A pass has ended."""
         for listener in self._listeners:
             listener(record)
+
+    # how far events are trusted
+
+    def judge(self, trusted: Callable[[StoreKey, str], float]) -> None:
+        """`trusted(store, namespace)`: the factor for objects of the namespace that read from the store."""
+        self._trusted = trusted
+
+    def stretch(self, store: StoreKey, namespace: str) -> float:
+        """By what the refresh interval of an object may be multiplied now."""
+        return self._trusted(store, namespace) if self._trusted is not None and self.most > 1 else 1.0
+
+    def on_fallen(self, listener: Callable[[StoreKey, str], None]) -> None:
+        """`listener(store, within)`: intervals that were stretched are not any more."""
+        self._fallen.append(listener)
+
+    def fallen(self, store: StoreKey, within: str) -> None:
+        for listener in self._fallen:
+            listener(store, within)

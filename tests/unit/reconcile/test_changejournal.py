@@ -28,9 +28,9 @@ from eso.api.changesource import (
 )
 from eso.api.meta import Condition
 from eso.reconcile.changesource.books import MOST_BYTES, Book
-from eso.reconcile.changesource.journal import Journal
-from eso.reconcile.kit.changes import Changes
-from eso.reconcile.kit.record import Ended, PassRecord
+from eso.reconcile.changesource.journal import GRACE, Journal
+from eso.reconcile.kit.changes import REASON, Changes
+from eso.reconcile.kit.record import ChangeRecord, Ended, PassRecord, ReadRecord
 from eso.runtime.outcome import Wake
 from tests.fakes.apiserver import FakeApiServer, Late, Status
 from tests.fakes.cancel import every_await
@@ -51,6 +51,7 @@ class Desk:
         self.readers: dict[str, tuple[tuple[str, str], ...]] = {"key": (OBJECT,)}
         self.woken: list[Change] = []
         self.written: list[float] = []
+        self.missed: list[Any] = []
         self.changes.connect(self.wake)
         self.rest = api.rest()
         self.journal = Journal(self.rest, self.changes, self.clock, self, Log())
@@ -62,7 +63,8 @@ class Desk:
     def change_written(self, seconds: float) -> None:
         self.written.append(seconds)
 
-    def change_missed(self, source: Any) -> None: ...
+    def change_missed(self, source: Any) -> None:
+        self.missed.append(source)
 
     def source(self) -> ChangeSource:
         found = decode_change_source(orjson.dumps(self.api.get(CHANGE_SOURCES, *SOURCE)))
@@ -98,7 +100,7 @@ class Desk:
 
 @asynccontextmanager
 async def opened(api: FakeApiServer) -> AsyncIterator[Desk]:
-    api.put(CHANGE_SOURCES, {"metadata": {"name": "source", "namespace": "team"}, "spec": {}})
+    api.put(CHANGE_SOURCES, {"metadata": {"name": "source", "namespace": "team"}, "spec": {"webhook": {"auth": {}}}})
     desk = Desk(api)
     running = asyncio.ensure_future(desk.journal.run())
     try:
@@ -193,7 +195,9 @@ async def test_a_status_that_cannot_be_written_is_told_and_tried_again(desk: Des
 async def test_a_source_of_another_uid_gets_nothing_of_the_old_one(desk: Desk):
     await desk.take()
     desk.api.remove(CHANGE_SOURCES, *SOURCE)
-    desk.api.put(CHANGE_SOURCES, {"metadata": {"name": "source", "namespace": "team"}, "spec": {}})
+    desk.api.put(
+        CHANGE_SOURCES, {"metadata": {"name": "source", "namespace": "team"}, "spec": {"webhook": {"auth": {}}}}
+    )
     assert await desk.take(Change("second")) == Taken(0)
     desk.readers["third"] = (OBJECT,)
     assert await desk.take(Change("third")) == Unwritten(), "the write is for the object that is gone"
@@ -305,3 +309,80 @@ def test_a_stranger_does_not_make_a_source_look_alive(outcome: str, told: bool):
     book = Book()
     book.heard(outcome, START)
     assert (book.last_event is not None) is told
+
+
+# what no event has told of
+
+
+def found(desk: Desk, wake: Wake, ended: Ended = Ended.SYNCED) -> None:
+    """A pass that found another value."""
+    change = ChangeRecord("patch", "Secret", "secret", updated=("x",))
+    read = ReadRecord("SecretStore", "store", "key", "", START)
+    now = desk.clock.now()
+    desk.changes.passed(
+        PassRecord("ExternalSecret", OBJECT, wake, now, 0.1, ended, reads=(read,), change=change, refreshed=START)
+    )
+
+
+QUIET = Wake(frozenset(), None, 0.0)
+
+
+async def test_a_change_that_a_refresh_finds_was_missed_unless_its_event_comes_a_moment_later(desk: Desk):
+    found(desk, QUIET)
+    await desk.take()
+    await desk.clock.advance(GRACE + 1)
+    assert desk.missed == []
+    await desk.clock.advance(60)
+    found(desk, QUIET)
+    found(desk, QUIET)
+    await desk.clock.advance(GRACE - 1)
+    assert desk.missed == []
+    await desk.clock.advance(2)
+    assert desk.missed == [SOURCE], "once, and not for each pass"
+
+
+@pytest.mark.parametrize(
+    ("wake", "ended"),
+    [
+        pytest.param(Wake(frozenset(("store changed",)), START, 0.0), Ended.SYNCED, id="a store that was edited"),
+        pytest.param(QUIET, Ended.FAILED, id="a pass that failed"),
+    ],
+)
+async def test_what_something_else_led_to_was_not_missed(desk: Desk, wake: Wake, ended: Ended):
+    found(desk, wake, ended)
+    await desk.clock.advance(GRACE + 1)
+    assert desk.missed == []
+
+
+async def test_a_change_that_a_poll_finds_was_missed_by_the_source_beside_it(desk: Desk):
+    poll = {"metadata": {"name": "poll", "namespace": "team"}, "spec": {"poll": {}}}
+    desk.api.put(CHANGE_SOURCES, poll)
+    source = decode_change_source(orjson.dumps(desk.api.get(CHANGE_SOURCES, "team", "poll")))
+    assert isinstance(source, ChangeSource)
+    await desk.journal.open(source, (Place(STORE, "team"),), 0.0)
+    taking = asyncio.ensure_future(desk.journal.take(("team", "poll"), (CHANGE,), desk.clock.now()))
+    await desk.later(taking)
+    found(desk, Wake(frozenset((REASON,)), desk.clock.now(), 0.0))
+    await desk.clock.advance(GRACE + 1)
+    assert desk.missed == [SOURCE], "the webhook, not the poll"
+
+
+async def test_a_change_that_a_poll_finds_after_its_event_was_not_missed(desk: Desk):
+    poll = {"metadata": {"name": "poll", "namespace": "team"}, "spec": {"poll": {}}}
+    desk.api.put(CHANGE_SOURCES, poll)
+    source = decode_change_source(orjson.dumps(desk.api.get(CHANGE_SOURCES, "team", "poll")))
+    assert isinstance(source, ChangeSource)
+    await desk.journal.open(source, (Place(STORE, "team"),), 0.0)
+    await desk.take()
+    taking = asyncio.ensure_future(desk.journal.take(("team", "poll"), (CHANGE,), desk.clock.now()))
+    await desk.later(taking)
+    found(desk, Wake(frozenset((REASON,)), desk.clock.now(), 0.0))
+    await desk.clock.advance(GRACE + 1)
+    assert desk.missed == []
+
+
+async def test_a_source_that_goes_while_it_is_suspected_is_no_longer_counted(desk: Desk):
+    found(desk, QUIET)
+    desk.journal.close(SOURCE)
+    await desk.clock.advance(GRACE + 1)
+    assert desk.missed == []
