@@ -160,10 +160,12 @@ class OpenBao:
         answer: Json = reply.json() if reply.content else {}
         return answer
 
-    def mount_kv(self, path: str, version: int = 2) -> None:
-        self.request("POST", f"sys/mounts/{path}", {"type": "kv", "options": {"version": str(version)}})
-        if version == 2:  # the upgrade to v2 runs after the reply
-            self.child.wait_until(lambda: self.request("GET", f"{path}/config"), 10, what=f"mount {path}")
+    def mount_kv(self, path: str, version: int = 2, namespace: str = "") -> None:
+        """`namespace`: one of the server's own, which is there already."""
+        inside = f"{namespace}/" if namespace else ""
+        self.request("POST", f"{inside}sys/mounts/{path}", {"type": "kv", "options": {"version": str(version)}})
+        if version == 2:  # the upgrade to v2 runs after the reply, and takes its time on a machine with much to do
+            self.child.wait_until(lambda: self.request("GET", f"{inside}{path}/config"), 60, what=f"mount {path}")
 
     def put(self, mount: str, key: str, data: Mapping[str, Any], version: int = 2) -> None:
         """Writes a KV secret; a new version in v2."""

@@ -157,9 +157,7 @@ ROOT_AUTH = {"tokenSecretRef": {"name": "t", "key": "k"}}
 async def test_namespaces_hold_their_own_secrets(bao: OpenBao) -> None:
     bao.request("POST", "sys/namespaces/team")
     try:
-        bao.request("POST", "team/sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})
-        # the upgrade to version 2 runs after the reply
-        bao.child.wait_until(lambda: bao.request("GET", "team/secret/config"), 10, what="mount secret of team")
+        bao.mount_kv("secret", namespace="team")
         bao.request("POST", "team/secret/data/app", {"data": {"user": "inner"}})
         inner = await opened(bao.address, ROOT_AUTH, {"t/k": bao.root_token}, namespace="team")
         outer = await opened(bao.address, ROOT_AUTH, {"t/k": bao.root_token})

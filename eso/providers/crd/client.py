@@ -16,7 +16,6 @@ from eso.api.meta import Resource
 from eso.gocompat.regexp import Allowance
 from eso.gocompat.text import quote
 from eso.kube.rest import Rest
-from eso.net.http import Pool
 from eso.providers.contract import (
     Denied,
     Find,
@@ -29,7 +28,8 @@ from eso.providers.contract import (
 )
 from eso.providers.crd import codec
 from eso.providers.crd.spec import Kind, lets, place_of, rules
-from eso.providers.kit.cluster import call, granted, next_page
+from eso.providers.kit import cluster
+from eso.providers.kit.cluster import ClusterClient, call, granted, next_page
 from eso.providers.kit.http import LARGE, segment
 from eso.providers.kit.search import MOST_STEPS, Volume, Walk, Wanted, by_name
 from eso.runtime.offload import Offload
@@ -39,12 +39,9 @@ LABEL: Final = "CRD"
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class Connection(cluster.Connection):
     """`resource`: the kind as the API server serves it."""
 
-    rest: Rest
-    pool: Pool
-    lifetime: float | None
     resource: Resource
     offload: Offload
 
@@ -55,36 +52,16 @@ class Asked:
     name: str
 
 
-class CrdClient:
-    """A StoreClient. `connection` None: the store's credential belongs to each consumer, and there is none."""
+class CrdClient(ClusterClient[Connection]):
+    """A StoreClient."""
 
     def __init__(self, store: StoreView, connection: Connection | None) -> None:
-        self.store, self.connection = store, connection
+        super().__init__(store, connection)
         self.rules = rules(store.provider_spec)
-
-    @property
-    def lifetime(self) -> float | None:
-        return self.connection.lifetime if self.connection is not None else None
-
-    async def renew(self) -> bool:
-        return False  # another token is another login
-
-    def bind(self, store: StoreView) -> CrdClient:
-        return self if store is self.store else CrdClient(store, self.connection)
-
-    async def close(self) -> None:
-        if self.connection is not None:
-            await self.connection.pool.close()
-
-    @property
-    def live(self) -> Connection:
-        if self.connection is None:
-            raise InvalidConfig("the store's credentials belong to a namespace: it cannot be read without one")
-        return self.connection
 
     async def validate(self) -> Validation:
         """The login has asked already whether the kind is there and may be read."""
-        return Validation.UNKNOWN if self.connection is None else Validation.READY
+        return Validation.UNKNOWN if self._connection is None else Validation.READY
 
     # reading
 
@@ -99,7 +76,7 @@ class CrdClient:
         return Asked(self._namespace(given), name)
 
     def _namespace(self, given: str | None) -> str:
-        resource = self.live.resource
+        resource = self.connection.resource
         if not resource.namespaced:
             if given is not None:
                 raise InvalidConfig(
@@ -118,14 +95,16 @@ class CrdClient:
 
     async def fetch(self, request: Hashable) -> codec.Found:
         assert isinstance(request, Asked)
-        kind, namespace, name = self.live.resource, request.namespace, request.name
+        kind, namespace, name = self.connection.resource, request.namespace, request.name
         if name in (".", "..") or namespace in (".", ".."):
             raise InvalidConfig(f"{quote(name)} is no name of an object")
         place = f"{kind.kind} {namespace}/{name}" if namespace else f"{kind.kind}/{name}"
-        raw = await call(LABEL, "GetObject", self.live.rest.get(kind, namespace, name), f"crd: failed to get {place}: ")
+        raw = await call(
+            LABEL, "GetObject", self.connection.rest.get(kind, namespace, name), f"crd: failed to get {place}: "
+        )
         if raw is None or len(raw) <= LARGE:
             return codec.found(name, raw)
-        return await self.live.offload.run_for(self.store.namespace or namespace, codec.found, name, raw)
+        return await self.connection.offload.run_for(self.store.namespace or namespace, codec.found, name, raw)
 
     def value(self, payload: codec.Found, ref: RemoteRef) -> bytes:
         return codec.value(payload, ref)
@@ -136,7 +115,7 @@ class CrdClient:
     async def find(self, find: Find) -> AsyncIterator[Mapping[str, bytes]]:
         """By name, which has the namespace before it in a ClusterSecretStore; rules for properties let nothing
         through. Tags and path are not used."""
-        live, matches, steps = self.live, by_name(find), Allowance(MOST_STEPS)
+        live, matches, steps = self.connection, by_name(find), Allowance(MOST_STEPS)
         kind = live.resource
         await allowed(live.rest, kind, "list", self.scope)
         walk, volume = Walk(), Volume()
@@ -182,7 +161,7 @@ class CrdClient:
     @property
     def scope(self) -> str:
         """The namespace of a search, "" for all."""
-        return self.store.namespace if self.live.resource.namespaced else ""
+        return self.store.namespace if self.connection.resource.namespaced else ""
 
 
 # what a login asks

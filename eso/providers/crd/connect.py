@@ -27,11 +27,11 @@ class Connector:
     async def open(self, store: StoreView, plan: Plan, credentials: CredentialReader) -> StoreClient:
         if plan.consumer is Consumer.CREDENTIALS and not credentials.namespace:
             return CrdClient(store, None)
-        rest, pool, lifetime = await logged_in(self.env, store, credentials, PREPARE)
+        login = await logged_in(self.env, store, credentials, PREPARE)
         try:
-            resource = await discovered(rest, kind_of(store.provider_spec))
-            await allowed(rest, resource, "get", store.namespace if resource.namespaced else "")
+            resource = await discovered(login.rest, kind_of(store.provider_spec))
+            await allowed(login.rest, resource, "get", store.namespace if resource.namespaced else "")
         except BaseException:
-            await pool.close()
+            await login.pool.close()
             raise
-        return CrdClient(store, Connection(rest, pool, lifetime, resource, self.env.offload))
+        return CrdClient(store, Connection(login.rest, login.pool, login.lifetime, resource, self.env.offload))

@@ -7,7 +7,8 @@ reads a kubeconfig. The operator's own identity is never used.
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Any, Final, TypeVar
+from dataclasses import dataclass
+from typing import Any, Final, Generic, Self, TypeVar
 
 import orjson
 
@@ -62,11 +63,49 @@ class OneServer:
         return False
 
 
-async def logged_in(
-    env: Env, store: StoreView, credentials: CredentialReader, prepare: str = PREPARE
-) -> tuple[kube.Rest, Pool, float | None]:
-    """The API server as the store's identity sees it, its connections, and seconds that the login lasts. `prepare`:
-    the words before what is wrong with the credentials."""
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One login. `lifetime`: seconds from the login until it ends, None for one that does not end by itself."""
+
+    rest: kube.Rest
+    pool: Pool
+    lifetime: float | None
+
+
+C = TypeVar("C", bound=Connection)
+
+
+class ClusterClient(Generic[C]):
+    """The part of a StoreClient that holds a login at an API server. `connection` None: the store's credential belongs
+    to each consumer, and there is none."""
+
+    def __init__(self, store: StoreView, connection: C | None) -> None:
+        self.store, self._connection = store, connection
+
+    @property
+    def connection(self) -> C:
+        if self._connection is None:
+            raise InvalidConfig("the store's credentials belong to a namespace: it cannot be read without one")
+        return self._connection
+
+    @property
+    def lifetime(self) -> float | None:
+        return None if self._connection is None else self._connection.lifetime
+
+    async def renew(self) -> bool:
+        return False  # another token is another login
+
+    def bind(self, store: StoreView) -> Self:
+        return self if store is self.store else type(self)(store, self._connection)
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._connection.pool.close()
+
+
+async def logged_in(env: Env, store: StoreView, credentials: CredentialReader, prepare: str = PREPARE) -> Connection:
+    """The API server as the store's identity sees it. `prepare`: the words before what is wrong with the
+    credentials."""
     try:
         reached = await reach(store.provider_spec, credentials)
     except EsoError as error:
@@ -77,7 +116,7 @@ async def logged_in(
     except TlsError as error:
         raise InvalidConfig(f"{CONFIGURE}{worded(error, reached)}", fix=error.fix) from error
     rest = kube.Rest(OneServer(reached.server, reached.token, pool), tries=1, turns=None, clock=env.clock)
-    return rest, pool, reached.lifetime
+    return Connection(rest, pool, reached.lifetime)
 
 
 async def reach(block: Json, credentials: CredentialReader) -> Reached:

@@ -17,7 +17,6 @@ from eso.api.labels import InvalidSelector, check_key, check_value
 from eso.api.meta import SECRETS, Resource
 from eso.errors import EsoError
 from eso.kube import rest as kube
-from eso.net.http import Pool
 from eso.providers.contract import (
     Find,
     InvalidConfig,
@@ -26,12 +25,11 @@ from eso.providers.contract import (
     RemoteRef,
     SecretNotFound,
     Source,
-    StoreView,
     Validation,
     ValidationFailed,
 )
 from eso.providers.kit import cluster
-from eso.providers.kit.cluster import next_page
+from eso.providers.kit.cluster import ClusterClient, Connection, next_page
 from eso.providers.kit.search import Volume, Walk, Wanted, by_name
 from eso.providers.kubernetes import codec
 from eso.providers.kubernetes.spec import remote_namespace
@@ -51,28 +49,16 @@ class Asked:
     name: str
 
 
-class KubernetesClient:
-    """A StoreClient with Writes. `rest` None: the store's credential belongs to each consumer, and there is none."""
-
-    def __init__(self, store: StoreView, rest: kube.Rest | None, pool: Pool | None, lifetime: float | None) -> None:
-        self.store, self.rest, self.pool, self.lifetime = store, rest, pool, lifetime
-        self.namespace = remote_namespace(store.provider_spec)
-
-    async def renew(self) -> bool:
-        return False  # another token is another login
-
-    def bind(self, store: StoreView) -> KubernetesClient:
-        return self if store is self.store else KubernetesClient(store, self.rest, self.pool, self.lifetime)
-
-    async def close(self) -> None:
-        if self.pool is not None:
-            await self.pool.close()
+class KubernetesClient(ClusterClient[Connection]):
+    """A StoreClient with Writes."""
 
     @property
-    def live(self) -> kube.Rest:
-        if self.rest is None:
-            raise InvalidConfig("the store's credentials belong to a namespace: it cannot be read without one")
-        return self.rest
+    def namespace(self) -> str:
+        return remote_namespace(self.store.provider_spec)
+
+    @property
+    def rest(self) -> kube.Rest:
+        return self.connection.rest
 
     # reading
 
@@ -83,7 +69,7 @@ class KubernetesClient:
 
     async def fetch(self, request: Hashable) -> codec.Found:
         assert isinstance(request, Asked)
-        raw = await call("GetSecret", self.live.get(SECRETS, request.namespace, request.name))
+        raw = await call("GetSecret", self.rest.get(SECRETS, request.namespace, request.name))
         return codec.found(request.name, raw)
 
     def value(self, payload: codec.Found, ref: RemoteRef) -> bytes:
@@ -109,7 +95,7 @@ class KubernetesClient:
             )
         seen: set[str] = set()
         walk, volume = Walk(), Volume()
-        pages = self.live.list_pages(SECRETS, self.namespace, label_selector=selector)
+        pages = self.rest.list_pages(SECRETS, self.namespace, label_selector=selector)
         async with aclosing(pages):
             while (page := await call("ListSecrets", next_page(pages), "unable to list secrets: ")) is not None:
                 walk.enter()
@@ -132,7 +118,7 @@ class KubernetesClient:
     async def validate(self) -> Validation:
         """What cannot be asked is not ready, with the cause: a wrong authority, token or address would fail every read.
         A referent store has nothing to ask with, and counts as ready, as in the reference."""
-        if self.rest is None:
+        if self._connection is None:
             return Validation.READY
         body = {"apiVersion": RULES.api_version, "kind": RULES.kind, "spec": {"namespace": self.namespace}}
         reply = await validating(call("CreateSelfSubjectRulesReview", self.rest.create(RULES, "", body), UNVERIFIED))
@@ -163,9 +149,9 @@ class KubernetesClient:
         live = await self._live(namespace, name)
         desired = codec.desired(live, namespace, name, entry, source, metadata)
         if live is None:
-            await call("CreateSecret", self.live.create(SECRETS, namespace, desired))
+            await call("CreateSecret", self.rest.create(SECRETS, namespace, desired))
         elif desired != live:
-            await call("UpdateSecret", self.live.replace(SECRETS, namespace, name, desired))
+            await call("UpdateSecret", self.rest.replace(SECRETS, namespace, name, desired))
 
     async def delete(self, remote: Remote) -> None:
         namespace = self._where(remote)
@@ -179,10 +165,10 @@ class KubernetesClient:
             return
         if remote.property and len(data) > 1:
             left = {key: value for key, value in data.items() if key != remote.property}
-            await call("UpdateSecret", self.live.replace(SECRETS, namespace, remote.key, live | {"data": left}))
+            await call("UpdateSecret", self.rest.replace(SECRETS, namespace, remote.key, live | {"data": left}))
             return
         try:
-            await call("DeleteSecret", self.live.delete(SECRETS, namespace, remote.key, **version))
+            await call("DeleteSecret", self.rest.delete(SECRETS, namespace, remote.key, **version))
         except SecretNotFound:
             return
 
@@ -195,7 +181,7 @@ class KubernetesClient:
         return codec.metadata(remote.metadata).namespace or self.namespace
 
     async def _live(self, namespace: str, name: str) -> dict[str, Any] | None:
-        raw = await call("GetSecret", self.live.get(SECRETS, namespace, name))
+        raw = await call("GetSecret", self.rest.get(SECRETS, namespace, name))
         return codec.editable(raw) if raw is not None else None
 
 

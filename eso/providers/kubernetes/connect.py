@@ -21,5 +21,5 @@ class Connector:
 
     async def open(self, store: StoreView, plan: Plan, credentials: CredentialReader) -> StoreClient:
         if plan.consumer is Consumer.CREDENTIALS and not credentials.namespace:
-            return KubernetesClient(store, None, None, None)
-        return KubernetesClient(store, *await logged_in(self.env, store, credentials))
+            return KubernetesClient(store, None)
+        return KubernetesClient(store, await logged_in(self.env, store, credentials))
