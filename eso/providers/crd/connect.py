@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from eso.providers.contract import Consumer, CredentialReader, Plan, StoreClient, StoreView
+from eso.providers.contract import CredentialReader, Plan, StoreClient, StoreView
 from eso.providers.crd.client import Connection, CrdClient, allowed, discovered
 from eso.providers.crd.spec import kind_of
 from eso.providers.env import Env
 from eso.providers.kit.cluster import logged_in
+from eso.providers.kit.connected import nobody_asks
 
 PREPARE: Final = "crd: failed to prepare api connection: "
 
@@ -25,7 +26,7 @@ class Connector:
         """Nothing is shared between logins."""
 
     async def open(self, store: StoreView, plan: Plan, credentials: CredentialReader) -> StoreClient:
-        if plan.consumer is Consumer.CREDENTIALS and not credentials.namespace:
+        if nobody_asks(plan, credentials):
             return CrdClient(store, None)
         login = await logged_in(self.env, store, credentials, PREPARE)
         try:

@@ -15,7 +15,7 @@ import orjson
 from eso.api.meta import Resource
 from eso.errors import EsoError
 from eso.kube import rest as kube
-from eso.net.http import Pool, TimedOut, TlsError
+from eso.net.http import Pool, TimedOut
 from eso.providers.contract import (
     AuthExpired,
     Busy,
@@ -33,6 +33,7 @@ from eso.providers.contract import (
     turn,
 )
 from eso.providers.env import Env
+from eso.providers.kit.authority import opened
 from eso.providers.kit.clusterspec import METHODS, server_of
 from eso.providers.kit.kubeconfig import Reached, kubeconfig
 from eso.providers.kit.selectors import Json, has, part
@@ -111,9 +112,10 @@ async def logged_in(env: Env, store: StoreView, credentials: CredentialReader, p
     except EsoError as error:
         # an address that is none is found by the client library, behind the preparation
         raise error if str(error).startswith(CONFIGURE) else prefixed(prepare, error) from error
+    trust = {"ca": reached.ca, "certificate": reached.certificate, "key": reached.key}
     try:
-        pool = env.pools.open(reached.server, ca=reached.ca, certificate=reached.certificate, key=reached.key)
-    except TlsError as error:
+        pool = await opened(env, credentials, reached.server, **trust)
+    except InvalidConfig as error:
         raise InvalidConfig(f"{CONFIGURE}{worded(error, reached)}", fix=error.fix) from error
     rest = kube.Rest(OneServer(reached.server, reached.token, pool), tries=1, turns=None, clock=env.clock)
     return Connection(rest, pool, reached.lifetime)
@@ -172,7 +174,7 @@ def text(token: bytes) -> str:
     return token.decode("utf-8", "replace").strip()
 
 
-def worded(error: TlsError, reached: Reached) -> str:
+def worded(error: InvalidConfig, reached: Reached) -> str:
     if reached.certificate is not None and b"-----BEGIN" not in reached.certificate:
         return "tls: failed to find any PEM data in certificate input"
     return str(error)

@@ -6,9 +6,10 @@ calls.
 
 from __future__ import annotations
 
-from eso.providers.contract import Consumer, CredentialReader, Plan, StoreClient, StoreView
+from eso.providers.contract import CredentialReader, Plan, StoreClient, StoreView
 from eso.providers.env import Env
 from eso.providers.kit.cluster import logged_in
+from eso.providers.kit.connected import nobody_asks
 from eso.providers.kubernetes.client import KubernetesClient
 
 
@@ -20,6 +21,6 @@ class Connector:
         """Nothing is shared between logins."""
 
     async def open(self, store: StoreView, plan: Plan, credentials: CredentialReader) -> StoreClient:
-        if plan.consumer is Consumer.CREDENTIALS and not credentials.namespace:
+        if nobody_asks(plan, credentials):
             return KubernetesClient(store, None)
         return KubernetesClient(store, await logged_in(self.env, store, credentials))

@@ -5,9 +5,10 @@ Neighbours: stores.registry makes the Connector; spec.py has the rules, login.py
 
 from __future__ import annotations
 
-from eso.net.http import TlsError
-from eso.providers.contract import Consumer, CredentialReader, InvalidConfig, Plan, StoreClient, StoreView
+from eso.providers.contract import Consumer, CredentialReader, InvalidConfig, Plan, StoreClient, StoreView, prefixed
 from eso.providers.env import Env
+from eso.providers.kit.authority import opened
+from eso.providers.kit.connected import nobody_asks
 from eso.providers.kit.headers import from_store
 from eso.providers.kit.selectors import has, part
 from eso.providers.vault import spec
@@ -34,13 +35,12 @@ class Connector:
         if has(block, "tls", "certSecretRef") and has(block, "tls", "keySecretRef"):
             certificate = await credentials.secret(part(block, "tls", "certSecretRef"), default_key="tls.crt")
             key = await credentials.secret(part(block, "tls", "keySecretRef"), default_key="tls.key")
-        referent = plan.consumer is Consumer.CREDENTIALS
-        if referent and not credentials.namespace:
+        if nobody_asks(plan, credentials):
             return VaultClient(store, None, referent=True)
         try:
-            pool = self.env.pools.open(server, ca=ca, certificate=certificate, key=key)
-        except TlsError as error:
-            raise InvalidConfig(f"error creating vault client: {error}", fix=error.fix) from error
+            pool = await opened(self.env, credentials, server, ca=ca, certificate=certificate, key=key)
+        except InvalidConfig as error:
+            raise prefixed("error creating vault client: ", error) from error
         try:
             sticky, forward = bool(block.get("readYourWrites")), bool(block.get("forwardInconsistent"))
             headers = from_store(block.get("headers"))
@@ -54,4 +54,4 @@ class Connector:
             await pool.close()
             raise
         connection = Connection(server, pool, session, namespace, login_namespace, login, self.env.offload)
-        return VaultClient(store, connection, referent=referent)
+        return VaultClient(store, connection, referent=plan.consumer is Consumer.CREDENTIALS)

@@ -17,7 +17,6 @@ import orjson
 import requests
 
 from eso.errors import EsoError
-from eso.net.http import TlsError
 from eso.providers.contract import (
     AuthRejected,
     CredentialReader,
@@ -29,6 +28,7 @@ from eso.providers.contract import (
     prefixed,
 )
 from eso.providers.env import Env
+from eso.providers.kit.authority import opened
 from eso.providers.kit.http import clean
 from eso.providers.kit.selectors import Json, has, part
 from eso.providers.vault.bridge import LoopSession, drive
@@ -192,8 +192,9 @@ async def with_certificate(context: Context, block: Json) -> Login:
     certificate = await context.credentials.secret(part(block, "clientCert"), default_key="tls.crt")
     key = await context.credentials.secret(part(block, "secretRef"), default_key="tls.key")
     try:
-        pool = context.env.pools.open(context.server, ca=context.ca, certificate=certificate, key=key)
-    except TlsError as error:
+        trust = {"ca": context.ca, "certificate": certificate, "key": key}
+        pool = await opened(context.env, context.credentials, context.server, **trust)
+    except InvalidConfig as error:
         raise InvalidConfig(f'error from Client TLS Auth: "{error}"', fix=error.fix) from error
     try:
         client = context.client(LoopSession(pool, context.session.headers, label=context.session.label))

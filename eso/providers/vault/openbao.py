@@ -15,7 +15,6 @@ from typing import Any, ClassVar, Final
 import hvac.exceptions
 
 from eso.errors import EsoError
-from eso.net.http import TlsError
 from eso.providers.contract import (
     Consumer,
     CredentialReader,
@@ -31,6 +30,8 @@ from eso.providers.contract import (
     prefixed,
 )
 from eso.providers.env import Env
+from eso.providers.kit.authority import opened
+from eso.providers.kit.connected import nobody_asks
 from eso.providers.kit.http import decoded
 from eso.providers.kit.search import Volume, Walk, by_name, every
 from eso.providers.kit.selectors import has, part
@@ -57,8 +58,7 @@ class Connector:
 
     async def open(self, store: StoreView, plan: Plan, credentials: CredentialReader) -> StoreClient:
         block = store.provider_spec
-        referent = plan.consumer is Consumer.CREDENTIALS
-        if referent and not credentials.namespace:
+        if nobody_asks(plan, credentials):
             return OpenBaoClient(store, None, referent=True)
         server = server_of(block)
         try:
@@ -66,8 +66,8 @@ class Connector:
         except EsoError as error:
             raise prefixed(CA_FAILED, error) from error
         try:
-            pool = self.env.pools.open(server, ca=ca)
-        except TlsError as error:
+            pool = await opened(self.env, credentials, server, ca=ca)
+        except InvalidConfig as error:
             raise InvalidConfig(f"{CA_FAILED}failed add certificate to CertPool", fix=error.fix) from error
         try:
             session = LoopSession(pool, {}, label="OpenBao")
@@ -81,7 +81,7 @@ class Connector:
             await pool.close()
             raise
         connection = Connection(server, pool, session, namespace, login_namespace, login, self.env.offload)
-        return OpenBaoClient(store, connection, referent=referent)
+        return OpenBaoClient(store, connection, referent=plan.consumer is Consumer.CREDENTIALS)
 
 
 async def log_in(context: Context, auth: Mapping[str, Any]) -> Login:

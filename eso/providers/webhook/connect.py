@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from eso.api.wellknown import LABEL_TYPE, TYPE_WEBHOOK
 from eso.errors import EsoError
-from eso.net.http import TlsError
 from eso.providers.contract import Consumer, CredentialReader, InvalidConfig, Plan, StoreView, prefixed
 from eso.providers.env import Env
+from eso.providers.kit.authority import opened
 from eso.providers.kit.selectors import Json, part
 from eso.providers.webhook.apart import Apart
 from eso.providers.webhook.client import LABEL, Client, Connection
@@ -32,9 +32,9 @@ class Connector:
         known, fault = await read(store, credentials)
         login = await ntlm(block, credentials) if by_ntlm(block) else None
         try:
-            pool = self.env.pools.open(endpoint(block).lower(), ca=ca)
-        except TlsError as error:
-            raise InvalidConfig(f"failed to append cabundle: {error}", fix=error.fix) from error
+            pool = await opened(self.env, credentials, endpoint(block).lower(), ca=ca)
+        except InvalidConfig as error:
+            raise prefixed("failed to append cabundle: ", error) from error
         # What every consumer of a cluster's store shares is computed for none of them.
         owner = store.namespace or (credentials.namespace if plan.consumer is not Consumer.NONE else "")
         connection = Connection(
