@@ -168,7 +168,8 @@ class Client(Connected[Connection]):
             found = await self._named(self._asked(remote.key), await self._listed(self.organization))
             id = None if found is None else found.id
         if id is not None:
-            codec.refuse_failed((await self._send("DeleteSecret", "DELETE", ONE, {"ids": [id]})).body)
+            reply = await self._send("DeleteSecret", "DELETE", ONE, {"ids": [id]})
+            await self.decoded(reply.body, codec.refuse_failed)
 
     async def exists(self, remote: Remote) -> bool:
         if not codec.UUID.fullmatch(remote.key):

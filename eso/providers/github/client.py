@@ -103,7 +103,7 @@ class Client(Connected[LoggedIn]):
         reply = await worded(
             "error fetching public key: ", self.connection.api.send("GetPublicKey", "GET", f"{secrets}/public-key")
         )
-        key = codec.public_key_of(reply.body)
+        key = await self.decoded(reply.body, codec.public_key_of)
         selected = await self._selected(path, known.name) if known and visibility == codec.SELECTED else None
         box = await self.connection.offload.run_for(self.store.namespace, sealed, value, key.key)
         written.forget(place)
@@ -142,14 +142,15 @@ class Client(Connected[LoggedIn]):
         if not self.scope.environment:
             return self.scope.path(0)
         asked = self.connection.api.send("GetRepository", "GET", self.scope.repository_path)
-        return self.scope.path(codec.repository_of((await worded("error fetching repository: ", asked)).body))
+        reply = await worded("error fetching repository: ", asked)
+        return self.scope.path(await self.decoded(reply.body, codec.repository_of))
 
     async def _known(self, secrets: str, key: str) -> codec.Known | None:
         try:
             reply = await self.connection.api.send("GetSecret", "GET", f"{secrets}/{segment(key)}")
         except NothingThere:
             return None
-        return codec.known_of(reply.body)
+        return await self.decoded(reply.body, codec.known_of)
 
     async def _selected(self, path: str, name: str) -> list[int]:
         """The repositories that see the secret now: left out, nobody would."""
@@ -158,7 +159,7 @@ class Client(Connected[LoggedIn]):
         for page in range(1, MOST_PAGES + 1):
             query = {"per_page": str(PER_PAGE), "page": str(page)}
             asked = self.connection.api.send("ListSelectedRepositories", "GET", f"{path}/repositories", query=query)
-            ids, total = codec.repositories_of((await worded(failed, asked)).body)
+            ids, total = await self.decoded((await worded(failed, asked)).body, codec.repositories_of)
             found += ids
             if len(found) >= total:
                 return found

@@ -219,7 +219,8 @@ class Client(Connected[Connection]):
         groups = where.groups
         if where.inherits and where.project:
             path = f"/projects/{segment(where.project)}/groups"
-            groups = codec.groups_of((await self.connection.api.send("ListProjectsGroups", "GET", path)).body)
+            reply = await self.connection.api.send("ListProjectsGroups", "GET", path)
+            groups = await self.decoded(reply.body, codec.groups_of)
         return [Place("group", group) for group in groups]
 
 

@@ -320,7 +320,7 @@ class Client(Connected[Connection]):
                 reply = await self._send("GetWorkspaceBySlug", "GET", f"/v1/projects/slug/{segment(slug)}")
             except NothingThere:
                 reply = await self._send("GetWorkspaceBySlug", "GET", f"/v1/workspace/slug/{segment(slug)}")
-            found = codec.id_of(reply.body)
+            found = await self.decoded(reply.body, codec.id_of)
         except NothingThere as error:
             raise prefixed(f'no Infisical project found for slug "{slug}": ', error) from error
         except EsoError as error:

@@ -17,10 +17,14 @@ from eso.providers.kit.selectors import Json
 
 SHOWN: Final = 3  # phrases
 MOST_READ: Final = 4096  # characters of a message
+LONGEST: Final = 64 << 10  # bytes of a refusal that is read; the loop waits meanwhile
 
 
 def members(body: bytes) -> Json:
-    """The members of the JSON object that a refusal is; none for a body of another form."""
+    """The members of the JSON object that a refusal is; none for a body of another form, or for one so long that no
+    server means it."""
+    if len(body) > LONGEST:
+        return {}
     try:
         found: Any = orjson.loads(body)
     except (orjson.JSONDecodeError, RecursionError):

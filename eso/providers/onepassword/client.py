@@ -224,7 +224,7 @@ class Client(Connected[Connection]):
             return name
         try:
             reply = await self.connection.api.send("ListVaults", "GET", "/v1/vaults", query={"filter": titled(name)})
-            found = codec.vaults_of(reply.body)
+            found = await self.decoded(reply.body, codec.vaults_of)
             if len(found) != 1:
                 raise EsoError(f'Found {len(found)} vaults with title "{name}"', fix="name the vault by its id")
         except EsoError as error:
@@ -236,7 +236,7 @@ class Client(Connected[Connection]):
         vault = await self._vault(name)
         if vault == name:
             asked = self.connection.api.send("GetVault", "GET", f"/v1/vaults/{segment(vault)}")
-            codec.vault_of((await worded(VAULT_FAILED, asked)).body)
+            await self.decoded((await worded(VAULT_FAILED, asked)).body, codec.vault_of)
 
     async def _summaries(self, vault: str, title: str | None) -> list[codec.Summary]:
         """The items of a vault, or those with exactly this title. There is a list wherever there is a vault."""

@@ -114,7 +114,8 @@ class Client(Connected[Connection]):
             "paging.skip": "0",
             "paging.filter.isExactMatch": "true",
         }
-        return codec.records_of((await self.connection.api.send("SearchSecrets", "GET", "/secrets", query=query)).body)
+        reply = await self.connection.api.send("SearchSecrets", "GET", "/secrets", query=query)
+        return await self.decoded(reply.body, codec.records_of)
 
     async def _secret(self, id: str, query: Mapping[str, str] | None = None) -> codec.Secret:
         reply = await self.connection.api.send("GetSecret", "GET", f"/secrets/{id}", query=query)
@@ -193,7 +194,7 @@ class Client(Connected[Connection]):
             )
         name = codec.name_of(key)
         reply = await self.connection.api.send("GetTemplate", "GET", f"/secret-templates/{template}")
-        fields = codec.template_of(reply.body)
+        fields = await self.decoded(reply.body, codec.template_of)
         wanted = next((one for one in fields if not property or one.called(property)), None)
         if wanted is None:
             raise InvalidConfig(f"field {property} not found in secret template", fix="write the slug of a field")

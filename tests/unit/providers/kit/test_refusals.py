@@ -8,7 +8,7 @@ import pytest
 
 from eso.errors import EsoError
 from eso.providers.contract import AuthExpired, AuthRejected, Denied, Malformed, Throttled, Timeout, Unavailable
-from eso.providers.kit.refusals import MOST_READ, SHOWN, members, phrases, rejected, told
+from eso.providers.kit.refusals import LONGEST, MOST_READ, SHOWN, members, phrases, rejected, told
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,7 @@ def test_texts_of_the_named_members_are_read_and_no_others() -> None:
 
 def test_a_message_without_end_is_read_to_a_bound() -> None:
     assert len(told({"message": "x" * (1 << 20)}, "message")) == MOST_READ
+    assert told(members(b'{"message":"no"}' + b" " * LONGEST), "message") == ""
 
 
 def test_phrases_of_the_list_are_shown_once_each_and_only_some() -> None:
