@@ -1,4 +1,5 @@
-"""A moto server on loopback: Secrets Manager, Parameter Store, Certificate Manager, STS, and what tests put into them.
+"""A moto server on loopback: Secrets Manager, Parameter Store, Certificate Manager, STS, EventBridge, SQS, and what
+tests put into them.
 
 Neighbours: `aws` stores talk to it through AWS_ENDPOINT_URL. Any key is a login there: what tells logins apart is
 tested on the contract server.
@@ -28,6 +29,8 @@ TARGETS = {
     "ssm": "AmazonSSM",
     "acm": "CertificateManager",
     "tagging": "ResourceGroupsTaggingAPI_20170126",
+    "sqs": "AmazonSQS",
+    "events": "AWSEvents",
 }
 
 

@@ -115,6 +115,8 @@ def reading(headers: Mapping[str, str], document: Any, depth: int) -> Reading:
         return cloud_event(document, depth)
     if document.get("Type") in ("Notification", "SubscriptionConfirmation", "UnsubscribeConfirmation"):
         return sns(headers, document, depth)
+    if document.get("Event") == "s3:TestEvent":
+        return NOTHING
     if "detail-type" in document and isinstance(document.get("detail"), dict):
         return event_bridge(document)
     if isinstance(document.get("message"), dict) and "subscription" in document:
@@ -196,8 +198,10 @@ def sns(headers: Mapping[str, str], message: Json, depth: int) -> Reading:
 def pub_sub(headers: Mapping[str, str], message: Json, depth: int) -> Reading:
     """Secret Manager writes into attributes what happened; others put JSON into the data."""
     attributes = message.get("attributes")
+    kind = text(attributes, "eventType")
+    if kind == "TOPIC_CONFIGURED":  # a test of Secret Manager's, about no secret
+        return NOTHING
     if isinstance(attributes, dict) and text(attributes, "secretId"):
-        kind = text(attributes, "eventType")
         if not kind.startswith("SECRET_") or kind == "SECRET_ROTATE":  # the latter asks for a rotation
             return NOTHING
         version = text(attributes, "versionId").rpartition("/")[2]

@@ -23,6 +23,7 @@ from eso.stores.gate import Gates, Route, route
 PAUSE: Final = 1.0  # seconds until a batch that could not be written down may come again
 FULL: Final = 5.0  # the same while as many changes are pending as may be
 LOOK: Final = 0.1  # seconds between two looks at a limit
+EMPTY: Final = 1.0  # seconds from one request to the next where the server does not wait for a message
 
 Take = Callable[[Key, tuple[Change, ...], datetime], Awaitable[Intake]]
 Heard = Callable[[Key, str], None]
@@ -78,8 +79,11 @@ class Receiving:
         """One batch. Raises as the queue, and GateClosed; the queue is opened anew after that."""
         try:
             feed, way = await self._opened()
+            began = self._clock.monotonic()
             async with self._gates.call(way):
                 messages = await feed.receive()
+            if not messages:
+                return max(0.0, EMPTY - (self._clock.monotonic() - began))
             return await self._carried_out(feed, way, messages)
         except Exception:
             await self.close()

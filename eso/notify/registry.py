@@ -1,24 +1,21 @@
 """What makes the steps of a driven source, by the member of its spec: an explicit table.
 
-Neighbours: driver.py is given what is built here, `app.wiring` builds it. A queue that needs a large library imports it
-when it is opened, in a thread.
+Neighbours: driver.py is given what is built here, `app.wiring` builds it, queues.py has the table of queues.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from eso.api.changesource import Driven
 from eso.notify.contract import Queue
 from eso.notify.driver import Begin, Key
 from eso.notify.polling import Notes, Polling, Readers, Stores
+from eso.notify.queues import QUEUES
 from eso.notify.receiving import Intakes, Receiving
 from eso.providers.contract import CredentialReader
 from eso.providers.env import Env
 from eso.stores.gate import Gates
-
-QUEUES: Final[tuple[Queue, ...]] = ()
 
 
 def kinds(

@@ -32,15 +32,27 @@ CHALLENGE: Final = re.compile(r'\b(resource|scope)="?(https://[A-Za-z0-9.-]{1,25
 
 
 @dataclass(frozen=True, slots=True)
+class Purpose:
+    """What a token is for that is not for the vault of a store. `audience`: URL without a slash at its end; `own_host`:
+    it will be shown to a host that the cloud itself gives to such servers; `refusal`: what the operator's own identity
+    is told where that is not so."""
+
+    audience: str
+    own_host: bool
+    refusal: str
+
+
+@dataclass(frozen=True, slots=True)
 class Login:
     """The requests of one login. `pool` reaches the authority and the vault, `direct` the machine's own metadata
-    service."""
+    service. `purpose` None: the token is for the vault of the block."""
 
     env: Env
     pool: Pool
     direct: Pool
     credentials: CredentialReader
     block: Json
+    purpose: Purpose | None = None
 
     async def token(self) -> Token:
         """Raises AuthRejected, Unavailable, Throttled, InvalidConfig, or the credential reader's error."""
@@ -142,7 +154,10 @@ class Login:
         """The operator's environment. Refuses what would carry a token of its own identity to a host that the store's
         author chose."""
         environ = self.credentials.ambient()
-        if not spec.own_host(self.block):
+        if self.purpose is not None:
+            if not self.purpose.own_host:
+                raise InvalidConfig(self.purpose.refusal, fix="name credentials of the namespace")
+        elif not spec.own_host(self.block):
             raise InvalidConfig(
                 "the operator's own identity is shown to vaults of the store's cloud only",
                 fix="write the vault's own https address, or name credentials of the store",
@@ -156,6 +171,8 @@ class Login:
 
     async def _resource(self) -> str:
         """The audience of the token: that of the cloud, or the one that the vault asks for."""
+        if self.purpose is not None:
+            return self.purpose.audience
         if spec.modern(self.block):
             return await self._challenged()
         cloud = spec.CLOUDS.get(spec.environment(self.block))

@@ -20,17 +20,18 @@ MOST_BYTES: Final = 128 << 10  # of the keys that are pending: they stand in the
 MOST_COUNT: Final = (1 << 62) - 1
 COUNTED: Final = frozenset(
     (
-        "unsigned",
-        "forged",
-        "late",
-        "keyless",
-        "unjudged",
-        "limited",
-        "full",
-        "unreadable",
-        "unwritten",
         "forbidden",
+        "forged",
+        "full",
+        "keyless",
+        "late",
+        "limited",
+        "too_large",
         "unconfirmed",
+        "unjudged",
+        "unreadable",
+        "unsigned",
+        "unwritten",
     )
 )
 """What a status counts as rejected, and nothing else."""

@@ -41,6 +41,7 @@ class Operating:
         providers: Mapping[str, Any] | None = None,
         missing: Iterable[str] = (),
         start: datetime = START,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self.api, self.clock, self.log, self.stop = api, VirtualClock(start), Log(), Stop()
         given = dict(providers or {})
@@ -56,6 +57,7 @@ class Operating:
                 | {key: Backend(Scripted(), "a_package.that_is_missing") for key in missing},
                 given,
             ),
+            environ=environ,
         )
         self.task = asyncio.create_task(run(self.operator, self.stop))
 
@@ -185,8 +187,9 @@ async def operating(
     providers: Mapping[str, Any] | None = None,
     missing: Iterable[str] = (),
     start: datetime = START,
+    environ: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Operating]:
-    one = Operating(api, flags, providers, missing, start)
+    one = Operating(api, flags, providers, missing, start, environ)
     try:
         yield one
     finally:

@@ -10,11 +10,15 @@ from typing import Any
 import pytest
 import yaml
 
-from eso.api.changesource import MOST_KEYS, MOST_PENDING
+from eso.api.changesource import MEMBERS, MOST_KEYS, MOST_PENDING
 from eso.api.crds.changesource import auth, change_source_spec
 from eso.cli.notify import EXAMPLES
+from eso.notify.contract import LONGEST_WAIT, MOST_MESSAGE, MOST_MESSAGES
+from eso.notify.driver import LONGEST_PAUSE
 from eso.notify.limits import EVENTS
+from eso.notify.queues import QUEUES
 from eso.notify.server import BODY_SECONDS, MOST_BODY
+from eso.notify.sqs import VISIBLE
 
 PAGE = (Path(__file__).parents[3] / "docs" / "events.md").read_text()
 BLOCKS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
@@ -35,10 +39,10 @@ def unknown(value: Any, schema: Mapping[str, Any], path: str = "spec") -> Iterat
 
 
 def test_every_manifest_of_the_page_is_one_that_the_crd_takes():
-    found = [yaml.safe_load(block) for block in BLOCKS]
+    found = [one for block in BLOCKS for one in yaml.safe_load_all(block)]
     sources = [one["spec"] for one in found if one.get("kind") == "ChangeSource"]
     webhooks = [one["webhook"] for one in found if "webhook" in one]
-    assert len(sources) >= 2 and len(webhooks) >= 3
+    assert {member for one in sources for member in one} >= set(MEMBERS) and len(webhooks) >= 3
     schema = change_source_spec()
     assert [fault for one in sources for fault in unknown(one, schema)] == []
     assert [fault for one in webhooks for fault in unknown(one, schema["properties"]["webhook"])] == []
@@ -49,9 +53,20 @@ def test_every_way_to_prove_oneself_is_on_the_page():
         assert f"`{name}`" in PAGE
 
 
+def test_every_queue_of_the_page_is_one_that_the_code_takes():
+    found = [one["spec"] for block in BLOCKS for one in yaml.safe_load_all(block) if one.get("kind") == "ChangeSource"]
+    places = [queue.endpoint(spec[queue.name]) for spec in found for queue in QUEUES if queue.name in spec]
+    assert sorted(set(places)) == ["pubsub.googleapis.com", "shop.servicebus.windows.net", "sqs.eu-central-1"]
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        f"wait {LONGEST_WAIT:.0f} s for a message",
+        f"received and not taken off comes again after {VISIBLE} s",
+        f"more than {MOST_MESSAGE >> 10} KiB; counted",
+        f"those behind it {'ten' if MOST_MESSAGES == 10 else MOST_MESSAGES} at a time",
+        f"a pause that grows to {LONGEST_PAUSE / 60:.0f} minutes",
         f"at most {MOST_BODY >> 10} KiB",
         f"more than {EVENTS[0]:.0f} events a second ({EVENTS[1]:.0f} at once), or {MOST_PENDING} keys are pending",
         f"longer than {BODY_SECONDS:.0f} s",

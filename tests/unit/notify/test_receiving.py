@@ -14,7 +14,7 @@ from eso.api.changesource import Change, ChangeSourceSpec, Driven, Full, Intake,
 from eso.notify.contract import MOST_MESSAGE, Feed, Message
 from eso.notify.formats import MOST_CHANGES
 from eso.notify.limits import Limits
-from eso.notify.receiving import FULL, PAUSE, Intakes, Receiving
+from eso.notify.receiving import EMPTY, FULL, PAUSE, Intakes, Receiving
 from eso.providers.contract import AuthExpired, CredentialReader, InvalidConfig, Unavailable, turn
 from eso.providers.env import Env
 from eso.stores.gate import GateClosed, Gates
@@ -112,6 +112,21 @@ async def test_what_a_message_says_is_taken_in_and_then_acknowledged():
     assert await desk.receiving.step() == 0.0
     assert desk.taken == [(Change("a"), Change("b"))] and not desk.line.messages
     assert desk.outcomes == ["accepted", "accepted"]
+
+
+async def test_a_server_that_does_not_wait_for_a_message_is_asked_once_a_second():
+    desk = Desk()
+    assert await desk.receiving.step() == EMPTY
+    line, wait = desk.line, desk.line.receive
+
+    async def after_a_while() -> Sequence[Message]:
+        desk.clock.jump(0.25)
+        return await wait()
+
+    line.receive = after_a_while  # type: ignore[method-assign]  # the server waits for a part of the second
+    assert await desk.receiving.step() == EMPTY - 0.25
+    desk.line.put({"keys": ["a"]})
+    assert await desk.receiving.step() == 0.0
 
 
 async def test_the_queue_is_opened_once_with_the_block_of_the_spec():
@@ -221,7 +236,7 @@ async def test_a_server_that_is_away_closes_the_gate_of_this_source_alone():
         for _ in range(20):
             with contextlib.suppress(Unavailable):
                 await desk.receiving.step()
-    assert await other.receiving.step() == 0.0
+    assert await other.receiving.step() == EMPTY
 
 
 async def test_a_cancellation_at_any_await_acknowledges_nothing_that_was_not_taken():

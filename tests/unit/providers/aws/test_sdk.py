@@ -74,6 +74,7 @@ async def test_the_environment_and_the_files_of_a_home_change_nothing(
         pytest.param("AWS_SSM_ENDPOINT", "ssm", id="Parameter Store"),
         pytest.param("AWS_ACM_ENDPOINT", "acm", id="Certificate Manager"),
         pytest.param("AWS_RESOURCE_GROUPS_TAGGING_API_ENDPOINT", "resourcegroupstaggingapi", id="tagging"),
+        pytest.param("AWS_SQS_ENDPOINT", "sqs", id="SQS"),
         pytest.param("AWS_STS_ENDPOINT", "sts", id="STS"),
         pytest.param("AWS_ENDPOINT_URL_SSM", "ssm", id="the SDK's own name for one service"),
         pytest.param("AWS_ENDPOINT_URL", "ssm", id="the SDK's own name for all"),
