@@ -141,12 +141,11 @@ def public(found: Any) -> dict[str, Any]:
         raise Malformed("the server's reply has no key")
     members: dict[str, Any] = {name: found[name] for name in PUBLIC if found.get(name) is not None}
     operations = found.get("key_ops")
-    if operations is not None:
-        members["key_ops"] = operations
-    texts = [*(value for name, value in members.items() if name != "key_ops"), *(operations or ())]
-    if not isinstance(operations, list | None) or not all(isinstance(text, str) for text in texts):
+    if not isinstance(operations, list | None):
         raise Malformed("the server's reply has a key that is none")
-    return members
+    if not all(isinstance(text, str) for text in (*members.values(), *(operations or ()))):
+        raise Malformed("the server's reply has a key that is none")
+    return members if operations is None else members | {"key_ops": operations}
 
 
 def encoded(value: Any) -> bytes:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from eso.errors import EsoError
@@ -336,6 +336,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example({"key": {"key_ops": True}}, 300)
 @given(st.dictionaries(NAMES, VALUES, max_size=6), st.integers(300, 599))
 def test_replies_of_any_shape_end_in_a_value_or_a_typed_error(reply: dict[str, Any], status: int) -> None:
     body = json.dumps(reply).encode("utf-8", "surrogatepass")
