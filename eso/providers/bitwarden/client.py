@@ -28,7 +28,7 @@ from eso.providers.contract import (
 from eso.providers.kit.connected import Connected, Connection
 from eso.providers.kit.http import NothingThere
 from eso.providers.kit.metadata import anywhere
-from eso.providers.kit.payload import pushed
+from eso.providers.kit.payload import pushed, text_of
 from eso.providers.kit.search import Volume, Walk, every
 from eso.providers.kit.together import each
 
@@ -150,7 +150,7 @@ class Client(Connected[Connection]):
         if not key:
             raise InvalidConfig("remoteKey must be set")
         missing = f"failed to find secret key in secret with key: {entry.secret_key}"
-        value = codec.text_of(pushed(entry, source, missing))
+        value = text_of(pushed(entry, source, missing), "Bitwarden keeps")
         note = anywhere(entry.metadata, "note")
         note = note if isinstance(note, str) else ""
         body = codec.written(key, note, self.organization, self.project, value)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from eso.errors import EsoError
 from eso.providers.bitwarden.yamls import NotYaml, mapping_of, printed
-from eso.providers.contract import InvalidConfig, Malformed
+from eso.providers.contract import Malformed
 from eso.providers.kit.http import object_of, text_in
 from eso.values.jsonmap import NotAMap, to_map
 
@@ -84,11 +84,3 @@ def mapping(document: bytes, key: str) -> dict[str, bytes]:
 
 def written(key: str, note: str, organization: str, project: str, value: str) -> dict[str, Any]:
     return {"key": key, "note": note, "organizationId": organization, "projectIds": [project], "value": value}
-
-
-def text_of(value: bytes) -> str:
-    """Raises InvalidConfig for a value that Bitwarden cannot keep."""
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        raise InvalidConfig("the value is no UTF-8 text: Bitwarden keeps texts only", fix="encode it first") from None

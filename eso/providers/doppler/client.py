@@ -28,7 +28,7 @@ from eso.providers.doppler import codec
 from eso.providers.doppler.refusal import WORDS
 from eso.providers.kit.connected import Connected, Connection
 from eso.providers.kit.http import NothingThere
-from eso.providers.kit.payload import pushed
+from eso.providers.kit.payload import pushed, text_of
 from eso.providers.kit.search import Volume, Walk, by_name
 from eso.providers.kit.together import each
 
@@ -149,7 +149,7 @@ class Client(Connected[Connection]):
         key = entry.remote.key
         try:
             value = pushed(entry, source)
-            text = codec.text_of(value)
+            text = text_of(value, "Doppler keeps")
             if await self._live(key) == value:
                 return
             await self._send("UpdateSecrets", "POST", SECRETS, json=codec.updated(key, text, self._scope))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from eso.errors import EsoError
-from eso.providers.contract import InvalidConfig, Malformed, prefixed
+from eso.providers.contract import Malformed, prefixed
 from eso.providers.kit.http import object_of
 from eso.values.jsonmap import NotAMap, to_map
 
@@ -47,14 +47,6 @@ def mapping(secret: Secret) -> dict[str, bytes]:
         raise Malformed(f"{failed}{error}", fix="is the value a JSON object?") from error
     except EsoError as error:
         raise prefixed(failed, error) from error
-
-
-def text_of(value: bytes) -> str:
-    """Raises InvalidConfig for a value that Doppler cannot keep."""
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        raise InvalidConfig("the value is no UTF-8 text: Doppler keeps texts only", fix="encode it first") from None
 
 
 def updated(name: str, value: str, scope: Mapping[str, str]) -> dict[str, Any]:

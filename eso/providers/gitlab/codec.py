@@ -30,14 +30,6 @@ class Variable:
         return len(self.data)
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """`following`: the number of the next page, None after the last."""
-
-    variables: tuple[Variable, ...]
-    following: int | None
-
-
 def variable_of(body: bytes) -> Variable:
     return variable_in(object_of(body))
 

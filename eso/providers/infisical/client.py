@@ -35,7 +35,7 @@ from eso.providers.infisical.login import Token, token_of
 from eso.providers.infisical.refusal import NoFolder
 from eso.providers.kit.connected import Connected
 from eso.providers.kit.http import Api, NothingThere, bearer, segment
-from eso.providers.kit.payload import pushed
+from eso.providers.kit.payload import pushed, text_of
 from eso.providers.kit.search import Volume, Walk, by_name
 from eso.providers.kit.selectors import part
 from eso.providers.kit.together import each
@@ -253,7 +253,7 @@ class Client(Connected[Connection]):
         wanted = codec.updated(live, asked.name, path, value)
         if wanted == live:
             return
-        text = codec.text_of(wanted)
+        text = text_of(wanted, "Infisical keeps")
         if live is None:
             await self._write("create", "CreateSecretV3", "POST", asked, text)
         else:
@@ -269,7 +269,7 @@ class Client(Connected[Connection]):
             if rest is None:
                 return
             if rest:
-                await self._write("update", "UpdateSecretV3", "PATCH", asked, codec.text_of(rest))
+                await self._write("update", "UpdateSecretV3", "PATCH", asked, text_of(rest, "Infisical keeps"))
                 return
         await self._write("delete", "DeleteSecretV3", "DELETE", asked, None)
 

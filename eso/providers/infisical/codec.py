@@ -179,11 +179,3 @@ def refuse_scalar(live: bytes, name: str, failed: str) -> None:
         object_in(live)
     except NotAMap:
         raise InvalidConfig(f'secret "{name}" value is not a JSON object; cannot {failed}') from None
-
-
-def text_of(value: bytes) -> str:
-    """Raises InvalidConfig for a value that Infisical cannot keep."""
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        raise InvalidConfig("the value is no UTF-8 text: Infisical keeps texts only", fix="encode it first") from None

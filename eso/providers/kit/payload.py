@@ -19,6 +19,14 @@ def pushed(entry: Push, source: Source, missing: str = "", *, escape_html: bool 
     return source.data[entry.secret_key]
 
 
+def text_of(value: bytes, holder: str) -> str:
+    """The value for a backend that keeps texts only. `holder`: what keeps it. Raises InvalidConfig."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise InvalidConfig(f"the value is no UTF-8 text: {holder} texts only", fix="encode it first") from None
+
+
 def whole(source: Source, *, escape_html: bool = False) -> bytes:
     """Every data key with its value as text, sorted; bytes that are no UTF-8 become replacement characters."""
     return jsonenc.encode({key.encode(): value for key, value in source.data.items()}, escape_html=escape_html)

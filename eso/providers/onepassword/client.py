@@ -26,7 +26,7 @@ from eso.providers.contract import (
 from eso.providers.kit.connected import Connected, Connection
 from eso.providers.kit.http import NothingThere, segment, worded
 from eso.providers.kit.metadata import TEXT, spec_of
-from eso.providers.kit.payload import pushed
+from eso.providers.kit.payload import pushed, text_of
 from eso.providers.kit.search import Volume, Walk, by_name, every
 from eso.providers.kit.selectors import part
 from eso.providers.onepassword import codec
@@ -170,7 +170,7 @@ class Client(Connected[Connection]):
             raise InvalidConfig(f"metadata vault '{home}' not in provider vaults")
         if not entry.secret_key:
             raise InvalidConfig(NO_KEY, fix="set match.secretKey: a whole Secret cannot be pushed here")
-        value = codec.text_of(pushed(entry, source, NO_KEY))
+        value = text_of(pushed(entry, source, NO_KEY), "a field holds")
         label = remote.property or codec.PASSWORD
         found = await self._found(self.vaults, remote.key)
         if found is None:

@@ -193,11 +193,3 @@ def without(item: Item, label: str) -> Json:
 
 def empty(raw: Json) -> bool:
     return not (raw.get("fields") or raw.get("files") or raw.get("sections"))
-
-
-def text_of(value: bytes) -> str:
-    """Raises InvalidConfig for a value that a field cannot hold."""
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        raise InvalidConfig("the value is no UTF-8 text: a field holds texts only", fix="encode it first") from None

@@ -24,7 +24,7 @@ from eso.providers.contract import (
 from eso.providers.kit.connected import Connected, Connection
 from eso.providers.kit.http import NothingThere, segment
 from eso.providers.kit.metadata import NUMBER, spec_of
-from eso.providers.kit.payload import pushed
+from eso.providers.kit.payload import pushed, text_of
 from eso.providers.kit.search import Volume, every
 from eso.providers.secretserver import codec
 
@@ -148,7 +148,7 @@ class Client(Connected[Connection]):
         metadata = spec_of(entry.metadata, SHAPE)
         folder, template = int(metadata.get("folderId") or 0), int(metadata.get("secretTemplateId") or 0)
         missing = f"failed to find secret key in secret with key: {entry.secret_key}"
-        value = codec.text_of(pushed(entry, source, missing))
+        value = text_of(pushed(entry, source, missing), "a field holds").encode()
         try:
             secret = await self._found(key, folder, strict=not folder)
         except NothingThere as error:

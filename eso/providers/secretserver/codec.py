@@ -336,15 +336,6 @@ def name_of(key: str) -> str:
     return name
 
 
-def text_of(held: bytes) -> bytes:
-    """Raises InvalidConfig for a value that a field cannot hold."""
-    try:
-        held.decode()
-    except UnicodeDecodeError:
-        raise InvalidConfig("the value is no UTF-8 text: a field holds texts only", fix="encode it first") from None
-    return held
-
-
 def multipart(filename: str, held: bytes, boundary: str) -> bytes:
     """A form with one file. A quote or a line break in a name would end its header."""
     safe = re.sub(r'[\x00-\x1f"\\]', "_", filename) or "File.txt"
