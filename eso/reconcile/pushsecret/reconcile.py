@@ -32,8 +32,11 @@ from eso.reconcile.pushsecret.known import Claims, Known
 from eso.reconcile.pushsecret.look import Failed, Looked, Looker, Offload, PushSettings, SourceGone, no_source
 from eso.reconcile.pushsecret.push import Backends, Cleaned, Pusher, Result, There, side_by_side
 from eso.reconcile.pushsecret.refresh import (
+    BURST,
+    FULL,
     BadInterval,
     Due,
+    Pace,
     Seen,
     as_recorded,
     by_itself,
@@ -56,11 +59,12 @@ from eso.reconcile.pushsecret.report import (
     ready_of,
     source_deleted,
     succeeded,
+    too_many_changes,
 )
 from eso.reconcile.pushsecret.select import store_key
 from eso.reconcile.pushsecret.sources import NoSource, Reader
 from eso.runtime.deadline import TooLate
-from eso.runtime.outcome import Done, Fatal, Outcome, Retry, Wake
+from eso.runtime.outcome import After, Done, Fatal, Outcome, Retry, Wake
 from eso.stores.gate import GateClosed
 
 Key = tuple[str, str]
@@ -88,11 +92,13 @@ class Meter(Protocol):
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What this process knows of one object. `version`, `since`: since when its entries must have been compared for the
-    version that is being pushed."""
+    version that is being pushed. `held`: there is news, and the pace holds it back."""
 
     seen: Seen | None = None
     version: str = ""
     since: datetime = LONG_AGO
+    pace: Pace = FULL
+    held: bool = False
 
 
 class ReconcilePushSecret:
@@ -167,8 +173,11 @@ class ReconcilePushSecret:
         try:
             due = self.due(ps, now)  # 5
             entry = self._ledger.read(key, ps.metadata.uid)
-            if due is Due.NO and (rests(ps) or (wake.triggered is None and entry.seen is not None)):
+            old_news = wake.triggered is None and entry.seen is not None and not entry.held
+            if due is Due.NO and (rests(ps) or old_news):
                 return await self.publish(ps, Report(come_back(ps, now)), now)
+            if due is Due.NEWS and entry.pace.wait(now) > 0:  # before a generator is asked
+                return self.hold(ps, entry, now)
             looked = await self.looker.look(ps)  # 6-12
             if looked is None:
                 return Done()  # 11
@@ -178,7 +187,10 @@ class ReconcilePushSecret:
                     self._ledger.write(key, ps.metadata.uid, replace(entry, seen=seen))
                     return await self.publish(ps, Report(come_back(ps, now)), now)
                 due = Due.NEWS
-            ps, report = await self.push(ps, looked, due, self.since(ps, due, wake, now), now)  # 13, 14
+                if entry.pace.wait(now) > 0:
+                    return self.hold(ps, entry, now)
+            ps, report, sent = await self.push(ps, looked, due, self.since(ps, due, wake, now), now)  # 13, 14
+            self.follow(ps, due, sent, now)
         except Failed as error:
             return await self.publish(ps, error.report, now)
         except SourceGone as gone:
@@ -190,6 +202,21 @@ class ReconcilePushSecret:
             entry = self._ledger.read(key, ps.metadata.uid)
             self._ledger.write(key, ps.metadata.uid, replace(entry, seen=seen))
         return outcome
+
+    def hold(self, ps: PushSecret, entry: Entry, now: datetime) -> Outcome:
+        """The news waits; told once."""
+        if not entry.held:
+            self.emit(PUSH_SECRETS, ps.metadata, too_many_changes())
+            self._ledger.write((ps.namespace, ps.name), ps.metadata.uid, replace(entry, held=True))
+        return After(entry.pace.wait(now))
+
+    def follow(self, ps: PushSecret, due: Due, sent: int, now: datetime) -> None:
+        """The news was followed. It stays told until the pace is full again."""
+        key = (ps.namespace, ps.name)
+        entry = self._ledger.read(key, ps.metadata.uid)
+        pace = entry.pace.spent(now) if due is Due.NEWS and sent else entry.pace
+        held = entry.held and pace.now(now) < BURST - 1
+        self._ledger.write(key, ps.metadata.uid, replace(entry, pace=pace, held=held))
 
     def due(self, ps: PushSecret, now: datetime) -> Due:
         """What fails is due until it succeeds. Raises Failed."""
@@ -236,8 +263,8 @@ class ReconcilePushSecret:
 
     async def push(
         self, ps: PushSecret, looked: Looked, due: Due, since: datetime, now: datetime
-    ) -> tuple[PushSecret, Report]:
-        """The object as it stands after what was written meanwhile, and what to tell."""
+    ) -> tuple[PushSecret, Report, int]:
+        """The object as it stands after what was written meanwhile, what to tell, and how many entries were sent."""
         recorded = ps.status.synced_push_secrets
         wanted = {store: {job[0].key: job[0].data for job in jobs} for store, jobs in looked.jobs.items()}
         self.claims.flying((ps.namespace, ps.name), wanted)
@@ -265,7 +292,8 @@ class ReconcilePushSecret:
         order = {store_key(store): place for place, store in enumerate(looked.stores)}
         results = sorted([*results, *wrong], key=lambda result: order[result.store])
         synced: SyncedMap = {result.store: result.done for result in results} if looked.sources else {}
-        return ps, await self.settle(ps, recorded, synced, results, due)
+        sent = sum(result.sent for result in results)
+        return ps, await self.settle(ps, recorded, synced, results, due), sent
 
     async def announce(self, ps: PushSecret, wanted: SyncedMap, there: Mapping[str, There]) -> PushSecret:
         """Writes down what is about to be sent for the first time: should the process end before it can tell, a later

@@ -17,6 +17,8 @@ from eso.gocompat.duration import DurationError
 from eso.runtime.outcome import After, Done, Outcome
 
 LATE = 5.0  # seconds that the interval's timer waits longer, as in the reference
+BURST = 10.0  # pushes because of news that are made at once
+EVERY = 10.0  # seconds, then
 SKEW = timedelta(seconds=5)  # between the API server's clock and ours
 
 
@@ -49,6 +51,29 @@ class Seen:
 
     situation: Situation
     version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What holds back an object whose pushes change its own sources: `left` pushes may follow news at once, and one
+    more each EVERY seconds since `at`. An edit and the interval are never held."""
+
+    left: float = BURST
+    at: datetime | None = None
+
+    def now(self, now: datetime) -> float:
+        gained = (now - self.at).total_seconds() / EVERY if self.at is not None else 0.0
+        return min(BURST, self.left + max(gained, 0.0))
+
+    def wait(self, now: datetime) -> float:
+        """Seconds until news may be followed; 0 for at once."""
+        return max(0.0, 1.0 - self.now(now)) * EVERY
+
+    def spent(self, now: datetime) -> Pace:
+        return Pace(max(0.0, self.now(now) - 1.0), now)
+
+
+FULL = Pace()
 
 
 def interval(ps: PushSecret) -> float:

@@ -95,6 +95,12 @@ def in_and_out(results: Iterable[Result]) -> str:
     return f" [{'; '.join(parts)}]" if parts else ""
 
 
+def too_many_changes() -> Event:
+    """Sources change all the time."""
+    text = "sources or stores change all the time, and are pushed every 10 s now"
+    return Event("Warning", "TooManyChanges", f"{text} (look whether a push changes its own source)")
+
+
 def names(texts: Sequence[str]) -> str:
     more = f" and {len(texts) - MOST_NAMES} more" if len(texts) > MOST_NAMES else ""
     return ", ".join(texts[:MOST_NAMES]) + more

@@ -17,6 +17,7 @@ from eso.api.pushsecret import PUSH_SECRETS, decode_push_secret
 from eso.api.secretstore import SECRET_STORES
 from eso.errors import Terminal
 from eso.providers.contract import AuthRejected, Busy, Denied, Throttled, Timeout, Unavailable
+from eso.reconcile.pushsecret.refresh import Pace
 from tests.fakes.apiserver import FakeApiServer
 from tests.harness.pushable import Pushable
 from tests.unit.app.operating import START, put_store
@@ -395,6 +396,47 @@ async def test_p_059_p_039_a_new_value_is_pushed_at_once(api: FakeApiServer) -> 
         await one.one.until(lambda: one.backend.at("path/to/key") == b"second")
         await one.one.idle()
         assert len(one.backend.pushes) == 2
+
+
+def test_ten_pushes_follow_news_at_once_and_then_one_each_ten_seconds() -> None:
+    pace, now, waits = Pace(), START, []
+    for _ in range(13):
+        waits.append(pace.wait(now))
+        now += timedelta(seconds=pace.wait(now))
+        pace = pace.spent(now)
+    assert waits == [0.0] * 10 + [10.0] * 3
+    assert pace.wait(now - timedelta(hours=1)) == 10.0, "a clock that was set back gives nothing"
+    assert pace.wait(now + timedelta(hours=1)) == 0.0
+
+
+async def test_a_push_that_changes_its_own_source_is_held_to_a_pace(api: FakeApiServer) -> None:
+    """As with a store that leads back into the namespace, and a template that adds to the value."""
+    put_world(api)
+    backend, number = Pushable(), [0]
+
+    def feed(sent: Any) -> None:
+        number[0] += 1
+        put_source(api, key=f"value-{number[0]}")
+
+    backend.before_push = feed
+    async with pushing(api, backend=backend) as one:
+        await one.synced()
+        await one.one.until(lambda: bool(one.events("TooManyChanges")))
+        await one.one.idle()
+        assert len(backend.pushes) <= 12
+        for _ in range(10):
+            await one.clock.advance(10.0)
+            await one.one.idle()
+        assert 15 <= len(backend.pushes) <= 24 and len(one.events("TooManyChanges")) == 1
+        backend.before_push = lambda sent: None
+        for _ in range(4):
+            await one.clock.advance(10.0)
+            await one.one.idle()
+        assert backend.at("path/to/key") == f"value-{number[0]}".encode(), "what was held back is pushed"
+        for _ in range(12):
+            await one.clock.advance(10.0)
+        put_source(api, key="at once")
+        await one.one.until(lambda: backend.at("path/to/key") == b"at once")
 
 
 async def test_a_source_that_was_touched_without_a_change_sends_nothing(api: FakeApiServer) -> None:
