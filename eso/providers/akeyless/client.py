@@ -118,8 +118,6 @@ class Client(Connected[LoggedIn]):
             return await self._asked("DescribeItem", "describe-item", {"name": name}, codec.item_of)
         except Missing as error:
             raise Missing(ABSENT, fix="write the whole path of the item") from error
-        except Denied as error:
-            raise prefixed(f"access denied for item {name}: ", error) from error
         except EsoError as error:
             raise prefixed(f"can't describe item: {name}, error: ", error) from error
 

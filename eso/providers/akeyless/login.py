@@ -24,7 +24,7 @@ from eso.providers.kit.awsidentity import ambient_keys
 from eso.providers.kit.entra import AUDIENCE, CLIENT_ID, TENANT_ID, Entra
 from eso.providers.kit.files import read_if_there
 from eso.providers.kit.googlemetadata import Metadata
-from eso.providers.kit.http import Api, object_of, text_in
+from eso.providers.kit.http import Api, object_of, text_in, worded
 from eso.providers.kit.selectors import Json, has, part
 from eso.providers.kit.token import MOST_TOKEN
 
@@ -35,6 +35,7 @@ KEY_TYPES: Final = (*ACCESS_KEY, "azure_ad", "aws_iam", "gcp")
 READ_FAILED: Final = (
     "failed to read JWT with Kubernetes Auth from /var/run/secrets/kubernetes.io/serviceaccount/token. error: "
 )
+NO_TOKEN: Final = "cannot request Kubernetes service account token for service account "
 ACCOUNT_SECONDS: Final = 600
 STS: Final = "https://sts.us-east-1.amazonaws.com"  # Akeyless asks this region, whatever the operator's
 AWS_REGION: Final = "us-east-1"
@@ -96,7 +97,7 @@ class Login:
             try:
                 return await self.credentials.legacy_service_account_token(selector)
             except EsoError:
-                return await self._requested(selector)
+                return await worded(f'{NO_TOKEN}"{selector.get("name")}": ', self._requested(selector))
         if has(block, "secretRef"):
             return (await self.credentials.secret(part(block, "secretRef"), default_key="token")).decode(
                 "utf-8", "replace"

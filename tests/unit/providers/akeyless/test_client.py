@@ -110,7 +110,8 @@ async def test_a_denied_item_is_denied(world: World) -> None:
     world.fake.denied.add("/app")
     with pytest.raises(Denied) as failed:
         await read(await world.open(), "/app")
-    assert str(failed.value) == "access denied for item /app: Akeyless answered 403 Forbidden (access denied)"
+    told = "can't describe item: /app, error: Akeyless answered 403 Forbidden (access denied)"
+    assert str(failed.value) == told
 
 
 @pytest.mark.parametrize(

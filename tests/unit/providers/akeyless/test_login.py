@@ -142,7 +142,11 @@ async def test_a_token_may_lie_in_a_secret(world: World) -> None:
     ("block", "text"),
     [
         pytest.param({}, "can't determine k8s service account jwt", id="nothing"),
-        pytest.param({"serviceAccountRef": {"name": "x"}}, 'serviceaccounts "x" not found', id="no account"),
+        pytest.param(
+            {"serviceAccountRef": {"name": "x"}},
+            'cannot request Kubernetes service account token for service account "x": serviceaccounts "x" not found',
+            id="no account",
+        ),
         pytest.param({"secretRef": {"name": "x"}}, 'cannot find secret data for key: "token"', id="no Secret"),
     ],
 )
