@@ -22,6 +22,7 @@ from eso.app.flags import (
     usage,
 )
 from eso.errors import EsoError
+from eso.version import VERSION
 
 HELP = """usage: eso [controller] [--flag=value ...]
        eso webhook [--flag=value ...]
@@ -36,6 +37,7 @@ HELP = """usage: eso [controller] [--flag=value ...]
   render          print the Secret that a manifest would give; `eso render --help`
   doctor          check a cluster: CRDs, rights, leader, webhook, stores and objects; `eso doctor --help`
   notify          tell an operator that a secret has changed; `eso notify --help`
+  version         print the version of this build
 
 examples:
   eso controller --loglevel=debug --namespace=shop
@@ -74,7 +76,13 @@ def run(argv: list[str]) -> int:
 
                 return notify(rest)
             case "help":
-                print(help_of(ControllerSettings))
+                print(help_of(SETTINGS.get(" ".join(rest), ControllerSettings)))
+                return 0
+            case "version":
+                print(f"eso {VERSION}")
+                return 0
+            case "controller" if rest == ["--version"]:
+                print(f"eso {VERSION}")
                 return 0
             case "controller" | "webhook" | "certcontroller" if {"--help", "-h"} & set(rest):
                 print(help_of(SETTINGS[command]))

@@ -23,7 +23,8 @@ from eso.gocompat.x509 import certificates
 
 Json = dict[str, Any]
 
-CONTROLLER: Final = "external-secrets"  # app.kubernetes.io/name of the controller's Deployment, here and elsewhere
+CONTROLLER: Final = "external-secrets"
+"""app.kubernetes.io/name of the controller's Deployment and the name of its container, here and elsewhere."""
 LEASE: Final = "external-secrets-controller"
 TRUE: Final = ("true", "1", "t", "T", "TRUE", "True")
 SKEW_TOLD, SKEW_BAD = 2.0, 30.0  # seconds; leases and windows of signatures suffer from more

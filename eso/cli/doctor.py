@@ -34,6 +34,7 @@ from eso.cli.checkup import (
     Json,
     State,
     Unseen,
+    container,
     findings,
     flag,
     named,
@@ -146,7 +147,7 @@ async def facts(environ: Mapping[str, str]) -> Facts:
         version = version_of(await rest.read("/version"))
         crds, deployments, leases, webhooks, slices, *objects = await asyncio.gather(
             listed(rest, CRDS),
-            listed(rest, DEPLOYMENTS, label_selector=f"app.kubernetes.io/name={CONTROLLER}"),
+            controllers(rest),
             listed(rest, LEASES),
             listed(rest, WEBHOOKS),
             listed(rest, SLICES),
@@ -186,6 +187,16 @@ def version_of(raw: bytes) -> str:
         return str(orjson.loads(raw).get("gitVersion", "?"))
     except (orjson.JSONDecodeError, AttributeError):
         raise NoAnswer("what answers is no API server: its /version is no JSON object", fix=LOOK) from None
+
+
+async def controllers(rest: Rest) -> list[Json] | Unseen:
+    """The Deployments of controllers: by their label; where none has it, as under a nameOverride of the chart, by the
+    name of their container."""
+    found = await listed(rest, DEPLOYMENTS, label_selector=f"app.kubernetes.io/name={CONTROLLER}")
+    if found:
+        return found
+    every = await listed(rest, DEPLOYMENTS)
+    return every if isinstance(every, Unseen) else [one for one in every if container(one).get("name") == CONTROLLER]
 
 
 async def listed(rest: Rest, resource: Resource, **selectors: str) -> list[Json] | Unseen:

@@ -137,6 +137,9 @@ SETS: dict[str, Values] = {
         },
         "certController": {"create": False},
     },
+    "a group of volumes in the context of the container": everywhere(
+        {"securityContext": {"runAsUser": 65534, "runAsGroup": 65534, "fsGroup": 65534}}
+    ),
     "cipher suites of the webhook": {
         "webhook": {"extraArgs": {"tls-ciphers": "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "tls-min-version": "1.3"}}
     },

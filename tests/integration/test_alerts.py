@@ -213,12 +213,16 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def troubles(
-    controlplane: ControlPlane, admission: LocalWebhook, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Trouble]:
-    namespace = "alerts"
-    controlplane.create_namespace(namespace)
-    found = of_the_webhook(admission)
+def troubles(controlplane: ControlPlane, admission: LocalWebhook) -> Iterator[dict[str, Trouble]]:
+    namespace = controlplane.create_namespace("alerts")
+    try:
+        yield of_the_webhook(admission) | of_the_operator(controlplane, namespace)
+    finally:
+        controlplane.delete_namespace(namespace)  # an operator of another test would go on with all of it
+
+
+def of_the_operator(controlplane: ControlPlane, namespace: str) -> dict[str, Trouble]:
+    found: dict[str, Trouble] = {}
     # one pass at a time: what is slow then holds up what is due
     flags = {"namespace": namespace, "passes-in-flight": "1"}
     with ExitStack() as stack:

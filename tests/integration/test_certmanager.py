@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -77,7 +78,7 @@ CERTIFICATE = fields(
 
 
 @pytest.fixture(scope="module")
-def certificates(controlplane: ControlPlane) -> str:
+def certificates(controlplane: ControlPlane) -> Iterator[str]:
     """The path of Certificates: the API server knows the kind, and nobody serves it."""
     names = {"plural": "certificates", "kind": "Certificate"}
     version = {
@@ -91,7 +92,8 @@ def certificates(controlplane: ControlPlane) -> str:
     controlplane.apply([crd])
     path = "/apis/cert-manager.io/v1/namespaces/default/certificates"
     eventually(lambda: controlplane.api.request("GET", path), 60, what="Certificates are served")
-    return path
+    yield path
+    controlplane.kubectl("delete", "crd", crd["metadata"]["name"])
 
 
 @pytest.mark.parametrize(
@@ -249,4 +251,5 @@ def test_the_webhook_lives_on_what_cert_manager_writes_and_renews(
             plane.kubectl(
                 "delete", "validatingwebhookconfiguration", configuration["metadata"]["name"], "--ignore-not-found"
             )
+        plane.kubectl("-n", "default", "delete", "secret", NAME, "--ignore-not-found")
         managed.webhook.child.kill()

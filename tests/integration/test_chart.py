@@ -576,6 +576,23 @@ def test_the_dashboard_is_found_by_a_label(helm: Helm) -> None:
     assert json.loads(found["data"]["external-secrets.json"])["uid"] == "n4IdKaJVk"
 
 
+@pytest.mark.parametrize(
+    ("image", "name"),
+    [
+        pytest.param({"tag": "v1"}, "external-secrets:v1", id="a tag"),
+        pytest.param({"tag": "v1", "flavour": "ubi"}, "external-secrets:v1-ubi", id="a flavour"),
+        pytest.param({"tag": "v1@sha256:00"}, "external-secrets:v1@sha256:00", id="a tag with its digest"),
+        pytest.param({"tag": "@sha256:00"}, "external-secrets@sha256:00", id="a digest alone"),
+        pytest.param({"tag": 1.5}, "external-secrets:1.5", id="a tag that YAML takes for a number"),
+        pytest.param({"repository": "mirror.example/eso"}, "mirror.example/eso:dev", id="a repository"),
+    ],
+)
+def test_the_name_of_an_image(helm: Helm, image: Values, name: str) -> None:
+    objects = helm.render({"image": image})
+    pod = one(objects, "Deployment", "external-secrets")["spec"]["template"]["spec"]
+    assert pod["containers"][0]["image"] == name
+
+
 def test_openshift_chooses_the_user_itself(helm: Helm) -> None:
     for values, has in ((SETS["OpenShift"], ()), ({}, ("security.openshift.io/v1",))):
         for each in helm.render(values, has=has):

@@ -85,7 +85,8 @@ app.kubernetes.io/instance: {{ $root.Release.Name }}
 {{- $repository = printf "%s/%s" (trimSuffix "/" $global.imageRegistry) (join "/" $parts) -}}
 {{- end -}}
 {{- $tag := $image.tag | default $root.Chart.AppVersion | toString -}}
-{{- printf "%s:%s%s" $repository $tag (ternary (printf "-%s" $image.flavour) "" (not (empty $image.flavour))) -}}
+{{- /* a digest alone: "@sha256:…" */ -}}
+{{- printf "%s%s%s%s" $repository (ternary "" ":" (hasPrefix "@" $tag)) $tag (ternary (printf "-%s" $image.flavour) "" (not (empty $image.flavour))) -}}
 {{- end -}}
 
 {{/* "true" where ServiceMonitors are rendered, "" where not. */}}

@@ -73,7 +73,8 @@
 {{- $container := .container -}}
 {{- $_ := set $container "image" (include "external-secrets.image" (list $root $values.image)) -}}
 {{- $_ := set $container "imagePullPolicy" $values.image.pullPolicy -}}
-{{- with include "external-secrets.securityContext" (list $root $values.securityContext) | fromYaml -}}
+{{- /* what pods alone have is not refused: values files put it here too */ -}}
+{{- with omit (include "external-secrets.securityContext" (list $root $values.securityContext) | fromYaml) "fsGroup" "fsGroupChangePolicy" "supplementalGroups" "sysctls" -}}
 {{- $_ := set $container "securityContext" . -}}
 {{- end -}}
 {{- with $values.extraEnv }}{{ $_ := set $container "env" . }}{{ end -}}

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from eso.app.main import run
+from eso.version import VERSION
 
 
 @pytest.mark.parametrize("argv", [["help"], ["--help"], ["controller", "--help"]], ids=" ".join)
@@ -10,6 +11,18 @@ def test_help_has_examples_and_flags_and_succeeds(argv, capsys):
     assert run(argv) == 0
     out = capsys.readouterr().out
     assert "examples:" in out and "--enable-leader-election" in out
+
+
+@pytest.mark.parametrize("argv", [["webhook", "--help"], ["help", "webhook"]], ids=" ".join)
+def test_help_of_a_command_has_its_flags(argv, capsys):
+    assert run(argv) == 0
+    assert "--check-interval" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("argv", [["version"], ["--version"]], ids=" ".join)
+def test_the_version_is_said(argv, capsys):
+    assert run(argv) == 0
+    assert capsys.readouterr().out == f"eso {VERSION}\n"
 
 
 @pytest.mark.parametrize(

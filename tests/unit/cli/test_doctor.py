@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import json
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,7 +25,7 @@ from eso.api.crds.kinds import KINDS
 from eso.app.main import run
 from eso.cli import doctor
 from eso.cli.checkup import RIGHTS, Facts, Finding, State, Unseen, findings, flag, worst
-from eso.cli.doctor import allowed, as_json, as_table, elected, exit_code
+from eso.cli.doctor import allowed, as_json, as_table, controllers, elected, exit_code
 
 NOW = datetime.now(UTC)
 SERVICE = "eso/external-secrets-webhook"
@@ -426,3 +428,25 @@ async def test_the_rights_of_an_account_include_those_of_its_groups() -> None:
     assert await allowed(rest, "system:serviceaccount:eso:name", "", "get", "", "secrets")  # type: ignore[arg-type]
     assert rest.spec["user"] == "system:serviceaccount:eso:name"
     assert rest.spec["groups"] == ["system:serviceaccounts", "system:serviceaccounts:eso", "system:authenticated"]
+
+
+class Cluster:
+    """Answers lists of Deployments: `labelled` to those that ask for the label, `every` to all others."""
+
+    def __init__(self, labelled: list[dict], every: list[dict]) -> None:
+        self.labelled, self.every = labelled, every
+
+    async def list_pages(self, resource: object, label_selector: str = "") -> AsyncIterator[bytes]:
+        yield json.dumps({"items": self.labelled if label_selector else self.every}).encode()
+
+
+def renamed(container: str) -> dict:
+    pod = {"containers": [{"name": container, "image": "x"}]}
+    return {"metadata": {"name": "secrets", "namespace": "eso"}, "spec": {"template": {"spec": pod}}}
+
+
+async def test_a_controller_under_another_name_is_found_by_its_container() -> None:
+    ours, other = renamed("external-secrets"), renamed("nginx")
+    assert await controllers(Cluster([], [ours, other])) == [ours]  # type: ignore[arg-type]
+    assert await controllers(Cluster([deployment()], [ours])) == [deployment()]  # type: ignore[arg-type]
+    assert await controllers(Cluster([], [other])) == []  # type: ignore[arg-type]
