@@ -47,7 +47,7 @@ async def jwt_of(context: Context, block: Json, role: str) -> str:
         text = await context.credentials.secret(part(block, "secretRef", "secretAccessKeySecretRef"))
         return await context.env.offload.run(signed, text, claims(context, role))
     if has(block, "workloadIdentity"):
-        return await of_cluster(context, part(block, "workloadIdentity"), role)
+        return await of_cluster(context, part(block, "workloadIdentity"), role, str(block.get("projectID") or ""))
     return await of_machine(context, role)
 
 
@@ -72,7 +72,7 @@ def signed(text: bytes, claim: dict[str, Any]) -> str:
     return jwt.signed(key, {**claim, "sub": email}, str(file.get("private_key_id") or ""))
 
 
-async def of_cluster(context: Context, block: Json, role: str) -> str:
+async def of_cluster(context: Context, block: Json, role: str, project_of_store: str) -> str:
     """The account's token becomes one of Google's, with which IAM Credentials signs for the Google account behind
     it."""
     selector = part(block, "serviceAccountRef")
@@ -83,7 +83,7 @@ async def of_cluster(context: Context, block: Json, role: str) -> str:
             f"service account {account.name} (namespace: {account.namespace}) stands for no Google service account",
             fix=f"annotate it with {EMAIL_ANNOTATION}",
         )
-    project, location, name = await cluster_of(context, block)
+    project, location, name = await cluster_of(context, block, project_of_store)
     workload_pool = f"{project}.svc.id.goog"
     audiences = (workload_pool, *(selector.get("audiences") or ()))
     token = await context.credentials.service_account_token(selector, audiences=audiences, expiration_seconds=900)
@@ -115,14 +115,26 @@ async def bound_token(context: Context, token: str, workload_pool: str, cluster:
     return text_in(object_of(reply.body), "access_token")
 
 
-async def cluster_of(context: Context, block: Json) -> tuple[str, str, str]:
-    """Project, location and name of the cluster; what the store does not say, the metadata server does."""
+async def cluster_of(context: Context, block: Json, project_of_store: str) -> tuple[str, str, str]:
+    """Project, location and name of the cluster; what the store does not say, the metadata server does. The project of
+    the login itself counts where neither names one."""
     given = [str(block.get(name) or "") for name in ("clusterProjectID", "clusterLocation", "clusterName")]
     places = ("project/project-id", "instance/attributes/cluster-location", "instance/attributes/cluster-name")
-    if not all(given):
-        given = [told or await asked(context, place) for told, place in zip(given, places, strict=True)]
-    project, location, name = given
+    others = (project_of_store, "", "")
+    project, location, name = [
+        told or await told_by_the_machine(context, place, other)
+        for told, place, other in zip(given, places, others, strict=True)
+    ]
     return project, location, name
+
+
+async def told_by_the_machine(context: Context, place: str, otherwise: str) -> str:
+    try:
+        return await asked(context, place)
+    except EsoError:
+        if not otherwise:
+            raise
+        return otherwise
 
 
 async def of_machine(context: Context, role: str) -> str:

@@ -90,7 +90,7 @@ def vault_auth() -> Schema:
     gcp = {
         "location": text("Without effect."),
         "path": text("Mount of the method.", default="gcp"),
-        "projectID": text("Google Cloud project."),
+        "projectID": text("Project of the cluster, where neither `workloadIdentity` nor the metadata server names it."),
         "role": text("Role to log in as."),
         "secretRef": obj("Key of a Google service account.", {"secretAccessKeySecretRef": secret_key()}),
         "serviceAccountRef": service_account(),

@@ -296,6 +296,22 @@ async def test_an_account_of_the_cluster_signs_as_the_google_account_behind_it(
     )
 
 
+async def test_the_project_of_the_store_stands_in_for_a_metadata_server_that_does_not_name_one(
+    whole: Whole, vault: FakeVault, clouds: Clouds
+) -> None:
+    vault.jwts = {f"signed.{GSA}.vault/reader": "reader"}
+    who = credentials({"GCE_METADATA_HOST": clouds.address.removeprefix("http://")})
+    place = {"serviceAccountRef": {"name": "app"}, "clusterLocation": "l", "clusterName": "c"}
+    block = {"role": "reader", "projectID": "own", "workloadIdentity": place}
+    await opened(whole, vault, "gcp", block, who)
+    assert who.audiences == [("own.svc.id.goog",)]
+    clouds.metadata = {"project/project-id": "of-the-cluster"}
+    await opened(whole, vault, "gcp", block, who)
+    assert who.audiences[1:] == [("of-the-cluster.svc.id.goog",)]
+    with pytest.raises(EsoError):
+        await opened(whole, vault, "gcp", {**block, "projectID": "", "workloadIdentity": place}, credentials())
+
+
 async def test_an_account_without_a_google_account_is_named(whole: Whole, vault: FakeVault) -> None:
     block = {"role": "r", "workloadIdentity": {"serviceAccountRef": {"name": "bare"}}}
     with pytest.raises(InvalidConfig, match=r"bare \(namespace: team-a\) stands for no Google service account"):
