@@ -6,6 +6,7 @@ Neighbours: providers make them, `reconcile.externalsecret.targets` reveals them
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterator, Mapping
 from typing import Final, NoReturn
 
 
@@ -40,6 +41,35 @@ class SecretBytes:
 
     def __format__(self, spec: str) -> str:
         return self._MASK
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret value cannot be pickled")
+
+
+class SecretMap(Mapping[str, SecretBytes]):
+    """Secret values by name, hidden one by one as they are looked up: there may be tens of thousands. `size`: the bytes
+    of memory that they take. Never prints them."""
+
+    __slots__ = ("_values", "size")
+
+    def __init__(self, values: Mapping[str, bytes], size: int) -> None:
+        self._values, self.size = values, size
+
+    def reveal(self) -> Mapping[str, bytes]:
+        """All of them, as they are. Several callers may have the same map: it is not to be changed."""
+        return self._values
+
+    def __getitem__(self, name: str) -> SecretBytes:
+        return SecretBytes(self._values[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"SecretMap({len(self)})"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret value cannot be pickled")

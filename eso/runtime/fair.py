@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
+from eso.runtime.aside import keeping
+
 # An owner may hold at most SHARE times the free slots. One owner alone stops at 3/4 of all slots. One slot in RESERVE
 # goes to owners that hold none, one each.
 SHARE: Final = 3
@@ -36,6 +38,30 @@ def room(held: int, free: int, total: int) -> int:
     return max(more, 1 if free and not held else 0)
 
 
+class _Slot:
+    """One slot of a block. Tasks of the block may give it back at the same time: the last to come back takes it."""
+
+    __slots__ = ("_away", "_held", "_owner", "_slots")
+
+    def __init__(self, slots: FairSlots, owner: str) -> None:
+        self._slots, self._owner, self._held, self._away = slots, owner, False, 1
+
+    def give_back(self) -> None:
+        self._away += 1
+        if self._held:
+            self._held = False
+            self._slots.release(self._owner)
+
+    async def take_again(self) -> None:
+        self._away -= 1
+        if not self._away:
+            await self._slots.acquire(self._owner)
+            if self._away:
+                self._slots.release(self._owner)  # given back while it was waited for
+            else:
+                self._held = True
+
+
 class FairSlots:
     """`total` slots. Waiting owners are served in turn, one slot each. Belongs to one event loop.
 
@@ -51,13 +77,14 @@ class FairSlots:
 
     @asynccontextmanager
     async def slot(self, namespace: str) -> AsyncIterator[None]:
-        """One slot for as long as the block lasts."""
-        owner = self.owner(namespace)
-        await self.acquire(owner)
+        """One slot for as long as the block lasts, apart from the time that it waits for memory."""
+        slot = _Slot(self, self.owner(namespace))
+        await slot.take_again()
         try:
-            yield
+            with keeping(slot):
+                yield
         finally:
-            self.release(owner)
+            slot.give_back()
 
     def owner(self, namespace: str) -> str:
         """Whose slots `namespace` uses now. It may be another owner later, so what was acquired is released by this."""

@@ -8,18 +8,23 @@ pass ends. Owners are namespaces, or groups of them. Belongs to one event loop.
 from __future__ import annotations
 
 import asyncio
+import heapq
 import itertools
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import Context, ContextVar, copy_context
 from typing import Final
 
 from eso.errors import EsoError
+from eso.runtime.aside import without
 from eso.runtime.clock import Clock, Timer
 from eso.runtime.fair import SHARE, Group, alone
 
 PATIENCE: Final = 20.0  # seconds that a hold waits for more, until it gives up what it has
+LITTLE: Final = 64 << 10  # bytes that a pass may hold without being in the way: it waits for as long as it lasts
+AGED: Final = 5.0  # seconds after which nobody who would then hold more goes before the one that waits longest …
+ANCIENT: Final = 30.0  # … and nobody else but for what is kept back
 SMALL: Final = 512 << 10  # bytes that an owner may have out of what is kept back for newcomers
 ENTRY: Final = 256  # bytes of a key and its value beside their text: objects, and a place in a map
 READ: Final = 8 << 10  # bytes of one read on its way: tasks, frames, headers
@@ -41,14 +46,15 @@ class Memory:
 
     A quarter is kept back: for owners that hold little, so that a newcomer always finds room, and half of it for one
     pass at a time, the eldest of those that wait when it is free, so that passes which wait for each other come to an
-    end. An owner has at most three quarters of the rest, and less as other owners come.
+    end. An owner has at most three quarters of the rest, and less as other owners come. Much is rarely free at once: a
+    hold that has waited for long goes before those of owners who would then hold more, and in the end before all.
     """
 
     def __init__(self, total: int, clock: Clock, group: Group = alone) -> None:
         self.total, self.clock, self.group = total, clock, group
         self.used = self.peak = self.refused = 0
         self._held: dict[str, int] = {}
-        self._waiting: OrderedDict[str, deque[_Waiter]] = OrderedDict()
+        self._waiting: OrderedDict[str, _Queue] = OrderedDict()
         self._births = itertools.count()
         self._first: Hold | None = None  # what may use what is kept back, until it closes …
         self._extra = 0  # … and how much of it has
@@ -57,6 +63,11 @@ class Memory:
     def most(self) -> int:
         """Bytes that one owner may hold while nobody else holds any."""
         return (self.total - self.total // 4) * SHARE // (SHARE + 1)
+
+    @property
+    def _little(self) -> int:
+        """Bytes that an owner may have out of what is kept back for newcomers."""
+        return min(SMALL, self.total // 8)
 
     @property
     def waiting(self) -> int:
@@ -83,16 +94,18 @@ class Memory:
                 f"{hold.root.family + size} bytes of memory are more than one pass may ever have",
                 fix="read less at a time, or let the operator have more memory (--memory-budget)",
             )
-        if not self._waiting.get(owner) and self._fits(owner, size):
+        if owner not in self._waiting and self._fits(owner, size) and self._is_turn_of(owner, size):
             self._take(hold, size)
             return
-        waiter = _Waiter(hold, size)
-        queue = self._waiting.setdefault(owner, deque())
-        queue.append(waiter)
+        waiter = _Waiter(hold, size, self.clock.monotonic())
+        queue = self._waiting.setdefault(owner, _Queue())
+        queue.add(waiter)
         self._arm(waiter)
         try:
             self._serve()  # it may be the eldest of all
-            await waiter.turn
+            if not waiter.turn.done():
+                async with without():
+                    await waiter.turn
         except asyncio.CancelledError:
             if waiter.served:
                 hold.give_back(size)  # served and cancelled in one turn of the loop, perhaps after it was closed
@@ -111,8 +124,8 @@ class Memory:
         waiter.timer = self.clock.call_later(PATIENCE, lambda: self._out_of_patience(waiter))
 
     def _out_of_patience(self, waiter: _Waiter) -> None:
-        """A pass that holds nothing keeps nobody waiting, so it may wait for as long as it likes."""
-        if waiter.hold.root.family:
+        """A pass that holds little keeps nobody waiting, so it may wait for as long as it likes."""
+        if waiter.hold.root.family > LITTLE or waiter.hold.shared:
             waiter.give_up()
         else:
             self._arm(waiter)
@@ -142,7 +155,7 @@ class Memory:
 
     def _fits(self, owner: str, size: int) -> bool:
         held, free = self._held.get(owner, 0) + size, self.total - self.used - size
-        if held <= min(SMALL, self.total // 8):
+        if held <= self._little:
             return free >= 0
         free -= self.total // 4 - self._extra
         if self._first is not None and self._first.owner == owner:
@@ -154,7 +167,7 @@ class Memory:
         served = True
         while served and self._waiting:
             served = False
-            heads = [head for owner in list(self._waiting) if (head := self._head(owner)) is not None]
+            heads = [head for queue in self._waiting.values() if (head := queue.head()) is not None]
             if not heads:
                 return
             eldest = min(
@@ -173,7 +186,7 @@ class Memory:
                 served = True
                 continue
             for head in heads:
-                if self._fits(head.hold.owner, head.size):
+                if self._fits(head.hold.owner, head.size) and self._is_turn_of(head.hold.owner, head.size):
                     self._let_in(head)
                     self._waiting.move_to_end(head.hold.owner)
                     served = True
@@ -183,18 +196,62 @@ class Memory:
         waiter.served = True
         waiter.turn.set_result(None)
 
-    def _head(self, owner: str) -> _Waiter | None:
-        """The eldest of the owner's holds that wait."""
-        waiting = [waiter for waiter in self._waiting[owner] if not waiter.turn.done()]
-        return min(waiting, key=lambda waiter: waiter.hold.birth, default=None)
+    def _is_turn_of(self, owner: str, size: int) -> bool:
+        """Whether nobody else has waited for so long that it goes first."""
+        if not self._waiting or self._held.get(owner, 0) + size <= self._little:
+            return True
+        first = min((one for queue in self._waiting.values() if (one := queue.first())), key=_since, default=None)
+        if first is None or first.hold.owner == owner:
+            return True
+        mine, theirs = self._held.get(owner, 0) + size, self._held.get(first.hold.owner, 0) + first.size
+        return goes_first(self.clock.monotonic() - first.since, mine, theirs)
+
+
+def goes_first(waited: float, mine: int, theirs: int) -> bool:
+    """Whether one that would then hold `mine` bytes may go before one that has waited for seconds, and would then hold
+    `theirs`."""
+    return waited < AGED or (waited < ANCIENT and mine <= theirs)
+
+
+class _Queue:
+    """What waits for memory of one owner. Served ones stay until they remove themselves, and are passed over."""
+
+    def __init__(self) -> None:
+        self._arrived: dict[_Waiter, None] = {}
+        self._born: list[tuple[tuple[int, int], int, _Waiter]] = []
+        self._count = itertools.count()
+
+    def __len__(self) -> int:
+        return len(self._arrived)
+
+    def add(self, waiter: _Waiter) -> None:
+        self._arrived[waiter] = None
+        heapq.heappush(self._born, (waiter.hold.birth, next(self._count), waiter))
+
+    def remove(self, waiter: _Waiter) -> None:
+        del self._arrived[waiter]
+
+    def head(self) -> _Waiter | None:
+        """The eldest of the holds."""
+        while self._born and (self._born[0][2].turn.done() or self._born[0][2] not in self._arrived):
+            heapq.heappop(self._born)
+        return self._born[0][2] if self._born else None
+
+    def first(self) -> _Waiter | None:
+        """The one that has waited longest."""
+        return next((waiter for waiter in self._arrived if not waiter.turn.done()), None)
+
+
+def _since(waiter: _Waiter) -> float:
+    return waiter.since
 
 
 class _Waiter:
-    __slots__ = ("hold", "served", "size", "timer", "turn")
+    __slots__ = ("hold", "served", "since", "size", "timer", "turn")
     timer: Timer
 
-    def __init__(self, hold: Hold, size: int) -> None:
-        self.hold, self.size, self.served = hold, size, False
+    def __init__(self, hold: Hold, size: int, since: float) -> None:
+        self.hold, self.size, self.since, self.served = hold, size, since, False
         self.turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def give_up(self) -> None:
@@ -211,15 +268,15 @@ class Hold:
     """What one pass, one step of it, or one shared call keeps in memory.
 
     `birth`: the pass's and its own place in time. A hold is open for as long as it has users; the one that made it is
-    the first.
+    the first. `shared`: passes of other owners wait for the call.
     """
 
-    __slots__ = ("_kept", "_users", "birth", "family", "memory", "owner", "root", "size")
+    __slots__ = ("_kept", "_users", "birth", "family", "memory", "owner", "root", "shared", "size")
 
     def __init__(self, memory: Memory, owner: str, birth: tuple[int, int], root: Hold | None = None) -> None:
         self.memory, self.owner, self.birth, self.root = memory, owner, birth, root or self
         self.size = self.family = 0  # `family`: of the whole pass, counted at its root
-        self._users, self._kept = 1, list[Hold]()
+        self._users, self._kept, self.shared = 1, list[Hold](), False
 
     @property
     def lead(self) -> Hold | None:

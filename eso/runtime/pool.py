@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pickle
 import signal
 import socket
 import subprocess
 import sys
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -30,6 +31,10 @@ START_SECONDS: Final = 30.0
 IDLE_SECONDS: Final = 60.0  # a worker without requests for so long ends: its memory is worth more than a fork
 FIRST: Final = 0.5  # seconds after which a call counts as long
 MAX_REPLY: Final = 64 << 20  # bytes
+
+
+Make = Callable[[], Sequence[bytes]]
+"""Makes the body of a request, in parts."""
 
 
 class OutOfTime(EsoError):
@@ -59,6 +64,20 @@ class Worker:
         self.pipe.close()
 
 
+class _Parts(list[bytes]):
+    """What a pickler writes. Long bytes are not copied; between two parts another thread has its turn."""
+
+    def write(self, part: bytes) -> None:
+        self.append(part)
+
+
+def parcel(content: object) -> list[bytes]:
+    """The pickle of `content` in parts, for a worker to load: long bytes in it are parts of their own, as they are."""
+    parts = _Parts()
+    pickle.Pickler(parts, pickle.HIGHEST_PROTOCOL).dump(content)
+    return parts
+
+
 class Pool:
     """`module`: its CALLS are served. `workers`: processes at a time; `memory`: bytes for each. Belongs to the loop it
     is first used on."""
@@ -74,11 +93,10 @@ class Pool:
         self._zygote: tuple[subprocess.Popen[bytes], socket.socket] | None = None
         self._forking = asyncio.Lock()
 
-    async def run(
-        self, namespace: str, name: str, body: bytes | Callable[[], bytes], seconds: float, of: str = ""
-    ) -> bytes:
+    async def run(self, namespace: str, name: str, body: bytes | Make, seconds: float, of: str = "") -> bytes:
         """`CALLS[name](body)` on behalf of `namespace`, within `seconds` from the moment a worker takes it. A body
-        that is still to be made is made then: what waits is not held twice. `of`: the object that it is for.
+        that is still to be made is made then, in a thread: what waits is not held twice. `of`: the object that it is
+        for.
 
         A call is ended after FIRST seconds and begun again in a place for long ones, so that a short call of somebody
         else never waits for many long ones; calls of an object that was long go there at once.
@@ -96,7 +114,7 @@ class Pool:
         return await self._turn(owner, namespace, name, body, seconds, long=seconds > FIRST)
 
     async def _turn(
-        self, owner: str, namespace: str, name: str, body: bytes | Callable[[], bytes], seconds: float, *, long: bool
+        self, owner: str, namespace: str, name: str, body: bytes | Make, seconds: float, *, long: bool
     ) -> bytes:
         async with self._turns.turn(owner, long=long):
             try:
@@ -105,7 +123,8 @@ class Pool:
                 raise OutOfMemory("no process can be started to compute in") from None
             try:
                 async with asyncio.timeout(seconds):
-                    reply = await ask(worker.pipe, name, body if isinstance(body, bytes) else body())
+                    parts = [body] if isinstance(body, bytes) else await asyncio.to_thread(body)
+                    reply = await ask(worker.pipe, name, parts)
             except BaseException as error:
                 self.killed += 1
                 worker.end()
@@ -232,11 +251,12 @@ class Pool:
 ENVIRON: Final = {"PYTHONDONTWRITEBYTECODE": "1"}
 
 
-async def ask(pipe: socket.socket, name: str, body: bytes) -> bytes:
+async def ask(pipe: socket.socket, name: str, parts: Sequence[bytes]) -> bytes:
     loop = asyncio.get_running_loop()
     head = bytes([len(name)]) + name.encode()
-    await loop.sock_sendall(pipe, (len(head) + len(body)).to_bytes(8, "big") + head)
-    await loop.sock_sendall(pipe, body)
+    await loop.sock_sendall(pipe, (len(head) + sum(map(len, parts))).to_bytes(8, "big") + head)
+    for part in parts:
+        await loop.sock_sendall(pipe, part)
     size = int.from_bytes(await exactly(pipe, 8), "big")
     if not 0 < size <= MAX_REPLY:
         raise OSError("the reply is too large")

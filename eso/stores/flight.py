@@ -14,6 +14,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, Final, TypeVar
 
 from eso.runtime.memory import CURRENT, Hold, NoMemory, TooMuchMemory
+from eso.secretbytes import SecretMap
 
 T = TypeVar("T")
 LINGER: Final = 2.0  # seconds that an answer is kept for the next one whom its trigger woke
@@ -82,6 +83,8 @@ class Flights:
         if flight is not None and (since is None or flight.started >= since):
             self.shared += 1
             flight.used = self.now()
+            if flight.hold is not None and (mine is None or mine.owner != flight.hold.owner):
+                flight.hold.shared = True
             joined()
         elif self._group is None:
             return await call()
@@ -128,7 +131,7 @@ class Flights:
                 self._keep(key, flight, task.result()[0])
 
     def _keep(self, key: Hashable, flight: Flight, answer: Any) -> None:
-        flight.bytes = max(weight(answer), flight.hold.size if flight.hold is not None else 0)
+        flight.bytes = (flight.hold.size if flight.hold is not None else 0) or weight(answer)
         if self._later is None or self._group is None or self._kept_bytes + flight.bytes > MOST_BYTES:
             return
         flight.used = self.now()
@@ -168,9 +171,11 @@ def lacking(error: BaseException) -> NoMemory | TooMuchMemory | None:
 
 
 def weight(answer: Any) -> int:
-    """Bytes that an answer takes, roughly."""
+    """Bytes that an answer takes, roughly, where no hold has counted them."""
     if isinstance(answer, bytes | str):
         return max(SMALLEST, len(answer))
+    if isinstance(answer, SecretMap):
+        return SMALLEST + answer.size
     if isinstance(answer, dict):
         return SMALLEST + sum(weight(name) + weight(value) for name, value in answer.items())
     if isinstance(answer, list | tuple):

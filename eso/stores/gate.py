@@ -26,6 +26,7 @@ from typing import Protocol
 
 from eso.errors import EsoError, causes
 from eso.providers.contract import TURN, AuthRejected, Denied, NotYet, SecretNotFound, Throttled, Unavailable
+from eso.runtime.aside import keeping
 from eso.runtime.clock import Clock
 from eso.runtime.fair import FairSlots, Group, alone
 from eso.stores.breaker import Closed, Elapsed, Failed, HalfOpen, Held, Open, Passed, Rejected, Signal, State, advance
@@ -271,7 +272,8 @@ class Gates:
         requests = itertools.count()
         token = TURN.set(lambda provider, name: self._turn(gates, route.owner, family, requests, provider, name))
         try:
-            yield
+            with keeping(_Probing(self, mine)):
+                yield
         except EsoError as error:
             self._learn(gates, mine, self._doubted(gates, verdict(error), error))
             raise
@@ -418,6 +420,14 @@ class Gates:
             if signal is not None:
                 self._signal(gate, signal)
 
+    def _step_aside(self, mine: list[Gate]) -> None:
+        """The call is the probe of `mine` no more: it waits, for what no server can give it."""
+        for gate in mine:
+            gate.probing = False
+            gate.ticket_at = None
+            self._wake(gate)
+        mine.clear()
+
     def _signal(self, gate: Gate, signal: Signal) -> None:
         now = self.clock.monotonic()
         if isinstance(signal, Passed) and gate.doubts:
@@ -500,6 +510,19 @@ class Gates:
                     owed = 0.0 if self.release(gate.name, int(owed)) == 0 else owed - int(owed)
             await self.clock.sleep(TICK)
         gate.tended = False
+
+
+class _Probing:
+    """The gates that wait for the outcome of one call. While it waits for memory somebody else probes them."""
+
+    def __init__(self, gates: Gates, mine: list[Gate]) -> None:
+        self._gates, self._mine = gates, mine
+
+    def give_back(self) -> None:
+        self._gates._step_aside(self._mine)
+
+    async def take_again(self) -> None:
+        """What the call finds out counts all the same."""
 
 
 def beyond_doubt(gate: Gate, names: tuple[str, ...]) -> bool:

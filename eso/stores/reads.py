@@ -26,7 +26,7 @@ from eso.providers.env import Compute
 from eso.providers.kit.search import apart, every
 from eso.runtime.memory import CURRENT, decoded, reserve, scratch, volume
 from eso.runtime.offload import Offload
-from eso.secretbytes import SecretBytes
+from eso.secretbytes import SecretBytes, SecretMap
 from eso.stores.batch import Answers, Batches
 from eso.stores.call import Ask, Calls, LoginReplaced
 from eso.stores.flight import Flights
@@ -78,20 +78,18 @@ class Reads:
 
     async def read_map(
         self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None, *, urgent: bool = False
-    ) -> dict[str, SecretBytes]:
+    ) -> SecretMap:
         """All members of one remote secret. Errors as `read`."""
         ref = replace(ref, members=True)
         with scratch() as spare:
             client, payload = await self._fetch(namespace, store, ref, since, urgent)
             take = lambda: weighed(client.mapping(payload, ref))  # noqa: E731  # of a large map, not on the loop
-            values, size = await self._taken(namespace, payload, take, ref.property)
-            await reserve(size)
-            spare.keep(size)
+            values = await self._taken(namespace, payload, take, ref.property)
+            await reserve(values.size)
+            spare.keep(values.size)
             return values
 
-    async def find(
-        self, namespace: str, store: StoreRef, find: Find, since: float | None = None
-    ) -> dict[str, SecretBytes]:
+    async def find(self, namespace: str, store: StoreRef, find: Find, since: float | None = None) -> SecretMap:
         """Every remote secret that `find` matches. Errors as `read`."""
         found = resolve(store, namespace, self.rules)
 
@@ -99,11 +97,13 @@ class Reads:
             with apart(self.compute, namespace):
                 return await collected(client, find)
 
-        async def search(session: Session) -> Mapping[str, bytes]:
+        async def search(session: Session) -> SecretMap:
             # Two stores of one login may look at different mounts: a search is shared within its store only.
             key = (session.digest, found.view.uid, found.view.generation, find)
             shared, own = await self._fly(found, namespace, session, key, collect, since)
-            client, left = session.client.bind(found.view), MOST_BYTES - sum(map(len, shared.values()))
+            if not own:
+                return shared
+            client, left = session.client.bind(found.view), MOST_BYTES - shared.size
 
             async def made(name: str) -> bytes:
                 nonlocal left
@@ -114,14 +114,14 @@ class Reads:
                 return value
 
             names = list(own)
-            return shared | dict(zip(names, await every(names, made), strict=True))
+            values = dict(zip(names, await every(names, made), strict=True))
+            return SecretMap(dict(shared.reveal()) | values, shared.size + volume(values))
 
         with scratch() as spare:
             values = await self._under_one_login(found, namespace, search)
-            size = volume(values)
-            await reserve(size)
-            spare.keep(size)
-            return hidden(values)
+            await reserve(values.size)
+            spare.keep(values.size)
+            return values
 
     async def probe(self, namespace: str, store: StoreRef, keys: tuple[str, ...]) -> Mapping[str, str]:
         """Remote key → version, as `contract.Probes` has it. Raises InvalidConfig where the backend cannot be asked,
@@ -235,21 +235,23 @@ async def many(client: StoreClient, requests: Sequence[Hashable]) -> Answers:
     return await together.fetch_many(requests)
 
 
-Found = tuple[dict[str, bytes], dict[str, Unshared]]  # values that are shared, and names of those that are not
+Found = tuple[SecretMap, dict[str, Unshared]]  # values that are shared, and names of those that are not
 
 
 async def collected(client: StoreClient, find: Find) -> Found:
     """All pages of a search. Raises InvalidConfig for one that brings home more than a pass may hold."""
     found: dict[str, bytes] = {}
     own: dict[str, Unshared] = {}
-    size = 0
+    size = taken = 0
     pages = client.find(find)
     async with aclosing(pages):  # type: ignore[type-var]  # an async generator in every provider
         async for page in pages:
             own |= {name: one for name, one in page.items() if isinstance(one, Unshared)}
             values = {name: value for name, value in page.items() if not isinstance(value, Unshared)}
             found |= values
-            await reserve(volume(values))
+            more = volume(values)
+            taken += more
+            await reserve(more)
             size += sum(map(len, values.values()))
             if len(found) + len(own) > MOST_NAMES:
                 raise InvalidConfig(
@@ -257,17 +259,12 @@ async def collected(client: StoreClient, find: Find) -> Found:
                 )
             if size > MOST_BYTES:
                 raise too_much()
-    return found, own
+    return SecretMap(found, taken), own
 
 
 def too_much() -> InvalidConfig:
     return InvalidConfig(f"the search finds more than {MOST_BYTES} bytes", fix="narrow find.name or find.path")
 
 
-def weighed(values: Mapping[str, bytes]) -> tuple[dict[str, SecretBytes], int]:
-    """The values, and the bytes of memory that they take."""
-    return hidden(values), volume(values)
-
-
-def hidden(values: Mapping[str, bytes]) -> dict[str, SecretBytes]:
-    return {name: SecretBytes(value) for name, value in values.items()}
+def weighed(values: Mapping[str, bytes]) -> SecretMap:
+    return SecretMap(values, volume(values))

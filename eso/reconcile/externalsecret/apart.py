@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
@@ -25,6 +25,7 @@ from eso.reconcile.externalsecret.desired import Change, Create, Delete, Nothing
 from eso.reconcile.externalsecret.readplan import Read
 from eso.reconcile.externalsecret.stage import Failed, Stage
 from eso.reconcile.externalsecret.target import Before, kind_of
+from eso.runtime.pool import parcel
 from eso.template import LIMITS, Limits, jinja
 from eso.template.apply import Sources, Terms, rolls_dice
 from eso.template.bounds import BoundsExceeded
@@ -87,7 +88,7 @@ class Processes(Protocol):
     """`runtime.pool.Pool`. Its errors say that the time or the memory was not enough, or that the function broke."""
 
     async def run(
-        self, namespace: str, name: str, body: Callable[[], bytes], seconds: float, of: str = ""
+        self, namespace: str, name: str, body: Callable[[], Sequence[bytes]], seconds: float, of: str = ""
     ) -> bytes: ...
 
 
@@ -113,12 +114,12 @@ class Apart:
 SMALLER: Final = "make the template, the expression or the values smaller"
 
 
-def packed(desk: Desk[Any], limits: Limits) -> bytes:
+def packed(desk: Desk[Any], limits: Limits) -> list[bytes]:
     arguments = desk.arguments
     if desk.name == "assemble":
         results, skip_missing = arguments
         arguments = ([(read, portable(raw)) for read, raw in results], skip_missing)
-    return pickle.dumps((arguments, limits), protocol=pickle.HIGHEST_PROTOCOL)
+    return parcel((arguments, limits))
 
 
 def portable(raw: Raw) -> Raw:

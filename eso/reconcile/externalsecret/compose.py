@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Protocol, TypeVar
 
 from eso.api.externalsecret import ExternalSecret
 from eso.errors import EsoError
 from eso.reconcile.externalsecret.apart import Desk, Results, assembling, changing, rolling
-from eso.reconcile.externalsecret.assemble import Assembled, Raw
+from eso.reconcile.externalsecret.assemble import Assembled
 from eso.reconcile.externalsecret.desired import Change, Nothing
 from eso.reconcile.externalsecret.gather import Make, Reads, gather, no_values
 from eso.reconcile.externalsecret.inputs import digest
@@ -26,6 +27,7 @@ from eso.template import Limits
 from eso.template.apply import CHEAP, LARGE, Sources, Terms, costly, out_of_bounds, rolls_dice
 
 T = TypeVar("T")
+Weight = Callable[[], int]  # bytes of what goes in
 
 
 class Offload(Protocol):
@@ -75,8 +77,7 @@ class Composer:
     async def assemble(self, es: ExternalSecret, results: Results, limits: Limits | None = None) -> Assembled:
         """The data map; here and below, `limits` are those of the pass. Raises Failed."""
         skip = es.spec.target.deletion_policy != "Retain"
-        weight = sum(weight_of(raw) for _, raw in results)
-        return await self._compute(es, assembling(results, skip), weight, limits)
+        return await self._compute(es, assembling(results, skip), partial(weight_of, results), limits)
 
     async def before(
         self, es: ExternalSecret, live: Live, data: Mapping[str, bytes], occasion: Occasion
@@ -107,20 +108,20 @@ class Composer:
         if before.settled:
             return Nothing()
         desk = changing(es, before, data, sources, self.terms)
-        return await self._compute(es, desk, size(sources) + volume(data), limits, heavy=heavy(es, sources))
+        return await self._compute(es, desk, lambda: size(sources) + volume(data), limits, heavy=heavy(es, sources))
 
     async def _rolls(self, es: ExternalSecret, sources: Sources) -> bool:
         """Does the template give something else each time? Compiling large texts takes a while, so not on the loop."""
         template = es.spec.target.template
         if not heavy(es, sources):
             return rolls_dice(template, sources, self.terms)
-        return await self._apart(es, rolling(template, sources, self.terms), size(sources), None)
+        return await self._apart(es, rolling(template, sources, self.terms), partial(size, sources), None)
 
     async def _compute(
-        self, es: ExternalSecret, desk: Desk[T], weight: int, limits: Limits | None, *, heavy: bool = False
+        self, es: ExternalSecret, desk: Desk[T], weight: Weight, limits: Limits | None, *, heavy: bool = False
     ) -> T:
         """On the loop while it is cheap. A desk that turns out to be expensive runs again elsewhere, so that no other
-        object waits for it. `weight`: bytes of what goes in."""
+        object waits for it."""
         if not heavy:
             try:
                 return desk(CHEAP)
@@ -129,16 +130,16 @@ class Composer:
                     raise
         return await self._apart(es, desk, weight, limits)
 
-    async def _apart(self, es: ExternalSecret, desk: Desk[T], weight: int, limits: Limits | None) -> T:
+    async def _apart(self, es: ExternalSecret, desk: Desk[T], weight: Weight, limits: Limits | None) -> T:
         """What travels is a copy."""
-        async with reserved(weight):
+        async with reserved(weight()):
             return await self.offload(es.namespace, replace(desk, of=es.metadata.name), limits or self.terms.limits)
 
 
-def weight_of(raw: Raw) -> int:
-    if isinstance(raw, EsoError):
-        return 0
-    return len(raw) if isinstance(raw, bytes) else volume(raw)
+def weight_of(results: Results) -> int:
+    """Bytes of all values."""
+    raws = [raw for _, raw in results if not isinstance(raw, EsoError)]
+    return sum(len(raw) if isinstance(raw, bytes) else volume(raw) for raw in raws)
 
 
 def heavy(es: ExternalSecret, sources: Sources) -> bool:

@@ -18,7 +18,7 @@ from eso.providers.contract import Find, RemoteRef, SecretNotFound
 from eso.reconcile.externalsecret.assemble import Raw, proven_missing
 from eso.reconcile.externalsecret.readplan import Extract, FindAll, Generate, One, Read
 from eso.runtime.memory import READ, reserved, volume
-from eso.secretbytes import SecretBytes
+from eso.secretbytes import SecretBytes, SecretMap
 from eso.stores.gate import GateClosed
 
 TOGETHER: Final = 200  # reads of one pass at a time
@@ -33,10 +33,10 @@ class Reads(Protocol):
     ) -> SecretBytes: ...
     async def read_map(
         self, namespace: str, store: StoreRef, ref: RemoteRef, since: float | None = None, *, urgent: bool = False
-    ) -> dict[str, SecretBytes]: ...
+    ) -> Mapping[str, SecretBytes]: ...
     async def find(
         self, namespace: str, store: StoreRef, find: Find, since: float | None = None
-    ) -> dict[str, SecretBytes]: ...
+    ) -> Mapping[str, SecretBytes]: ...
 
 
 Make = Callable[[Generate], Awaitable[Mapping[str, bytes]]]
@@ -63,15 +63,15 @@ async def gather(
     waits for others that could travel with it. `make` asks a generator. `skip_missing`: a proven not-found is no
     failure. Raises GateClosed when any store may not be called now.
     """
-    counted = Volume()
+    held = Volume()
     reads = [read for read in plan if not isinstance(read, Generate)]
     found: dict[int, Raw] = {}
     for start in range(0, len(reads), TOGETHER):
         some = reads[start : start + TOGETHER]
         async with reserved(READ * len(some)), asyncio.TaskGroup() as group:
-            counted.reading = tasks = [
+            held.reading = tasks = [
                 group.create_task(
-                    outcome(partial(read_one, read, reader, namespace, since, counted, urgent)),
+                    outcome(partial(read_one, read, reader, namespace, since, held, urgent)),
                     name=f"read-{read.index}",
                 )
                 for read in some
@@ -86,7 +86,7 @@ async def gather(
         if isinstance(read, Generate):
             if fatal(found, skip_missing):
                 break
-            found[id(read)] = await outcome(partial(made, read, make, counted))
+            found[id(read)] = await outcome(partial(made, read, make, held))
     return [(read, found[id(read)]) for read in plan if id(read) in found]
 
 
@@ -94,8 +94,8 @@ def fatal(found: Mapping[int, Raw], skip_missing: bool) -> bool:
     return any(isinstance(raw, EsoError) and not (skip_missing and proven_missing(raw)) for raw in found.values())
 
 
-async def made(read: Generate, make: Make, counted: Volume) -> Raw:
-    return counted.counted(dict(await make(read)))
+async def made(read: Generate, make: Make, volume: Volume) -> Raw:
+    return volume.counted(dict(await make(read)))
 
 
 class Volume:
@@ -107,9 +107,12 @@ class Volume:
         self.reading: list[asyncio.Task[Raw]] = []
 
     def counted(self, values: dict[str, bytes]) -> dict[str, bytes]:
-        self.left -= volume(values)
-        self.check()
+        self.count(volume(values))
         return values
+
+    def count(self, size: int) -> None:
+        self.left -= size
+        self.check()
 
     def check(self) -> None:
         if self.left < 0:
@@ -144,18 +147,18 @@ def bare(error: EsoError) -> EsoError:
 
 
 async def read_one(
-    read: One | Extract | FindAll, reader: Reads, namespace: str, since: float | None, counted: Volume, urgent: bool
+    read: One | Extract | FindAll, reader: Reads, namespace: str, since: float | None, volume: Volume, urgent: bool
 ) -> Raw:
-    counted.check()
+    volume.check()
     match read:
         case One(store=store, remote=ref):
             value = await reader.read(namespace, store, ref, since, urgent=urgent)
-            return counted.counted({"": value.reveal()})[""]
+            return volume.counted({"": value.reveal()})[""]
         case Extract(store=store, remote=ref):
-            return counted.counted(revealed(await reader.read_map(namespace, store, ref, since, urgent=urgent)))
+            return counted(await reader.read_map(namespace, store, ref, since, urgent=urgent), volume)
         case FindAll(store=store, find=find):
             try:
-                return counted.counted(revealed(await reader.find(namespace, store, find, since)))
+                return counted(await reader.find(namespace, store, find, since), volume)
             except GateClosed:
                 raise
             except SecretNotFound as error:
@@ -164,5 +167,9 @@ async def read_one(
                 raise EsoError(f"error getting all secrets: {error}", fix=error.fix) from error
 
 
-def revealed(values: dict[str, SecretBytes]) -> dict[str, bytes]:
-    return {key: value.reveal() for key, value in values.items()}
+def counted(values: Mapping[str, SecretBytes], volume: Volume) -> Mapping[str, bytes]:
+    """The values, once they are counted. A large map tells its size itself."""
+    if isinstance(values, SecretMap):
+        volume.count(values.size)
+        return values.reveal()
+    return volume.counted({key: value.reveal() for key, value in values.items()})

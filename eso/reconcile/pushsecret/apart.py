@@ -21,6 +21,7 @@ from eso.api.secretstore import SecretStore
 from eso.errors import EsoError, Terminal
 from eso.providers.contract import Source
 from eso.reconcile.pushsecret.plan import Planned, planned
+from eso.runtime.pool import parcel
 from eso.template import LIMITS, Limits
 from eso.template.apply import Sources, Terms, apply
 from eso.template.bounds import BoundsExceeded
@@ -79,7 +80,7 @@ class Processes(Protocol):
     """`runtime.pool.Pool`. Its errors say that the time or the memory was not enough, or that the function broke."""
 
     async def run(
-        self, namespace: str, name: str, body: Callable[[], bytes], seconds: float, of: str = ""
+        self, namespace: str, name: str, body: Callable[[], Sequence[bytes]], seconds: float, of: str = ""
     ) -> bytes: ...
 
 
@@ -99,7 +100,7 @@ class Apart:
 
     async def __call__(self, namespace: str, desk: Desk[T], limits: Limits) -> T:
         """Raises what the desk raises, or that it was ended by its deadline or its memory."""
-        body = partial(pickle.dumps, (desk.arguments, limits), protocol=pickle.HIGHEST_PROTOCOL)
+        body = partial(parcel, (desk.arguments, limits))
         try:
             reply = await self._processes.run(namespace, desk.name, body, limits.seconds + GRACE, desk.of)
         except EsoError as error:

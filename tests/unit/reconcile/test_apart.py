@@ -111,7 +111,9 @@ async def test_a_data_map_is_assembled_alike_with_its_errors(pool: Pool) -> None
 
 async def test_a_computation_that_holds_the_interpreter_is_ended_and_named(pool: Pool) -> None:
     class Slow:
-        async def run(self, namespace: str, name: str, body: Callable[[], bytes], seconds: float, of: str) -> bytes:
+        async def run(
+            self, namespace: str, name: str, body: Callable[[], list[bytes]], seconds: float, of: str
+        ) -> bytes:
             raise OutOfTime("the computation takes longer than 12 s")
 
     with pytest.raises(Failed) as failed:
@@ -123,7 +125,9 @@ async def test_a_computation_that_holds_the_interpreter_is_ended_and_named(pool:
 
 async def test_memory_is_bounded_per_worker(pool: Pool) -> None:
     class Large:
-        async def run(self, namespace: str, name: str, body: Callable[[], bytes], seconds: float, of: str) -> bytes:
+        async def run(
+            self, namespace: str, name: str, body: Callable[[], list[bytes]], seconds: float, of: str
+        ) -> bytes:
             raise OutOfMemory("the computation needs more memory than there is")
 
     with pytest.raises(Failed, match="needs more memory than there is"):
@@ -199,8 +203,8 @@ class Here:
     def __init__(self, left: int | None = None) -> None:
         self.left = left
 
-    async def run(self, namespace: str, name: str, body: Callable[[], bytes], seconds: float, of: str) -> bytes:
-        reply = apart_module.CALLS[name](body())
+    async def run(self, namespace: str, name: str, body: Callable[[], list[bytes]], seconds: float, of: str) -> bytes:
+        reply = apart_module.CALLS[name](b"".join(body()))
         if self.left is None:
             return reply
         return msgspec.msgpack.encode((*msgspec.msgpack.decode(reply)[:2], self.left))

@@ -48,10 +48,10 @@ class Here:
     def __init__(self, reply: bytes | None = None, error: EsoError | None = None) -> None:
         self.reply, self.error = reply, error
 
-    async def run(self, namespace: str, name: str, body: Callable[[], bytes], seconds: float, of: str) -> bytes:
+    async def run(self, namespace: str, name: str, body: Callable[[], list[bytes]], seconds: float, of: str) -> bytes:
         if self.error is not None:
             raise self.error
-        return CALLS[name](body()) if self.reply is None else self.reply
+        return CALLS[name](b"".join(body())) if self.reply is None else self.reply
 
 
 @pytest.mark.parametrize(

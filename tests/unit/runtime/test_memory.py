@@ -13,14 +13,19 @@ import orjson
 import pytest
 
 from eso.runtime import memory as module
+from eso.runtime.fair import FairSlots
 from eso.runtime.memory import (
+    AGED,
+    ANCIENT,
     CURRENT,
+    LITTLE,
     PATIENCE,
     Hold,
     Memory,
     NoMemory,
     TooMuchMemory,
     decoded,
+    goes_first,
     holding,
     reserve,
     reserved,
@@ -119,12 +124,13 @@ async def test_one_pass_at_a_time_may_have_more_than_the_share_of_its_owner(memo
     assert asked.done()
 
 
-async def test_a_hold_that_waits_for_too_long_gives_up_unless_its_pass_holds_nothing(
+async def test_a_hold_that_waits_for_too_long_gives_up_unless_its_pass_holds_little(
     memory: Memory, clock: VirtualClock
 ) -> None:
     busy, some, none = await filled(memory, "a", 4 * MB), memory.open("a"), memory.open("a")
     await filled(memory, "b", 4 * MB)
-    some.take(1)
+    some.take(LITTLE + 1)
+    none.take(LITTLE)
     waiting = asyncio.ensure_future(some.sibling().reserve(20 * MB)), asyncio.ensure_future(none.reserve(20 * MB))
     await clock.advance(PATIENCE - 1)
     assert not any(task.done() for task in waiting)
@@ -259,6 +265,138 @@ async def test_a_hold_that_was_closed_while_it_waited_gets_nothing_of_what_is_ke
     other.close()
     await late
     assert memory.used == 0
+
+
+@pytest.mark.parametrize(
+    ("waited", "mine", "theirs", "first"),
+    [
+        pytest.param(0.0, 9, 1, True, id="nobody has waited for long"),
+        pytest.param(AGED, 1, 2, True, id="who would hold less than the one that waits goes first"),
+        pytest.param(AGED, 2, 2, True, id="who would hold as much goes first"),
+        pytest.param(AGED, 3, 2, False, id="who would hold more lets it go first"),
+        pytest.param(ANCIENT, 1, 2, False, id="in the end everybody lets it go first"),
+    ],
+)
+def test_who_goes_before_the_one_that_has_waited_longest(waited: float, mine: int, theirs: int, first: bool) -> None:
+    assert goes_first(waited, mine, theirs) is first
+
+
+@pytest.mark.parametrize("size", [17 * MB, 24 * MB, 40 * MB], ids=lambda size: f"{size // MB} MiB")
+@pytest.mark.parametrize("owners", [3, 40])
+async def test_who_wants_much_at_once_is_served_however_many_want_a_little_again_and_again(
+    size: int, owners: int, memory: Memory, clock: VirtualClock
+) -> None:
+    async def little(owner: str) -> None:
+        while True:
+            with holding(memory.open(owner)):
+                await reserve(3 * MB)
+                await clock.sleep(0.5)
+
+    crowd = [asyncio.ensure_future(little(f"ns-{n % owners}")) for n in range(80)]
+    await clock.advance(10)
+    wants = asyncio.ensure_future(memory.open("big").reserve(size))
+    for _ in range(int(2 * ANCIENT) + 60):
+        await clock.advance(1)
+        assert memory.used <= memory.total
+    assert wants.done()
+    for task in crowd:
+        task.cancel()
+    await asyncio.wait(crowd)
+
+
+async def test_a_newcomer_finds_room_beside_one_that_has_waited_for_ever(memory: Memory, clock: VirtualClock) -> None:
+    busy = await filled(memory, "a", 4 * MB)
+    wants = asyncio.ensure_future(memory.open("b").reserve(60 * MB))
+    await clock.advance(10 * ANCIENT)
+    assert not wants.done()
+    await asyncio.wait_for(memory.open("c").reserve(module.SMALL), 1)
+    more = asyncio.ensure_future(memory.open("d").reserve(2 * MB))
+    await settle()
+    assert not more.done()
+    busy.close()
+    await settle()
+    assert wants.done()
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_every_hold_is_served_while_others_end(seed: int, clock: VirtualClock) -> None:
+    """Whatever is asked for, by whom and in which order."""
+    chance, memory = random.Random(seed), Memory(32 * MB, clock)
+    longest = 0.0
+
+    async def one(owner: str) -> None:
+        nonlocal longest
+        while True:
+            with holding(memory.open(owner)):
+                began = clock.monotonic()
+                await reserve(int(chance.choice((0.1, 1, 5, 10, 18)) * MB * chance.random()) + 1)
+                longest = max(longest, clock.monotonic() - began)
+                await clock.sleep(chance.random())
+            await clock.sleep(chance.random() / 10)
+
+    tasks = [asyncio.ensure_future(one(f"ns-{chance.randrange(12)}")) for _ in range(40)]
+    for _ in range(300):
+        await clock.advance(1)
+        assert memory.used <= memory.total
+    waiting = [one.since for queue in memory._waiting.values() for one in queue._arrived]
+    longest = max([longest, *(clock.monotonic() - since for since in waiting)])
+    assert longest < 3 * ANCIENT
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert (memory.used, memory.waiting, clock.timers) == (0, 0, 0)
+
+
+async def test_a_slot_is_given_back_for_as_long_as_memory_is_waited_for(memory: Memory) -> None:
+    slots, busy = FairSlots(1), await filled(memory, "a")
+    had = list[str]()
+
+    async def wants(name: str) -> None:
+        with holding(memory.open("a")):
+            async with slots.slot("a"):
+                await reserve(2 * MB)
+                had.append(name)
+
+    waiting = asyncio.ensure_future(wants("waited"))
+    await settle()
+    async with slots.slot("b"):
+        busy.give_back(8 * MB)
+        await settle()
+        assert had == [], "it has its memory, and waits for the slot"
+    await waiting
+    assert (had, slots.free) == (["waited"], 1)
+
+
+async def test_a_slot_that_waits_for_memory_may_be_cancelled_at_any_await(memory: Memory) -> None:
+    slots, busy = FairSlots(1), await filled(memory, "a")
+    taken = memory.used
+
+    async def wants() -> None:
+        with holding(memory.open("a")):
+            async with slots.slot("a"):
+                asyncio.get_running_loop().call_soon(busy.give_back, 3 * MB)
+                await reserve(2 * MB)
+
+    async for _ in every_await(wants):
+        await settle()
+        assert (slots.free, slots._held, memory.waiting) == (1, {}, 0)
+        busy.take(taken - memory.used)
+
+
+async def test_of_several_tasks_of_a_slot_the_last_that_comes_back_takes_it_again(memory: Memory) -> None:
+    slots, busy = FairSlots(1), await filled(memory, "a")
+    with holding(memory.open("a")):
+        async with slots.slot("a"):
+            first, second = (asyncio.ensure_future(reserve(2 * MB)) for _ in range(2))
+            await settle()
+            assert slots.free == 1
+            busy.give_back(3 * MB)
+            await settle()
+            assert (first.done(), second.done(), slots.free) == (True, False, 1)
+            busy.give_back(3 * MB)
+            await asyncio.wait([second])
+            assert slots.free == 0
+        assert slots.free == 1
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pickle
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from eso.runtime import pool as module
 from eso.runtime.confine import MACHINES, program
-from eso.runtime.pool import IDLE_SECONDS, Crashed, OutOfMemory, OutOfTime, Pool
+from eso.runtime.pool import IDLE_SECONDS, Crashed, OutOfMemory, OutOfTime, Pool, parcel
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import VirtualClock, until
 
@@ -48,6 +49,20 @@ async def test_an_answer_comes_back_whole(pool: Pool) -> None:
     body = os.urandom(3 << 20)
     assert await pool.run("team-a", "echo", body, 10.0) == body
     assert await pool.run("team-a", "echo", b"", 10.0) == b""
+
+
+async def test_long_bytes_travel_without_a_copy_and_arrive_whole(pool: Pool) -> None:
+    long, short = os.urandom(1 << 20), {f"k{n}": b"v" for n in range(10_000)}
+    parts = parcel((long, short))
+    assert any(part is long for part in parts)
+    reply = await pool.run("team-a", "echo", lambda: parcel((long, short)), 10.0)
+    assert pickle.loads(reply) == (long, short)
+
+
+async def test_a_body_that_cannot_be_made_fails_its_call_alone(pool: Pool) -> None:
+    with pytest.raises(ZeroDivisionError):
+        await pool.run("team-a", "echo", lambda: [b"x" * (1 // 0)], 10.0)
+    assert await pool.run("team-a", "echo", b"x", 10.0) == b"x"
 
 
 async def test_a_worker_serves_one_namespace_and_is_used_again_for_it(pool: Pool) -> None:

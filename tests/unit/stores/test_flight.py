@@ -456,6 +456,31 @@ async def test_a_namespace_without_memory_fails_no_reader_of_another_one() -> No
         assert far.calls == 1
 
 
+async def test_a_call_that_waits_for_the_memory_of_its_own_namespace_alone_waits_on() -> None:
+    clock = VirtualClock()
+    flights, memory, far = Flights(lambda: 10.0), Memory(64 << 20, clock), Far()
+    far.answer.set()
+
+    async def counted() -> int:
+        await reserve(1 << 20)
+        return await far()
+
+    async def one(namespace: str) -> int:
+        with holding(memory.open(namespace)):
+            return await flights.fly("key", counted)
+
+    busy = memory.open("a")
+    await busy.reserve(memory.most - 1)
+    await busy.reserve(1 << 20)
+    async with flights.open():
+        readers = [asyncio.ensure_future(one("a")) for _ in range(2)]
+        await clock.advance(10 * PATIENCE)
+        assert not any(reader.done() for reader in readers)
+        busy.close()
+        await asyncio.wait(readers)
+        assert far.calls == 1
+
+
 async def test_a_reader_that_makes_the_call_within_its_own_memory_may_be_cancelled_at_any_await() -> None:
     flights, memory = Flights(lambda: 10.0), Memory(64 << 20, VirtualClock())
 

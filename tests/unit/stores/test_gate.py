@@ -20,6 +20,7 @@ from eso.providers.contract import (
     Unavailable,
     turn,
 )
+from eso.runtime.memory import Memory, holding, reserve
 from eso.stores.breaker import Closed
 from eso.stores.gate import ALL, IDLE, LONGEST_HOLD, GateClosed, Gates, Route, route
 from tests.fakes.cancel import every_await
@@ -206,6 +207,36 @@ async def test_when_the_probe_fails_those_who_waited_park() -> None:
         await asyncio.wait([first, second])
         assert isinstance(first.exception(), Unavailable)
         assert isinstance(second.exception(), GateClosed)
+
+
+async def test_a_probe_that_waits_for_memory_holds_up_nobody_and_its_outcome_counts_all_the_same() -> None:
+    clock = VirtualClock()
+    gates, memory = Gates(clock, in_flight=1), Memory(64 << 20, clock)
+    await failing(gates, AuthRejected("no"), 1)
+    busy = memory.open("team")
+    await busy.reserve(memory.most)
+    await busy.reserve(1 << 20)
+
+    async def probe(error: EsoError | None = None) -> None:
+        with holding(memory.open("team")):
+            async with gates.call(ROUTE), turn():
+                await reserve(1 << 20)
+                if error is not None:
+                    raise error
+
+    async with running(gates):
+        await clock.advance(6)
+        assert gates.states()[IDENTITY] == "half-open"
+        waits, fails = asyncio.ensure_future(probe()), asyncio.ensure_future(probe(AuthRejected("still")))
+        await settle()
+        await asyncio.wait_for(call(gates), 1)
+        assert gates.states()[IDENTITY] == "open", "somebody else was the probe, and found the one slot free"
+        assert not waits.done()
+        busy.close()
+        await waits
+        with pytest.raises(AuthRejected):
+            await fails
+        assert gates.states()[IDENTITY] == "closed"
 
 
 async def test_a_cancelled_probe_leaves_the_place_to_the_next() -> None:
