@@ -1,6 +1,6 @@
 """Live Secrets that no ExternalSecret takes over or writes into: others keep records or tokens in them.
 
-Neighbours: desired.py and manifest.py ask before they change a live object.
+Neighbours: desired.py and manifest.py ask before they change a live object, targets.py before it is marked as ours.
 """
 
 from __future__ import annotations
@@ -18,6 +18,14 @@ TOKENS: Final = {
     SECRET_TYPE_SERVICE_ACCOUNT_TOKEN: "Kubernetes keeps the token of a ServiceAccount in it",
     SECRET_TYPE_BOOTSTRAP_TOKEN: "nodes join the cluster with it",
 }
+
+
+def foreign(live: Json) -> Json | None:
+    """The part of a live Secret that tells whose it is; None for one of a type that is nobody's in particular."""
+    kind = str(live.get("type") or "")
+    if not kind.startswith(HELM) and kind not in TOKENS:
+        return None
+    return {"type": kind, "metadata": {"ownerReferences": live["metadata"].get("ownerReferences") or []}}
 
 
 def kept_by_others(es: ExternalSecret, live: Json | None) -> None:

@@ -20,12 +20,14 @@ from eso.runtime.outcome import Wake
 class Seen:
     """What is known of the target without its values. `hash_matches`: the data-hash annotation is that of the live
     data. `changed_by`: the field manager of the last write, "" when it was ours or is not known. `state`: equal for
-    equal contents, "" for what our last write left."""
+    equal contents, "" for what our last write left. `markable` False: it is of a type that others own, and gets no
+    label of ours."""
 
     managed: bool
     hash_matches: bool
     changed_by: str = ""
     state: str = field(default="", compare=False)
+    markable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def awaited(es: ExternalSecret) -> bool:
 
 
 def decide(es: ExternalSecret, target: Seen | None, synced: Synced, wake: Wake, now: datetime) -> Step:
-    if target is not None and not target.managed:
+    if target is not None and not target.managed and target.markable:
         return LabelTarget()
     valid = es.spec.target.creation_policy == "Orphan" or (target is not None and target.hash_matches)
     if valid and not should_refresh(es, synced, wake, now) and not (target is not None and awaited(es)):

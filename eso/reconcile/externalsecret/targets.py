@@ -17,6 +17,7 @@ from eso.api.hashing import data_hash, owner_hash
 from eso.api.meta import SECRETS
 from eso.kube.rest import NotFound as ApiNotFound
 from eso.kube.rest import Rest
+from eso.reconcile.externalsecret.adopt import foreign, kept_by_others
 from eso.reconcile.externalsecret.decide import Seen
 from eso.reconcile.externalsecret.desired import Change, Create, Delete, Patch, decoded
 from eso.reconcile.externalsecret.records import Key, Sight, TargetRecord, target_record
@@ -34,6 +35,7 @@ class Verified:
     inputs: bytes = b""
     changed_by: str = ""
     state: str = ""  # of a target that was changed: its hash, and the one that its annotation says
+    foreign: Json | None = None  # of a Secret of a type that others own: what tells whose it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,8 @@ class Targets:
         return None if key in self._held else Sight(True)
 
     async def look(self, es: ExternalSecret) -> Seen | None:
-        """What decide needs. Costs a read only for a resourceVersion that was not verified before."""
+        """What decide needs. Costs a read only for a resourceVersion that was not verified before. Raises Failed for a
+        Secret of a type that others own, unless nothing is to be written."""
         key = (es.metadata.namespace, es.target_name)
         record = self.record(*key)
         if record is None and key not in self._doubtful:
@@ -109,7 +112,10 @@ class Targets:
             if live is None:
                 return None
             known, record = self._verified[key], self.record(*key) or record
-        return Seen(record is not None and record.managed, known.hash_matches, known.changed_by, known.state)
+        managed = record is not None and record.managed
+        if es.spec.target.creation_policy != "None":
+            kept_by_others(es, known.foreign)
+        return Seen(managed, known.hash_matches, known.changed_by, known.state, markable=known.foreign is None)
 
     async def live(self, es: ExternalSecret) -> Json | None:
         key = (es.metadata.namespace, es.target_name)
@@ -128,8 +134,12 @@ class Targets:
         return live
 
     async def label(self, es: ExternalSecret) -> None:
-        body = {"metadata": {"labels": {wellknown.LABEL_MANAGED: "true"}}}
+        """Marks the very version that was looked at: another one may be a Secret of somebody else. Raises Conflict."""
         key = (es.metadata.namespace, es.target_name)
+        seen = self._verified.get(key)
+        if seen is None:
+            return  # it went meanwhile: the next pass looks again
+        body = {"metadata": {"labels": {wellknown.LABEL_MANAGED: "true"}, "resourceVersion": seen.resource_version}}
         await self._write(es, self.rest.patch(SECRETS, *key, body, field_manager=es.field_manager))
 
     async def before(self, es: ExternalSecret, data: Mapping[str, bytes], inputs: bytes, settle: bool) -> Before:
@@ -159,7 +169,9 @@ class Targets:
             case Delete() if before.live is not None:
                 await self.delete(es, before.live)
             case _ if before.live is not None and (known := self._verified.get(key)):
-                self._verified[key] = Verified(known.resource_version, known.hash_matches, before.inputs)
+                self._verified[key] = Verified(
+                    known.resource_version, known.hash_matches, before.inputs, foreign=known.foreign
+                )
 
     async def delete(self, es: ExternalSecret, live: Json) -> None:
         """Deletes this very version of the Secret; one that is gone already is fine."""
@@ -248,8 +260,9 @@ class Targets:
     def _verify(self, key: Key, live: Json, inputs: bytes = b"") -> None:
         meta, found = live["metadata"], data_hash(decoded(live))
         mark = (meta.get("annotations") or {}).get(wellknown.ANNOTATION_DATA_HASH)
+        whose = foreign(live)
         self._verified[key] = (
-            Verified(meta["resourceVersion"], True, inputs)
+            Verified(meta["resourceVersion"], True, inputs, foreign=whose)
             if mark == found
-            else Verified(meta["resourceVersion"], False, inputs, last_manager(meta), f"{found} {mark}")
+            else Verified(meta["resourceVersion"], False, inputs, last_manager(meta), f"{found} {mark}", whose)
         )

@@ -359,6 +359,85 @@ async def test_a_foreign_secret_is_labelled_before_anything_is_read(world: World
     assert world.secret() == VALUE
 
 
+FOREIGN = ["helm.sh/release.v1", "kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"]
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+@pytest.mark.parametrize("policy", ["Owner", "Orphan", "Merge", "CreateOrMerge"])
+async def test_a_secret_of_a_type_that_others_own_gets_not_even_our_label(world: World, kind: str, policy: str) -> None:
+    world.api.put(SECRETS, {**blank_secret({"theirs": "x"}), "type": kind})
+    before = world.api.get(SECRETS, *SECRET)
+    world.put(target=target(policy))
+    for _ in range(3):
+        await world.run()
+    assert world.api.get(SECRETS, *SECRET) == before
+    assert world.backend.reads == 0
+    assert world.ready[0] == "False"
+    assert any("no ExternalSecret writes it" in event.message for event in world.events)
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+async def test_a_policy_that_writes_nothing_leaves_a_secret_of_others_as_it_is(world: World, kind: str) -> None:
+    world.api.put(SECRETS, {**blank_secret({"theirs": "x"}), "type": kind})
+    before = world.api.get(SECRETS, *SECRET)
+    world.put(target=target("None"))
+    await world.settle()
+    assert world.api.get(SECRETS, *SECRET) == before
+    assert world.ready[0] == "True"
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+@pytest.mark.parametrize("policy", ["Owner", "Merge", "CreateOrMerge"])
+async def test_a_secret_of_others_that_takes_the_place_of_a_plain_one_before_the_label_is_left_alone(
+    world: World, kind: str, policy: str
+) -> None:
+    world.api.put(SECRETS, blank_secret({"b": "1"}))
+    world.put(target=target(policy))
+    label, theirs = world.targets.label, {**blank_secret({"theirs": "x"}), "type": kind}
+
+    async def late(es: ExternalSecret) -> None:
+        world.api.remove(SECRETS, *SECRET)
+        world.api.put(SECRETS, theirs)
+        await label(es)
+
+    world.targets.label = late  # type: ignore[method-assign]
+    assert await world.run() == Retry()
+    for _ in range(3):
+        await world.run()
+    live = world.api.get(SECRETS, *SECRET) or {}
+    assert not live["metadata"].get("labels")
+    assert set(live["data"]) == {"theirs"}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+@pytest.mark.parametrize("policy", ["Owner", "Merge", "CreateOrMerge"])
+@pytest.mark.parametrize("there", [True, False], ids=["in place of a plain one", "where none was"])
+async def test_a_secret_of_others_that_appears_between_read_and_write_is_left_alone(
+    world: World, kind: str, policy: str, there: bool
+) -> None:
+    managed = {wellknown.LABEL_MANAGED: "true"}
+    if there:
+        world.api.put(SECRETS, blank_secret({"b": "1"}, labels=managed))
+    world.put(target=target(policy))
+    apply, theirs = world.targets.apply, {**blank_secret({"theirs": "x"}), "type": kind}
+
+    async def late(es: ExternalSecret, *rest: Any) -> None:
+        if world.api.get(SECRETS, *SECRET) is not None:
+            world.api.remove(SECRETS, *SECRET)
+        world.api.put(SECRETS, theirs)
+        await apply(es, *rest)
+
+    world.targets.apply = late  # type: ignore[method-assign]
+    await world.run()
+    world.targets.apply = apply  # type: ignore[method-assign]
+    for _ in range(4):
+        await world.run()
+    live = world.api.get(SECRETS, *SECRET) or {}
+    assert not live["metadata"].get("labels")
+    assert not live["metadata"].get("ownerReferences")
+    assert set(live["data"]) == {"theirs"}
+
+
 async def test_a_status_that_could_not_be_written_is_written_by_the_next_pass(world: World):
     world.put()
     world.api.fail(Status(500), method="PATCH", path="/status")

@@ -348,6 +348,7 @@ async def test_a_secret_that_appeared_is_not_overwritten_and_the_next_look_reads
 async def test_labelling_touches_nothing_but_the_label(world: World):
     before = world.put({"b": "2"}, labels={"x": "y"})
     world.show()
+    await world.targets.look(es(target=target()))
     await world.targets.label(es(target=target()))
     after = world.api.get(SECRETS, *KEY)
     assert after is not None and after["data"] == before["data"]
