@@ -17,7 +17,7 @@ from eso.api.externalsecret import GeneratorRef
 from eso.errors import EsoError, Terminal
 from eso.generators.contract import Json
 from eso.generators.registry import CLUSTER_GENERATORS, Registry, Row
-from eso.generators.resolve import Resolved, resolve
+from eso.generators.resolve import UNRESOLVED, NoGenerator, Resolved, Unresolved, resolve
 from eso.generators.states import Owner, States
 from eso.kube.rest import Rest
 from eso.providers.contract import CredentialReader
@@ -97,16 +97,19 @@ class Batch:
         self._resolved: dict[GeneratorRef, Resolved] = {}
         self._pending: list[Pending] = []
         self._settled = False
+        self._class: str | None = None  # of this controller, once it was asked for
 
     async def foreign(self, refs: Iterable[GeneratorRef], controller_class: str) -> bool:
-        """Does one of them belong to another controller? One that cannot be resolved tells so when it is used."""
+        """Does one of them belong to another controller? One that cannot be resolved tells so when it is used, and one
+        that can be by then is asked again. Raises EsoError where nobody knows."""
+        self._class = controller_class
         for ref in refs:
             row = self._generators.registry.row(ref.kind)
             if ref.kind != CLUSTER_GENERATORS.kind and (row is None or not row.classed):
                 continue
             try:
                 controller = (await self._resolve(ref)).controller
-            except EsoError:
+            except (Unresolved, NoGenerator):
                 continue
             if controller and controller != controller_class:
                 return True
@@ -117,6 +120,8 @@ class Batch:
         nothing."""
         generators = self._generators
         found = await self._resolve(ref)
+        if self._class is not None and found.controller not in ("", self._class):
+            raise Unresolved(f"{UNRESOLVED}it belongs to the controller {found.controller} since a moment ago")
         try:
             generator = await generators.registry.generator(found.row)
             made = await generator.generate(

@@ -93,37 +93,53 @@ class Pool:
         self._zygote: tuple[subprocess.Popen[bytes], socket.socket] | None = None
         self._forking = asyncio.Lock()
 
-    async def run(self, namespace: str, name: str, body: bytes | Make, seconds: float, of: str = "") -> bytes:
+    async def run(
+        self,
+        namespace: str,
+        name: str,
+        body: bytes | Make,
+        seconds: float,
+        of: str = "",
+        doubtful: bool = False,
+    ) -> bytes:
         """`CALLS[name](body)` on behalf of `namespace`, within `seconds` from the moment a worker takes it. A body
         that is still to be made is made then, in a thread: what waits is not held twice. `of`: the object that it is
-        for.
+        for; `doubtful`: it has failed before, and may have been ended.
 
         A call is ended after FIRST seconds and begun again in a place for long ones, so that a short call of somebody
-        else never waits for many long ones; calls of an object that was long go there at once.
+        else never waits for many long ones; calls of an object that was long, or is doubtful, go there at once.
 
         Raises OutOfTime, OutOfMemory, Crashed. Cancelled, it kills the worker: nobody else may read that reply.
         """
         owner, object_ = self._group(namespace), (namespace, of, name)
-        if seconds > FIRST and object_ not in self._long:
+        if seconds > FIRST and not doubtful and object_ not in self._long:
             try:
-                return await self._turn(owner, namespace, name, body, FIRST, long=False)
+                return await self._turn(owner, namespace, name, body, FIRST)
             except OutOfTime:
                 self._long[object_] = None
                 if len(self._long) > REMEMBERED:
                     self._long.popitem(last=False)
-        return await self._turn(owner, namespace, name, body, seconds, long=seconds > FIRST)
+        return await self._turn(owner, namespace, name, body, seconds, long=seconds > FIRST, doubtful=doubtful)
 
     async def _turn(
-        self, owner: str, namespace: str, name: str, body: bytes | Make, seconds: float, *, long: bool
+        self,
+        owner: str,
+        namespace: str,
+        name: str,
+        body: bytes | Make,
+        seconds: float,
+        *,
+        long: bool = False,
+        doubtful: bool = False,
     ) -> bytes:
-        async with self._turns.turn(owner, long=long):
+        async with self._turns.turn(owner, long=long, doubtful=doubtful):
             try:
                 worker = await self._worker(namespace)
             except OSError:
                 raise OutOfMemory("no process can be started to compute in") from None
             try:
+                parts = [body] if isinstance(body, bytes) else await asyncio.to_thread(body)
                 async with asyncio.timeout(seconds):
-                    parts = [body] if isinstance(body, bytes) else await asyncio.to_thread(body)
                     reply = await ask(worker.pipe, name, parts)
             except BaseException as error:
                 self.killed += 1

@@ -24,6 +24,7 @@ Times = OrderedDict[str, float]  # the newest last
 class _Waiter:
     owner: str
     long: bool
+    doubtful: bool
     turn: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     served: bool = False
 
@@ -31,8 +32,9 @@ class _Waiter:
 class Turns:
     """`total` places, of which one is for short calls of owners without an offence alone, where there are several.
 
-    Owners none of whose calls had to be ended lately go first, then those of whom it is longest ago; between equals,
-    the owner that was served longest ago.
+    Owners none of whose calls had to be ended lately go first, then calls that are doubtful (what they are for has
+    failed before, perhaps in another life of this process), then the owners of whose ended call it is longest ago;
+    between equals, the owner that was served longest ago.
     """
 
     def __init__(self, total: int, now: Callable[[], float]) -> None:
@@ -48,9 +50,9 @@ class Turns:
         return self._taken
 
     @asynccontextmanager
-    async def turn(self, owner: str, *, long: bool) -> AsyncIterator[None]:
+    async def turn(self, owner: str, *, long: bool, doubtful: bool = False) -> AsyncIterator[None]:
         """A place for as long as the block lasts."""
-        waiter = _Waiter(owner, long)
+        waiter = _Waiter(owner, long, doubtful)
         self._waiting.append(waiter)
         try:
             self._serve()
@@ -74,7 +76,7 @@ class Turns:
             fit = [one for one in self._waiting if not one.turn.done() and not (full and self._is_long(one))]
             if not fit:
                 return
-            first = min(fit, key=lambda one: (self._offence(one.owner), self._served.get(one.owner, NEVER)))
+            first = min(fit, key=self._place)
             self._waiting.remove(first)
             self._taken += 1
             first.long = self._is_long(first)
@@ -83,14 +85,19 @@ class Turns:
             first.turn.set_result(None)
             remember(self._served, first.owner, next(self._order))
 
+    def _place(self, waiter: _Waiter) -> tuple[bool, bool, float, float]:
+        """The lower the earlier."""
+        ended = self._offence(waiter.owner)
+        return ended != NEVER, waiter.doubtful, ended, self._served.get(waiter.owner, NEVER)
+
     def _offence(self, owner: str) -> float:
         """When a call of the owner was ended, as long as that counts."""
         when = self._ended.get(owner, NEVER)
         return when if self._now() - when < FORGIVEN else NEVER
 
     def _is_long(self, waiter: _Waiter) -> bool:
-        """Whether it is a long call, or may become one: calls of an offender count as such."""
-        return waiter.long or self._offence(waiter.owner) != NEVER
+        """Whether it is a long call, or may become one: doubtful calls and those of an offender count as such."""
+        return waiter.long or waiter.doubtful or self._offence(waiter.owner) != NEVER
 
 
 def remember(times: Times, name: str, when: float) -> None:

@@ -7,10 +7,10 @@ kinds with the pieces at the end of this module. Merging is decided here, owners
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from eso import template as engine_v2
 from eso.api.externalsecret import Template, TemplateFrom, TemplateItem
@@ -19,8 +19,10 @@ from eso.gocompat import base64
 from eso.gocompat.text import format_float, runes
 from eso.observe.redact import without
 from eso.template import LIMITS, Limits, TemplateError, jinja
-from eso.template.bounds import BoundsExceeded, Budget
+from eso.template.bounds import Account, BoundsExceeded, Budget
 from eso.template.world import WORLD
+
+R = TypeVar("R")
 
 if TYPE_CHECKING:
     from eso.template.functions.yamls import Tree  # the functions are imported with the first template
@@ -347,6 +349,22 @@ def rolls_dice(template: Template | None, sources: Sources, terms: Terms = DEFAU
 
 CHEAP = Limits(steps=1_000, pass_steps=2_500, output_bytes=256 << 10, value_bytes=1 << 20, seconds=0.005)
 """What may be computed for one object between two events of a loop: a few milliseconds."""
+
+
+def cheaply(desk: Callable[[Limits], R], limits: Limits | None) -> R:
+    """What `desk` gives within CHEAP; the steps that it takes are those of the pass whose `limits` these are. Raises
+    what the desk raises, and `out_of_bounds` tells whether it has to run elsewhere."""
+    account = limits.account if limits is not None else None
+    if account is None:
+        return desk(CHEAP)
+    before = min(CHEAP.pass_steps, account.left)
+    mine = Account(before)
+    try:
+        return desk(replace(CHEAP, account=mine))
+    finally:
+        account.left = max(0, account.left - before + mine.left)
+
+
 LARGE = 64 << 10  # bytes of template text: parsing alone takes a while
 
 

@@ -11,6 +11,7 @@ import pickle
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Final, TypeVar
 
 import msgspec
@@ -19,6 +20,7 @@ from eso.errors import EsoError
 from eso.gocompat import regexp
 from eso.providers.contract import Find, InvalidConfig, Malformed
 from eso.providers.env import Compute
+from eso.runtime.loopshare import on_loop
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -52,7 +54,8 @@ class Wanted:
         steps = self._priced(self._expression, listed)
         compute = APART.get()
         if steps <= CHEAP or compute is None:
-            return [listed[place] for place in places(self._expression, listed)]
+            found = await on_loop("", partial(places, self._expression, listed))
+            return [listed[place] for place in found]
         source = self._expression.pattern.decode("utf-8", "surrogatepass")
         try:
             reply = await compute(MATCH, pickle.dumps((source, listed), protocol=pickle.HIGHEST_PROTOCOL), SECONDS)

@@ -42,6 +42,7 @@ class Desk(Generic[T]):
     name: str
     arguments: tuple[Any, ...] = field(repr=False)
     of: str = ""  # the name of the object that it is for
+    doubtful: bool = False  # that object failed before
 
     def __call__(self, limits: Limits) -> T:
         made: T = DESKS[self.name](*self.arguments, limits)
@@ -88,7 +89,13 @@ class Processes(Protocol):
     """`runtime.pool.Pool`. Its errors say that the time or the memory was not enough, or that the function broke."""
 
     async def run(
-        self, namespace: str, name: str, body: Callable[[], Sequence[bytes]], seconds: float, of: str = ""
+        self,
+        namespace: str,
+        name: str,
+        body: Callable[[], Sequence[bytes]],
+        seconds: float,
+        of: str = "",
+        doubtful: bool = False,
     ) -> bytes: ...
 
 
@@ -102,7 +109,7 @@ class Apart:
         """Raises Failed: what the desk raises, or that it was ended by its deadline or its memory."""
         try:
             reply = await self._processes.run(
-                namespace, desk.name, partial(packed, desk, limits), limits.seconds + GRACE, desk.of
+                namespace, desk.name, partial(packed, desk, limits), limits.seconds + GRACE, desk.of, desk.doubtful
             )
         except EsoError as error:
             why = BoundsExceeded("seconds", limits.seconds) if type(error).__name__ == "OutOfTime" else error

@@ -19,12 +19,14 @@ from eso.reconcile.externalsecret.desired import Change, Nothing
 from eso.reconcile.externalsecret.gather import Make, Reads, gather, no_values
 from eso.reconcile.externalsecret.inputs import digest
 from eso.reconcile.externalsecret.readplan import read_plan
+from eso.reconcile.externalsecret.refresh import failing
 from eso.reconcile.externalsecret.stage import Failed, Stage
 from eso.reconcile.externalsecret.target import Before, Occasion, kind_of
 from eso.reconcile.kit.texts import size
+from eso.runtime.loopshare import on_loop
 from eso.runtime.memory import reserved, volume
 from eso.template import Limits
-from eso.template.apply import CHEAP, LARGE, Sources, Terms, costly, out_of_bounds, rolls_dice
+from eso.template.apply import LARGE, Sources, Terms, cheaply, costly, out_of_bounds, rolls_dice
 
 T = TypeVar("T")
 Weight = Callable[[], int]  # bytes of what goes in
@@ -114,7 +116,7 @@ class Composer:
         """Does the template give something else each time? Compiling large texts takes a while, so not on the loop."""
         template = es.spec.target.template
         if not heavy(es, sources):
-            return rolls_dice(template, sources, self.terms)
+            return await on_loop(es.namespace, lambda: rolls_dice(template, sources, self.terms))
         return await self._apart(es, rolling(template, sources, self.terms), partial(size, sources), None)
 
     async def _compute(
@@ -124,7 +126,7 @@ class Composer:
         object waits for it."""
         if not heavy:
             try:
-                return desk(CHEAP)
+                return await on_loop(es.namespace, partial(cheaply, desk, limits))
             except EsoError as error:
                 if not out_of_bounds(error):
                     raise
@@ -133,7 +135,9 @@ class Composer:
     async def _apart(self, es: ExternalSecret, desk: Desk[T], weight: Weight, limits: Limits | None) -> T:
         """What travels is a copy."""
         async with reserved(weight()):
-            return await self.offload(es.namespace, replace(desk, of=es.metadata.name), limits or self.terms.limits)
+            return await self.offload(
+                es.namespace, replace(desk, of=es.metadata.name, doubtful=failing(es)), limits or self.terms.limits
+            )
 
 
 def weight_of(results: Results) -> int:

@@ -6,10 +6,10 @@ chooses, apart.py computes. Nothing is written here.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Protocol, TypeVar
 
 from eso.api.pushsecret import PushSecret
@@ -21,11 +21,12 @@ from eso.reconcile.kit.texts import size
 from eso.reconcile.pushsecret.apart import Desk, planning, rendering
 from eso.reconcile.pushsecret.push import Job
 from eso.reconcile.pushsecret.refresh import Situation
-from eso.reconcile.pushsecret.report import NO_SOURCE, Report, failed
+from eso.reconcile.pushsecret.report import NO_SOURCE, Report, failed, failing
 from eso.reconcile.pushsecret.select import check_data_to, check_targets, resolved, store_key, usable
 from eso.reconcile.pushsecret.sources import NoSource, NoTemplateSource, Read, Reader, Version
+from eso.runtime.loopshare import on_loop
 from eso.template import Limits
-from eso.template.apply import CHEAP, DEFAULT_TERMS, LARGE, Terms, costly, out_of_bounds
+from eso.template.apply import DEFAULT_TERMS, LARGE, Terms, cheaply, costly, out_of_bounds
 
 T = TypeVar("T")
 
@@ -100,7 +101,7 @@ class Looker:
             check_targets(ps.spec, stores)
         except EsoError as error:
             raise Failed(failed(str(error), error)) from error
-        limits = self.settings.terms.limits  # for each source: there may be a thousand, and each is a Secret
+        limits = self.settings.terms.limits.of_pass()
         sources, templates = await self.rendered(ps, read, limits)
         jobs, wrong = await self.plan(ps, stores, sources, limits)
         situation = Situation(
@@ -168,13 +169,11 @@ class Looker:
         namespace."""
         if not heavy:
             try:
-                made = desk(CHEAP)
-                await asyncio.sleep(0)  # many sources for many stores are many milliseconds
-                return made
+                return await on_loop(ps.namespace, partial(cheaply, desk, limits))
             except EsoError as error:
                 if not out_of_bounds(error):
                     raise
-        return await self.offload(ps.namespace, replace(desk, of=ps.name), limits)
+        return await self.offload(ps.namespace, replace(desk, of=ps.name, doubtful=failing(ps)), limits)
 
     def _get(self, ps: PushSecret) -> Callable[[str, str], SecretStore | None]:
         return lambda kind, name: self.stores.store(kind, "" if kind == "ClusterSecretStore" else ps.namespace, name)

@@ -49,6 +49,7 @@ from eso.reconcile.pushsecret.report import (
     SOURCE_DELETED,
     Report,
     failed,
+    failing,
     intent,
     left_behind,
     new_status,
@@ -420,11 +421,6 @@ def may_pass(error: EsoError) -> bool:
     """Whether the backend may take it in a moment. A login that is refused or missing stays so: in a namespace that
     goes, rights and credentials do not come back."""
     return isinstance(error, Unavailable | Throttled | NotYet | Busy | GateClosed)
-
-
-def failing(ps: PushSecret) -> bool:
-    ready = ready_of(ps)
-    return ready is not None and ready.status == "False"
 
 
 def unchanged(ps: PushSecret, entry: Entry, looked: Looked) -> bool:

@@ -170,6 +170,11 @@ def ready_of(ps: PushSecret) -> Condition | None:
     return before_pause(ready) if ready is not None else None
 
 
+def failing(ps: PushSecret) -> bool:
+    ready = ready_of(ps)
+    return ready is not None and ready.status == "False"
+
+
 def told_before(ps: PushSecret) -> tuple[Condition, ...]:
     """The conditions without what a pause that has ended made of them."""
     ready = condition(ps.status.conditions, "Ready")

@@ -20,11 +20,14 @@ from eso.api.generators import (
 from eso.api.meta import ObjectMeta
 from eso.api.validate import external_secret_refusals
 from eso.errors import EsoError
+from eso.generators import front
 from eso.generators.front import StateNotKept
 from eso.generators.registry import CLUSTER_GENERATORS, GENERATORS
+from eso.generators.resolve import Unresolved
 from eso.generators.states import Owner, superseded
 from eso.providers.contract import SecretNotFound
 from eso.reconcile.externalsecret.assemble import proven_missing
+from eso.runtime.memory import NoMemory
 from tests.fakes.apiserver import FakeApiServer, Json, Status
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import VirtualClock
@@ -167,6 +170,38 @@ async def test_g008_a_generator_of_another_class_is_foreign(making: Making, cont
     async with making.generators.batch(OWNER) as batch:
         assert await batch.foreign([GeneratorRef("Counting", "mine")], "default") is foreign
         assert not await batch.foreign([GeneratorRef("Counting", "nope"), GeneratorRef("Dice", "x")], "default")
+
+
+async def test_a_generator_of_another_class_that_could_not_be_read_at_first_makes_nothing(
+    api: FakeApiServer, making: Making
+):
+    making.put("mine", controller="other")
+    api.fail(Status(503), method="GET", path="/mine", times=10)
+    ref = GeneratorRef("Counting", "mine")
+    async with making.generators.batch(OWNER) as batch:
+        assert not await batch.foreign([ref], "default")
+        api._rules.clear()
+        with pytest.raises(Unresolved, match="belongs to the controller other"):
+            await batch.generate(ref, "0")
+    async with making.generators.batch(OWNER) as batch:
+        assert not await batch.foreign([GeneratorRef("Counting", "late")], "default"), "it is not there yet"
+        making.put("late", controller="other")
+        with pytest.raises(Unresolved):
+            await batch.generate(GeneratorRef("Counting", "late"), "0")
+
+
+async def test_a_failure_that_says_nothing_of_the_generator_is_not_taken_for_an_answer(
+    making: Making, monkeypatch: pytest.MonkeyPatch
+):
+    making.put("mine", controller="other")
+
+    async def resolve(*_: object) -> None:
+        raise NoMemory("no memory for it")
+
+    monkeypatch.setattr(front, "resolve", resolve)
+    async with making.generators.batch(OWNER) as batch:
+        with pytest.raises(NoMemory):
+            await batch.foreign([GeneratorRef("Counting", "mine")], "default")
 
 
 # values

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 
 from eso.api.externalsecret import ExternalSecret
@@ -35,7 +36,7 @@ class Live:
 
 class Bench:
     def __init__(self, error: Exception | None = None) -> None:
-        self.live, self.error, self.offloaded = Live(), error, 0
+        self.live, self.error, self.offloaded, self.doubtful = Live(), error, 0, list[bool]()
         reader: Any = None
         self.composer = Composer(reader, self.sources, self.offload, DEFAULT_TERMS, b"key")
 
@@ -46,6 +47,7 @@ class Bench:
 
     async def offload(self, namespace: str, desk: Desk[T], limits: Limits) -> T:
         self.offloaded += 1
+        self.doubtful.append(desk.doubtful)
         return desk(limits)
 
     async def before(self, one: ExternalSecret, occasion: Occasion, data: Mapping[str, bytes] = DATA) -> Before:
@@ -154,3 +156,13 @@ async def test_the_reader_gets_the_time_of_the_trigger(monkeypatch: pytest.Monke
     await composer.read(one, 7.5)
     await composer.read(one)
     assert seen == [7.5, None]
+
+
+@pytest.mark.parametrize(("status", "doubtful"), [("True", False), ("False", True), ("", False)])
+async def test_what_failed_before_is_computed_behind_others(status: str, doubtful: bool) -> None:
+    bench = Bench()
+    conditions = [{"type": "Ready", "status": status}] if status else []
+    one = es(target=target(template={"engineVersion": "jinja2", "data": {"k": "v"}}))
+    one = msgspec.structs.replace(one, status=msgspec.convert({"conditions": conditions}, type(one.status)))
+    await bench.composer.change(one, Before(), DATA, {})
+    assert bench.doubtful == [doubtful]

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -12,12 +14,14 @@ import pytest
 
 from eso.api.externalsecret import Template
 from eso.api.meta import ObjectMeta
-from eso.api.pushsecret import PushSecretSpec
+from eso.api.pushsecret import PushSecret, PushSecretSpec
 from eso.api.secretstore import SecretStore
 from eso.app import calls
 from eso.errors import EsoError
 from eso.providers.contract import Source
 from eso.reconcile.pushsecret.apart import CALLS, Apart, Desk, planning, rendering, unpacked
+from eso.reconcile.pushsecret.look import Failed, Looker, PushSettings
+from eso.reconcile.pushsecret.sources import Read
 from eso.runtime.clock import SystemClock
 from eso.runtime.pool import OutOfTime, Pool
 from eso.template import LIMITS, Limits
@@ -48,7 +52,7 @@ class Here:
     def __init__(self, reply: bytes | None = None, error: EsoError | None = None) -> None:
         self.reply, self.error = reply, error
 
-    async def run(self, namespace: str, name: str, body: Callable[[], list[bytes]], seconds: float, of: str) -> bytes:
+    async def run(self, namespace: str, name: str, body: Callable[[], list[bytes]], seconds: float, *_: Any) -> bytes:
         if self.error is not None:
             raise self.error
         return CALLS[name](b"".join(body())) if self.reply is None else self.reply
@@ -123,3 +127,31 @@ async def test_a_template_that_never_ends_is_ended(pool: Pool) -> None:
 
 def test_every_room_is_served() -> None:
     assert set(CALLS) < set(calls.CALLS)
+
+
+@pytest.mark.parametrize("text", ["{{ range until 100 }}x{{ end }}", "{{ range until 900 }}x{{ end }}"])
+@pytest.mark.parametrize(("sources", "fits"), [(3, True), (100, False)])
+async def test_all_computations_of_a_pass_spend_from_one_account(text: str, sources: int, fits: bool) -> None:
+    """Cheap ones, which run on the loop, and the others alike."""
+    reader: Any = SimpleNamespace(templates=no_templates)
+    terms = replace(DEFAULT_TERMS, limits=replace(LIMITS, pass_steps=8_000))
+    nothing: Any = None
+    looker = Looker(nothing, reader, Apart(Here()), PushSettings(terms=terms))
+    ps = PushSecret(
+        metadata=ObjectMeta(name="ps", namespace="ns"),
+        spec=msgspec.structs.replace(SPEC, template=Template(data={"t": text})),
+    )
+    read = Read(tuple(replace(SOURCE, name=f"s{n}") for n in range(sources)))
+    limits = terms.limits.of_pass()
+    assert limits.account is not None
+    if fits:
+        made, _ = await looker.rendered(ps, read, limits)
+        assert len(made) == sources and 0 < limits.account.left < 8_000
+    else:
+        with pytest.raises(Failed):
+            await looker.rendered(ps, read, limits)
+        assert limits.account.left == 0
+
+
+async def no_templates(_: PushSecret) -> tuple[dict[Any, Any], tuple[Any, ...]]:
+    return {}, ()

@@ -19,11 +19,11 @@ class Bench:
         self.ends: dict[str, asyncio.Event] = {}
         self.tasks: list[asyncio.Task[None]] = []
 
-    async def start(self, name: str, *, long: bool = False) -> None:
+    async def start(self, name: str, *, long: bool = False, doubtful: bool = False) -> None:
         """`name`: the owner, and what tells its calls apart after a dash."""
 
         async def call() -> None:
-            async with self.turns.turn(name.partition("-")[0], long=long):
+            async with self.turns.turn(name.partition("-")[0], long=long, doubtful=doubtful):
                 self.running.append(name)
                 try:
                     await self.ends.setdefault(name, asyncio.Event()).wait()
@@ -64,6 +64,41 @@ async def test_offenders_leave_a_place_for_others_whatever_they_say_their_calls_
     for name in ("bad-1", "worse-1", "bad-2"):
         await bench.end(name) if name in bench.ends else None
     assert bench.turns._taken_long == 0
+
+
+async def test_what_failed_before_comes_behind_what_did_not_and_leaves_it_a_place() -> None:
+    bench = Bench()
+    for name in ("a-1", "b-1", "c-1"):
+        await bench.start(name, doubtful=True)
+    assert bench.running == ["a-1"]
+    await bench.start("good-1")
+    await bench.start("good-2")
+    assert bench.running == ["a-1", "good-1"]
+    await bench.end("a-1")
+    assert bench.running == ["good-1", "good-2"]
+    await bench.end("good-2")
+    assert bench.running == ["good-1", "b-1"]
+
+
+async def test_after_a_restart_hundreds_of_objects_that_were_ended_are_tried_behind_all_others() -> None:
+    """Of many namespaces, or many of one: nothing is remembered but what their conditions say."""
+    bench = Bench()
+    for n in range(300):
+        await bench.start(f"bad{n % 200}-{n}", doubtful=True)
+    for n in range(5):
+        await bench.start(f"good-{n}")
+        assert bench.running[-1] == f"good-{n}"
+        await bench.end(f"good-{n}")
+
+
+async def test_offenders_come_behind_what_failed_before() -> None:
+    bench = Bench(1)
+    bench.turns.offended("bad")
+    for name in ("now-1", "bad-1"):
+        await bench.start(name)
+    await bench.start("some-1", doubtful=True)
+    await bench.end("now-1")
+    assert bench.running == ["some-1"]
 
 
 async def test_one_place_is_for_all() -> None:

@@ -1,0 +1,48 @@
+"""Computing on the loop, a little at a time: owners take turns, and between two slices the loop has its own.
+
+Neighbours: doors that run a desk because it is cheap ask here; pool.py takes what is not. One computation of 5 ms holds
+up nobody, two hundred that become due in one turn of the loop hold up everybody for a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+from weakref import WeakKeyDictionary
+
+from eso.runtime.fair import FairSlots
+
+T = TypeVar("T")
+SLICE: Final = 0.005  # seconds of computing between two turns of the loop, the last computation not counted in
+
+
+class LoopShare:
+    """The computations of one loop: one after the other, in turn by namespace while several wait."""
+
+    def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
+        self._slots, self._now, self._spent = FairSlots(1), now, 0.0
+
+    async def run(self, namespace: str, fn: Callable[[], T]) -> T:
+        """`fn()`, at once unless others are before it. Raises what it raises."""
+        owner = self._slots.owner(namespace)
+        await self._slots.acquire(owner)
+        began = self._now()
+        try:
+            return fn()
+        finally:
+            self._spent += self._now() - began
+            if self._spent < SLICE:
+                self._slots.release(owner)
+            else:
+                self._spent = 0.0
+                asyncio.get_running_loop().call_soon(self._slots.release, owner)
+
+
+_shares: WeakKeyDictionary[asyncio.AbstractEventLoop, LoopShare] = WeakKeyDictionary()
+
+
+async def on_loop(namespace: str, fn: Callable[[], T]) -> T:
+    """`fn()` in the running loop's share, on behalf of `namespace`."""
+    return await _shares.setdefault(asyncio.get_running_loop(), LoopShare()).run(namespace, fn)
