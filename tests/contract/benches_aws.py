@@ -14,6 +14,18 @@ from tests.fakes.awslogin import KEYS, STATIC
 from tests.fakes.backend import Fault
 
 SERVICES = ("SecretsManager", "ParameterStore")
+SHAPES = {
+    "SecretsManager": (
+        "[]",
+        '"text"',
+        "{}",
+        '{"SecretString":7}',
+        '{"SecretString":{"a":1}}',
+        '{"SecretBinary":"%"}',
+        '{"SecretBinary":[1]}',
+    ),
+    "ParameterStore": ("[]", '"text"', "{}", '{"Parameter":[]}', '{"Parameter":"x"}', '{"Parameter":{"Value":7}}'),
+}
 Make = Callable[[Ground], AbstractAsyncContextManager[Bench]]
 
 
@@ -54,6 +66,14 @@ def on_the_fake(service: str) -> Make:
             made.break_down = lambda: server.fail(Fault(503, times=1_000))
             made.expired, made.denied = answer("ExpiredTokenException"), answer("AccessDeniedException")
             made.trusts = False
+            made.shapes = SHAPES[service]
+
+            def rotate() -> None:
+                key = f"AKIAROTATED{len(server.asked):05}"
+                server.keys = {key}
+                made.secrets["keys/id"] = key
+
+            made.rotate = rotate
             yield made
             await made.close()
 

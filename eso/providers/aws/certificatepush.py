@@ -35,7 +35,7 @@ class CertificateClient(CertificateReader):
 
     @property
     def tagging(self) -> Api:
-        return self.live.apis["resourcegroupstaggingapi"]
+        return self.connection.apis["resourcegroupstaggingapi"]
 
     def place(self, remote: Remote) -> Hashable:
         return f"{self.prefix}{remote.key}"

@@ -38,7 +38,7 @@ class CertificateReader(AwsClient):
 
     @property
     def api(self) -> Api:
-        return self.live.apis["acm"]
+        return self.connection.apis["acm"]
 
     def request(self, ref: RemoteRef) -> Hashable:
         if not ref.key:
@@ -49,11 +49,11 @@ class CertificateReader(AwsClient):
         assert isinstance(request, str)
         certificate, chain = await self.certificate(request)
         mark = fingerprint(certificate, chain)
-        exports, key = self.live.exports, (self.live.principal, request)
+        exports, key = self.connection.exports, (self.connection.principal, request)
         export = exports.get(key, mark)
         if export is None:
             export = await self._exported(request, exports, key, mark)
-        return await self.live.offload.run(bundle, certificate, chain, export)
+        return await self.connection.offload.run(bundle, certificate, chain, export)
 
     async def certificate(self, arn: str) -> tuple[str, str]:
         """(certificate, chain). An unknown ARN is an error, but no proof: nothing is deleted for it."""

@@ -37,33 +37,33 @@ class AwsClient:
     """`connection` None: the store's credentials belong to each consumer, and there is none."""
 
     def __init__(self, store: StoreView, connection: Connection | None) -> None:
-        self.store, self.connection = store, connection
+        self.store, self._connection = store, connection
         self.prefix = str(store.provider_spec.get("prefix") or "")
 
     @property
     def lifetime(self) -> float | None:
-        return self.connection.lifetime if self.connection else None
+        return None if self._connection is None else self._connection.lifetime
 
     async def renew(self) -> bool:
         """A new login is the renewal: a fresh token of the account, and every role from the first one on."""
-        return self.connection is None
+        return False
 
     def bind(self, store: StoreView) -> Self:
-        return self if store is self.store else type(self)(store, self.connection)
+        return self if store is self.store else type(self)(store, self._connection)
 
     async def close(self) -> None:
         """AWS has no logout, and connections belong to the process."""
 
     @property
-    def live(self) -> Connection:
-        if self.connection is None:
-            raise InvalidConfig("the store's credentials belong to a namespace: it cannot be read without one")
-        return self.connection
+    def connection(self) -> Connection:
+        if self._connection is None:
+            raise InvalidConfig("this store logs in with credentials of each consumer's namespace")
+        return self._connection
 
     async def validate(self) -> Validation:
         """That there are credentials, which the login has shown. No service is called, so a store that may read
         nothing is valid as well."""
-        return Validation.UNKNOWN if self.connection is None else Validation.READY
+        return Validation.UNKNOWN if self._connection is None else Validation.READY
 
 
 class BatchingClient(AwsClient):
@@ -78,12 +78,12 @@ class BatchingClient(AwsClient):
         """What the call says of each request; nothing about those that it leaves open."""
 
     def _joins(self, request: Hashable) -> bool:
-        return self.live.batching and request not in self.live.alone
+        return self.connection.batching and request not in self.connection.alone
 
     async def fetch_many(self, requests: Sequence[Hashable]) -> Mapping[Hashable, Any]:
         answers: dict[Hashable, Any] = {}
         refused = False
-        if len(requests) > 1 and self.live.batching:
+        if len(requests) > 1 and self.connection.batching:
             try:
                 answers = await self._batch(requests)
             except (Denied, InvalidConfig):
@@ -106,6 +106,6 @@ class BatchingClient(AwsClient):
         """One name that may not be read, or that cannot be one, fails its batch; without such a name, the call itself
         is refused or unknown."""
         if not at_fault:
-            self.live.batching = False
-        elif len(self.live.alone) < MOST_ALONE:
-            self.live.alone.update(at_fault)
+            self.connection.batching = False
+        elif len(self.connection.alone) < MOST_ALONE:
+            self.connection.alone.update(at_fault)

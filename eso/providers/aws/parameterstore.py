@@ -15,7 +15,7 @@ from eso.errors import EsoError
 from eso.providers.aws import codec
 from eso.providers.aws.client import BatchingClient
 from eso.providers.aws.refusal import code_of
-from eso.providers.aws.sdk import Api, members
+from eso.providers.aws.sdk import Api, members, name_in
 from eso.providers.contract import Denied, Find, InvalidConfig, Malformed, RemoteRef, SecretNotFound, prefixed
 from eso.providers.kit.search import Walk, Wanted, by_name
 
@@ -43,7 +43,7 @@ class ParameterStoreReader(BatchingClient):
 
     @property
     def api(self) -> Api:
-        return self.live.apis["ssm"]
+        return self.connection.apis["ssm"]
 
     # reading one parameter
 
@@ -124,7 +124,7 @@ class ParameterStoreReader(BatchingClient):
                 break
             except EsoError as error:
                 raise prefixed(f"fetching parameters by path {path}: ", error) from error
-            found = {str(entry.get("Name") or ""): entry for entry in members(page, "Parameters")}
+            found = {name_in(entry): entry for entry in members(page, "Parameters")}
             yield {name: codec.whole(parameter(found[name], name), name) for name in await wanted.among(found)}
             if not page.get("NextToken"):
                 return
@@ -140,7 +140,7 @@ class ParameterStoreReader(BatchingClient):
         while True:
             walk.enter()
             page = await self.api.call("DescribeParameters", ParameterFilters=filters, MaxResults=MOST_LISTED, **token)
-            names = [str(entry.get("Name") or "") for entry in members(page, "Parameters")]
+            names = [name_in(entry) for entry in members(page, "Parameters")]
             walk.found(names)
             chosen = names if wanted is None else await wanted.among(names)
             for start in range(0, len(chosen), self.most):

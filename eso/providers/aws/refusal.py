@@ -119,6 +119,7 @@ HARMLESS: Final = (
 LONGEST: Final = 600  # characters of a message
 # What differs between two tries of one call, and what shows a part of a credential.
 NOISE: Final = re.compile(r"request id: \S+|,? ?RequestID: [^\s,]+| Credential=.*", re.IGNORECASE)
+CODE: Final = re.compile(r"[A-Za-z0-9.]{1,64}", re.ASCII)  # what is no such word is not one of AWS's codes
 SHORTEST_HIDDEN: Final = 4  # characters; shorter texts occur in any message
 
 
@@ -180,7 +181,7 @@ def refusal(
     hidden: Collection[str] = (),
 ) -> EsoError:
     """The typed error for an answer of `status` >= 300, in the layout of AWS's Go SDK. Its cause is a Refused."""
-    refused = Refused(code, shown(code, message, hidden))
+    refused = Refused(code if CODE.fullmatch(code) else "Unknown", shown(code, message, hidden))
     api = "" if modelled else "api error "
     where = f"operation error {service}: {operation}, https response error StatusCode: {status}"
     error = typed(service, status, code, f"{where}, {api}{refused}", headers or {})

@@ -6,6 +6,7 @@ signs and parses; it opens no connection, reads no environment, file or metadata
 
 from __future__ import annotations
 
+import base64
 import inspect
 import logging
 from collections.abc import Collection, Mapping
@@ -117,6 +118,14 @@ def members(answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     return found
 
 
+def name_in(entry: Mapping[str, Any]) -> str:
+    """What a listed entry is called. Raises Malformed: an entry that is passed over would be missing from a Secret."""
+    found = entry.get("Name")
+    if not isinstance(found, str) or not found:
+        raise Malformed("the answer lists something without a name")
+    return found
+
+
 def unsent(where: str, error: TransportError) -> EsoError:
     match error:
         case TimedOut():
@@ -217,7 +226,13 @@ def sealed_session() -> Any:
     loader = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
     session.register_component("data_loader", loader)
     session.register_component("credential_provider", CredentialResolver(providers=[]))
+    # The SDK's own decoder leaves out what is no base64, and takes the rest for the value.
+    session.get_component("response_parser_factory").set_parser_defaults(blob_parser=strict_base64)
     return session
+
+
+def strict_base64(text: Any) -> bytes:
+    return base64.b64decode(text, validate=True)
 
 
 def bridge(sdk: Sdk) -> type:

@@ -14,7 +14,7 @@ from eso.errors import EsoError
 from eso.providers.aws import codec
 from eso.providers.aws.client import BatchingClient
 from eso.providers.aws.refusal import NOT_FOUND, code_of, refusal, said
-from eso.providers.aws.sdk import Api, members
+from eso.providers.aws.sdk import Api, members, name_in
 from eso.providers.contract import Find, InvalidConfig, Malformed, RemoteRef, SecretNotFound
 from eso.providers.kit.search import Walk, Wanted, by_name
 
@@ -43,7 +43,7 @@ class SecretsManagerReader(BatchingClient):
 
     @property
     def api(self) -> Api:
-        return self.live.apis["secretsmanager"]
+        return self.connection.apis["secretsmanager"]
 
     # reading one secret
 
@@ -126,7 +126,7 @@ class SecretsManagerReader(BatchingClient):
             for entry in page.get("Errors") or ():
                 if not isinstance(error := entry_error(entry), SecretNotFound):
                     raise error
-            found = {str(entry.get("Name") or ""): entry for entry in members(page, "SecretValues")}
+            found = {name_in(entry): entry for entry in members(page, "SecretValues")}
             names = list(found) if wanted is None else await wanted.among(found)
             yield {name: preferred(codec.payload(found[name]), name) for name in names}
 
@@ -138,7 +138,7 @@ class SecretsManagerReader(BatchingClient):
         while True:
             walk.enter()
             page = await self.api.call("ListSecrets", MaxResults=MOST_LISTED, **narrowed, **token)
-            listed = [str(entry.get("Name") or "") for entry in members(page, "SecretList")]
+            listed = [name_in(entry) for entry in members(page, "SecretList")]
             walk.found(listed)
             names = await wanted.among(listed)
             for start in range(0, len(names), self.most):

@@ -7,12 +7,11 @@ material.py reads the certificates and keys that are pushed.
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import import_module
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from eso.errors import EsoError
 from eso.net.http import Reply
@@ -32,13 +31,12 @@ from eso.providers.contract import (
     Validation,
     prefixed,
 )
-from eso.providers.kit.http import Api, decoded, segment
+from eso.providers.kit.connected import Connected, Connection
+from eso.providers.kit.http import segment, worded
 from eso.providers.kit.metadata import TEXT, spec_of
 from eso.providers.kit.payload import pushed
 from eso.providers.kit.search import Volume, Walk, by_name, every, tagged
-from eso.runtime.offload import Offload
 
-T = TypeVar("T")
 AT_ONCE: Final = 16  # reads of one search
 SHAPE: Final = {"expirationDate": TEXT, "contentType": TEXT, "tags": {"*": TEXT}}
 GET: Final = {Kind.SECRET: "GetSecret", Kind.CERTIFICATE: "GetCertificate", Kind.KEY: "GetKey"}
@@ -53,13 +51,6 @@ BAD_DATE: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
-    api: Api
-    lifetime: float
-    offload: Offload
-
-
-@dataclass(frozen=True, slots=True)
 class Asked:
     """One version of an object, "" for the current one. Tags and value come in one reply."""
 
@@ -68,32 +59,17 @@ class Asked:
     version: str = ""
 
 
-class Client:
-    """A StoreClient with Writes. `connection` is None where the credential belongs to a consumer and none asks."""
+class Client(Connected[Connection]):
+    """A StoreClient with Writes."""
 
     def __init__(self, store: StoreView, connection: Connection | None) -> None:
-        self.store, self.connection = store, connection
+        super().__init__(store, connection)
         self.legacy = not spec.modern(store.provider_spec)
         self.version = {"api-version": spec.version(store.provider_spec)}
 
-    @property
-    def lifetime(self) -> float | None:
-        return self.connection.lifetime if self.connection else None
-
-    async def renew(self) -> bool:
-        """A token cannot be extended, only asked for anew with the credential."""
-        return self.connection is None
-
-    def bind(self, store: StoreView) -> Client:
-        return self if store is self.store else Client(store, self.connection)
-
     async def validate(self) -> Validation:
         """Asks the vault nothing: the login has fetched a token already, and the reference stops there too."""
-        return Validation.READY if self.connection else Validation.UNKNOWN
-
-    async def close(self) -> None:
-        if self.connection:
-            await self.connection.api.close()
+        return Validation.READY if self._connection else Validation.UNKNOWN
 
     # reading one object
 
@@ -121,7 +97,7 @@ class Client:
 
     async def _one(self, asked: Asked) -> Found:
         body = (await self._send(GET[asked.kind], "GET", path_of(asked))).body
-        return await self._decoded(body, lambda reply: codec.found_in(reply, asked.kind, asked.name))
+        return await self.decoded(body, lambda reply: codec.found_in(reply, asked.kind, asked.name))
 
     # reading many
 
@@ -134,12 +110,12 @@ class Client:
         while query:
             walk.enter()
             body = (await self._send("GetSecrets", "GET", "/secrets", query=query)).body
-            items, following = await self._decoded(body, codec.page)
+            items, following = await self.decoded(body, codec.page)
             walk.found(items)
             names = await matches.among(item.name for item in items if item.enabled and tagged(find.tags, item.tags))
             values = await every(names, lambda name: self._listed(name, volume), AT_ONCE)
             yield {name: value for name, value in zip(names, values, strict=True) if value is not None}
-            before, query = query, codec.following_query(self.live.api.base, following) if following else {}
+            before, query = query, codec.following_query(self.connection.api.base, following) if following else {}
             if query == before:
                 raise Malformed("the server's list does not end")
 
@@ -174,10 +150,10 @@ class Client:
         while query:
             walk.enter()
             body = (await self._send(LIST[kind], "GET", f"/{kind.value}", query=query)).body
-            told, following = await self._decoded(body, lambda reply: codec.versions(reply, member))
+            told, following = await self.decoded(body, lambda reply: codec.versions(reply, member))
             walk.found(list(told))
             yield told
-            before, query = query, codec.following_query(self.live.api.base, following) if following else {}
+            before, query = query, codec.following_query(self.connection.api.base, following) if following else {}
             if query == before:
                 raise Malformed("the server's list does not end")
 
@@ -192,8 +168,10 @@ class Client:
         """Writes only what differs. Tags alone make no difference, as in the reference."""
         word, name = codec.named(entry.remote.key)
         kind, _ = self._target(entry.remote, f"secret type {word} not supported")
-        with worded("failed to parse push secret metadata: "):
+        try:
             metadata = spec_of(entry.metadata, SHAPE)
+        except EsoError as error:
+            raise prefixed("failed to parse push secret metadata: ", error) from error
         tags = dict(metadata.get("tags") or {})
         if MANAGED[0] in tags:
             raise InvalidConfig("error parsing tags in metadata: Cannot specify a 'managed-by' tag")
@@ -223,25 +201,25 @@ class Client:
             body["attributes"]["exp"] = expires
         if content:
             body["contentType"] = content
-        with worded(f"could not set secret {name}: "):
-            await self._send("SetSecret", "PUT", f"/secrets/{segment(name)}", json=body)
+        setting = self._send("SetSecret", "PUT", f"/secrets/{segment(name)}", json=body)
+        await worded(f"could not set secret {name}: ", setting)
 
     async def _import_certificate(self, name: str, value: bytes, tags: Mapping[str, str]) -> None:
-        der = await self.live.offload.run_for(self.store.namespace, certificate_in, value)
+        der = await self.connection.offload.run_for(self.store.namespace, certificate_in, value)
         live = await self._ours(Kind.CERTIFICATE, name)
         if live and live.data == der:
             return
         body = {"value": base64.b64encode(value).decode(), "tags": tags}
-        with worded(f"could not import certificate {name}: "):
-            await self._send("ImportCertificate", "POST", f"/certificates/{segment(name)}/import", json=body)
+        importing = self._send("ImportCertificate", "POST", f"/certificates/{segment(name)}/import", json=body)
+        await worded(f"could not import certificate {name}: ", importing)
 
     async def _import_key(self, name: str, value: bytes, tags: Mapping[str, str]) -> None:
-        key = await self.live.offload.run_for(self.store.namespace, jwk_of, value, name)
+        key = await self.connection.offload.run_for(self.store.namespace, jwk_of, value, name)
         live = await self._ours(Kind.KEY, name)
         if live and material().same_key(key, live.key):
             return
-        with worded(f"could not import key {name}: "):
-            await self._send("ImportKey", "PUT", f"/keys/{segment(name)}", json={"key": key, "tags": tags})
+        importing = self._send("ImportKey", "PUT", f"/keys/{segment(name)}", json={"key": key, "tags": tags})
+        await worded(f"could not import key {name}: ", importing)
 
     async def delete(self, remote: Remote) -> None:
         """The name of a deleted object stays taken until the vault purges it."""
@@ -273,10 +251,7 @@ class Client:
     async def _ours(self, kind: Kind, name: str) -> Found | None:
         """The live object, None where there is none. Raises InvalidConfig for one that somebody else made."""
         failed = f"cannot get {kind.word} {name}: "
-        try:
-            live = await self._live(kind, name)
-        except EsoError as error:
-            raise prefixed(f"{failed}unexpected api error: ", error) from error
+        live = await worded(f"{failed}unexpected api error: ", self._live(kind, name))
         if live is not None and not live.managed:
             text = f"{failed}{NOT_OURS}" if self.legacy else f"{kind.word} {name} {NOT_OURS}"
             raise InvalidConfig(text, fix=OURS_FIX)
@@ -290,18 +265,9 @@ class Client:
 
     # requests
 
-    @property
-    def live(self) -> Connection:
-        if self.connection is None:
-            raise InvalidConfig("the store's credentials belong to a namespace: it cannot be read without one")
-        return self.connection
-
     async def _send(self, call: str, method: str, path: str, **options: Any) -> Reply:
         query = options.pop("query", self.version)
-        return await self.live.api.send(call, method, path, query=query, **options)
-
-    async def _decoded(self, body: bytes, decode: Callable[[bytes], T]) -> T:
-        return await decoded(self.live.offload, self.store.namespace, body, decode)
+        return await self.connection.api.send(call, method, path, query=query, **options)
 
 
 def path_of(asked: Asked) -> str:
@@ -345,11 +311,3 @@ def expiry(metadata: Mapping[str, Any]) -> int | None:
         return int((found - datetime.fromtimestamp(0, UTC)).total_seconds())
     except ValueError:
         raise InvalidConfig(BAD_DATE) from None
-
-
-@contextmanager
-def worded(words: str) -> Iterator[None]:
-    try:
-        yield
-    except EsoError as error:
-        raise prefixed(words, error) from error

@@ -9,11 +9,12 @@ from collections.abc import Callable
 
 from eso.net.http import Pool
 from eso.providers.azurekv import spec
-from eso.providers.azurekv.client import Client, Connection
+from eso.providers.azurekv.client import Client
 from eso.providers.azurekv.login import LABEL, Login
 from eso.providers.azurekv.refusal import of_vault
 from eso.providers.contract import CredentialReader, Plan, StoreClient, StoreView
 from eso.providers.env import Env
+from eso.providers.kit.connected import Connection
 from eso.providers.kit.entra import AUTHORITIES
 from eso.providers.kit.http import Api, bearer
 
@@ -43,4 +44,4 @@ class Connector:
             raise
         finally:
             await direct.close()
-        return Client(store, Connection(api, token.lifetime, self.env.offload))
+        return Client(store, Connection(api, self.env.offload, token.lifetime))

@@ -7,14 +7,13 @@ codes, and phrases from a closed list, are shown.
 from __future__ import annotations
 
 import re
-from typing import Any, Final
-
-import orjson
+from typing import Final
 
 from eso.errors import EsoError
 from eso.providers.contract import Busy, Denied, InvalidConfig
-from eso.providers.kit import http
+from eso.providers.kit import http, refusals
 from eso.providers.kit.http import Reply, status_line
+from eso.providers.kit.selectors import part
 
 ABSENT: Final = frozenset({"SecretNotFound", "KeyNotFound", "CertificateNotFound"})
 MOVING: Final = frozenset({"ObjectIsBeingDeleted", "ObjectIsBeingRecovered", "ConflictError"})
@@ -44,7 +43,6 @@ CODES: Final = frozenset(
 PERMISSION: Final = re.compile(
     r"does not have (?:secrets|keys|certificates) (?:get|list|set|delete|import) permission", re.ASCII
 )
-MOST_READ: Final = 4096  # characters of a message
 
 
 class Missing(EsoError):
@@ -54,7 +52,7 @@ class Missing(EsoError):
 def of_vault(reply: Reply) -> EsoError:
     code, inner, message = told(reply.body)
     known = list(dict.fromkeys(one for one in (code, inner) if one in CODES))
-    phrase = PERMISSION.search(message[:MOST_READ])
+    phrase = PERMISSION.search(message)
     words = ", ".join(known + ([phrase.group()] if phrase else []))
     shown = f"Key Vault answered {status_line(reply.status)}{f' ({words})' if words else ''}"
     match reply.status, code, inner:
@@ -74,20 +72,9 @@ def of_vault(reply: Reply) -> EsoError:
 
 def told(body: bytes) -> tuple[str, str, str]:
     """The code, the innermost code and the message; "" for each that is not in Key Vault's form."""
-    try:
-        found = orjson.loads(body)
-    except (orjson.JSONDecodeError, RecursionError):
-        return "", "", ""
-    error = found.get("error") if isinstance(found, dict) else None
-    if not isinstance(error, dict):
-        return "", "", ""
-    inner = error.get("innererror")
+    error = part(refusals.members(body), "error")
     return (
-        text(error.get("code")),
-        text(inner.get("code")) if isinstance(inner, dict) else "",
-        text(error.get("message")),
+        refusals.told(error, "code"),
+        refusals.told(part(error, "innererror"), "code"),
+        refusals.told(error, "message"),
     )
-
-
-def text(found: Any) -> str:
-    return found if isinstance(found, str) else ""

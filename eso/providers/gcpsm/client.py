@@ -29,7 +29,8 @@ from eso.providers.contract import (
 from eso.providers.gcpsm import codec
 from eso.providers.gcpsm.refusal import Conflict, Missing, NotEnabled
 from eso.providers.gcpsm.spec import latest_or_fetch, location
-from eso.providers.kit.http import Api, decoded, segment
+from eso.providers.kit.connected import Connected
+from eso.providers.kit.http import Api, segment, worded
 from eso.providers.kit.metadata import TEXT, anywhere, spec_of
 from eso.providers.kit.payload import pushed
 from eso.providers.kit.property import as_given
@@ -56,11 +57,12 @@ SHAPE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """`writing`: secrets that are being pushed, for all logins of the process."""
+    """One login at a project. `writing`: secrets that are being pushed, for all logins of the process."""
 
     api: Api
-    lifetime: float
     offload: Offload
+    lifetime: float
+    project: str
     writing: set[str]
 
 
@@ -75,32 +77,17 @@ class Asked:
     newest: bool = False
 
 
-class Client:
-    """A StoreClient with Writes. `connection` is None where the credential belongs to a consumer and none asks."""
+class Client(Connected[Connection]):
+    """A StoreClient with Writes."""
 
-    def __init__(self, store: StoreView, project: str, connection: Connection | None) -> None:
-        self.store, self.project, self.connection = store, project, connection
+    def __init__(self, store: StoreView, connection: Connection | None) -> None:
+        super().__init__(store, connection)
         self.newest = latest_or_fetch(store.provider_spec)
         self.location = location(store.provider_spec)
 
-    @property
-    def lifetime(self) -> float | None:
-        return self.connection.lifetime if self.connection else None
-
-    async def renew(self) -> bool:
-        """A token cannot be extended, only fetched anew with the credential."""
-        return self.connection is None
-
-    def bind(self, store: StoreView) -> Client:
-        return self if store is self.store else Client(store, self.project, self.connection)
-
     async def validate(self) -> Validation:
         """Asks the server nothing: the login has fetched a token already, and the reference stops there too."""
-        return Validation.READY if self.connection else Validation.UNKNOWN
-
-    async def close(self) -> None:
-        if self.connection:
-            await self.connection.api.close()
+        return Validation.READY if self._connection else Validation.UNKNOWN
 
     # reading one secret
 
@@ -140,7 +127,7 @@ class Client:
 
     async def _version(self, name: str) -> codec.Value:
         reply = await self._send("AccessSecretVersion", "GET", f"{name}:access")
-        return await decoded(self.live.offload, self.store.namespace, reply.body, codec.value_of)
+        return await self.decoded(reply.body, codec.value_of)
 
     async def _newest_enabled(self, secret: str) -> str:
         """Path of the enabled version that was created last, of the latest where none is enabled."""
@@ -169,13 +156,11 @@ class Client:
         query = {"fields": "secrets.name,nextPageToken"}
         if terms:
             query["filter"] = " ".join(terms)
-        try:
-            names = await self._listed("ListSecrets", f"{self._parent}/secrets", query, codec.secrets_page)
-        except EsoError as error:
-            raise prefixed(LIST_FAILED, error) from error
+        listing = self._listed("ListSecrets", f"{self._parent}/secrets", query, codec.secrets_page)
+        names = await worded(LIST_FAILED, listing)
         strategy = find.conversion_strategy
         below = await matches.among(name for name in names if name.startswith(find.path or ""))
-        return await self.live.offload.run_for(self.store.namespace, chosen, below, strategy)
+        return await self.connection.offload.run_for(self.store.namespace, chosen, below, strategy)
 
     async def _found(self, name: str, volume: Volume) -> bytes:
         ref = RemoteRef(name)
@@ -247,7 +232,7 @@ class Client:
     @contextmanager
     def _alone(self, secret: str) -> Iterator[None]:
         """Refuses a second push to the secret: it would compare with a version that the first push is replacing."""
-        writing = self.live.writing
+        writing = self.connection.writing
         if secret in writing:
             raise Busy(
                 f"failed to acquire lock: provider: GCPSecretManager, secret: {secret}: "
@@ -288,24 +273,18 @@ class Client:
     # requests
 
     @property
-    def live(self) -> Connection:
-        if self.connection is None:
-            raise InvalidConfig("the store's credentials belong to a namespace: it cannot be read without one")
-        return self.connection
-
-    @property
     def _parent(self) -> str:
         """Path of the project, or of the location in it."""
-        if not self.project:
+        if not self.connection.project:
             raise InvalidConfig("provider GCP is not initialized", fix="set projectID")
-        project = f"projects/{segment(self.project)}"
+        project = f"projects/{segment(self.connection.project)}"
         return f"{project}/locations/{self.location}" if self.location else project
 
     def _secret(self, key: str) -> str:
         return f"{self._parent}/secrets/{segment(key)}"
 
     async def _send(self, call: str, method: str, path: str, **options: Any) -> Reply:
-        return await self.live.api.send(call, method, f"/{path}", **options)
+        return await self.connection.api.send(call, method, f"/{path}", **options)
 
     async def _listed(
         self, call: str, path: str, query: Mapping[str, str], decode: Callable[[bytes], codec.Listed[T]]
@@ -317,7 +296,7 @@ class Client:
             walk.enter()
             asked = {**query, "pageSize": str(PER_PAGE)} | ({"pageToken": token} if token else {})
             body = (await self._send(call, "GET", path, query=asked)).body
-            items, following = await decoded(self.live.offload, self.store.namespace, body, decode)
+            items, following = await self.decoded(body, decode)
             walk.found(items)
             found += items
             if not following:

@@ -43,9 +43,9 @@ class Connector:
             raise
         if token is None:
             await pool.close()
-            return Client(store, project, None)
+            return Client(store, None)
         api = Api(pool, LABEL, f"{base}/v1", bearer(token.value), refuse=of_secrets)
-        return Client(store, project, Connection(api, token.lifetime, self.env.offload, self.writing))
+        return Client(store, Connection(api, self.env.offload, token.lifetime, project, self.writing))
 
     async def _logged_in(self, store: StoreView, pool: Pool, credentials: CredentialReader) -> tuple[str, Token | None]:
         """The project and the token; None where each consumer logs in by itself and none asks."""

@@ -7,11 +7,11 @@ configurations, surroundings.py has the operator's own identity.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from eso.errors import EsoError
 from eso.net.http import Pool
-from eso.providers.contract import CredentialReader, InvalidConfig, StoreView, prefixed
+from eso.providers.contract import CredentialReader, InvalidConfig, StoreView
 from eso.providers.env import Env
 from eso.providers.gcpsm import federation
 from eso.providers.gcpsm.federation import AWS4, JWT
@@ -19,11 +19,10 @@ from eso.providers.gcpsm.spec import Method, method
 from eso.providers.gcpsm.surroundings import Surroundings
 from eso.providers.gcpsm.tokens import BROKEN_KEY, Tokens
 from eso.providers.kit.googlemetadata import Metadata
-from eso.providers.kit.http import object_of, segment
+from eso.providers.kit.http import object_of, segment, worded
 from eso.providers.kit.selectors import Json, part
 from eso.providers.kit.token import Token
 
-T = TypeVar("T")
 ANNOTATION: Final = "iam.gke.io/gcp-service-account"
 IAM: Final = "https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts"
 ACCOUNT_SECONDS: Final = 900  # of the ServiceAccount's token; it is exchanged at once
@@ -142,13 +141,6 @@ class Login:
             )
         subject = await self.tokens.aws_signed(str(aws.get("region") or ""), keys, external.audience)
         return await self.tokens.exchanged(external, subject)
-
-
-async def worded(prefix: str, made: Awaitable[T]) -> T:
-    try:
-        return await made
-    except EsoError as error:
-        raise prefixed(prefix, error) from error
 
 
 def key_of(text: bytes) -> Mapping[str, Any]:

@@ -7,14 +7,13 @@ holds tokens and values: only its code and phrases from a closed list are shown.
 from __future__ import annotations
 
 import re
-from typing import Any, Final
-
-import orjson
+from typing import Final
 
 from eso.errors import EsoError
-from eso.providers.contract import AuthRejected, Denied, InvalidConfig, Malformed, Throttled, Unavailable
-from eso.providers.kit import http
+from eso.providers.contract import Denied, InvalidConfig
+from eso.providers.kit import http, refusals
 from eso.providers.kit.http import Reply
+from eso.providers.kit.selectors import Json, part
 
 LABEL: Final = "GCP/SecretManager"  # of the metrics
 # code in JSON → code as the vendor's own client prints it
@@ -52,8 +51,6 @@ HARMLESS: Final = re.compile(
     re.ASCII,
 )
 STATES: Final = ("DISABLED state", "DESTROYED state")
-SHOWN: Final = 3  # phrases
-MOST_READ: Final = 4096  # characters of a message
 OAUTH: Final = frozenset(
     {
         "access_denied",
@@ -83,8 +80,8 @@ class Conflict(EsoError):
 
 def of_secrets(reply: Reply) -> EsoError:
     """The error for a refusal of Secret Manager."""
-    code, message = told(reply.body)
-    phrases = list(dict.fromkeys(HARMLESS.findall(message)))[:SHOWN]
+    code, message = code_and_message(refusals.members(reply.body))
+    phrases = refusals.phrases(HARMLESS, message)
     text = f"rpc error: code = {CODES[code]}" if code else f"the server answered {reply.status}"
     shown = f"{text} desc = {', '.join(phrases)}" if phrases else text
     match reply.status, code:
@@ -102,32 +99,18 @@ def of_secrets(reply: Reply) -> EsoError:
     return error
 
 
-def told(body: bytes) -> tuple[str, str]:
-    """The code and the message of a refusal; "" for each that is not in Google's form."""
-    found = error_of(body)
-    error = found.get("error")
-    if not isinstance(error, dict):
-        return "", ""
-    code, message = error.get("status"), error.get("message")
-    known = code if isinstance(code, str) and code in CODES else ""
-    return known, message[:MOST_READ] if isinstance(message, str) else ""
-
-
-def error_of(body: bytes) -> dict[str, Any]:
-    try:
-        found = orjson.loads(body)
-    except (orjson.JSONDecodeError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+def code_and_message(found: Json) -> tuple[str, str]:
+    """Those of a refusal; "" for each that is not in Google's form."""
+    error = part(found, "error")
+    code = refusals.told(error, "status")
+    return code if code in CODES else "", refusals.told(error, "message")
 
 
 def of_login(reply: Reply) -> EsoError:
     """The error for a refusal of a token server: AuthRejected, unless the server is throttling or failing."""
-    found = error_of(reply.body)
-    code = found.get("error")
-    known = code if isinstance(code, str) and code in OAUTH else told(reply.body)[0]
+    found = refusals.members(reply.body)
+    code = refusals.told(found, "error")
+    known = code if code in OAUTH else code_and_message(found)[0]
     shown = f"status: {reply.status}" + (f" ({known})" if known else "")
-    error = http.refusal(shown, reply)
-    if isinstance(error, Unavailable | Throttled | Malformed):
-        return error
-    return AuthRejected(shown, fix="check the credential, its audience and who may impersonate the service account")
+    fix = "check the credential, its audience and who may impersonate the service account"
+    return refusals.rejected(http.refusal(shown, reply), fix)

@@ -509,7 +509,6 @@ async def test_a_referent_store_is_unknown_until_a_consumer_asks(world: World) -
     client = await world.open(StaticCredentials({}, namespace=""), "ClusterSecretStore")
     assert await client.validate() is Validation.UNKNOWN
     assert client.lifetime is None
-    assert await client.renew()
     with pytest.raises(InvalidConfig):
         await read(client, "app")
     await client.close()

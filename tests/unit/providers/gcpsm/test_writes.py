@@ -249,7 +249,7 @@ async def test_a_write_of_somebody_else_brings_the_push_back(
     world.fake.fail(Fault(status, body=json.dumps({"error": body}), path=path))
     with pytest.raises(Busy):
         await client.push(entry(labels={"a": "b"}), SOURCE)
-    assert client.live.writing == set()
+    assert client.connection.writing == set()
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ async def test_a_denied_push_says_so(world: World) -> None:
     client = await world.open()
     with pytest.raises(Denied):
         await client.push(entry(), SOURCE)
-    assert client.live.writing == set()
+    assert client.connection.writing == set()
 
 
 # delete
@@ -393,7 +393,7 @@ async def test_writes_to_one_secret_are_one_place(world: World) -> None:
 async def test_every_await_of_a_write_may_be_cancelled(world: World, call: Callable[[Client], Any]) -> None:
     client = await world.open()
     async for _ in every_await(lambda: call(client)):
-        assert client.live.writing == set()
+        assert client.connection.writing == set()
         world.fake.secrets.clear()
         world.fake.put("app", b'{"p":"x","q":"y"}', labels=OURS)
     world.fake.secrets.clear()
