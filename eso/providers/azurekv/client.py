@@ -115,7 +115,7 @@ class Client(Connected[Connection]):
             names = await matches.among(item.name for item in items if item.enabled and tagged(find.tags, item.tags))
             values = await every(names, lambda name: self._listed(name, volume), AT_ONCE)
             yield {name: value for name, value in zip(names, values, strict=True) if value is not None}
-            before, query = query, codec.following_query(self.connection.api.base, following) if following else {}
+            before, query = query, codec.following_query(self.connection.api.base, following)
             if query == before:
                 raise Malformed("the server's list does not end")
 
@@ -153,7 +153,7 @@ class Client(Connected[Connection]):
             told, following = await self.decoded(body, lambda reply: codec.versions(reply, member))
             walk.found(list(told))
             yield told
-            before, query = query, codec.following_query(self.connection.api.base, following) if following else {}
+            before, query = query, codec.following_query(self.connection.api.base, following, kind)
             if query == before:
                 raise Malformed("the server's list does not end")
 

@@ -289,13 +289,16 @@ def last_segment(url: str) -> str:
         return ""
 
 
-def following_query(base: str, url: str) -> dict[str, str]:
-    """What the next page is asked with. No reply chooses the server or the path: raises Malformed for another one."""
+def following_query(base: str, url: str, kind: Kind = Kind.SECRET) -> dict[str, str]:
+    """What the next page of a collection is asked with, {} after the last. No reply chooses the server or the path:
+    raises Malformed for another one."""
+    if not url:
+        return {}
     try:
         asked = urlsplit(url)
         query = dict(parse_qsl(asked.query, keep_blank_values=True))
     except ValueError:
         query = {}
-    if not query or not same_origin(base, url) or not asked.path.rstrip("/").endswith("/secrets"):
+    if not query or not same_origin(base, url) or not asked.path.rstrip("/").endswith(f"/{kind.value}"):
         raise Malformed("the next page of the list is at another place than the list itself")
     return query

@@ -13,7 +13,7 @@ from eso.errors import EsoError
 from eso.providers.contract import Denied, InvalidConfig
 from eso.providers.kit import http, refusals
 from eso.providers.kit.http import Reply
-from eso.providers.kit.selectors import Json, part
+from eso.providers.kit.selectors import part
 
 LABEL: Final = "GCP/SecretManager"  # of the metrics
 # code in JSON → code as the vendor's own client prints it
@@ -80,7 +80,7 @@ class Conflict(EsoError):
 
 def of_secrets(reply: Reply) -> EsoError:
     """The error for a refusal of Secret Manager."""
-    code, message = code_and_message(refusals.members(reply.body))
+    code, message = told(reply.body)
     phrases = refusals.phrases(HARMLESS, message)
     text = f"rpc error: code = {CODES[code]}" if code else f"the server answered {reply.status}"
     shown = f"{text} desc = {', '.join(phrases)}" if phrases else text
@@ -99,18 +99,17 @@ def of_secrets(reply: Reply) -> EsoError:
     return error
 
 
-def code_and_message(found: Json) -> tuple[str, str]:
-    """Those of a refusal; "" for each that is not in Google's form."""
-    error = part(found, "error")
+def told(body: bytes) -> tuple[str, str]:
+    """The code and the message of a refusal; "" for each that is not in Google's form."""
+    error = part(refusals.members(body), "error")
     code = refusals.told(error, "status")
     return code if code in CODES else "", refusals.told(error, "message")
 
 
 def of_login(reply: Reply) -> EsoError:
     """The error for a refusal of a token server: AuthRejected, unless the server is throttling or failing."""
-    found = refusals.members(reply.body)
-    code = refusals.told(found, "error")
-    known = code if code in OAUTH else code_and_message(found)[0]
+    code = refusals.told(refusals.members(reply.body), "error")
+    known = code if code in OAUTH else told(reply.body)[0]
     shown = f"status: {reply.status}" + (f" ({known})" if known else "")
     fix = "check the credential, its audience and who may impersonate the service account"
     return refusals.rejected(http.refusal(shown, reply), fix)

@@ -277,3 +277,15 @@ async def test_versions_of_every_type_are_told_whatever_the_case_of_a_name(world
     client = await world.open()
     told = await client.probe(["APP", "secret/app", "cert/App", "key/app", "nothing/app"])
     assert set(told) == {"APP", "secret/app", "cert/App", "key/app"}
+
+
+@pytest.mark.parametrize("word", ["cert", "key"])
+async def test_versions_of_certificates_and_keys_are_asked_over_all_pages(world: World, word: str) -> None:
+    where = {"cert": "certificates", "key": "keys"}[word]
+    body = {"cer": "eA=="} if word == "cert" else {"key": {"kty": "oct"}}
+    for number in range(60):
+        world.fake.keep(where, f"app-{number}", body)
+    client = await world.open()
+    found = await client.probe([f"{word}/app-{number}" for number in range(60)])
+    assert len(found) == 60
+    await client.close()
