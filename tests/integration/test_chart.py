@@ -16,7 +16,7 @@ from e2e.harness.controlplane import ControlPlane
 from e2e.harness.helm import CHART, MONITORED, Helm, HelmFailed, one
 from e2e.harness.operator import deployment
 from eso.app.flags import CertControllerSettings, ControllerSettings, Settings, WebhookSettings, parse
-from tests.integration.chartvalues import SETS, Values
+from tests.integration.chartvalues import SETS, Values, everywhere
 
 pytestmark = pytest.mark.real
 
@@ -455,32 +455,19 @@ def test_a_conversion_that_nobody_makes_is_told(helm: Helm) -> None:
     )
 
 
-PARTS = [
-    pytest.param((), "", [8080, 8082], id="operator"),
-    pytest.param(("webhook",), "-webhook", [8080, 8081, 10250], id="webhook"),
-    pytest.param(("certController",), "-cert-controller", [8080, 8081], id="cert controller"),
-]
+SUFFIXES = ("", "-webhook", "-cert-controller")
 
 
-def within(path: tuple[str, ...], values: Values) -> Values:
-    for key in reversed(path):
-        values = {key: values}
-    return values
+def test_each_component_has_its_own_network_policy(helm: Helm) -> None:
+    objects = helm.render(everywhere({"networkPolicy": {"enabled": True}}))
+    for suffix, ports in zip(SUFFIXES, ([8080, 8082], [8080, 8081, 10250], [8080, 8081]), strict=True):
+        spec = one(objects, "NetworkPolicy", f"external-secrets{suffix}")["spec"]
+        assert spec["podSelector"]["matchLabels"]["app.kubernetes.io/name"] == f"external-secrets{suffix}"
+        assert spec["policyTypes"] == ["Egress", "Ingress"]
+        assert spec["ingress"] == [{"ports": [{"protocol": "TCP", "port": port} for port in ports]}]
+        assert spec["egress"] == []
 
 
-@pytest.mark.parametrize(("path", "suffix", "ports"), PARTS)
-def test_each_component_has_its_own_network_policy(
-    helm: Helm, path: tuple[str, ...], suffix: str, ports: list[int]
-) -> None:
-    policy = one(helm.render(within(path, {"networkPolicy": {"enabled": True}})), "NetworkPolicy")
-    assert policy["metadata"]["name"] == f"external-secrets{suffix}"
-    assert policy["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/name"] == f"external-secrets{suffix}"
-    assert policy["spec"]["policyTypes"] == ["Egress", "Ingress"]
-    assert policy["spec"]["ingress"] == [{"ports": [{"protocol": "TCP", "port": port} for port in ports]}]
-    assert policy["spec"]["egress"] == []
-
-
-@pytest.mark.parametrize(("path", "suffix", "ports"), PARTS)
 @pytest.mark.parametrize(
     ("said", "spec"),
     [
@@ -494,12 +481,11 @@ def test_each_component_has_its_own_network_policy(
         ),
     ],
 )
-def test_disruption_budgets(
-    helm: Helm, path: tuple[str, ...], suffix: str, ports: list[int], said: Values, spec: Json
-) -> None:
-    values = within(path, {"podDisruptionBudget": {"enabled": True, **said}})
-    budget = one(helm.render(values), "PodDisruptionBudget", f"external-secrets{suffix}-pdb")
-    assert {key: value for key, value in budget["spec"].items() if key != "selector"} == spec
+def test_disruption_budgets(helm: Helm, said: Values, spec: Json) -> None:
+    objects = helm.render(everywhere({"podDisruptionBudget": {"enabled": True, **said}}))
+    for suffix in SUFFIXES:
+        budget = one(objects, "PodDisruptionBudget", f"external-secrets{suffix}-pdb")
+        assert {key: value for key, value in budget["spec"].items() if key != "selector"} == spec
 
 
 @pytest.mark.parametrize(
@@ -528,35 +514,25 @@ def test_service_monitors_bring_the_services_that_they_select(
     assert len(metered) == count
 
 
-@pytest.mark.parametrize("path", [part.values[0] for part in PARTS], ids=lambda path: path[0] if path else "operator")
-def test_a_component_s_own_word_wins_over_the_word_for_all(helm: Helm, path: tuple[str, ...]) -> None:
-    shared = {
-        "podLabels": {"shared": "yes"},
-        "podAnnotations": {"shared": "yes"},
-        "imagePullSecrets": [{"name": "shared"}],
-        "hostAliases": [{"ip": "192.0.2.1", "hostnames": ["shared"]}],
-    }
-    own = {
-        "podLabels": {"own": "yes"},
-        "podAnnotations": {"own": "yes"},
-        "imagePullSecrets": [{"name": "own"}],
-        "hostAliases": [{"ip": "192.0.2.1", "hostnames": ["own"]}],
-    }
-    name = {"webhook": "external-secrets-webhook", "certController": "external-secrets-cert-controller"}.get(
-        "".join(path), "external-secrets"
-    )
+def test_a_component_s_own_word_wins_over_the_word_for_all(helm: Helm) -> None:
+    def words(word: str) -> Values:
+        return {
+            "podLabels": {word: "yes"},
+            "podAnnotations": {word: "yes"},
+            "imagePullSecrets": [{"name": word}],
+            "hostAliases": [{"ip": "192.0.2.1", "hostnames": [word]}],
+        }
 
-    def pod(values: Values) -> Json:
-        found: Json = one(helm.render(values), "Deployment", name)["spec"]["template"]
-        return found
-
-    for said, wanted in (({"global": shared}, shared), ({"global": shared, **within(path, own)}, own)):
-        found = pod(said)
-        assert found["spec"]["imagePullSecrets"] == wanted["imagePullSecrets"]
-        assert found["spec"]["hostAliases"] == wanted["hostAliases"]
-        assert found["metadata"]["annotations"] == wanted["podAnnotations"]
-        extra = {key: value for key, value in found["metadata"]["labels"].items() if key in ("shared", "own")}
-        assert extra == wanted["podLabels"]
+    shared, own = words("shared"), words("own")
+    for values, wanted in (({"global": shared}, shared), ({"global": shared, **everywhere(own)}, own)):
+        objects = helm.render(values)
+        for suffix in SUFFIXES:
+            pod = one(objects, "Deployment", f"external-secrets{suffix}")["spec"]["template"]
+            assert pod["spec"]["imagePullSecrets"] == wanted["imagePullSecrets"]
+            assert pod["spec"]["hostAliases"] == wanted["hostAliases"]
+            assert pod["metadata"]["annotations"] == wanted["podAnnotations"]
+            extra = {key: value for key, value in pod["metadata"]["labels"].items() if key in ("shared", "own")}
+            assert extra == wanted["podLabels"]
 
 
 def test_alerts_that_are_not_wanted_are_left_out(helm: Helm) -> None:
