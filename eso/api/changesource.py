@@ -23,6 +23,7 @@ CHANGE_SOURCES: Final = Resource(EXTENSIONS_GROUP, "v1alpha1", "changesources", 
 MOST_STORES: Final = 100
 MOST_KEYS: Final = 4  # of one credential: the present one and those that it replaces
 MOST_PENDING: Final = 256
+MOST_PENDING_BYTES: Final = 128 << 10  # of their keys and versions: they stand in the status
 LONGEST_KEY: Final = 1024  # characters of a remote key
 LONGEST_VERSION: Final = 256
 SHORTEST_INTERVAL: Final = 10.0  # seconds between two probes of a store
@@ -41,6 +42,11 @@ class Change:
     key: str
     version: str = ""
     prefix: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes of its names."""
+        return len(self.key.encode("utf-8", "replace")) + len(self.version.encode("utf-8", "replace"))
 
 
 class SecretKeyRef(Record, frozen=True):

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from typing import Final
 
 from eso.errors import EsoError, causes
 from eso.providers.contract import AuthExpired, ValidationFailed
 from eso.runtime.clock import Clock
+
+FIRST_WAIT: Final = 1.0  # seconds that the first request of a feed waits: whether it is answered should be known soon
 
 
 class Lasting:

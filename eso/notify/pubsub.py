@@ -26,7 +26,6 @@ from eso.providers.kit.http import Api, Reply, bearer, exchanged, object_of, seg
 
 LABEL: Final = "GCP/PubSub"
 LOGIN: Final = "cannot log in to Google: "
-TIMEOUTS: Final = Timeouts(total=LONGEST_WAIT)
 MOST_REPLY: Final = 16 << 20  # bytes: a message may have 10 MB, and a reply ends with the one that exceeds it
 RIGHTS: Final = "grant the identity roles/pubsub.subscriber on the subscription"
 
@@ -63,6 +62,7 @@ class PubSub:
 class PubSubFeed:
     def __init__(self, api: Api, subscription: str, lasting: Lasting) -> None:
         self._api, self._subscription, self._lasting = api, subscription, lasting
+        self.wait = LONGEST_WAIT
 
     async def receive(self) -> Sequence[Message]:
         """Google answers as soon as it has a message, and otherwise after a time that it does not tell: the end of our
@@ -72,7 +72,9 @@ class PubSubFeed:
         body = b'{"maxMessages":%d}' % MOST_MESSAGES
         async with turn(LABEL, "Pull"):
             try:
-                reply = await exchanged(api.pool, "POST", f"{api.base}:pull", headers, None, body, TIMEOUTS, MOST_REPLY)
+                reply = await exchanged(
+                    api.pool, "POST", f"{api.base}:pull", headers, None, body, Timeouts(total=self.wait), MOST_REPLY
+                )
             except Timeout as error:
                 if error.connected:
                     return ()

@@ -18,7 +18,7 @@ from eso.errors import EsoError
 from eso.net.http import Pool
 from eso.notify import queuespec, replies
 from eso.notify.contract import LONGEST_WAIT, MOST_MESSAGES, Message
-from eso.notify.logins import Lasting, worded
+from eso.notify.logins import FIRST_WAIT, Lasting, worded
 from eso.notify.queuespec import BusQueue, Json
 from eso.providers.azurekv.login import Login, Purpose
 from eso.providers.contract import CredentialReader, Denied, InvalidConfig
@@ -35,6 +35,7 @@ LOGIN: Final = "cannot log in to Azure: "
 AUDIENCE: Final = "https://servicebus.azure.net"  # of tokens, in every cloud
 SIGNED_SECONDS: Final = 300  # that a signature is good for; each request has its own
 MOST_REPLY: Final = 1 << 20  # bytes: Event Grid sends no event that is longer
+COLLECTING: Final = 1.0  # seconds that messages of a burst wait for those behind them
 RIGHTS: Final = "grant the identity the role Azure Service Bus Data Receiver on the queue"
 OTHER_HOST: Final = "the operator's own identity is shown to namespaces of the source's cloud only"
 
@@ -55,7 +56,7 @@ class ServiceBus:
         except BaseException:
             await pool.close()
             raise
-        return BusFeed(api, signature, lasting)
+        return BusFeed(api, signature, lasting, env.clock)
 
     async def _logged_in(
         self, queue: BusQueue, block: Json, pool: Pool, credentials: CredentialReader, env: Env
@@ -99,22 +100,23 @@ def signed(address: str, name: str, key: SecretBytes, expires: int) -> str:
 class BusFeed:
     """`authorization` makes the header of a request."""
 
-    def __init__(self, api: Api, authorization: Callable[[], str], lasting: Lasting) -> None:
-        self._api, self._authorization, self._lasting = api, authorization, lasting
-        self._busy = False
+    def __init__(self, api: Api, authorization: Callable[[], str], lasting: Lasting, clock: Clock) -> None:
+        self._api, self._authorization, self._lasting, self._clock = api, authorization, lasting, clock
+        self._busy, self._wait = False, FIRST_WAIT
 
     async def receive(self) -> Sequence[Message]:
         """The service hands out one message for each request. The first one is passed on at once; after it there may be
         more, which are collected."""
         self._lasting.check()
         if not self._busy:
-            first = await self._locked(LONGEST_WAIT)
-            self._busy = bool(first)
+            first = await self._locked(self._wait)
+            self._busy, self._wait = bool(first), LONGEST_WAIT
             return first
         found: list[Message] = []
-        while len(found) < MOST_MESSAGES:
+        until = self._clock.monotonic() + COLLECTING
+        while len(found) < MOST_MESSAGES and (not found or self._clock.monotonic() < until):
             try:
-                message = await self._locked(1.0)
+                message = await self._locked(COLLECTING)
             except EsoError:
                 if not found:
                     raise

@@ -15,7 +15,7 @@ from typing import Any, Final
 from eso.errors import EsoError
 from eso.notify import queuespec, replies
 from eso.notify.contract import LONGEST_WAIT, MOST_MESSAGES, Message
-from eso.notify.logins import Lasting, worded
+from eso.notify.logins import FIRST_WAIT, Lasting, worded
 from eso.notify.queuespec import Json, SqsQueue
 from eso.providers.aws.login import NO_KEYS, NO_SESSION, log_in
 from eso.providers.aws.refusal import code_of
@@ -97,15 +97,17 @@ class SqsFeed:
     def __init__(self, api: Api, queue: SqsQueue, lasting: Lasting, ended: Callable[[], Awaitable[None]]) -> None:
         self._api, self._queue, self._lasting = api, queue, lasting
         self._ended: Callable[[], Awaitable[None]] | None = ended
+        self._wait = FIRST_WAIT
 
     async def receive(self) -> Sequence[Message]:
         self._lasting.check()
         answer = await self._call(
             "ReceiveMessage",
             MaxNumberOfMessages=MOST_MESSAGES,
-            WaitTimeSeconds=int(LONGEST_WAIT),
+            WaitTimeSeconds=int(self._wait),
             VisibilityTimeout=VISIBLE,
         )
+        self._wait = LONGEST_WAIT
         return replies.of_sqs(answer)
 
     async def acknowledge(self, receipts: Sequence[str]) -> None:

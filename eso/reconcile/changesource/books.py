@@ -11,12 +11,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from eso.api.changesource import MOST_PENDING, Change, ChangeSourceStatus
+from eso.api.changesource import MOST_PENDING, MOST_PENDING_BYTES, Change, ChangeSourceStatus
 from eso.api.meta import Condition
 from eso.reconcile.kit.conditions import condition_json
 
 Key = tuple[str, str]
-MOST_BYTES: Final = 128 << 10  # of the keys that are pending: they stand in the status
 MOST_COUNT: Final = (1 << 62) - 1
 COUNTED: Final = frozenset(
     (
@@ -74,8 +73,8 @@ class Book:
     def fits(self, changes: Iterable[Change]) -> bool:
         """Whether all of them may be pending together with those that are."""
         new = {change for change in changes if change not in self.pending}
-        size = sum(size_of(change) for change in (*self.pending, *new))
-        return len(self.pending) + len(new) <= MOST_PENDING and size <= MOST_BYTES
+        size = sum(change.size for change in (*self.pending, *new))
+        return len(self.pending) + len(new) <= MOST_PENDING and size <= MOST_PENDING_BYTES
 
     def put(self, changes: Iterable[Change], at: datetime) -> None:
         for change in changes:
@@ -156,10 +155,6 @@ class Book:
             "seen": list(self.seen),
         }
         return {name: value for name, value in body.items() if value is not None and value != [] and value != {}}
-
-
-def size_of(change: Change) -> int:
-    return len(change.key.encode("utf-8", "replace")) + len(change.version.encode("utf-8", "replace"))
 
 
 def micros(at: datetime) -> str:

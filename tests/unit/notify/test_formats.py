@@ -414,3 +414,10 @@ def test_property_no_document_breaks_the_reader(headers, document):
 @given(st.binary(max_size=200))
 def test_property_no_bytes_break_the_reader(content):
     assert understood({}, content) in (True, False)
+
+
+def test_keys_that_could_never_be_pending_together_are_unreadable():
+    keys = [f"{at:03}" + "k" * 1000 for at in range(200)]
+    with pytest.raises(Unreadable, match="the keys are too long together"):
+        read({}, orjson.dumps({"keys": keys}))
+    assert isinstance(read({}, orjson.dumps({"keys": keys[:100]})), Told)

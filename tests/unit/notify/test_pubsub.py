@@ -11,11 +11,9 @@ from typing import Any
 import pytest
 
 from eso.errors import EsoError
-from eso.net.http import Timeouts
-from eso.notify import pubsub
-from eso.notify.contract import MOST_MESSAGES
+from eso.notify.contract import LONGEST_WAIT, MOST_MESSAGES
 from eso.notify.formats import Told, read
-from eso.notify.pubsub import RIGHTS, PubSub
+from eso.notify.pubsub import RIGHTS, PubSub, PubSubFeed
 from eso.providers.contract import (
     AuthExpired,
     AuthRejected,
@@ -180,14 +178,16 @@ async def test_a_key_that_is_refused_keeps_its_type_and_speaks_of_no_store(world
     assert str(caught.value) == "cannot log in to Google: status: 400 (invalid_grant)"
 
 
-async def test_a_pull_that_nobody_answers_means_that_there_is_no_message(world: World, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(pubsub, "TIMEOUTS", Timeouts(total=0.05))
+async def test_a_pull_that_nobody_answers_means_that_there_is_no_message(world: World):
     world.server.shelf.patient = True
     feed = await world.feed()
+    assert isinstance(feed, PubSubFeed)
+    assert feed.wait == LONGEST_WAIT
+    feed.wait = 0.05
     assert await feed.receive() == ()
+    feed.wait = LONGEST_WAIT
     await world.server.shelf.hurry()
     await until(lambda: world.server.open_connections() == 0)
-    monkeypatch.setattr(pubsub, "TIMEOUTS", Timeouts(total=20.0))
     world.server.shelf.put(VERSION_ADDED)
     assert len(await world.taken(feed)) == 1
 

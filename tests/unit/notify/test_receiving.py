@@ -186,6 +186,15 @@ async def test_messages_with_many_keys_go_in_parts_and_those_that_do_not_fit_com
     assert desk.taken[1:] == [(Change("a"), Change("b"), Change("c"))] and not desk.line.messages
 
 
+async def test_messages_with_long_keys_go_in_parts_that_fit_into_the_status():
+    desk = Desk()
+    for name in "abc":
+        desk.line.put({"keys": [f"{name}{at:03}" + "k" * 1000 for at in range(100)]})
+    assert await desk.receiving.step() == 0.0
+    assert [len(changes) for changes in desk.taken] == [100, 100, 100]
+    assert not desk.line.messages
+
+
 async def test_messages_beyond_the_limit_wait_and_none_is_lost():
     desk = Desk()
     stepping = asyncio.ensure_future(steps(desk, 120))

@@ -62,6 +62,14 @@ async def test_what_is_not_acknowledged_comes_again_with_another_receipt(world: 
     assert world.server.shelf.entries == []
 
 
+async def test_the_first_request_waits_a_second_and_the_others_as_long_as_they_may(world: World):
+    """That a queue can be read is known soon after its source was made."""
+    feed = await world.feed()
+    for _ in range(3):
+        assert await feed.receive() == ()
+    assert [body["WaitTimeSeconds"] for operation, body in world.server.calls] == [1, 20, 20]
+
+
 async def test_many_receipts_are_deleted_in_batches_of_ten(world: World):
     world.server.shelf.put(*["{}"] * 23)
     feed = await world.feed()

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from eso.api.changesource import (
     CHANGE_SOURCES,
     MOST_PENDING,
+    MOST_PENDING_BYTES,
     Change,
     ChangeSource,
     ChangeSourceStatus,
@@ -27,7 +28,7 @@ from eso.api.changesource import (
     decode_change_source,
 )
 from eso.api.meta import Condition
-from eso.reconcile.changesource.books import MOST_BYTES, Book
+from eso.reconcile.changesource.books import Book
 from eso.reconcile.changesource.journal import GRACE, Journal
 from eso.reconcile.kit.changes import REASON, Changes
 from eso.reconcile.kit.record import ChangeRecord, Ended, PassRecord, ReadRecord
@@ -264,7 +265,7 @@ def test_a_book_is_bounded_in_bytes_as_well():
         if book.fits([change]):
             book.put([change], START)
             taken += 1
-    assert 0 < taken < 100 and taken * 2000 <= MOST_BYTES
+    assert 0 < taken < 100 and taken * 2000 <= MOST_PENDING_BYTES
 
 
 def test_all_of_an_event_fits_or_nothing_of_it():
