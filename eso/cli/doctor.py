@@ -117,10 +117,15 @@ def as_table(found: Sequence[Finding]) -> str:
     width = max(len(one.check) for one in found)
     lines = []
     for one in found:
-        lines.append(f"{one.state.value:4}  {one.check:{width}}  {one.told}")
+        lines.append(f"{one.state.value:4}  {one.check:{width}}  {printable(one.told)}")
         if one.fix:
-            lines.append(f"{'':4}  {'':{width}}  → {one.fix}")
+            lines.append(f"{'':4}  {'':{width}}  → {printable(one.fix)}")
     return "\n".join(lines) + "\n"
+
+
+def printable(told: str) -> str:
+    """Images, holders of Leases and conditions hold what their authors like: nothing that a terminal obeys."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in told)
 
 
 # -- reading ----------------------------------------------------------------------------------------------------------

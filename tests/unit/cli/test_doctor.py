@@ -347,6 +347,13 @@ def test_a_person_gets_a_table_and_a_machine_json() -> None:
     assert '"state": "fail"' in as_json(found)
 
 
+def test_a_terminal_is_told_nothing_that_it_would_obey() -> None:
+    hostile = Finding("leader", State.WARN, "\x1b[2J\rholder\u202e leads", "look\nok    CRDs  all is well")
+    table = as_table([hostile])
+    assert table.count("\n") == 2
+    assert not {"\x1b", "\r", "\u202e"} & set(table)
+
+
 @pytest.mark.parametrize(
     ("states", "code"),
     [
