@@ -10,6 +10,7 @@ import asyncio
 import math
 import uuid
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from datetime import datetime
 from functools import partial
 from typing import Any, Final, Protocol
@@ -31,6 +32,16 @@ Reconcile = Callable[[Key, Wake, datetime], Awaitable[Outcome]]
 SLOW: Final = 5.0  # seconds from which on a pass keeps no slot that others could use
 LOOK: Final = 1.0  # seconds between two looks for such passes
 QUEUE_PAUSE: Final = 1.0  # seconds after the queue itself failed: a bug that stays must not spin
+
+
+LEND: ContextVar[Callable[[], bool] | None] = ContextVar("lend", default=None)
+
+
+def lend_slot() -> bool:
+    """The pass that calls this goes on without its slot: the rest of it can wait for others. False when it has to keep
+    the slot, and outside of a pass."""
+    lend = LEND.get()
+    return lend is not None and lend()
 
 
 class Meter(Protocol):
@@ -119,6 +130,15 @@ class Controller:
             self._slots.release()
         self._look = self._clock.call_later(LOOK, self._lend) if self._in_hand else None
 
+    def _lend_one(self, key: Key) -> bool:
+        if key in self._lent:
+            return True
+        if not self.queue.lend_one(key):
+            return False
+        self._lent.add(key)
+        self._slots.release()
+        return True
+
     async def _next(self) -> tuple[Key, Wake]:
         """The next key, however often the queue itself fails. Raises QueueClosed."""
         while True:
@@ -138,6 +158,7 @@ class Controller:
     async def _pass(self, key: Key, wake: Wake) -> None:
         began = self._clock.monotonic()
         outcome: Outcome = Retry()
+        LEND.set(partial(self._lend_one, key))  # the task's own context
         try:
             outcome = await self._outcome(key, wake)
         finally:

@@ -224,12 +224,16 @@ class WorkQueue:
         for key, entry in self._running.items():
             if now - entry.started < seconds:
                 break  # the longest come first
-            released = self._lanes.lend(key)
-            if released is not None:
+            if self.lend_one(key):
                 lent.append(key)
-                for _ in range(released):
-                    self._wake_getter()
         return lent
+
+    def lend_one(self, key: Key) -> bool:
+        """`key`, which runs, goes on without its worker. False when it has to keep it."""
+        released = self._lanes.lend(key)
+        for _ in range(released or 0):
+            self._wake_getter()
+        return released is not None
 
     # seen from outside
 

@@ -62,10 +62,12 @@ from eso.reconcile.externalsecret.target import SECRET, Before, Occasion, Target
 from eso.reconcile.externalsecret.targets import Targets
 from eso.reconcile.externalsecret.trail import change_record, read_records
 from eso.reconcile.externalsecret.triggers import TARGET_CHANGED
+from eso.reconcile.kit.changes import REASON
 from eso.reconcile.kit.difference import Json
 from eso.reconcile.kit.event import Event
 from eso.reconcile.kit.ledger import Ledger
 from eso.reconcile.kit.owners import entries
+from eso.reconcile.kit.precedence import Precedence
 from eso.reconcile.kit.record import ChangeRecord, Ended, PassRecord, ReadRecord
 from eso.reconcile.kit.status import write_status
 from eso.reconcile.kit.suspend import FOREVER, suspended_until
@@ -188,11 +190,13 @@ class ReconcileExternalSecret:
         record: Callable[[PassRecord], None] = lambda record: None,
         limit: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
         stretch: Callable[[ExternalSecret], float] = lambda es: 1.0,
+        precedence: Precedence | None = None,
     ) -> None:
         self.cache, self.targets, self.generic, self.rest, self.settings = cache, targets, generic, rest, settings
         self.identity, self.emit, self.meter, self.monotonic, self.log = identity, emit, meter, monotonic, log
         self.batch = batch
         self.sharing, self.record, self.limit, self.stretch = sharing, record, limit, stretch
+        self.precedence = precedence
         self.composer = Composer(
             reader, lambda es: read_sources(rest, es), offload, settings.terms, secrets.token_bytes(32)
         )
@@ -217,6 +221,8 @@ class ReconcileExternalSecret:
             record = made(draft, key, wake, now, self.monotonic() - began, outcome)
             count(self.meter, record)
             self.record(record)
+            if self.precedence is not None:
+                self.precedence.over(key)
 
     async def _pass(self, key: Key, wake: Wake, now: datetime, draft: Draft) -> Outcome:
         """Numbers are the steps of the spec's top-level order."""
@@ -266,6 +272,8 @@ class ReconcileExternalSecret:
                 report = self.refuse(es, error, told, draft)
             case Prepared() as prepared:
                 report = await self.carry_out(es, prepared, wake, now, draft, batch)
+                if self.precedence is not None and REASON in wake.reasons:
+                    await self.precedence.yielding((es.namespace, es.name))
         await self.tell(es, report, now, draft)  # 13, 17  status and Events, only if different
         return report.outcome
 

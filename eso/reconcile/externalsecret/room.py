@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import msgspec
 
+from eso.api.changesource import Change
 from eso.api.externalsecret import EXTERNAL_SECRETS, ExternalSecret, StoreRef
 from eso.api.meta import CONFIG_MAPS, SECRETS, ObjectMeta, Undecodable
 from eso.api.secretstore import SecretStore
@@ -28,6 +30,7 @@ from eso.reconcile.externalsecret.targets import Targets
 from eso.reconcile.externalsecret.triggers import SOURCE_CHANGED, Key, Triggers
 from eso.reconcile.kit.event import Event
 from eso.reconcile.kit.index import ReverseIndex
+from eso.reconcile.kit.precedence import Precedence
 from eso.reconcile.kit.room import Room, Shared
 from eso.reconcile.kit.storewatch import StoreKey, StoreRecord
 from eso.reconcile.kit.watched import WATCHED_EXTERNAL_SECRETS
@@ -121,8 +124,16 @@ def room(shared: Shared, settings: RoomSettings) -> Room:
         return next(iter(found.spec.provider.items()), None) if found is not None else None
 
     remote = RemoteIndex(block) if shared.changes.on else None
+    precedence = Precedence(shared.clock) if shared.changes.on else None
     triggers = Triggers(index, work.queue.add, external_secrets.get, shared.clock.now, remote)
-    shared.changes.connect(triggers.told, triggers.read_from)
+
+    def told(store: StoreKey, change: Change, within: str, at: datetime) -> tuple[Key, ...]:
+        keys = triggers.told(store, change, within, at)
+        if precedence is not None:
+            precedence.expect(keys)
+        return keys
+
+    shared.changes.connect(told, triggers.read_from)
     shared.changes.on_fallen(triggers.fallen)
 
     def stretch(es: ExternalSecret) -> float:
@@ -245,6 +256,7 @@ def room(shared: Shared, settings: RoomSettings) -> Room:
         log=shared.log,
         limit=shared.limit,
         stretch=stretch,
+        precedence=precedence,
     )
     others = (*watch.informers.values(), *((watch.namespaces,) if watch.namespaces is not None else ()), config_maps)
     return work.room(passes.reconcile, needs=(external_secrets, secrets), heeds=others, background=(generic.run,))

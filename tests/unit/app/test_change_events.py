@@ -407,6 +407,50 @@ async def test_a_source_wakes_no_object_of_another_store(api: FakeApiServer):
         assert (await sender.send("key"))[1]["objects"] == 1
 
 
+class Stuck(Backend):
+    """Answers nobody in the namespace `loud`, once `never` is set."""
+
+    async def open(self, store: StoreView, plan: Plan, credentials: CredentialReader) -> StuckClient:
+        return StuckClient(self, store)
+
+
+class StuckClient(BackendClient):
+    def bind(self, store: StoreView) -> StuckClient:
+        return StuckClient(self.script, store)
+
+    async def fetch(self, request: Any) -> Any:
+        if self.store.namespace != "loud":
+            return request[1]
+        return await super().fetch(request)
+
+
+async def test_events_of_one_namespace_hold_up_no_object_of_another(api: FakeApiServer):
+    """Its backend does not answer, its objects are many, and it keeps sending."""
+    for namespace in ("team", "loud"):
+        put_store(api, namespace=namespace, provider={"fake": {}})
+        put_source(api, namespace=namespace)
+    names = [f"object-{n}" for n in range(60)]
+    for name in names:
+        put_external_secret(api, name, "loud", key=name)
+    put_external_secret(api)
+    script = Stuck()
+    async with listening(api, script, "--passes-in-flight=8", "--pass-timeout=1h") as (one, sender):
+        await later(one, lambda: value(one) and all(value(one, name, "loud") for name in names))
+        await one.clock.advance(10)
+        script.never, script.value = True, b"rotated"
+        loud = [sender.start(*names, source="loud/source") for _ in range(20)]
+        await later(one, lambda: script.fetched > 60 + 4, step=0.02)
+        answer = await sender.send("key")
+        assert answer == (202, {"outcome": "accepted", "keys": 1, "objects": 1})
+        await later(one, lambda: value(one) == "rotated")
+        assert not any(value(one, name, "loud") == "rotated" for name in names)
+        script.never = False
+        script.answer.set()
+        await later(one, lambda: all(sending.done() for sending in loud))
+        await later(one, lambda: all(value(one, name, "loud") == "rotated" for name in names))
+        await later(one, lambda: not one.operator.room("externalsecret").queue.snapshot().running)
+
+
 async def test_a_stranger_cannot_tell_whether_there_is_such_a_source(api: FakeApiServer):
     put_store(api, provider={"fake": {}})
     put_source(api)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -602,3 +603,39 @@ async def test_an_address_that_cannot_be_used_is_told(address: str):
 async def test_no_answer_and_no_log_line_holds_a_key(place: Place):
     answers = [await place.post(), await place.post(headers={}), await place.post(b"junk")]
     assert KEY not in b"".join(body for _, _, body in answers) and "SecretBytes(***)" in repr(place.sources)
+
+
+class Posted:
+    """A request without a connection. Its body comes in two parts."""
+
+    method = "POST"
+
+    def __init__(self, path: str, headers: Mapping[str, str], body: bytes) -> None:
+        self.path, self.headers, self.content_length = path, headers, len(body)
+        self.content, self.parts = self, [body[:5], body[5:], b""]
+
+    async def readany(self) -> bytes:
+        await asyncio.sleep(0)
+        return self.parts.pop(0)
+
+
+async def test_ten_thousand_events_in_a_second_cost_bounded_memory_and_are_asked_to_wait(place: Place):
+    """The clock stands still, so that all of them come within one second; each has an id of its own."""
+    place.sources["team", "other"] = Source(uid="other")
+    answers: Counter[int] = Counter()
+
+    async def send(n: int) -> None:
+        body = b'{"keys":["key-%d"]}' % n
+        headers = signed(KEY, f"event-{n}", int(place.clock.now().timestamp()), body)
+        request = Posted(f"/v1/changes/team/{('source', 'other')[n % 2]}", headers, body)
+        answers[(await place.door.handle(request)).status] += 1  # type: ignore[arg-type]  # what the door looks at
+
+    async with asyncio.TaskGroup() as senders:
+        for n in range(10_000):
+            senders.create_task(send(n))
+    assert answers == {202: 400, 429: 9_600}
+    assert len(place.taken) == 400 == len(place.door._replays)
+    assert place.door._bodies.size == 0
+    assert len(place.door._limits._buckets) <= 6
+    place.sources["quiet", "source"] = Source(uid="quiet")
+    assert (await place.post(path="/v1/changes/quiet/source"))[0] == 202

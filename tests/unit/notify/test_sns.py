@@ -91,6 +91,21 @@ def test_no_signed_member_can_be_changed(message):
     assert verdict(whole | {"SignatureVersion": "3"}, RULE, PEM, NOW) == UNSIGNED
 
 
+def test_no_byte_of_a_signature_or_of_the_message_can_be_changed():
+    whole = signed(MESSAGE)
+    raw = base64.b64decode(whole["Signature"])
+    for at in range(len(raw)):
+        for mask in (0x01, 0x80):
+            changed = base64.b64encode(raw[:at] + bytes((raw[at] ^ mask,)) + raw[at + 1 :]).decode()
+            assert verdict(whole | {"Signature": changed}, RULE, PEM, NOW) == FORGED
+    text = whole["Message"]
+    for at in range(len(text)):
+        for other in ("0", "\x00", "é"):
+            if other != text[at]:
+                changed = text[:at] + other + text[at + 1 :]
+                assert verdict(whole | {"Message": changed}, RULE, PEM, NOW) == FORGED
+
+
 def test_the_topic_of_another_customer_is_refused():
     theirs = signed(MESSAGE | {"TopicArn": "arn:aws:sns:us-west-2:999999999999:MyTopic"})
     assert verdict(theirs, RULE, PEM, NOW) == FORGED

@@ -8,7 +8,7 @@ import pytest
 
 from eso.errors import EsoError, Terminal
 from eso.observe import log
-from eso.runtime.controller import Controller, result_of
+from eso.runtime.controller import Controller, lend_slot, result_of
 from eso.runtime.memory import Memory, reserve
 from eso.runtime.outcome import After, Done, Fatal, Lane, Parked, Retry, Wake
 from eso.runtime.workqueue import WorkQueue
@@ -382,6 +382,29 @@ async def test_passes_that_wait_for_long_give_up_their_slots_to_others():
         assert bench.controller._slots._value == 3, "the dispatcher waits with one, and no slot was made or lost"
         assert bench.controller._lent == set()
     assert bench.clock.timers == 0
+
+
+async def test_a_pass_whose_rest_can_wait_lends_its_slot_at_once_and_none_is_made_or_lost():
+    async with Bench(workers=1) as bench:
+        bench.queue._lanes._workers = 1  # as the controller's
+        ends, lent = asyncio.Event(), []
+
+        async def waits():
+            lent.append((lend_slot(), lend_slot()))
+            await ends.wait()
+            return Done()
+
+        bench.answer = lambda key: waits()
+        for n in range(10):
+            bench.queue.add((f"namespace-{n}", "x"), Lane.NEW)
+        await bench.clock.advance()
+        assert lent[0] == (True, True) and lent[-1] == (False, False), "and no number of them runs on without one"
+        assert 1 < bench.controller.in_flight < 10
+        ends.set()
+        await bench.clock.advance(1)
+        assert len(lent) == 10 and bench.controller.in_flight == 0
+        assert bench.controller._slots._value == 0 and bench.controller._lent == set()  # the dispatcher has the one
+    assert not lend_slot(), "there is no slot outside of a pass"
 
 
 async def test_a_pass_that_is_cut_off_before_it_began_holds_up_no_end():
