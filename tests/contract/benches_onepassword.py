@@ -39,7 +39,7 @@ async def made(ground: Ground) -> AsyncIterator[Bench]:
         bench.writes, bench.merges, bench.marks, bench.one_place = True, False, False, True
         bench.expired = Fault(401, body='{"status":401,"message":"Invalid token signature"}')
         bench.denied = Fault(403, body='{"status":403,"message":"not authorized for the vault"}')
-        bench.shapes = ("[]", '"text"', "{}", '{"id":7}', "null")
+        bench.shapes = ('"text"', "{}", '{"id":7}', "null", "[7]", '[{"id":7}]')  # an empty list is a reply
         bench.at = lambda address: {"connectHost": address}
         yield bench
         await bench.close()
