@@ -99,6 +99,8 @@ def refusal(
             return Throttled(shown, retry_after=http.retry_after(headers))
         case 472 | 473:
             return Unavailable(shown, answered=True)
+        case 501:
+            return InvalidConfig(shown, fix="is the address really that of the server?")  # trying again helps nobody
         case _ if status >= 500:
             return Unavailable(shown, answered=True)
         case 400 if MOVED_ON in shown:

@@ -36,6 +36,7 @@ def body(*errors: str) -> bytes:
         pytest.param(429, [], Throttled, id="too many"),
         pytest.param(473, [], Unavailable, id="a standby"),
         pytest.param(500, [], Unavailable, id="broken"),
+        pytest.param(501, [], InvalidConfig, id="not implemented, now or later"),
         pytest.param(503, ["Vault is sealed"], Unavailable, id="sealed"),
         pytest.param(400, ["anything"], InvalidConfig, id="a request that can never work"),
         pytest.param(
