@@ -12,6 +12,9 @@ from typing import Any
 
 import orjson
 import pytest
+from aiohttp import web
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from eso.api.changesource import Auth, Change, Full, Intake, Jwt, KeySet, SharedSecret, Sns, Taken, Unwritten
 from eso.net.http import Pools
@@ -639,3 +642,49 @@ async def test_ten_thousand_events_in_a_second_cost_bounded_memory_and_are_asked
     assert len(place.door._limits._buckets) <= 6
     place.sources["quiet", "source"] = Source(uid="quiet")
     assert (await place.post(path="/v1/changes/quiet/source"))[0] == 202
+
+
+NAMES = (
+    *sorted(server.SIGNATURES),
+    "authorization",
+    "content-encoding",
+    "content-type",
+    "webhook-id",
+    "ce-specversion",
+)
+VALUES = (
+    "",
+    "x",
+    "1700000000",
+    "v1,AAAA",
+    "Bearer x",
+    "Bearer a.b.c",
+    "sha256=00",
+    "t=1;00",
+    "gzip",
+    "identity",
+    "1.0",
+)
+BODIES = (b"", b"{}", b"[[[", b'{"keys":["a"]}', orjson.dumps(MESSAGE | {"TopicArn": "arn:a-guess"}), b"\x00" * 999)
+HEADERS = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(VALUES), max_size=5)
+
+
+@settings(max_examples=300, deadline=None)
+@given(HEADERS, st.sampled_from(BODIES))
+async def test_property_no_request_of_a_stranger_tells_one_source_from_another_or_from_none(headers, body):
+    place = Place()
+    document = orjson.dumps({"keys": [rsa_jwk(PRIVATE, kid="one")]})
+    place.sources |= {
+        ("team", "jwt"): Source(Auth(jwt=RULE), (SecretBytes(document),)),
+        ("team", "sns"): Source(Auth(sns=Sns((TOPIC,))), ()),
+        ("team", "bearer"): Source(Auth(bearer=SharedSecret())),
+        ("team", "without-a-secret"): Source(secrets=()),
+        ("team", "without-a-store"): Source(stores=0),
+    }
+    answers = set()
+    for _, name in (*place.sources, ("", "nothing")):
+        request = Posted(f"/v1/changes/team/{name}", headers, body)
+        reply = await place.door.handle(request)  # type: ignore[arg-type]  # what the door looks at
+        assert isinstance(reply, web.Response)
+        answers.add((reply.status, bytes(reply.body or b""), tuple(sorted(reply.headers.items()))))
+    assert len(answers) == 1 and not place.taken and place.keyring.asked == []
