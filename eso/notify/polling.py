@@ -23,6 +23,7 @@ DIGITS: Final = 8  # of one digest
 TOGETHER: Final = 64  # changes that are handed over at once
 MOST_LOGINS: Final = 64  # of one ClusterSecretStore whose login depends on the namespace
 MOST_KEYS: Final = 50_000  # of one store
+REST: Final = 9.0  # times the time that a probe took: nobody's quota is spent on probes alone
 STRIDE: Final = 500  # keys that are looked at until the loop gets a turn
 
 Seen = tuple[str, ...]  # one digest for each bucket
@@ -69,7 +70,8 @@ class Polling:
             return await self._hand_over() or self._interval
         found: dict[Token, str] = {}
         failed: list[EsoError] = []
-        for place in self._driven.places:
+        began = self._clock.monotonic()
+        for place in dict.fromkeys(self._driven.places):
             try:
                 found |= await self._asked(place)
             except EsoError as error:
@@ -79,7 +81,7 @@ class Polling:
         pause = await self._hand_over()
         if failed:
             raise failed[0]
-        return pause or self._interval
+        return pause or max(self._interval, REST * (self._clock.monotonic() - began))
 
     async def close(self) -> None:
         """Stores keep their logins themselves."""
@@ -96,16 +98,42 @@ class Polling:
             return {}
         kind, _, name = place.store
         ref = StoreRef(name=name, kind=kind)
-        if self._stores.per_consumer(min(readers), ref):
-            groups = [(namespace, readers[namespace]) for namespace in sorted(readers)[:MOST_LOGINS]]
-        else:
-            groups = [(min(readers), set().union(*readers.values()))]
         found: dict[Token, str] = {}
+        failed: list[EsoError] = []
+        groups = self._logins(readers, ref)
         for namespace, keys in groups:
             asked = tuple(sorted(keys)[:MOST_KEYS])
-            told = await self._stores.probe(namespace, ref, asked)
-            found |= {(place.store, namespace, key): told.get(key, "") for key in asked}
+            try:
+                told = await self._stores.probe(namespace, ref, asked)
+            except EsoError as error:
+                failed.append(error)  # the login of one namespace: its keys stay as they are
+                before = self._tokens or {}
+                tokens = ((place.store, namespace, key) for key in asked)
+                found |= {token: before[token] for token in tokens if token in before}
+            else:
+                found |= {(place.store, namespace, key): told.get(key, "") for key in asked}
+        if len(failed) == len(groups):
+            raise failed[0]
         return found
+
+    def _logins(self, readers: Mapping[str, set[str]], ref: StoreRef) -> list[tuple[str, set[str]]]:
+        """Who asks for which keys. Namespaces that may not use the store keep nobody else from being asked for. Raises
+        the store's refusal where all of them may not."""
+        admitted: list[str] = []
+        refusal: EsoError | None = None
+        own = False
+        for namespace in sorted(readers):
+            try:
+                own = self._stores.per_consumer(namespace, ref)
+            except EsoError as error:
+                refusal = error
+            else:
+                admitted.append(namespace)
+        if not admitted and refusal is not None:
+            raise refusal
+        if own:
+            return [(namespace, readers[namespace]) for namespace in admitted[:MOST_LOGINS]]
+        return [(admitted[0], set().union(*(readers[namespace] for namespace in admitted)))]
 
     async def _by_namespace(self, place: Place) -> dict[str, set[str]]:
         found: dict[str, set[str]] = {}

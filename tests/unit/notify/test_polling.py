@@ -15,7 +15,7 @@ from eso.errors import EsoError
 from eso.notify.limits import Limits
 from eso.notify.polling import BUCKETS, TOGETHER, Polling, digests
 from eso.notify.receiving import FULL, PAUSE, Intakes
-from eso.providers.contract import Unavailable
+from eso.providers.contract import Denied, InvalidConfig, Unavailable
 from tests.fakes.clock import VirtualClock
 
 KEY = ("team", "source")
@@ -30,7 +30,9 @@ class Desk:
         self.clock = VirtualClock()
         self.versions: dict[str, dict[str, str] | EsoError] = {}
         self.read: dict[StoreKey, list[tuple[str, str]]] = {}
-        self.own_logins = False
+        self.own_logins, self.slow = False, 0.0
+        self.refused: set[str] = set()  # namespaces that may not use the store
+        self.broken: set[str] = set()  # namespaces whose login fails
         self.asked: list[tuple[str, str, tuple[str, ...]]] = []
         self.taken: list[tuple[Change, ...]] = []
         self.answers: list[Intake] = []
@@ -49,10 +51,15 @@ class Desk:
         return [one for one in self.read.get(store, []) if within in ("", one[0])]
 
     def per_consumer(self, namespace: str, ref: StoreRef) -> bool:
+        if namespace in self.refused:
+            raise InvalidConfig("the store admits other namespaces")
         return self.own_logins
 
     async def probe(self, namespace: str, ref: StoreRef, keys: tuple[str, ...]) -> Mapping[str, str]:
         self.asked.append((namespace, ref.name, keys))
+        self.clock.jump(self.slow)
+        if namespace in self.broken:
+            raise Denied("not with this login")
         found = self.versions[ref.name]
         if isinstance(found, EsoError):
             raise found
@@ -197,6 +204,55 @@ async def test_only_keys_of_the_namespace_are_asked_for():
     one.read[store] = [("red", "a"), ("blue", "b")]
     await one.step()
     assert one.asked == [("red", "store", ("a",))]
+
+
+SHARED: StoreKey = ("ClusterSecretStore", "", "store")
+
+
+def shared(own_logins: bool = False) -> Desk:
+    one = Desk(SHARED, within="")
+    one.own_logins = own_logins
+    one.versions["store"] = {"a": "1", "b": "1"}
+    one.read[SHARED] = [("blue", "a"), ("red", "b")]
+    return one
+
+
+async def test_a_namespace_that_may_not_use_the_store_keeps_nobody_from_being_heard():
+    one = shared()
+    one.refused = {"blue"}
+    await one.step()
+    assert one.asked == [("red", "store", ("b",))]
+    one.refused = {"blue", "red"}
+    with pytest.raises(InvalidConfig):
+        await one.step()
+
+
+async def test_a_login_that_fails_in_one_namespace_is_its_own_business():
+    one = shared(own_logins=True)
+    await one.step()
+    one.broken = {"blue"}
+    one.versions["store"] = {"a": "2", "b": "2"}
+    assert await one.step() == ["b"]
+    one.broken = set()
+    assert await one.step() == ["a"]
+    one.broken = {"blue", "red"}
+    with pytest.raises(Denied):
+        await one.step()
+
+
+async def test_a_probe_that_takes_long_is_made_less_often():
+    one = desk(a="1")
+    one.slow = 60.0
+    await one.step()
+    assert one.pause == 540.0
+
+
+async def test_a_store_that_is_named_twice_is_asked_once():
+    one = Desk(STORE, STORE)
+    one.versions["store"] = {"a": "1"}
+    one.read[STORE] = [("team", "a")]
+    await one.step()
+    assert len(one.asked) == 1
 
 
 TOKENS = st.dictionaries(
