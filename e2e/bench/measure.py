@@ -153,15 +153,19 @@ def is_secret_create(request: Request) -> bool:
     return (request.verb, request.path) == ("create", "secrets")
 
 
+def is_secret_write(request: Request) -> bool:
+    return request.verb in ("create", "patch", "update") and request.path == "secrets"
+
+
 def is_status_write(request: Request) -> bool:
     return request.verb in ("patch", "update") and request.path == "externalsecrets/status"
 
 
 def window(requests: Iterable[Request]) -> tuple[float, float]:
-    """From the first Secret's arrival to the last status write's, seconds since the epoch. Raises ValueError when there
-    is none."""
+    """From the first write of a Secret or a status to the last one, seconds since the epoch. Raises ValueError when
+    there is none."""
     relevant = [
-        epoch(one.received) for one in requests if one.code < 300 and (is_secret_create(one) or is_status_write(one))
+        epoch(one.received) for one in requests if one.code < 300 and (is_secret_write(one) or is_status_write(one))
     ]
     return min(relevant), max(relevant)
 

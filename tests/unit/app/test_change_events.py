@@ -18,7 +18,7 @@ from eso.api.meta import SECRETS
 from eso.app import wiring
 from eso.notify.verify import signed
 from eso.providers.contract import CredentialReader, Find, Plan, StoreView
-from tests.fakes.apiserver import FakeApiServer, Json, Status
+from tests.fakes.apiserver import FakeApiServer, Json, Request, Status
 from tests.harness.scripted import Scripted, ScriptedClient
 from tests.unit.app.operating import Operating, condition, operating, put_external_secret, put_store
 
@@ -201,6 +201,30 @@ async def test_many_objects_on_one_key_cost_one_read(api: FakeApiServer):
         assert script.fetched - before == 1
         await later(one, sending.done)
         assert sending.result()[1]["objects"] == len(names)
+
+
+async def test_every_secret_is_written_before_the_first_status(api: FakeApiServer):
+    """Also those of objects that had no place at first."""
+    names = [f"object-{n}" for n in range(60)]
+    put_store(api, provider={"fake": {}})
+    for name in names:
+        put_external_secret(api, name)
+    put_source(api)
+    script = Backend()
+    async with listening(api, script, "--passes-in-flight=24", "--status-heartbeat=0") as (one, sender):
+        await synced(one, *names)
+        before, script.value = len(api.writes), b"rotated"
+        sending = sender.start("key")
+        await later(one, lambda: len([w for w in api.writes[before:] if statused(w)]) >= len(names), step=0.02)
+        await later(one, sending.done)
+        order = [
+            "status" if statused(w) else "secret" for w in api.writes[before:] if statused(w) or "/secrets/" in w.path
+        ]
+        assert order == ["secret"] * len(names) + ["status"] * len(names)
+
+
+def statused(write: Request) -> bool:
+    return "externalsecrets" in write.path and write.path.endswith("/status")
 
 
 async def test_the_status_holds_a_change_until_every_object_has_it_and_then_no_longer(api: FakeApiServer):
