@@ -297,3 +297,24 @@ async def test_custom_metadata_is_fetched_and_searched(bao: OpenBao) -> None:
     assert list(await found(client, Find(tags=(("team", "red"),)))) == ["app"]
     assert await found(client, Find(tags=(("team", "blue"),))) == {}
     await client.close()
+
+
+async def test_a_version_is_told_without_its_value_and_only_where_the_policy_lets_it(bao: OpenBao) -> None:
+    bao.put("secret", "other", {"user": "me"})
+    token = {"tokenSecretRef": {"name": "t", "key": "token"}}
+    client = await opened(bao.address, token, {"t/token": bao.root_token})
+    before = await client.probe(["app", "other", "never-there"])
+    assert set(before) == {"app", "other"}
+    began = bao.mark()
+    assert await client.probe(["app", "other"]) == before
+    assert not [path for _, path in bao.requests(began) if path.startswith("secret/data")]
+    bao.put("secret", "app", {"user": "you"})
+    after = await client.probe(["app", "other"])
+    assert after["app"] != before["app"] and after["other"] == before["other"]
+    bao.policy("reader", {"secret/data/*": ["read"]})
+    auth, secrets = app_role(bao)
+    blind = await opened(bao.address, auth, secrets)
+    with pytest.raises(Denied):
+        await blind.probe(["app", "other"])
+    await blind.close()
+    await client.close()
