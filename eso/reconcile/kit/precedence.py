@@ -7,6 +7,7 @@ waits before its status. The wait is bounded, so that an object that does not ru
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 from typing import Final
 
@@ -19,37 +20,54 @@ Key = tuple[str, str]
 
 
 class Precedence:
+    """A status waits for the Secrets that were to be written when it began to wait: later events do not hold it up."""
+
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._ahead: dict[Key, float] = {}  # objects whose Secrets are to be written → until when that is waited for
-        self._clear = asyncio.Event()
-        self._clear.set()
+        self._count = 0  # of objects that events have woken so far
+        # Objects whose Secrets are to be written → their number, and until when they are waited for; both ascend.
+        self._ahead: OrderedDict[Key, tuple[int, float]] = OrderedDict()
+        self._waiting: deque[tuple[int, asyncio.Event]] = deque()  # up to which number each waits, ascending
+        self._timed = False
 
     def expect(self, keys: Iterable[Key]) -> None:
         """An event has woken these objects."""
         until = self._clock.monotonic() + LONGEST
-        woken = False
         for key in keys:
             self._ahead.pop(key, None)  # the last one in is the last one to expire
-            self._ahead[key] = until
-            woken = True
-        if woken:
-            self._clear.clear()
-            self._clock.call_later(LONGEST, self._expire)
+            self._count += 1
+            self._ahead[key] = (self._count, until)
+        self._time()
 
     def over(self, key: Key) -> None:
         """The Secret is written, or the pass has ended without."""
-        if self._ahead.pop(key, None) is not None and not self._ahead:
-            self._clear.set()
+        if self._ahead.pop(key, None) is not None:
+            self._release()
 
     async def yielding(self, key: Key) -> None:
         """Before the status of an object that an event has woken. A pass that may not run on without its slot does not
         wait: others need the slot."""
         self.over(key)
-        if not self._clear.is_set() and lend_slot():
-            await self._clear.wait()
+        if self._ahead and lend_slot():
+            clear = asyncio.Event()
+            self._waiting.append((self._count, clear))
+            await clear.wait()
+
+    def _release(self) -> None:
+        first, _ = next(iter(self._ahead.values()), (self._count + 1, 0.0))
+        while self._waiting and self._waiting[0][0] < first:
+            self._waiting.popleft()[1].set()
+
+    def _time(self) -> None:
+        """One timer is enough: it looks at whoever is first."""
+        if self._ahead and not self._timed:
+            self._timed = True
+            _, until = next(iter(self._ahead.values()))
+            self._clock.call_later(max(0.0, until - self._clock.monotonic()), self._expire)
 
     def _expire(self) -> None:
-        now = self._clock.monotonic()
-        while self._ahead and self._ahead[key := next(iter(self._ahead))] <= now:
-            self.over(key)
+        self._timed, now = False, self._clock.monotonic()
+        while self._ahead and self._ahead[key := next(iter(self._ahead))][1] <= now:
+            del self._ahead[key]
+        self._release()
+        self._time()

@@ -87,3 +87,38 @@ async def test_a_cancelled_wait_leaves_the_others_waiting(clock: VirtualClock):
     precedence.over(B)
     await clock.advance()
     assert other.done()
+
+
+async def test_events_that_come_all_the_time_hold_no_status_up_for_longer(clock: VirtualClock):
+    precedence = Precedence(clock)
+    precedence.expect([A, B])
+    one = waiting(precedence, A)
+    for at in range(10):
+        await clock.advance(LONGEST / 10)
+        precedence.expect([("other", f"object-{at}")])
+    await clock.advance()
+    assert one.done()
+
+
+async def test_a_status_waits_for_what_was_ahead_of_it_alone(clock: VirtualClock):
+    precedence = Precedence(clock)
+    precedence.expect([A, B])
+    one = waiting(precedence, A)
+    await clock.advance()
+    precedence.expect([C])
+    two = waiting(precedence, A)
+    precedence.over(B)
+    await clock.advance()
+    assert one.done() and not two.done()
+    precedence.over(C)
+    await clock.advance()
+    assert two.done()
+
+
+async def test_many_events_need_one_timer(clock: VirtualClock):
+    precedence = Precedence(clock)
+    for at in range(1_000):
+        precedence.expect([("team", f"object-{at}")])
+    assert clock.timers == 1
+    await clock.advance(LONGEST)
+    assert clock.timers == 0
