@@ -19,7 +19,15 @@ from eso.runtime.offload import Offload
 MOST_ALONE: Final = 10_000
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
+class Batching:
+    """What refusals have shown about batch calls. Logins that follow each other share it."""
+
+    worth: bool = True  # whether batch calls are still worth trying
+    alone: set[Hashable] = field(default_factory=set)  # requests that would fail a whole batch
+
+
+@dataclass(frozen=True, slots=True)
 class Connection:
     """A logged-in session. `apis`: service of the SDK → Api; `lifetime` as in StoreClient; `principal`: whom AWS takes
     us for, and for which store."""
@@ -29,8 +37,7 @@ class Connection:
     principal: Hashable
     offload: Offload
     exports: Exports
-    batching: bool = True  # whether batch calls are still worth trying
-    alone: set[Hashable] = field(default_factory=set)  # requests that would fail a whole batch
+    batching: Batching = field(default_factory=Batching)
 
 
 class AwsClient:
@@ -68,7 +75,7 @@ class AwsClient:
 
 class BatchingClient(AwsClient):
     """A client whose service answers several requests in one call. A service that refuses the call as a whole is asked
-    one by one; what that shows is remembered for as long as the login lasts."""
+    one by one; what that shows is remembered for as long as there is a login of this identity."""
 
     @abstractmethod
     async def fetch(self, request: Hashable) -> Any: ...
@@ -78,12 +85,12 @@ class BatchingClient(AwsClient):
         """What the call says of each request; nothing about those that it leaves open."""
 
     def _joins(self, request: Hashable) -> bool:
-        return self.connection.batching and request not in self.connection.alone
+        return self.connection.batching.worth and request not in self.connection.batching.alone
 
     async def fetch_many(self, requests: Sequence[Hashable]) -> Mapping[Hashable, Any]:
         answers: dict[Hashable, Any] = {}
         refused = False
-        if len(requests) > 1 and self.connection.batching:
+        if len(requests) > 1 and self.connection.batching.worth:
             try:
                 answers = await self._batch(requests)
             except (Denied, InvalidConfig):
@@ -106,6 +113,6 @@ class BatchingClient(AwsClient):
         """One name that may not be read, or that cannot be one, fails its batch; without such a name, the call itself
         is refused or unknown."""
         if not at_fault:
-            self.connection.batching = False
-        elif len(self.connection.alone) < MOST_ALONE:
-            self.connection.alone.update(at_fault)
+            self.connection.batching.worth = False
+        elif len(self.connection.batching.alone) < MOST_ALONE:
+            self.connection.batching.alone.update(at_fault)

@@ -5,15 +5,16 @@ Neighbours: stores.registry makes the Connector, in a thread; spec.py has the ru
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Final
+from weakref import WeakValueDictionary
 
 import orjson
 
 from eso.errors import EsoError
 from eso.providers.aws.certificatepush import CertificateClient
 from eso.providers.aws.certificates import LABEL as CERTIFICATES_LABEL
-from eso.providers.aws.client import Connection
+from eso.providers.aws.client import Batching, Connection
 from eso.providers.aws.exports import Exports
 from eso.providers.aws.login import NO_SESSION, log_in
 from eso.providers.aws.parameterpush import ParameterStoreClient
@@ -44,6 +45,7 @@ class Connector:
         self.env = env
         self.sdk = Sdk(env, env.environ)
         self.exports = Exports(env.clock)
+        self.batching: WeakValueDictionary[Hashable, Batching] = WeakValueDictionary()  # by principal
 
     async def close(self) -> None:
         await self.sdk.close()
@@ -60,7 +62,9 @@ class Connector:
             raise prefixed(NO_SESSION, error) from error
         login = orjson.dumps([plan.endpoint, dict(plan.login)], option=orjson.OPT_SORT_KEYS)
         principal = (login, credentials.namespace, keys.principal or keys.access_key)
-        return client(store, Connection(apis, self._lifetime(keys), principal, self.env.offload, self.exports))
+        batching = self.batching.setdefault(principal, Batching())
+        lifetime = self._lifetime(keys)
+        return client(store, Connection(apis, lifetime, principal, self.env.offload, self.exports, batching))
 
     def _own_region(self) -> str:
         environ: Mapping[str, str] = self.env.environ

@@ -45,6 +45,8 @@ EXPIRED: Final = frozenset(
         "InvalidSignatureException",
         "MissingAuthenticationTokenException",
         "RequestExpired",
+        "RequestInTheFuture",
+        "RequestTimeTooSkewed",
         "SignatureDoesNotMatch",
         "UnrecognizedClientException",
     )

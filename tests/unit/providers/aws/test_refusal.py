@@ -28,6 +28,7 @@ def refused(status: int, code: str, message: str = "why", service: str = "Secret
         pytest.param(403, "ExpiredToken", AuthExpired, id="an expired session, as STS says it"),
         pytest.param(400, "UnrecognizedClientException", AuthExpired, id="a key that nobody knows"),
         pytest.param(403, "InvalidSignatureException", AuthExpired, id="a wrong secret key"),
+        pytest.param(403, "RequestTimeTooSkewed", AuthExpired, id="a clock that is wrong"),
         pytest.param(400, "AccessDeniedException", Denied, id="a policy"),
         pytest.param(403, "403", Denied, id="a 403 without a code"),
         pytest.param(500, "InternalServiceError", Unavailable, id="a failure of the service"),

@@ -75,6 +75,18 @@ async def test_a_login_that_may_not_batch_is_remembered() -> None:
         assert w.server.operations() == {"BatchGetSecretValue": 1, "GetSecretValue": 15}
 
 
+async def test_the_next_session_of_a_role_knows_that_it_may_not_batch() -> None:
+    async with world() as w:
+        w.add(role=ROLE)
+        w.server.denied.add("BatchGetSecretValue")
+        w.server.secrets = {f"app-{number}": Secret(str(number)) for number in range(3)}
+        for _ in range(4):
+            assert await asyncio.gather(*(w.read(key) for key in w.server.secrets)) == [b"0", b"1", b"2"]
+            w.server.sessions.clear()
+        found = w.server.operations()
+        assert (found["AssumeRole"], found["BatchGetSecretValue"]) == (4, 1)
+
+
 async def test_a_name_that_cannot_be_one_fails_nobody_else_and_travels_alone_from_then_on() -> None:
     async with world() as w:
         w.add()
