@@ -7,7 +7,8 @@ states.py do its steps. Failures of a backend close no gate: the queue's back-of
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
@@ -20,6 +21,7 @@ from eso.generators.registry import CLUSTER_GENERATORS, Registry, Row
 from eso.generators.resolve import UNRESOLVED, NoGenerator, Resolved, Unresolved, resolve
 from eso.generators.states import Owner, States
 from eso.kube.rest import Rest
+from eso.observe import redact
 from eso.providers.contract import CredentialReader
 from eso.providers.env import Env
 
@@ -29,6 +31,29 @@ PUSH_SECRET: Final = "__pushsecret"
 
 class StateNotKept(EsoError):
     """The values are made, but the object that remembers them cannot be stored: they are taken back."""
+
+
+class Unexpected(EsoError):
+    """The generator's spec has a form that its schema does not allow, or its code is at fault."""
+
+
+@contextmanager
+def told(log: Any, kind: str, namespace: str) -> Iterator[None]:
+    """An exception that is no EsoError becomes one. The text of a foreign exception may quote a value."""
+    try:
+        yield
+    except EsoError:
+        raise
+    except Exception as error:
+        log.error(
+            "a generator failed unexpectedly",
+            kind=kind,
+            namespace=namespace,
+            error=type(error).__name__,
+            stacktrace=redact.stack(error),
+        )
+        text = f"the generator {kind} failed unexpectedly: {type(error).__name__}"
+        raise Unexpected(text, fix="give its spec the form of its schema") from error
 
 
 @dataclass(slots=True)
@@ -80,9 +105,10 @@ class Generators:
         await self.batch(owner).settle([PUSH_SECRET])
 
     async def clean_up(self, row: Row, resource: Json, state: Any, namespace: str) -> None:
-        """Takes values back. Raises EsoError."""
+        """Takes values back. Raises EsoError: what was stored of the generator may be of any form."""
         generator = await self.registry.generator(row)
-        await generator.clean_up(resource, state, self.credentials(namespace), self.env)
+        with told(self.env.log, row.kind, namespace):
+            await generator.clean_up(resource, state, self.credentials(namespace), self.env)
 
 
 class Batch:
@@ -124,9 +150,9 @@ class Batch:
             raise Unresolved(f"{UNRESOLVED}it belongs to the controller {found.controller} since a moment ago")
         try:
             generator = await generators.registry.generator(found.row)
-            made = await generator.generate(
-                found.resource, generators.credentials(self._owner.meta.namespace), generators.env
-            )
+            namespace = self._owner.meta.namespace
+            with told(generators.env.log, found.row.kind, namespace):
+                made = await generator.generate(found.resource, generators.credentials(namespace), generators.env)
         except EsoError as error:
             failed = EsoError if error.retryable else Terminal
             raise failed(f"error using generator: {error}", fix=error.fix) from error

@@ -80,7 +80,7 @@ def wanted(spec: Json) -> dict[str, Any]:
 def utc(text: str) -> str:
     try:
         time = datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise GeneratorFailed("unable to parse spec: expiresAt is no time", fix="write an RFC 3339 time") from None
     return time.strftime("%Y-%m-%dT%H:%M:%SZ")
 

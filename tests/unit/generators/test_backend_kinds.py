@@ -114,6 +114,12 @@ async def test_g090_what_is_set_is_sent_and_times_are_in_utc(server: Server):
     assert (sent["username"], sent["expires_at"]) == ("u", "2025-06-30T10:00:00Z")
 
 
+@pytest.mark.parametrize("time", ["soon", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"])
+async def test_a_time_that_is_none_or_that_utc_does_not_have(server: Server, time: str):
+    text = await refusal(gitlab.GENERATOR, deploy(server, expiresAt=time), server)
+    assert text == "unable to parse spec: expiresAt is no time"
+
+
 @pytest.mark.parametrize("ids", [{"groupID": "7"}, {"projectID": None}], ids=["both", "neither"])
 # G-091
 async def test_g091_one_id_is_needed(server: Server, ids: dict[str, Any]):

@@ -214,6 +214,13 @@ async def test_an_error_of_the_generator_keeps_its_meaning(making: Making):
     assert proven_missing(error)
 
 
+async def test_a_generator_that_breaks_is_an_error_of_the_object_and_quotes_nothing(making: Making):
+    making.counting.failure = ValueError("canary")  # type: ignore[assignment]  # what no kind should raise
+    error = await refused(making, REF)
+    assert str(error) == "error using generator: the generator Counting failed unexpectedly: ValueError"
+    assert error.retryable
+
+
 async def test_values_never_print(making: Making):
     async with making.generators.batch(OWNER) as batch:
         found = await making.counting.generate({}, making.credentials("ns"), making.generators.env)

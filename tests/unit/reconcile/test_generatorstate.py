@@ -163,6 +163,26 @@ async def test_what_cannot_be_cleaned_up_is_let_go_with_an_event(world: World, k
     assert world.events[-1].message.startswith("the values stay valid in the backend: could not ")
 
 
+@pytest.mark.parametrize(
+    "resource",
+    [
+        {"kind": "GitlabDeployToken", "spec": {"auth": "x", "projectID": "p"}},
+        {"kind": "Grafana", "spec": {"auth": ["x"], "url": 7}},
+        {"kind": "VaultDynamicSecret", "spec": {"provider": {"server": {}, "auth": 7}}},
+        {"kind": "VaultDynamicSecret", "spec": {"provider": {"auth": {"kubernetes": "x"}}}},
+    ],
+    ids=lambda resource: str(resource["kind"]),
+)
+async def test_a_state_that_no_generator_would_write_holds_nobody(world: World, resource: Json):
+    """Its spec is any JSON, and its author may be anybody."""
+    world.put(deleted=stamp(-1))
+    state = {"tokenID": 1, "projectID": "p", "leaseID": "l", "serviceAccount": {"id": 1, "tokenID": 1}}
+    world.api.edit(GENERATOR_STATES, *KEY, {"spec": {"resource": resource, "state": state}})
+    assert isinstance(await world.run(), Retry)
+    assert await world.run(NOW + timedelta(hours=1)) == Done()
+    assert not world.held and world.events[-1].reason == "LeftBehind"
+
+
 async def test_of_a_namespace_that_goes_what_is_left_behind_is_told_where_events_are_still_taken(world: World):
     world.put(deleted=stamp(-19))
     world.terminating = True
