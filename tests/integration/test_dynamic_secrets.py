@@ -161,6 +161,7 @@ def test_a_database_user_goes_once_others_have_followed_although_the_process_is_
         behind.operator.start()
         cluster.wait_ready("externalsecrets", world.namespace, "app", 60)
         eventually(lambda: len(world.states()) == 2, 60, what="the states of superseded leases go")
+        behind.settle()
         assert users[0] not in database.users()
         last = works()
 
