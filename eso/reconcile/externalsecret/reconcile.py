@@ -221,7 +221,7 @@ class ReconcileExternalSecret:
             record = made(draft, key, wake, now, self.monotonic() - began, outcome)
             count(self.meter, record)
             self.record(record)
-            if self.precedence is not None:
+            if self.precedence is not None and REASON in wake.reasons:
                 self.precedence.over(key)
 
     async def _pass(self, key: Key, wake: Wake, now: datetime, draft: Draft) -> Outcome:
@@ -575,7 +575,7 @@ class ReconcileExternalSecret:
             most = self.settings.event_trust if es.spec.target.immediate else 1.0
             due = first_due(es, self.phase(es), self.settings.heartbeat_seconds, now, most)
             known.synced = Synced(es.status.synced_resource_version, es.status.refresh_time, due)
-        elif self.settings.event_trust > 1 and self.stretch(es) <= 1:
+        elif self.settings.event_trust > 1 and es.spec.target.immediate and self.stretch(es) <= 1:
             known.synced = unstretched(es, known.synced, self.phase(es), now)
         return known.synced
 

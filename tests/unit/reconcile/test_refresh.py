@@ -17,6 +17,7 @@ from eso.reconcile.externalsecret.refresh import (
     should_refresh,
     slot,
     spread_seconds,
+    unstretched,
 )
 from eso.reconcile.externalsecret.stage import Stage
 from eso.runtime.outcome import After, Done, Lane, Wake
@@ -164,3 +165,41 @@ def test_more_windows_than_anybody_needs_are_refused():
 def test_a_refresh_time_at_the_end_of_all_time_is_due_now():
     one = es(refreshInterval="1h", status={"refreshTime": "9999-12-31T23:59:59Z", "syncedResourceVersion": "1-x"})
     assert first_due(one, "phase", 300.0, NOW) == NOW
+
+
+# intervals that trust in events has stretched
+
+AGES = st.floats(1, 8 * 3600).map(lambda seconds: NOW - timedelta(seconds=seconds))
+
+
+@given(AGES, st.text(max_size=8))
+def test_property_an_object_that_was_stretched_is_read_within_one_interval_after_a_restart(refreshed, phase):
+    found = told(refreshed.isoformat().replace("+00:00", "Z"), refreshInterval="1h")
+    due = first_due(found, phase, 300.0, NOW, 8.0)
+    assert due is not None and due <= NOW + timedelta(hours=1)
+    if NOW - refreshed > timedelta(hours=1, seconds=300):
+        assert first_due(found, phase, 300.0, NOW) == NOW, "without trust it is overdue"
+        assert due >= NOW
+
+
+def test_an_object_that_is_overdue_even_if_it_was_stretched_is_read_at_once():
+    found = told("2026-04-30T00:00:00Z", refreshInterval="1h")
+    assert first_due(found, "phase", 300.0, NOW, 8.0) == NOW
+
+
+@given(AGES, st.floats(1, 64), st.text(max_size=8))
+def test_property_a_stretched_slot_is_never_later_than_the_stretched_interval(refreshed, factor, phase):
+    due = slot(es(refreshInterval="1h"), NOW, phase, NOW, factor)
+    assert due is not None and NOW < due <= NOW + timedelta(hours=factor)
+
+
+@given(st.floats(0, 3600), st.floats(1, 64), st.text(max_size=8))
+def test_property_without_trust_the_next_read_is_within_one_interval_and_no_ordinary_slot_moves(age, factor, phase):
+    one = es(refreshInterval="1h")
+    refreshed = NOW - timedelta(seconds=age)
+    ordinary = Synced("1-x", refreshed, slot(one, refreshed, phase, refreshed))
+    if ordinary.due is not None and ordinary.due > NOW:
+        assert unstretched(one, ordinary, phase, NOW) == ordinary
+    stretched = Synced("1-x", refreshed, slot(one, refreshed, phase, refreshed, factor))
+    due = unstretched(one, stretched, phase, NOW).due
+    assert due is not None and due <= NOW + timedelta(hours=1)

@@ -63,22 +63,42 @@ async def test_an_object_that_does_not_run_holds_nobody_up_for_long(clock: Virtu
     assert one.done()
 
 
-async def test_an_object_that_is_woken_again_is_waited_for_from_then_on(clock: VirtualClock):
+async def test_an_object_that_is_woken_again_belongs_to_the_newer_wave_alone(clock: VirtualClock):
     precedence = Precedence(clock)
-    precedence.expect([A, B, C])
-    await clock.advance(LONGEST - 1)
-    precedence.expect([B])
-    one = waiting(precedence, A)
-    await clock.advance(2)
-    assert not one.done(), "B is waited for, C is not"
+    precedence.expect([A, B])
+    first = waiting(precedence, A)
+    await clock.advance()
+    precedence.expect([B, C])
+    await clock.advance()
+    assert first.done(), "nothing of its wave is left"
+    second = waiting(precedence, C)
+    await clock.advance()
+    assert not second.done()
     precedence.over(B)
     await clock.advance()
-    assert one.done()
+    assert second.done()
+
+
+async def test_events_that_never_end_hold_up_no_status_of_another_wave(clock: VirtualClock):
+    """Somebody keeps sending, and the objects do not run."""
+    precedence = Precedence(clock)
+    precedence.expect([A, B])
+    mine = waiting(precedence, A)
+    for _ in range(20):
+        precedence.expect([("loud", "x"), ("loud", "y")])
+        await clock.advance(LONGEST / 10)
+    assert mine.done()
+    precedence.expect([A])
+    again = waiting(precedence, A)
+    await clock.advance()
+    assert again.done()
+    await clock.advance(LONGEST)
+    assert not precedence._waves and clock.timers == 0
 
 
 async def test_a_cancelled_wait_leaves_the_others_waiting(clock: VirtualClock):
     precedence = Precedence(clock)
-    precedence.expect([A, B])
+    precedence.expect([A, B, C])
     cancelled, other = waiting(precedence, A), waiting(precedence, C)
     await clock.advance()
     cancelled.cancel()
@@ -98,21 +118,6 @@ async def test_events_that_come_all_the_time_hold_no_status_up_for_longer(clock:
         precedence.expect([("other", f"object-{at}")])
     await clock.advance()
     assert one.done()
-
-
-async def test_a_status_waits_for_what_was_ahead_of_it_alone(clock: VirtualClock):
-    precedence = Precedence(clock)
-    precedence.expect([A, B])
-    one = waiting(precedence, A)
-    await clock.advance()
-    precedence.expect([C])
-    two = waiting(precedence, A)
-    precedence.over(B)
-    await clock.advance()
-    assert one.done() and not two.done()
-    precedence.over(C)
-    await clock.advance()
-    assert two.done()
 
 
 async def test_many_events_need_one_timer(clock: VirtualClock):
