@@ -280,6 +280,8 @@ class Journal:
             self._uncover(key, account)
             account.places, account.book.source = places, member
             account.events = member != "poll"
+            if account.events:
+                account.book.seen = ()
             for place in places:
                 self._covering.setdefault(place.store, set()).add(key)
 

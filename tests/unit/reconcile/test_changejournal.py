@@ -387,3 +387,25 @@ async def test_a_source_that_goes_while_it_is_suspected_is_no_longer_counted(des
     desk.journal.close(SOURCE)
     await desk.clock.advance(GRACE + 1)
     assert desk.missed == []
+
+
+async def test_what_a_poll_has_seen_is_kept_for_the_next_process_and_goes_with_the_poll(desk: Desk):
+    key = ("team", "poll")
+    desk.api.put(CHANGE_SOURCES, {"metadata": {"name": "poll", "namespace": "team"}, "spec": {"poll": {}}})
+
+    def source() -> ChangeSource:
+        found = decode_change_source(orjson.dumps(desk.api.get(CHANGE_SOURCES, *key)))
+        assert isinstance(found, ChangeSource)
+        return found
+
+    await desk.journal.open(source(), (Place(STORE, "team"),), 0.0)
+    desk.journal.remember(key, ("digest",))
+    await desk.when(lambda: source().status.seen == ("digest",))
+    desk.journal.close(key)
+    assert desk.journal.recall(key) == ()
+    await desk.journal.open(source(), (Place(STORE, "team"),), 0.0)
+    assert desk.journal.recall(key) == ("digest",)
+    webhook = {"metadata": {"name": "poll", "namespace": "team"}, "spec": {"webhook": {"auth": {}}}}
+    desk.api.put(CHANGE_SOURCES, {**(desk.api.get(CHANGE_SOURCES, *key) or {}), "spec": webhook["spec"]})
+    await desk.journal.open(source(), (Place(STORE, "team"),), 0.0)
+    assert desk.journal.recall(key) == ()
