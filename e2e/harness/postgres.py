@@ -86,16 +86,29 @@ class Postgres:
         return set(self.ask("select usename from pg_user")) - {ADMIN}
 
     def __enter__(self) -> Postgres:
-        done = subprocess.run(
-            self._initdb, capture_output=True, text=True, env=self._environ, cwd=self.folder, timeout=120, check=False
-        )
-        if done.returncode != 0:
-            raise RuntimeError(f"initdb failed: {done.stderr.strip()[-2000:]}")
-        self.child.start()
-        self.child.wait_until(self._answers, 60)
+        try:
+            done = subprocess.run(
+                self._initdb,
+                capture_output=True,
+                text=True,
+                env=self._environ,
+                cwd=self.folder,
+                timeout=120,
+                check=False,
+            )
+            if done.returncode != 0:
+                raise RuntimeError(f"initdb failed: {done.stderr.strip()[-2000:]}")
+            self.child.start()
+            self.child.wait_until(self._answers, 60)
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    def stop(self) -> None:
         if self.child.alive:
             os.kill(self.child.pid, signal.SIGINT)  # connections that are open do not delay this end
         self.child.stop()
