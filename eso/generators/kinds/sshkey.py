@@ -19,6 +19,7 @@ from eso.runtime.offload import Offload
 FAILED: Final = "unable to generate SSH key: "
 LEAST_RSA: Final = 1024  # bits
 MOST_RSA: Final = 8192
+ORDINARY: Final = 3072  # bits of an RSA key that is made within a second
 CURVES: Final[dict[int, ec.EllipticCurve]] = {256: ec.SECP256R1(), 384: ec.SECP384R1(), 521: ec.SECP521R1()}
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
@@ -27,8 +28,8 @@ class SSHKey(Stateless):
     kind: ClassVar[str] = "SSHKey"
 
     def __init__(self) -> None:
-        # Of its own: the longest keys take half a minute, for which no other value may wait.
-        self._offload = Offload(threads=1, name="keys")
+        # Of their own: the longest keys take half a minute, for which neither other values nor ordinary keys may wait.
+        self._quick, self._slow = Offload(threads=1, name="keys"), Offload(threads=1, name="long-keys")
 
     async def generate(self, resource: Json, credentials: CredentialReader, env: Env) -> Generated:
         spec = spec_of(resource)
@@ -38,7 +39,8 @@ class SSHKey(Stateless):
             raise GeneratorFailed("unable to parse spec: keySize is no number")
         if "\n" in comment or "\r" in comment:
             raise GeneratorFailed(f"{FAILED}the comment has more than one line")
-        private, public = await self._offload.run_for(credentials.namespace, pair, kind, size, comment)
+        offload = self._slow if kind == "rsa" and (size or 0) > ORDINARY else self._quick
+        private, public = await offload.run_for(credentials.namespace, pair, kind, size, comment)
         return Generated({"privateKey": private, "publicKey": public})
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, Final
 
 from eso.gocompat import regexp
@@ -16,6 +17,7 @@ from eso.providers.kit.clusterspec import checked, credentials, endpoint, places
 from eso.providers.kit.selectors import Json, consumer, has, part
 
 NO_SECRETS: Final = 'kind "Secret" is not allowed: use the Kubernetes provider to read Kubernetes Secrets'
+MOST_STEPS: Final = 5_000  # of compiling all rules of a store, and of asking them for one object
 # What a store may differ in and still be the same login.
 NOT_LOGIN: Final = frozenset({"whitelist"})
 
@@ -88,28 +90,47 @@ class Rule:
     namespace: regexp.Regexp | None
     properties: tuple[regexp.Regexp, ...]
 
-    def lets(self, store: StoreView, name: str, namespace: str, property: str) -> bool:
-        if self.name is not None and not matches(self.name, name):
+    def lets(self, store: StoreView, name: str, namespace: str, property: str, meter: regexp.Allowance) -> bool:
+        if self.name is not None and not matches(self.name, name, meter):
             return False
         asked = self.namespace if store.cluster_scoped else None  # a SecretStore's namespace is fixed
-        if asked is not None and not (namespace and matches(asked, namespace)):
+        if asked is not None and not (namespace and matches(asked, namespace, meter)):
             return False
         if not self.properties:
             return True
-        return bool(property) and any(matches(one, property) for one in self.properties)
+        return bool(property) and any(matches(one, property, meter) for one in self.properties)
 
 
 def rules(block: Json) -> tuple[Rule, ...]:
     """Raises InvalidConfig with the reference's text."""
     listed = part(block, "whitelist").get("rules")
     entries: list[Any] = listed if isinstance(listed, list) else []
-    return tuple(rule_of(at, entry if isinstance(entry, dict) else {}) for at, entry in enumerate(entries))
+    return _rules(tuple(texts_of(entry if isinstance(entry, dict) else {}) for entry in entries))
 
 
-def rule_of(at: int, entry: Json) -> Rule:
-    name, namespace = str(entry.get("name") or ""), str(entry.get("namespace") or "")
+Texts = tuple[str, str, tuple[str, ...]]  # of one rule: name, namespace, properties
+
+
+@lru_cache(maxsize=64)
+def _rules(entries: tuple[Texts, ...]) -> tuple[Rule, ...]:
+    """Every read sees the store through its rules, so they are compiled once. Raises InvalidConfig."""
+    patterns = [text for name, namespace, properties in entries for text in (name, namespace, *properties)]
+    steps = sum(min(regexp.compiling(text.encode("utf-8", "surrogatepass")), MOST_STEPS) for text in patterns if text)
+    if steps > MOST_STEPS:
+        raise InvalidConfig(
+            f"crd: the whitelist rules together exceed {MOST_STEPS} steps", fix="write fewer and simpler expressions"
+        )
+    return tuple(rule_of(at, entry) for at, entry in enumerate(entries))
+
+
+def texts_of(entry: Json) -> Texts:
     listed = entry.get("properties")
-    properties = [str(one) for one in listed] if isinstance(listed, list) else []
+    properties = tuple(str(one) for one in listed) if isinstance(listed, list) else ()
+    return str(entry.get("name") or ""), str(entry.get("namespace") or ""), properties
+
+
+def rule_of(at: int, entry: Texts) -> Rule:
+    name, namespace, properties = entry
     place = f"whitelist.rules[{at}]"
     if not (name or namespace or properties):
         raise InvalidConfig(f"crd: {place}: whitelist rule must define name, namespace, or properties")
@@ -128,13 +149,14 @@ def compiled(place: str, pattern: str) -> regexp.Regexp:
         raise InvalidConfig(text, fix="write an RE2 expression") from error
 
 
-def matches(pattern: regexp.Regexp, text: str) -> bool:
-    return pattern.matches(text.encode("utf-8", "surrogateescape"))
+def matches(pattern: regexp.Regexp, text: str, meter: regexp.Allowance) -> bool:
+    return pattern.matches(text.encode("utf-8", "surrogateescape"), meter)
 
 
 def lets(found: tuple[Rule, ...], store: StoreView, name: str, namespace: str, property: str) -> bool:
-    """Whether one rule holds in all that it says; without rules everything may be read."""
-    return not found or any(rule.lets(store, name, namespace, property) for rule in found)
+    """Whether one rule holds in all that it says; without rules everything may be read. Raises TooCostly."""
+    meter = regexp.Allowance(MOST_STEPS)
+    return not found or any(rule.lets(store, name, namespace, property, meter) for rule in found)
 
 
 def place_of(store: StoreView, key: str) -> tuple[str, str | None]:

@@ -6,8 +6,10 @@ live in this process, per store.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Hashable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from eso.errors import EsoError
 from eso.providers.contract import (
@@ -29,6 +31,8 @@ from eso.providers.kit.search import by_name
 from eso.values.convert import convert_keys
 from eso.values.jsonmap import NotAMap, get_property, to_map
 
+MOST_BOUND: Final = 32  # stores that share a login and are kept
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -44,6 +48,7 @@ class Connector:
 
     def __init__(self, env: Env | None = None) -> None:
         self._pushed: dict[tuple[str, str, str], dict[str, Entry]] = {}
+        self._bound: OrderedDict[tuple[str, str, str], FakeClient] = OrderedDict()
 
     async def close(self) -> None:
         """Nothing was opened."""
@@ -53,6 +58,16 @@ class Connector:
 
     def client(self, store: StoreView) -> FakeClient:
         return FakeClient(store, self._pushed.setdefault((store.kind, store.namespace, store.name), {}), self)
+
+    def bound(self, store: StoreView) -> FakeClient:
+        """The client of another store of the same login, made once: there may be tens of thousands of entries."""
+        place = (store.kind, store.namespace, store.name)
+        known = self._bound.get(place)
+        if known is None or known.store != store:
+            known = self._bound[place] = self.client(store)
+            if len(self._bound) > MOST_BOUND:
+                self._bound.popitem(last=False)
+        return known
 
 
 class FakeClient:
@@ -73,7 +88,7 @@ class FakeClient:
         return True
 
     def bind(self, store: StoreView) -> FakeClient:
-        return self if store == self.store else self.connector.client(store)
+        return self if store == self.store else self.connector.bound(store)
 
     async def close(self) -> None:
         """Nothing was opened."""
@@ -89,7 +104,7 @@ class FakeClient:
     async def fetch(self, request: Hashable) -> bytes:
         assert isinstance(request, tuple)
         *_, key, version = request
-        entry = self.entries.get(key + version)
+        entry = self.own.get(key + version) or self.pushed.get(key + version)
         if entry is None or entry.version != version:
             raise SecretNotFound
         return entry.value
@@ -140,7 +155,7 @@ class FakeClient:
         self.pushed.pop(remote.key, None)
 
     async def exists(self, remote: Remote) -> bool:
-        return remote.key in self.entries
+        return remote.key in self.own or remote.key in self.pushed
 
     async def validate(self) -> Validation:
         result = Validation(int(self.store.provider_spec.get("validationResult") or 0))

@@ -21,6 +21,7 @@ from eso.reconcile.kit.remotekeys import below, names_read, names_told, prefixes
 Key = tuple[str, str]  # namespace, name
 Block = tuple[str, Mapping[str, Any]]  # provider key, its block
 HEX: Final = frozenset("0123456789abcdef-")
+STEPS: Final = 5_000  # microseconds that one change may take to look at objects
 
 
 class RemoteIndex:
@@ -72,7 +73,8 @@ class RemoteIndex:
     def readers(
         self, store: StoreKey, change: Change, within: str, find: Callable[[Key], ExternalSecret | None]
     ) -> list[Key]:
-        """The objects that read what has changed, in order. `within`: only those of that namespace."""
+        """The objects that read what has changed, in order. `within`: only those of that namespace. Whoever writes many
+        objects or costly expressions pays with reads: what STEPS have no room to look at counts as a reader."""
         provider, block = self._block(store) or ("", {})
         by_name = self._names.get(store, {})
         found: set[Key] = set()
@@ -87,12 +89,16 @@ class RemoteIndex:
             found |= by_name.get(name, set())
         if within:
             found = {key for key in found if key[0] == within}
+        meter = regexp.Allowance(STEPS, STEPS)
         if change.version:
             found = {
-                key for key in found if not pinned_elsewhere(find(key), store, told, change.version, provider, block)
+                key
+                for key in found
+                if not affords(es := find(key), meter)
+                or not pinned_elsewhere(es, store, told, change.version, provider, block)
             }
         for key in finders:
-            if (not within or key[0] == within) and (es := find(key)) is not None and finds(es, store, told):
+            if (not within or key[0] == within) and (es := find(key)) is not None and finds(es, store, told, meter):
                 found.add(key)
         return sorted(found)
 
@@ -153,22 +159,33 @@ def pinned(version: str) -> bool:
     return version.isdigit() or (len(name) in (32, 36) and HEX.issuperset(name))
 
 
-def finds(es: ExternalSecret, store: StoreKey, told: frozenset[str]) -> bool:
-    return any(
-        isinstance(read, FindAll) and store_key(es.namespace, read.store) == store and matches(read.find, told)
+def affords(es: ExternalSecret | None, meter: regexp.Allowance) -> bool:
+    """Whether there are steps left to look at what the object reads."""
+    try:
+        meter.spend(1 + len(es.spec.data) + len(es.spec.data_from) if es is not None else 1)
+    except regexp.TooCostly:
+        return False
+    return True
+
+
+def finds(es: ExternalSecret, store: StoreKey, told: frozenset[str], meter: regexp.Allowance) -> bool:
+    return not affords(es, meter) or any(
+        isinstance(read, FindAll) and store_key(es.namespace, read.store) == store and matches(read.find, told, meter)
         for read in read_plan(es)
     )
 
 
-def matches(find: Find, told: frozenset[str]) -> bool:
+def matches(find: Find, told: frozenset[str], meter: regexp.Allowance) -> bool:
     """Path and name of the search; its tags are not known here, so they exclude nothing."""
     folder = (find.path or "").strip("/")
     inside = [name for name in told if not folder or name.startswith(folder) or f"/{folder}" in f"/{name}"]
     if not inside or find.name_regexp is None:
         return bool(inside)
     try:
+        meter.spend(regexp.compiling(find.name_regexp.encode("utf-8", "surrogatepass")[: regexp.MAX_PATTERN]))
         pattern = regexp.compile(find.name_regexp)
-        return any(pattern.matches(part.encode()) for name in inside for part in spellings(name, folder))
+        parts = [part.encode("utf-8", "surrogatepass") for name in inside for part in spellings(name, folder)]
+        return any(pattern.matches(part, meter) for part in parts)
     except regexp.RegexpError:
         return False  # the search fails as well
     except regexp.TooCostly:

@@ -9,6 +9,8 @@ import pytest
 
 from eso.api.changesource import Change
 from eso.api.externalsecret import ExternalSecret, decode_external_secret
+from eso.gocompat import regexp
+from eso.reconcile.externalsecret import remoteindex
 from eso.reconcile.externalsecret.remoteindex import RemoteIndex
 
 STORE = ("SecretStore", "team", "store")
@@ -166,3 +168,30 @@ def test_an_edit_an_end_and_another_provider_are_followed():
     world.index.drop(key)
     assert world.told(Change("b")) == [] and len(world.index) == 0
     assert world.index._names == {} and world.index._finds == {}
+
+
+def test_objects_that_cost_too_much_to_look_at_count_as_readers(monkeypatch: pytest.MonkeyPatch):
+    compiled = 0
+    compile_ = regexp.compile
+
+    def counting(pattern: str) -> regexp.Regexp:
+        nonlocal compiled
+        compiled += 1
+        return compile_(pattern)
+
+    monkeypatch.setattr(remoteindex.regexp, "compile", counting)
+    dear = [made(f"dear-{n:03}", dataFrom=[{"find": {"name": {"regexp": f"(?:a?b?){{900}}{n}$"}}}]) for n in range(500)]
+    world = World(*dear)
+    assert 500 > len(world.told(Change("x" * 100))) >= 500 - compiled
+    assert 0 < compiled < 60
+    wide = [
+        made(f"wide-{n}", data=[one("a")] * 3_000, dataFrom=[{"find": {"name": {"regexp": "b"}}}]) for n in range(9)
+    ]
+    assert len(World(*wide).told(Change("c"))) == 8, "one was looked at"
+    pins = [made(f"pins-{n}", data=[one("a", version="1")] * 3_000) for n in range(9)]
+    assert len(World(*pins).told(Change("a", version="2"))) == 8
+
+
+def test_a_key_that_is_no_text_is_compared_all_the_same():
+    world = World(made("finds", dataFrom=[{"find": {"name": {"regexp": "^a"}}}]))
+    assert world.told(Change("a\ud800")) == ["team/finds"]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from eso.errors import EsoError
+from eso.gocompat.regexp import TooCostly
 from eso.providers.contract import (
     Consumer,
     Denied,
@@ -23,6 +24,7 @@ from eso.providers.contract import (
     Validation,
     writes,
 )
+from eso.providers.crd import spec
 from eso.providers.crd.client import CrdClient
 from eso.providers.crd.spec import NO_SECRETS, SPEC
 from eso.providers.kit.clusterspec import NO_ROOTS
@@ -114,6 +116,12 @@ def rule(**parts: Any) -> dict[str, Any]:
             id="no expression for a property",
         ),
         pytest.param("SecretStore", rule(namespace="x"), "only supported with ClusterSecretStore", id="a namespace"),
+        pytest.param(
+            "SecretStore",
+            rule(properties=[f"\\pL{{9}}{n}" for n in range(100)]),
+            "crd: the whitelist rules together exceed 5000 steps",
+            id="expressions that take long to compile",
+        ),
         pytest.param(
             "ClusterSecretStore",
             {"auth": {"token": {"bearerToken": {"name": "n", "key": "k"}}}},
@@ -498,3 +506,11 @@ async def test_the_manifest_of_the_page_is_served_with_three_requests(world: Wor
         ("CRD", "CreateSelfSubjectAccessReview"),
         ("CRD", "GetObject"),
     ]
+
+
+def test_asking_the_rules_for_one_object_has_a_price() -> None:
+    found = spec.rules({"whitelist": {"rules": [{"name": f"a{{50}}{n}$"} for n in range(200)]}})
+    store = StoreView("SecretStore", "store", "team-a", "crd", {})
+    assert not spec.lets(found, store, "b", "", "")
+    with pytest.raises(TooCostly):
+        spec.lets(found, store, "b" * 1000, "", "")

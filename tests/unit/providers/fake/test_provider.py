@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -147,3 +148,20 @@ async def test_what_is_pushed_belongs_to_one_store() -> None:
     await pushing(provider, store, Push(Remote("new"), "a"), Source({"a": b"1"}))
     with pytest.raises(SecretNotFound):
         await read(provider, view(namespace="team-b"), RemoteRef("new"))
+
+
+async def test_a_store_of_the_same_login_is_laid_out_once() -> None:
+    provider = Whole("fake")
+    one, other = VERSIONS, replace(VERSIONS, name="other", uid="2")
+    client = await provider.open(one, StaticCredentials({}))
+    bound = client.bind(other)
+    assert client.bind(other) is bound is not client
+    assert client.bind(one) is client
+    edited = replace(other, provider_spec={"data": [{"key": "a", "value": "edited"}]})
+    again = client.bind(edited)
+    assert again.value(await again.fetch(again.request(RemoteRef("a"))), RemoteRef("a")) == b"edited"
+    await writes(bound).push(Push(Remote("mine"), "k"), Source({"k": b"v"}))  # type: ignore[union-attr]
+    for n in range(40):
+        client.bind(replace(other, name=f"other-{n}"))
+    kept = client.bind(other)
+    assert await kept.fetch(kept.request(RemoteRef("mine"))) == b"v"
