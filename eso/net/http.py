@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 
 from eso.errors import EsoError
 from eso.net.reach import EVERYWHERE, Barred, Reach
+from eso.runtime.loopshare import Shares, share_of
 from eso.runtime.memory import CURRENT, Hold, TooMuchMemory, decoded
 
 # The library reads the system's CAs twice when it is imported, 40 ms each, for contexts that are not used here:
@@ -467,7 +468,7 @@ class Pool:
             skip_auto_headers=("Accept", "Content-Type"),  # a caller says what it takes and sends, or says nothing
             trust_env=False,
             read_bufsize=(32 if self._in_flight else 256) * 1024,
-            trace_configs=[self._naming()] if self._reach.lists else None,
+            trace_configs=[*([self._naming()] if self._reach.lists else ()), pacing()],
         )
 
     def _naming(self) -> aiohttp.TraceConfig:
@@ -488,6 +489,22 @@ class Pool:
         made = _socket(info)
         self._sockets.add(made)
         return made
+
+
+def pacing() -> aiohttp.TraceConfig:
+    """One connection begins in each turn of the loop, owners in turn: a TLS handshake takes milliseconds on it, and a
+    server that closes every connection has one made for each request."""
+
+    async def begins(session: Any, context: Any, params: aiohttp.TraceConnectionCreateStartParams) -> None:
+        hold = CURRENT.get()
+        await share_of(_beginnings).step(hold.owner if hold is not None else "")
+
+    config = aiohttp.TraceConfig()
+    config.on_connection_create_start.append(begins)
+    return config
+
+
+_beginnings: Final[Shares] = weakref.WeakKeyDictionary()
 
 
 class Pools:

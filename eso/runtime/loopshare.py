@@ -39,10 +39,25 @@ class LoopShare:
                 self._spent = 0.0
                 asyncio.get_running_loop().call_soon(self._slots.release, owner)
 
+    async def step(self, owner: str) -> None:
+        """Work of an unknown length begins after this: one begins in each turn of the loop, owners in turn."""
+        await self._slots.acquire(owner)
+        asyncio.get_running_loop().call_soon(self._slots.release, owner)
 
-_shares: WeakKeyDictionary[asyncio.AbstractEventLoop, LoopShare] = WeakKeyDictionary()
+
+Shares = WeakKeyDictionary[asyncio.AbstractEventLoop, LoopShare]
+_shares: Shares = WeakKeyDictionary()
 
 
 async def on_loop(namespace: str, fn: Callable[[], T]) -> T:
     """`fn()` in the running loop's share, on behalf of `namespace`."""
-    return await _shares.setdefault(asyncio.get_running_loop(), LoopShare()).run(namespace, fn)
+    return await share_of(_shares).run(namespace, fn)
+
+
+def share_of(shares: Shares) -> LoopShare:
+    """The running loop's among shares of one purpose."""
+    loop = asyncio.get_running_loop()
+    found = shares.get(loop)
+    if found is None:
+        found = shares[loop] = LoopShare()
+    return found

@@ -82,3 +82,26 @@ async def test_what_fails_or_is_cancelled_holds_up_nobody() -> None:
 async def test_each_loop_has_a_share_of_its_own() -> None:
     assert await on_loop("a", lambda: 1) == 1
     assert await asyncio.to_thread(lambda: asyncio.run(on_loop("a", lambda: 2))) == 2
+
+
+async def test_in_each_turn_of_the_loop_one_step_begins_and_owners_take_turns() -> None:
+    share, began, turns = LoopShare(), list[tuple[int, str]](), 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def step(owner: str) -> None:
+        await share.step(owner)
+        began.append((turns, owner))
+
+    counting = asyncio.ensure_future(count())
+    await asyncio.wait([asyncio.ensure_future(step(owner)) for owner in ["greedy"] * 20 + ["other"]])
+    counting.cancel()
+    assert len({turn for turn, _ in began}) == len(began) == 21
+    assert [owner for _, owner in began].index("other") <= 2
+    async for _ in every_await(lambda: step("a")):
+        await asyncio.sleep(0)
+        await asyncio.wait_for(step("b"), 1)
