@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 
 from eso.errors import EsoError
 from eso.net.reach import EVERYWHERE, Barred, Reach
-from eso.runtime.loopshare import Shares, share_of
+from eso.runtime.loopshare import Shares, on_loop, share_of
 from eso.runtime.memory import CURRENT, Hold, TooMuchMemory, decoded
 
 # The library reads the system's CAs twice when it is imported, 40 ms each, for contexts that are not used here:
@@ -425,6 +425,9 @@ class Pool:
         body: bytes | None,
         timeouts: Timeouts,
     ) -> aiohttp.ClientResponse:
+        if self._in_flight:
+            hold = CURRENT.get()
+            await share_of(_beginnings).step(hold.owner if hold is not None else "")
         if self._session is None:
             self._session = self._start()
         options: dict[str, Any] = (
@@ -468,7 +471,7 @@ class Pool:
             skip_auto_headers=("Accept", "Content-Type"),  # a caller says what it takes and sends, or says nothing
             trust_env=False,
             read_bufsize=(32 if self._in_flight else 256) * 1024,
-            trace_configs=[*([self._naming()] if self._reach.lists else ()), pacing()],
+            trace_configs=[self._naming()] if self._reach.lists else None,
         )
 
     def _naming(self) -> aiohttp.TraceConfig:
@@ -491,19 +494,8 @@ class Pool:
         return made
 
 
-def pacing() -> aiohttp.TraceConfig:
-    """One connection begins in each turn of the loop, owners in turn: a TLS handshake takes milliseconds on it, and a
-    server that closes every connection has one made for each request."""
-
-    async def begins(session: Any, context: Any, params: aiohttp.TraceConnectionCreateStartParams) -> None:
-        hold = CURRENT.get()
-        await share_of(_beginnings).step(hold.owner if hold is not None else "")
-
-    config = aiohttp.TraceConfig()
-    config.on_connection_create_start.append(begins)
-    return config
-
-
+# One request of tenants begins in each turn of the loop, owners in turn: a TLS handshake takes milliseconds on it, and
+# a server that closes every connection has one made for each request.
 _beginnings: Final[Shares] = weakref.WeakKeyDictionary()
 
 
@@ -610,7 +602,12 @@ class _Space:
     async def settle(self, content: bytes) -> None:
         """The reply is complete: what is reserved now is its size, and what it may take decoded."""
         if self._hold is not None:
-            size = len(content) + decoded(content)
+            marks = (
+                decoded(content)
+                if len(content) <= SMALL
+                else await on_loop(self._hold.owner, functools.partial(decoded, content))
+            )
+            size = len(content) + marks
             await self.need(size)
             self._hold.give_back(self._reserved - size)
             self._reserved = size

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence, Sized
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from eso.api.externalsecret import StoreRef
@@ -24,6 +25,7 @@ from eso.providers.contract import (
 )
 from eso.providers.env import Compute
 from eso.providers.kit.search import apart, every
+from eso.runtime.loopshare import on_loop
 from eso.runtime.memory import CURRENT, decoded, reserve, scratch, volume
 from eso.runtime.offload import Offload
 from eso.secretbytes import SecretBytes, SecretMap
@@ -225,7 +227,8 @@ class Reads:
         if cheap(size, path):
             return take()
         with scratch():
-            await reserve(decoded(payload) if isinstance(payload, bytes) else 0)
+            if isinstance(payload, bytes):
+                await reserve(await on_loop(namespace, partial(decoded, payload)))
             return await self.offload.run_for(namespace, take)
 
 

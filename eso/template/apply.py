@@ -19,7 +19,7 @@ from eso.gocompat import base64
 from eso.gocompat.text import format_float, runes
 from eso.observe.redact import without
 from eso.template import LIMITS, Limits, TemplateError, jinja
-from eso.template.bounds import Account, BoundsExceeded, Budget
+from eso.template.bounds import Account, BoundsExceeded, Budget, code
 from eso.template.world import WORLD
 
 R = TypeVar("R")
@@ -347,7 +347,9 @@ def rolls_dice(template: Template | None, sources: Sources, terms: Terms = DEFAU
 
 # --- what rendering costs, for a caller that must not wait for it
 
-CHEAP = Limits(steps=1_000, pass_steps=2_500, output_bytes=256 << 10, value_bytes=1 << 20, seconds=0.005)
+CHEAP = Limits(
+    steps=1_000, code_bytes=2 << 10, pass_steps=2_500, output_bytes=256 << 10, value_bytes=1 << 20, seconds=0.005
+)
 """What may be computed for one object between two events of a loop: a few milliseconds."""
 
 
@@ -376,7 +378,7 @@ def slow() -> re.Pattern[str]:
     return re.compile(rf"\b(?:{'|'.join(sorted(SLOW))})\b")
 
 
-def costly(template: Template | None, sources: Sources) -> bool:
+def costly(template: Template | None, sources: Sources, terms: Terms = DEFAULT_TERMS) -> bool:
     """True when the text alone tells that rendering takes longer than CHEAP allows: another engine, key generation,
     sheer size."""
     if template is None:
@@ -384,7 +386,12 @@ def costly(template: Template | None, sources: Sources) -> bool:
     texts = [*template.data.values(), *template.metadata.labels.values(), *template.metadata.annotations.values()]
     texts += [entry.literal or "" for entry in template.template_from]
     texts += [text for content in sources.values() for text in content.values()]
-    return template.engine_version != "v2" or sum(map(len, texts)) > LARGE or any(slow().search(text) for text in texts)
+    return (
+        template.engine_version != "v2"
+        or sum(map(len, texts)) > LARGE
+        or sum(code(text, terms.left or "{{", terms.right or "}}") for text in texts) > CHEAP.code_bytes
+        or any(slow().search(text) for text in texts)
+    )
 
 
 def out_of_bounds(error: BaseException | None) -> bool:

@@ -44,6 +44,8 @@ class Limits:
     seconds: float = 10.0
     until: float = math.inf
     """The moment (monotonic) at which all renderings for one object must be over, however many they are."""
+    code_bytes: int = 4 << 20
+    """Bytes of actions in a text that is not compiled yet: each takes some microseconds to compile."""
     pass_steps: int = 4_000_000
     """Steps of everything that is computed for one object: renderings, rewrites, conversions."""
     account: Account | None = None
@@ -88,6 +90,7 @@ class BoundsExceeded(Terminal):
 
 TEXTS = {
     "steps": "steps",
+    "code_bytes": "bytes of actions",
     "pass_steps": "steps of one pass",
     "output_bytes": "bytes of output",
     "value_bytes": "bytes of values",
@@ -181,3 +184,12 @@ class Budget:
         """Refuses to descend more than MAX_DEPTH levels into a value."""
         if depth > MAX_DEPTH:
             raise BoundsExceeded("depth", MAX_DEPTH)
+
+
+def code(text: str, left: str = "{{", right: str = "}}") -> int:
+    """How many characters of a text stand in actions, with their delimiters: what compiling it depends on."""
+    size = 0
+    for part in text.split(left)[1:]:
+        end = part.find(right)
+        size += len(left) + (end + len(right) if end >= 0 else len(part))
+    return size

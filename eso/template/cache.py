@@ -95,6 +95,15 @@ class Cache:
         self.programs: OrderedDict[tuple[str, str, str, str], Program] = OrderedDict()
         self.lock = threading.Lock()
 
+    def known(self, name: str, source: str, left: str, right: str) -> Program | None:
+        """The program of a text that was compiled before."""
+        key = (name, source, left, right)
+        with self.lock:
+            program = self.programs.get(key)
+            if program is not None:
+                self.programs.move_to_end(key)
+            return program
+
     def get(self, name: str, source: str, left: str, right: str) -> Program:
         """Raises TemplateError; failures are not kept."""
         key = (name, source, left, right)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from eso.template import LIMITS
-from eso.template.bounds import BoundsExceeded, Budget, Limits, World
+from eso.template.bounds import BoundsExceeded, Budget, Limits, World, code
 from eso.template.cache import Cache, compile_template
 from eso.template.errors import TemplateError
 from eso.template.functions import FUNCTIONS
@@ -45,7 +45,11 @@ def render(
     try:
         text = source if isinstance(source, str) else source.decode("utf-8", "surrogateescape")
         left, right = left or "{{", right or "}}"
-        program = _CACHE.get(name, text, left, right) if keep else compile_template(name, text, left, right)
+        program = _CACHE.known(name, text, left, right) if keep else None
+        if program is None:
+            if code(text, left, right) > limits.code_bytes:
+                raise BoundsExceeded("code_bytes", limits.code_bytes)
+            program = _CACHE.get(name, text, left, right) if keep else compile_template(name, text, left, right)
         with Budget(limits, world) as budget:
             return program.run(dot(data), budget, strict=missing == "error")
     except BoundsExceeded as error:

@@ -69,13 +69,13 @@ class Wanted:
 
     def _priced(self, expression: regexp.Regexp, names: Sequence[str]) -> int:
         """Spends what matching `names` may take at worst. Raises TooCostly."""
-        steps = 0
-        for name in names:
-            length = len(name) if name.isascii() else 4 * len(name)
-            one = regexp.price(expression.size, length) + (0 if name.isascii() else length)
-            self._allowance.may_take(one)
-            self._allowance.spend(one)
-            steps += one
+        wide = 1 if all(map(str.isascii, names)) else 4
+        size, longest = expression.size, wide * max(map(len, names), default=0)
+        rest = longest if wide > 1 else 0
+        self._allowance.may_take(regexp.price(size, longest) + rest)
+        total = wide * sum(map(len, names))
+        steps = len(names) + size * (total + len(names)) // regexp.UNITS_PER_STEP + (total if wide > 1 else 0)
+        self._allowance.spend(steps)
         return steps
 
 

@@ -26,7 +26,7 @@ from eso.reconcile.kit.texts import size
 from eso.runtime.loopshare import on_loop
 from eso.runtime.memory import reserved, volume
 from eso.template import Limits
-from eso.template.apply import LARGE, Sources, Terms, cheaply, costly, out_of_bounds, rolls_dice
+from eso.template.apply import DEFAULT_TERMS, LARGE, Sources, Terms, cheaply, costly, out_of_bounds, rolls_dice
 
 T = TypeVar("T")
 Weight = Callable[[], int]  # bytes of what goes in
@@ -110,12 +110,14 @@ class Composer:
         if before.settled:
             return Nothing()
         desk = changing(es, before, data, sources, self.terms)
-        return await self._compute(es, desk, lambda: size(sources) + volume(data), limits, heavy=heavy(es, sources))
+        return await self._compute(
+            es, desk, lambda: size(sources) + volume(data), limits, heavy=heavy(es, sources, self.terms)
+        )
 
     async def _rolls(self, es: ExternalSecret, sources: Sources) -> bool:
         """Does the template give something else each time? Compiling large texts takes a while, so not on the loop."""
         template = es.spec.target.template
-        if not heavy(es, sources):
+        if not heavy(es, sources, self.terms):
             return await on_loop(es.namespace, lambda: rolls_dice(template, sources, self.terms))
         return await self._apart(es, rolling(template, sources, self.terms), partial(size, sources), None)
 
@@ -146,10 +148,10 @@ def weight_of(results: Results) -> int:
     return sum(len(raw) if isinstance(raw, bytes) else volume(raw) for raw in raws)
 
 
-def heavy(es: ExternalSecret, sources: Sources) -> bool:
+def heavy(es: ExternalSecret, sources: Sources, terms: Terms = DEFAULT_TERMS) -> bool:
     """Whether a rendering is expensive at first sight. Large sources are not even looked through."""
     template = es.spec.target.template
-    return template is not None and (size(sources) > LARGE or costly(template, sources))
+    return template is not None and (size(sources) > LARGE or costly(template, sources, terms))
 
 
 async def inline(namespace: str, desk: Desk[T], limits: Limits) -> T:

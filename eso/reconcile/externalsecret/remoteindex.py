@@ -14,13 +14,14 @@ from eso.api.externalsecret import ExternalSecret, StoreRef
 from eso.gocompat import regexp
 from eso.gocompat.duration import DurationError
 from eso.providers.contract import Find
-from eso.reconcile.externalsecret.readplan import Extract, FindAll, One, read_plan
+from eso.reconcile.externalsecret.readplan import Extract, FindAll, One, read_plan, stores_of
 from eso.reconcile.externalsecret.refresh import forced_by_trigger
 from eso.reconcile.kit.remotekeys import below, names_read, names_told, prefixes_told
 
 Key = tuple[str, str]  # namespace, name
 Block = tuple[str, Mapping[str, Any]]  # provider key, its block
 HEX: Final = frozenset("0123456789abcdef-")
+MOST_READS: Final = 2_000  # of one object whose names are kept
 STEPS: Final = 5_000  # microseconds that one change may take to look at objects
 
 
@@ -39,7 +40,9 @@ class RemoteIndex:
         if not follows(es):
             return
         places: dict[tuple[StoreKey, str | None], None] = {}
-        for read in read_plan(es):
+        if wide(es):
+            places = {(store_key(es.namespace, ref), None): None for ref in stores_of(es.spec)}
+        for read in read_plan(es) if not places else ():
             match read:
                 case One(store=ref, remote=remote) | Extract(store=ref, remote=remote):
                     store = store_key(es.namespace, ref)
@@ -168,10 +171,21 @@ def affords(es: ExternalSecret | None, meter: regexp.Allowance) -> bool:
     return True
 
 
+def wide(es: ExternalSecret) -> bool:
+    """Whether it reads so much that its names are not worth keeping: every change in its stores concerns it."""
+    return len(es.spec.data) + len(es.spec.data_from) > MOST_READS
+
+
 def finds(es: ExternalSecret, store: StoreKey, told: frozenset[str], meter: regexp.Allowance) -> bool:
-    return not affords(es, meter) or any(
-        isinstance(read, FindAll) and store_key(es.namespace, read.store) == store and matches(read.find, told, meter)
-        for read in read_plan(es)
+    return (
+        wide(es)
+        or not affords(es, meter)
+        or any(
+            isinstance(read, FindAll)
+            and store_key(es.namespace, read.store) == store
+            and matches(read.find, told, meter)
+            for read in read_plan(es)
+        )
     )
 
 

@@ -91,7 +91,7 @@ class Triggers:
         record = new or old
         assert record is not None
         key = (record.metadata.namespace, record.metadata.name)
-        if self.remote is not None:
+        if self.remote is not None and not same_spec(old, new):
             self._index_reads(self.remote, key, new)
         if new is None:
             self.index.drop(key)
@@ -204,3 +204,15 @@ class Triggers:
     def _lane(self, key: Key, lane: Lane) -> Lane:
         es = self._find(key)
         return Lane.NEW if isinstance(es, ExternalSecret) and es.spec.target.immediate else lane
+
+
+def same_spec(old: Record | None, new: Record | None) -> bool:
+    """Whether only metadata or status changed: the API server counts what is asked for."""
+    if not isinstance(old, ExternalSecret) or not isinstance(new, ExternalSecret):
+        return False
+    before, after = old.metadata, new.metadata
+    return (before.uid, before.generation, before.deletion_timestamp) == (
+        after.uid,
+        after.generation,
+        after.deletion_timestamp,
+    ) and after.generation > 0

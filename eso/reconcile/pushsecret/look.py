@@ -133,7 +133,7 @@ class Looker:
         except NoTemplateSource as error:
             text = f"could not apply template: error fetching templateFrom data: {error}"
             raise Failed(failed(text, error)) from error
-        heavy = size(texts) > LARGE or costly(template, texts)
+        heavy = size(texts) > LARGE or costly(template, texts, self.settings.terms)
         out = []
         for source in read.sources:
             try:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 import tracemalloc
+from dataclasses import replace
 
 import pytest
 
-from eso.template import LIMITS, Limits, TemplateError, World, render
+from eso.api.externalsecret import Template
+from eso.template import LIMITS, Limits, TemplateError, World, bounds, render
+from eso.template.apply import CHEAP, Terms, costly
 from eso.template.cache import Cache
 
 DATA = {"user": b"alice", "big": b"x" * 100_000}
@@ -261,3 +264,37 @@ def test_the_cache_stays_small() -> None:
     again = cache.get("t", "9{{ .a }}", "{{", "}}")
     assert again is cache.get("t", "9{{ .a }}", "{{", "}}")
     assert again is not cache.get("other", "9{{ .a }}", "{{", "}}")
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        pytest.param("plain", 0, id="text alone is no code"),
+        pytest.param("a {{ .b }} c {{.d}}", 14, id="actions with their delimiters"),
+        pytest.param("{{ never closed", 15, id="an action that never ends"),
+        pytest.param("{{{{}}", 6, id="an action in an action"),
+    ],
+)
+def test_what_compiling_depends_on(text: str, size: int) -> None:
+    assert bounds.code(text) == size
+    assert bounds.code(text.replace("{{", "<<").replace("}}", ">>"), "<<", ">>") == size
+
+
+LONG = ["{{ .a }}" * 300, "{{" + "(" * 3000, "{{$a:=1}}" * 300, "x" * 60_000 + "{{print" + " .a" * 900 + "}}"]
+
+
+@pytest.mark.parametrize("text", LONG, ids=["fields", "parentheses", "variables", "arguments"])
+def test_a_text_that_takes_long_to_compile_is_compiled_elsewhere(text: str) -> None:
+    with pytest.raises(TemplateError, match="the limit of 2048 bytes of actions") as failed:
+        render(text, {"a": b"1"}, limits=CHEAP)
+    assert failed.value.phase == "bounds"
+    assert costly(Template(data={"k": text}), {})
+    other = text.replace("{{", "<<").replace("}}", ">>")
+    assert costly(Template(data={"k": other}), {}, Terms("<<", ">>"))
+    assert not costly(Template(data={"k": "x" * 60_000}), {})
+
+
+def test_a_text_that_was_compiled_before_costs_nothing_again() -> None:
+    text = "{{ .a }}" * 400
+    assert render(text, {"a": b"1"}, name="again") == b"1" * 400
+    assert render(text, {"a": b"1"}, name="again", limits=replace(CHEAP, steps=10_000, pass_steps=10_000, seconds=60))
