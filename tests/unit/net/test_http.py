@@ -702,6 +702,34 @@ async def test_a_reply_is_reserved_as_it_arrives_and_stays_so_with_what_it_may_b
     await counted.pool.close()
 
 
+async def test_one_request_of_tenants_begins_in_each_turn_of_the_loop_and_namespaces_take_turns(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    counted, turns, began = Counted(), 0, list[tuple[int, str]]()
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def asks(namespace: str) -> None:
+        with holding(counted.memory.open(namespace)), pytest.raises(TransportError):
+            await counted.pool.request("GET", f"http://{namespace}")
+
+    class Session:
+        async def request(self, method: str, url: str, **_: object) -> None:
+            began.append((turns, url))
+            raise OSError
+
+    monkeypatch.setattr(counted.pool, "_session", Session())
+    counting = asyncio.ensure_future(count())
+    await asyncio.wait([asyncio.ensure_future(asks(name)) for name in ["greedy"] * 20 + ["other"]])
+    counting.cancel()
+    assert len({turn for turn, _ in began}) == 21
+    assert [url for _, url in began].index("http://other") <= 2
+
+
 async def test_a_request_that_finds_no_memory_waits_before_it_is_sent():
     counted, hits = Counted(), []
 
