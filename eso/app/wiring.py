@@ -30,6 +30,7 @@ from eso.generators.states import WATCHED_STATES, Owner, States
 from eso.kube.catalogue import Catalogue
 from eso.kube.config import pod_namespace
 from eso.kube.events import Recorder
+from eso.kube.ration import Ration
 from eso.kube.rest import Access, Rest
 from eso.net.http import Pools, Proxies
 from eso.net.reach import Reach, addresses_of
@@ -94,7 +95,9 @@ class Operator:
         unfenced = Rest(access, counted=self.metrics.api_request)
         self.recorder = Recorder(unfenced, clock=clock, log=log)
         self.lease = lease_of(settings, unfenced, self.recorder, clock, log)
-        self.catalogue = Catalogue(self.rest, clock=clock, namespace=settings.namespace, log=log)
+        sizes = shares(memory_limit(), settings.memory_budget, MEMORY)
+        ration = Ration(sizes.passes // 2, self.tenant)
+        self.catalogue = Catalogue(self.rest, clock=clock, namespace=settings.namespace, log=log, ration=ration)
         validated = validated_kinds(settings)
         self.accounts = AccountWatch(self.rest, clock=clock, namespace=settings.namespace, log=log)
         watch = StoreWatch(self.catalogue, dict.fromkeys(("SecretStore", *validated)), self.accounts)
@@ -110,7 +113,6 @@ class Operator:
             flood_gate=settings.enable_flood_gate,
         )
         variables = dict(environ or {})
-        sizes = shares(memory_limit(), settings.memory_budget, MEMORY)
         self.compute = Pool("eso.app.calls", clock, memory=sizes.worker, group=self.tenant)
         pools, offload = Pools(proxies, reach_of(settings, access.server)), Offload(1, "values", self.tenant)
         env = Env(pools, offload, clock, log, variables, self.compute)

@@ -16,6 +16,7 @@ import msgspec
 
 from eso.api.meta import Resource
 from eso.kube.informer import Informer, Listener, Versioned
+from eso.kube.ration import Ration
 from eso.kube.rest import Rest
 from eso.kube.standing import Missing, Pending, Refused
 from eso.observe.log import SILENT, Log
@@ -39,7 +40,7 @@ class Watched(Generic[R]):
     """One resource as this process follows it. `decode` makes the record that is kept of an object.
 
     `essential`: the process is not ready while this resource cannot be listed. `selective`: only objects that somebody
-    `want`s are kept.
+    `want`s are kept. `rationed`: authors in namespaces write it, so that its large objects have a bound.
     """
 
     resource: Resource
@@ -48,13 +49,18 @@ class Watched(Generic[R]):
     essential: bool = False
     metadata_only: bool = False
     selective: bool = False
+    rationed: bool = False
 
 
 class Catalogue:
-    """`namespace`: namespaced resources are followed in this namespace only."""
+    """`namespace`: namespaced resources are followed in this namespace only. `ration`: for rationed ones, None for no
+    bound."""
 
-    def __init__(self, rest: Rest, *, clock: Clock, namespace: str = "", log: Log = SILENT) -> None:
+    def __init__(
+        self, rest: Rest, *, clock: Clock, namespace: str = "", log: Log = SILENT, ration: Ration | None = None
+    ) -> None:
         self._rest, self._clock, self._namespace, self._log = rest, clock, namespace, log
+        self._ration = ration
         self._watched: dict[Resource, Watched[Any]] = {}
         self._informers: dict[Resource, Informer[Any]] = {}
         self._early: dict[Resource, list[Listener[Any]]] = {}  # listeners of informers that no room asked for yet
@@ -70,11 +76,15 @@ class Catalogue:
         if known != watched:
             raise ValueError(f"{resource.plural} are watched in another way already")
         if resource not in self._informers:
+            decode, listeners = watched.decode, self._early.pop(resource, [])
+            if watched.rationed and self._ration is not None:
+                decode = self._ration.decoder(resource, decode)
+                listeners.insert(0, self._ration.listener(resource))
             self._informers[resource] = Informer(
                 self._rest,
                 resource,
-                watched.decode,
-                *self._early.pop(resource, ()),
+                decode,
+                *listeners,
                 namespace=self._namespace if resource.namespaced else "",
                 metadata_only=watched.metadata_only,
                 keep=(lambda record: self._keep(resource, record)) if watched.selective else None,

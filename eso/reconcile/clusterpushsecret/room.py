@@ -26,7 +26,7 @@ OWNER: Final = "cluster push secret"  # index of PushSecrets
 WORKERS: Final = 4
 
 Record = ClusterPushSecret | Undecodable
-WATCHED_PUSH_SECRETS = Watched(PUSH_SECRETS, decode_push_secret, Phase.OBJECTS)  # as the room of PushSecret does
+WATCHED_PUSH_SECRETS = Watched(PUSH_SECRETS, decode_push_secret, Phase.OBJECTS, rationed=True)  # as PushSecret
 WATCHED = Watched(CLUSTER_PUSH_SECRETS, decode_cluster_push_secret, Phase.OBJECTS)
 
 

@@ -25,7 +25,7 @@ StoreRecord = SecretStore | Undecodable
 CredentialListener = Callable[[StoreKey, str], None]
 
 STORE_KINDS = {
-    "SecretStore": Watched(SECRET_STORES, decode_secret_store, Phase.STORES, essential=True),
+    "SecretStore": Watched(SECRET_STORES, decode_secret_store, Phase.STORES, essential=True, rationed=True),
     "ClusterSecretStore": Watched(CLUSTER_SECRET_STORES, decode_secret_store, Phase.STORES),
 }
 

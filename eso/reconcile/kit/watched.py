@@ -53,4 +53,6 @@ def namespace_record(raw: msgspec.Raw) -> NamespaceRecord:
 
 
 WATCHED_NAMESPACES: Final = Watched(NAMESPACES, namespace_record, Phase.STORES, metadata_only=True)
-WATCHED_EXTERNAL_SECRETS: Final = Watched(EXTERNAL_SECRETS, decode_external_secret, Phase.OBJECTS, essential=True)
+WATCHED_EXTERNAL_SECRETS: Final = Watched(
+    EXTERNAL_SECRETS, decode_external_secret, Phase.OBJECTS, essential=True, rationed=True
+)

@@ -35,7 +35,7 @@ NAMESPACE: Final = "namespace"  # index of SecretStores
 
 Record = PushSecret | Undecodable
 _object = msgspec.json.Decoder(Object)
-WATCHED = Watched(PUSH_SECRETS, decode_push_secret, Phase.OBJECTS)
+WATCHED = Watched(PUSH_SECRETS, decode_push_secret, Phase.OBJECTS, rationed=True)
 
 
 @dataclass(frozen=True, slots=True)
