@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from eso.api.externalsecret import ExternalSecret, StoreRef, Template, decode_external_secret
 from eso.api.meta import CONFIG_MAPS, NAMESPACES, SECRETS, Undecodable
 from eso.api.secretstore import CLUSTER_SECRET_STORES, SECRET_STORES, SecretStore, decode_secret_store
-from eso.cli.schema import complaints
+from eso.cli.schema import complaints, type_of
 from eso.errors import EsoError
 from eso.gocompat import jsonenc, regexp
 from eso.kube.config import connect
@@ -172,15 +172,27 @@ def warn(found: list[Json]) -> None:
             print(f"eso render: warning: {name}: {text}", file=sys.stderr)
 
 
+def member_of(document: Json, name: str, prefix: str = "") -> Json:
+    """A member that is a map, empty where it is absent. Raises BadInput; the text names the type of what is there."""
+    found = document.get(name)
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise BadInput(f"{prefix}{name} must be a map, not {type_of(found)}", fix="correct the named member")
+    return found
+
+
 def manifests(paths: list[str], name: str) -> tuple[ExternalSecret, list[Json]]:
     """(the ExternalSecret, all documents). Raises BadInput."""
     found = [document for path in paths for document in documents(path)]
     if not all(isinstance(document, dict) for document in found):
         raise BadInput("a manifest must be a YAML map with apiVersion, kind and metadata")
     warn(found)
-    wanted = [
-        d for d in found if d.get("kind") == "ExternalSecret" and name in ("", (d.get("metadata") or {}).get("name"))
-    ]
+    names = [member_of(d, "metadata", f"a manifest of kind {d.get('kind')}: ").get("name") for d in found]
+    of_kind = [(d, own) for d, own in zip(found, names, strict=True) if d.get("kind") == "ExternalSecret"]
+    wanted = [d for d, own in of_kind if name in ("", own)]
+    if not of_kind:
+        raise BadInput(f"no ExternalSecret in {', '.join(paths)}", fix="give a manifest with kind: ExternalSecret")
     if len(wanted) != 1:
         what = f"named {name!r}" if name else "in the manifests"
         raise BadInput(f"{len(wanted)} ExternalSecrets {what}, exactly one is needed", fix="choose one with --name")
@@ -206,7 +218,8 @@ def sources_in(es: ExternalSecret, found: list[Json]) -> dict[tuple[str, str], d
 
 def content(document: Json) -> dict[str, str]:
     """Keys and texts of a ConfigMap or Secret. Raises BadInput."""
-    data = {k: text_of(v) for k, v in (document.get("data") or {}).items()}
+    prefix = f"{document.get('kind')} {member_of(document, 'metadata').get('name', '')}: "
+    data = {k: text_of(v) for k, v in member_of(document, "data", prefix).items()}
     if document.get("kind") != "Secret":
         return data
     try:
@@ -215,7 +228,7 @@ def content(document: Json) -> dict[str, str]:
         }
     except (binascii.Error, ValueError) as error:
         raise BadInput(f"a Secret's data is not base64: {(document.get('metadata') or {}).get('name')}") from error
-    return decoded | {k: text_of(v) for k, v in (document.get("stringData") or {}).items()}
+    return decoded | {k: text_of(v) for k, v in member_of(document, "stringData", prefix).items()}
 
 
 def text_of(value: Any) -> str:
@@ -389,8 +402,8 @@ def templated(arguments: argparse.Namespace) -> tuple[Template, dict[str, bytes]
     kind = objects.get("kind")
     if kind not in ("ExternalSecret", "PushSecret"):
         raise BadInput(f"unsupported template kind {kind}", fix="use an ExternalSecret or a PushSecret")
-    spec = objects.get("spec") or {}
-    block = (spec.get("target") or {}).get("template") if kind == "ExternalSecret" else spec.get("template")
+    spec = member_of(objects, "spec")
+    block = (member_of(spec, "target", "spec.") if kind == "ExternalSecret" else spec).get("template")
     if block is None:
         raise BadInput(
             f"the {kind} has no template",

@@ -114,6 +114,8 @@ def event_of(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Event
         raise BadArguments("--url is no address of a ChangeSource", fix="https://HOST/v1/changes/NAMESPACE/NAME")
     if bearer and url.scheme == "http" and url.hostname not in ("127.0.0.1", "::1", "localhost"):
         raise BadArguments("a token may not travel unencrypted", fix="use https, or sign with --secret-file")
+    if not all(32 <= byte < 127 for byte in bearer):
+        raise BadArguments("the token must be one line of printable ASCII", fix="give the token alone, without quotes")
     if not arguments.key and not arguments.prefix:
         raise BadArguments("nothing has changed", fix="give --key or --prefix")
     if arguments.tries < 1 or not 0 < arguments.timeout <= 600:

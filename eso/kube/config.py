@@ -29,6 +29,8 @@ FORCED: Final = 5.0  # seconds between two readings because of a 401: a plugin m
 PATIENCE: Final = 10.0  # seconds that one request waits for a reading; then it goes on with the last credentials
 START: Final = 60.0  # seconds for the first reading, without which there is nothing to go on with
 NEVER: Final = "9999-01-01T00:00:00Z"
+SHAPE: Final = "set KUBECONFIG to a file that `kubectl config view` can show"
+CONTEXT: Final = "choose one of `kubectl config get-contexts` with `kubectl config use-context NAME`"
 ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -92,10 +94,23 @@ class KubeConfig:
 
     def _fresh(self) -> Any:
         module = loaders().kube
-        merged = module.KubeConfigMerger(self._paths).config
+        try:
+            merged = module.KubeConfigMerger(self._paths).config
+        except OSError as error:
+            raise ConfigError(f"cannot read the kubeconfig {error.filename}: {error.strerror}", fix=SHAPE) from None
+        except (module.yaml.YAMLError, UnicodeDecodeError):  # their texts quote the file
+            raise ConfigError(f"the kubeconfig {self._paths} is not YAML", fix=SHAPE) from None
+        except Exception:  # of any type, where another shape is than the merger expects
+            raise ConfigError(
+                f"{self._paths} is no kubeconfig: it must be a map with the lists clusters, contexts and users",
+                fix=SHAPE,
+            ) from None
         if merged is None:
             raise ConfigError(f"no kubeconfig at {self._paths}", fix="set KUBECONFIG to an existing file")
-        loader = module.KubeConfigLoader(config_dict=merged, active_context=self._context, config_base_path=None)
+        try:
+            loader = module.KubeConfigLoader(config_dict=merged, active_context=self._context, config_base_path=None)
+        except loaders().ConfigException as error:
+            raise ConfigError(f"cannot load the Kubernetes configuration: {error}", fix=CONTEXT) from error
         name = ((loader.current_context or {}).get("context") or {}).get("user")
         entry = merged["users"].get_with_name(name, safe=True) if name else None
         self._user = (entry["user"].value if entry is not None and entry.value.get("user") else None) or {}

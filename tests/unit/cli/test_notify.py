@@ -153,3 +153,12 @@ def test_the_help_has_examples_and_exit_codes(capsys):
     assert ended.value.code == 0
     shown = capsys.readouterr().out
     assert "examples:" in shown and "exit codes:" in shown and "port-forward" in shown
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"two\nlines"], ids=["no text", "two lines"])
+def test_a_token_that_no_header_can_carry_is_refused(tmp_path, capsys, content: bytes):
+    file = tmp_path / "token"
+    file.write_bytes(content)
+    assert main(["--url", "http://127.0.0.1:1/v1/changes/a/b", "--bearer-file", str(file), "--key", "a"]) == 2
+    err = capsys.readouterr().err
+    assert "the token must be one line of printable ASCII" in err and "two" not in err

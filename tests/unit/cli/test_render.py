@@ -369,3 +369,45 @@ def test_what_is_printed_reads_back_as_text(files, write, capsys):
     again = write("live.yaml", out)
     found = mapping(again)["metadata"]["labels"]
     assert {key: found[key] for key in labels} == labels
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("kind: ExternalSecret\nmetadata: [hunter2-canary]\n", id="a list"),
+        pytest.param("kind: ExternalSecret\nmetadata: hunter2-canary\n", id="a text"),
+        pytest.param("kind: ConfigMap\nmetadata: 3\n", id="of another kind"),
+    ],
+)
+def test_metadata_that_is_no_map_is_named(capsys, write, files, text: str):
+    code, out, err = rendered(capsys, "-f", write("bad.yaml", text), "-f", files[0], "--data", files[2])
+    assert (code, out) == (2, "")
+    assert "metadata must be a map, not" in err.splitlines()[-1] and "Traceback" not in err and CANARY not in err
+
+
+@pytest.mark.parametrize(
+    ("text", "member"),
+    [
+        pytest.param("kind: ExternalSecret\nspec: 3\n", "spec", id="spec"),
+        pytest.param("kind: PushSecret\nspec: [a]\n", "spec", id="spec of a PushSecret"),
+        pytest.param("kind: ExternalSecret\nspec: {target: x}\n", "spec.target", id="target"),
+    ],
+)
+def test_the_reference_arguments_name_a_member_that_is_no_map(capsys, write, text: str, member: str):
+    bad, data = write("bad.yaml", text), write("data.yaml", "a: YQ==\n")
+    code, out, err = rendered(capsys, "--source-templated-object", bad, "--source-secret-data-file", data)
+    assert (code, out) == (2, "") and f"{member} must be a map, not" in err
+
+
+@pytest.mark.parametrize("part", ["data", "stringData"])
+def test_a_source_whose_data_is_no_map_is_named(capsys, write, files, part: str):
+    target = "target: {template: {templateFrom: [{secret: {name: s, items: [{key: k}]}}]}}"
+    bad = write("bad.yaml", f"apiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\n{part}: [x]\n")
+    code, out, err = rendered(capsys, "-f", write("es2.yaml", MANIFEST % target), "-f", bad, "--data", files[2])
+    assert (code, out) == (2, "") and f"Secret s: {part} must be a map, not array" in err
+
+
+@pytest.mark.parametrize("text", ["", "apiVersion: v1\nkind: Foo\n"], ids=["empty", "of another kind"])
+def test_without_an_external_secret_the_fix_is_to_give_one(capsys, write, files, text: str):
+    code, _, err = rendered(capsys, "-f", write("none.yaml", text), "--data", files[2])
+    assert code == 2 and "no ExternalSecret in" in err and "none.yaml" in err and "--name" not in err

@@ -446,3 +446,36 @@ def test_loading_a_configuration_does_not_load_the_generated_models():
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert printed == ["0", "CoreV1Api"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        pytest.param("", "is no kubeconfig", id="empty"),
+        pytest.param(CANARY, "is no kubeconfig", id="a text"),
+        pytest.param(f"a:\tb\n\t{CANARY}", "is not YAML", id="tabs"),
+        pytest.param(
+            f"clusters: {CANARY}\ncontexts: 5\ncurrent-context: c\n", "lists clusters, contexts and users", id="no list"
+        ),
+    ],
+)
+async def test_a_kubeconfig_that_is_none_is_named_with_the_reason_and_the_fix(tmp_path, text: str, told: str):
+    path = tmp_path / "config"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        await ClusterAccess(KubeConfig(str(path)), Proxies()).start()
+    assert str(path) in str(caught.value) and told in str(caught.value) and CANARY not in str(caught.value)
+    assert "kubectl config view" in (caught.value.fix or "")
+
+
+async def test_a_kubeconfig_that_is_a_folder_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="Is a directory"):
+        await ClusterAccess(KubeConfig(str(tmp_path)), Proxies()).start()
+
+
+async def test_a_context_that_is_not_there_has_a_fix(tmp_path):
+    path = tmp_path / "config"
+    path.write_text("{clusters: [], contexts: [], users: [], current-context: gone}")
+    with pytest.raises(ConfigError, match="gone") as caught:
+        await ClusterAccess(KubeConfig(str(path)), Proxies()).start()
+    assert "kubectl config get-contexts" in (caught.value.fix or "")
