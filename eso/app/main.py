@@ -1,7 +1,7 @@
 """The command line: which subcommand runs, and what its end means to the shell.
 
 Neighbours: flags.py parses; lifecycle.py, webhook.py and certcontroller.py run; `cli` prints. Exit codes: 0 done,
-1 failed, 2 the arguments are off.
+1 failed, 2 the arguments are off, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -75,8 +75,10 @@ def run(argv: list[str]) -> int:
                 from eso.cli.notify import main as notify
 
                 return notify(rest)
+            case "help" if rest and rest[0] not in SETTINGS:
+                return run([rest[0], "--help"])
             case "help":
-                print(help_of(SETTINGS.get(" ".join(rest), ControllerSettings)))
+                print(help_of(SETTINGS[rest[0]] if rest else ControllerSettings))
                 return 0
             case "version":
                 print(f"eso {VERSION}")
@@ -101,6 +103,8 @@ def run(argv: list[str]) -> int:
     except EsoError as error:
         print(f"eso: {error}" + (f" ({error.fix})" if error.fix else ""), file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130  # as a shell tells an end by SIGINT
     except BrokenPipeError:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         return 141

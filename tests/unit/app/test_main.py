@@ -19,6 +19,29 @@ def test_help_of_a_command_has_its_flags(argv, capsys):
     assert "--check-interval" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", ["render", "doctor", "notify"])
+def test_help_of_a_command_that_has_a_parser_of_its_own_is_that_of_its_flag(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        run(["help", command])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith(f"usage: eso {command} ")
+
+
+@pytest.mark.parametrize("command", ["render", "notify"])
+def test_an_interrupt_ends_with_130_and_without_a_traceback(command, monkeypatch, capfd):
+    def interrupted(argv: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"eso.cli.{command}.main", interrupted)
+    assert run([command]) == 130
+    assert capfd.readouterr() == ("", "")
+
+
+def test_help_of_an_unknown_command_exits_with_2(capsys):
+    assert run(["help", "nonsense"]) == 2
+    assert "unknown command: nonsense" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("argv", [["version"], ["--version"]], ids=" ".join)
 def test_the_version_is_said(argv, capsys):
     assert run(argv) == 0
