@@ -109,7 +109,11 @@ def event_of(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Event
     bearer = credential(arguments.bearer_file, environ.get(BEARER, "") if not secret else "")
     if bool(secret) == bool(bearer):
         raise BadArguments("one credential is needed", fix=f"give --secret-file or --bearer-file, or {SECRET}")
-    url = urlsplit(arguments.url)
+    try:
+        url = urlsplit(arguments.url)
+        url.port  # noqa: B018  # read for its check
+    except ValueError:  # half a bracket, or a port that is none
+        raise BadArguments("--url is no address", fix="https://HOST/v1/changes/NAMESPACE/NAME") from None
     if url.scheme not in ("http", "https") or not url.hostname or not url.path.startswith("/v1/changes/"):
         raise BadArguments("--url is no address of a ChangeSource", fix="https://HOST/v1/changes/NAMESPACE/NAME")
     if bearer and url.scheme == "http" and url.hostname not in ("127.0.0.1", "::1", "localhost"):

@@ -133,6 +133,8 @@ def test_without_any_answer_it_fails(key: str, capsys):
         pytest.param(["--url", "http://127.0.0.1/v1/changes/a/b", "--key", "a"], id="no credential"),
         pytest.param(["--url", "http://127.0.0.1/v1/changes/a/b", "--secret-file", "KEY"], id="no key"),
         pytest.param(["--url", "http://127.0.0.1/else", "--secret-file", "KEY", "--key", "a"], id="another path"),
+        pytest.param(["--url", "http://[x/v1/changes/a/b", "--secret-file", "KEY", "--key", "a"], id="half a bracket"),
+        pytest.param(["--url", "http://x:99999/v1/changes/a/b", "--secret-file", "KEY", "--key", "a"], id="no port"),
         pytest.param(["--url", "ftp://x/v1/changes/a/b", "--secret-file", "KEY", "--key", "a"], id="another scheme"),
         pytest.param(["--url", "http://x/v1/changes/a/b", "--bearer-file", "KEY", "--key", "a"], id="a token in clear"),
         pytest.param(["--url", "http://x/v1/changes/a/b", "--secret-file", "/nowhere", "--key", "a"], id="no file"),
