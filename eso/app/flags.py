@@ -449,7 +449,9 @@ def convert(flag: Flag, written: str) -> Any:
     try:
         value = READERS[flag.kind](written)
     except (ValueError, DurationError) as error:
-        raise UsageError(f"--{flag.name}: {written!r} is no {flag.kind.value}: {error}", fix=example(flag)) from None
+        is_number = flag.kind in (Kind.NUMBER, Kind.RATE)  # Python's own texts say nothing to the reader
+        wanted = "number" if is_number else f"{flag.kind.value}: {error}"
+        raise UsageError(f"--{flag.name}: {written!r} is no {wanted}", fix=example(flag)) from None
     if flag.choices:
         known = {choice.lower(): choice for choice in flag.choices}
         value = known.get(value.lower())

@@ -63,3 +63,10 @@ def test_a_missing_cluster_exits_with_1_and_names_the_fix(monkeypatch, capfd, tm
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     assert run(["controller", "--metrics-addr=0", "--live-addr=0"]) == 1
     assert "KUBECONFIG" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("argv", [["webhook", "--port=abc"], ["--client-qps=fast"]], ids=" ".join)
+def test_a_number_that_is_none_is_told_without_words_of_the_parser(argv, capsys):
+    assert run(argv) == 2
+    err = capsys.readouterr().err
+    assert "is no number (for example --" in err and "literal" not in err and "convert" not in err
