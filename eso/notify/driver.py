@@ -58,6 +58,7 @@ class Driver:
     def __init__(self, kinds: Mapping[str, Begin], told: Callable[[Key], None], clock: Clock, log: Log) -> None:
         self._kinds, self._told, self._clock, self._log = kinds, told, clock, log
         self._jobs: dict[Key, Job] = {}
+        self._ending: dict[Key, set[asyncio.Task[None]]] = {}  # tasks of a source as it was
         self._group: asyncio.TaskGroup | None = None
 
     async def run(self) -> NoReturn:
@@ -78,13 +79,13 @@ class Driver:
         job = self._jobs.get(key)
         if job is not None and job.driven == driven:
             return
-        before = self._cancel(job)
+        self._cancel(key, job)
         job = self._jobs[key] = Job(driven)
-        self._start(key, job, before)
+        self._start(key, job)
 
     def end(self, key: Key) -> None:
         """The source is gone, or paused."""
-        self._cancel(self._jobs.pop(key, None))
+        self._cancel(key, self._jobs.pop(key, None))
         self._start_waiting()
 
     def health(self, key: Key) -> Health:
@@ -93,20 +94,25 @@ class Driver:
 
     # inside
 
-    def _cancel(self, job: Job | None) -> asyncio.Task[None] | None:
+    def _cancel(self, key: Key, job: Job | None) -> None:
         if job is None or job.task is None:
-            return None
+            return
         task, job.task = job.task, None
+        self._ending.setdefault(key, set()).add(task)
+        task.add_done_callback(lambda done: self._ended(key, done))
         task.cancel()
-        return task
+
+    def _ended(self, key: Key, task: asyncio.Task[None]) -> None:
+        self._ending[key].discard(task)
+        if not self._ending[key]:
+            del self._ending[key]
 
     def _start_waiting(self) -> None:
         for key, job in self._jobs.items():
             if job.task is None:
-                self._start(key, job, None)
+                self._start(key, job)
 
-    def _start(self, key: Key, job: Job, before: asyncio.Task[None] | None) -> None:
-        """`before`: the task of the source as it was, which is about to end."""
+    def _start(self, key: Key, job: Job) -> None:
         if self._group is None:
             return
         if job.driven.member not in self._kinds:
@@ -123,16 +129,16 @@ class Driver:
         else:
             if isinstance(job.health, Failing):
                 job.health = Starting()
-            job.task = self._group.create_task(self._work(key, job, before), name=f"source-{key[0]}/{key[1]}")
+            job.task = self._group.create_task(self._work(key, job), name=f"source-{key[0]}/{key[1]}")
 
     def _felt(self, key: Key, job: Job, health: Health) -> None:
         if job.health != health:
             job.health = health
             self._told(key)
 
-    async def _work(self, key: Key, job: Job, before: asyncio.Task[None] | None) -> None:
-        if before is not None:
-            await asyncio.wait((before,))  # two logins of one source would take each other's messages
+    async def _work(self, key: Key, job: Job) -> None:
+        while ending := self._ending.get(key):
+            await asyncio.wait(set(ending))  # two logins of one source would take each other's messages
         steps = self._kinds[job.driven.member](key, job.driven)
         try:
             while True:

@@ -161,9 +161,13 @@ class Polling:
 
     async def _hand_over(self) -> float:
         """Seconds to wait before the rest may be taken; 0 when nothing is left."""
+        together = TOGETHER
         while self._owed:
-            keys = list(self._owed)[:TOGETHER]
+            keys = list(self._owed)[:together]
             intake = await self._intakes.take(self._key, tuple(map(Change, keys)), self._clock.now())
+            if isinstance(intake, Full) and len(keys) > 1:
+                together = len(keys) // 2  # keys that nobody reads may be pending for long: fewer may fit beside them
+                continue
             if not isinstance(intake, Taken):
                 outcome = "full" if isinstance(intake, Full) else "unwritten"
                 self._count(outcome)

@@ -46,9 +46,12 @@ class Intakes:
 class Part:
     """Messages that are carried out together."""
 
-    def __init__(self) -> None:
+    def __init__(self, *told: tuple[Message, Sequence[Change]]) -> None:
         self.changes: dict[Change, None] = {}
         self.receipts: list[str] = []
+        self.told: list[tuple[Message, Sequence[Change]]] = []
+        for message, changes in told:
+            self.add(message, changes)
 
     def fits(self, told: Sequence[Change]) -> bool:
         whole = self.changes | dict.fromkeys(told)
@@ -57,6 +60,7 @@ class Part:
     def add(self, message: Message, told: Sequence[Change]) -> None:
         self.changes |= dict.fromkeys(told)
         self.receipts.append(message.receipt)
+        self.told.append((message, told))
 
 
 class Receiving:
@@ -106,27 +110,40 @@ class Receiving:
         return self._feed, way
 
     async def _carried_out(self, feed: Feed, way: Route, messages: Sequence[Message]) -> float:
-        """Messages go together as long as an event may name their keys. The first that is not taken ends the batch."""
+        """Messages go together as long as an event may name their keys. What does not fit beside pending changes holds
+        up nothing else; what cannot be written down ends the batch."""
         over: list[str] = []  # receipts of messages that lead to nothing, or are carried out
-        pause, part = 0.0, Part()
+        pauses, part = [0.0], Part()
         for message in messages:
             told = self._told(message)
             if not told:
                 over.append(message.receipt)
                 continue
             if not part.fits(told):
-                pause = await self._taken(part)
-                if pause:
-                    break
-                over += part.receipts
+                pauses.append(await self._settled(part, over))
                 part = Part()
+                if pauses[-1] == PAUSE:
+                    break
             part.add(message, told)
-        if part.receipts and not pause:
-            pause = await self._taken(part)
-            over += () if pause else part.receipts
+        if part.receipts:
+            pauses.append(await self._settled(part, over))
         if over:
             async with self._gates.call(way):
                 await feed.acknowledge(over)
+            return min(PAUSE, max(pauses))  # the next messages may well fit
+        return max(pauses)
+
+    async def _settled(self, part: Part, over: list[str]) -> float:
+        """The part as a whole, or, where that does not fit, one message after the other. `over` gets the receipts of
+        those that are taken. Seconds that the rest has to wait."""
+        pause = await self._taken(part)
+        if not pause:
+            over += part.receipts
+        if pause != FULL or len(part.told) == 1:
+            return pause
+        for one in part.told:
+            if (alone := await self._settled(Part(one), over)) == PAUSE:
+                return alone
         return pause
 
     def _told(self, message: Message) -> tuple[Change, ...]:

@@ -150,6 +150,8 @@ class Journal:
         meta, key = source.metadata, (source.namespace, source.name)
         account = self._accounts.get(key)
         if account is not None and account.meta.uid == meta.uid:
+            if account.meta.generation != meta.generation:
+                self._signal(account, Missed())  # what was heard in one way proves nothing of another
             account.meta, account.debounce = meta, debounce
             self._cover(key, account, source, tuple(places))
             return
@@ -341,8 +343,8 @@ class Journal:
 
     async def _written(self, account: Account) -> bool:
         """Whether everything that the book says now is in the status."""
-        if not self._running:
-            return False
+        if not self._running or self._accounts.get((account.meta.namespace, account.meta.name)) is not account:
+            return False  # nobody writes for a source that is gone
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         account.waiting.append(future)
         self._mark(account)

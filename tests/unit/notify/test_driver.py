@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from eso.api.changesource import ChangeSourceSpec, Driven, Failing, Poll, Starting, Working
-from eso.notify.driver import LONGEST_PAUSE, MOST, MOST_OF_NAMESPACE, Driver, Key
+from eso.notify.driver import GOODBYE, LONGEST_PAUSE, MOST, MOST_OF_NAMESPACE, Driver, Key
 from eso.providers.contract import AuthExpired, Throttled, Unavailable
 from tests.fakes.clock import VirtualClock
 from tests.harness.inprocess import Log
@@ -188,3 +188,19 @@ async def test_an_edit_of_a_source_that_waits_for_a_place_does_not_push_in(desk:
     await desk.clock.advance()
     assert len(desk.begun) == MOST_OF_NAMESPACE
     assert replace(desk.begun[0][1], edits=1) != desk.begun[0][1]
+
+
+async def test_edits_in_quick_succession_leave_one_login_at_a_time(desk: Desk):
+    """Whatever became of the source meanwhile, the next one waits for all that are on their way out."""
+    desk.put()
+    await desk.clock.advance()
+    desk.steps.slow = True
+    for edits in (1, 2):
+        desk.put(edits=edits)
+        await desk.clock.advance()
+    desk.driver.end(KEY)
+    desk.put(edits=3)
+    await desk.clock.advance()
+    assert len(desk.begun) == 1, "the first is not closed yet"
+    await desk.clock.advance(GOODBYE)
+    assert len(desk.begun) == 2 and desk.steps.steps == 1

@@ -179,8 +179,8 @@ async def test_messages_with_many_keys_go_in_parts_and_those_that_do_not_fit_com
     desk = Desk()
     many = {"keys": [f"key-{n}" for n in range(MOST_CHANGES - 1)]}
     desk.line.put(many, {"keys": ["a", "b"]}, {"keys": ["c"]})
-    desk.answers = [Taken(1), Full()]
-    assert await desk.receiving.step() == FULL
+    desk.answers = [Taken(1), Full(), Full(), Full()]
+    assert await desk.receiving.step() == PAUSE
     assert len(desk.taken) == 1 and list(desk.line.messages) == ["receipt-1", "receipt-2"]
     assert await desk.receiving.step() == 0.0
     assert desk.taken[1:] == [(Change("a"), Change("b"), Change("c"))] and not desk.line.messages
@@ -265,3 +265,22 @@ async def test_a_cancellation_at_any_await_acknowledges_nothing_that_was_not_tak
 
 def test_messages_never_print():
     assert "secret" not in repr(Message(b"secret", "secret", {"secret": "secret"}))
+
+
+async def test_a_message_that_does_not_fit_beside_pending_changes_holds_up_no_other():
+    desk = Desk()
+    desk.line.put({"keys": ["stuck"]}, {"keys": ["b"]}, {"keys": ["c"]})
+    desk.answers = [Full(), Full(), Taken(1), Taken(1)]  # together, then one by one
+    assert await desk.receiving.step() == PAUSE
+    assert desk.keys == ["b", "c"]
+    assert [orjson.loads(message.body) for message in desk.line.messages.values()] == [{"keys": ["stuck"]}]
+    desk.answers = [Full()]
+    assert await desk.receiving.step() == FULL
+
+
+async def test_what_cannot_be_written_down_ends_the_batch_also_one_by_one():
+    desk = Desk()
+    desk.line.put({"keys": ["a"]}, {"keys": ["b"]}, {"keys": ["c"]})
+    desk.answers = [Full(), Taken(1), Unwritten()]
+    assert await desk.receiving.step() == PAUSE
+    assert desk.keys == ["a"] and len(desk.line.messages) == 2

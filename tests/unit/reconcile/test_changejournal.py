@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 from hypothesis import given
@@ -32,6 +33,7 @@ from eso.reconcile.changesource.books import Book
 from eso.reconcile.changesource.journal import GRACE, Journal
 from eso.reconcile.kit.changes import REASON, Changes
 from eso.reconcile.kit.record import ChangeRecord, Ended, PassRecord, ReadRecord
+from eso.reconcile.kit.trust import EVENTS, STRETCH, Trust
 from eso.runtime.outcome import Wake
 from tests.fakes.apiserver import FakeApiServer, Late, Status
 from tests.fakes.cancel import every_await
@@ -409,3 +411,26 @@ async def test_what_a_poll_has_seen_is_kept_for_the_next_process_and_goes_with_t
     desk.api.put(CHANGE_SOURCES, {**(desk.api.get(CHANGE_SOURCES, *key) or {}), "spec": webhook["spec"]})
     await desk.journal.open(source(), (Place(STORE, "team"),), 0.0)
     assert desk.journal.recall(key) == ()
+
+
+async def test_whoever_waits_is_told_when_the_source_is_closed_while_objects_are_looked_up(desk: Desk):
+    names = [f"key-{n}" for n in range(MOST_PENDING // 2)]
+    desk.readers = dict.fromkeys(names, (OBJECT,))
+    taking = asyncio.ensure_future(desk.journal.take(SOURCE, tuple(map(Change, names)), desk.clock.now()))
+    await asyncio.sleep(0)
+    assert 0 < len(desk.woken) < len(names)
+    desk.journal.close(SOURCE)
+    assert await desk.later(taking) == Unwritten()
+
+
+async def test_trust_goes_with_the_spec_that_earned_it(desk: Desk):
+    """The next queue has not shown that it hears of everything."""
+    desk.changes.most, now = 64.0, desk.clock.now()
+    desk.journal._accounts[SOURCE].trust = Trust(now - 2 * STRETCH, now, EVENTS, well=True)
+    before = desk.journal.trusted(STORE, "team")
+    source = desk.source()
+    await desk.journal.open(source, (Place(STORE, "team"),), 0.0)
+    assert desk.journal.trusted(STORE, "team") == before > 1.0, "nothing has changed"
+    meta = msgspec.structs.replace(source.metadata, generation=source.metadata.generation + 1)
+    await desk.journal.open(msgspec.structs.replace(source, metadata=meta), (Place(STORE, "team"),), 0.0)
+    assert desk.journal.trusted(STORE, "team") == 1.0
