@@ -361,7 +361,13 @@ def provided(**provider: Json) -> Json:
             id="C-309 nebius without a login",
         ),
         pytest.param(
-            provided(onepasswordSDK={"vault": "v", "environment": "e"}),
+            provided(
+                onepasswordSDK={
+                    "vault": "v",
+                    "environment": "e",
+                    "auth": {"serviceAccountSecretRef": {"name": "s", "key": "k"}},
+                }
+            ),
             "at most one of the fields in [vault environment] may be set",
             id="C-309 1Password with vault and environment",
         ),

@@ -68,13 +68,13 @@ def room(shared: Shared, own_namespace: str, doors: Doors) -> Room:
         record = new or old
         assert record is not None
         key = record.namespace, record.name
-        if not warm.is_set() and new is not None:
-            unknown.add(key)
         if new is None:
             edits.pop(key, None)
         index.put(key, tokens_of(new) if isinstance(new, ChangeSource) else ())
         same = old is not None and new is not None and unchanged(old, new)
         if not same:
+            if not warm.is_set():
+                unknown.add(key)  # until its pass has ended
             work.queue.add(key, Lane.NEW, "changed" if old is not None else "listed")
 
     def depended(kind: str, namespace: str, name: str) -> None:

@@ -18,7 +18,7 @@ from eso.api.meta import SECRETS
 from eso.app import wiring
 from eso.notify.verify import signed
 from eso.providers.contract import CredentialReader, Find, Plan, StoreView
-from tests.fakes.apiserver import FakeApiServer, Json, Request, Status
+from tests.fakes.apiserver import FakeApiServer, Json, Late, Request, Status
 from tests.harness.scripted import Scripted, ScriptedClient
 from tests.unit.app.operating import Operating, condition, operating, put_external_secret, put_store
 
@@ -631,3 +631,23 @@ async def test_without_the_crd_everything_else_works(api: FakeApiServer):
     async with operating(api, *FLAGS, providers={"fake": Scripted()}) as one:
         await one.until(lambda: one.ready() == "True")
         assert value(one) == "some-value"
+
+
+async def test_the_port_opens_also_when_a_status_moves_before_every_source_is_known(api: FakeApiServer):
+    put_store(api, provider={"fake": {}})
+    for name in ("first", "second"):
+        put_source(api, name)
+    api.fail(Late(), method="PATCH", path="changesources/second/status")
+    async with operating(api, *FLAGS, providers={"fake": Backend()}) as one:
+        await later(one, lambda: condition(api.get(CHANGE_SOURCES, "team", "first"), "Ready").get("status"))
+        await later(one, lambda: one.passes("changesource"))
+        api.edit(CHANGE_SOURCES, "team", "first", {"status": {"accepted": 7}})
+        await later(one, lambda: knows(one, "first").status.accepted == 7)
+        assert not any(text == "change events are accepted" for text, _ in one.lines("info"))
+        api.release()
+        await later(one, lambda: any(text == "change events are accepted" for text, _ in one.lines("info")))
+
+
+def knows(one: Operating, name: str) -> Any:
+    (informer,) = (informer for informer in one.operator.catalogue.informers if informer.resource == CHANGE_SOURCES)
+    return informer.get(("team", name))
