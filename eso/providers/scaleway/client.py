@@ -16,6 +16,7 @@ from eso.net.http import Reply
 from eso.providers.contract import (
     Find,
     InvalidConfig,
+    Malformed,
     Push,
     Remote,
     RemoteRef,
@@ -177,12 +178,14 @@ class Client(Connected[Connection]):
     # requests
 
     async def _id(self, place: codec.Place) -> str | None:
-        """The id of a secret; None where the list has none of this name."""
+        """The id of a secret; None where the list is empty. Raises Malformed for a list with another secret, which
+        proves no absence."""
         if isinstance(place, codec.ById):
             return place.id
         found = codec.listed_of((await self._page(place.query, 1, 1)).body)
-        # What the server was not asked for is not believed.
-        return found[0].id if found and found[0].name == place.name else None
+        if found and found[0].name != place.name:
+            raise Malformed("the server lists another secret than the one that it was asked for")
+        return found[0].id if found else None
 
     async def _version(self, id: str, revision: str) -> codec.Secret:
         reply = await self._send("AccessSecretVersion", "GET", f"/{id}/versions/{revision}/access")

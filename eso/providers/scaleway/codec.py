@@ -87,7 +87,7 @@ def revision_of(version: str) -> str:
 def secret_of(body: bytes) -> Secret:
     try:
         return Secret(base64.b64decode(text_in(object_of(body), "data"), validate=True))
-    except binascii.Error:
+    except (binascii.Error, ValueError):
         raise Malformed("the server's reply has no base64 in data") from None
 
 

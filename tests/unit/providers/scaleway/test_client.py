@@ -285,12 +285,31 @@ async def test_a_list_that_lies_is_malformed_and_leads_nowhere(world: World, bod
     await client.close()
 
 
-async def test_a_server_that_answers_with_another_secret_is_not_believed(world: World) -> None:
+async def test_an_answer_with_another_secret_proves_no_absence(world: World) -> None:
+    """Nothing is deleted, made anew or taken for deleted because of it."""
     other = world.fake.put("other", PLANTED)
     client = await world.open()
-    world.fake.fail(Fault(200, body=json.dumps({"secrets": [other.shown]})))
-    with pytest.raises(SecretNotFound):
-        await read(client, "name:db")
+    attempts = (
+        lambda: read(client, "name:db"),
+        lambda: client.push(Push(Remote("name:db"), "k"), source(k=b"v")),
+        lambda: client.delete(Remote("name:db")),
+        lambda: client.exists(Remote("name:db")),
+    )
+    for attempt in attempts:
+        world.fake.fail(Fault(200, body=json.dumps({"secrets": [other.shown]})))
+        with pytest.raises(Malformed):
+            await attempt()
+    assert list(world.fake.secrets.values()) == [other]
+    await client.close()
+
+
+@pytest.mark.parametrize("data", ("%%%", "abc", "\u00e9\u00e9\u00e9\u00e9"), ids=("signs", "cut", "no ASCII"))
+async def test_a_value_that_is_no_base64_is_malformed(world: World, data: str) -> None:
+    held = world.fake.put("db", PLANTED)
+    client = await world.open()
+    world.fake.fail(Fault(200, body=json.dumps({"data": data})))
+    with pytest.raises(Malformed, match=r"has no base64 in data$"):
+        await read(client, f"id:{held.id}")
     await client.close()
 
 
