@@ -20,7 +20,7 @@ from eso.providers.contract import AuthRejected, CredentialReader, InvalidConfig
 from eso.providers.env import Env
 from eso.providers.kit.selectors import part
 from eso.providers.onepasswordsdk.client import LABEL, Client, Connection
-from eso.providers.onepasswordsdk.native import Native
+from eso.providers.onepasswordsdk.native import Native, released
 from eso.providers.onepasswordsdk.spec import TOKEN
 
 PREFIX: Final = "ops_"
@@ -50,7 +50,7 @@ class Connector:
             return cast(Awaitable[Any], Sdk.authenticate(token, name, version))
 
         async with turn(LABEL, "Authenticate"):
-            sdk = await self.native.run(login)
+            sdk = await self.native.made(login, released)
         return Client(store, Connection(self.native, sdk, self.env.offload))
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from eso.providers.onepasswordsdk.refusal import refuse
@@ -26,6 +28,16 @@ class Native:
     async def run(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Raises the contract's typed errors; no text and no cause of the library's leaves it."""
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(asked(ask), self._started()))
+
+    async def made(self, ask: Callable[[], Awaitable[T]], let_go: Callable[[T], object]) -> T:
+        """As `run`, for a call that makes something which the library keeps. The call comes to its end when the caller
+        is cancelled, since only its result names what was made; `let_go` gets that then."""
+        call = asyncio.run_coroutine_threadsafe(asked(ask), self._started())
+        try:
+            return await asyncio.shield(asyncio.wrap_future(call))
+        except asyncio.CancelledError:
+            call.add_done_callback(lambda done: abandoned(done, let_go))
+            raise
 
     def _started(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
@@ -63,6 +75,12 @@ async def asked(ask: Callable[[], Awaitable[T]]) -> T:
             return await ask()
     except Exception as error:
         raise refuse(error) from None
+
+
+def abandoned(call: Future[T], let_go: Callable[[T], object]) -> None:
+    if not call.cancelled() and call.exception() is None:
+        with suppress(Exception):  # it would be logged with the library's text
+            let_go(call.result())
 
 
 def released(sdk: Any) -> None:

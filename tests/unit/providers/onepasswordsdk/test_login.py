@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 
 import pytest
@@ -10,6 +11,7 @@ from eso.api.hosts import hosts_of
 from eso.net.reach import Reach
 from eso.providers.contract import AuthRejected, InvalidConfig, Remote, Timeout
 from eso.providers.onepasswordsdk import native
+from eso.providers.onepasswordsdk.client import Client
 from eso.providers.onepasswordsdk.connect import server
 from tests.fakes.cancel import every_await
 from tests.fakes.onepasswordsdk import TOKEN, VAULT, token
@@ -109,10 +111,35 @@ async def test_a_call_without_an_end_is_given_up(world: World, monkeypatch: pyte
 
 
 async def test_every_await_of_a_login_may_be_cancelled(world: World) -> None:
+    """The library forgets a login that nobody waits for any more: it would keep the token until the process ends."""
+
+    opened: list[Client] = []
+
     async def login() -> None:
-        client = await world.open()
-        await client.close()
+        opened.append(await world.open())
 
     async for _ in every_await(login):
         pass
-    world.account.clients.clear()
+    for client in opened:  # of the runs that came to their end
+        await client.close()
+    await world.provider.close()
+    assert not world.account.clients
+
+
+async def test_a_login_that_is_made_after_its_caller_was_cancelled_is_released(world: World) -> None:
+    busy, go_on = threading.Event(), threading.Event()
+
+    def computing(name: str) -> None:
+        busy.set()
+        assert go_on.wait(30)
+
+    world.account.fault = computing
+    opening = asyncio.create_task(world.open())
+    assert await asyncio.to_thread(busy.wait, 30)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    go_on.set()
+    await world.provider.close()
+    assert world.account.asked == ["init_client"]
+    assert not world.account.clients
