@@ -56,8 +56,8 @@ class _Slot:
         self._away -= 1
         if not self._away:
             await self._slots.acquire(self._owner)
-            if self._away:
-                self._slots.release(self._owner)  # given back while it was waited for
+            if self._away or self._held:
+                self._slots.release(self._owner)  # given back while it was waited for, and perhaps taken again
             else:
                 self._held = True
 

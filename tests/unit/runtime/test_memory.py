@@ -13,6 +13,7 @@ import orjson
 import pytest
 
 from eso.runtime import memory as module
+from eso.runtime.aside import without
 from eso.runtime.fair import FairSlots
 from eso.runtime.memory import (
     AGED,
@@ -466,3 +467,31 @@ def test_the_price_of_a_map_covers_what_it_takes() -> None:
 
 def test_the_constants_leave_room_for_a_newcomer_in_the_least_budget() -> None:
     assert module.SMALL * 4 <= 32 * MB // 4
+
+
+async def test_tasks_of_a_slot_that_wait_for_it_at_the_same_time_take_one_slot() -> None:
+    slots, had, more, again = FairSlots(4), asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def away(begin: asyncio.Event, end: asyncio.Event) -> None:
+        await begin.wait()
+        async with without():
+            await end.wait()
+
+    async def block() -> None:
+        async with slots.slot("a"), asyncio.TaskGroup() as group:
+            group.create_task(away(had, more))
+            group.create_task(away(again, again))
+
+    had.set()
+    task = asyncio.ensure_future(block())
+    await settle()
+    for other in "bcde":
+        await slots.acquire(other)
+    more.set()
+    await settle()
+    again.set()
+    await settle()
+    for other in "bcde":
+        slots.release(other)
+    await task
+    assert (slots.free, slots._held) == (4, {})
