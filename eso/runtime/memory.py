@@ -200,11 +200,20 @@ class Memory:
         """Whether nobody else has waited for so long that it goes first."""
         if not self._waiting or self._held.get(owner, 0) + size <= self._little:
             return True
-        first = min((one for queue in self._waiting.values() if (one := queue.first())), key=_since, default=None)
+        first = min(
+            (one for queue in self._waiting.values() if (one := queue.first()) and self._waits_for_others(one)),
+            key=_since,
+            default=None,
+        )
         if first is None or first.hold.owner == owner:
             return True
         mine, theirs = self._held.get(owner, 0) + size, self._held.get(first.hold.owner, 0) + first.size
         return goes_first(self.clock.monotonic() - first.since, mine, theirs)
+
+    def _waits_for_others(self, waiter: _Waiter) -> bool:
+        """Whether there would be room if nobody else held any. Who waits for its own passes holds up nobody."""
+        held = self._held.get(waiter.hold.owner, 0)
+        return not held or held + waiter.size <= self.most
 
 
 def goes_first(waited: float, mine: int, theirs: int) -> bool:

@@ -319,6 +319,18 @@ async def test_a_newcomer_finds_room_beside_one_that_has_waited_for_ever(memory:
     assert wants.done()
 
 
+async def test_who_waits_for_its_own_passes_holds_up_nobody_else(memory: Memory, clock: VirtualClock) -> None:
+    """Else one namespace with slow backends could keep all others at what is kept back for them."""
+    busy = await filled(memory, "a")
+    waiting = [asyncio.ensure_future(memory.open("a").reserve(memory.total // 7)) for _ in range(3)]
+    await clock.advance(10 * ANCIENT)
+    await asyncio.wait_for(memory.open("b").reserve(2 * MB), 1)
+    assert busy.size and not all(task.done() for task in waiting)
+    for task in waiting:
+        task.cancel()
+    await asyncio.wait(waiting)
+
+
 @pytest.mark.parametrize("seed", range(20))
 async def test_every_hold_is_served_while_others_end(seed: int, clock: VirtualClock) -> None:
     """Whatever is asked for, by whom and in which order."""
