@@ -46,6 +46,7 @@ from eso.reconcile.pushsecret.refresh import (
 )
 from eso.reconcile.pushsecret.report import (
     CLEANING,
+    SOON,
     SOURCE_DELETED,
     Report,
     failed,
@@ -372,7 +373,9 @@ class ReconcilePushSecret:
             return None
         books = without(recorded, cleaned.gone, ())
         if cleaned.failed is not None:
-            return failed(f"{CLEANING}{cause}", cause, books)
+            report = failed(f"{CLEANING}{cause}", cause, books)
+            # Many failures may have gone before, and the namespace does not wait for a long back-off.
+            return replace(report, outcome=After(SOON)) if goes is not None else report
         assert cleaned.closed is not None
         return not_deleted(ps, cleaned.closed, f"{CLEANING}{cause}", books, going=goes is not None)
 

@@ -12,11 +12,11 @@ import pytest
 
 from eso.api.generators import FINALIZER_GENERATOR_STATE, GENERATOR_STATES, LABEL_OWNER_KEY, owner_key
 from eso.api.hashing import synced_resource_version
-from eso.api.meta import CONFIG_MAPS, NAMESPACES, SECRETS, Resource
+from eso.api.meta import CONFIG_MAPS, NAMESPACES, SECRETS, Resource, rfc3339
 from eso.api.pushsecret import PUSH_SECRETS, decode_push_secret
 from eso.api.secretstore import SECRET_STORES
 from eso.errors import Terminal
-from eso.providers.contract import AuthRejected, Busy, Denied, Throttled, Timeout, Unavailable
+from eso.providers.contract import AuthRejected, Busy, Denied, NotYet, Throttled, Timeout, Unavailable
 from eso.reconcile.pushsecret.refresh import Pace
 from tests.fakes.apiserver import FakeApiServer
 from tests.harness.pushable import Pushable
@@ -972,6 +972,28 @@ async def test_a_deletion_that_waits_is_woken_when_its_namespace_goes(api: FakeA
         put_namespace(api, going=True)
         await one.gone()
         assert one.backend.remote == {}
+
+
+@pytest.mark.parametrize("error", [NotYet("soon"), Busy("another writes"), Throttled("slowly")], ids=type)
+async def test_a_deletion_that_failed_often_holds_its_namespace_no_longer_than_others(
+    api: FakeApiServer, error: Any
+) -> None:
+    put_world(api, deletionPolicy="Delete")
+    put_namespace(api)
+    async with pushing(api) as one:
+        await one.synced()
+        one.backend.delete_error = error
+        one.delete()
+        await one.failed()
+        for _ in range(20):  # the next try is minutes away
+            await one.clock.advance(60.0)
+            await one.one.idle()
+        meta = {"name": "team", "finalizers": ["kubernetes"], "deletionTimestamp": rfc3339(one.clock.now())}
+        api.put(NAMESPACES, {"metadata": meta})
+        for _ in range(8):
+            await one.clock.advance(5.0)
+            await one.one.idle()
+        await one.gone()
 
 
 async def test_a_deletion_at_a_closed_gate_notices_that_the_namespace_goes(api: FakeApiServer) -> None:
