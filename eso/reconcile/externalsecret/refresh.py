@@ -21,6 +21,7 @@ from eso.runtime.phase import next_due, offset
 
 DEFAULT_INTERVAL = 3600.0
 SHORTEST_INTERVAL = 1.0
+LONGEST = 100 * 365 * 86400.0  # seconds to which trust in events may stretch an interval
 MOST_WINDOWS = 100
 SPREAD_SECONDS = 300.0
 STEPS = 64
@@ -163,11 +164,16 @@ def first_due(
     refreshed, interval = es.status.refresh_time, interval_seconds(es)
     if refreshed is None or not polls(es):
         return None
-    if refreshed > now or refreshed + timedelta(seconds=interval * max(1.0, most) + heartbeat_seconds) < now:
+    if refreshed > now or refreshed + timedelta(seconds=stretched(interval, most) + heartbeat_seconds) < now:
         return now  # a clock was wrong, or another program wrote the time
     if refreshed + timedelta(seconds=interval + heartbeat_seconds) < now:
         return slot(es, now, phase, now)
     return slot(es, refreshed, phase, now)
+
+
+def stretched(interval: float, by: float) -> float:
+    """At most LONGEST, unless the interval itself is longer: a time past the last year of the calendar overflows."""
+    return max(interval, min(interval * by, LONGEST))
 
 
 def unstretched(es: ExternalSecret, synced: Synced, phase: str, now: datetime) -> Synced:
@@ -184,7 +190,7 @@ def slot(es: ExternalSecret, refreshed: datetime, phase: str, now: datetime, str
 
     Objects with generators keep exactly `refreshed + interval`; all others keep their fixed place inside the interval.
     """
-    interval = interval_seconds(es) * stretch
+    interval = stretched(interval_seconds(es), stretch)
     if not polls(es):
         return None
     if es.spec.uses_generators:

@@ -203,3 +203,12 @@ def test_property_without_trust_the_next_read_is_within_one_interval_and_no_ordi
     stretched = Synced("1-x", refreshed, slot(one, refreshed, phase, refreshed, factor))
     due = unstretched(one, stretched, phase, NOW).due
     assert due is not None and due <= NOW + timedelta(hours=1)
+
+
+@pytest.mark.parametrize("interval", ["2562047h", "87600h"], ids=["the longest duration", "ten years"])
+@pytest.mark.parametrize("trust", [64.0, 1e6])
+def test_no_trust_stretches_an_interval_past_the_end_of_the_calendar(interval: str, trust: float):
+    one = told("2026-05-01T11:59:00Z", refreshInterval=interval)
+    for phase in ("p", "q", "r"):
+        assert first_due(one, phase, 300.0, NOW, trust) is not None
+        assert slot(one, NOW, phase, NOW, trust) is not None
