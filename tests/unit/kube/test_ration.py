@@ -81,6 +81,14 @@ def test_an_object_that_grows_past_the_ration_is_refused_and_gives_back_what_it_
     assert world.ration.held_by("team") == 2 * FACTOR * SIZE
 
 
+def test_an_object_that_is_kept_stays_when_its_status_makes_it_a_little_longer() -> None:
+    world = World()
+    for name in "abc":
+        world.read(external_secret(name))
+    assert isinstance(world.read(external_secret("a", SIZE + 1000)), ExternalSecret)
+    assert isinstance(world.read(external_secret("d")), Undecodable)
+
+
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from((0, 500, LARGE, SIZE, 2 * SIZE)))))
 def test_what_is_counted_is_what_is_kept(steps: list[tuple[str, int]]) -> None:
     world, kept = World(), dict[str, int]()
