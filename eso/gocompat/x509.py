@@ -21,7 +21,7 @@ LONGEST: Final = 5  # certificates from a leaf to its root
 MOST_BETWEEN: Final = 16  # intermediates that are looked at
 MAX_PEM: Final = 256 << 10
 SERVES: Final = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)
-FAULTS: Final = (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError)
+FAULTS: Final = (InvalidSignature, UnsupportedAlgorithm, x509.InvalidVersion, ValueError, TypeError)
 
 
 def certificates(pem: bytes) -> list[x509.Certificate]:

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
@@ -81,7 +81,7 @@ def verdict(message: Mapping[str, Any], rule: Sns, certificate: bytes, now: floa
             return FORGED
         key.verify(signature, text, padding.PKCS1v15(), algorithm)
         at = datetime.fromisoformat(str(message["Timestamp"]))
-    except (InvalidSignature, ValueError, binascii.Error):
+    except (InvalidSignature, ValueError, binascii.Error, x509.InvalidVersion, UnsupportedAlgorithm):
         return FORGED
     if message["TopicArn"] not in rule.topic_arns or at.tzinfo is None:
         return FORGED

@@ -288,7 +288,7 @@ NOT_PEM: Final = "failed to parse the new certificate, not valid pem data"
 
 def pem_fault(data: bytes) -> str:
     """Only the first block has to be a certificate."""
-    from cryptography.x509 import load_pem_x509_certificate  # only stores with a bundle need it
+    from cryptography.x509 import InvalidVersion, load_pem_x509_certificate  # only stores with a bundle need it
 
     if b"-----BEGIN " not in data or b"-----END " not in data:
         return NOT_PEM
@@ -296,6 +296,6 @@ def pem_fault(data: bytes) -> str:
     end = data.find(b"-----", data.find(b"-----END ", start) + 9)
     try:
         load_pem_x509_certificate(data[start : end + 5])
-    except ValueError:
+    except (ValueError, InvalidVersion):
         return "failed to validate certificate: x509: malformed certificate"
     return ""

@@ -150,6 +150,6 @@ def split(pem: bytes) -> tuple[bytes, bytes]:
         at = pem.find(BEGIN, end)
     try:
         x509.load_pem_x509_certificate(blocks[0])
-    except (IndexError, ValueError):
+    except (IndexError, ValueError, x509.InvalidVersion):
         raise Malformed("tls.crt does not begin with a certificate", fix="put the leaf certificate first") from None
     return blocks[0], b"".join(blocks[1:])

@@ -15,7 +15,13 @@ from cryptography.hazmat.primitives.serialization import pkcs12 as library
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eso.api.changesource import Sns
+from eso.gocompat.x509 import certificates
 from eso.net.http import TlsError, key_bits, tls_context
+from eso.notify.sns import verdict
+from eso.notify.verify import FORGED
+from eso.providers.aws import certificatepush
+from eso.providers.contract import Malformed
 from eso.stores.credentials import pem_fault
 from eso.template import Limits, TemplateError, World, render
 from eso.template.functions import der, pem
@@ -106,6 +112,20 @@ def test_fuzz_pem(text: bytes) -> None:
         attempt(source, text)
     assert isinstance(pem_fault(text), str)
     assert key_bits(text) >= 0
+
+
+def test_a_certificate_of_a_version_that_nobody_knows_is_malformed_to_all_who_read_one() -> None:
+    """The library has a class of its own for that, which is no ValueError."""
+    made = LEAF.public_bytes(serialization.Encoding.DER).replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x01")
+    text = pem.encode(b"CERTIFICATE", made)
+    assert "malformed certificate" in pem_fault(text)
+    assert certificates(text) == []
+    with pytest.raises(Malformed):
+        certificatepush.split(text)
+    topic = "arn:aws:sns:eu-west-1:1:t"
+    members = ("Message", "MessageId", "Timestamp", "TopicArn", "Type")
+    message = dict.fromkeys(members, "Notification") | {"TopicArn": topic, "SignatureVersion": "2", "Signature": ""}
+    assert verdict(message, Sns((topic,)), text, 0.0) == FORGED
 
 
 @given(broken(PEM_SEEDS), broken(PEM_SEEDS))
