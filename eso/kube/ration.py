@@ -42,9 +42,8 @@ class Ration:
 
         def rationed(raw: msgspec.Raw) -> Any:
             record = decode(raw)
-            return (
-                record if self._admits(resource, record.metadata, memoryview(raw).nbytes) else refused(record.metadata)
-            )
+            admitted = self._admits(resource, record.metadata, memoryview(raw).nbytes)
+            return record if admitted else Undecodable(record.metadata, TOO_MUCH)
 
         return rationed
 
@@ -64,8 +63,9 @@ class Ration:
         if size < LARGE:
             return True
         owner, taken = self._group(metadata.namespace), FACTOR * size
-        # What is kept stays kept where its own status makes it a little longer.
-        if self.held_by(owner) + taken > self._most and taken > before * GROWTH:
+        # What is kept stays kept where its own status makes it a little longer, though not again and again.
+        known = taken <= before * GROWTH
+        if self.held_by(owner) + taken > self._most * (GROWTH if known else 1.0):
             return False
         self._sizes[key] = (owner, taken)
         self._held[owner] = self.held_by(owner) + taken
@@ -77,7 +77,3 @@ class Ration:
             self._held[owner] -= taken
             if not self._held[owner]:
                 del self._held[owner]
-
-
-def refused(metadata: ObjectMeta) -> Undecodable:
-    return Undecodable(metadata, TOO_MUCH)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from eso.api.externalsecret import EXTERNAL_SECRETS, ExternalSecret, decode_external_secret
 from eso.api.meta import Undecodable
-from eso.kube.ration import FACTOR, LARGE, TOO_MUCH, Ration
+from eso.kube.ration import FACTOR, GROWTH, LARGE, TOO_MUCH, Ration
 
 SIZE = 2 * LARGE
 MOST = 3 * FACTOR * SIZE
@@ -89,6 +89,16 @@ def test_an_object_that_is_kept_stays_when_its_status_makes_it_a_little_longer()
     assert isinstance(world.read(external_secret("d")), Undecodable)
 
 
+def test_small_edits_again_and_again_do_not_grow_past_the_ration() -> None:
+    world, size = World(), SIZE
+    for name in "abc":
+        world.read(external_secret(name))
+    for _ in range(20):
+        size = int(size * 1.09)
+        world.read(external_secret("a", size))
+    assert world.ration.held_by("team") <= MOST * GROWTH
+
+
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from((0, 500, LARGE, SIZE, 2 * SIZE)))))
 def test_what_is_counted_is_what_is_kept(steps: list[tuple[str, int]]) -> None:
     world, kept = World(), dict[str, int]()
@@ -101,4 +111,4 @@ def test_what_is_counted_is_what_is_kept(steps: list[tuple[str, int]]) -> None:
         kept.pop(name, None)
         if isinstance(record, ExternalSecret) and size >= LARGE:
             kept[name] = FACTOR * size
-        assert world.ration.held_by("team") == sum(kept.values()) <= MOST
+        assert world.ration.held_by("team") == sum(kept.values()) <= MOST * GROWTH
