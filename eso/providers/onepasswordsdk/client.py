@@ -15,6 +15,7 @@ from eso.errors import EsoError
 from eso.providers.contract import (
     Find,
     InvalidConfig,
+    Malformed,
     Push,
     Remote,
     RemoteRef,
@@ -284,6 +285,8 @@ class Client:
         vault, ids = await self._vault_id(), [item.id for item in overviews]
         reply = await self._call("ItemsGet", lambda sdk: sdk.items.get_all(vault, ids))
         items = [found.content for found in reply.individual_responses]
+        if len(items) != len(ids):
+            raise Malformed("the library answers with another number of items than it was asked for")
         for overview, item in zip(overviews, items, strict=True):
             if item is None:
                 raise EsoError(f"failed to get item for item {overview.title}: it could not be read")

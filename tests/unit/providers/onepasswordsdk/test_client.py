@@ -289,6 +289,13 @@ async def test_an_item_that_goes_during_a_search_is_told(world: World, client: C
         await found(client, Find())
 
 
+async def test_fewer_items_than_were_asked_for_are_malformed(world: World, client: Client) -> None:
+    world.account.put("one", {"user": "me"})
+    world.account.reply = lambda name, reply: {"individualResponses": []} if name == "ItemsGetAll" else reply
+    with pytest.raises(Malformed):
+        await found(client, Find())
+
+
 # pushes
 
 
