@@ -139,16 +139,17 @@ class Informer(Generic[R]):
         return len(self._cache)
 
     def learned(self, raw: bytes) -> None:
-        """Takes our own write from its reply: the cache moves before the watch shows it, and no listener is called.
-        Ignored when the cache is newer already."""
+        """Takes our own write from its reply: the cache moves and the listeners are told before the watch shows it. The
+        reply may hold an edit of others whose event is still on its way, and that event will be ignored. Ignored when
+        the cache is newer already."""
         record = self._read(("", ""), msgspec.Raw(raw))
         if record is None:
             return
         key = (record.namespace, record.name)
         known = self._cache.get(key)
         if known is not None and newer(record.resource_version, known.resource_version):
-            self._cache.put(key, record)
             self._ahead[key] = record.resource_version
+            self._tell(self._cache.put(key, record), record)
 
     # the Sink of watch.py
 

@@ -6,14 +6,12 @@ Neighbours: `app.wiring` calls `rooms`; triggers.py decides what runs, reconcile
 from __future__ import annotations
 
 import secrets as chance
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
-
 from eso.api.externalsecret import StoreRef
-from eso.api.meta import CONFIG_MAPS, SECRETS, Object, ObjectMeta, Resource, Undecodable
+from eso.api.meta import CONFIG_MAPS, SECRETS, ObjectMeta, Resource, Undecodable
 from eso.api.pushsecret import PUSH_SECRETS, PushSecret, decode_push_secret
 from eso.api.secretstore import SecretStore
 from eso.kube.catalogue import Phase, Watched
@@ -34,7 +32,6 @@ COMPONENT: Final = "pushsecret"
 NAMESPACE: Final = "namespace"  # index of SecretStores
 
 Record = PushSecret | Undecodable
-_object = msgspec.json.Decoder(Object)
 WATCHED = Watched(PUSH_SECRETS, decode_push_secret, Phase.OBJECTS, rationed=True)
 
 
@@ -56,22 +53,16 @@ class RoomSettings:
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """What a pass looks up. `told(old, new)` hears of what is learned from our own writes, as listeners do of the
-    rest."""
+    """What a pass looks up."""
 
     informer: Informer[Record]
     shared: Shared
-    told: Callable[[Record | None, Record | None], None]
 
     def push_secret(self, key: Key) -> Record | None:
         return self.informer.get(key)
 
     def learned(self, raw: bytes) -> None:
-        meta = _object.decode(raw).metadata
-        key = (meta.namespace, meta.name)
-        old = self.informer.get(key)
         self.informer.learned(raw)
-        self.told(old, self.informer.get(key))
 
     def store(self, kind: str, namespace: str, name: str) -> SecretStore | None:
         return self.shared.watch.store(kind, namespace, name)
@@ -167,12 +158,8 @@ def room(shared: Shared, settings: RoomSettings, values: Values | None = None) -
         else:
             shared.recorder.emit(COMPONENT, resource, meta, event.type, event.reason, event.message)
 
-    def learned(old: Record | None, new: Record | None) -> None:
-        if old is not None and new is not None:
-            triggers.object(old, new)
-
     passes = ReconcilePushSecret(
-        Cache(push_secrets, shared, learned),
+        Cache(push_secrets, shared),
         shared.rest,
         stores,
         Reader(shared.rest, values),

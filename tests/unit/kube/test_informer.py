@@ -681,6 +681,34 @@ async def test_our_own_write_is_known_before_the_watch_shows_it_and_older_news_d
         await until(lambda: it.informer.get(("a", "x")).resource_version == "150")
 
 
+async def test_listeners_hear_of_our_own_write_once_whether_its_reply_or_its_event_comes_first(api):
+    api.put(SECRETS, secret("a", "x"))
+    async with following(api) as it:
+        it.told.clear()
+        ours = secret("a", "x", resourceVersion="200", labels={"l": "ours"})
+        it.informer.learned(json.dumps(ours).encode())
+        assert it.told == [("x", "x")], "listeners of other rooms wait for it, and its event will be old news"
+        api.send_raw(modified(ours))
+        api.put(SECRETS, secret("a", "y"))
+        await it.shows("x", "y")
+        assert it.told == [("x", "x"), (None, "y")]
+
+
+async def test_an_edit_of_others_inside_the_reply_to_our_own_write_is_told(api):
+    api.put(SECRETS, secret("a", "x"))
+    async with following(api) as it:
+        changes = []
+        it.informer.listen(lambda old, new: changes.append((old and old.metadata.labels, new.metadata.labels)))
+        edit = secret("a", "x", resourceVersion="150", labels={"l": "theirs"})
+        ours = secret("a", "x", resourceVersion="200", labels={"l": "theirs"}, annotations={"a": "ours"})
+        it.informer.learned(json.dumps(ours).encode())
+        api.send_raw(modified(edit))
+        api.send_raw(modified(ours))
+        api.put(SECRETS, secret("a", "y"))
+        await it.shows("x", "y")
+        assert changes[:1] == [({}, {"l": "theirs"})], "the edit came by with our reply, before its own event"
+
+
 async def test_a_list_ends_what_our_own_writes_knew_ahead(api):
     api.put(SECRETS, secret("a", "x"))
     async with following(api) as it:
