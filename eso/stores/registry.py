@@ -30,6 +30,7 @@ from eso.providers.github.spec import SPEC as GITHUB
 from eso.providers.gitlab.spec import SPEC as GITLAB
 from eso.providers.infisical.spec import SPEC as INFISICAL
 from eso.providers.kubernetes.spec import SPEC as KUBERNETES
+from eso.providers.onboardbase.spec import SPEC as ONBOARDBASE
 from eso.providers.onepassword.spec import SPEC as ONEPASSWORD
 from eso.providers.onepasswordsdk.spec import SPEC as ONEPASSWORDSDK
 from eso.providers.scaleway.spec import SPEC as SCALEWAY
@@ -64,6 +65,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
         Backend(GITLAB, "eso.providers.gitlab.connect"),
         Backend(INFISICAL, "eso.providers.infisical.connect"),
         Backend(KUBERNETES, "eso.providers.kubernetes.connect"),
+        Backend(ONBOARDBASE, "eso.providers.onboardbase.connect"),
         Backend(ONEPASSWORD, "eso.providers.onepassword.connect"),
         Backend(ONEPASSWORDSDK, "eso.providers.onepasswordsdk.connect"),
         Backend(OPENBAO, "eso.providers.vault.openbao"),

@@ -28,7 +28,16 @@ DAY, STEP = 24 * 3600.0, 300.0
 SWIFT = {"extensions.external-secrets.io/requests-per-second": "1000"}
 ACCOUNT = "token-of-team-a-app"  # what the cluster answers a token request with
 # Credentials of these providers are used as they stand in the Secret; the end of one is a rotation.
-STATIC = {"bitwardensecretsmanager", "fake", "gitlab", "onepassword", "onepasswordSDK", "scaleway", "webhook"}
+STATIC = {
+    "bitwardensecretsmanager",
+    "fake",
+    "gitlab",
+    "onboardbase",
+    "onepassword",
+    "onepasswordSDK",
+    "scaleway",
+    "webhook",
+}
 
 
 class Ending(set[str]):

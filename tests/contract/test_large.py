@@ -24,6 +24,7 @@ PROVIDERS = (
     "github",
     "gitlab",
     "infisical",
+    "onboardbase",
     "onepassword",
     "secretserver",
 )

@@ -73,6 +73,7 @@ BUILT: Final = frozenset(
         "gitlab",
         "infisical",
         "kubernetes",
+        "onboardbase",
         "onepassword",
         "onepasswordSDK",
         "openBao",
