@@ -22,8 +22,10 @@ from eso.gocompat.duration import parse_duration
 CHANGE_SOURCES: Final = Resource(EXTENSIONS_GROUP, "v1alpha1", "changesources", "ChangeSource")
 MOST_STORES: Final = 100
 MOST_KEYS: Final = 4  # of one credential: the present one and those that it replaces
-MOST_PENDING: Final = 256
-MOST_PENDING_BYTES: Final = 128 << 10  # of their keys and versions: they stand in the status
+MOST_EVENT_BYTES: Final = 128 << 10  # of the keys and versions of one event
+# Twice an event: beside keys that wait for long, one more event of any size has room.
+MOST_PENDING: Final = 512
+MOST_PENDING_BYTES: Final = 2 * MOST_EVENT_BYTES  # they stand in the status
 LONGEST_KEY: Final = 1024  # characters of a remote key
 LONGEST_VERSION: Final = 256
 SHORTEST_INTERVAL: Final = 10.0  # seconds between two probes of a store

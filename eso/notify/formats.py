@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from eso.api.changesource import LONGEST_KEY, LONGEST_VERSION, MOST_PENDING_BYTES, Change
+from eso.api.changesource import LONGEST_KEY, LONGEST_VERSION, MOST_EVENT_BYTES, Change
 
 MOST_CHANGES: Final = 256  # of one request
 DEEPEST: Final = 4  # envelopes inside each other
@@ -96,7 +96,7 @@ def checked(told: Reading) -> Reading:
             raise Unreadable("a key is too long")
         if not (change.key + change.version).isprintable():
             raise Unreadable("a key has characters that cannot be shown")
-    if sum(change.size for change in told.changes) > MOST_PENDING_BYTES:
+    if sum(change.size for change in told.changes) > MOST_EVENT_BYTES:
         raise Unreadable("the keys are too long together")  # they would never fit among those that are pending
     return told
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
 
-from eso.api.changesource import MOST_PENDING_BYTES, Change, Driven, Full, Intake, Taken, Unwritten
+from eso.api.changesource import MOST_EVENT_BYTES, Change, Driven, Full, Intake, Taken, Unwritten
 from eso.notify.contract import MOST_MESSAGE, Feed, Message, Queue
 from eso.notify.driver import Key
 from eso.notify.formats import MOST_CHANGES, Told, Unreadable, read
@@ -55,7 +55,7 @@ class Part:
 
     def fits(self, told: Sequence[Change]) -> bool:
         whole = self.changes | dict.fromkeys(told)
-        return len(whole) <= MOST_CHANGES and sum(change.size for change in whole) <= MOST_PENDING_BYTES
+        return len(whole) <= MOST_CHANGES and sum(change.size for change in whole) <= MOST_EVENT_BYTES
 
     def add(self, message: Message, told: Sequence[Change]) -> None:
         self.changes |= dict.fromkeys(told)

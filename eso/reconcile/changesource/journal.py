@@ -67,6 +67,7 @@ class Account:
         self.waiting: list[asyncio.Future[bool]] = []
         self.timers: dict[Change, Timer] = {}  # of changes that wait for more events
         self.tidy: Timer | None = None
+        self.due = 0.0  # when it fires, monotonic seconds
         self.trust = Trust()
         self.events = False  # somebody else tells of changes: the source is no poll
 
@@ -355,9 +356,13 @@ class Journal:
         self._asked.set()
 
     def _later(self, account: Account, seconds: float) -> None:
-        """The status may be behind for so long."""
-        if account.tidy is None:
-            account.tidy = self._clock.call_later(seconds, lambda: self._tidied(account))
+        """The status may be behind for so long, and no longer than was said before."""
+        due = self._clock.monotonic() + seconds
+        if account.tidy is not None:
+            if account.due <= due:
+                return
+            account.tidy.cancel()
+        account.due, account.tidy = due, self._clock.call_later(seconds, lambda: self._tidied(account))
 
     def _tidied(self, account: Account) -> None:
         account.tidy = None

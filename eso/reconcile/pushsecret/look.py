@@ -92,7 +92,22 @@ class Looker:
             check_data_to(ps.spec)
         except EsoError as error:
             raise Failed(failed(str(error), error)) from error
+        if ps.spec.selector.generator_ref is not None and self.targets(ps) is None:
+            return None  # before a value is made that nobody takes
         read = await self.read(ps)
+        stores = self.targets(ps)
+        if stores is None:
+            return None
+        limits = self.settings.terms.limits.of_pass()
+        sources, templates = await self.rendered(ps, read, limits)
+        jobs, wrong = await self.plan(ps, stores, sources, limits)
+        situation = Situation(
+            read.versions, templates, tuple((store_key(s), s.metadata.uid, s.metadata.generation) for s in stores)
+        )
+        return Looked(tuple(stores), jobs, wrong, situation, read.newest, bool(sources))
+
+    def targets(self, ps: PushSecret) -> list[SecretStore] | None:
+        """The stores that are pushed to; none of them is fine when there is something to clean up. Raises Failed."""
         try:
             every = resolved(ps.spec, self._get(ps), self._every(ps))
             stores = usable(every, self.settings.controller_class)
@@ -101,13 +116,7 @@ class Looker:
             check_targets(ps.spec, stores)
         except EsoError as error:
             raise Failed(failed(str(error), error)) from error
-        limits = self.settings.terms.limits.of_pass()
-        sources, templates = await self.rendered(ps, read, limits)
-        jobs, wrong = await self.plan(ps, stores, sources, limits)
-        situation = Situation(
-            read.versions, templates, tuple((store_key(s), s.metadata.uid, s.metadata.generation) for s in stores)
-        )
-        return Looked(tuple(stores), jobs, wrong, situation, read.newest, bool(sources))
+        return stores
 
     async def read(self, ps: PushSecret) -> Read:
         try:

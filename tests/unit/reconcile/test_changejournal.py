@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from eso.api.changesource import (
     CHANGE_SOURCES,
+    MOST_EVENT_BYTES,
     MOST_PENDING,
     MOST_PENDING_BYTES,
     Change,
@@ -29,6 +30,7 @@ from eso.api.changesource import (
     decode_change_source,
 )
 from eso.api.meta import Condition
+from eso.notify.formats import MOST_CHANGES
 from eso.reconcile.changesource.books import Book
 from eso.reconcile.changesource.journal import GRACE, Journal
 from eso.reconcile.kit.changes import REASON, Changes
@@ -261,13 +263,13 @@ async def test_a_debounce_waits_once_for_all_events_of_a_key(desk: Desk):
 
 
 def test_a_book_is_bounded_in_bytes_as_well():
-    book, large = Book(), [Change(f"{n:04}" + "ä" * 1020) for n in range(100)]
+    book, large = Book(), [Change(f"{n:04}" + "ä" * 1020) for n in range(200)]
     taken = 0
     for change in large:
         if book.fits([change]):
             book.put([change], START)
             taken += 1
-    assert 0 < taken < 100 and taken * 2000 <= MOST_PENDING_BYTES
+    assert 0 < taken < 200 and taken * 2000 <= MOST_PENDING_BYTES
 
 
 def test_all_of_an_event_fits_or_nothing_of_it():
@@ -275,6 +277,28 @@ def test_all_of_an_event_fits_or_nothing_of_it():
     book.put([Change(str(n)) for n in range(MOST_PENDING - 1)], START)
     assert book.fits([Change("a")]) and not book.fits([Change("a"), Change("b")])
     assert book.fits([Change("0"), Change("1"), Change("a")]), "keys that are pending need no room"
+
+
+def test_beside_an_event_that_stays_pending_another_of_any_size_has_room():
+    book = Book()
+    book.put([Change(f"old-{n}") for n in range(MOST_CHANGES)], START)
+    assert book.fits([Change(f"new-{n}") for n in range(MOST_CHANGES)])
+    large = [Change("n" * 1000 + str(n)) for n in range(MOST_EVENT_BYTES // 1100)]
+    assert book.fits(large)
+
+
+@pytest.mark.parametrize("order", [("half a minute", "seconds"), ("seconds", "half a minute")], ids=" first, ".join)
+async def test_the_status_is_never_later_than_the_sooner_of_two_says(desk: Desk, order: tuple[str, str]):
+    tell = {
+        "half a minute": lambda: desk.journal.heard(SOURCE, "late"),
+        "seconds": lambda: desk.journal.remember(SOURCE, ("seen",)),
+    }
+    await desk.clock.advance(40.0)  # nothing is left to be told
+    for one in order:
+        tell[one]()
+    writes, began = len(desk.api.writes), desk.clock.monotonic()
+    await desk.when(lambda: len(desk.api.writes) > writes)
+    assert desk.clock.monotonic() - began < 10.0
 
 
 @given(

@@ -1256,6 +1256,24 @@ async def test_a_generator_makes_one_value_per_due_time(api: FakeApiServer) -> N
         await one.one.until(lambda: one.backend.at("path/to/key") != first)
 
 
+async def test_a_generator_is_not_asked_while_its_store_is_missing(api: FakeApiServer) -> None:
+    put_world(
+        api,
+        selector={"generatorRef": {"kind": "UUID", "name": "test"}},
+        secretStoreRefs=[{"name": "later"}],
+        data=[entry("uuid", "path/to/key")],
+    )
+    api.put(UUIDS, {"metadata": {"name": "test", "namespace": "team"}, "spec": {}})
+    async with pushing(api) as one:
+        await one.failed('could not get SecretStore "later", SecretStore.external-secrets.io "later" not found')
+        await one.clock.advance(120.0)
+        await one.one.idle()
+        assert not [request for request in api.requests if "/uuids/test" in request.path], "nobody takes the value"
+        put_store(api, name="later")
+        await one.synced()
+        assert [place[:2] for place in one.backend.remote] == [("team/later", "path/to/key")]
+
+
 def put_state(api: FakeApiServer, name: str, at: str, owner: str = "ps") -> None:
     labels = {LABEL_OWNER_KEY: owner_key("PushSecret", "team", owner, "__pushsecret")}
     meta = {"name": name, "namespace": "team", "labels": labels, "creationTimestamp": at}
