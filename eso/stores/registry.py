@@ -33,6 +33,7 @@ from eso.providers.kubernetes.spec import SPEC as KUBERNETES
 from eso.providers.onboardbase.spec import SPEC as ONBOARDBASE
 from eso.providers.onepassword.spec import SPEC as ONEPASSWORD
 from eso.providers.onepasswordsdk.spec import SPEC as ONEPASSWORDSDK
+from eso.providers.ovh.spec import SPEC as OVH
 from eso.providers.scaleway.spec import SPEC as SCALEWAY
 from eso.providers.secretserver.spec import SPEC as SECRETSERVER
 from eso.providers.vault.baospec import SPEC as OPENBAO
@@ -69,6 +70,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
         Backend(ONEPASSWORD, "eso.providers.onepassword.connect"),
         Backend(ONEPASSWORDSDK, "eso.providers.onepasswordsdk.connect"),
         Backend(OPENBAO, "eso.providers.vault.openbao"),
+        Backend(OVH, "eso.providers.ovh.connect"),
         Backend(SCALEWAY, "eso.providers.scaleway.connect"),
         Backend(SECRETSERVER, "eso.providers.secretserver.connect"),
         Backend(VAULT, "eso.providers.vault.connect"),

@@ -35,6 +35,7 @@ STATIC = {
     "onboardbase",
     "onepassword",
     "onepasswordSDK",
+    "ovh",
     "scaleway",
     "webhook",
 }

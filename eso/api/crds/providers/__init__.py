@@ -77,6 +77,7 @@ BUILT: Final = frozenset(
         "onepassword",
         "onepasswordSDK",
         "openBao",
+        "ovh",
         "scaleway",
         "secretserver",
         "vault",

@@ -1,0 +1,1 @@
+"""OVHcloud Secret Manager on an OKMS domain: REST on our own connections."""
