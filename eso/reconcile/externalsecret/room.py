@@ -28,11 +28,12 @@ from eso.reconcile.externalsecret.refresh import forced_by_trigger
 from eso.reconcile.externalsecret.remoteindex import Block, RemoteIndex, store_key
 from eso.reconcile.externalsecret.targets import Targets
 from eso.reconcile.externalsecret.triggers import SOURCE_CHANGED, Key, Triggers
+from eso.reconcile.kit.changes import Changes
 from eso.reconcile.kit.event import Event
 from eso.reconcile.kit.index import ReverseIndex
 from eso.reconcile.kit.precedence import Precedence
 from eso.reconcile.kit.room import Room, Shared
-from eso.reconcile.kit.storewatch import StoreKey, StoreRecord
+from eso.reconcile.kit.storewatch import StoreKey, StoreRecord, StoreWatch
 from eso.reconcile.kit.watched import WATCHED_EXTERNAL_SECRETS
 from eso.runtime.outcome import Parked
 
@@ -92,6 +93,45 @@ class Cache:
         return self.shared.watch.store_class(namespace, ref)
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What the metrics ask of the objects."""
+
+    informer: Informer[Record]
+    watch: StoreWatch
+
+    def store_name(self, key: Key) -> str:
+        es = self.informer.get(key)
+        ref = es.spec.secret_store_ref if isinstance(es, ExternalSecret) else None
+        return ref.name if ref else ""
+
+    def labels(self, key: Key) -> Mapping[str, str] | None:
+        es = self.informer.get(key)
+        return es.metadata.labels if es is not None else None
+
+    def by_provider(self) -> Mapping[str, int]:
+        counts: dict[str, int] = {}
+        for es in self.informer.values():
+            ref = es.spec.secret_store_ref if isinstance(es, ExternalSecret) else None
+            found = self.watch.referred(es.namespace, ref) if ref else None
+            provider = next(iter(found.spec.provider), "") if found else ""
+            counts[provider] = counts.get(provider, 0) + 1
+        return counts
+
+
+def stretch(es: ExternalSecret, changes: Changes) -> float:
+    """By what events let the interval grow: as far as every store is trusted that the object reads from. A search may
+    find what no event names."""
+    if not (es.spec.target.immediate and forced_by_trigger(es)):
+        return 1.0
+    found: list[float] = []
+    for read in read_plan(es):
+        if not isinstance(read, One | Extract):
+            return 1.0
+        found.append(changes.stretch(store_key(es.namespace, read.store), es.namespace))
+    return min(found, default=1.0)
+
+
 def room(shared: Shared, settings: RoomSettings) -> Room:
     catalogue, watch, stores = shared.catalogue, shared.watch, shared.stores
     external_secrets = catalogue.informer(WATCHED_EXTERNAL_SECRETS)
@@ -135,18 +175,6 @@ def room(shared: Shared, settings: RoomSettings) -> Room:
 
     shared.changes.connect(told, triggers.read_from)
     shared.changes.on_fallen(triggers.fallen)
-
-    def stretch(es: ExternalSecret) -> float:
-        """By what events let the interval grow: as far as every store is trusted that the object reads from. A search
-        may find what no event names."""
-        if not (es.spec.target.immediate and forced_by_trigger(es)):
-            return 1.0
-        found: list[float] = []
-        for read in read_plan(es):
-            if not isinstance(read, One | Extract):
-                return 1.0
-            found.append(shared.changes.stretch(store_key(es.namespace, read.store), es.namespace))
-        return min(found, default=1.0)
 
     # the targets
 
@@ -209,27 +237,8 @@ def room(shared: Shared, settings: RoomSettings) -> Room:
             lambda old, new: triggers.namespace(new.name, old.labels, new.labels) if old and new else None
         )
 
-    # what is counted
-
-    def store_name(key: Key) -> str:
-        es = external_secrets.get(key)
-        ref = es.spec.secret_store_ref if isinstance(es, ExternalSecret) else None
-        return ref.name if ref else ""
-
-    def labels(key: Key) -> Mapping[str, str] | None:
-        es = external_secrets.get(key)
-        return es.metadata.labels if es is not None else None
-
-    def by_provider() -> Mapping[str, int]:
-        counts: dict[str, int] = {}
-        for es in external_secrets.values():
-            ref = es.spec.secret_store_ref if isinstance(es, ExternalSecret) else None
-            found = watch.referred(es.namespace, ref) if ref else None
-            provider = next(iter(found.spec.provider), "") if found else ""
-            counts[provider] = counts.get(provider, 0) + 1
-        return counts
-
-    shared.metrics.secrets(by_provider)
+    counted = Counted(external_secrets, watch)
+    shared.metrics.secrets(counted.by_provider)
 
     # the passes
 
@@ -251,11 +260,11 @@ def room(shared: Shared, settings: RoomSettings) -> Room:
         offload=Apart(shared.compute),
         sharing=triggers.sharing,
         record=shared.changes.passed,
-        meter=shared.metrics.external_secrets(store_of=store_name, labels_of=labels),
+        meter=shared.metrics.external_secrets(store_of=counted.store_name, labels_of=counted.labels),
         monotonic=shared.clock.monotonic,
         log=shared.log,
         limit=shared.limit,
-        stretch=stretch,
+        stretch=lambda es: stretch(es, shared.changes),
         precedence=precedence,
     )
     others = (*watch.informers.values(), *((watch.namespaces,) if watch.namespaces is not None else ()), config_maps)
