@@ -28,6 +28,7 @@ from eso.providers.fake.spec import SPEC as FAKE
 from eso.providers.gcpsm.spec import SPEC as GCPSM
 from eso.providers.github.spec import SPEC as GITHUB
 from eso.providers.gitlab.spec import SPEC as GITLAB
+from eso.providers.ibm.spec import SPEC as IBM
 from eso.providers.infisical.spec import SPEC as INFISICAL
 from eso.providers.kubernetes.spec import SPEC as KUBERNETES
 from eso.providers.onboardbase.spec import SPEC as ONBOARDBASE
@@ -64,6 +65,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
         Backend(GCPSM, "eso.providers.gcpsm.connect"),
         Backend(GITHUB, "eso.providers.github.connect"),
         Backend(GITLAB, "eso.providers.gitlab.connect"),
+        Backend(IBM, "eso.providers.ibm.connect"),
         Backend(INFISICAL, "eso.providers.infisical.connect"),
         Backend(KUBERNETES, "eso.providers.kubernetes.connect"),
         Backend(ONBOARDBASE, "eso.providers.onboardbase.connect"),

@@ -164,6 +164,7 @@ DAYS = {  # by the id of the bench
     "doppler": exchanges_an_account(),
     "gcpsm": has_a_clock("/token$"),
     "github": forgets(3600),
+    "ibm": forgets(3600),
     "infisical": forgets(7200),
     "kubernetes on the contract server": believes_an_account(),
     "openBao KV v2 against the fake": has_roles(),

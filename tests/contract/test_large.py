@@ -23,6 +23,7 @@ PROVIDERS = (
     "doppler",
     "github",
     "gitlab",
+    "ibm",
     "infisical",
     "onboardbase",
     "onepassword",

@@ -71,6 +71,7 @@ BUILT: Final = frozenset(
         "gcpsm",
         "github",
         "gitlab",
+        "ibm",
         "infisical",
         "kubernetes",
         "onboardbase",

@@ -6,7 +6,11 @@ from eso.api.crds.schema import Schema, obj, secret_key, text
 
 
 def schema() -> Schema:
-    secret = obj("", {"privateKeySecretRef": secret_key()}, required=("privateKeySecretRef",))
+    secret = obj(
+        "Where the key stands.",
+        {"privateKeySecretRef": secret_key("RSA key in PEM.")},
+        required=("privateKeySecretRef",),
+    )
     parts = {
         "auth": obj("Private key of the user.", {"secretRef": secret}, required=("secretRef",)),
         "serverUrl": text("Address with the organisation; ends with a slash."),

@@ -6,6 +6,17 @@ from eso.api.crds.schema import Schema, obj, secret_key, text
 
 
 def schema() -> Schema:
-    members = ("accessKeyID", "secretAccessKey")
-    secret = obj("", {member: secret_key() for member in (*members, "token")}, required=members)
-    return obj("Volcengine KMS.", {"auth": obj("", {"secretRef": secret}), "region": text()}, required=("region",))
+    parts = {
+        "accessKeyID": secret_key("Access key."),
+        "secretAccessKey": secret_key("Secret of the access key."),
+        "token": secret_key("Session token of temporary keys."),
+    }
+    secret = obj("Static keys.", parts, required=("accessKeyID", "secretAccessKey"))
+    return obj(
+        "Volcengine KMS.",
+        {
+            "auth": obj("How to log in; the OIDC role of the operator's pod when absent.", {"secretRef": secret}),
+            "region": text("Region, such as cn-beijing."),
+        },
+        required=("region",),
+    )

@@ -1,0 +1,1 @@
+"""IBM Cloud Secrets Manager: REST on our own connections."""
