@@ -17,6 +17,7 @@ from eso.errors import EsoError, Terminal
 from eso.providers.akeyless.spec import SPEC as AKEYLESS
 from eso.providers.aws.spec import SPEC as AWS
 from eso.providers.azurekv.spec import SPEC as AZUREKV
+from eso.providers.barbican.spec import SPEC as BARBICAN
 from eso.providers.bitwarden.spec import SPEC as BITWARDEN
 from eso.providers.conjur.spec import SPEC as CONJUR
 from eso.providers.contract import Connector, Spec
@@ -56,6 +57,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
         Backend(AKEYLESS, "eso.providers.akeyless.connect"),
         Backend(AWS, "eso.providers.aws.connect"),
         Backend(AZUREKV, "eso.providers.azurekv.connect"),
+        Backend(BARBICAN, "eso.providers.barbican.connect"),
         Backend(BITWARDEN, "eso.providers.bitwarden.connect"),
         Backend(CONJUR, "eso.providers.conjur.connect"),
         Backend(CRD, "eso.providers.crd.connect"),

@@ -16,7 +16,7 @@ from eso.gocompat import jsonenc
 from eso.gocompat import text as gotext
 from eso.values import gjson
 
-Variant = Literal["raw", "typed", "string"]
+Variant = Literal["raw", "source", "typed", "string"]
 _RAW: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -40,6 +40,7 @@ def to_map(document: bytes, variant: Variant = "raw") -> dict[str, bytes]:
     """The members of the object in `document`; `null` has none, of equal keys the last wins. Raises NotAMap.
 
     `raw` (most providers): text unescaped, null empty, everything else as it is written in the document.
+    `source` (barbican): everything as it is written in the document, texts with their quotes.
     `typed` (vault, openBao, webhook, merge): every value through `typed_value`, so numbers are doubles and nested
     objects are encoded anew.
     `string` (gitlab): text unescaped, null empty; any other value is refused.
@@ -101,6 +102,8 @@ def _sources(document: bytes) -> dict[str, bytes]:
 
 
 def _member(source: bytes, variant: Variant) -> bytes:
+    if variant == "source":
+        return source
     if source.startswith(b'"'):
         if b"\\" not in source and source.isascii():
             return source[1:-1]

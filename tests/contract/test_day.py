@@ -158,6 +158,7 @@ DAYS = {  # by the id of the bench
     "aws SecretsManager against the contract server": assumes_a_role(),
     "azurekv": has_a_clock("/oauth2/v2.0/token"),
     "azurekv with useAzureSDK": has_a_clock("/oauth2/v2.0/token"),
+    "barbican": forgets(3600),
     "conjur": forgets(480),
     "crd": believes_an_account(),
     "delinea": forgets(3600),

@@ -52,6 +52,17 @@ def test_string_members_must_be_strings() -> None:
     assert str(caught.value) == "json: cannot unmarshal number into Go value of type string"
 
 
+def test_source_members_stand_as_they_are_written() -> None:
+    document = rb'{"a":"x\u003c","n":1.50,"none":null,"o":{"z": 1},"twice":1,"twice":"2"}'
+    assert to_map(document, "source") == {
+        "a": rb'"x\u003c"',
+        "n": b"1.50",
+        "none": b"null",
+        "o": b'{"z": 1}',
+        "twice": b'"2"',
+    }
+
+
 VARIANTS: list[Variant] = ["raw", "typed", "string"]
 
 

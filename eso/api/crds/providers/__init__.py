@@ -62,6 +62,7 @@ BUILT: Final = frozenset(
         "akeyless",
         "aws",
         "azurekv",
+        "barbican",
         "bitwardensecretsmanager",
         "conjur",
         "crd",

@@ -6,9 +6,11 @@ from eso.api.crds.schema import Schema, obj, one_of, secret_key, text
 
 
 def schema() -> Schema:
+    username = {"secretRef": secret_key("Secret with the name."), "value": text("The name itself.")}
+    password = {"secretRef": secret_key("Secret with the password.")}
     auth = {
-        "password": obj("", {"secretRef": secret_key()}, required=("secretRef",)),
-        "username": one_of("", {"secretRef": secret_key(), "value": text()}),
+        "password": obj("Password of the user.", password, required=("secretRef",)),
+        "username": one_of("Name of the user.", username),
     }
     return obj(
         "OpenStack Barbican.",

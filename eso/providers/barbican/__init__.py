@@ -1,0 +1,1 @@
+"""OpenStack Barbican: REST on our own connections, a password at Keystone."""
