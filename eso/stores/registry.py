@@ -26,6 +26,7 @@ from eso.providers.delinea.spec import SPEC as DELINEA
 from eso.providers.doppler.spec import SPEC as DOPPLER
 from eso.providers.env import Env
 from eso.providers.fake.spec import SPEC as FAKE
+from eso.providers.fortanix.spec import SPEC as FORTANIX
 from eso.providers.gcpsm.spec import SPEC as GCPSM
 from eso.providers.github.spec import SPEC as GITHUB
 from eso.providers.gitlab.spec import SPEC as GITLAB
@@ -36,6 +37,7 @@ from eso.providers.onboardbase.spec import SPEC as ONBOARDBASE
 from eso.providers.onepassword.spec import SPEC as ONEPASSWORD
 from eso.providers.onepasswordsdk.spec import SPEC as ONEPASSWORDSDK
 from eso.providers.ovh.spec import SPEC as OVH
+from eso.providers.previder.spec import SPEC as PREVIDER
 from eso.providers.scaleway.spec import SPEC as SCALEWAY
 from eso.providers.secretserver.spec import SPEC as SECRETSERVER
 from eso.providers.vault.baospec import SPEC as OPENBAO
@@ -64,6 +66,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
         Backend(DELINEA, "eso.providers.delinea.connect"),
         Backend(DOPPLER, "eso.providers.doppler.connect"),
         Backend(FAKE, "eso.providers.fake.connect"),
+        Backend(FORTANIX, "eso.providers.fortanix.connect"),
         Backend(GCPSM, "eso.providers.gcpsm.connect"),
         Backend(GITHUB, "eso.providers.github.connect"),
         Backend(GITLAB, "eso.providers.gitlab.connect"),
@@ -75,6 +78,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
         Backend(ONEPASSWORDSDK, "eso.providers.onepasswordsdk.connect"),
         Backend(OPENBAO, "eso.providers.vault.openbao"),
         Backend(OVH, "eso.providers.ovh.connect"),
+        Backend(PREVIDER, "eso.providers.previder.connect"),
         Backend(SCALEWAY, "eso.providers.scaleway.connect"),
         Backend(SECRETSERVER, "eso.providers.secretserver.connect"),
         Backend(VAULT, "eso.providers.vault.connect"),

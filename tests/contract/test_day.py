@@ -31,11 +31,13 @@ ACCOUNT = "token-of-team-a-app"  # what the cluster answers a token request with
 STATIC = {
     "bitwardensecretsmanager",
     "fake",
+    "fortanix",
     "gitlab",
     "onboardbase",
     "onepassword",
     "onepasswordSDK",
     "ovh",
+    "previder",
     "scaleway",
     "webhook",
 }

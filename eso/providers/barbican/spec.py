@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 from eso.providers.contract import InvalidConfig, Plan, Quota, StoreView
-from eso.providers.kit.address import parts_of
+from eso.providers.kit.address import address
 from eso.providers.kit.selectors import Json, Named, consumer, has, one, part, references, refuse_loose
 
 MISSING: Final = "barbican provider missing required field: "
@@ -59,10 +59,5 @@ def credentials(block: Json) -> tuple[Named, ...]:
 
 def identity(block: Json) -> str:
     """Keystone's address with a slash at its end. Raises InvalidConfig."""
-    url = str(block.get("authURL") or "").rstrip("/")
-    if parts_of(url) is None:
-        shown = url.rpartition("@")[2]  # what stands before it may be a password
-        raise InvalidConfig(
-            f'{FAILED}invalid authURL: "{shown}"', fix="write an address such as https://keystone:5000/v3"
-        )
-    return f"{url}/"
+    url = str(block.get("authURL") or "")
+    return f"{address(url, f'{FAILED}invalid authURL: ', 'write an address such as https://keystone:5000/v3')}/"

@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 
 from eso.providers.contract import Consumer, InvalidConfig, Plan, Quota, StoreView
 from eso.providers.kit import valueorref
-from eso.providers.kit.address import parts_of
+from eso.providers.kit.address import address
 from eso.providers.kit.selectors import Json, Named, consumer, part, references
 
 DEFAULT: Final = "https://api.scaleway.com"
@@ -65,8 +65,4 @@ def referent(store: StoreView) -> bool:
 
 def base(block: Json) -> str:
     """The server's address without a slash at its end. Raises InvalidConfig."""
-    url = str(block.get("apiUrl") or DEFAULT).rstrip("/")
-    if parts_of(url) is None:
-        shown = url.rpartition("@")[2]  # what stands before it may be a password
-        raise InvalidConfig(f'invalid api url: "{shown}"', fix=f"write an address such as {DEFAULT}")
-    return url
+    return address(str(block.get("apiUrl") or DEFAULT), "invalid api url: ", f"write an address such as {DEFAULT}")

@@ -6,5 +6,10 @@ from eso.api.crds.schema import Schema, obj, secret_key, text
 
 
 def schema() -> Schema:
-    secret = obj("", {"accessToken": secret_key()}, required=("accessToken",))
-    return obj("Previder Vault.", {"auth": obj("", {"secretRef": secret}), "baseUri": text()}, required=("auth",))
+    token = secret_key("Secret with a ReadWrite or ReadOnly token.")
+    secret = obj("Token of an environment.", {"accessToken": token}, required=("accessToken",))
+    parts = {
+        "auth": obj("How to log in.", {"secretRef": secret}),
+        "baseUri": text("Address of the vault; https://vault.previder.io when absent."),
+    }
+    return obj("Previder Vault.", parts, required=("auth",))

@@ -1,0 +1,1 @@
+"""Fortanix Data Security Manager: REST on our own connections."""

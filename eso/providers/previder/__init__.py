@@ -1,0 +1,1 @@
+"""Previder Vault: REST on our own connections."""

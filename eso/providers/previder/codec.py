@@ -1,0 +1,38 @@
+"""Replies of the vault.
+
+Neighbours: client.py makes the calls. Anything that is not of the form the server promises is malformed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from eso.providers.contract import Malformed
+from eso.providers.kit.http import list_of, object_of, text_in
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A decrypted secret; never prints."""
+
+    value: bytes = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+
+def secret_of(body: bytes) -> Secret:
+    try:
+        return Secret(text_in(object_of(body), "secret").encode())
+    except UnicodeEncodeError:  # half of a pair
+        raise Malformed("the server's reply has a secret that is no text") from None
+
+
+def names(body: bytes, key: str) -> bool:
+    """Whether a list of secrets has one that is called so, by whichever member."""
+    found = list_of(body)
+    if not all(isinstance(entry, dict) for entry in found):
+        raise Malformed("the server's reply is not of the form it promises")
+    entries: list[dict[str, Any]] = found
+    return any(key in entry.values() for entry in entries)
