@@ -38,6 +38,7 @@ from eso.providers.onepassword.spec import SPEC as ONEPASSWORD
 from eso.providers.onepasswordsdk.spec import SPEC as ONEPASSWORDSDK
 from eso.providers.ovh.spec import SPEC as OVH
 from eso.providers.previder.spec import SPEC as PREVIDER
+from eso.providers.pulumi.spec import SPEC as PULUMI
 from eso.providers.scaleway.spec import SPEC as SCALEWAY
 from eso.providers.secretserver.spec import SPEC as SECRETSERVER
 from eso.providers.vault.baospec import SPEC as OPENBAO
@@ -79,6 +80,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
         Backend(OPENBAO, "eso.providers.vault.openbao"),
         Backend(OVH, "eso.providers.ovh.connect"),
         Backend(PREVIDER, "eso.providers.previder.connect"),
+        Backend(PULUMI, "eso.providers.pulumi.connect"),
         Backend(SCALEWAY, "eso.providers.scaleway.connect"),
         Backend(SECRETSERVER, "eso.providers.secretserver.connect"),
         Backend(VAULT, "eso.providers.vault.connect"),

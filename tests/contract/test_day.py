@@ -23,6 +23,7 @@ from tests.fakes.clock import VirtualClock
 from tests.fakes.doppler import IDENTITY
 from tests.fakes.front import Front
 from tests.fakes.kubernetes import AUTHORITY
+from tests.fakes.pulumi import ORGANIZATION
 
 DAY, STEP = 24 * 3600.0, 300.0
 SWIFT = {"extensions.external-secrets.io/requests-per-second": "1000"}
@@ -130,6 +131,16 @@ def exchanges_an_account() -> Day:
     return Day(3600, arrange)
 
 
+def exchanges_for_an_organization() -> Day:
+    def arrange(server: Any, bench: Bench, clock: VirtualClock) -> Issued:
+        server.subjects.add(ACCOUNT)
+        account = {"organization": ORGANIZATION, "serviceAccountRef": {"name": "app"}}
+        bench.block["auth"] = {"oidcConfig": account}
+        return forgets(3600).arrange(server, bench, clock)
+
+    return Day(3600, arrange)
+
+
 def believes_an_account() -> Day:
     """Another cluster takes tokens of this one as they are, for ten minutes."""
 
@@ -171,6 +182,7 @@ DAYS = {  # by the id of the bench
     "infisical": forgets(7200),
     "kubernetes on the contract server": believes_an_account(),
     "openBao KV v2 against the fake": has_roles(),
+    "pulumi": exchanges_for_an_organization(),
     "secretserver": forgets(1200),
     "vault KV v2 against the fake": has_roles(),
 }

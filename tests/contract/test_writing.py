@@ -7,7 +7,7 @@ import json
 import pytest
 
 from eso.errors import EsoError
-from eso.providers.contract import Push, Remote, RemoteRef, Source, StoreClient, Writes, writes
+from eso.providers.contract import InvalidConfig, Push, Remote, RemoteRef, Source, StoreClient, Writes, writes
 from tests.contract.benches import PLANTED, Bench
 from tests.fakes.cancel import every_await
 from tests.fakes.logs import captured
@@ -82,6 +82,12 @@ async def test_a_deleted_entry_is_gone_and_may_be_deleted_again(bench: Bench) ->
     if client is None:
         return
     await client.push(entry(bench, "pushed"), source(bench.value))
+    if not bench.deletes:
+        with pytest.raises(InvalidConfig):
+            await client.delete(Remote("pushed"))
+        assert await client.exists(Remote("pushed"))
+        await client.close()
+        return
     for _ in range(2):
         await client.delete(Remote("pushed"))
         assert not await client.exists(Remote("pushed"))

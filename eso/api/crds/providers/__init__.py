@@ -82,6 +82,7 @@ BUILT: Final = frozenset(
         "openBao",
         "ovh",
         "previder",
+        "pulumi",
         "scaleway",
         "secretserver",
         "vault",

@@ -1,0 +1,1 @@
+"""Pulumi ESC: REST on our own connections."""
