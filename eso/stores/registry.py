@@ -32,6 +32,7 @@ from eso.providers.github.spec import SPEC as GITHUB
 from eso.providers.gitlab.spec import SPEC as GITLAB
 from eso.providers.ibm.spec import SPEC as IBM
 from eso.providers.infisical.spec import SPEC as INFISICAL
+from eso.providers.keepersecurity.spec import SPEC as KEEPERSECURITY
 from eso.providers.kubernetes.spec import SPEC as KUBERNETES
 from eso.providers.onboardbase.spec import SPEC as ONBOARDBASE
 from eso.providers.onepassword.spec import SPEC as ONEPASSWORD
@@ -73,6 +74,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
         Backend(GITLAB, "eso.providers.gitlab.connect"),
         Backend(IBM, "eso.providers.ibm.connect"),
         Backend(INFISICAL, "eso.providers.infisical.connect"),
+        Backend(KEEPERSECURITY, "eso.providers.keepersecurity.connect"),
         Backend(KUBERNETES, "eso.providers.kubernetes.connect"),
         Backend(ONBOARDBASE, "eso.providers.onboardbase.connect"),
         Backend(ONEPASSWORD, "eso.providers.onepassword.connect"),

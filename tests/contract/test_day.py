@@ -34,6 +34,7 @@ STATIC = {
     "fake",
     "fortanix",
     "gitlab",
+    "keepersecurity",
     "onboardbase",
     "onepassword",
     "onepasswordSDK",

@@ -25,6 +25,7 @@ PROVIDERS = (
     "gitlab",
     "ibm",
     "infisical",
+    "keepersecurity",
     "onboardbase",
     "onepassword",
     "secretserver",

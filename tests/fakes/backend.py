@@ -43,6 +43,7 @@ class Asked:
     query: dict[str, str]
     headers: Any  # compares names without case
     text: str
+    raw: bytes = b""  # what was sent, where that is no text
 
     @property
     def body(self) -> Any:
@@ -108,7 +109,9 @@ class Backend:
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         assert request.transport is not None
         self.connections.add(request.transport)
-        asked = Asked(request.method, request.path, dict(request.query), request.headers, await request.text())
+        sent = await request.read()
+        text = sent.decode("utf-8", "replace")
+        asked = Asked(request.method, request.path, dict(request.query), request.headers, text, sent)
         self.asked.append(asked)
         if self.gate is not None:
             await self.gate.wait()

@@ -75,6 +75,7 @@ BUILT: Final = frozenset(
         "gitlab",
         "ibm",
         "infisical",
+        "keepersecurity",
         "kubernetes",
         "onboardbase",
         "onepassword",
