@@ -34,6 +34,7 @@ from eso.providers.ibm.spec import SPEC as IBM
 from eso.providers.infisical.spec import SPEC as INFISICAL
 from eso.providers.keepersecurity.spec import SPEC as KEEPERSECURITY
 from eso.providers.kubernetes.spec import SPEC as KUBERNETES
+from eso.providers.ngrok.spec import SPEC as NGROK
 from eso.providers.onboardbase.spec import SPEC as ONBOARDBASE
 from eso.providers.onepassword.spec import SPEC as ONEPASSWORD
 from eso.providers.onepasswordsdk.spec import SPEC as ONEPASSWORDSDK
@@ -76,6 +77,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
         Backend(INFISICAL, "eso.providers.infisical.connect"),
         Backend(KEEPERSECURITY, "eso.providers.keepersecurity.connect"),
         Backend(KUBERNETES, "eso.providers.kubernetes.connect"),
+        Backend(NGROK, "eso.providers.ngrok.connect"),
         Backend(ONBOARDBASE, "eso.providers.onboardbase.connect"),
         Backend(ONEPASSWORD, "eso.providers.onepassword.connect"),
         Backend(ONEPASSWORDSDK, "eso.providers.onepasswordsdk.connect"),

@@ -35,6 +35,7 @@ STATIC = {
     "fortanix",
     "gitlab",
     "keepersecurity",
+    "ngrok",
     "onboardbase",
     "onepassword",
     "onepasswordSDK",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Hashable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from eso.errors import EsoError
@@ -25,22 +24,16 @@ from eso.providers.contract import (
     prefixed,
 )
 from eso.providers.github import codec
-from eso.providers.github.seal import Written, sealed
+from eso.providers.github.seal import sealed
 from eso.providers.github.spec import base, scope
-from eso.providers.kit.connected import Connected, Connection
+from eso.providers.kit.connected import Connected
 from eso.providers.kit.http import NothingThere, segment, worded
+from eso.providers.kit.written import LoggedIn
 
 LABEL: Final = "GitHub"
 NO_READS: Final = "not implemented - this provider supports write-only operations"
 PER_PAGE: Final = 100
 MOST_PAGES: Final = 200
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedIn(Connection):
-    """`written`: what was pushed last, by all logins of the process."""
-
-    written: Written = field(default_factory=Written, repr=False)
 
 
 class Client(Connected[LoggedIn]):

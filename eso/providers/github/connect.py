@@ -12,14 +12,14 @@ from eso.net.http import Timeouts
 from eso.providers.contract import CredentialReader, Plan, StoreView, prefixed
 from eso.providers.env import Env
 from eso.providers.github import refusal, spec
-from eso.providers.github.client import LABEL, Client, LoggedIn
-from eso.providers.github.seal import Written
+from eso.providers.github.client import LABEL, Client
 from eso.providers.kit import githubapp
 from eso.providers.kit.authority import opened
 from eso.providers.kit.connected import nobody_asks
 from eso.providers.kit.http import Api, bearer, object_of, text_in
 from eso.providers.kit.selectors import Json, part
 from eso.providers.kit.token import Token, checked
+from eso.providers.kit.written import LoggedIn, Written
 
 AGENT: Final = {"User-Agent": "external-secrets"} | githubapp.ACCEPT
 TIMEOUTS: Final = Timeouts(total=10.0)

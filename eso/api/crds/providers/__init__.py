@@ -77,6 +77,7 @@ BUILT: Final = frozenset(
         "infisical",
         "keepersecurity",
         "kubernetes",
+        "ngrok",
         "onboardbase",
         "onepassword",
         "onepasswordSDK",

@@ -37,7 +37,7 @@ from eso.providers.contract import (
 )
 from eso.providers.github import codec, refusal, seal
 from eso.providers.github.client import Client
-from eso.providers.kit import githubapp
+from eso.providers.kit import githubapp, written
 from tests.fakes.backend import Asked, Backend, Fault
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import until
@@ -539,14 +539,14 @@ def test_a_box_is_opened_by_its_key_alone_and_is_another_one_each_time() -> None
 
 
 def test_memory_of_what_was_written_is_bounded_and_holds_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seal, "MOST", 2)
-    written = seal.Written()
+    monkeypatch.setattr(written, "MOST", 2)
+    remembered = written.Written()
     for place in ("a", "b", "a", "c"):
-        written.remember(place, PLANTED.encode(), "now")
-    assert [written.is_there(place, PLANTED.encode(), "now") for place in "abc"] == [True, False, True]
-    assert not written.is_there("a", PLANTED.encode(), "later")
-    assert not written.is_there("a", b"other", "now")
-    assert PLANTED not in repr(vars(written))
+        remembered.remember(place, PLANTED.encode(), "now")
+    assert [remembered.is_there(place, PLANTED.encode(), "now") for place in "abc"] == [True, False, True]
+    assert not remembered.is_there("a", PLANTED.encode(), "later")
+    assert not remembered.is_there("a", b"other", "now")
+    assert PLANTED not in repr(vars(remembered))
 
 
 JSON: st.SearchStrategy[Any] = st.recursive(

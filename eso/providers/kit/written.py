@@ -1,0 +1,48 @@
+"""What this process wrote to a backend that never gives a value back.
+
+Neighbours: clients that only write. What is remembered of a value is a digest under a key of the process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Final
+
+from eso.providers.kit.connected import Connection
+
+MOST: Final = 20_000  # secrets that are remembered, 4 MiB
+
+
+class Written:
+    """What this process wrote last to each place, and when the backend says that it was: only this tells whether a
+    value is there already. Forgets the oldest."""
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+        self._known: OrderedDict[str, tuple[bytes, str]] = OrderedDict()
+
+    def is_there(self, place: str, value: bytes, updated: str) -> bool:
+        """Whether `value` was written here, and nothing since."""
+        return self._known.get(place) == (self._digest(value), updated)
+
+    def remember(self, place: str, value: bytes, updated: str) -> None:
+        self._known[place] = (self._digest(value), updated)
+        self._known.move_to_end(place)
+        while len(self._known) > MOST:
+            self._known.popitem(last=False)
+
+    def forget(self, place: str) -> None:
+        self._known.pop(place, None)
+
+    def _digest(self, value: bytes) -> bytes:
+        return hashlib.blake2b(value, key=self._key, digest_size=16).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn(Connection):
+    """`written`: what was pushed last, by all logins of the process."""
+
+    written: Written = field(default_factory=Written, repr=False)

@@ -1,0 +1,1 @@
+"""ngrok: secrets of vaults, which can be written and not read."""
