@@ -22,13 +22,16 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from eso.errors import EsoError
 from eso.net.reach import EVERYWHERE, Barred, Reach
 from eso.runtime.loopshare import Shares, on_loop, share_of
 from eso.runtime.memory import CURRENT, Hold, TooMuchMemory, decoded
+
+if TYPE_CHECKING:
+    from eso.net.http2 import Channel
 
 # The library reads the system's CAs twice when it is imported, 40 ms each, for contexts that are not used here:
 # `_start` gives each connector a context of ours. Without CAs these contexts trust nobody.
@@ -196,9 +199,10 @@ def tls_context(
     key_pem: bytes | None = None,
     verify: bool = True,
     beside_system: bool = False,
+    protocols: tuple[str, ...] = (),
 ) -> ssl.SSLContext:
     """A client context. A given CA replaces the system's, or is trusted `beside_system`; without one SSL_CERT_FILE and
-    SSL_CERT_DIR apply as OpenSSL reads them.
+    SSL_CERT_DIR apply as OpenSSL reads them. `protocols`: what is spoken on top, the server takes one of them.
 
     Building one costs milliseconds (the system's CAs are parsed): keep it. Raises TlsError; its text never shows key
     material.
@@ -211,6 +215,8 @@ def tls_context(
             context.load_verify_locations(cadata=ca)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_ciphers(CIPHERS)
+        if protocols:
+            context.set_alpn_protocols(list(protocols))
         # Private CAs often lack extensions that 3.13's default would insist on; Go clients accept them.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         if not verify:
@@ -325,7 +331,7 @@ class Pool:
         room for the reply."""
         server = origin(url)
         # What the API server was told is done: a pass that gave up now would take it for a failure.
-        space = _Space(CURRENT.get(), waits=method == "GET" or self._in_flight > 0)
+        space = Space(CURRENT.get(), waits=method == "GET" or self._in_flight > 0)
         try:
             await space.need(self._in_flight)
             async with asyncio.timeout(timeouts.total) as limit:
@@ -426,8 +432,7 @@ class Pool:
         timeouts: Timeouts,
     ) -> aiohttp.ClientResponse:
         if self._in_flight:
-            hold = CURRENT.get()
-            await share_of(_beginnings).step(hold.owner if hold is not None else "")
+            await beginning()
         if self._session is None:
             self._session = self._start()
         options: dict[str, Any] = (
@@ -499,6 +504,12 @@ class Pool:
 _beginnings: Final[Shares] = weakref.WeakKeyDictionary()
 
 
+async def beginning() -> None:
+    """The turn of a request, or of a connection, among all that begin."""
+    hold = CURRENT.get()
+    await share_of(_beginnings).step(hold.owner if hold is not None else "")
+
+
 class Pools:
     """Opens pools for servers that stores name: through the process's proxies, within `reach`. Pools that trust the
     same CA and show no certificate share a TLS context: each one costs 20 ms and a megabyte, and stores can be many."""
@@ -506,7 +517,9 @@ class Pools:
     def __init__(self, proxies: Proxies | None = None, reach: Reach = EVERYWHERE) -> None:
         self.proxies, self.reach = proxies or Proxies(), reach
         self._trusting = functools.lru_cache(maxsize=32)(
-            lambda ca, beside_system, _: tls_context(ca_pem=ca, beside_system=beside_system)
+            lambda ca, beside_system, protocols, _: tls_context(
+                ca_pem=ca, beside_system=beside_system, protocols=protocols
+            )
         )
 
     def open(
@@ -525,10 +538,25 @@ class Pools:
         if certificate is not None:
             return self.pool(tls=tls_context(ca_pem=ca, cert_pem=certificate, key_pem=key, beside_system=beside_system))
         # The system's authorities are read again after a while: an image's bundle may be mounted and renewed.
-        return self.pool(tls=self._trusting(ca, beside_system, int(time.monotonic() // SHARED_SECONDS)))
+        return self.pool(tls=self._trusting(ca, beside_system, (), int(time.monotonic() // SHARED_SECONDS)))
+
+    def channel(self, server: str, *, ca: bytes | None = None) -> Channel:
+        """One connection to `server` that speaks HTTP/2 and trusts `ca` (PEM) instead of the system's authorities.
+        Raises TlsError. The caller closes it."""
+        from eso.net.http2 import Channel  # imported late: few stores speak it
+
+        tls = None
+        if server.startswith("https"):
+            tls = self._trusting(ca, False, ("h2",), int(time.monotonic() // SHARED_SECONDS))
+        return Channel(server, self.connected, tls, self.proxies.for_url(server))
 
     async def dial(self, url: str, seconds: float = 15.0) -> None:
         """Connects to the server of `url`, or to the proxy that leads there, and hangs up. Raises TransportError."""
+        (await self.connected(url, seconds)).close()
+
+    async def connected(self, url: str, seconds: float = 15.0) -> socket.socket:
+        """A connection to the server of `url`, or to the proxy that leads there. Raises TransportError. The caller
+        closes it."""
         server = origin(url)
         try:
             through = self.proxies.for_url(url)
@@ -537,7 +565,7 @@ class Pools:
                 raise ValueError(url)
             self.reach.check_name(urlsplit(url).hostname or "", proxied=through is not None)
             async with asyncio.timeout(seconds):
-                await self._dial(parts.hostname, parts.port or (443 if parts.scheme == "https" else 80), through)
+                return await self._dial(parts.hostname, parts.port or (443 if parts.scheme == "https" else 80), through)
         except TimeoutError:
             raise TimedOut(f"cannot connect to {server} within {seconds:g} s", sent=False) from None
         except Barred as error:
@@ -547,19 +575,27 @@ class Pools:
         except OSError as error:
             raise Unreachable(f"cannot reach {server}: {reason(error)}", sent=False) from None
 
-    async def _dial(self, host: str, port: int, through: str | None) -> None:
+    async def _dial(self, host: str, port: int, through: str | None) -> socket.socket:
         loop = asyncio.get_running_loop()
         failed: OSError = OSError(errno.EHOSTUNREACH, "")
         for info in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
             try:
                 if through is None:
                     self.reach.check(info[4], host)
-                with socket.socket(info[0], info[1], info[2]) as made:
-                    made.setblocking(False)
-                    await loop.sock_connect(made, info[4])
-                return
+                made = _socket(info)
             except OSError as error:
                 failed = error
+                continue
+            try:
+                made.setblocking(False)
+                await loop.sock_connect(made, info[4])
+                return made
+            except OSError as error:
+                made.close()
+                failed = error
+            except BaseException:
+                made.close()
+                raise
         raise failed
 
     def pool(self, *, tls: ssl.SSLContext | None) -> Pool:
@@ -567,7 +603,7 @@ class Pools:
         return Pool(tls=tls, proxies=self.proxies, reach=self.reach, in_flight=IN_FLIGHT)
 
 
-class _Space:
+class Space:
     """The memory of one reply. `hold` None: nobody counts. `waits` False: what has arrived is counted, and waits for
     no room."""
 
@@ -626,7 +662,7 @@ class Stream:
         response: aiohttp.ClientResponse,
         server: str,
         max_body: int,
-        space: _Space | None = None,
+        space: Space | None = None,
         limit: asyncio.Timeout | None = None,
     ) -> None:
         self._response, self._server, self._max_body = response, server, max_body

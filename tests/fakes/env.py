@@ -6,17 +6,20 @@ import ssl
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 import structlog
 
-from eso.net.http import Pool, Pools, Proxies, Reply, Timeouts
+from eso.net.http import Pool, Pools, Proxies, Reply, Timeouts, tls_context
 from eso.providers.contract import Connector, CredentialReader, Find, Spec, StoreClient, StoreView
 from eso.providers.env import Env
 from eso.runtime.clock import Clock, SystemClock
 from eso.runtime.offload import Offload
 from eso.stores.registry import PROVIDERS, load
+
+if TYPE_CHECKING:
+    from eso.net.http2 import Channel
 
 DEFAULT: Final = Timeouts()
 
@@ -53,7 +56,17 @@ class TestPools(Pools):
     ) -> None:
         super().__init__(proxies)
         self.hosts, self.patience = dict(hosts or {}), patience
-        self.opened: list[Pool] = []
+        self.opened: list[Pool | Channel] = []
+
+    def channel(self, server: str, *, ca: bytes | None = None) -> Channel:
+        from tests.fakes.detour import DetourChannel  # imported late, as what it stands for
+
+        address = around(server, self.hosts).rstrip("/")
+        tls = tls_context(ca_pem=ca, protocols=("h2",)) if address.startswith("https") else None
+        made = DetourChannel(address, self.connected, tls, self.proxies.for_url(server))
+        made.patience = self.patience
+        self.opened.append(made)
+        return made
 
     async def dial(self, url: str, seconds: float = 15.0) -> None:
         await super().dial(around(url, self.hosts), seconds)

@@ -5,9 +5,14 @@ Neighbours: every provider's spec.py whose block has one.
 
 from __future__ import annotations
 
+import re
+from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from eso.providers.contract import InvalidConfig
+
+HOST: Final = r"\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9.])?"
+TARGET: Final = re.compile(rf"({HOST})(?::([0-9]{{1,5}}))?")
 
 
 def parts_of(url: str) -> SplitResult | None:
@@ -29,3 +34,11 @@ def address(url: str, refused: str, fix: str) -> str:
         shown = url.rpartition("@")[2]  # what stands before it may be a password
         raise InvalidConfig(f'{refused}"{shown}"', fix=fix)
     return url
+
+
+def target_of(text: str) -> str | None:
+    """`host:port` of a gRPC server, port 443 where none is written; None for what is no such address."""
+    found = TARGET.fullmatch(text)
+    if found is None or (found[2] and not 0 < int(found[2]) < 1 << 16):
+        return None
+    return f"{found[1]}:{found[2] or 443}"

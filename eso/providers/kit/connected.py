@@ -31,11 +31,17 @@ def nobody_asks(plan: Plan, credentials: CredentialReader) -> bool:
     return plan.consumer is Consumer.CREDENTIALS and not credentials.namespace
 
 
+class Closes(Protocol):
+    """What a login calls its backend through."""
+
+    async def close(self) -> None: ...
+
+
 class Login(Protocol):
     """What has to be known of a login; a Connection, unless a provider replaces its token meanwhile."""
 
     @property
-    def api(self) -> Api: ...
+    def api(self) -> Closes: ...
     @property
     def offload(self) -> Offload: ...
     @property

@@ -30,11 +30,18 @@ def rsa_key(pem: bytes, password: bytes | None = None) -> rsa.RSAPrivateKey:
     return key
 
 
-def signed(key: rsa.RSAPrivateKey, claims: Mapping[str, Any], key_id: str | None = None) -> str:
-    """RS256. `key_id`: what the header says of the key; None leaves it out."""
-    head = {"alg": "RS256", "typ": "JWT"} | ({} if key_id is None else {"kid": key_id})
+def signed(key: rsa.RSAPrivateKey, claims: Mapping[str, Any], key_id: str | None = None, alg: str = "RS256") -> str:
+    """`key_id`: what the header says of the key; None leaves it out. `alg`: RS256 or PS256."""
+    head = {"alg": alg, "typ": "JWT"} | ({} if key_id is None else {"kid": key_id})
     text = f"{encoded(orjson.dumps(head))}.{encoded(orjson.dumps(claims))}"
-    return f"{text}.{encoded(signature(key, text.encode()))}"
+    made = signature(key, text.encode()) if alg == "RS256" else pss_signature(key, text.encode())
+    return f"{text}.{encoded(made)}"
+
+
+def pss_signature(key: rsa.RSAPrivateKey, text: bytes) -> bytes:
+    """RSASSA-PSS with SHA-256 and a salt as long as the digest."""
+    scheme = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=padding.PSS.DIGEST_LENGTH)
+    return key.sign(text, scheme, hashes.SHA256())
 
 
 def signature(key: rsa.RSAPrivateKey, text: bytes) -> bytes:

@@ -126,11 +126,14 @@ def gcp_federation() -> Schema:
 
 
 def yandex(description: str) -> Schema:
-    by_name = obj("", {"folderID": text()}, required=("folderID",))
+    by_name = obj("They are names in one folder.", {"folderID": text("Id of the folder.")}, required=("folderID",))
     parts = {
-        "apiEndpoint": text(),
-        "auth": obj("", {"authorizedKeySecretRef": secret_key()}),
-        "caProvider": obj("", {"certSecretRef": secret_key()}),
-        "fetching": one_of("What keys are.", {"byID": obj(), "byName": by_name}),
+        "apiEndpoint": text("Host and port of the API; api.cloud.yandex.net:443 when absent."),
+        "auth": obj(
+            "How to log in; without a key, as the machine.",
+            {"authorizedKeySecretRef": secret_key("Authorized key of a service account, JSON.")},
+        ),
+        "caProvider": obj("Whom to trust.", {"certSecretRef": secret_key("Authorities, PEM.")}),
+        "fetching": one_of("What keys are; ids when absent.", {"byID": obj("They are ids."), "byName": by_name}),
     }
     return obj(description, parts, required=("auth",))

@@ -1,0 +1,1 @@
+"""Yandex Lockbox and Certificate Manager: gRPC over our own connections, one login for both."""
