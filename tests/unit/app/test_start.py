@@ -172,22 +172,22 @@ async def test_a_controller_that_waits_for_its_resource_is_not_taken_for_stuck(a
 # --- stores that nobody validated yet
 
 
-async def test_two_thousand_objects_and_a_new_store_take_one_status_write_each(api: FakeApiServer):
+async def test_five_hundred_objects_and_a_new_store_take_one_status_write_each(api: FakeApiServer):
     put_store(api)
-    names = [f"secret-{n}" for n in range(2000)]
+    names = [f"secret-{n}" for n in range(500)]
     for name in names:
         put_external_secret(api, name)
     slow = Slow()
     async with operating(api, providers={"fake": slow}) as one:
         queue = one.operator.room("externalsecret").queue
-        await one.until(lambda: queue.parked("store:SecretStore/team/store") == 2000, 60)
+        await one.until(lambda: queue.parked("store:SecretStore/team/store") == 500, 120)
         assert one.written(EXTERNAL_SECRETS) == []
         slow.go.set()
-        await one.until(lambda: len(one.written(EXTERNAL_SECRETS, "status")) >= 2000, 60)
+        await one.until(lambda: len(one.written(EXTERNAL_SECRETS, "status")) >= 500, 120)
         await one.idle()
         writes = Counter(request.path.split("/")[-2] for request in one.written(EXTERNAL_SECRETS))
-        assert len(writes) == 2000 and set(writes.values()) == {1}
-        assert len(one.written(SECRETS)) == 2000
+        assert len(writes) == 500 and set(writes.values()) == {1}
+        assert len(one.written(SECRETS)) == 500
         assert {one.ready(name) for name in names} == {"True"}
 
 
