@@ -46,6 +46,7 @@ from eso.providers.secretserver.spec import SPEC as SECRETSERVER
 from eso.providers.vault.baospec import SPEC as OPENBAO
 from eso.providers.vault.spec import SPEC as VAULT
 from eso.providers.webhook.spec import SPEC as WEBHOOK
+from eso.providers.yandex.spec import CERTIFICATES as YANDEXCERTIFICATEMANAGER
 from eso.providers.yandex.spec import LOCKBOX as YANDEXLOCKBOX
 
 
@@ -90,6 +91,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
         Backend(SECRETSERVER, "eso.providers.secretserver.connect"),
         Backend(VAULT, "eso.providers.vault.connect"),
         Backend(WEBHOOK, "eso.providers.webhook.connect"),
+        Backend(YANDEXCERTIFICATEMANAGER, "eso.providers.yandex.certificates"),
         Backend(YANDEXLOCKBOX, "eso.providers.yandex.lockbox"),
     )
 }

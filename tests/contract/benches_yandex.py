@@ -59,4 +59,7 @@ async def certificates(ground: Ground) -> AsyncIterator[Bench]:
         yield bench
 
 
-BENCHES = (Case("yandexlockbox", lockbox, wire=True),)
+BENCHES = (
+    Case("yandexcertificatemanager", certificates, wire=True),
+    Case("yandexlockbox", lockbox, wire=True),
+)

@@ -187,6 +187,7 @@ DAYS = {  # by the id of the bench
     "pulumi": exchanges_for_an_organization(),
     "secretserver": forgets(1200),
     "vault KV v2 against the fake": has_roles(),
+    "yandexcertificatemanager": forgets(3600),
     "yandexlockbox": forgets(3600),
 }
 BENCHES = {case.id: case for case in cases()}

@@ -21,7 +21,7 @@ HEAVY = {
     "google.auth": {"gcpsm"},
     "google_crc32c": {"gcpsm"},
     "grpc": set(),
-    "h2": {"yandexlockbox"},
+    "h2": {"yandexcertificatemanager", "yandexlockbox"},
     "hvac": {"vault", "openBao"},
     "kubernetes_asyncio.client": set(),
     "msal": set(),
@@ -34,6 +34,7 @@ HEAVY = {
 PACKAGES = {
     "bitwardensecretsmanager": "bitwarden",
     "openBao": "vault",
+    "yandexcertificatemanager": "yandex",
     "yandexlockbox": "yandex",
 }
 MOST = 96.0  # it takes 58

@@ -89,6 +89,7 @@ BUILT: Final = frozenset(
         "secretserver",
         "vault",
         "webhook",
+        "yandexcertificatemanager",
         "yandexlockbox",
     )
 )
