@@ -43,6 +43,7 @@ from eso.providers.previder.spec import SPEC as PREVIDER
 from eso.providers.pulumi.spec import SPEC as PULUMI
 from eso.providers.scaleway.spec import SPEC as SCALEWAY
 from eso.providers.secretserver.spec import SPEC as SECRETSERVER
+from eso.providers.senhasegura.spec import SPEC as SENHASEGURA
 from eso.providers.vault.baospec import SPEC as OPENBAO
 from eso.providers.vault.spec import SPEC as VAULT
 from eso.providers.webhook.spec import SPEC as WEBHOOK
@@ -89,6 +90,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
         Backend(PULUMI, "eso.providers.pulumi.connect"),
         Backend(SCALEWAY, "eso.providers.scaleway.connect"),
         Backend(SECRETSERVER, "eso.providers.secretserver.connect"),
+        Backend(SENHASEGURA, "eso.providers.senhasegura.connect"),
         Backend(VAULT, "eso.providers.vault.connect"),
         Backend(WEBHOOK, "eso.providers.webhook.connect"),
         Backend(YANDEXCERTIFICATEMANAGER, "eso.providers.yandex.certificates"),

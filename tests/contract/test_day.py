@@ -186,6 +186,7 @@ DAYS = {  # by the id of the bench
     "openBao KV v2 against the fake": has_roles(),
     "pulumi": exchanges_for_an_organization(),
     "secretserver": forgets(1200),
+    "senhasegura": forgets(3600),
     "vault KV v2 against the fake": has_roles(),
     "yandexcertificatemanager": forgets(3600),
     "yandexlockbox": forgets(3600),

@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from typing import Final
 
 from eso.errors import EsoError
-from eso.net.http import Pool, Timeouts, tls_context
+from eso.net.http import Timeouts
 from eso.providers.contract import AuthRejected, CredentialReader, InvalidConfig, Malformed, Plan, StoreView, prefixed
 from eso.providers.doppler import refusal
 from eso.providers.doppler.client import LABEL, Client
 from eso.providers.doppler.spec import audience, by_account
 from eso.providers.env import Env
 from eso.providers.kit.address import parts_of
-from eso.providers.kit.authority import opened
+from eso.providers.kit.authority import opened, unverified
 from eso.providers.kit.connected import Connection
 from eso.providers.kit.http import Api, clean, object_of, text_in
 from eso.providers.kit.selectors import Json, part
@@ -42,7 +42,10 @@ class Connector:
 
     async def open(self, store: StoreView, plan: Plan, credentials: CredentialReader) -> Client:
         base = base_of(self.env.environ)
-        pool = await self._pool(base, credentials)
+        trusting = (
+            opened(self.env, credentials, base) if verifies(self.env.environ) else unverified(self.env, credentials)
+        )
+        pool = await trusting
         try:
             api = Api(pool, LABEL, base, AGENT, refuse=refusal.of_api, timeouts=TIMEOUTS)
             token, lifetime = await self._token(store, api, credentials)
@@ -51,11 +54,6 @@ class Connector:
             raise
         connection = Connection(api.with_headers(basic(token)), self.env.offload, lifetime)
         return Client(store, connection)
-
-    async def _pool(self, base: str, credentials: CredentialReader) -> Pool:
-        if not base.startswith("https") or verifies(self.env.environ):
-            return await opened(self.env, credentials, base)
-        return self.env.pools.pool(tls=tls_context(verify=False))
 
     async def _token(self, store: StoreView, api: Api, credentials: CredentialReader) -> tuple[str, float | None]:
         """The token, and how many seconds it can be used; None for one that does not end by itself."""

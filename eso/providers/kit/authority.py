@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from eso.net.http import Pool, TlsError
+from eso.net.http import Pool, TlsError, tls_context
 from eso.providers.contract import CredentialReader, InvalidConfig
 from eso.providers.env import Env
 from eso.providers.kit.selectors import Json
@@ -22,6 +22,11 @@ async def opened(env: Env, credentials: CredentialReader, url: str, **trust: Any
         return await env.offload.run_for(credentials.namespace, partial(env.pools.open, url, **trust))
     except TlsError as error:
         raise InvalidConfig(str(error), fix=error.fix) from error
+
+
+async def unverified(env: Env, credentials: CredentialReader) -> Pool:
+    """Connections that trust any certificate."""
+    return env.pools.pool(tls=await env.offload.run_for(credentials.namespace, partial(tls_context, verify=False)))
 
 
 async def ca_of(credentials: CredentialReader, block: Json) -> bytes | None:

@@ -87,6 +87,7 @@ BUILT: Final = frozenset(
         "pulumi",
         "scaleway",
         "secretserver",
+        "senhasegura",
         "vault",
         "webhook",
         "yandexcertificatemanager",

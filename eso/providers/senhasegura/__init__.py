@@ -1,0 +1,1 @@
+"""senhasegura DSM: REST on our own connections, the secrets of an application."""
