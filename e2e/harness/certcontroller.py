@@ -14,6 +14,7 @@ import requests
 from e2e.harness.cluster import Cluster
 from e2e.harness.operator import Metrics, command_line, entry_point
 from e2e.harness.process import Child, free_port
+from e2e.harness.waiting import PATIENCE
 from e2e.harness.webhook import documents
 
 
@@ -44,11 +45,11 @@ class LocalCertController:
 
     def probe(self, path: str) -> tuple[int, str]:
         """Status and text, for example of `readyz/crd-inject`."""
-        reply = self._session.get(f"http://{self.health_address}/{path}", timeout=5)
+        reply = self._session.get(f"http://{self.health_address}/{path}", timeout=PATIENCE)
         return reply.status_code, reply.text
 
     def metrics(self) -> Metrics:
-        reply = self._session.get(f"http://{self.metrics_address}/metrics", timeout=10)
+        reply = self._session.get(f"http://{self.metrics_address}/metrics", timeout=PATIENCE)
         reply.raise_for_status()
         return Metrics(reply.text)
 

@@ -10,6 +10,7 @@ import base64
 import json
 import os
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ import requests
 import yaml
 
 from e2e.harness.audit import AuditLog
-from e2e.harness.waiting import eventually
+from e2e.harness.waiting import PATIENCE, eventually
 
 Json = dict[str, Any]
 
@@ -96,7 +97,7 @@ class Credentials:
         )
 
     def kubeconfig(self, path: Path, user: str, namespace: str = "default") -> Path:
-        """Writes a kubeconfig with everything inline, readable only by us."""
+        """Writes a kubeconfig with everything inline, readable only by us. One that is being read stays whole."""
         login: Json = {"token": self.token}
         if self.cert:
             login = {
@@ -119,10 +120,10 @@ class Credentials:
             "users": [{"name": user, "user": login}],
             "contexts": [{"name": "it", "context": {"cluster": "it", "user": user, "namespace": namespace}}],
         }
-        path.unlink(missing_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(yaml.safe_dump(document))
-        return path
+        handle, made = tempfile.mkstemp(dir=path.parent)  # mode 0600
+        with os.fdopen(handle, "w") as file:
+            yaml.safe_dump(document, file)
+        return Path(made).replace(path)
 
 
 class Api:
@@ -154,7 +155,13 @@ class Api:
         return known
 
     def request(
-        self, verb: str, path: str, body: Any = None, *, content_type: str = "application/json", timeout: float = 30.0
+        self,
+        verb: str,
+        path: str,
+        body: Any = None,
+        *,
+        content_type: str = "application/json",
+        timeout: float = PATIENCE,
     ) -> Json:
         """Any path. Raises ApiRefused, or requests' errors when nobody answers."""
         headers = {"Content-Type": content_type} if body is not None else {}
@@ -254,7 +261,7 @@ class Cluster:
         return Api(self._as_serviceaccount(namespace, name, ()), self.folder, f"{namespace}-{name}")
 
     def kubectl(
-        self, *args: str, input: str | None = None, kubeconfig: Path | None = None, timeout: float = 120.0
+        self, *args: str, input: str | None = None, kubeconfig: Path | None = None, timeout: float = 300.0
     ) -> str:
         """Standard output of kubectl. Raises KubectlFailed with its standard error."""
         program = str(self.binaries / "kubectl") if self.binaries else "kubectl"
@@ -312,7 +319,7 @@ class Cluster:
 
     # -- preparing ----------------------------------------------------------------------------------------------------
 
-    def apply_manifests(self, folder: Path = MANIFESTS, *, within_seconds: float = 60.0) -> None:
+    def apply_manifests(self, folder: Path = MANIFESTS, *, within_seconds: float = PATIENCE) -> None:
         """`kubectl apply --server-side -k` as a user does it; returns when every CRD of it is served."""
         self.kubectl("apply", "--server-side", "--force-conflicts", "-k", str(folder))
         names = [

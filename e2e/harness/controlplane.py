@@ -124,7 +124,7 @@ class ControlPlane(Cluster):
         """First start, or again after `kill_apiserver` with the same data, port and certificates."""
         self.apiserver.start()
         self.apiserver.wait_until(
-            lambda: self.api.request("GET", "/readyz", timeout=2)["text"] == "ok", 60, what="the API server ready"
+            lambda: self.api.request("GET", "/readyz", timeout=10)["text"] == "ok", 60, what="the API server ready"
         )
 
     def kill_apiserver(self) -> None:

@@ -22,6 +22,7 @@ from urllib.parse import parse_qs
 import requests
 
 from e2e.harness.process import Child, free_port
+from e2e.harness.waiting import PATIENCE
 
 REGION = "eu-central-1"
 TARGETS = {
@@ -59,7 +60,7 @@ class Moto:
 
     def __enter__(self) -> Moto:
         self.child.start()
-        self.child.wait_until(lambda: self._session.get(f"{self.address}/moto-api/", timeout=2).status_code == 200, 60)
+        self.child.wait_until(lambda: self._session.get(f"{self.address}/moto-api/", timeout=10).status_code == 200, 60)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -73,7 +74,7 @@ class Moto:
 
     def reset(self) -> None:
         """Forgets everything."""
-        self._session.post(f"{self.address}/moto-api/reset", timeout=10).raise_for_status()
+        self._session.post(f"{self.address}/moto-api/reset", timeout=PATIENCE).raise_for_status()
 
     def call(self, service: str, operation: str, /, **parameters: Any) -> dict[str, Any]:
         """One call of a service that speaks JSON. Raises AwsRefused."""
@@ -86,7 +87,7 @@ class Moto:
                 "Content-Type": "application/x-amz-json-1.1",
                 "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0",
             },
-            timeout=30,
+            timeout=PATIENCE,
         )
         answer: dict[str, Any] = reply.json() if reply.content else {}
         if reply.status_code >= 300:
@@ -111,7 +112,9 @@ class Moto:
 
     def recorded(self) -> list[tuple[str, str]]:
         """(operation, body) of each call since `record`."""
-        lines = self._session.get(f"{self.address}/moto-api/recorder/download-recording", timeout=10).text.splitlines()
+        lines = self._session.get(
+            f"{self.address}/moto-api/recorder/download-recording", timeout=PATIENCE
+        ).text.splitlines()
         calls = []
         for line in lines:
             seen = json.loads(line)
@@ -128,4 +131,4 @@ class Moto:
     def record(self) -> None:
         """Counts from now on."""
         for action in ("reset-recording", "start-recording"):
-            self._session.post(f"{self.address}/moto-api/recorder/{action}", timeout=10).raise_for_status()
+            self._session.post(f"{self.address}/moto-api/recorder/{action}", timeout=PATIENCE).raise_for_status()

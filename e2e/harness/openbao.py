@@ -21,6 +21,7 @@ from e2e.harness.certs import Authority
 from e2e.harness.cluster import Cluster, Json
 from e2e.harness.process import Child, free_port
 from e2e.harness.say import Say, silent
+from e2e.harness.waiting import PATIENCE
 
 REVIEWER = "openbao-reviewer"
 
@@ -105,7 +106,7 @@ class OpenBao:
         try:
             self.child.start()
             self.child.wait_until(
-                lambda: self._session.get(f"{self.address}/v1/sys/seal-status", timeout=2).status_code == 200, 30
+                lambda: self._session.get(f"{self.address}/v1/sys/seal-status", timeout=10).status_code == 200, 30
             )
             if not self.root_token:
                 made = self.request("POST", "sys/init", {"secret_shares": 1, "secret_threshold": 1})
@@ -135,7 +136,7 @@ class OpenBao:
     def unseal(self) -> None:
         self.request("PUT", "sys/unseal", {"key": self._unseal_key})
         self.child.wait_until(
-            lambda: self._session.get(f"{self.address}/v1/sys/health", timeout=2).status_code == 200,
+            lambda: self._session.get(f"{self.address}/v1/sys/health", timeout=10).status_code == 200,
             30,
             what="OpenBao unsealed",
         )
@@ -154,7 +155,7 @@ class OpenBao:
     def request(self, verb: str, path: str, body: Any = None, *, token: str | None = None) -> Json:
         """Any path below /v1/, with the root token unless told otherwise. {} for an empty reply. Raises BaoRefused."""
         headers = {"X-Vault-Token": token if token is not None else self.root_token}
-        reply = self._session.request(verb, f"{self.address}/v1/{path}", json=body, headers=headers, timeout=30)
+        reply = self._session.request(verb, f"{self.address}/v1/{path}", json=body, headers=headers, timeout=PATIENCE)
         if reply.status_code >= 400:
             raise BaoRefused(reply.status_code, reply.text[:500])
         answer: Json = reply.json() if reply.content else {}

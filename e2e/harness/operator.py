@@ -23,7 +23,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from e2e.harness.cluster import MANIFESTS, Cluster, Json
 from e2e.harness.process import Child, free_port
 from e2e.harness.say import Say, silent
-from e2e.harness.waiting import eventually
+from e2e.harness.waiting import PATIENCE, eventually
+
+LEASE = "external-secrets-controller"
+# A leader that gets no time for as long as a pod's lease lasts ends, which on a busy machine says nothing about it.
+LEASE_TIMES = {"leader-election-lease-duration": "100s", "leader-election-renew-deadline": "90s"}
 
 
 class Operator(Protocol):
@@ -93,7 +97,8 @@ class LocalOperator:
     `spec` is another Deployment than that of manifests/.
 
     It gets nothing a pod would not have, except KUBECONFIG (the files of a pod's ServiceAccount cannot be mounted
-    here), the Lease's namespace (from the same files) and loopback ports instead of :8080 and :8082.
+    here), the Lease's namespace (from the same files), a lease that lasts (LEASE_TIMES) and loopback ports instead of
+    :8080 and :8082.
     """
 
     def __init__(
@@ -122,8 +127,11 @@ class LocalOperator:
             "metrics-addr": self.metrics_address,
             "live-addr": self.live_address,
             "leader-election-namespace": namespace,
+            **LEASE_TIMES,
             **(args or {}),
         }
+        self._cluster, self._namespace = cluster, namespace
+        self._elects = overrides.get("enable-leader-election") != "false"
         fields = {
             "metadata.name": name,
             "metadata.namespace": namespace,
@@ -163,7 +171,10 @@ class LocalOperator:
         return self.child.kill()
 
     def restart(self) -> None:
+        """The Lease of the killed holder is taken away: waiting until it runs out is a test of its own."""
         self.kill()
+        if self._elects:
+            self._cluster.api.delete("leases", self._namespace, LEASE)
         self.start()
         self.wait_ready()
 
@@ -175,10 +186,10 @@ class LocalOperator:
 
     def probe(self, name: str) -> int:
         """HTTP status of /healthz or /readyz. Raises requests' errors while nobody listens."""
-        return self._session.get(f"http://{self.live_address}/{name}", timeout=5).status_code
+        return self._session.get(f"http://{self.live_address}/{name}", timeout=PATIENCE).status_code
 
     def metrics(self) -> Metrics:
-        reply = self._session.get(f"http://{self.metrics_address}/metrics", timeout=10)
+        reply = self._session.get(f"http://{self.metrics_address}/metrics", timeout=PATIENCE)
         reply.raise_for_status()
         return Metrics(reply.text)
 

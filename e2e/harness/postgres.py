@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from e2e.harness.process import Child, free_port
+from e2e.harness.waiting import PATIENCE
 
 ADMIN, PASSWORD = "admin", "an admin's password"
 # The signal at the end of the parent is forgotten with the change of the user, so it is asked for once more.
@@ -74,10 +75,10 @@ class Postgres:
 
     def ask(self, question: str, user: str = ADMIN, password: str = PASSWORD) -> list[str]:
         """The lines of the answer. Raises RuntimeError with the server's words."""
-        where = f"host=127.0.0.1 port={self.port} dbname=postgres user={user} sslmode=disable connect_timeout=10"
+        where = f"host=127.0.0.1 port={self.port} dbname=postgres user={user} sslmode=disable connect_timeout=60"
         argv = [str(self._bin / "psql"), "-XAtq", "-c", question, where]
         environ = self._environ | {"PGPASSWORD": password}
-        done = subprocess.run(argv, capture_output=True, text=True, env=environ, cwd="/", timeout=30, check=False)
+        done = subprocess.run(argv, capture_output=True, text=True, env=environ, cwd="/", timeout=PATIENCE, check=False)
         if done.returncode != 0:
             raise RuntimeError(done.stderr.strip())
         return done.stdout.splitlines()

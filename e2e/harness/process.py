@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from e2e.harness.waiting import NeverHappened, eventually
+from e2e.harness.waiting import PATIENCE, NeverHappened, eventually
 
 T = TypeVar("T")
 
@@ -120,7 +120,7 @@ class Child:
 
     def kill(self) -> int:
         """SIGKILL at once."""
-        return self._end(signal.SIGKILL, 10.0)
+        return self._end(signal.SIGKILL, PATIENCE)
 
     def _end(self, sign: signal.Signals, grace_seconds: float) -> int:
         if self.popen is None:
@@ -132,7 +132,7 @@ class Child:
                 self.popen.wait(grace_seconds)
             except subprocess.TimeoutExpired:
                 self.popen.kill()
-                self.popen.wait(10)
+                self.popen.wait(PATIENCE)
         return self.popen.returncode
 
     def text(self) -> str:

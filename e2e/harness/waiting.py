@@ -11,6 +11,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+PATIENCE = 120.0  # seconds; a machine that is busy with other things may need as long for a step of moments
+
 # What a check may raise while the world is on its way; anything else is a bug in the check and ends the wait at once.
 NOT_YET = (AssertionError, LookupError, OSError, ValueError, RuntimeError)
 
@@ -27,13 +29,15 @@ def eventually(
     what: str = "",
     give_up: Callable[[], str | None] = lambda: None,
     waiting: Callable[[float], None] = lambda _: None,
+    patience: float = PATIENCE,
 ) -> T:
     """Calls `check` until its answer is true and returns that answer.
 
+    `within_seconds` is what an idle machine needs; the wait ends `patience` seconds after it began when that is later.
     `give_up` returns a reason when waiting longer is pointless (a dead process). `waiting` is told the seconds so far
     on every round. Raises NeverHappened.
     """
-    began = time.monotonic()
+    began, longest = time.monotonic(), max(within_seconds, patience)
     seen: object = None
     while True:
         try:
@@ -46,8 +50,8 @@ def eventually(
         if reason := give_up():
             raise NeverHappened(f"{name}: {reason}; last answer: {seen!r}")
         passed = time.monotonic() - began
-        if passed >= within_seconds:
-            raise NeverHappened(f"{name} did not happen within {within_seconds:g} s; last answer: {seen!r}")
+        if passed >= longest:
+            raise NeverHappened(f"{name} did not happen within {longest:g} s; last answer: {seen!r}")
         waiting(passed)
         time.sleep(every)
 

@@ -21,7 +21,7 @@ from e2e.harness.cluster import MANIFESTS, Api, ApiRefused, Cluster, Json
 from e2e.harness.objects import thing
 from e2e.harness.operator import Metrics, command_line, entry_point
 from e2e.harness.process import Child, free_port
-from e2e.harness.waiting import eventually
+from e2e.harness.waiting import PATIENCE, eventually
 
 ADMISSION = MANIFESTS / "admission"
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
@@ -84,10 +84,10 @@ class LocalWebhook:
         self.child.wait_until(lambda: self.probe("readyz") == 200, within_seconds, what="the webhook ready", every=0.1)
 
     def probe(self, name: str) -> int:
-        return self._session.get(f"http://{self.health_address}/{name}", timeout=5).status_code
+        return self._session.get(f"http://{self.health_address}/{name}", timeout=PATIENCE).status_code
 
     def metrics(self) -> Metrics:
-        reply = self._session.get(f"http://{self.metrics_address}/metrics", timeout=10)
+        reply = self._session.get(f"http://{self.metrics_address}/metrics", timeout=PATIENCE)
         reply.raise_for_status()
         return Metrics(reply.text)
 

@@ -89,7 +89,7 @@ async def settle(most: int = 1_000_000) -> None:
             return
 
 
-async def until(predicate: Callable[[], bool], seconds: float = 60.0) -> None:
+async def until(predicate: Callable[[], bool], seconds: float = 120.0) -> None:
     """Spin the real loop until `predicate()` holds: for tests in which a loopback socket or a thread must answer first.
 
     Raises TimeoutError after `seconds` of real time.

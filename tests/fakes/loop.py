@@ -11,7 +11,7 @@ import threading
 from collections.abc import Mapping
 
 NOTHING_SECONDS = 0.5  # neither a timer, nor a socket, nor a thread is left
-SOMETHING_SECONDS = 20.0  # a socket or a thread may still answer, on a machine that is busy
+SOMETHING_SECONDS = 60.0  # a socket or a thread may still answer, on a machine that is busy
 
 
 class LostWakeUp(AssertionError):

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from e2e.harness.cluster import Cluster
+from e2e.harness.waiting import PATIENCE
 from eso.app.flags import ControllerSettings, parse
 from eso.app.lifecycle import run
 from eso.app.tasks import Stop
@@ -73,7 +74,7 @@ class InProcess:
 
     def __enter__(self) -> InProcess:
         self._thread.start()
-        if not self._up.wait(30) or self.error is not None:
+        if not self._up.wait(PATIENCE) or self.error is not None:
             raise RuntimeError(f"the operator did not start: {self.error!r}")
         return self
 
@@ -88,9 +89,9 @@ class InProcess:
         """As SIGTERM does; returns when everything has ended."""
         if self._loop is not None and self._stop is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.signal)
-        self._thread.join(30)
+        self._thread.join(PATIENCE)
         if self._thread.is_alive():
-            raise RuntimeError("the operator did not stop within 30 s")
+            raise RuntimeError(f"the operator did not stop within {PATIENCE:g} s")
 
     def ask(self, question: Callable[[Operator], Any]) -> Any:
         """`question(operator)`, answered on the operator's own loop."""
@@ -100,7 +101,7 @@ class InProcess:
         async def answer() -> Any:
             return question(operator)
 
-        return asyncio.run_coroutine_threadsafe(answer(), self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(answer(), self._loop).result(PATIENCE)
 
     def failures(self, key: tuple[str, str]) -> int:
         """Of an ExternalSecret, in a row."""
@@ -113,7 +114,7 @@ class InProcess:
     def metrics(self) -> str:
         """One scrape."""
         assert self._loop is not None and self.operator is not None
-        return asyncio.run_coroutine_threadsafe(self.operator.metrics.scrape(), self._loop).result(10).decode()
+        return asyncio.run_coroutine_threadsafe(self.operator.metrics.scrape(), self._loop).result(PATIENCE).decode()
 
     def _live(self) -> None:
         try:

@@ -153,7 +153,7 @@ def test_a_child_that_dies_early_is_reported_with_the_end_of_its_log(tmp_path: P
 
 def test_waiting_names_the_last_answer() -> None:
     with pytest.raises(NeverHappened, match="two apples did not happen within 0 s; last answer: KeyError"):
-        eventually(lambda: {}["apples"], 0, what="two apples")  # type: ignore[index]
+        eventually(lambda: {}["apples"], 0, what="two apples", patience=0)  # type: ignore[index]
 
 
 def test_openbao_lets_in_the_serviceaccount_of_a_role_and_nobody_else(

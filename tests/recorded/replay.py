@@ -20,7 +20,7 @@ from typing import Any
 
 from e2e.harness.certs import Authority, Pair
 from e2e.harness.cluster import MERGE_PATCH, Api, ApiRefused
-from e2e.harness.waiting import NeverHappened, eventually
+from e2e.harness.waiting import PATIENCE, NeverHappened, eventually
 from tests.recorded.accepted import as_recorded
 from tests.recorded.case import Case, Json, Step
 from tests.recorded.snapshot import Names, entry, events, states, text
@@ -31,8 +31,8 @@ HELD = ("PushSecret", "GeneratorState")  # by finalizers that wait for a backend
 NOT_SERVED = (404, 429)
 APPLY = "application/apply-patch+yaml"
 WITHIN_SECONDS = 60.0  # the garbage collector learns of new kinds every 30 s
-LATE_SECONDS = 20.0
-LATEST_SECONDS = 60.0  # of the quiet after a step: a namespace that never comes to rest is looked at all the same
+LATE_SECONDS = 60.0
+LATEST_SECONDS = 180.0  # of the quiet after a step: a namespace that never comes to rest is looked at all the same
 UID_OF = re.compile(r"\$\{UID:(\w+)/([^}]+)\}")
 
 
@@ -177,8 +177,11 @@ class Replay:
 
     # -- waiting ------------------------------------------------------------------------------------------------------
 
-    def _eventually(self, check: Any, within_seconds: float) -> Any:
-        return eventually(check, within_seconds, every=0.2, give_up=lambda: "stopped" if self.stop.is_set() else None)
+    def _eventually(self, check: Any, within_seconds: float, patience: float = PATIENCE) -> Any:
+        def given_up() -> str | None:
+            return "stopped" if self.stop.is_set() else None
+
+        return eventually(check, within_seconds, every=0.2, give_up=given_up, patience=patience)
 
     def _came_true(self, wait: Json) -> bool:
         try:
@@ -303,7 +306,7 @@ class Replay:
             if kind != "Namespace":
                 self._unless_gone("DELETE", self.case.path(kind, namespace, name))
         with suppress(NeverHappened):
-            self._eventually(lambda: not list(self._held(HELD)), 3)
+            self._eventually(lambda: not list(self._held(HELD)), 3, patience=0)
         for path in self._held((*HELD, "SecretStore", "Secret")):
             self._unless_gone("PATCH", path, {"metadata": {"finalizers": None}})
         for namespace in self._namespaces:

@@ -62,7 +62,7 @@ async def test_a_second_signal_does_not_wait_for_passes_in_hand(api: FakeApiServ
         await one.until(lambda: one.written(SECRETS) != [])
         one.stop.signal()
         one.stop.signal()
-        await asyncio.wait_for(one.task, 5.0)  # the clock stands still: no grace has passed
+        await asyncio.wait_for(one.task, 60)  # the clock stands still: no grace has passed
         assert one.secret() is None
 
 
@@ -71,7 +71,7 @@ async def test_a_signal_before_the_first_list_ends_the_process(api: FakeApiServe
     async with operating(api) as one:
         await one.until(lambda: any("secretstores" in request.path for request in api.requests))
         one.stop.signal()
-        await asyncio.wait_for(one.task, 5.0)
+        await asyncio.wait_for(one.task, 60)
         assert not any(room.started.is_set() for room in one.operator.rooms if room.name != "clustersecretstore")
 
 
@@ -97,7 +97,7 @@ async def test_a_background_task_that_dies_ends_the_process(api: FakeApiServer, 
                     case _:
                         room = one.operator.room("externalsecret")
                         object.__setattr__(room, "background", (dying,))
-                await asyncio.wait_for(asyncio.shield(one.task), 10.0)
+                await asyncio.wait_for(asyncio.shield(one.task), 60)
     assert {type(error) for error in leaves(ended.value)} == {Died}
 
 
@@ -108,9 +108,9 @@ async def test_the_process_ends_at_sigterm(api: FakeApiServer, tmp_path: Any):
     config.write_text(KUBECONFIG.format(server=api.url))
     settings = parse(ControllerSettings, ["--metrics-addr=0", "--live-addr=0"])
     task = asyncio.create_task(until_told(settings, {"KUBECONFIG": str(config)}))
-    await until(lambda: "status" in (api.get(EXTERNAL_SECRETS, "team", "secret") or {}), 20.0)
+    await until(lambda: "status" in (api.get(EXTERNAL_SECRETS, "team", "secret") or {}))
     os.kill(os.getpid(), signal.SIGTERM)
-    await asyncio.wait_for(task, 10)
+    await asyncio.wait_for(task, 60)
 
 
 KUBECONFIG = """

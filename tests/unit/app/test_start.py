@@ -180,10 +180,10 @@ async def test_five_hundred_objects_and_a_new_store_take_one_status_write_each(a
     slow = Slow()
     async with operating(api, providers={"fake": slow}) as one:
         queue = one.operator.room("externalsecret").queue
-        await one.until(lambda: queue.parked("store:SecretStore/team/store") == 500, 120)
+        await one.until(lambda: queue.parked("store:SecretStore/team/store") == 500)
         assert one.written(EXTERNAL_SECRETS) == []
         slow.go.set()
-        await one.until(lambda: len(one.written(EXTERNAL_SECRETS, "status")) >= 500, 120)
+        await one.until(lambda: len(one.written(EXTERNAL_SECRETS, "status")) >= 500)
         await one.idle()
         writes = Counter(request.path.split("/")[-2] for request in one.written(EXTERNAL_SECRETS))
         assert len(writes) == 500 and set(writes.values()) == {1}

@@ -268,8 +268,8 @@ async def test_a_provider_that_raises_everywhere_costs_its_own_stores_only(api: 
     for name in names:
         put_external_secret(api, name)
     async with operating(api, providers={"odd": Broken(spec=spec)}) as one:
-        await one.until(lambda: len(one.written(EXTERNAL_SECRETS, "status")) >= 1000, 60)
-        await one.until(lambda: all(one.ready(name) == "True" for name in names), 60)
+        await one.until(lambda: len(one.written(EXTERNAL_SECRETS, "status")) >= 1000)
+        await one.until(lambda: all(one.ready(name) == "True" for name in names))
         odd = condition(api.get(SECRET_STORES, "team", "odd"), "Ready")
         assert (odd["status"], odd["reason"]) == ("False", "InvalidProviderConfig")
         assert one.ready("odd") == "False" and one.secret("odd") is None

@@ -521,7 +521,7 @@ async def test_a_reply_to_our_own_write_that_cannot_be_read_is_logged_and_ignore
 async def test_a_missing_crd_is_settled_and_ends_when_it_is_installed(api):
     api.unserved = {"secrets"}
     async with following(api, synced=False) as it:
-        stands = await asyncio.wait_for(it.informer.settled(), 5)
+        stands = await asyncio.wait_for(it.informer.settled(), 60)
         assert isinstance(stands, Missing)
         assert not it.informer.has_synced.is_set()
         api.unserved = set()
@@ -542,7 +542,7 @@ async def test_a_refused_list_is_settled_and_an_api_server_that_is_away_is_not(a
         await asyncio.sleep(0)
         assert not settled.done()
         await it.wait_out()
-        assert isinstance(await asyncio.wait_for(settled, 5), Refused)
+        assert isinstance(await asyncio.wait_for(settled, 60), Refused)
         api.fail(Reset(), path="secrets", times=2)
         await it.wait_out()
         await until(lambda: isinstance(it.informer.error, Unreachable))

@@ -91,7 +91,7 @@ class Desk:
 
     async def when(self, what: Callable[[], Any]) -> None:
         """Until the condition holds, while the time goes on."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not what():
                 await self.clock.advance(0.1)
                 await asyncio.sleep(0.001)

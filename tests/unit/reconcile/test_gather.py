@@ -136,7 +136,7 @@ async def test_reads_on_their_way_end_once_the_pass_is_over_its_limit(monkeypatc
     reader = Slow()
     plan = read_plan(es(secretStoreRef={"name": "s"}, data=entries(10)))
     with holding(Memory(64 << 20, VirtualClock()).open("ns")):
-        ((read, error),) = await asyncio.wait_for(gather(plan, reader, "ns", None), 1)
+        ((read, error),) = await asyncio.wait_for(gather(plan, reader, "ns", None), 60)
         assert read is plan[0]
         assert isinstance(error, EsoError)
         assert "more than 10 bytes" in str(error)

@@ -95,7 +95,7 @@ async def killed_at(point: Point, *, deletion: bool, renamed: bool = False, poli
         (api if where == "api" else backend).arm(number, happened)  # type: ignore[union-attr]  # both can
         async with killable(api, backend) as one:
             with suppress(TimeoutError):
-                await until(lambda: api.hit or backend.hit or settled(one, deletion), 5.0)
+                await until(lambda: api.hit or backend.hit or settled(one, deletion))
             hit = api.hit or backend.hit
         api.arm(0, False)
         backend.arm(0, False)
@@ -260,8 +260,8 @@ async def test_a_thousand_objects_on_fifty_remote_keys() -> None:
                 put_push(api, f"ps-{m}", f"team-{n}", stores=stores, data=[entry("key", f"key-{m}")])
         async with pushing(api) as one:
             every = [(f"ps-{m}", f"team-{n}") for n in range(20) for m in range(50)]
-            await one.one.until(lambda: all(one.said(*each)[1] == "Synced" for each in every[-50:]), 60.0)
-            await one.one.until(lambda: all(one.said(*each)[1] == "Synced" for each in every), 60.0)
+            await one.one.until(lambda: all(one.said(*each)[1] == "Synced" for each in every[-50:]))
+            await one.one.until(lambda: all(one.said(*each)[1] == "Synced" for each in every))
             await one.one.idle()
             assert len(one.backend.pushes) == 50
             reads = [r for r in api.requests if r.method == "GET" and "/secrets/" in r.path]

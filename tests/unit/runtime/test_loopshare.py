@@ -75,7 +75,7 @@ async def test_what_fails_or_is_cancelled_holds_up_nobody() -> None:
     async for _ in every_await(one_after_the_other):
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        await asyncio.wait_for(work.run("b"), 1)
+        await asyncio.wait_for(work.run("b"), 60)
         await asyncio.sleep(0)
 
 
@@ -104,4 +104,4 @@ async def test_in_each_turn_of_the_loop_one_step_begins_and_owners_take_turns() 
     assert [owner for _, owner in began].index("other") <= 2
     async for _ in every_await(lambda: step("a")):
         await asyncio.sleep(0)
-        await asyncio.wait_for(step("b"), 1)
+        await asyncio.wait_for(step("b"), 60)

@@ -89,7 +89,7 @@ async def test_however_many_are_greedy_a_newcomer_finds_room(memory: Memory, own
     for owner in range(owners):
         await filled(memory, f"greedy-{owner}")
     assert memory.used <= memory.total
-    await asyncio.wait_for(memory.open("newcomer").reserve(MB // 2), 1)
+    await asyncio.wait_for(memory.open("newcomer").reserve(MB // 2), 60)
 
 
 async def test_the_eldest_of_those_that_wait_for_each_other_goes_on(memory: Memory) -> None:
@@ -109,7 +109,7 @@ async def test_the_eldest_of_those_that_wait_for_each_other_goes_on(memory: Memo
 async def test_what_the_eldest_may_have_on_top_leaves_the_shares_of_others(memory: Memory) -> None:
     await filled(memory, "a")
     assert memory.held_by("a") == memory.most + memory.total // 8
-    await asyncio.wait_for(memory.open("b").reserve(memory.total // 8), 1)
+    await asyncio.wait_for(memory.open("b").reserve(memory.total // 8), 60)
 
 
 async def test_one_pass_at_a_time_may_have_more_than_the_share_of_its_owner(memory: Memory) -> None:
@@ -261,7 +261,7 @@ async def test_a_hold_that_was_closed_while_it_waited_gets_nothing_of_what_is_ke
     await settle()
     closed.close()
     first.close()
-    await asyncio.wait_for(other.reserve(MB), 1)
+    await asyncio.wait_for(other.reserve(MB), 60)
     busy.close()
     other.close()
     await late
@@ -310,7 +310,7 @@ async def test_a_newcomer_finds_room_beside_one_that_has_waited_for_ever(memory:
     wants = asyncio.ensure_future(memory.open("b").reserve(60 * MB))
     await clock.advance(10 * ANCIENT)
     assert not wants.done()
-    await asyncio.wait_for(memory.open("c").reserve(module.SMALL), 1)
+    await asyncio.wait_for(memory.open("c").reserve(module.SMALL), 60)
     more = asyncio.ensure_future(memory.open("d").reserve(2 * MB))
     await settle()
     assert not more.done()
@@ -324,7 +324,7 @@ async def test_who_waits_for_its_own_passes_holds_up_nobody_else(memory: Memory,
     busy = await filled(memory, "a")
     waiting = [asyncio.ensure_future(memory.open("a").reserve(memory.total // 7)) for _ in range(3)]
     await clock.advance(10 * ANCIENT)
-    await asyncio.wait_for(memory.open("b").reserve(2 * MB), 1)
+    await asyncio.wait_for(memory.open("b").reserve(2 * MB), 60)
     assert busy.size and not all(task.done() for task in waiting)
     for task in waiting:
         task.cancel()

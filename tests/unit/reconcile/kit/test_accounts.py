@@ -129,7 +129,7 @@ async def test_another_account_of_that_name_after_a_broken_watch_is_news() -> No
         world.api.compact()
         await world.api.start()
         await world.clock.advance(60.0)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not world.news:
                 await world.clock.advance(60.0)
         assert world.news == [("team", "app", True)]
