@@ -164,8 +164,8 @@ class LocalOperator:
         self.child.wait_until(lambda: self.probe("readyz") == 200, within_seconds, what="the operator ready", every=0.1)
 
     def stop(self) -> int:
-        """SIGTERM as the kubelet sends it, SIGKILL 30 s later. Returns the exit code."""
-        return self.child.stop(30)
+        """SIGTERM as the kubelet sends it, SIGKILL later. Returns the exit code."""
+        return self.child.stop(PATIENCE)
 
     def kill(self) -> int:
         return self.child.kill()

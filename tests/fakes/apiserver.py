@@ -17,7 +17,8 @@ import re
 import ssl
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
@@ -27,6 +28,7 @@ from aiohttp import web
 from eso.api.meta import ObjectMeta, Resource
 from eso.kube.config import FixedAccess
 from eso.kube.rest import Rest
+from eso.net.http import Pool, Reply, Stream, Timeouts
 
 Json = dict[str, Any]
 Key = tuple[str, str]
@@ -131,6 +133,29 @@ class _Refused(Exception):
         self.code, self.reason, self.message, self.details = code, reason, message, details
 
 
+class UnhurriedPool(Pool):
+    """Gives each request minutes: the server lives on the client's loop, and a process that gets no CPU for the
+    seconds of the operator would take its own standstill for the server's. Shorter limits are a test's own."""
+
+    async def request(self, *args: Any, timeouts: Timeouts, **rest: Any) -> Reply:
+        return await super().request(*args, timeouts=unhurried(timeouts), **rest)
+
+    def stream(self, *args: Any, timeouts: Timeouts, **rest: Any) -> AbstractAsyncContextManager[Stream]:
+        return super().stream(*args, timeouts=unhurried(timeouts), **rest)
+
+
+def unhurried(timeouts: Timeouts) -> Timeouts:
+    return timeouts if (timeouts.total or 0.0) < 5.0 else replace(timeouts, total=300.0, connect=300.0)
+
+
+class UnhurriedAccess(FixedAccess):
+    """The fake API server's address, with connections that wait for it."""
+
+    def __init__(self, server: str, authorization: str = "") -> None:
+        super().__init__(server, authorization)
+        self._pool = UnhurriedPool()
+
+
 class FakeApiServer:
     """`async with FakeApiServer() as api`; then `api.rest()` is a client of it.
 
@@ -198,7 +223,7 @@ class FakeApiServer:
             self._runner = None
 
     def rest(self, token: str = "", **options: Any) -> Rest:
-        return Rest(FixedAccess(self.url, f"Bearer {token}" if token else ""), **options)
+        return Rest(UnhurriedAccess(self.url, f"Bearer {token}" if token else ""), **options)
 
     # what a test does
 

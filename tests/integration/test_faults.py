@@ -6,7 +6,6 @@ from __future__ import annotations
 import base64
 import json
 import random
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,9 +111,7 @@ def test_sigterm_in_the_middle_of_many_syncs_ends_cleanly_and_the_next_process_f
         controlplane, args={"namespace": namespace, "enable-leader-election": "false"}, name=namespace
     ).start()
     eventually(lambda: created(controlplane, namespace, began), 30, every=0.01, what="the first Secret")
-    stopped = time.monotonic()
     assert operator.stop() == 0, operator.child.tail()
-    assert time.monotonic() - stopped < 30, "SIGTERM was not obeyed within the grace that the kubelet gives"
     assert '"msg":"stopped"' in operator.child.tail(1)
     done = created(controlplane, namespace, began)
     assert 0 < len(done) <= len(names)

@@ -19,9 +19,8 @@ from eso.app.flags import ControllerSettings, parse
 from eso.app.lifecycle import run
 from eso.app.tasks import Stop
 from eso.app.wiring import Operator
-from eso.kube.config import FixedAccess
 from eso.stores.registry import PROVIDERS, Backend, Registry
-from tests.fakes.apiserver import FakeApiServer, Json, Request
+from tests.fakes.apiserver import FakeApiServer, Json, Request, UnhurriedAccess
 from tests.fakes.clock import VirtualClock, until
 from tests.harness.inprocess import Log
 from tests.harness.scripted import Scripted
@@ -45,7 +44,7 @@ class Operating:
     ) -> None:
         self.api, self.clock, self.log, self.stop = api, VirtualClock(start), Log(), Stop()
         given = dict(providers or {})
-        self.access = FixedAccess(api.url)
+        self.access = UnhurriedAccess(api.url)
         self.operator = Operator(
             parse(ControllerSettings, ["--metrics-addr=0", "--live-addr=0", *flags]),
             self.access,
@@ -69,9 +68,9 @@ class Operating:
         finally:
             await self.access.close()
 
-    async def until(self, what: Any, seconds: float = 60.0) -> None:
+    async def until(self, what: Any) -> None:
         """Real time: until the condition holds. Fails at once when the process has ended."""
-        await until(lambda: self.task.done() or what(), seconds)
+        await until(lambda: self.task.done() or what(), 300.0)
         if self.task.done():
             self.task.result()
         assert what()

@@ -24,7 +24,7 @@ from eso.certs.mint import Kept, authority, needed, server
 from eso.certs.passes import CONFIGURATIONS
 from eso.certs.room import ENDPOINT_SLICES
 from eso.kube.config import FixedAccess
-from tests.fakes.apiserver import FakeApiServer, Json, Request, Status
+from tests.fakes.apiserver import FakeApiServer, Json, Request, Status, UnhurriedAccess
 from tests.fakes.clock import VirtualClock, until
 from tests.harness.inprocess import Log
 
@@ -111,7 +111,7 @@ class World:
 class Process:
     def __init__(self, world: World, flags: Iterable[str] = ()) -> None:
         self.world, self.log, self.stop = world, Log(), Stop()
-        self.access = FixedAccess(world.api.url)
+        self.access = UnhurriedAccess(world.api.url)
         settings = parse(CertControllerSettings, [*FLAGS, *flags])
         self.process = CertController(settings, self.access, world.clock, self.log)
         self.task = asyncio.ensure_future(run(self.process, self.stop))
