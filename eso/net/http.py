@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 ssl.SSLContext.set_default_verify_paths = lambda self: None  # type: ignore[method-assign]
 try:
     import aiohttp
+    import yarl  # comes with it
 finally:
     del ssl.SSLContext.set_default_verify_paths
 
@@ -709,6 +710,12 @@ def _socket(info: tuple[Any, ...]) -> socket.socket:
         if hasattr(socket, option):
             made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), seconds)
     return made
+
+
+def target(url: str) -> str:
+    """Path and query of a request to `url` exactly as they are sent, which is what a signature covers: the library
+    writes some escapes in another way."""
+    return yarl.URL(url).raw_path_qs
 
 
 def origin(url: str) -> str:

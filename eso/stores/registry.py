@@ -38,6 +38,7 @@ from eso.providers.ngrok.spec import SPEC as NGROK
 from eso.providers.onboardbase.spec import SPEC as ONBOARDBASE
 from eso.providers.onepassword.spec import SPEC as ONEPASSWORD
 from eso.providers.onepasswordsdk.spec import SPEC as ONEPASSWORDSDK
+from eso.providers.oracle.spec import SPEC as ORACLE
 from eso.providers.ovh.spec import SPEC as OVH
 from eso.providers.previder.spec import SPEC as PREVIDER
 from eso.providers.pulumi.spec import SPEC as PULUMI
@@ -85,6 +86,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
         Backend(ONEPASSWORD, "eso.providers.onepassword.connect"),
         Backend(ONEPASSWORDSDK, "eso.providers.onepasswordsdk.connect"),
         Backend(OPENBAO, "eso.providers.vault.openbao"),
+        Backend(ORACLE, "eso.providers.oracle.connect"),
         Backend(OVH, "eso.providers.ovh.connect"),
         Backend(PREVIDER, "eso.providers.previder.connect"),
         Backend(PULUMI, "eso.providers.pulumi.connect"),

@@ -26,6 +26,8 @@ from tests.fakes.backend import Backend
 from tests.fakes.credentials import DictRest
 from tests.fakes.env import Whole, env
 from tests.fakes.gcp import PROJECT, FakeGoogle, WholeGcp
+from tests.fakes.oracle import REGION, FakeOracle, WholeOracle
+from tests.fakes.oracle import VAULT as OCI_VAULT
 
 AWS = {"service": "SecretsManager", "region": "eu-central-1"}
 AWS_ENVIRON = {"AWS_ACCESS_KEY_ID": KEYS["keys/id"], "AWS_SECRET_ACCESS_KEY": KEYS["keys/secret"]}
@@ -46,6 +48,8 @@ class Cloud:
                 return WholeAzure(server)
             case "gcpsm":
                 return WholeGcp(server)
+            case "oracle":
+                return WholeOracle(server)
         return Whole("aws", hosts=server.hosts)
 
 
@@ -53,6 +57,7 @@ CLOUDS = [
     pytest.param(Cloud("aws", FakeAws, AWS, AWS_ENVIRON), id="aws"),
     pytest.param(Cloud("azurekv", FakeAzure, {"vaultUrl": VAULT, "authType": "ManagedIdentity"}), id="azurekv"),
     pytest.param(Cloud("gcpsm", FakeGoogle, {"projectID": PROJECT}), id="gcpsm"),
+    pytest.param(Cloud("oracle", FakeOracle, {"region": REGION, "vault": OCI_VAULT}), id="oracle"),
 ]
 
 

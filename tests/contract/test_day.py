@@ -39,6 +39,7 @@ STATIC = {
     "onboardbase",
     "onepassword",
     "onepasswordSDK",
+    "oracle",
     "ovh",
     "previder",
     "scaleway",

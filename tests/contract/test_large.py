@@ -28,6 +28,7 @@ PROVIDERS = (
     "keepersecurity",
     "onboardbase",
     "onepassword",
+    "oracle",
     "secretserver",
 )
 NUMBERS = ",".join("1" * (http.LARGE // 2))

@@ -44,6 +44,7 @@ class Asked:
     headers: Any  # compares names without case
     text: str
     raw: bytes = b""  # what was sent, where that is no text
+    target: str = ""  # path and query as they were sent
 
     @property
     def body(self) -> Any:
@@ -111,7 +112,8 @@ class Backend:
         self.connections.add(request.transport)
         sent = await request.read()
         text = sent.decode("utf-8", "replace")
-        asked = Asked(request.method, request.path, dict(request.query), request.headers, text, sent)
+        query, target = dict(request.query), request.raw_path
+        asked = Asked(request.method, request.path, query, request.headers, text, sent, target)
         self.asked.append(asked)
         if self.gate is not None:
             await self.gate.wait()

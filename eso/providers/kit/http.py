@@ -18,7 +18,7 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 import orjson
 
 from eso.errors import EsoError
-from eso.net.http import Forbidden, Pool, TimedOut, Timeouts, TooLarge, TransportError, Unsendable, origin
+from eso.net.http import Forbidden, Pool, TimedOut, Timeouts, TooLarge, TransportError, Unsendable, origin, target
 from eso.net.http import Reply as Reply  # for refusals, which may not import what waits
 from eso.providers.contract import (
     AuthExpired,
@@ -67,12 +67,27 @@ def refusal(shown: str, reply: Reply) -> EsoError:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsigned:
+    """A request just before it is sent. `target`: path and query exactly as they are sent."""
+
+    method: str
+    host: str
+    target: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+Sign = Callable[[Unsigned], Awaitable[Mapping[str, str]]]
+
+
+@dataclass(frozen=True, slots=True)
 class Api:
     """A backend's API as one login sees it.
 
     `provider`: label of the metric. `base`: URL before every path, without a slash at its end. `headers`: sent with
     every call, credentials included. `refuse(reply)`: the error for a status that is neither 2xx nor in `ok`; it may
-    read the body for words known to be harmless, and never quote it otherwise.
+    read the body for words known to be harmless, and never quote it otherwise. `sign`: headers that only this one
+    request has, made when its turn has come, since signatures hold the time.
     """
 
     pool: Pool
@@ -82,6 +97,7 @@ class Api:
     refuse: Callable[[Reply], EsoError] | None = None
     timeouts: Timeouts = TIMEOUTS
     max_body: int = MAX_REPLY
+    sign: Sign | None = None
 
     def with_headers(self, headers: Mapping[str, str]) -> Api:
         """The same connections with other standing headers: after a login, say."""
@@ -117,7 +133,8 @@ class Api:
         params: Mapping[str, str] | None = query
         async with turn(self.provider, call):
             for _ in range(REDIRECTS + 1):
-                reply = await exchanged(self.pool, method, url, sent, params, body, self.timeouts, self.max_body)
+                signed = sent if self.sign is None else {**sent, **await self.sign(unsigned(method, url, sent, body))}
+                reply = await exchanged(self.pool, method, url, signed, params, body, self.timeouts, self.max_body)
                 if reply.status not in MOVED:
                     break
                 url, params = followed(method, url, reply, bool(body)), None
@@ -129,6 +146,11 @@ class Api:
 
     async def close(self) -> None:
         await self.pool.close()
+
+
+def unsigned(method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Unsigned:
+    """What there is to sign of a request, whose query stands in its URL."""
+    return Unsigned(method, urlsplit(url).netloc.lower(), target(url), headers, body or b"")
 
 
 async def exchanged(

@@ -82,6 +82,7 @@ BUILT: Final = frozenset(
         "onepassword",
         "onepasswordSDK",
         "openBao",
+        "oracle",
         "ovh",
         "previder",
         "pulumi",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from aiohttp import web
@@ -21,7 +22,7 @@ from eso.providers.contract import (
     Unavailable,
 )
 from eso.providers.kit import http
-from eso.providers.kit.http import Api, NothingThere
+from eso.providers.kit.http import Api, NothingThere, Unsigned
 from eso.runtime.offload import Offload
 from tests.fakes.backend import Backend, Fault
 from tests.fakes.cancel import every_await
@@ -142,6 +143,24 @@ async def test_a_header_that_cannot_be_sent_is_the_stores_fault(api):
     with pytest.raises(InvalidConfig) as refused:
         await api.send("Get", "GET", "/x", headers={"X-Token": f"{CANARY}\r\nHost: other"})
     assert CANARY not in str(refused.value)
+
+
+async def test_what_is_sent_is_what_was_signed_and_a_hop_is_signed_anew(server, api):
+    seen: list[Unsigned] = []
+
+    async def sign(request: Unsigned) -> dict[str, str]:
+        seen.append(request)
+        return {"X-Tag": request.target}
+
+    server.fail(Fault(307, headers={"Location": "/v1/there?b=1"}, path="^/here$"))
+    signing = replace(api, sign=sign)
+    reply = await signing.send("Get", "GET", "/here?a=%3A%2F%20%2B%C3%A9")
+    assert http.object_of(reply.body)["tag"] == "/v1/there?b=1"
+    await signing.send("Get", "POST", "/there", json={"c": 1})
+    assert [asked.target for asked in server.asked] == [request.target for request in seen]
+    assert [(request.method, request.body) for request in seen] == [("GET", b""), ("GET", b""), ("POST", b'{"c":1}')]
+    assert {request.host for request in seen} == {server.address.removeprefix("http://")}
+    assert CANARY not in repr(seen)
 
 
 async def test_a_redirect_is_followed_on_the_same_server(server, api):

@@ -1,0 +1,1 @@
+"""OCI Vault: REST on our own connections, requests signed with RSA keys."""
