@@ -288,9 +288,7 @@ async def test_properties_of_few_remote_keys_are_written_once_each_and_none_is_l
             return [one.path for one in vault.asked[since:] if one.method == method and "/secret/data/" in one.path]
 
         async with pushing(api) as one:
-            await one.one.until(
-                lambda: all(one.said(key, space)[1] == "Synced" for key in keys for space in spaces), 60.0
-            )
+            await one.one.until(lambda: all(one.said(key, space)[1] == "Synced" for key in keys for space in spaces))
             await one.one.idle()
             for key in keys:
                 versions = vault.kv["secret"][1][key]
