@@ -18,6 +18,7 @@ from eso.providers.akeyless.spec import SPEC as AKEYLESS
 from eso.providers.aws.spec import SPEC as AWS
 from eso.providers.azurekv.spec import SPEC as AZUREKV
 from eso.providers.barbican.spec import SPEC as BARBICAN
+from eso.providers.beyondtrustworkloadcredentials.spec import SPEC as BEYONDTRUSTWORKLOADCREDENTIALS
 from eso.providers.bitwarden.spec import SPEC as BITWARDEN
 from eso.providers.conjur.spec import SPEC as CONJUR
 from eso.providers.contract import Connector, Spec
@@ -67,6 +68,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
         Backend(AWS, "eso.providers.aws.connect"),
         Backend(AZUREKV, "eso.providers.azurekv.connect"),
         Backend(BARBICAN, "eso.providers.barbican.connect"),
+        Backend(BEYONDTRUSTWORKLOADCREDENTIALS, "eso.providers.beyondtrustworkloadcredentials.connect"),
         Backend(BITWARDEN, "eso.providers.bitwarden.connect"),
         Backend(CONJUR, "eso.providers.conjur.connect"),
         Backend(CRD, "eso.providers.crd.connect"),

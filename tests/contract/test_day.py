@@ -30,6 +30,7 @@ SWIFT = {"extensions.external-secrets.io/requests-per-second": "1000"}
 ACCOUNT = "token-of-team-a-app"  # what the cluster answers a token request with
 # Credentials of these providers are used as they stand in the Secret; the end of one is a rotation.
 STATIC = {
+    "beyondtrustworkloadcredentials",
     "bitwardensecretsmanager",
     "fake",
     "fortanix",

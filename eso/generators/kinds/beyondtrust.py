@@ -1,25 +1,24 @@
 """BeyondtrustWorkloadCredentialsDynamicSecret: temporary AWS credentials from BeyondTrust Workload Credentials.
 
-Neighbours: registry.py names it. A state is written as in the reference, though nothing can be taken back: the
-credentials end by themselves.
+Neighbours: registry.py names it; the login is that of the provider, in eso.providers.kit.workloadcredentials. A state
+is written as in the reference, though nothing can be taken back: the credentials end by themselves.
 """
 
 from __future__ import annotations
 
-import uuid
 from typing import ClassVar, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from eso.errors import EsoError
 from eso.generators.contract import Generated, GeneratorFailed, Json, Stateless, spec_of
-from eso.generators.kit.http import call, header, message_in, object_in
+from eso.generators.kit.http import call, message_in, object_in
 from eso.net.http import Reply
 from eso.providers.contract import CredentialReader
 from eso.providers.env import Env
+from eso.providers.kit import workloadcredentials
 
 CLIENT: Final = "failed to create BeyondtrustWorkloadCredentials client: "
 FAILED: Final = "unable to generate dynamic secret: "
-VERSION: Final = "2026-04-28"
 DOCS: Final = "see https://docs.beyondtrust.com/bt-docs/docs/secrets-api"
 KEYS: Final = ("accessKeyId", "secretAccessKey", "leaseId", "expiration")
 
@@ -33,21 +32,14 @@ class Beyondtrust(Stateless):
             raise GeneratorFailed("no beyondtrustworkloadcredentials provider config in spec", fix="set spec.provider")
         path = str(block.get("folderPath") or "")
         folder, name = split(path)
-        base = base_of(block.get("server") or {})
         try:
-            selector = ((block.get("auth") or {}).get("apikey") or {}).get("token") or {}
-            token = header(await credentials.secret(selector), "token of BeyondTrust")
+            base = workloadcredentials.base(block)
+            sent = await workloadcredentials.headers(block, credentials)
             ca = await credentials.ca_bundle(block)
         except EsoError as error:
             raise GeneratorFailed(f"{CLIENT}{error}", fix=error.fix) from error
         query = f"?folder={quote(folder, safe='')}" if folder else ""
-        url = f"{base}/secrets/dynamic/{quote(name, safe='')}/generate{query}"
-        sent = {
-            "Authorization": f"Bearer {token}",
-            "bt-secrets-api-version": VERSION,
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-        }
+        url = f"{base}/dynamic/{quote(name, safe='')}/generate{query}"
         reply = await call(env, "POST", url, sent, ca=ca)
         if reply.status not in (200, 201):
             raise GeneratorFailed(f'{FAILED}{refused(reply)} at path "{folder or "/"}" ({DOCS})')
@@ -68,25 +60,6 @@ def split(path: str) -> tuple[str, str]:
     if not name:
         raise GeneratorFailed(f'invalid path: missing secret name in "{path}"')
     return folder, name
-
-
-def base_of(server: Json) -> str:
-    """Raises GeneratorFailed."""
-    url, site = str(server.get("apiUrl") or "").rstrip("/"), str(server.get("siteId") or "")
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme == "https" and bool(parts.hostname)
-    except ValueError:
-        usable = False
-    if not usable:
-        raise GeneratorFailed(f"{CLIENT}apiUrl must be an https URL with a host", fix="write https://host")
-    try:
-        valid = uuid.UUID(site).version == 4 and len(site) == 36
-    except ValueError:
-        valid = False
-    if not valid:
-        raise GeneratorFailed(f'{CLIENT}siteId must be a valid UUID format, got "{site}"', fix="copy the site's id")
-    return f"{url}/{site}"
 
 
 def refused(reply: Reply) -> str:

@@ -1,0 +1,1 @@
+"""BeyondTrust Workload Credentials: REST on our own connections."""
