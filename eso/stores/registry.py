@@ -35,6 +35,7 @@ from eso.providers.ibm.spec import SPEC as IBM
 from eso.providers.infisical.spec import SPEC as INFISICAL
 from eso.providers.keepersecurity.spec import SPEC as KEEPERSECURITY
 from eso.providers.kubernetes.spec import SPEC as KUBERNETES
+from eso.providers.nebius.spec import SPEC as NEBIUS
 from eso.providers.ngrok.spec import SPEC as NGROK
 from eso.providers.onboardbase.spec import SPEC as ONBOARDBASE
 from eso.providers.onepassword.spec import SPEC as ONEPASSWORD
@@ -85,6 +86,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
         Backend(KUBERNETES, "eso.providers.kubernetes.connect"),
         Backend(NGROK, "eso.providers.ngrok.connect"),
         Backend(ONBOARDBASE, "eso.providers.onboardbase.connect"),
+        Backend(NEBIUS, "eso.providers.nebius.connect"),
         Backend(ONEPASSWORD, "eso.providers.onepassword.connect"),
         Backend(ONEPASSWORDSDK, "eso.providers.onepasswordsdk.connect"),
         Backend(OPENBAO, "eso.providers.vault.openbao"),

@@ -190,6 +190,7 @@ DAYS = {  # by the id of the bench
     "secretserver": forgets(1200),
     "senhasegura": forgets(3600),
     "vault KV v2 against the fake": has_roles(),
+    "nebiusmysterybox": forgets(3600),
     "yandexcertificatemanager": forgets(3600),
     "yandexlockbox": forgets(3600),
 }

@@ -21,7 +21,7 @@ HEAVY = {
     "google.auth": {"gcpsm"},
     "google_crc32c": {"gcpsm"},
     "grpc": set(),
-    "h2": {"yandexcertificatemanager", "yandexlockbox"},
+    "h2": {"nebiusmysterybox", "yandexcertificatemanager", "yandexlockbox"},
     "hvac": {"vault", "openBao"},
     "kubernetes_asyncio.client": set(),
     "msal": set(),
@@ -33,6 +33,7 @@ HEAVY = {
 # Packages whose name is not that of the provider.
 PACKAGES = {
     "bitwardensecretsmanager": "bitwarden",
+    "nebiusmysterybox": "nebius",
     "openBao": "vault",
     "yandexcertificatemanager": "yandex",
     "yandexlockbox": "yandex",

@@ -6,15 +6,14 @@ promises is malformed. Declarations are the vendor's, reduced to the fields that
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from eso.gocompat import jsonenc
 from eso.gocompat.text import trim_space
 from eso.providers.contract import InvalidConfig, Malformed
 from eso.providers.kit.address import target_of
+from eso.providers.kit.entries import Entries
 from eso.providers.kit.http import object_of, text_in
 from eso.providers.kit.protobuf import FORM, blob, parsed, text
 from eso.providers.kit.token import Token, checked
@@ -39,16 +38,6 @@ class Asked:
         if not self.folder:
             return text(1, self.key) + text(2, self.version)
         return blob(2, text(1, self.folder) + text(2, self.key)) + text(21, self.version)
-
-
-@dataclass(frozen=True, slots=True)
-class Payload:
-    """The entries of a secret; a text by id, bytes where they are binary or were read by name. Never prints."""
-
-    entries: Mapping[str, str | bytes] = field(repr=False)
-
-    def __len__(self) -> int:
-        return sum(map(len, self.entries.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +90,17 @@ def token_of(reply: bytes, now: float) -> Token:
     return checked(found.text(1), found.message(2).number(1) - now)
 
 
-def payload_of(reply: bytes) -> Payload:
+def payload_of(reply: bytes) -> Entries:
     """Payload { entries = 2 { key = 1; oneof { text_value = 2; binary_value = 3 } } }."""
     entries = dict[str, str | bytes]()
     for entry in parsed(reply).messages(2):
         entries[entry.text(1)] = entry.blob(3) if entry.last_of(2, 3) == 3 else entry.text(2)
-    return Payload(entries)
+    return Entries(entries)
 
 
-def named_payload_of(reply: bytes) -> Payload:
-    """GetExResponse { map<string, bytes> entries = 3 }."""
-    return Payload({entry.text(1): entry.blob(2) for entry in parsed(reply).messages(3)})
+def named_payload_of(reply: bytes) -> Entries:
+    """GetExResponse { map<string, bytes> entries = 3 }: all of them are bytes."""
+    return Entries({entry.text(1): entry.blob(2) for entry in parsed(reply).messages(3)})
 
 
 def certificate_of(reply: bytes) -> Certificate:
@@ -122,26 +111,14 @@ def certificate_of(reply: bytes) -> Certificate:
     return Certificate(tuple(found.texts(3)), found.text(4))
 
 
-def entry(payload: Payload, name: str) -> bytes:
-    """One entry, or all of them as JSON, the binary ones in base64. Raises InvalidConfig."""
+def value(payload: Entries, name: str) -> bytes:
+    """One entry, or all of them as JSON. Raises InvalidConfig for an entry that is not there."""
     if not name:
-        shown = {key.encode(): encoded(value) for key, value in payload.entries.items()}
-        return jsonenc.encode(shown, escape_html=True)
-    if name not in payload.entries:
+        return payload.json()
+    found = payload.one(name)
+    if found is None:
         raise InvalidConfig(f"payload entry with key '{name}' not found")
-    return raw(payload.entries[name])
-
-
-def entries(payload: Payload) -> dict[str, bytes]:
-    return {key: raw(value) for key, value in payload.entries.items()}
-
-
-def encoded(value: str | bytes) -> bytes:
-    return value.encode() if isinstance(value, str) else base64.b64encode(value)
-
-
-def raw(value: str | bytes) -> bytes:
-    return value.encode() if isinstance(value, str) else value
+    return found
 
 
 def certificate_part(certificate: Certificate, name: str) -> bytes:

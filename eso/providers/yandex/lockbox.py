@@ -10,6 +10,7 @@ from typing import Final
 
 from eso.providers.contract import Find, InvalidConfig, RemoteRef, Validation
 from eso.providers.kit.connected import Connected
+from eso.providers.kit.entries import Entries
 from eso.providers.kit.grpc import GrpcConnection
 from eso.providers.yandex import codec, connect, refusal
 from eso.providers.yandex.spec import folder
@@ -29,18 +30,18 @@ class Client(Connected[GrpcConnection]):
     def request(self, ref: RemoteRef) -> Hashable:
         return codec.Asked(ref.key, folder(self.store.provider_spec), ref.version)
 
-    async def fetch(self, request: Hashable) -> codec.Payload:
+    async def fetch(self, request: Hashable) -> Entries:
         assert isinstance(request, codec.Asked)
         method, decode = (BY_NAME, codec.named_payload_of) if request.folder else (BY_ID, codec.payload_of)
         reply = await self.connection.api.unary("GetPayload", method, request.message)
         return await self.decoded(reply, decode)
 
-    def value(self, payload: codec.Payload, ref: RemoteRef) -> bytes:
-        return codec.entry(payload, ref.property)
+    def value(self, payload: Entries, ref: RemoteRef) -> bytes:
+        return codec.value(payload, ref.property)
 
-    def mapping(self, payload: codec.Payload, ref: RemoteRef) -> dict[str, bytes]:
+    def mapping(self, payload: Entries, ref: RemoteRef) -> dict[str, bytes]:
         """Every entry, whatever the property."""
-        return codec.entries(payload)
+        return payload.all()
 
     async def find(self, find: Find) -> AsyncIterator[Mapping[str, bytes]]:
         raise InvalidConfig("getting all secrets is not implemented for Yandex Lockbox")

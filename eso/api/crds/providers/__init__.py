@@ -78,6 +78,7 @@ BUILT: Final = frozenset(
         "infisical",
         "keepersecurity",
         "kubernetes",
+        "nebiusmysterybox",
         "ngrok",
         "onboardbase",
         "onepassword",

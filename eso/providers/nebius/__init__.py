@@ -1,0 +1,1 @@
+"""Nebius MysteryBox: gRPC over our own connections."""
