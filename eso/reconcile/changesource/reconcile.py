@@ -36,8 +36,8 @@ from eso.gocompat.duration import DurationError
 from eso.kube.rest import Conflict, Rest
 from eso.reconcile.changesource.journal import Journal
 from eso.reconcile.changesource.report import ready, starting
-from eso.reconcile.kit.suspend import FOREVER, suspended, suspended_until
-from eso.runtime.outcome import After, Done, Outcome, Retry, Wake
+from eso.reconcile.kit.suspend import awake, suspended, suspended_until
+from eso.runtime.outcome import Done, Outcome, Retry, Wake
 from eso.secretbytes import SecretBytes
 
 Key = tuple[str, str]
@@ -134,7 +134,7 @@ class ReconcileChangeSource:
         self.meter.ready(key, told.status)
         if not written or missing:
             return Retry()
-        return Done() if until is None or until == FOREVER else After((until - now).total_seconds())
+        return awake(until, now) if until is not None else Done()
 
     def _driven(self, key: Key, source: ChangeSource, member: str, places: Sequence[Place]) -> None:
         """A source without a usable store is not asked: what it would say could wake nobody, and would be gone."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 from eso.api import wellknown
@@ -25,7 +25,7 @@ from eso.reconcile.clusterexternalsecret.report import Results
 from eso.reconcile.kit.children import Change, Foreign, Keep, Leaving, Make, again, side_by_side
 from eso.reconcile.kit.ledger import Ledger
 from eso.reconcile.kit.status import write_status
-from eso.reconcile.kit.suspend import suspended_until
+from eso.reconcile.kit.suspend import awake, suspended_until
 from eso.runtime.outcome import After, Done, Outcome, Retry, Wake
 
 Key = tuple[str, str]  # "", name
@@ -99,8 +99,9 @@ class ReconcileClusterExternalSecret:
                 Done()
             )  # only an edit can help, and there is no status that could be written without losing some of it
         if (until := suspended_until(ces.metadata.annotations, now)) is not None:
-            seconds = (until - now).total_seconds()
-            return After(seconds) if seconds < timedelta(days=1).total_seconds() else Done()
+            if (status := report.paused(ces, until)) is not None:
+                await write_status(self.rest, CLUSTER_EXTERNAL_SECRETS, ces.metadata, status)
+            return awake(until, now)
         await self.free_namespaces(ces.metadata.name)
         results = Results()
         try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ import msgspec
 from eso.api.clusterexternalsecret import ClusterExternalSecret
 from eso.errors import EsoError
 from eso.gocompat.duration import DurationError
+from eso.reconcile.kit.suspend import words
 from eso.runtime.outcome import After, Done, Outcome, Retry
 
 FAILED = "one or more namespaces failed"
@@ -51,6 +53,18 @@ def status(ces: ClusterExternalSecret, results: Results) -> dict[str, Any] | Non
     others = [msgspec.to_builtins(one) for one in ces.status.conditions if one.type != "Ready"]
     wanted["conditions"] = [*others, ready]
     return None if wanted == stands(ces) else wanted
+
+
+def paused(ces: ClusterExternalSecret, until: datetime) -> dict[str, Any] | None:
+    """The annotation pauses the object: its condition says until when, and keeps what was true. None when it says so
+    already."""
+    old = stands(ces)
+    ready = next((one for one in ces.status.conditions if one.type == "Ready"), None)
+    message = words(ces.metadata.annotations, until)
+    told = {"type": "Ready", "status": ready.status if ready is not None else "Unknown", "message": message}
+    others = [msgspec.to_builtins(one) for one in ces.status.conditions if one.type != "Ready"]
+    wanted = old | {"conditions": [*others, told]}
+    return None if wanted == old else wanted
 
 
 def stands(ces: ClusterExternalSecret) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from eso.reconcile.kit.children import Change, Foreign, Keep, Leaving, Make, aga
 from eso.reconcile.kit.event import Event
 from eso.reconcile.kit.ledger import Ledger
 from eso.reconcile.kit.status import write_status
-from eso.reconcile.kit.suspend import suspended_until
+from eso.reconcile.kit.suspend import awake, suspended_until
 from eso.runtime.outcome import After, Done, Fatal, Outcome, Retry, Wake
 
 Key = tuple[str, str]  # "", name
@@ -100,7 +100,7 @@ class ReconcileClusterPushSecret:
             return Fatal(EsoError(f"cannot read the object: {cps.error}", fix="edit it into the form of its schema"))
         if (until := suspended_until(cps.metadata.annotations, now)) is not None:
             await self.publish(cps, report.paused(cps, until))
-            return report.until_awake(until, now)
+            return awake(until, now)
         results = Results()
         try:
             targets = select.chosen(cps.spec, ((one.name, one.labels) for one in self.cache.namespaces()))  # 6

@@ -16,7 +16,7 @@ from eso.api.clusterpushsecret import ClusterPushSecret
 from eso.api.meta import Condition, rfc3339
 from eso.errors import EsoError
 from eso.gocompat.duration import DurationError
-from eso.reconcile.kit.suspend import FOREVER, SUSPENDED, words
+from eso.reconcile.kit.suspend import SUSPENDED, words
 from eso.runtime.outcome import After, Done, Outcome, Retry
 
 FAILED = "one or more namespaces failed"
@@ -105,7 +105,3 @@ def outcome(cps: ClusterPushSecret, results: Results) -> Outcome:
         return Retry(EsoError(f"invalid refreshTime: {error}", fix="write a Go duration such as 1h"))
     seconds = INTERVAL if interval is None else interval
     return After(seconds) if seconds > 0 else Done()
-
-
-def until_awake(until: datetime, now: datetime) -> Outcome:
-    return Done() if until == FOREVER else After((until - now).total_seconds())

@@ -70,7 +70,7 @@ from eso.reconcile.kit.owners import entries
 from eso.reconcile.kit.precedence import Precedence
 from eso.reconcile.kit.record import ChangeRecord, Ended, PassRecord, ReadRecord
 from eso.reconcile.kit.status import write_status
-from eso.reconcile.kit.suspend import FOREVER, suspended_until
+from eso.reconcile.kit.suspend import awake, suspended_until
 from eso.runtime.deadline import TooLate
 from eso.runtime.outcome import After, Done, Fatal, Outcome, Retry, Wake
 from eso.stores.gate import GateClosed, StoreSuspended, Waiting
@@ -509,7 +509,7 @@ class ReconcileExternalSecret:
         """Nothing is read, written or corrected; the status says until when."""
         self.known(es).parked = False  # slots of a pause are not missed
         await self.say(es, suspended_status(es, until, now))
-        return Done() if until == FOREVER else After((until - now).total_seconds())
+        return awake(until, now)
 
     # --- the end of an object
 

@@ -16,9 +16,15 @@ import msgspec
 from eso.api import wellknown
 from eso.api.meta import Condition, rfc3339
 from eso.api.suspend import FOREVER, suspended_until
+from eso.runtime.outcome import After, Done, Outcome
 
 SUSPENDED: Final = "Suspended"
 BEFORE: Final = "; before: "
+
+
+def awake(until: datetime, now: datetime) -> Outcome:
+    """When the object runs again by itself. The end of a pause without a time is an edit."""
+    return Done() if until == FOREVER else After((until - now).total_seconds())
 
 
 def words(annotations: Mapping[str, str], until: datetime) -> str:
@@ -56,4 +62,4 @@ def before_pause(c: Condition) -> Condition | None:
     return msgspec.structs.replace(c, reason=reason, message=message) if found else None
 
 
-__all__ = ["FOREVER", "SUSPENDED", "before_pause", "suspended", "suspended_until", "words"]
+__all__ = ["SUSPENDED", "awake", "before_pause", "suspended", "suspended_until", "words"]

@@ -18,11 +18,11 @@ from eso.api.pushsecret import PushData, PushSecret, SyncedMap
 from eso.errors import EsoError
 from eso.reconcile.kit.conditions import condition_json, stamped
 from eso.reconcile.kit.event import Event
-from eso.reconcile.kit.suspend import FOREVER, SUSPENDED, before_pause, suspended
+from eso.reconcile.kit.suspend import SUSPENDED, awake, before_pause, suspended
 from eso.reconcile.pushsecret.books import Stale, books_json, is_found
 from eso.reconcile.pushsecret.push import Result
 from eso.reconcile.pushsecret.refresh import Due, next_time
-from eso.runtime.outcome import After, Done, Fatal, Outcome, Parked, Retry
+from eso.runtime.outcome import Done, Fatal, Outcome, Parked, Retry
 from eso.stores.gate import GateClosed, StoreSuspended, Waiting
 
 SYNCED, ERRORED, SOURCE_DELETED = "Synced", "Errored", "SourceDeleted"
@@ -137,9 +137,8 @@ def not_deleted(ps: PushSecret, closed: GateClosed, message: str, books: SyncedM
 
 def paused(ps: PushSecret, until: datetime, now: datetime) -> Report:
     """The annotation pauses the object: its condition says until when, and keeps what was true."""
-    outcome = Done() if until == FOREVER else After((until - now).total_seconds())
     ready = condition(ps.status.conditions, "Ready")
-    return Report(outcome, suspended(ready, ps.metadata.annotations, until, now))
+    return Report(awake(until, now), suspended(ready, ps.metadata.annotations, until, now))
 
 
 def left_behind(namespace: str, stale: Iterable[Stale], cause: str) -> Event:

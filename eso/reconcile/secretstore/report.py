@@ -16,8 +16,8 @@ from eso.errors import EsoError
 from eso.providers.contract import Validation, ValidationFailed
 from eso.reconcile.kit.conditions import condition_json, stamped
 from eso.reconcile.kit.event import Event
-from eso.reconcile.kit.suspend import FOREVER, suspended
-from eso.runtime.outcome import After, Done, Outcome, Parked, Retry
+from eso.reconcile.kit.suspend import awake, suspended
+from eso.runtime.outcome import After, Outcome, Parked, Retry
 from eso.stores.gate import GateClosed, Retrying
 
 UNMAINTAINED = "store isn't currently maintained. Please plan and prepare accordingly."
@@ -79,9 +79,8 @@ def parked(store: SecretStore, closed: GateClosed) -> Report:
 
 def paused(store: SecretStore, until: datetime, now: datetime) -> Report:
     """The annotation pauses the store: its condition says until when, and keeps what was true."""
-    outcome = Done() if until == FOREVER else After((until - now).total_seconds())
     ready = condition(store.status.conditions, "Ready")
-    return Report(outcome, suspended(ready, store.metadata.annotations, until, now))
+    return Report(awake(until, now), suspended(ready, store.metadata.annotations, until, now))
 
 
 def new_status(store: SecretStore, report: Report, now: datetime, told_generation: int = 0) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -23,7 +23,7 @@ from eso.reconcile.clusterexternalsecret.triggers import Triggers
 from eso.runtime.outcome import After, Done, Lane, Outcome, Retry, Wake
 from tests.fakes.apiserver import FakeApiServer, Status
 from tests.fakes.cancel import every_await
-from tests.fakes.clock import START, VirtualClock
+from tests.fakes.clock import VirtualClock
 from tests.harness.inprocess import Log
 from tests.unit.app.operating import condition, operating, put_store
 
@@ -369,12 +369,33 @@ async def test_a_terminating_namespace_gets_no_child_and_is_no_failure(world: Wo
     assert world.status()["conditions"] == [READY]
 
 
-async def test_a_suspended_object_does_nothing_and_comes_back_by_itself(world: World) -> None:
-    until = START.replace(hour=1)
-    world.ces(annotations={"extensions.external-secrets.io/suspend": until.strftime("%Y-%m-%dT%H:%M:%SZ")})
+@pytest.mark.parametrize("pause", [timedelta(hours=1), timedelta(days=30)], ids=["an hour", "a month"])
+async def test_a_suspended_object_does_nothing_and_comes_back_by_itself(world: World, pause: timedelta) -> None:
+    until = world.clock.now().replace(microsecond=0) + pause
+    text = until.strftime("%Y-%m-%dT%H:%M:%SZ")
+    world.ces(annotations={"extensions.external-secrets.io/suspend": text})
     outcome = await world.run()
-    assert isinstance(outcome, After) and outcome.seconds == (until - world.clock.now()).total_seconds()
-    assert world.api.writes == []
+    assert outcome == After((until - world.clock.now()).total_seconds())
+    assert world.places() == []
+    told = {"type": "Ready", "status": "Unknown", "message": f"suspended until {text}"}
+    assert world.status() == {"conditions": [told]}
+    writes = len(world.api.writes)
+    await world.run()
+    assert len(world.api.writes) == writes, "told once"
+
+
+async def test_a_pause_keeps_what_was_told_before_and_ends_with_its_annotation(world: World) -> None:
+    note = "extensions.external-secrets.io/suspend"
+    world.ces()
+    await world.run()
+    before = world.status()
+    world.api.edit(CLUSTER_EXTERNAL_SECRETS, "", "ces", {"metadata": {"annotations": {note: "true"}}})
+    assert await world.run() == Done()
+    told = {"type": "Ready", "status": "True", "message": f"suspended until the annotation {note} is removed"}
+    assert world.status() == before | {"conditions": [told]}
+    world.api.edit(CLUSTER_EXTERNAL_SECRETS, "", "ces", {"metadata": {"annotations": {note: None}}})
+    await world.run()
+    assert world.status() == before
 
 
 async def test_the_status_is_written_once_a_second_at_most(world: World) -> None:
