@@ -42,6 +42,7 @@ from eso.providers.onepassword.spec import SPEC as ONEPASSWORD
 from eso.providers.onepasswordsdk.spec import SPEC as ONEPASSWORDSDK
 from eso.providers.oracle.spec import SPEC as ORACLE
 from eso.providers.ovh.spec import SPEC as OVH
+from eso.providers.passworddepot.spec import SPEC as PASSWORDDEPOT
 from eso.providers.previder.spec import SPEC as PREVIDER
 from eso.providers.pulumi.spec import SPEC as PULUMI
 from eso.providers.scaleway.spec import SPEC as SCALEWAY
@@ -92,6 +93,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
         Backend(OPENBAO, "eso.providers.vault.openbao"),
         Backend(ORACLE, "eso.providers.oracle.connect"),
         Backend(OVH, "eso.providers.ovh.connect"),
+        Backend(PASSWORDDEPOT, "eso.providers.passworddepot.connect"),
         Backend(PREVIDER, "eso.providers.previder.connect"),
         Backend(PULUMI, "eso.providers.pulumi.connect"),
         Backend(SCALEWAY, "eso.providers.scaleway.connect"),

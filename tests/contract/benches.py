@@ -47,6 +47,7 @@ class Bench:
     reads: bool = True
     whole: bool = True  # without a property it returns the whole object as JSON
     properties: bool = True
+    sole: str = ""  # the property without which there is no value, where the properties are fixed
     quoted: bool = False  # a text that a property names keeps its quotes
     nested: bool = True  # a property is a path
     framed: bool = True  # a value stands in a form of the backend's; else a reply that is cut is a value like any other

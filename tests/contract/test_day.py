@@ -186,6 +186,7 @@ DAYS = {  # by the id of the bench
     "infisical": forgets(7200),
     "kubernetes on the contract server": believes_an_account(),
     "openBao KV v2 against the fake": has_roles(),
+    "passworddepot": forgets(1800),
     "pulumi": exchanges_for_an_organization(),
     "secretserver": forgets(1200),
     "senhasegura": forgets(3600),

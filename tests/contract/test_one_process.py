@@ -67,7 +67,7 @@ def told(bench: Bench) -> dict[str, Any]:
         "asks": bench.reads or bench.server is not None,
         "reads": bench.reads,
         "key": f"{bench.prefix}app",
-        "property": "user" if bench.properties else "",
+        "property": "user" if bench.properties else bench.sole,
     }
 
 

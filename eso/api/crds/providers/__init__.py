@@ -86,6 +86,7 @@ BUILT: Final = frozenset(
         "openBao",
         "oracle",
         "ovh",
+        "passworddepot",
         "previder",
         "pulumi",
         "scaleway",

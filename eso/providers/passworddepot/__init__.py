@@ -1,0 +1,1 @@
+"""Password Depot Enterprise Server: REST on our own connections."""
