@@ -18,6 +18,7 @@ from eso.providers.akeyless.spec import SPEC as AKEYLESS
 from eso.providers.aws.spec import SPEC as AWS
 from eso.providers.azurekv.spec import SPEC as AZUREKV
 from eso.providers.barbican.spec import SPEC as BARBICAN
+from eso.providers.beyondtrust.spec import SPEC as BEYONDTRUST
 from eso.providers.beyondtrustworkloadcredentials.spec import SPEC as BEYONDTRUSTWORKLOADCREDENTIALS
 from eso.providers.bitwarden.spec import SPEC as BITWARDEN
 from eso.providers.conjur.spec import SPEC as CONJUR
@@ -70,6 +71,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
         Backend(AWS, "eso.providers.aws.connect"),
         Backend(AZUREKV, "eso.providers.azurekv.connect"),
         Backend(BARBICAN, "eso.providers.barbican.connect"),
+        Backend(BEYONDTRUST, "eso.providers.beyondtrust.connect"),
         Backend(BEYONDTRUSTWORKLOADCREDENTIALS, "eso.providers.beyondtrustworkloadcredentials.connect"),
         Backend(BITWARDEN, "eso.providers.bitwarden.connect"),
         Backend(CONJUR, "eso.providers.conjur.connect"),
@@ -85,9 +87,9 @@ PROVIDERS: Final[dict[str, Backend]] = {
         Backend(INFISICAL, "eso.providers.infisical.connect"),
         Backend(KEEPERSECURITY, "eso.providers.keepersecurity.connect"),
         Backend(KUBERNETES, "eso.providers.kubernetes.connect"),
+        Backend(NEBIUS, "eso.providers.nebius.connect"),
         Backend(NGROK, "eso.providers.ngrok.connect"),
         Backend(ONBOARDBASE, "eso.providers.onboardbase.connect"),
-        Backend(NEBIUS, "eso.providers.nebius.connect"),
         Backend(ONEPASSWORD, "eso.providers.onepassword.connect"),
         Backend(ONEPASSWORDSDK, "eso.providers.onepasswordsdk.connect"),
         Backend(OPENBAO, "eso.providers.vault.openbao"),

@@ -63,6 +63,7 @@ BUILT: Final = frozenset(
         "aws",
         "azurekv",
         "barbican",
+        "beyondtrust",
         "beyondtrustworkloadcredentials",
         "bitwardensecretsmanager",
         "conjur",

@@ -1,0 +1,1 @@
+"""BeyondTrust Password Safe and its Secrets Safe: REST on our own connections."""
