@@ -26,6 +26,7 @@ from eso.providers.contract import Connector, Spec
 from eso.providers.crd.spec import SPEC as CRD
 from eso.providers.delinea.spec import SPEC as DELINEA
 from eso.providers.doppler.spec import SPEC as DOPPLER
+from eso.providers.dvls.spec import SPEC as DVLS
 from eso.providers.env import Env
 from eso.providers.fake.spec import SPEC as FAKE
 from eso.providers.fortanix.spec import SPEC as FORTANIX
@@ -78,6 +79,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
         Backend(CRD, "eso.providers.crd.connect"),
         Backend(DELINEA, "eso.providers.delinea.connect"),
         Backend(DOPPLER, "eso.providers.doppler.connect"),
+        Backend(DVLS, "eso.providers.dvls.connect"),
         Backend(FAKE, "eso.providers.fake.connect"),
         Backend(FORTANIX, "eso.providers.fortanix.connect"),
         Backend(GCPSM, "eso.providers.gcpsm.connect"),

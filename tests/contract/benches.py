@@ -65,6 +65,7 @@ class Bench:
     keyed: bool = True  # one value may be pushed without a property
     merges: bool = True  # a push to a property leaves the others alone
     deletes: bool = True
+    creates: bool = True  # a push makes an entry that is not there
     one_place: bool = False  # one entry has several names, so all writes of a login have one place
     marks: bool = True  # an entry that somebody else made is neither overwritten nor deleted
 

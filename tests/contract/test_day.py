@@ -181,6 +181,7 @@ DAYS = {  # by the id of the bench
     "crd": believes_an_account(),
     "delinea": forgets(3600),
     "doppler": exchanges_an_account(),
+    "dvls": forgets(1800),
     "gcpsm": has_a_clock("/token$"),
     "github": forgets(3600),
     "ibm": forgets(3600),

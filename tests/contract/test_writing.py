@@ -27,6 +27,12 @@ def source(value: bytes, **others: bytes) -> Source:
     return Source({"value": value, **others}, "app", "team-a", "Opaque")
 
 
+def prepare(bench: Bench) -> None:
+    """The entry is there, where a push makes none."""
+    if not bench.creates:
+        bench.put("pushed", {"user": "before"})
+
+
 def entry(bench: Bench, key: str) -> Push:
     """One value of the source; all of it where a provider keeps single values under properties only."""
     return Push(Remote(key), "value" if bench.keyed else "", bench.metadata)
@@ -42,6 +48,7 @@ async def test_what_is_pushed_is_there(bench: Bench) -> None:
     if client is None:
         return
     assert not await client.exists(Remote("pushed"))
+    prepare(bench)
     await client.push(entry(bench, "pushed"), source(bench.value))
     assert await client.exists(Remote("pushed"))
     if bench.reads:
@@ -53,6 +60,7 @@ async def test_a_push_of_what_is_there_writes_nothing(bench: Bench) -> None:
     client = await writer(bench)
     if client is None:
         return
+    prepare(bench)
     await client.push(entry(bench, "pushed"), source(bench.value))
     if bench.server is not None:
         seen = len(bench.server.asked)
@@ -81,6 +89,7 @@ async def test_a_deleted_entry_is_gone_and_may_be_deleted_again(bench: Bench) ->
     client = await writer(bench)
     if client is None:
         return
+    prepare(bench)
     await client.push(entry(bench, "pushed"), source(bench.value))
     if not bench.deletes:
         with pytest.raises(InvalidConfig):
@@ -136,6 +145,7 @@ async def test_no_pushed_value_is_told(bench: Bench) -> None:
     client = await writer(bench)
     if client is None:
         return
+    prepare(bench)
     with captured() as log:
         for pushed in (entry(bench, "pushed"), Push(Remote("pushed", "user.deep.er"), "value")):
             try:
@@ -150,6 +160,7 @@ async def test_every_await_of_a_push_may_be_cancelled_and_a_later_push_heals_it(
     client = await writer(bench)
     if client is None:
         return
+    prepare(bench)
     async for _ in every_await(lambda: client.push(entry(bench, "pushed"), source(bench.value))):
         continue
     await client.push(entry(bench, "pushed"), source(bench.value))

@@ -5,17 +5,14 @@ Neighbours: connect.py logs in as the Plan says, client.py reads and writes in t
 
 from __future__ import annotations
 
-import re
 from typing import Any, ClassVar, Final
 
 from eso.providers.contract import InvalidConfig, Plan, Quota, StoreView
 from eso.providers.kit.address import parts_of
 from eso.providers.kit.selectors import Json, Named, consumer, has, one, part, references
+from eso.providers.kit.uuids import canonical
 
 SECONDS: Final = 30  # of a request, where the store does not say
-HEX: Final = r"[0-9a-fA-F]"
-DASHED: Final = rf"{HEX}{{8}}-{HEX}{{4}}-{HEX}{{4}}-{HEX}{{4}}-{HEX}{{12}}"
-UUID: Final = re.compile(rf"(?:urn:uuid:)?{DASHED}|{{{DASHED}}}|{HEX}{{32}}", re.ASCII | re.IGNORECASE)
 NO_CREDENTIALS: Final = {
     "token": "missing token secret for token authentication",
     "mtls": "missing tls certificate or key for mtls authentication",
@@ -85,13 +82,12 @@ def seconds(block: Json) -> int:
 
 def domain(block: Json) -> str:
     """The id of the OKMS domain, as its API writes it. Raises InvalidConfig."""
-    given = str(block.get("okmsid") or "")
-    if not UUID.fullmatch(given):
+    found = canonical(str(block.get("okmsid") or ""))
+    if found is None:
         raise InvalidConfig(
             "failed to create new ovh provider client: okmsid is no UUID", fix="copy the id of the OKMS domain"
         )
-    digits = given.lower().removeprefix("urn:uuid:").strip("{}").replace("-", "")
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+    return found
 
 
 def base(block: Json) -> str:

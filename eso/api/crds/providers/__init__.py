@@ -70,6 +70,7 @@ BUILT: Final = frozenset(
         "crd",
         "delinea",
         "doppler",
+        "dvls",
         "fake",
         "fortanix",
         "gcpsm",

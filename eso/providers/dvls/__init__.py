@@ -1,0 +1,1 @@
+"""Devolutions Server: REST on our own connections, credential entries of vaults."""
