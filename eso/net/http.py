@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 
 from eso.errors import EsoError
 from eso.net.reach import EVERYWHERE, Barred, Reach
+from eso.net.wire import Line
 from eso.runtime.loopshare import Shares, on_loop, share_of
 from eso.runtime.memory import CURRENT, Hold, TooMuchMemory, decoded
 
@@ -218,6 +219,7 @@ def tls_context(
         context.set_ciphers(CIPHERS)
         if protocols:
             context.set_alpn_protocols(list(protocols))
+        context.options |= ssl.OP_NO_RENEGOTIATION  # a handshake costs milliseconds on the loop: one per connection
         # Private CAs often lack extensions that 3.13's default would insist on; Go clients accept them.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         if not verify:
@@ -314,6 +316,7 @@ class Pool:
         self._connections, self._reach, self._in_flight = connections, reach, in_flight
         self._session: aiohttp.ClientSession | None = None
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+        self._lines: weakref.WeakValueDictionary[int, Line] = weakref.WeakValueDictionary()  # by descriptor
         self._active = 0
         self._retired = False
 
@@ -337,9 +340,14 @@ class Pool:
             await space.need(self._in_flight)
             async with asyncio.timeout(timeouts.total) as limit:
                 response = await self._open(method, url, headers, params, body, timeouts)
+                line = self._line(response)
+                if line is not None:
+                    line.begin_body(max_body)
                 try:
                     content = await Stream(response, server, max_body, space, limit).read()
                 finally:
+                    if line is not None:
+                        line.end_body()
                     await self._release(response)
             await space.settle(content)
             return Reply(response.status, response.headers, content)
@@ -413,6 +421,12 @@ class Pool:
     async def _close_if_done(self) -> None:
         if self._retired and not self._active:
             await self.close()
+
+    def _line(self, response: aiohttp.ClientResponse) -> Line | None:
+        """The socket that a body comes from; None where there is none to come, or where its bytes are not counted."""
+        transport = response.connection.transport if self._lines and response.connection is not None else None
+        found = transport.get_extra_info("socket") if transport is not None else None
+        return self._lines.get(found.fileno()) if found is not None else None
 
     async def _release(self, response: aiohttp.ClientResponse) -> None:
         connection = response.connection
@@ -495,8 +509,10 @@ class Pool:
 
     def _dial(self, info: tuple[Any, ...]) -> socket.socket:
         self._reach.check(info[4], HOST.get() if self._reach.lists else None)
-        made = _socket(info)
+        made = _socket(info, Line if self._in_flight else socket.socket)
         self._sockets.add(made)
+        if isinstance(made, Line):
+            self._lines[made.fileno()] = made
         return made
 
 
@@ -701,10 +717,10 @@ class Stream:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _socket(info: tuple[Any, ...]) -> socket.socket:
+def _socket(info: tuple[Any, ...], kind: type[socket.socket] = socket.socket) -> socket.socket:
     """Keep-alive probes find a peer that vanished without a word within a minute, on idle pooled connections and silent
     watches alike."""
-    made = socket.socket(info[0], info[1], info[2])
+    made = kind(info[0], info[1], info[2])
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for option, seconds in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
         if hasattr(socket, option):

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import structlog
 
-from eso.net.http import Pool, Pools, Proxies, Reply, Timeouts, tls_context
+from eso.net.http import IN_FLIGHT, Pool, Pools, Proxies, Reply, Timeouts, tls_context
 from eso.providers.contract import Connector, CredentialReader, Find, Spec, StoreClient, StoreView
 from eso.providers.env import Env
 from eso.runtime.clock import Clock, SystemClock
@@ -72,7 +72,7 @@ class TestPools(Pools):
         await super().dial(around(url, self.hosts), seconds)
 
     def pool(self, *, tls: ssl.SSLContext | None) -> Pool:
-        made = Detour(tls=tls, proxies=self.proxies, reach=self.reach)
+        made = Detour(tls=tls, proxies=self.proxies, reach=self.reach, in_flight=IN_FLIGHT)
         made.hosts, made.patience = self.hosts, self.patience
         self.opened.append(made)
         return made

@@ -773,7 +773,7 @@ async def test_a_reply_that_nobody_may_hold_is_refused_by_name(body):
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         return web.Response(body=body)
 
-    counted = Counted(total=1_000_000)
+    counted = Counted(total=80_000)  # less than what is read before a reply is counted for the first time
     async with serving(answer) as url:
         with holding(counted.memory.open("ns")):
             with pytest.raises(TooLarge, match=f"the reply of {url} needs too much memory"):

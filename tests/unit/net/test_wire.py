@@ -1,0 +1,155 @@
+"""How much is read of what a server sends, at a time and in all, whatever it sends."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from e2e.harness.certs import Authority
+from eso.net import wire
+from eso.net.http import IN_FLIGHT, Pool, Timeouts, TransportError, Unreachable, tls_context
+from eso.net.wire import HEAD, READ, SLICE, Line, Turn
+from tests.fakes.endless import BENT, ENDLESS, Endless
+
+LONGEST = 64 << 10
+SENT = {"Authorization": "hunter2"}
+BRIEF = Timeouts(total=3.0)  # whatever ends it first: the error is one of ours
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("wire"))
+
+
+@asynccontextmanager
+async def pool_for(tls: ssl.SSLContext | None = None) -> AsyncIterator[Pool]:
+    pool = Pool(tls=tls, in_flight=IN_FLIGHT)
+    yield pool
+    await pool.close()
+
+
+@pytest.mark.parametrize("form", ENDLESS)
+async def test_a_reply_without_end_is_read_to_its_bound_and_no_further(form: str) -> None:
+    async with Endless(ENDLESS[form]) as server, pool_for() as pool:
+        with pytest.raises(TransportError) as failed:
+            await pool.request("GET", server.address, headers=SENT, timeouts=BRIEF, max_body=LONGEST)
+        assert "hunter2" not in str(failed.value)
+        await server.hung_up()
+        # what the kernel holds on both sides comes on top of what was read
+        assert server.sent < HEAD + wire.FRAMING * LONGEST + HEAD + (16 << 20)
+
+
+@pytest.mark.parametrize("form", BENT)
+async def test_a_reply_that_can_be_read_in_two_ways_is_read_in_none(form: str) -> None:
+    async with Endless((BENT[form], b"")) as server, pool_for() as pool:
+        if form == "another protocol":
+            assert (await pool.request("GET", server.address, headers=SENT)).body == b""
+            return
+        with pytest.raises(TransportError) as failed:
+            await pool.request("GET", server.address, headers=SENT, max_body=LONGEST)
+        assert "hunter2" not in str(failed.value)
+
+
+async def test_a_reply_without_end_over_tls_is_bounded_as_well(authority: Authority) -> None:
+    pair = authority.server("backend", dns=("localhost",))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pair.cert, pair.key)
+    trust = tls_context(ca_pem=authority.cert.read_bytes())
+    async with Endless(ENDLESS["interim replies"], context) as server, pool_for(trust) as pool:
+        with pytest.raises(Unreachable):
+            await pool.request("GET", server.address.replace("127.0.0.1", "localhost"), max_body=LONGEST)
+        await server.hung_up()
+
+
+@pytest.fixture
+def long_chain(authority: Authority, tmp_path: Path) -> ssl.SSLContext:
+    """Of a server that shows a thousand certificates."""
+    pair, chain = authority.server("chain", dns=("localhost",)), tmp_path / "chain.pem"
+    chain.write_bytes(Path(pair.cert).read_bytes() + authority.cert.read_bytes() * 1000)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(chain, pair.key)
+    return context
+
+
+async def test_a_chain_of_a_thousand_certificates_is_not_read(authority: Authority, long_chain: ssl.SSLContext) -> None:
+    trust = tls_context(ca_pem=authority.cert.read_bytes())
+    async with Endless((b"", b""), long_chain) as server, pool_for(trust) as pool:
+        with pytest.raises(Unreachable):
+            await pool.request("GET", server.address.replace("127.0.0.1", "localhost"))
+        assert server.connections == 0, "no handshake was completed"
+
+
+async def test_the_longest_body_that_is_wanted_arrives_with_the_framing_of_a_sane_server() -> None:
+    chunks = (b"10\r\n" + b"x" * 16 + b"\r\n") * (LONGEST // 16) + b"0\r\n\r\n"
+    reply = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
+    async with Endless((reply, b"")) as server, pool_for() as pool:
+        for _ in range(3):  # on one connection: each request begins a new count
+            assert len((await pool.request("GET", server.address, max_body=LONGEST)).body) == LONGEST
+        assert server.connections == 1
+
+
+async def test_what_is_sent_while_a_body_is_read_begins_no_new_count() -> None:
+    with connected() as (line, there):
+        line.begin_body(LONGEST)
+        assert received(line, there, HEAD + LONGEST) == HEAD + LONGEST
+        line.send(b"the rest of a request that was answered early")
+        assert received(line, there, LONGEST) == LONGEST
+        with pytest.raises(OSError, match="too long"):
+            received(line, there, READ)
+        line.end_body()
+        line.send(b"the next request")
+        assert received(line, there, HEAD) == HEAD
+        with pytest.raises(OSError, match="too long"):
+            received(line, there, READ)
+
+
+async def test_the_sockets_of_a_loop_are_read_for_a_slice_between_two_turns() -> None:
+    now = 0.0
+    turn = Turn(lambda: now)
+    assert turn.more()
+    now += SLICE * 0.9
+    assert turn.more(), "there is time left"
+    now += SLICE * 0.2
+    assert not turn.more(), "the slice is used up, whoever used it"
+    await asyncio.sleep(0)
+    assert turn.more(), "the next turn has a slice of its own"
+
+
+async def test_a_read_is_short_and_waits_for_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    with connected() as (line, there):
+        there.sendall(b"x" * 4 * READ)
+        assert len(line.recv(1 << 20)) <= READ
+        assert line.recv_into(bytearray(1 << 20)) <= READ
+        monkeypatch.setattr(wire.turn(), "more", lambda: False)
+        with pytest.raises(BlockingIOError):
+            line.recv(1 << 20)
+
+
+@contextmanager
+def connected() -> Iterator[tuple[Line, socket.socket]]:
+    """A line, and what is at its other end."""
+    with socket.create_server(("127.0.0.1", 0)) as listening, Line(socket.AF_INET, socket.SOCK_STREAM, 0) as line:
+        line.connect(listening.getsockname())
+        there, _ = listening.accept()
+        with there:
+            yield line, there
+
+
+def received(line: Line, there: socket.socket, size: int) -> int:
+    """How many of `size` bytes arrive, all of them unless the line fails."""
+    count = 0
+    while count < size:
+        wire.turn()._renew()
+        there.sendall(b"x" * min(READ, size - count))
+        count += len(line.recv(min(READ, size - count)))
+    return count
+
+
+def test_a_server_may_not_ask_for_another_handshake() -> None:
+    assert tls_context().options & ssl.OP_NO_RENEGOTIATION
