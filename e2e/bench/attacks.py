@@ -7,36 +7,52 @@ attack is a list of objects; those of namespaces come first.
 from __future__ import annotations
 
 import base64
+import itertools
 import json
+import threading
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from e2e.bench.backend import HostileBackend
-from e2e.harness.cluster import Json
-from e2e.harness.objects import external_secret, fake_provider, secret_store, thing
+from e2e.harness.cluster import Api, Json
+from e2e.harness.objects import external_secret, fake_provider, push_secret, secret_store, thing
 
 Make = Callable[[HostileBackend], Iterator[Json]]
+Busy = Callable[[Api, threading.Event], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Attack:
     """`namespaces`: which the objects lie in. `victim`: the template of the victim, where one of another kind has to
-    show that it is served."""
+    show that it is served. `busy`: what the tenant does in `threads` threads while the victim is measured, until the
+    event is set. `restart`: the operator starts anew once the objects are there, and lists them all."""
 
     name: str
     make: Make
     namespaces: tuple[str, ...] = ("hostile",)
     victim: Json | None = None
+    busy: Busy | None = None
+    threads: int = 1
+    restart: bool = False
 
 
 ATTACKS: Final[dict[str, Attack]] = {}
 
 
-def attack(name: str, *, namespaces: int = 1, victim: Json | None = None) -> Callable[[Make], Make]:
+def attack(
+    name: str,
+    *,
+    namespaces: int = 1,
+    victim: Json | None = None,
+    busy: Busy | None = None,
+    threads: int = 1,
+    restart: bool = False,
+) -> Callable[[Make], Make]:
     def register(make: Make) -> Make:
         names = tuple(f"hostile-{n}" for n in range(namespaces)) if namespaces > 1 else ("hostile",)
-        ATTACKS[make.__name__.replace("_", "-")] = Attack(name, make, names, victim)
+        ATTACKS[make.__name__.replace("_", "-")] = Attack(name, make, names, victim, busy, threads, restart)
         return make
 
     return register
@@ -248,3 +264,122 @@ def many_names(backend: HostileBackend) -> Iterator[Json]:
     for n in range(5):
         find = {"find": {"name": {"regexp": f"(.*)(.*)(.*)z{n}"}}}
         yield external_secret(WHERE, f"es-{n}", {}, interval="1s", dataFrom=[find])
+
+
+# what the caches hold
+
+
+def marked(one: Json) -> Json:
+    """The same with as much metadata as the API server takes."""
+    one["metadata"]["annotations"] = {f"a{n}": "x" * 990 for n in range(250)}
+    return one
+
+
+@attack("L1 300 ExternalSecrets of 380 KB, listed anew after a restart", restart=True)
+def large_objects(_: HostileBackend) -> Iterator[Json]:
+    yield faked("value")
+    for n in range(300):
+        data = [{"secretKey": f"k{i}", "remoteRef": {"key": "key"}} for i in range(2_600)]
+        yield external_secret(WHERE, f"es-{n}", {}, interval="1s", data=data)
+
+
+@attack("L2 1,000 stores of 300 KB, listed anew after a restart", restart=True)
+def large_stores(_: HostileBackend) -> Iterator[Json]:
+    for n in range(1_000):
+        yield secret_store(WHERE, fake_provider({f"key-{i}": "x" * 1_000 for i in range(280)}), f"store-{n}")
+
+
+@attack("L3 2,000 PushSecrets of 100 KB, listed anew after a restart", restart=True)
+def large_pushes(_: HostileBackend) -> Iterator[Json]:
+    yield faked("value")
+    for n in range(2_000):
+        yield push_secret(WHERE, f"ps-{n}", {f"k{i}": f"r{i}" for i in range(900)}, source="missing", interval="1s")
+
+
+@attack("L4 10,000 ExternalSecrets of 15 KB, listed anew after a restart", restart=True)
+def many_objects(_: HostileBackend) -> Iterator[Json]:
+    for n in range(10_000):
+        data = {f"k{i}": f"{n}" for i in range(100)}
+        yield external_secret(WHERE, f"es-{n}", data, store="missing")
+
+
+@attack("L5 900 objects of three kinds with 250 KB of annotations, listed anew after a restart", restart=True)
+def wide_metadata(_: HostileBackend) -> Iterator[Json]:
+    for n in range(300):
+        yield marked(external_secret(WHERE, f"es-{n}", {"k": "key"}))
+        yield marked(secret_store(WHERE, fake_provider({"key": ""}), f"store-{n}"))
+        source = {"storeRefs": [{"name": "store"}], "poll": {}}
+        api = "extensions.external-secrets.io/v1alpha1"
+        yield marked(thing("ChangeSource", f"source-{n}", WHERE, api=api, spec=source))
+
+
+# news
+
+
+def storm(api: Api, stop: threading.Event) -> None:
+    """Objects that come and go."""
+    mine = f"storm-{uuid.uuid4()}"
+    for n in itertools.count():
+        if stop.is_set():
+            return
+        api.create("externalsecrets", WHERE, external_secret(WHERE, f"{mine}-{n}", {"k": "key"}))
+        if n >= 20:
+            api.delete("externalsecrets", WHERE, f"{mine}-{n - 20}")
+
+
+@attack("S1 objects made and deleted in a loop, as fast as the API server takes them", busy=storm, threads=4)
+def object_storm(_: HostileBackend) -> Iterator[Json]:
+    yield faked("value")
+
+
+def edits(api: Api, stop: threading.Event) -> None:
+    for n in itertools.count():
+        if stop.wait(0.01):
+            return
+        api.patch("configmaps", WHERE, "source", {"data": {"text": f"{n}"}})
+        api.patch("externalsecrets", WHERE, "es-0", {"metadata": {"annotations": {"n": f"{n}"}}})
+
+
+@attack("S2 a template source with 500 dependents and one of these, edited a hundred times a second", busy=edits)
+def edited_source(_: HostileBackend) -> Iterator[Json]:
+    yield thing("ConfigMap", "source", WHERE, api="v1", data={"text": "0"})
+    yield faked("value")
+    source = {"configMap": {"name": "source", "items": [{"key": "text", "templateAs": "Values"}]}}
+    for n in range(500):
+        template = {"engineVersion": "v2", "templateFrom": [source], "data": {"k": "{{ .key }}"}}
+        yield external_secret(WHERE, f"es-{n}", {"key": "key"}, target={"template": template})
+
+
+@attack("S3 5,000 objects that ask to be refreshed every nanosecond to second")
+def short_intervals(_: HostileBackend) -> Iterator[Json]:
+    yield faked("value")
+    for n in range(5_000):
+        yield external_secret(WHERE, f"es-{n}", {"k": "key"}, interval=("1ns", "1us", "1ms", "1s")[n % 4])
+
+
+@attack(
+    "S4 300 new namespaces with an endless template each; the victim's is costly too",
+    namespaces=300,
+    victim={"engineVersion": "jinja2", "data": {"out": "{{ key | upper }}"}},
+)
+def newcomers(_: HostileBackend) -> Iterator[Json]:
+    for n in range(300):
+        yield faked("value", f"hostile-{n}")
+        yield templated("endless", ENDLESS, "jinja2", f"hostile-{n}")
+
+
+@attack("S5 1,000 stores whose ports are closed, and 1,000 whose server sends a byte a second")
+def dead_servers(backend: HostileBackend) -> Iterator[Json]:
+    for n in range(1_000):
+        yield from vault(backend, "trickle", name=f"slow-{n}")
+        provider = {
+            "vault": {
+                "server": f"http://127.0.0.1:{n % 900 + 1}",
+                "path": "x",
+                "version": "v2",
+                "auth": {"tokenSecretRef": {"name": "token", "key": "token"}},
+            }
+        }
+        yield secret_store(WHERE, provider, f"dead-{n}")
+        yield external_secret(WHERE, f"slow-{n}", {"k": "key"}, store=f"slow-{n}", interval="1s")
+        yield external_secret(WHERE, f"dead-{n}", {"k": "key"}, store=f"dead-{n}", interval="1s")

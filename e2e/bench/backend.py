@@ -144,6 +144,14 @@ async def silent(method: str, path: str, writer: Writer) -> None:
     await asyncio.sleep(600)
 
 
+async def trickle(method: str, path: str, writer: Writer) -> None:
+    """A byte a second."""
+    for byte in reply(value({"k": "v"})):
+        writer.write(bytes([byte]))
+        await writer.drain()
+        await asyncio.sleep(1)
+
+
 async def closing(method: str, path: str, writer: Writer) -> None:
     writer.write(reply(value({"k": "v"}), more="Connection: close\r\n"))
 
@@ -162,6 +170,7 @@ MODES: Final[dict[str, Callable[[str, str, Writer], Awaitable[None]]]] = {
     "deep": deep,
     "down": down,
     "silent": silent,
+    "trickle": trickle,
     "closing": closing,
     "names": names,
 }

@@ -17,9 +17,12 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 import requests
@@ -43,7 +46,10 @@ PLURALS = {
     "SecretStore": "secretstores",
     "Secret": "secrets",
     "ConfigMap": "configmaps",
+    "PushSecret": "pushsecrets",
+    "ChangeSource": "changesources",
 }
+HANDS = 6  # requests at a time with which a tenant applies
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,7 @@ class Kubelet:
     def __init__(self, operator: LocalOperator) -> None:
         self.operator, self.restarts = operator, 0
         self.resident = self.together = 0.0
-        self._stop = threading.Event()
+        self._stop, self._hands = threading.Event(), threading.Lock()
         self._threads = [
             threading.Thread(target=self._probe, name="kubelet", daemon=True),
             threading.Thread(target=self._weigh, name="memory", daemon=True),
@@ -102,7 +108,8 @@ class Kubelet:
             failed = 0 if fine else failed + 1
             if failed >= 3 or not self.operator.child.alive:
                 failed = 0
-                self._again()
+                self.restarts += 1
+                self.again()
 
     def _weigh(self) -> None:
         rounds = 0
@@ -114,10 +121,11 @@ class Kubelet:
                 if rounds % 10 == 0:
                     self.together = max(self.together, sum(map(proportional_mb, tree(pid))))
 
-    def _again(self) -> None:
-        self.restarts += 1
-        self.operator.kill()
-        self.operator.start()
+    def again(self) -> None:
+        """The container, anew."""
+        with self._hands:
+            self.operator.kill()
+            self.operator.start()
 
 
 def tree(pid: int) -> Iterator[int]:
@@ -141,8 +149,8 @@ def proportional_mb(pid: int) -> float:
 def stage(attack: Attack, backend: HostileBackend, say: Say) -> Iterator[tuple[ControlPlane, LocalOperator]]:
     with ControlPlane(say=say) as plane:
         plane.apply_manifests()
-        for name in (VICTIM, *attack.namespaces):
-            plane.create_namespace(name)
+        with ThreadPoolExecutor(HANDS) as hands:
+            list(hands.map(plane.create_namespace, (VICTIM, *attack.namespaces)))
         plane.apply([secret_store(VICTIM, fake_provider({"key": "value"}))])
         arguments = {"enable-leader-election": "false", "memory-budget": BUDGET}
         with LocalOperator(plane, args=arguments) as operator:
@@ -152,15 +160,42 @@ def stage(attack: Attack, backend: HostileBackend, say: Say) -> Iterator[tuple[C
 
 def applied(plane: ControlPlane, objects: Iterator[Json]) -> tuple[int, int]:
     """How many were taken and how many were refused."""
-    taken = refused = 0
-    for one in objects:
+
+    def taken(one: Json) -> bool | None:
         try:
             plane.api.create(PLURALS[one["kind"]], one["metadata"]["namespace"], one)
-            taken += 1
         except ApiRefused as error:
-            if error.code != 409:
-                refused += 1
-    return taken, refused
+            return None if error.code == 409 else False
+        except requests.RequestException:
+            return False
+        return True
+
+    counts = Counter[bool | None]()
+    with ThreadPoolExecutor(HANDS) as hands:
+        while some := list(islice(objects, 4 * HANDS)):
+            counts.update(hands.map(taken, some))
+    return counts[True], counts[False]
+
+
+@contextmanager
+def at_work(plane: ControlPlane, attack: Attack) -> Iterator[None]:
+    """What the tenant does meanwhile."""
+    stop, busy = threading.Event(), attack.busy
+
+    def work() -> None:
+        while busy is not None and not stop.is_set():
+            with suppress(ApiRefused, requests.RequestException):
+                busy(plane.api, stop)
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(attack.threads if busy else 0)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
 
 
 def victims(plane: ControlPlane, seconds: float, template: Json | None, prefix: str = "warm") -> list[float | None]:
@@ -195,7 +230,11 @@ def measured(attack: Attack, seconds: float, say: Say, folder: Path) -> Row:
                 victims(plane, 2.0, attack.victim)  # undisturbed, so that nothing is done for the first time below
                 probe.waits.clear()
                 taken, refused = applied(plane, attack.make(backend))
-                waits = victims(plane, seconds, attack.victim, "victim")
+                if attack.restart:
+                    kubelet.again()
+                    operator.wait_ready()
+                with at_work(plane, attack):
+                    waits = victims(plane, seconds, attack.victim, "victim")
         if os.environ.get("HOSTILE_LOG"):
             say(operator.child.tail(60))
     served = [1000 * wait for wait in waits if wait is not None]

@@ -96,7 +96,7 @@ class Operator:
         self.recorder = Recorder(unfenced, clock=clock, log=log)
         self.lease = lease_of(settings, unfenced, self.recorder, clock, log)
         sizes = shares(memory_limit(), settings.memory_budget, MEMORY)
-        ration = Ration(sizes.passes // 2, self.tenant)
+        ration = Ration(sizes.passes, self.tenant)
         self.catalogue = Catalogue(self.rest, clock=clock, namespace=settings.namespace, log=log, ration=ration)
         validated = validated_kinds(settings)
         self.accounts = AccountWatch(self.rest, clock=clock, namespace=settings.namespace, log=log)

@@ -27,7 +27,7 @@ from eso.kube.rest import NotFound, Rest
 
 OWNER: Final = "owner key"  # index of the states
 GRACE: Final = 120.0  # seconds that values stay valid after the ones that replace them
-WATCHED_STATES: Final = Watched(GENERATOR_STATES, decode_generator_state, Phase.OBJECTS)
+WATCHED_STATES: Final = Watched(GENERATOR_STATES, decode_generator_state, Phase.OBJECTS, rationed=True)
 StateRecord = GeneratorState | Undecodable
 
 

@@ -40,7 +40,7 @@ class Watched(Generic[R]):
     """One resource as this process follows it. `decode` makes the record that is kept of an object.
 
     `essential`: the process is not ready while this resource cannot be listed. `selective`: only objects that somebody
-    `want`s are kept. `rationed`: authors in namespaces write it, so that its large objects have a bound.
+    `want`s are kept. `rationed`: authors in namespaces write it, so that what it takes in the cache has a bound.
     """
 
     resource: Resource
@@ -76,18 +76,17 @@ class Catalogue:
         if known != watched:
             raise ValueError(f"{resource.plural} are watched in another way already")
         if resource not in self._informers:
-            decode, listeners = watched.decode, self._early.pop(resource, [])
-            if watched.rationed and self._ration is not None:
-                decode = self._ration.decoder(resource, decode)
-                listeners.insert(0, self._ration.listener(resource))
+            ration = self._ration if watched.rationed else None
+            account = ration.account(resource, watched.decode) if ration is not None else None
             self._informers[resource] = Informer(
                 self._rest,
                 resource,
-                decode,
-                *listeners,
+                account.decode if account is not None else watched.decode,
+                *self._early.pop(resource, []),
                 namespace=self._namespace if resource.namespaced else "",
                 metadata_only=watched.metadata_only,
                 keep=(lambda record: self._keep(resource, record)) if watched.selective else None,
+                account=account,
                 clock=self._clock,
                 log=self._log,
             )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Container, Hashable
 from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
 import msgspec
@@ -38,6 +38,13 @@ R = TypeVar("R", bound=Versioned)
 Listener = Callable[[R | None, R | None], None]
 
 
+class Account(Protocol):
+    """Counts what is kept. `decode` of the informer counts an object in."""
+
+    def forget(self, key: Key) -> None: ...
+    def keep_only(self, keys: Container[Key]) -> None: ...
+
+
 class Informer(Generic[R]):
     """A cache of one resource that follows the API server.
 
@@ -58,6 +65,7 @@ class Informer(Generic[R]):
         field_selector: str = "",
         metadata_only: bool = False,
         keep: Callable[[R], bool] | None = None,
+        account: Account | None = None,
         clock: Clock | None = None,
         jitter: Callable[[], float] = random.random,
         log: Log = SILENT,
@@ -66,6 +74,7 @@ class Informer(Generic[R]):
         self.has_synced = asyncio.Event()
         self._settled = asyncio.Event()  # set while `standing()` is not Pending
         self._decode, self._listeners, self._keep, self._log = decode, list(listeners), keep, log
+        self._account = account
         self._cache: Cache[R] = Cache(self._misplaced)
         self._next: dict[Key, R] = {}  # the list that is being read
         self._ahead: dict[Key, str] = {}  # versions that `learned` knew before the watch
@@ -150,6 +159,8 @@ class Informer(Generic[R]):
         if known is not None and newer(record.resource_version, known.resource_version):
             self._ahead[key] = record.resource_version
             self._tell(self._cache.put(key, record), record)
+        elif known is None and self._account is not None:
+            self._account.forget(key)  # the object is gone already
 
     # the Sink of watch.py
 
@@ -173,6 +184,8 @@ class Informer(Generic[R]):
         for key, record in listed.items():
             if self._cache.get(key) is not record:
                 changes.append((self._cache.put(key, record), record))
+        if self._account is not None:
+            self._account.keep_only(listed)
         for count, (old, new) in enumerate(changes, 1):
             self._tell(old, new)
             if count % YIELD_EVERY == 0:
@@ -213,6 +226,8 @@ class Informer(Generic[R]):
 
     def _forget(self, key: Key) -> None:
         self._ahead.pop(key, None)
+        if self._account is not None:
+            self._account.forget(key)
         old = self._cache.pop(key)
         if old is not None:
             self._tell(old, None)

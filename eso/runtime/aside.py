@@ -17,7 +17,10 @@ class Kept(Protocol):
         """Others may have it. Never raises."""
 
     async def take_again(self) -> None:
-        """Waits until it is here again. Cancelled, it is not."""
+        """Waits until it is here again. Cancelled, it is here at once."""
+
+    def take_back(self) -> None:
+        """It is here again at once, beyond what there is if it must be: the wait has failed. Never raises."""
 
 
 KEPT: Final[ContextVar[tuple[Kept, ...]]] = ContextVar("kept", default=())
@@ -35,10 +38,16 @@ def keeping(kept: Kept) -> Iterator[None]:
 
 @asynccontextmanager
 async def without() -> AsyncIterator[None]:
-    """In the block others may have what is kept. A block that fails does not take it again."""
-    kept = KEPT.get()
-    for one in reversed(kept):
+    """In the block others may have what is kept. After it everything is here again, also where the block fails: the
+    code around may catch that, and go on."""
+    away = list(KEPT.get())
+    for one in reversed(away):
         one.give_back()
-    yield
-    for one in kept:
-        await one.take_again()
+    try:
+        yield
+        while away:
+            await away.pop(0).take_again()
+    except BaseException:
+        for one in away:
+            one.take_back()
+        raise

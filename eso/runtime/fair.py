@@ -35,16 +35,17 @@ def room(held: int, free: int, total: int) -> int:
     of `total` are kept for owners that hold none.
     """
     more = min(SHARE * free - held, free - total // RESERVE)
-    return max(more, 1 if free and not held else 0)
+    return max(more, 1 if free > 0 and not held else 0)
 
 
 class _Slot:
-    """One slot of a block. Tasks of the block may give it back at the same time: the last to come back takes it."""
+    """One slot of a block, which holds it from the start. Tasks of the block may give it back at the same time: the
+    last to come back takes it."""
 
     __slots__ = ("_away", "_held", "_owner", "_slots")
 
     def __init__(self, slots: FairSlots, owner: str) -> None:
-        self._slots, self._owner, self._held, self._away = slots, owner, False, 1
+        self._slots, self._owner, self._held, self._away = slots, owner, True, 0
 
     def give_back(self) -> None:
         self._away += 1
@@ -54,12 +55,26 @@ class _Slot:
 
     async def take_again(self) -> None:
         self._away -= 1
-        if not self._away:
+        if self._away:
+            return
+        try:
             await self._slots.acquire(self._owner)
-            if self._away or self._held:
-                self._slots.release(self._owner)  # given back while it was waited for, and perhaps taken again
-            else:
-                self._held = True
+        except BaseException:
+            self._take_over()
+            raise
+        if self._away or self._held:
+            self._slots.release(self._owner)  # given back while it was waited for, and perhaps taken again
+        else:
+            self._held = True
+
+    def take_back(self) -> None:
+        self._away -= 1
+        self._take_over()
+
+    def _take_over(self) -> None:
+        if not self._away and not self._held:
+            self._slots.take_over(self._owner)
+            self._held = True
 
 
 class FairSlots:
@@ -78,8 +93,9 @@ class FairSlots:
     @asynccontextmanager
     async def slot(self, namespace: str) -> AsyncIterator[None]:
         """One slot for as long as the block lasts, apart from the time that it waits for memory."""
-        slot = _Slot(self, self.owner(namespace))
-        await slot.take_again()
+        owner = self.owner(namespace)
+        await self.acquire(owner)
+        slot = _Slot(self, owner)
         try:
             with keeping(slot):
                 yield
@@ -108,13 +124,18 @@ class FairSlots:
             if not turns and self._waiting.get(owner) is turns:
                 del self._waiting[owner]
 
+    def take_over(self, owner: str) -> None:
+        """A slot at once, though none may be free: as many more are to be released before anybody gets another."""
+        self._held[owner] = self._held.get(owner, 0) + 1
+        self._free -= 1
+
     def release(self, owner: str) -> None:
         self._free += 1
         self._held[owner] -= 1
         if not self._held[owner]:
             del self._held[owner]
         for waiting in list(self._waiting):
-            if not self._free:
+            if self._free <= 0:
                 return
             turn = self._next_of(waiting)
             if turn is not None and self._take(waiting):

@@ -153,6 +153,7 @@ class Pool:
                 raise
             worker.used = self.clock.monotonic()
             self._idle.append(worker)
+            self._turns.proved(owner)
         if reply[:1] == FAILED:
             what = reply[1:].decode("ascii", "replace")
             if what in ("MemoryError", "RecursionError"):

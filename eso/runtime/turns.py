@@ -34,7 +34,9 @@ class Turns:
 
     Owners none of whose calls had to be ended lately go first, then calls that are doubtful (what they are for has
     failed before, perhaps in another life of this process), then the owners of whose ended call it is longest ago;
-    between equals, the owner that was served longest ago.
+    between equals, the owner that was served longest ago. Owners of which no call has come to its end yet are one owner
+    in this: hundreds of them that come together, each with an endless first call, hold up the others for one such call
+    at a time.
     """
 
     def __init__(self, total: int, now: Callable[[], float]) -> None:
@@ -43,6 +45,8 @@ class Turns:
         self._waiting: list[_Waiter] = []
         self._ended: Times = OrderedDict()
         self._served: Times = OrderedDict()
+        self._proven: Times = OrderedDict()
+        self._newcomers = NEVER  # when one of them was served
         self._order = itertools.count()
 
     @property
@@ -70,6 +74,10 @@ class Turns:
         """A call of `owner` had to be ended."""
         remember(self._ended, owner, self._now())
 
+    def proved(self, owner: str) -> None:
+        """A call of `owner` came to its end by itself."""
+        remember(self._proven, owner, self._now())
+
     def _serve(self) -> None:
         while self._taken < self._total:
             full = self._taken_long >= max(1, self._total - 1)
@@ -83,12 +91,16 @@ class Turns:
             self._taken_long += first.long
             first.served = True
             first.turn.set_result(None)
-            remember(self._served, first.owner, next(self._order))
+            order = next(self._order)
+            remember(self._served, first.owner, order)
+            if first.owner not in self._proven:
+                self._newcomers = order
 
-    def _place(self, waiter: _Waiter) -> tuple[bool, bool, float, float]:
+    def _place(self, waiter: _Waiter) -> tuple[bool, bool, float, float, float]:
         """The lower the earlier."""
-        ended = self._offence(waiter.owner)
-        return ended != NEVER, waiter.doubtful, ended, self._served.get(waiter.owner, NEVER)
+        ended, own = self._offence(waiter.owner), self._served.get(waiter.owner, NEVER)
+        served = own if waiter.owner in self._proven else self._newcomers
+        return ended != NEVER, waiter.doubtful, ended, served, own
 
     def _offence(self, owner: str) -> float:
         """When a call of the owner was ended, as long as that counts."""

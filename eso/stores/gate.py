@@ -419,6 +419,7 @@ class Gates:
                     self._wake(gate)  # nothing learnt: the next caller probes
             if signal is not None:
                 self._signal(gate, signal)
+        mine.clear()  # a task that outlives the call has this list, and another call may be the probe by now
 
     def _step_aside(self, mine: list[Gate]) -> None:
         """The call is the probe of `mine` no more: it waits, for what no server can give it."""
@@ -523,6 +524,9 @@ class _Probing:
 
     async def take_again(self) -> None:
         """What the call finds out counts all the same."""
+
+    def take_back(self) -> None:
+        """As above."""
 
 
 def beyond_doubt(gate: Gate, names: tuple[str, ...]) -> bool:

@@ -24,7 +24,7 @@ from eso.reconcile.kit.watched import WATCHED_EXTERNAL_SECRETS
 from eso.runtime.outcome import Lane, Outcome, Wake
 
 WORKERS: Final = 8
-WATCHED: Final = Watched(CHANGE_SOURCES, decode_change_source, Phase.OBJECTS)
+WATCHED: Final = Watched(CHANGE_SOURCES, decode_change_source, Phase.OBJECTS, rationed=True)
 
 Key = tuple[str, str]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -920,3 +920,41 @@ async def test_a_line_without_end_is_not_collected_for_ever(monkeypatch):
     with pytest.raises(Unreachable):
         async for _ in w.lines(endless()):
             pass
+
+
+class Counting:
+    """An account that knows names alone."""
+
+    def __init__(self) -> None:
+        self.counted: set[tuple[str, str]] = set()
+
+    def decode(self, raw: msgspec.Raw) -> Kept:
+        record = decode(raw)
+        self.counted.add((record.namespace, record.name))
+        return record
+
+    def forget(self, key: tuple[str, str]) -> None:
+        self.counted.discard(key)
+
+    def keep_only(self, keys: Container[tuple[str, str]]) -> None:
+        self.counted = {key for key in self.counted if key in keys}
+
+
+def raw_secret(name: str, version: str = "1") -> msgspec.Raw:
+    return msgspec.Raw(json.dumps({"metadata": {"namespace": "a", "name": name, "resourceVersion": version}}).encode())
+
+
+async def test_what_is_not_in_the_cache_does_not_count_whatever_was_decoded_of_it(api):
+    account = Counting()
+    informer: Informer[Kept] = Informer(api.rest(), SECRETS, account.decode, account=account)
+    informer.list_began()
+    informer.listed(("a", "goes meanwhile"), "1", raw_secret("goes meanwhile"))
+    informer.list_began()  # the first one broke off
+    informer.listed(("a", "stays"), "1", raw_secret("stays"))
+    informer.listed(("a", "is deleted"), "1", raw_secret("is deleted"))
+    await informer.list_ended()
+    assert account.counted == {("a", "stays"), ("a", "is deleted")}
+    informer.deleted(("a", "is deleted"), raw_secret("is deleted", "2"))
+    informer.learned(raw_secret("is deleted", "3"))  # the reply to a write that came before the end
+    informer.changed(("a", "comes"), "4", raw_secret("comes", "4"))
+    assert account.counted == {("a", "stays"), ("a", "comes")} == set(informer.keys())

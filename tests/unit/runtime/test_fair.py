@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
+from eso.runtime.aside import without
 from eso.runtime.fair import FairSlots, room
+from eso.runtime.memory import NoMemory
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import settle
 
@@ -159,3 +162,47 @@ async def test_a_cancelled_waiter_is_reported_as_cancelled_and_a_deadline_as_a_t
     asyncio.get_running_loop().call_soon(slots.release, "a")
     with pytest.raises(TimeoutError):
         await waiting
+
+
+@pytest.mark.parametrize("error", [NoMemory("none"), asyncio.CancelledError()], ids=["no memory", "cancelled"])
+async def test_a_block_whose_wait_failed_goes_on_with_its_slot_and_others_wait_for_it(error: BaseException) -> None:
+    slots, ended = FairSlots(1), asyncio.Event()
+
+    async def block() -> None:
+        async with slots.slot("a"):
+            with suppress(NoMemory, asyncio.CancelledError):
+                async with without():
+                    await slots.acquire("b")  # another one has it meanwhile
+                    raise error
+            await ended.wait()
+
+    running = asyncio.ensure_future(block())
+    await settle()
+    assert slots._held == {"a": 1, "b": 1}
+    waits = asyncio.ensure_future(slots.acquire("c"))
+    slots.release("b")
+    await settle()
+    assert not waits.done(), "the only slot is that of the block"
+    ended.set()
+    await running
+    await waits
+    slots.release("c")
+    assert (slots.free, slots._held) == (1, {})
+
+
+async def test_a_block_may_be_cancelled_at_every_await_of_a_wait_and_no_slot_gets_lost() -> None:
+    slots = FairSlots(1)
+
+    async def block() -> None:
+        async with slots.slot("a"):
+            async with without():
+                await slots.acquire("b")
+                asyncio.get_running_loop().call_soon(slots.release, "b")
+            await asyncio.sleep(0)
+
+    count = 0
+    async for _ in every_await(block):
+        count += 1
+        await settle()
+        assert (slots.free, slots._held) == (1, {})
+    assert count

@@ -231,3 +231,10 @@ async def test_what_waits_for_a_worker_is_packed_when_it_gets_one(pool: Pool) ->
     assert packed == []
     await asyncio.wait(tasks)
     assert len(packed) >= 4
+
+
+async def test_a_namespace_is_known_once_a_computation_of_it_came_to_its_end(pool: Pool) -> None:
+    await pool.run("good", "echo", b"x", 10.0)
+    with pytest.raises(OutOfTime):
+        await pool.run("bad", "spin", b"60", 0.1)
+    assert list(pool._turns._proven) == ["good"]

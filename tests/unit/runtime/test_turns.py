@@ -116,6 +116,32 @@ async def test_owners_are_served_in_turn() -> None:
         await bench.end(name)
 
 
+async def test_hundreds_of_owners_that_nobody_knows_hold_up_one_that_is_known_for_one_call_each_time() -> None:
+    """Each of them has an endless first call: half a second each, one hundred and fifty in a row."""
+    bench = Bench(1)
+    bench.turns.proved("known")
+    for n in range(300):
+        await bench.start(f"new{n}-1")
+    for n in range(20):
+        await bench.start(f"known-{n}")
+        (running,) = bench.running
+        assert running == f"new{n}-1"
+        bench.turns.offended(f"new{n}")
+        await bench.end(running)
+        assert bench.running == [f"known-{n}"]
+        await bench.end(f"known-{n}")
+
+
+async def test_owners_that_nobody_knows_are_served_in_turn_among_each_other_and_are_not_starved() -> None:
+    bench = Bench(1)
+    bench.turns.proved("known")
+    for name in ("known-1", "known-2", "known-3", "x-1", "x-2", "y-1", "known-4"):
+        await bench.start(name)
+    for name in ("known-1", "x-1", "known-2", "y-1", "known-3", "x-2", "known-4"):
+        assert bench.running == [name]
+        await bench.end(name)
+
+
 async def test_the_last_offender_comes_last_until_it_is_forgiven() -> None:
     bench = Bench(1)
     bench.turns.offended("bad")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -20,6 +20,7 @@ from eso.providers.contract import (
     Unavailable,
     turn,
 )
+from eso.runtime.aside import without
 from eso.runtime.memory import Memory, holding, reserve
 from eso.stores.breaker import Closed
 from eso.stores.gate import ALL, IDLE, LONGEST_HOLD, GateClosed, Gates, Route, route
@@ -237,6 +238,41 @@ async def test_a_probe_that_waits_for_memory_holds_up_nobody_and_its_outcome_cou
         with pytest.raises(AuthRejected):
             await fails
         assert gates.states()[IDENTITY] == "closed"
+
+
+async def test_a_task_that_outlives_its_call_gives_no_probe_away_that_is_of_another_call_by_then() -> None:
+    clock = VirtualClock()
+    gates = Gates(clock)
+    await failing(gates, AuthRejected("no"), 1)
+    ended, probed = asyncio.Event(), asyncio.Event()
+
+    async def outlives() -> None:
+        await ended.wait()
+        async with without():
+            pass
+
+    async with running(gates):
+        await clock.advance(6)
+        with suppress(AuthRejected):
+            async with gates.call(ROUTE):
+                left = asyncio.create_task(outlives())
+                raise AuthRejected("still")
+        await clock.advance(30)
+        assert gates.states()[IDENTITY] == "half-open"
+
+        async def probe() -> None:
+            async with gates.call(ROUTE):
+                await probed.wait()
+
+        probing = asyncio.ensure_future(probe())
+        await settle()
+        ended.set()
+        await left
+        waits = asyncio.ensure_future(call(gates))
+        await settle()
+        assert not waits.done(), "the gate still has its probe"
+        probed.set()
+        await asyncio.gather(probing, waits)
 
 
 async def test_a_cancelled_probe_leaves_the_place_to_the_next() -> None:
