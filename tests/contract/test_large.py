@@ -17,6 +17,8 @@ from tests.fakes.backend import Fault
 
 PROVIDERS = (
     "akeyless",
+    "beyondtrust",
+    "beyondtrustworkloadcredentials",
     "bitwardensecretsmanager",
     "conjur",
     "delinea",
@@ -25,9 +27,12 @@ PROVIDERS = (
     "gitlab",
     "ibm",
     "infisical",
+    "ngrok",
     "keepersecurity",
     "onboardbase",
     "onepassword",
+    "ovh",
+    "pulumi",
     "oracle",
     "secretserver",
 )

@@ -21,6 +21,8 @@ Json = dict[str, Any]
 CRDS = REPO / "manifests" / "crds"
 CRD_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions?dryRun=All"
 PLURALS = ("clusterexternalsecrets", "clustersecretstores", "externalsecrets", "secretstores")
+PULUMI: Json = {"organization": "o", "project": "p", "environment": "e"}
+ACCOUNT: Json = {"organization": "o", "serviceAccountRef": {"name": "a"}}
 ENTRY: Json = {"secretKey": "a", "remoteRef": {"key": "k"}}
 
 
@@ -393,12 +395,12 @@ def provided(**provider: Json) -> Json:
         ),
         pytest.param(provided(openBao={"server": "s", "auth": TOKEN}), "", id="OpenBao with a token"),
         pytest.param(
-            provided(pulumi={"accessToken": {}, "auth": {"accessToken": {}}}),
+            provided(pulumi={**PULUMI, "accessToken": {}, "auth": {"accessToken": {}}}),
             "Exactly one of 'auth' or deprecated 'accessToken' must be specified",
             id="C-309 pulumi with both tokens",
         ),
         pytest.param(
-            provided(pulumi={"auth": {"accessToken": {}, "oidcConfig": {}}}),
+            provided(pulumi={**PULUMI, "auth": {"accessToken": {}, "oidcConfig": ACCOUNT}}),
             "Exactly one of 'accessToken' or 'oidcConfig' must be specified",
             id="C-309 pulumi with two logins",
         ),

@@ -9,6 +9,7 @@ import secrets as randomness
 from collections.abc import AsyncIterator, Hashable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from eso.errors import EsoError
@@ -114,7 +115,7 @@ class Client(Connected[Session]):
         """A request that is there already is used again; one that is not given back ends in minutes."""
         query = {"systemName": place.system, "accountName": place.account}
         reply = await self._send("GetManagedAccount", "GET", "/ManagedAccounts", query=query)
-        system, account = codec.account_of(reply.body)
+        system, account = await self.decoded(reply.body, codec.account_of)
         body = {
             "SystemID": system,
             "AccountID": account,
@@ -122,9 +123,11 @@ class Client(Connected[Session]):
             "Reason": REASON,
             "ConflictOption": "reuse",
         }
-        id = codec.request_of((await self._send("CreateRequest", "POST", "/Requests", json=body)).body)
+        reply = await self._send("CreateRequest", "POST", "/Requests", json=body)
+        id = await self.decoded(reply.body, codec.request_of)
         try:
-            value = codec.credential_of((await self._send("GetCredential", "GET", f"/Credentials/{id}")).body)
+            reply = await self._send("GetCredential", "GET", f"/Credentials/{id}")
+            value = await self.decoded(reply.body, codec.credential_of)
         except EsoError:
             await self._given_back(id)
             raise
@@ -148,7 +151,7 @@ class Client(Connected[Session]):
         wanted = pushing.wanted(entry.metadata, pushed(entry, source, missing))
         body = pushing.body_of(wanted, self.connection.user, self.version)
         reply = await self._send("GetFolders", "GET", "/secrets-safe/folders/", query=self._versioned)
-        folder = codec.folder_in(reply.body, wanted.folder)
+        folder = await self.decoded(reply.body, partial(codec.folder_in, name=wanted.folder))
         if await self._there(wanted, folder):
             return
         path = f"/secrets-safe/folders/{folder}/secrets{pushing.PATHS[wanted.kind]}"

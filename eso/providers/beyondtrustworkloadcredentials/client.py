@@ -123,7 +123,7 @@ class Client(Connected[Connection]):
         return await self.decoded(reply.body, codec.items_of)
 
     async def _session(self) -> None:
-        codec.decoded((await self._send("CheckSession", "/session", {}, "")).body)
+        await self.decoded((await self._send("CheckSession", "/session", {}, "")).body, codec.decoded)
 
     async def _proven(self, missing: SecretNotFound) -> EsoError:
         """The absence, if the site itself is there: a mistyped address or site answers 404 as well."""

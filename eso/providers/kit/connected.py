@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, Self, TypeVar
 
 from eso.providers.contract import Consumer, CredentialReader, InvalidConfig, Plan, StoreView
-from eso.providers.kit.http import Api, decoded
+from eso.providers.kit.http import LARGE, Api, decoded
 from eso.runtime.offload import Offload
 
 
@@ -83,3 +83,9 @@ class Connected(Generic[C]):
     async def decoded(self, body: bytes, decode: Callable[[bytes], T]) -> T:
         """`decode(body)`, in a thread where that takes a while."""
         return await decoded(self.connection.offload, self.store.namespace, body, decode)
+
+    async def apart(self, size: int, work: Callable[[], T]) -> T:
+        """`work()`, in a thread where that takes a while. `size`: bytes of JSON that it reads or writes."""
+        if size <= LARGE:
+            return work()
+        return await self.connection.offload.run_for(self.store.namespace, work)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Hashable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -51,7 +52,8 @@ class Client(Connected[LoggedIn]):
         try:
             await self._needed_vault()
             asked = self.connection.api.send("ListSecrets", "GET", "/vault_secrets")
-            codec.page_of((await worded("store is not allowed to list secrets: ", asked)).body, "secrets")
+            reply = await worded("store is not allowed to list secrets: ", asked)
+            await self.decoded(reply.body, partial(codec.page_of, member="secrets"))
         except EsoError as error:
             raise ValidationFailed(str(error), fix=error.fix) from error
         return Validation.READY
@@ -112,7 +114,7 @@ class Client(Connected[LoggedIn]):
     async def _write(self, call: str, method: str, path: str, body: Mapping[str, str], digested: bytes) -> None:
         reply = await self.connection.api.send(call, method, path, json=body)
         with suppress(EsoError):  # it is written; without this answer it is written once more
-            after = codec.written_of(reply.body)
+            after = await self.decoded(reply.body, codec.written_of)
             if after.updated:
                 self.connection.written.remember(f"{self.connection.api.base}/{after.id}", digested, after.updated)
 
@@ -144,7 +146,7 @@ class Client(Connected[LoggedIn]):
         while query:
             walk.enter()
             reply = await self.connection.api.send(call, "GET", f"/{path}?{query}")
-            page = codec.page_of(reply.body, path.removeprefix("vault_"))
+            page = await self.decoded(reply.body, partial(codec.page_of, member=path.removeprefix("vault_")))
             walk.found(page.listed)
             found += page.listed
             query = page.following

@@ -54,7 +54,7 @@ class Client(Connected[Connection]):
         if self._connection is None:
             return Validation.UNKNOWN
         try:
-            list_of((await self._send("ListSecrets", "GET", "v2/secret")).body)
+            await self.decoded((await self._send("ListSecrets", "GET", "v2/secret")).body, list_of)
         except EsoError as error:
             raise ValidationFailed(f"failed to validate secret store: {error}", fix=error.fix) from error
         return Validation.READY
@@ -130,21 +130,23 @@ class Client(Connected[Connection]):
 
     async def push(self, entry: Push, source: Source) -> None:
         """A new version with exactly this data, unless the current one has it. There is no mark of ownership."""
-        data = codec.wanted(entry, source)
+        size = sum(map(len, source.data.values()))
+        data = await self.apart(size, partial(codec.wanted, entry, source))
         path = f"v2/secret/{segment(entry.remote.key)}"
         try:
             reply = await self._send("GetSecret", "GET", path, query={"includeData": "true"})
         except SecretNotFound:
-            body = codec.written(data, entry.remote.key)
+            body = await self.apart(size, partial(codec.written, data, entry.remote.key))
             await self._send("CreateSecret", "POST", "v2/secret", headers=JSON, body=body)
             return
         current = await self.decoded(reply.body, partial(codec.current_of, keep_numbers=True))
-        if current.data is not None and codec.same(dict(data), current.data):
+        if current.data is not None and await self.apart(size, partial(codec.same, data, current.data)):
             return
         query = {}
         if self.store.provider_spec.get("casRequired") and current.version is not None:
             query["cas"] = str(current.version)
-        await self._send("UpdateSecret", "PUT", path, query=query, headers=JSON, body=codec.written(data))
+        body = await self.apart(size, partial(codec.written, data))
+        await self._send("UpdateSecret", "PUT", path, query=query, headers=JSON, body=body)
 
     async def delete(self, remote: Remote) -> None:
         try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Final
 
 from eso.providers.contract import Find, InvalidConfig, Push, Remote, RemoteRef, Source, StoreView, Validation
@@ -87,24 +88,24 @@ class Client(Connected[Connection]):
             raise InvalidConfig("pushing the whole secret is not yet implemented", fix="set match.secretKey")
         value = text_of(pushed(entry, source), "an environment holds").encode()
         path = codec.path_of(entry.remote.key)
-        old = await self._evaluated()
-        new = codec.merged(old, path, value)
-        if new == old:
+        old, size = await self._evaluated()
+        body = await self.apart(size + len(value), partial(codec.redefined, old, path, value))
+        if body is None:
             return
-        body = codec.definition(new)
         await self.connection.api.send("UpdateEnvironment", "PATCH", self.environment, headers=YAML, body=body)
 
     async def delete(self, remote: Remote) -> None:
         raise InvalidConfig("deleting secrets is not supported by Pulumi ESC", fix="set deletionPolicy: None")
 
     async def exists(self, remote: Remote) -> bool:
-        return codec.at(await self._evaluated(), codec.path_of(remote.key))
+        values, _ = await self._evaluated()
+        return codec.at(values, codec.path_of(remote.key))
 
     # requests
 
     async def _opened(self, environment: str) -> str:
         reply = await self.connection.api.send("OpenEnvironment", "POST", f"{environment}/open")
-        return segment(codec.session_in(reply.body))
+        return segment(await self.decoded(reply.body, codec.session_in))
 
     async def _property(self, session: str, asked: Asked) -> codec.Secret:
         """Pulumi's own client reads one property below a second slash; a server before it may not know that."""
@@ -117,10 +118,11 @@ class Client(Connected[Connection]):
                 raise missing from None
         return await self.decoded(reply.body, codec.secret_of)
 
-    async def _evaluated(self) -> codec.Tree:
+    async def _evaluated(self) -> tuple[codec.Tree, int]:
+        """All values, and how many bytes they took."""
         session = await self._opened(self.environment)
         reply = await self._read("ReadEnvironment", f"{self.environment}/open/{session}")
-        return await self.decoded(reply.body, codec.environment_of)
+        return await self.decoded(reply.body, codec.environment_of), len(reply.body)
 
     async def _read(self, call: str, path: str, property: str = "") -> Reply:
         query = {"property": property} if property else None

@@ -127,6 +127,12 @@ def merged(old: Tree, path: tuple[bytes, ...], value: bytes) -> Tree:
     return {**old, head: merged(inner, tuple(rest), value) if rest else value}
 
 
+def redefined(old: Tree, path: tuple[bytes, ...], value: bytes) -> bytes | None:
+    """The definition with the text `value` at `path`; None where it is there already."""
+    new = merged(old, path, value)
+    return None if new == old else definition(new)
+
+
 def definition(values: Mapping[bytes, Plain]) -> bytes:
     """The YAML of an environment with these values: JSON is YAML, too."""
     return jsonenc.encode({b"values": literal(dict(values))}, escape_html=False)

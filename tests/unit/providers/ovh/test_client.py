@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 
 from eso.errors import EsoError
+from eso.gocompat import jsonenc
 from eso.providers.contract import (
     Busy,
     Find,
@@ -20,7 +22,7 @@ from eso.providers.contract import (
     ValidationFailed,
 )
 from eso.providers.kit import search
-from eso.providers.kit.http import NothingThere
+from eso.providers.kit.http import LARGE, NothingThere
 from eso.providers.ovh.client import Client
 from tests.fakes.backend import Fault
 from tests.fakes.cancel import every_await
@@ -273,6 +275,23 @@ async def test_a_404_that_is_not_the_servers_word_makes_and_deletes_nothing(worl
         with pytest.raises(NothingThere):
             await attempt()
     assert world.fake.count(method="POST") == 0
+    await client.close()
+
+
+async def test_a_large_push_is_put_together_beside_the_loop(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = set[bool]()
+    real = jsonenc.decode
+
+    def watched(document: bytes, **how: bool) -> jsonenc.Value:
+        here.add(threading.current_thread() is threading.main_thread())
+        return real(document, **how)
+
+    monkeypatch.setattr(jsonenc, "decode", watched)
+    client = await world.open()
+    for last in (b"1", b"1", b"2"):
+        await client.push(Push(Remote("db"), "k"), source(k=b"[" + b"7," * LARGE + last + b"]"))
+    assert len(world.fake.secrets["db"].versions) == 2
+    assert here == {False}
     await client.close()
 
 

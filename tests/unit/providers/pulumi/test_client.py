@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from typing import Any
 
 import pytest
 
@@ -21,7 +23,8 @@ from eso.providers.contract import (
     Unavailable,
     Validation,
 )
-from eso.providers.kit.http import NothingThere
+from eso.providers.kit.http import LARGE, NothingThere
+from eso.providers.pulumi import codec
 from eso.providers.pulumi.client import Client
 from tests.fakes.backend import Fault
 from tests.fakes.cancel import every_await
@@ -155,6 +158,25 @@ async def test_digits_and_dollar_signs_survive_a_push(world: World) -> None:
         "big": 12345678901234567890,
         "new": "${secrets.admin}$",
     }
+    await client.close()
+
+
+async def test_a_large_environment_is_put_together_beside_the_loop(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = set[bool]()
+    real = codec.redefined
+
+    def watched(*given: Any) -> bytes | None:
+        here.add(threading.current_thread() is threading.main_thread())
+        return real(*given)
+
+    monkeypatch.setattr(codec, "redefined", watched)
+    world.fake.values = {"old": "x" * LARGE}
+    client = await world.open()
+    await client.push(Push(Remote("new"), "k"), source(k=b"v"))
+    assert world.fake.values["new"] == "v"
+    assert here == {False}
     await client.close()
 
 
