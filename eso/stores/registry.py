@@ -44,6 +44,7 @@ from eso.providers.onepassword.spec import SPEC as ONEPASSWORD
 from eso.providers.onepasswordsdk.spec import SPEC as ONEPASSWORDSDK
 from eso.providers.oracle.spec import SPEC as ORACLE
 from eso.providers.ovh.spec import SPEC as OVH
+from eso.providers.passbolt.spec import SPEC as PASSBOLT
 from eso.providers.passworddepot.spec import SPEC as PASSWORDDEPOT
 from eso.providers.previder.spec import SPEC as PREVIDER
 from eso.providers.pulumi.spec import SPEC as PULUMI
@@ -98,6 +99,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
         Backend(ORACLE, "eso.providers.oracle.connect"),
         Backend(OVH, "eso.providers.ovh.connect"),
         Backend(PASSWORDDEPOT, "eso.providers.passworddepot.connect"),
+        Backend(PASSBOLT, "eso.providers.passbolt.connect"),
         Backend(PREVIDER, "eso.providers.previder.connect"),
         Backend(PULUMI, "eso.providers.pulumi.connect"),
         Backend(SCALEWAY, "eso.providers.scaleway.connect"),

@@ -191,6 +191,7 @@ DAYS = {  # by the id of the bench
     "openBao KV v2 against the fake": has_roles(),
     "passworddepot": forgets(1800),
     "pulumi": exchanges_for_an_organization(),
+    "passbolt": forgets(1200),
     "secretserver": forgets(1200),
     "senhasegura": forgets(3600),
     "vault KV v2 against the fake": has_roles(),

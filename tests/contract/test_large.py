@@ -34,6 +34,7 @@ PROVIDERS = (
     "ovh",
     "pulumi",
     "oracle",
+    "passbolt",
     "secretserver",
 )
 NUMBERS = ",".join("1" * (http.LARGE // 2))

@@ -28,6 +28,7 @@ HEAVY = {
     "nacl": {"github"},
     "onepassword": {"onepasswordSDK"},
     "pydantic": {"onepasswordSDK"},
+    "pysequoia": {"passbolt"},
     "requests": {"vault", "openBao"},
 }
 # Packages whose name is not that of the provider.

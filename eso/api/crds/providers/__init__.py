@@ -88,6 +88,7 @@ BUILT: Final = frozenset(
         "openBao",
         "oracle",
         "ovh",
+        "passbolt",
         "passworddepot",
         "previder",
         "pulumi",

@@ -7,6 +7,10 @@ from eso.api.crds.schema import Schema, obj, secret_key, text
 
 
 def schema() -> Schema:
-    members = ("passwordSecretRef", "privateKeySecretRef")
-    auth = obj("Key and its passphrase.", {member: secret_key() for member in members}, required=members)
-    return obj("Passbolt.", {"auth": auth, **certificate_authorities(), "host": text()}, required=("auth", "host"))
+    keys = {
+        "passwordSecretRef": secret_key("Passphrase of the private key."),
+        "privateKeySecretRef": secret_key("Armored private key of the user."),
+    }
+    auth = obj("Key and its passphrase.", keys, required=tuple(keys))
+    host = text("Address of the server; https.")
+    return obj("Passbolt.", {"auth": auth, **certificate_authorities(), "host": host}, required=("auth", "host"))

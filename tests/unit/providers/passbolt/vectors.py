@@ -1,0 +1,100 @@
+"""Keys and messages that GnuPG made, in the way that the names say; the passphrase is that of the contract server.
+
+Neighbours: test_apart.py reads them, in a process of its own and without one.
+"""
+
+from __future__ import annotations
+
+RSA_KEY = """\
+-----BEGIN PGP PRIVATE KEY BLOCK-----
+
+lQPGBGsLFZsBCADMWUlZlTZ/3L0Z3ipsjZIrYvY8neolqB6P+czPsXB75sbaWKOY
+2q/iwEzS03J86+mASEO3JaOIYAca96S2lpvxxhQJSvL/Dn17VYsi5rxgJdSJTpIS
+1aAqGEBPL9J0Tz61oeA96VQNoGBVIrghpq9NiJDTRltJoZ6Z6R/o6Z9wHcjRw7/Z
+TUD/9iGnGucLl2oIilMvBlyXbrLDCpYsMxvM8/0ZkkC2rusSzsfXLQMyvoEKuK65
+Qlq7JFa42DCHvWrhNAzHSrP1MpNoUpzz9nyN8L9bnV3kKhHNw6mQ/fpSjUAdXZwz
+jK/hIzXK200d3AagbOJsFLI4rxL2605NW/V3ABEBAAH+BwMCmxmFGFXKDMlgn3Bb
+MPCOuThxpJCr0W/kXiRvFrQhWbT2tn0AkjA1QMf843Jf+1LlLQpPv6mpTHDKxfcm
+oYzTyQLPxOGoeaTB5U3nBn5pVWuUTHZo8dYUORBg4efh4BdnlCCllcGAoyCY+JdL
+ZeTUkESnC27iqkC4ZElBpizGIZSRUrx0XW9bdC2dCMbfYIWle04BmVJzJIvpZkuz
+7wSj5TFkpBqyJLZLN56A/jeTEBASgT4Hj8YYPYjZ36IXs15uOUpTRJvGRNawfLvM
+mLAmj8zR1udJ4rvQg3XTPuDEyjZQWTlAWs0ABygrM+yIPhm6sb7x01pNkNSn2drr
+POJ7eKEt6ntsRZawjS8xLMyMbDaWz5Ye34+eJLrGe6OMfMBwR15u9uUZUX456G5a
+PGLG/L71UVAkEl5Kdr+TuNwe49D5l8534OUnk6iwqoZ2TB8AbCUaC3Qwe4EU6LYI
+6Bs+/qPrXbW1KDVzTzHLk9ZLKJcx9XQ7fomxvk5+86RL/uHjVMZdae81fc957OiK
+BNGyOlGip7FvfvzuGr1MSph2wJpbf6In8bHiyxcaCNXjdPQ0JRcDeTsZULpYACmv
+yp4bBUpn2Fjfk2vMhW7k1PMJm/VxB8M7aqNCBNvgdo6xKwHm19VUTVQlRNOM8L1D
+xDl3I+MFAt+i/OVmJb3kPQR8+F6+U1ktRj7Sj2+stuarM5oHp1/qI5Tomm2s4Za4
+2LHaXIFZKIrlLujoI81T6IP4/2CizB7lTlIEXlrY3QLQNkGPMfTrWggTSCwbbern
+71s8f0aBItA8Z4rQB00DtgPb3YQLjjeVbDSXk2iiDbM5Nrk+QM0wyGfauixJgrfQ
+iQPxpByHA5xWXBtEgF9Szv/QLBsatepPxyDG7h1ixbJwDGIFEtUUvxo3xB7NBSjK
+UGp84xirwCT6tBFyc2FAcGFzc2JvbHQudGVzdIkBTgQTAQoAOBYhBOPPqnI1v1Ne
+ToZHyYjIzs5YHvsCBQJrCxWbAhsPBQsJCAcCBhUKCQgLAgQWAgMBAh4BAheAAAoJ
+EIjIzs5YHvsCMbEH+wUwEvXFxNDS374DPyM3UjlBuRfKZIbU23oVFzGMYE0uj/xJ
++7uCiEdUmjEcqjisSanKHeoP/j+CA/FL9KiBUwHPVOw8dfyWD5j6AVJQOXt4wbGX
+4tp2/sSvmNV/NaYf0CTVm+VR8sqNlAnzN82sa5JosWVkChINaRA/aItCYOq9nry/
+v3fXBILOXS0OWa3fto2QGXRWWGp0x4/EOz3NuBmWVUKVpmhuRLdojnEOYMEL+ILr
+AIjjRE4F+oUv4JEcatYLTxT535/fi18AY5+7a8cmbsZ8GvAj40wsAWz74UszVu3H
+17YMXC2XUD7eMc8iSHA42tM63PlhqOPOxMniIHw=
+=P+tu
+-----END PGP PRIVATE KEY BLOCK-----
+"""
+# gpg --recipient rsa@passbolt.test --compress-algo zlib --encrypt
+FOR_RSA = """\
+-----BEGIN PGP MESSAGE-----
+
+hQEMA4jIzs5YHvsCAQgAn6kkjnXBcYpk4DahxiQXmwObC9T5EEEQIeNsx4pzWw/7
+A3l27hsWeQBvlYRN1VNK8BZU8bMYWAgRPZ+7l+8m0WLAyXQbD6Qb6aU3DtreUc5H
+/DEQ2Vywk4zrqepb/m2vxvnFEQTm+yQGNt8dAMaZG1KIwSyrWzrHbd101ev7LP5j
+7KWxH+/LxGmb+XaOMDwX4em9C7JMR68W4oXuQx2rYDsQx2bmKwACroU8iMyuY9r0
+jIuDX/Q0Xzmc23DwvpCJJqtCxtWqyR2HfQ33wjeMYNNBMjk/EFPrfaAWxiQ61L3g
+JGNwTtJY+oVoM3FugW+MCKq8XjhcxjxR2EFiPDCda9JPAbdm/1Imx52mwyy+Hi5U
+F3eGXHKiHeavZwh8VVGQGksKPWZqqJlojkb+Q8N7n4+vBk7fDqNci4UmzQWkWeQQ
+WacTSOaLybC2SB5RFJhvRQ==
+=x/Oo
+-----END PGP MESSAGE-----
+"""
+FOR_ONE = """\
+-----BEGIN PGP MESSAGE-----
+
+hF4DL/rGxRDgcsESAQdAjYZhxNXhRUAotW6ieL5EQT7Bqb9FVnDap9nu3qo5L1ww
+mkAOS1mEEOohw0pyYXP4ypuSUZsAj/8uLLz/N2Vm8okFLG3MEKWtjXONOVoQZ+u+
+0lYBuzA8dKocRNyyxesVJn4fS+p9RugbY9YBhP6OueT/qMnFlCBVb9AJpWyIfkzm
+Qv2O1EOOXSOL0NWpsSkXTcLqatECwUasScXcNxLcyFjybFzajSZsMg==
+=HeW7
+-----END PGP MESSAGE-----
+"""
+FOR_TWO = """\
+-----BEGIN PGP MESSAGE-----
+
+hF4D+zds2PZ+14USAQdAkAU64MXV1VTIKpEwiVfV1ycT+NFfQhSi+GLr1snd93Ew
+OjsgPWnJZUSNseP26nb1QUSJ5uidFJSTBVJ+6fnAXBLWeycWb4iK7Hy1XQDsQ3l4
+0jwB1REEAaG76kPJ+gGGQUIZxPu+Avf3raf6Jua5mhzbAlRsFuItm/lIGy6CqyUj
+mHKxiKUk3Tkq7R5rVcY=
+=zyvg
+-----END PGP MESSAGE-----
+"""
+FOR_A_PASSWORD = """\
+-----BEGIN PGP MESSAGE-----
+
+jA0ECQMCAE2BvsMutWJg0jgBIjm/Fd6hrqgQkiqqWQKMN9f3GG98o3+pvobNOW/X
+YVMCw1Fc9WXCb5TaP5eM/HLGoKhERW8+fA==
+=Ihsb
+-----END PGP MESSAGE-----
+"""
+# 600 MB of noughts, compressed three times: what a reader of 614 bytes would have to hold
+BOMB_FOR_ONE = """\
+-----BEGIN PGP MESSAGE-----
+
+hF4DL/rGxRDgcsESAQdAGHrJBaggc7ZZJYTuxP9fndO1ln1iDMbg0ONWEJzsWBYw
+wQ+r4ezqtqp/GY7v5hupzPp8k485K7NjC5RwGxb82Aoms7THe7ioUKAGVPFt56mY
+0sBzAVXXXm3UndrEv+L7DFfrrxxkTT4a/UwL8+sCYCnure6KRvaCimcT/HeVASeR
+QqfTTklThrYSvFkm+Bk8yaKzPHe2VA5iL/XGO5KOFfaWIa0xF6DxtHGdhgpp1U5P
+RdG5dlsZ9McKeOZSq/XEcgkOFLUByGvqRSdSmg/+Ooa2GwRT+TZFp1o8Y1xN6jPL
+xFJGYzY+kMatBMrWu7hI7HqE69Ay3yhmydJN+awwWremnL0BNaKCyCEzb1o8dxyy
+n1xkX7TSnqHf6BDhyX7UceXEluqK2inQGFjCLXsm+Y8KjjRbrd9MNWbJU9zD5ycX
+BPSdOww6R983aTHCLwoSa6q8l3pC0hEmvdRY0D2R5CvSKAGFc6xHdwfOgH2axaaI
+On637galh9+mO6r2S9U+8+L0duG5oQ==
+=RQbs
+-----END PGP MESSAGE-----
+"""
