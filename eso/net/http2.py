@@ -57,10 +57,13 @@ MOST_AT_ONCE: Final = 100  # exchanges on one connection; what servers allow as 
 MOST_HEADERS: Final = 64 << 10  # bytes of a reply's headers
 MOST_TOLD: Final = 8 << 10  # bytes of a proxy's answer
 LONGEST_FRAME: Final = 1 << 14  # bytes; what the protocol allows unless more is agreed on
-SETTINGS: Final = 4  # the kind of frame with which a server begins
+DATA, HEADERS, SETTINGS, CONTINUATION = 0, 1, 4, 9  # kinds of frames; a server begins with its settings
+LITTLE: Final = 1 << 10  # bytes of data that are worth a frame
+HEADER_BYTES: Final = 64  # of headers, which cost as much work as a frame
+MOST_WORK: Final = 5_000  # frames without much in them between two answers: an eighth of a second of the loop's time
 MOST_UNSENT: Final = 1 << 20  # bytes that a server may leave unread before it is given up
 ATTEMPTS: Final = 3  # for an exchange that no server looked at: connections end in the middle of a burst
-MOST_ATTEMPTS: Final = 10  # for one that found each connection at its end
+MOST_ATTEMPTS: Final = 10  # for one that found each connection at its end, or was refused
 LAST_STREAM: Final = 1 << 30  # a connection's numbers of exchanges end soon after this one
 WINDOW: Final = (1 << 16) - 1  # bytes of one reply that may be on their way unread; the protocol's own value
 SILENCE: Final = 5.0  # seconds without a byte after which a connection is not trusted any more
@@ -295,6 +298,7 @@ class _Connection(asyncio.Protocol):
         self.usable = False
         self._done = False  # exchanges have been answered on it
         self._head, self._left, self._met = b"", 0, False  # of the frame that arrives; whether there was one
+        self._work = 0  # that its frames made since an exchange was answered
         self._refused = 0  # exchanges since one was answered
         self._heard = 0.0  # when the last byte arrived
         self._lost: TransportError | None = None
@@ -362,8 +366,11 @@ class _Connection(asyncio.Protocol):
         self._heard = asyncio.get_running_loop().time()
         try:
             self._measure(data)
-            for event in self._http2.receive_data(data):
+            events = self._http2.receive_data(data)
+            for event in events:
                 self._take(event)
+            if any(isinstance(event, RemoteSettingsChanged | WindowUpdated) for event in events):
+                self._stir()
         except (H2Error, ValueError, KeyError, IndexError):
             # The library takes no frame after one that ends the connection, though a server may send some.
             self._end(self._ending() if self._http2.state_machine.state is ConnectionState.CLOSED else self._foreign())
@@ -371,7 +378,8 @@ class _Connection(asyncio.Protocol):
         self._flush()
 
     def _measure(self, data: bytes) -> None:
-        """Raises ValueError for a frame that is too long, before its bytes are kept, which the library does first."""
+        """Raises ValueError for a frame that is too long, before its bytes are kept, which the library does first; and
+        for more frames than a server needs: each one costs the loop time."""
         at = 0
         while at < len(data):
             if self._left:
@@ -381,8 +389,9 @@ class _Connection(asyncio.Protocol):
             more = data[at : at + 9 - len(self._head)]
             self._head, at = self._head + more, at + len(more)
             if len(self._head) == 9:
-                self._left = int.from_bytes(self._head[:3], "big")
-                if self._left > LONGEST_FRAME or (not self._met and self._head[3] != SETTINGS):
+                self._left, kind = int.from_bytes(self._head[:3], "big"), self._head[3]
+                self._work += worth(kind, self._left)
+                if self._left > LONGEST_FRAME or self._work > MOST_WORK or (not self._met and kind != SETTINGS):
                     raise ValueError
                 self._head, self._met = b"", True
 
@@ -425,9 +434,6 @@ class _Connection(asyncio.Protocol):
                 if not self._begun.done():
                     self.usable = True
                     self._begun.set_result(None)
-                self._stir()
-            case WindowUpdated():
-                self._stir()
             case ConnectionTerminated():
                 self._end(self._ending())
             case ResponseReceived(stream_id=int(number), headers=found):
@@ -451,7 +457,7 @@ class _Connection(asyncio.Protocol):
                     exchange.sent = True
                     if code == ErrorCodes.REFUSED_STREAM:
                         self._refuses()
-                        exchange.fail(Unprocessed(f"{self.server} refuses exchanges"))
+                        exchange.fail(Unprocessed(f"{self.server} refuses exchanges", sent=False))
                     else:
                         exchange.fail(Unreachable(f"the reply of {self.server} broke off"))
 
@@ -495,7 +501,7 @@ class _Connection(asyncio.Protocol):
         try:
             await self._send(number, exchange, head, body)
             answer = await self._received(number, exchange, bound)
-            self._done, self._refused = True, 0
+            self._done, self._refused, self._work = True, 0, 0
             return answer
         finally:
             del self._exchanges[number]
@@ -595,6 +601,13 @@ class _Connection(asyncio.Protocol):
             if not waiting.done():
                 waiting.set_result(None)
                 count -= 1
+
+
+def worth(kind: int, size: int) -> int:
+    """How much work a frame makes."""
+    if kind in (HEADERS, CONTINUATION):
+        return 1 + size // HEADER_BYTES
+    return 0 if kind == DATA and size >= LITTLE else 1
 
 
 def _plain(found: Sequence[tuple[bytes | str, bytes | str]]) -> dict[str, str]:

@@ -370,6 +370,47 @@ HOSTILE = {
 }
 
 
+FLOODS = {
+    "pings": PING,
+    "settings": frame(4, 0, 0, b""),
+    "windows": frame(8, 0, 0, b"\0\0\0\1"),
+    "empty data": frame(0, 0, 1, b""),
+    "data byte by byte": frame(0, 0, 1, b"a"),
+    "news before the answer": frame(1, 4, 1, b"\x08\x03100" + b"\x40\1a\x7f\x81\7" + b"b" * 1000),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS.keys())
+async def test_a_flood_of_frames_ends_the_connection_before_it_holds_up_the_loop(
+    flood: bytes, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(http2, "MOST_WORK", 100)
+
+    async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(PREFACE_OF_SERVER)
+        sent = b""
+        while not sent.endswith(FRAME):  # of the request
+            sent += await reader.read(65536)
+        answer = b"" if flood[3] else frame(1, 4, 1, b"\x88")
+        writer.write(answer + flood * 200)
+        await drained(reader)
+
+    async with listening(served) as port:
+        channel = Pools().channel(f"http://127.0.0.1:{port}")
+        with pytest.raises(Unreachable):
+            await ask(channel)
+    await channel.close()
+
+
+async def test_answers_take_the_work_of_their_frames_back(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(http2, "MOST_WORK", 100)
+    async with world() as (server, channel):
+        for _ in range(60):
+            await ask(channel)
+        assert len((await ask(channel, "/s/900000")).body) == 900_005
+        assert len(server.connections) == 1
+
+
 @pytest.mark.parametrize("said", HOSTILE.values(), ids=HOSTILE.keys())
 async def test_what_is_no_http2_is_an_error_of_the_server_and_leaves_no_connection(said: bytes):
     async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
