@@ -103,8 +103,8 @@ class Channel:
 
     @property
     def authority(self) -> str:
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return host if self._port == 443 else f"{host}:{self._port}"
+        """With its port, be it the usual one: so do the libraries that servers of gRPC are tried with."""
+        return f"[{self._host}]:{self._port}" if ":" in self._host else f"{self._host}:{self._port}"
 
     async def post(
         self,
@@ -226,8 +226,7 @@ class Channel:
         parts = urlsplit(proxy)
         if parts.scheme != "http":
             raise Unreachable(f"cannot reach {self.server}: its proxy is no plain http proxy", sent=False)
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        lines = [f"CONNECT {host}:{self._port} HTTP/1.1", f"Host: {host}:{self._port}"]
+        lines = [f"CONNECT {self.authority} HTTP/1.1", f"Host: {self.authority}"]
         if parts.username is not None:
             login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             lines.append(f"Proxy-Authorization: Basic {base64.b64encode(login.encode()).decode()}")

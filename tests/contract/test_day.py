@@ -177,6 +177,7 @@ DAYS = {  # by the id of the bench
     "azurekv with useAzureSDK": has_a_clock("/oauth2/v2.0/token"),
     "barbican": forgets(3600),
     "beyondtrust": forgets(1200),
+    "cloudrusm": forgets(3600),
     "conjur": forgets(480),
     "crd": believes_an_account(),
     "delinea": forgets(3600),

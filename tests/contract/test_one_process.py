@@ -21,7 +21,7 @@ HEAVY = {
     "google.auth": {"gcpsm"},
     "google_crc32c": {"gcpsm"},
     "grpc": set(),
-    "h2": {"nebiusmysterybox", "yandexcertificatemanager", "yandexlockbox"},
+    "h2": {"cloudrusm", "nebiusmysterybox", "yandexcertificatemanager", "yandexlockbox"},
     "hvac": {"vault", "openBao"},
     "kubernetes_asyncio.client": set(),
     "msal": set(),
@@ -34,6 +34,7 @@ HEAVY = {
 # Packages whose name is not that of the provider.
 PACKAGES = {
     "bitwardensecretsmanager": "bitwarden",
+    "cloudrusm": "cloudru",
     "nebiusmysterybox": "nebius",
     "openBao": "vault",
     "yandexcertificatemanager": "yandex",

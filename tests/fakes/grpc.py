@@ -14,6 +14,7 @@ from typing import Self
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
+from h2.errors import ErrorCodes
 from h2.events import (
     ConnectionTerminated,
     DataReceived,
@@ -51,11 +52,12 @@ def framed(message: bytes) -> str:
 
 
 class GrpcBackend(Backend):
-    """`most`: calls at once that a connection may have. `serves`: calls until a connection is told to end, 0 = any."""
+    """`most`: calls at once that a connection may have. `serves`: calls until a connection is told to end, 0 = any.
+    `refuses`: so many calls before they are looked at."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(tls)
-        self.most, self.serves = 100, 0
+        self.most, self.serves, self.refuses = 100, 0, 0
         self.down = False
         self.tasks: set[asyncio.Task[None]] = set()
         self._listening: asyncio.Server | None = None
@@ -133,6 +135,10 @@ class Served(asyncio.Protocol):
                     self.http2.acknowledge_received_data(size, number)
                 case StreamEnded(stream_id=int(number)):
                     headers, body = self.requests.pop(number)
+                    if self.backend.refuses > 0:
+                        self.backend.refuses -= 1
+                        self.http2.reset_stream(number, ErrorCodes.REFUSED_STREAM)
+                        continue
                     task = asyncio.ensure_future(self.serve(number, headers, bytes(body)))
                     self.running[number] = task
                     self.backend.tasks.add(task)

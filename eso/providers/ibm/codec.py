@@ -5,7 +5,6 @@ Neighbours: client.py makes the calls. Values are what a Go program prints of th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,6 +13,7 @@ from eso.gocompat import jsonenc
 from eso.gocompat import text as gotext
 from eso.providers.contract import InvalidConfig, Malformed
 from eso.providers.kit.property import escaped_first
+from eso.providers.kit.uuids import UUID
 from eso.values.jsonmap import NotAMap, object_in, to_map, typed_value
 
 ARBITRARY, IAM, SERVICE, USER = "arbitrary", "iam_credentials", "service_credentials", "username_password"
@@ -30,9 +30,6 @@ BY_PROPERTY: Final = {
     PRIVATE: ("certificate", "private_key"),
 }
 TYPES: Final = frozenset({*OBJECTS, *SINGLE, *BY_PROPERTY})
-HEX: Final = "[0-9a-fA-F]"
-UUID: Final = f"{HEX}{{8}}-{HEX}{{4}}-{HEX}{{4}}-{HEX}{{4}}-{HEX}{{12}}"
-ANY_UUID: Final = re.compile(rf"{UUID}|\{{{UUID}\}}|[uU][rR][nN]:[uU][uU][iI][dD]:{UUID}|{HEX}{{32}}", re.ASCII)
 
 Fields = Mapping[bytes, jsonenc.Value]
 
@@ -47,7 +44,7 @@ class Place:
 
     @property
     def by_id(self) -> bool:
-        return ANY_UUID.fullmatch(self.name) is not None
+        return UUID.fullmatch(self.name) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,14 @@ async def test_an_answer_has_its_headers_body_and_trailers_and_prints_none_of_th
         assert "abc" not in repr(answer)
 
 
+@pytest.mark.parametrize(
+    ("server", "authority"),
+    [("https://host:443", "host:443"), ("https://host", "host:443"), ("https://[::1]:8443", "[::1]:8443")],
+)
+async def test_a_server_is_named_with_its_port(server: str, authority: str):
+    assert Pools().channel(server).authority == authority
+
+
 async def test_exchanges_share_one_connection_and_more_than_the_server_takes_wait():
     async with world() as (server, channel):
         server.most = 3
@@ -111,6 +119,21 @@ async def test_a_connection_that_the_server_ends_in_good_order_fails_no_exchange
             for _ in range(4):
                 group.create_task(often())
         assert len(server.connections) > 1
+
+
+async def test_a_refused_exchange_is_asked_again_and_on_another_connection_where_all_are_refused():
+    async with world() as (server, channel):
+        server.refuses = 1
+        assert (await ask(channel)).body == FRAME
+        assert len(server.connections) == 1
+        server.refuses = 2
+        assert (await ask(channel)).body == FRAME
+        assert len(server.connections) == 2
+        server.refuses = 1_000
+        with pytest.raises(Unreachable, match="refuses exchanges"):
+            await ask(channel)
+        server.refuses = 0
+        assert (await ask(channel)).body == FRAME
 
 
 async def test_a_kept_connection_that_the_server_closed_is_replaced():

@@ -66,6 +66,7 @@ BUILT: Final = frozenset(
         "beyondtrust",
         "beyondtrustworkloadcredentials",
         "bitwardensecretsmanager",
+        "cloudrusm",
         "conjur",
         "crd",
         "delinea",

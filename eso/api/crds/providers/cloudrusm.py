@@ -7,7 +7,7 @@ from eso.api.crds.schema import Schema, obj, secret_key, text
 
 def schema() -> Schema:
     members = ("accessKeyIDSecretRef", "accessKeySecretSecretRef")
-    secret = obj("", {member: secret_key() for member in members}, required=members)
-    return obj(
-        "Cloud.ru Secret Manager.", {"auth": obj("", {"secretRef": secret}), "projectID": text()}, required=("auth",)
-    )
+    parts = dict(zip(members, (secret_key("Its id."), secret_key("Its secret.")), strict=True))
+    secret = obj("Access key of a service account.", parts, required=members)
+    auth = obj("How to log in.", {"secretRef": secret})
+    return obj("Cloud.ru Secret Manager.", {"auth": auth, "projectID": text("Id of the project.")}, required=("auth",))
