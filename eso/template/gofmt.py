@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import struct
 from dataclasses import dataclass, replace
+from typing import Final
 
 from eso.gocompat import text as gotext
 from eso.template.bounds import Budget
@@ -45,6 +46,8 @@ class Spec:
 
 
 PLAIN = Spec()
+PADDING: Final = 256  # bytes of blanks and zeros that cost a step
+DIGITS: Final = 8  # digits of a float that cost a step: a microsecond
 
 
 # --- text
@@ -257,6 +260,8 @@ class Printer:
     def value(self, value: Value, verb: str, spec: Spec, depth: int = 0) -> bytes:
         """One argument at the top (depth 0) or inside a list or map."""
         self.budget.spend()
+        if spec.width or spec.precision:
+            self._reserve(value, spec)
         if depth == 0 and verb == "T":
             return spec.pad(_truncated(type_name(value).encode(), spec) if value is not None else NIL)
         if value is None:
@@ -281,6 +286,13 @@ class Printer:
         else:
             return self._container(value, verb, spec, depth)
         return self._bad(value, verb, spec) if done is None else done
+
+    def _reserve(self, value: Value, spec: Spec) -> None:
+        """Width and precision are paid for each value that has them, also for each of a list: a directive of ten bytes
+        may ask for a megabyte a value."""
+        width, precision = spec.width or 0, spec.precision or 0
+        self.budget.check_size(width + precision)
+        self.budget.spend((width + precision) // PADDING + (precision // DIGITS if isinstance(value, float) else 0))
 
     def _complex(self, value: complex, verb: str, spec: Spec) -> bytes | None:
         if verb not in "vbgGxXfFeE":
@@ -468,7 +480,6 @@ class _Directives:
         else:
             if verb in "vw":
                 spec = replace(spec, sharp=False, plus=False, sharp_v=spec.sharp, plus_v=spec.plus)
-            self.budget.check_size((spec.width or 0) + (spec.precision or 0))
             self.out.append(self.printer.value(self.values[self.next], verb, spec))
             self.next += 1
         return True

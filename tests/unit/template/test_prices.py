@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import tracemalloc
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterator
 from typing import Any
@@ -199,3 +200,26 @@ def test_header_lines_of_a_pem_block_are_paid_one_by_one() -> None:
     assert spent("filterPEM", (b"x", text), Limits()) >= text.count(b"\n")
     assert spent("certSANs", (text,), Limits()) >= text.count(b"\n")
     assert spent("buildCustomCert", (b64encode(text), b"eA=="), Limits()) >= text.count(b"\n")
+
+
+@pytest.mark.parametrize(
+    "directive",
+    [
+        '{{ printf "%1000000d" (until 300) }}',
+        '{{ printf "%.1000000d" (until 300) }}',
+        '{{ printf "%*d" 1000000 (until 300) }}',
+        '{{ printf "%900000v" (dict "a" (until 100) "b" (until 100)) }}',
+        '{{ printf "%.100000f" 1.5 }}',
+        '{{ printf "%.2000g" (list 1.5 1.5 1.5 1.5 1.5 1.5 1.5 1.5 1.5) }}',
+    ],
+)
+def test_width_and_precision_are_paid_for_each_value_before_any_is_made(directive: str) -> None:
+    """A line of template made 800 MB of blanks before it was refused."""
+    render("{{ 1 }}", {}, limits=CHEAP)
+    tracemalloc.start()
+    try:
+        with pytest.raises(TemplateError, match="exceeds the limit of"):
+            render(directive, {}, limits=CHEAP)
+        assert tracemalloc.get_traced_memory()[1] < 4 * CHEAP.value_bytes
+    finally:
+        tracemalloc.stop()
