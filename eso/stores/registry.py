@@ -54,6 +54,7 @@ from eso.providers.secretserver.spec import SPEC as SECRETSERVER
 from eso.providers.senhasegura.spec import SPEC as SENHASEGURA
 from eso.providers.vault.baospec import SPEC as OPENBAO
 from eso.providers.vault.spec import SPEC as VAULT
+from eso.providers.volcengine.spec import SPEC as VOLCENGINE
 from eso.providers.webhook.spec import SPEC as WEBHOOK
 from eso.providers.yandex.spec import CERTIFICATES as YANDEXCERTIFICATEMANAGER
 from eso.providers.yandex.spec import LOCKBOX as YANDEXLOCKBOX
@@ -108,6 +109,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
         Backend(SECRETSERVER, "eso.providers.secretserver.connect"),
         Backend(SENHASEGURA, "eso.providers.senhasegura.connect"),
         Backend(VAULT, "eso.providers.vault.connect"),
+        Backend(VOLCENGINE, "eso.providers.volcengine.connect"),
         Backend(WEBHOOK, "eso.providers.webhook.connect"),
         Backend(YANDEXCERTIFICATEMANAGER, "eso.providers.yandex.certificates"),
         Backend(YANDEXLOCKBOX, "eso.providers.yandex.lockbox"),

@@ -44,6 +44,7 @@ STATIC = {
     "ovh",
     "previder",
     "scaleway",
+    "volcengine",
     "webhook",
 }
 

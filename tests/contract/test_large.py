@@ -36,6 +36,7 @@ PROVIDERS = (
     "oracle",
     "passbolt",
     "secretserver",
+    "volcengine",
 )
 NUMBERS = ",".join("1" * (http.LARGE // 2))
 FAULTS = [

@@ -97,6 +97,7 @@ BUILT: Final = frozenset(
         "secretserver",
         "senhasegura",
         "vault",
+        "volcengine",
         "webhook",
         "yandexcertificatemanager",
         "yandexlockbox",
