@@ -21,6 +21,7 @@ from eso.providers.barbican.spec import SPEC as BARBICAN
 from eso.providers.beyondtrust.spec import SPEC as BEYONDTRUST
 from eso.providers.beyondtrustworkloadcredentials.spec import SPEC as BEYONDTRUSTWORKLOADCREDENTIALS
 from eso.providers.bitwarden.spec import SPEC as BITWARDEN
+from eso.providers.chef.spec import SPEC as CHEF
 from eso.providers.cloudru.spec import SPEC as CLOUDRU
 from eso.providers.conjur.spec import SPEC as CONJUR
 from eso.providers.contract import Connector, Spec
@@ -78,6 +79,7 @@ PROVIDERS: Final[dict[str, Backend]] = {
         Backend(BEYONDTRUST, "eso.providers.beyondtrust.connect"),
         Backend(BEYONDTRUSTWORKLOADCREDENTIALS, "eso.providers.beyondtrustworkloadcredentials.connect"),
         Backend(BITWARDEN, "eso.providers.bitwarden.connect"),
+        Backend(CHEF, "eso.providers.chef.connect"),
         Backend(CLOUDRU, "eso.providers.cloudru.connect"),
         Backend(CONJUR, "eso.providers.conjur.connect"),
         Backend(CRD, "eso.providers.crd.connect"),

@@ -32,6 +32,7 @@ ACCOUNT = "token-of-team-a-app"  # what the cluster answers a token request with
 STATIC = {
     "beyondtrustworkloadcredentials",
     "bitwardensecretsmanager",
+    "chef",
     "fake",
     "fortanix",
     "gitlab",

@@ -20,6 +20,7 @@ PROVIDERS = (
     "beyondtrust",
     "beyondtrustworkloadcredentials",
     "bitwardensecretsmanager",
+    "chef",
     "conjur",
     "delinea",
     "doppler",

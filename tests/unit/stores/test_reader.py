@@ -720,13 +720,13 @@ async def test_the_gates_of_a_store_are_known_once_a_pass_has_used_it() -> None:
         assert [name.partition(":")[0] for name in gates] == ["endpoint", "service", "identity", "quota"]
         assert gates[0] == "endpoint:scripted:a:443@team-a"
         assert world.reader.gates_of("team-a", StoreRef(name="gone")) == ()
-        assert world.reader.gates_of_store(store(generation=2, provider={"chef": {}})) == ()
+        assert world.reader.gates_of_store(store(generation=2, provider={"elsewhere": {}})) == ()
 
 
 def test_maintenance_of_a_store() -> None:
     world = World()
     assert world.reader.maintained(store())
-    assert world.reader.maintained(store(provider={"chef": {}}))
+    assert world.reader.maintained(store(provider={"elsewhere": {}}))
 
 
 async def test_every_await_of_a_read_may_be_cancelled_and_nothing_is_left_behind() -> None:

@@ -110,8 +110,8 @@ def test_a_store_is_found_in_the_consumers_namespace() -> None:
         pytest.param(
             MAIN,
             "team-a",
-            [store(provider={"chef": {}})],
-            "failed to find registered store backend for type: chef, name: main",
+            [store(provider={"elsewhere": {}})],
+            "failed to find registered store backend for type: elsewhere, name: main",
             id="a provider that is not built in",
         ),
     ],
@@ -124,8 +124,8 @@ def test_refusals(ref: StoreRef, namespace: str, stores: list[SecretStore], text
 
 def test_an_unsupported_provider_says_what_to_change_and_is_not_tried_again() -> None:
     with pytest.raises(EsoError) as refused:
-        resolve(MAIN, "team-a", rules(store(provider={"chef": {}})))
-    assert (refused.value.retryable, refused.value.fix) == (False, "this version has no provider chef")
+        resolve(MAIN, "team-a", rules(store(provider={"elsewhere": {}})))
+    assert (refused.value.retryable, refused.value.fix) == (False, "this version has no provider elsewhere")
 
 
 def test_without_the_flood_gate_an_unready_store_is_used() -> None:

@@ -66,6 +66,7 @@ BUILT: Final = frozenset(
         "beyondtrust",
         "beyondtrustworkloadcredentials",
         "bitwardensecretsmanager",
+        "chef",
         "cloudrusm",
         "conjur",
         "crd",
