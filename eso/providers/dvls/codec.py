@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from eso.providers.contract import InvalidConfig, Malformed
-from eso.providers.kit.http import json_of, object_of, text_in
+from eso.providers.kit.http import json_of, lowered, object_of, text_in
 from eso.providers.kit.uuids import canonical
 
 CREDENTIAL: Final = "Credential"
@@ -191,10 +191,9 @@ def changed(entry: Entry, password: str) -> dict[str, Any]:
 
 
 def folded(found: Any) -> dict[str, Any]:
-    """The members by their names in small letters; the last of equal ones counts."""
     if not isinstance(found, dict):
         raise Malformed("the server's reply is not of the form it promises")
-    return {name.lower(): value for name, value in found.items()}
+    return lowered(found)
 
 
 def shown(kind: str) -> str:

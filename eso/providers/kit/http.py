@@ -310,6 +310,12 @@ def list_of(body: bytes) -> list[Any]:
     return found
 
 
+def lowered(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The members by their names in small letters, for servers whose clients compare them without case; the last of
+    equal ones counts."""
+    return {name.lower(): value for name, value in found.items()}
+
+
 def text_in(found: Mapping[str, Any], name: str) -> str:
     """A member that has to be text. Raises Malformed."""
     value = found.get(name)

@@ -14,7 +14,7 @@ from typing import Any, Final
 from eso.errors import EsoError
 from eso.gocompat import jsonenc
 from eso.providers.contract import InvalidConfig, Malformed, RemoteRef, SecretNotFound
-from eso.providers.kit.http import json_of, object_of
+from eso.providers.kit.http import json_of, lowered, object_of
 from eso.providers.kit.property import as_given
 from eso.values.gjsonscan import valid
 from eso.values.jsonmap import NotAMap, object_in, typed_value
@@ -175,10 +175,6 @@ def vault_of(body: bytes) -> str:
         if flag(vault, "isdefault") and flag(vault, "isactive") and isinstance(connection, dict):
             return text(lowered(connection), "url").rstrip("/")
     return ""
-
-
-def lowered(found: Json) -> dict[str, Any]:
-    return {name.lower(): value for name, value in found.items()}
 
 
 def entries(found: Json, name: str) -> Sequence[dict[str, Any]]:
