@@ -28,7 +28,7 @@ from eso.providers.contract import (
 )
 from eso.providers.dvls import codec, spec
 from eso.providers.kit.connected import Connected, Connection
-from eso.providers.kit.http import Api, NothingThere
+from eso.providers.kit.http import NothingThere, decoded
 from eso.providers.kit.payload import pushed, text_of
 from eso.providers.kit.search import Walk
 from eso.providers.kit.uuids import canonical
@@ -139,7 +139,7 @@ class Client(Connected[Session]):
             return place
         query = {"name": place.name} | ({"path": place.path} if place.path else {})
         try:
-            listed = await every_page(self._sent, f"{VAULTS}/{place.vault}/entry", query, codec.listed_in)
+            listed = await every_page(self._page, f"{VAULTS}/{place.vault}/entry", query, codec.listed_in)
         except NothingThere:
             await self._check_vault()
             raise
@@ -163,8 +163,7 @@ class Client(Connected[Session]):
             return await self._send(call, method, entry_path(at))
         except NothingThere as error:
             try:
-                reply = await self._sent("ListEntries", f"{VAULTS}/{at.vault}/entry?page=1")
-                codec.page_of(reply.body)
+                await self._page(f"{VAULTS}/{at.vault}/entry?page=1")
             except NothingThere:
                 await self._check_vault()
                 raise error from None
@@ -174,7 +173,9 @@ class Client(Connected[Session]):
     async def _check_vault(self) -> None:
         """Raises AuthExpired where the vault's name means another one since the login: a new login looks it up."""
         named = spec.vault(self.store.provider_spec)
-        if named and canonical(named) is None and await vault_of(self.connection.api, named) != self.connection.vault:
+        if not named or canonical(named) is not None:
+            return
+        if await vault_of(self.connection, named, self.store.namespace) != self.connection.vault:
             raise AuthExpired("the vault was replaced")
 
     async def _check_login(self) -> None:
@@ -183,8 +184,8 @@ class Client(Connected[Session]):
         if not codec.logged_in(reply.body):
             raise AuthExpired("the login has ended")
 
-    async def _sent(self, call: str, path: str) -> Reply:
-        return await self._send(call, "GET", path)
+    async def _page(self, path: str) -> codec.Page:
+        return await self.decoded((await self._send("ListEntries", "GET", path)).body, codec.page_of)
 
     async def _send(self, call: str, method: str, path: str, **options: Any) -> Reply:
         """A server may refuse a login that has ended as it refuses one without rights."""
@@ -204,16 +205,17 @@ def entry_path(at: codec.ById) -> str:
     return f"{VAULTS}/{at.vault}/entry/{at.id}"
 
 
-async def vault_of(api: Api, named: str) -> str:
+async def vault_of(session: Session, named: str, owner: str) -> str:
     """The id of a vault. Raises InvalidConfig for a name that none has, or several."""
     id = canonical(named)
     if id is not None:
         return id
 
-    async def sent(call: str, path: str) -> Reply:
-        return await api.send(call, "GET", path)
+    async def page(path: str) -> codec.Page:
+        reply = await session.api.send("ListVaults", "GET", path)
+        return await decoded(session.offload, owner, reply.body, codec.page_of)
 
-    found = [id for name, id in await every_page(sent, VAULTS, {}, codec.vault_in) if name == named]
+    found = [id for name, id in await every_page(page, VAULTS, {}, codec.vault_in) if name == named]
     if not found:
         raise InvalidConfig("vault not found", fix="correct vault, or give the application access to it")
     if len(found) > 1:
@@ -222,7 +224,7 @@ async def vault_of(api: Api, named: str) -> str:
 
 
 async def every_page(
-    send: Callable[[str, str], Awaitable[Reply]],
+    ask: Callable[[str], Awaitable[codec.Page]],
     path: str,
     query: Mapping[str, str],
     read: Callable[[Mapping[str, Any]], T],
@@ -231,8 +233,7 @@ async def every_page(
     walk, found, number, last = Walk(), list[T](), 1, False
     while not last:
         walk.enter()
-        call = "ListVaults" if path == VAULTS else "ListEntries"
-        page = codec.page_of((await send(call, f"{path}?{urlencode({**query, 'page': number})}")).body)
+        page = await ask(f"{path}?{urlencode({**query, 'page': number})}")
         walk.found(page.entries)
         found += [read(entry) for entry in page.entries]
         number, last = number + 1, page.last

@@ -5,6 +5,7 @@ Neighbours: stores.registry makes the Connector; spec.py has the rules, client.p
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from eso.net.http import Timeouts
@@ -16,6 +17,7 @@ from eso.providers.kit.authority import opened
 from eso.providers.kit.connected import nobody_asks
 from eso.providers.kit.http import Api, clean
 from eso.providers.kit.selectors import part
+from eso.providers.kit.token import MOST_TOKEN
 
 AGENT: Final = {"User-Agent": "external-secrets", "Accept": "application/json"}
 TIMEOUTS: Final = Timeouts(total=30.0)
@@ -39,12 +41,13 @@ class Connector:
             form[name] = value.decode("utf-8", "replace")
         pool = await opened(self.env, credentials, spec.base(block))
         try:
-            asking = Api(pool, LABEL, spec.base(block), AGENT, refusal.of_login, TIMEOUTS)
+            asking = Api(pool, LABEL, spec.base(block), AGENT, refusal.of_login, TIMEOUTS, MOST_TOKEN)
             token = codec.token_of((await asking.send("Login", "POST", "/api/v1/login", form=form)).body)
             headers = AGENT | {"tokenId": clean(token, "token"), "Content-Type": "application/json"}
             api = Api(pool, LABEL, spec.base(block), headers, refusal.of_api, TIMEOUTS)
-            vault = await vault_of(api, spec.vault(block)) if spec.vault(block) else ""
+            session = Session(api, self.env.offload)
+            vault = await vault_of(session, spec.vault(block), credentials.namespace) if spec.vault(block) else ""
         except BaseException:
             await pool.close()
             raise
-        return Client(store, Session(api, self.env.offload, vault=vault))
+        return Client(store, replace(session, vault=vault))

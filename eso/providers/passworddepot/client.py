@@ -12,12 +12,13 @@ from typing import Any, ClassVar, Final
 from eso.errors import EsoError
 from eso.providers.contract import AuthExpired, Find, InvalidConfig, RemoteRef, Validation
 from eso.providers.kit.connected import Connected, Connection
-from eso.providers.kit.http import Api, NothingThere
+from eso.providers.kit.http import NothingThere, decoded
 from eso.providers.kit.search import every
 from eso.providers.kit.together import each, kept
 from eso.providers.passworddepot import codec, spec
 
 LABEL: Final = "PasswordDepot/EnterpriseServer"
+FEW: Final = 5_000  # names that may be compared on the loop: half a millisecond
 TOP: Final = ""  # of the database, in place of a folder's fingerprint
 Steps = tuple[str, ...]
 
@@ -60,9 +61,7 @@ class Client(Connected[Session]):
             on = {steps: mark for steps, mark in found.items() if isinstance(mark, str) and level < len(steps)}
             folders = list(dict.fromkeys(on.values()))
             lists = dict(zip(folders, await every(folders, lambda mark: kept(self._entries(mark))), strict=True))
-            for steps, mark in on.items():
-                listed = lists[mark]
-                found[steps] = listed if isinstance(listed, EsoError) else below(listed, steps[level])
+            found |= await self._descended(on, lists, level)
         entries = await each(dict.fromkeys(mark for mark in found.values() if isinstance(mark, str)), self._entry)
         return {steps: entries[mark] if isinstance(mark, str) else mark for steps, mark in found.items()}
 
@@ -77,6 +76,15 @@ class Client(Connected[Session]):
         raise InvalidConfig("GetAllSecrets not implemented")
         yield {}  # it is a search all the same
 
+    async def _descended(
+        self, on: Mapping[Steps, str], lists: Mapping[str, list[codec.Named] | EsoError], level: int
+    ) -> dict[Steps, str | EsoError]:
+        """One level further, in a thread where many names are compared."""
+        compared = sum(len(listed) for listed in map(lists.__getitem__, on.values()) if isinstance(listed, list))
+        if compared <= FEW:
+            return descended(on, lists, level)
+        return await self.connection.offload.run_for(self.store.namespace, descended, on, lists, level)
+
     # requests
 
     async def _entries(self, folder: str) -> list[codec.Named]:
@@ -85,10 +93,8 @@ class Client(Connected[Session]):
         try:
             reply = await self.connection.api.send("ListEntries", "GET", "/list", query=query)
         except (InvalidConfig, NothingThere) as error:
-            if (
-                await database_of(self.connection.api, spec.database(self.store.provider_spec))
-                == self.connection.database
-            ):
+            named = spec.database(self.store.provider_spec)
+            if await database_of(self.connection, named, self.store.namespace) == self.connection.database:
                 raise
             raise AuthExpired("the database was replaced") from error
         return await self.decoded(reply.body, codec.entries_of)
@@ -99,12 +105,23 @@ class Client(Connected[Session]):
         return await self.decoded(reply.body, codec.entry_of)
 
 
-async def database_of(api: Api, name: str) -> str:
+async def database_of(session: Session, name: str, owner: str) -> str:
     """The fingerprint of a database. Raises InvalidConfig."""
-    listed = codec.databases_of((await api.send("ListDatabases", "GET", "/list")).body)
-    found = codec.chosen(listed, name)
+    reply = await session.api.send("ListDatabases", "GET", "/list")
+    found = codec.chosen(await decoded(session.offload, owner, reply.body, codec.databases_of), name)
     if found is None:
         raise InvalidConfig("database not found", fix="correct database, or give the user access to it")
+    return found
+
+
+def descended(
+    on: Mapping[Steps, str], lists: Mapping[str, list[codec.Named] | EsoError], level: int
+) -> dict[Steps, str | EsoError]:
+    """Where each look goes on, by the list of the folder that it is in."""
+    found: dict[Steps, str | EsoError] = {}
+    for steps, mark in on.items():
+        listed = lists[mark]
+        found[steps] = listed if isinstance(listed, EsoError) else below(listed, steps[level])
     return found
 
 

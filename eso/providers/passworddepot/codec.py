@@ -11,6 +11,7 @@ from typing import Final
 
 from eso.providers.contract import InvalidConfig, Malformed
 from eso.providers.kit.http import object_of, text_in
+from eso.providers.kit.search import DEEPEST
 
 FIELDS: Final = (
     "name",
@@ -83,6 +84,8 @@ def chosen(listed: Sequence[Named], wanted: str) -> str | None:
 def steps_of(key: str) -> tuple[str, ...]:
     """The names on the way to an entry. Raises InvalidConfig for an empty one, which every name contains."""
     steps = tuple(key.split("."))
+    if len(steps) > DEEPEST:
+        raise InvalidConfig(f"remoteRef.key has more than {DEEPEST} names", fix="correct remoteRef.key")
     if not all(steps):
         raise InvalidConfig("remoteRef.key has an empty name", fix="write folder.entry, without a dot at an end")
     return steps

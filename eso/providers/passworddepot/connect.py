@@ -5,6 +5,7 @@ Neighbours: stores.registry makes the Connector; spec.py has the rules, client.p
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from eso.net.http import Timeouts
@@ -41,11 +42,12 @@ class Connector:
             found = object_of((await asking.send("Login", "GET", "/login", headers=user)).body)
             tokens = {name: clean(text_in(found, name), "token") for name in TOKENS}
             api = Api(pool, LABEL, base, AGENT | tokens, refusal.of_api, TIMEOUTS)
-            database = await database_of(api, spec.database(store.provider_spec))
+            session = Session(api, self.env.offload)
+            database = await database_of(session, spec.database(store.provider_spec), credentials.namespace)
         except BaseException:
             await pool.close()
             raise
-        return Client(store, Session(api, self.env.offload, database=database))
+        return Client(store, replace(session, database=database))
 
 
 async def user_of(credentials: CredentialReader, store: StoreView) -> dict[str, str]:

@@ -14,7 +14,7 @@ from eso.providers.kit.connected import Connected, Connection
 from eso.providers.senhasegura import codec
 
 LABEL: Final = "Senhasegura/DSM"
-Entries = tuple[codec.Entry, ...]
+NONE: Final = codec.Secret()
 
 
 class Client(Connected[Connection]):
@@ -39,18 +39,18 @@ class Client(Connected[Connection]):
     def batch(self, request: Hashable) -> Hashable | None:
         return "application"
 
-    async def fetch(self, request: Hashable) -> Entries:
-        """No entry is an answer as well: a map of none is empty."""
-        return (await self._secrets()).get(str(request), ())
+    async def fetch(self, request: Hashable) -> codec.Secret:
+        """No secret is an answer as well: its map is empty."""
+        return (await self._secrets()).get(str(request), NONE)
 
     async def fetch_many(self, requests: Sequence[Hashable]) -> Mapping[Hashable, Any]:
         found = await self._secrets()
-        return {request: found.get(str(request), ()) for request in requests}
+        return {request: found.get(str(request), NONE) for request in requests}
 
-    def value(self, payload: Entries, ref: RemoteRef) -> bytes:
+    def value(self, payload: codec.Secret, ref: RemoteRef) -> bytes:
         return codec.value(payload, ref.property)
 
-    def mapping(self, payload: Entries, ref: RemoteRef) -> dict[str, bytes]:
+    def mapping(self, payload: codec.Secret, ref: RemoteRef) -> dict[str, bytes]:
         """Every value, whatever the property."""
         return codec.mapping(payload)
 

@@ -20,16 +20,17 @@ Values = dict[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A secret with one identity. `data` None: it has none. Never prints its values."""
+class Secret:
+    """What has one identity: the maps of each secret, in the order of the application; None for one without data. Never
+    prints its values."""
 
-    data: tuple[Values, ...] | None = field(repr=False)
+    entries: tuple[tuple[Values, ...] | None, ...] = field(default=(), repr=False)
 
     def __len__(self) -> int:
-        return sum(len(value) for values in self.data or () for value in values.values())
+        return sum(len(value) for data in self.entries for values in data or () for value in values.values())
 
 
-Secrets = Mapping[str, tuple[Entry, ...]]  # by identity, in the order of the application
+Secrets = Mapping[str, Secret]  # by identity
 
 
 def secrets_of(body: bytes) -> Secrets:
@@ -41,19 +42,18 @@ def secrets_of(body: bytes) -> Secrets:
     listed = part(found, "application").get("secrets")
     if not isinstance(listed, list) or not all(isinstance(secret, dict) for secret in listed):
         raise Malformed("the server's reply has no list of secrets")
-    entries: dict[str, tuple[Entry, ...]] = {}
+    entries: dict[str, list[tuple[Values, ...] | None]] = {}
     for secret in listed:
-        identity = text_in(secret, "identity")
-        entries[identity] = (*entries.get(identity, ()), entry_of(secret.get("data")))
-    return entries
+        entries.setdefault(text_in(secret, "identity"), []).append(data_of(secret.get("data")))
+    return {identity: Secret(tuple(held)) for identity, held in entries.items()}
 
 
-def entry_of(data: Any) -> Entry:
+def data_of(data: Any) -> tuple[Values, ...] | None:
     if data is None:
-        return Entry(None)
+        return None
     if not isinstance(data, list):
         raise Malformed("the server's reply has a secret whose data is no list")
-    return Entry(tuple(values_of(values) for values in data))
+    return tuple(values_of(values) for values in data)
 
 
 def values_of(values: Any) -> Values:
@@ -63,12 +63,12 @@ def values_of(values: Any) -> Values:
     return {name: (value or "").encode() for name, value in values.items()}
 
 
-def value(entries: tuple[Entry, ...], property: str) -> bytes:
+def value(secret: Secret, property: str) -> bytes:
     """Of the first secret with the identity: all of it as JSON, or the first value that is called so. Raises
     SecretNotFound."""
-    if not entries:
+    if not secret.entries:
         raise SecretNotFound()
-    data = entries[0].data
+    data = secret.entries[0]
     if not property:
         return jsonenc.encode(
             None if data is None else [{name.encode(): text for name, text in one.items()} for one in data]
@@ -79,6 +79,6 @@ def value(entries: tuple[Entry, ...], property: str) -> bytes:
     raise SecretNotFound()
 
 
-def mapping(entries: tuple[Entry, ...]) -> Values:
+def mapping(secret: Secret) -> Values:
     """All values of all secrets with the identity, the last of equal names; none where there is no secret."""
-    return {name: text for entry in entries for values in entry.data or () for name, text in values.items()}
+    return {name: text for data in secret.entries for values in data or () for name, text in values.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from eso.providers.contract import (
     SecretNotFound,
     Throttled,
 )
+from eso.providers.passworddepot import client as module
 from eso.providers.passworddepot.client import Client
 from eso.providers.passworddepot.codec import FIELDS
 from tests.fakes.backend import Fault
@@ -65,6 +67,33 @@ async def test_an_empty_name_is_refused_for_every_name_contains_it(world: World,
     client = await world.open()
     with pytest.raises(InvalidConfig, match=r"^remoteRef.key has an empty name$"):
         client.request(RemoteRef(key))
+    await client.close()
+
+
+async def test_a_key_has_a_bound_of_names(world: World) -> None:
+    client = await world.open()
+    assert client.request(RemoteRef("a." * 63 + "a"))
+    with pytest.raises(InvalidConfig, match=r"^remoteRef.key has more than 64 names$"):
+        client.request(RemoteRef("a." * 64 + "a"))
+    await client.close()
+
+
+async def test_many_names_are_compared_beside_the_loop(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.fake.put("team.db", **{"pass": "d"})
+    client = await world.open()
+    offload, ran = client.connection.offload, list[object]()
+    run_for = offload.run_for
+
+    async def counted(owner: str, function: Any, *given: Any) -> Any:
+        ran.append(function)
+        return await run_for(owner, function, *given)
+
+    monkeypatch.setattr(offload, "run_for", counted)
+    assert await read(client, "team.db") == b"d"
+    assert ran == []
+    monkeypatch.setattr(module, "FEW", 0)
+    assert await read(client, "team.db") == b"d"
+    assert ran == [module.descended] * 2
     await client.close()
 
 

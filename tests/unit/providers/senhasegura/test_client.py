@@ -20,6 +20,7 @@ from eso.providers.contract import (
 )
 from eso.providers.kit.http import NothingThere
 from eso.providers.senhasegura.client import Client
+from eso.providers.senhasegura.codec import secrets_of
 from tests.fakes.backend import Fault
 from tests.fakes.env import found
 from tests.unit.providers.senhasegura.conftest import World
@@ -91,6 +92,14 @@ async def test_many_secrets_are_one_request(world: World) -> None:
         client.value(answers["s100"], RemoteRef("s100"))
     assert world.fake.count("application") == 1
     await client.close()
+
+
+def test_a_secret_says_how_long_it_is_and_never_prints() -> None:
+    """A thread takes out of it what would hold up the loop."""
+    listed = [{"identity": "db", "data": [{"user": PLANTED}]}] * 3 + [{"identity": "db", "data": None}]
+    (secret,) = secrets_of(json.dumps({"application": {"secrets": listed}}).encode()).values()
+    assert len(secret) == 3 * len(PLANTED)
+    assert PLANTED not in repr(secret)
 
 
 @pytest.mark.parametrize(
