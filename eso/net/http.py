@@ -23,7 +23,7 @@ from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from eso.errors import EsoError
 from eso.net.reach import EVERYWHERE, Barred, Reach
@@ -140,16 +140,17 @@ class Proxies:
         direct = tuple(part.strip().lower() for part in value("NO_PROXY").split(",") if part.strip())
         return cls(url(value("HTTP_PROXY")), url(value("HTTPS_PROXY")), direct)
 
+    @property
+    def any(self) -> bool:
+        """Whether some URL goes through a proxy."""
+        return bool(self.http or self.https)
+
     def for_url(self, url: str) -> str | None:
         """The proxy for `url`, None for a direct connection. The own machine is always reached directly."""
         parts = urlsplit(url)
         proxy = self.https if parts.scheme == "https" else self.http
         host = (parts.hostname or "").rstrip(".")
-        if (
-            not proxy
-            or host == "localhost"
-            or self._direct(host, parts.port or (443 if parts.scheme == "https" else 80))
-        ):
+        if not proxy or host == "localhost" or self._direct(host, port_of(parts)):
             return None
         return proxy
 
@@ -491,7 +492,7 @@ class Pool:
             skip_auto_headers=("Accept", "Content-Type"),  # a caller says what it takes and sends, or says nothing
             trust_env=False,
             read_bufsize=(32 if self._in_flight else 256) * 1024,
-            trace_configs=[self._naming()] if self._reach.lists else None,
+            trace_configs=[self._naming()] if self._reach.lists or self._proxy or self._proxies.any else None,
         )
 
     def _naming(self) -> aiohttp.TraceConfig:
@@ -500,7 +501,7 @@ class Pool:
 
         async def started(session: Any, context: Any, request: aiohttp.TraceRequestStartParams) -> None:
             proxied, host = context.trace_request_ctx, request.url.raw_host or ""
-            self._reach.check_name(host, proxied=proxied)
+            self._reach.check_name(host, proxied=proxied, port=request.url.port or 0)
             HOST.set(None if proxied else host)
 
         config = aiohttp.TraceConfig()
@@ -580,9 +581,10 @@ class Pools:
             parts = urlsplit(through or url)
             if not parts.hostname:
                 raise ValueError(url)
-            self.reach.check_name(urlsplit(url).hostname or "", proxied=through is not None)
+            meant = urlsplit(url)
+            self.reach.check_name(meant.hostname or "", proxied=through is not None, port=port_of(meant))
             async with asyncio.timeout(seconds):
-                return await self._dial(parts.hostname, parts.port or (443 if parts.scheme == "https" else 80), through)
+                return await self._dial(parts.hostname, port_of(parts), through)
         except TimeoutError:
             raise TimedOut(f"cannot connect to {server} within {seconds:g} s", sent=False) from None
         except Barred as error:
@@ -732,6 +734,10 @@ def target(url: str) -> str:
     """Path and query of a request to `url` exactly as they are sent, which is what a signature covers: the library
     writes some escapes in another way."""
     return yarl.URL(url).raw_path_qs
+
+
+def port_of(parts: SplitResult) -> int:
+    return parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def origin(url: str) -> str:

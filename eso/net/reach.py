@@ -9,17 +9,39 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import unquote
 
 from eso.api.hosts import Address, Hosts
 
 NOBODY: Final = Hosts()
-# Metadata services whose address is not link-local: EC2 and EKS over IPv6, Alibaba Cloud, Oracle Cloud, Azure.
+# Metadata services whose address is not link-local: EC2, EKS, Google Cloud and Scaleway over IPv6, Alibaba Cloud,
+# Oracle Cloud, Azure.
 METADATA: Final = frozenset(
     ipaddress.ip_address(text)
-    for text in ("fd00:ec2::254", "fd00:ec2::23", "100.100.100.200", "192.0.0.192", "168.63.129.16")
+    for text in (
+        "fd00:ec2::254",
+        "fd00:ec2::23",
+        "fd20:ce::254",
+        "fd00:42::42",
+        "100.100.100.200",
+        "192.0.0.192",
+        "168.63.129.16",
+    )
 )
+# What they are called where somebody else resolves the name.
+METADATA_NAMES: Final = frozenset(
+    {"metadata.google.internal", "metadata.goog", "metadata", "instance-data", "instance-data.ec2.internal"}
+)
+# Prefixes whose addresses hold an IPv4 address in their last 32 bits: NAT64 of the internet and of one's own, stateless
+# translation, addresses that are only compatible.
+EMBEDDING: Final = tuple(
+    ipaddress.IPv6Network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96", "::/96")
+)
+ISATAP: Final = frozenset({0x00005EFE, 0x02005EFE})  # bits 64 to 95 of an address
 
 
 class Barred(OSError):
@@ -54,10 +76,7 @@ class Reach:
         if address is None:
             return
         if not self.link_local and (address.is_link_local or address in METADATA):
-            raise Barred(
-                "a link-local address, where metadata services answer",
-                fix="write the address of the backend, or allow it with --allow-link-local-stores",
-            )
+            raise link_local()
         if place[1] in self.own_ports and is_own(address):
             raise Barred("a port of the operator itself")
         if (address, place[1]) in self.api_server:
@@ -69,21 +88,40 @@ class Reach:
         if self.allowed and not (self.allowed.has_name(host) or self.allowed.has_address(address)):
             raise Barred("not among the hosts that stores may reach", fix="see --store-hosts-allowed")
 
-    def check_name(self, host: str, *, proxied: bool) -> None:
+    def check_name(self, host: str, *, proxied: bool, port: int = 0) -> None:
         """Before the name is resolved. `proxied`: it will not be resolved here, so it has to pass as it stands. Raises
         Barred."""
         if self.denied.has_name(host):
             raise Barred("a host that stores may not reach", fix="see --store-hosts-denied")
         if not proxied:
             return
-        address = plain(host.strip("[]"))
+        address = written(host)
         if address is not None:
-            self.check((str(address), 0), host)
+            self.check((str(address), port), host)
+        elif not self.link_local and host.lower().rstrip(".") in METADATA_NAMES:
+            raise link_local()
         elif self.allowed and not self.allowed.has_name(host):
             raise Barred("not among the hosts that stores may reach", fix="see --store-hosts-allowed")
 
 
 EVERYWHERE: Final = Reach()
+
+
+def link_local() -> Barred:
+    return Barred(
+        "a link-local address, where metadata services answer",
+        fix="write the address of the backend, or allow it with --allow-link-local-stores",
+    )
+
+
+def written(host: str) -> Address | None:
+    """The address that a host is, in any spelling that a resolver takes for one: short, as one number, octal, hex."""
+    text = unicodedata.normalize("NFKC", unquote(host)).strip("[]").rstrip(".")
+    address = plain(text)
+    if address is None and text[:1].isdigit():
+        with suppress(OSError, ValueError):
+            return ipaddress.IPv4Address(socket.inet_aton(text))
+    return address
 
 
 def plain(text: str) -> Address | None:
@@ -93,14 +131,22 @@ def plain(text: str) -> Address | None:
     except ValueError:
         return None
     if isinstance(address, ipaddress.IPv6Address):
-        return address.ipv4_mapped or address.sixtofour or nat64(address) or address
+        return address.ipv4_mapped or address.sixtofour or teredo(address) or embedded(address) or address
     return address
 
 
-def nat64(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address behind the well-known prefix 64:ff9b::/96."""
-    if address in ipaddress.ip_network("64:ff9b::/96"):
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+def teredo(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address of the machine at the end of a Teredo tunnel."""
+    return address.teredo[1] if address.teredo is not None else None
+
+
+def embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address in the last 32 bits, where the rest says that they are one."""
+    if address.is_loopback or address.is_unspecified:
+        return None
+    held = int(address)
+    if (held >> 32 & 0xFFFFFFFF) in ISATAP or any(address in network for network in EMBEDDING):
+        return ipaddress.IPv4Address(held & 0xFFFFFFFF)
     return None
 
 

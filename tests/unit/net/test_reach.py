@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from aiohttp import web
+from aiohttp.resolver import ThreadedResolver
 
 from eso.api.hosts import hosts_of
 from eso.app.flags import ControllerSettings
 from eso.app.wiring import reach_of
-from eso.net.http import Forbidden, Pool, Pools, Proxies, TransportError, Unreachable
+from eso.net.http import Forbidden, Pool, Pools, Proxies, TransportError, Unreachable, Unsendable
 from eso.net.reach import EVERYWHERE, Barred, Reach, addresses_of, plain
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import until
@@ -33,6 +35,15 @@ NEAR = Reach(link_local=False, own_ports=frozenset({8080}))
         "fd00:ec2::254",
         "100.100.100.200",
         "168.63.129.16",
+        "fd20:ce::254",
+        "fd00:42::42",
+        "2002:a9fe:a9fe::1",
+        "::169.254.169.254",
+        "::ffff:0:169.254.169.254",
+        "64:ff9b:1::a9fe:a9fe",
+        "2001:db8::5efe:169.254.169.254",
+        "2001:0:102:304:0:0:5601:5601",
+        "64:ff9b::168.63.129.16",
     ],
 )
 def test_metadata_services_are_refused_in_every_spelling(host):
@@ -207,6 +218,69 @@ async def test_behind_a_proxy_the_name_has_to_pass_as_it_stands():
         assert await asked("http://backend.example", near(denied="127.0.0.0/8"), proxies) == ""
         with pytest.raises(Forbidden, match="not among"):
             await Pools(proxies, near("10.0.0.0/8")).dial("http://backend.example")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "169.254.169.254",
+        "169.254.169.254.",
+        "2852039166",
+        "0xa9fea9fe",
+        "0xA9.0xfe.0xa9.0xfe",
+        "0251.0376.0251.0376",
+        "169.254.43518",
+        "1６9.254.169.254",
+        "%31%36%39.254.169.254",
+        "[::ffff:169.254.169.254]",
+        "[fe80::1%25eth0]",
+        "[fd00:ec2::254]",
+        "100.100.100.200",
+        "metadata.google.internal",
+        "Metadata.Google.Internal.",
+        "metadata.goog",
+        "instance-data",
+    ],
+)
+async def test_behind_a_proxy_a_metadata_service_is_refused_as_it_is_written(host):
+    async with serving(nothing) as url:
+        proxies = Proxies(http=url)
+        with suppress(Unsendable):  # no host can be written like that
+            assert "link-local" in await asked(f"http://{host}/latest", NEAR, proxies)
+        with pytest.raises(TransportError):
+            await Pools(proxies, NEAR).dial(f"http://{host}/latest")
+        assert await asked(f"http://backend.example/{host}", NEAR, proxies) == ""
+
+
+@pytest.mark.parametrize("host", ["167772161", "0xa000001", "10.1", "012.0.0.1", "10.0.0.1."])
+async def test_behind_a_proxy_no_spelling_of_an_address_gets_past_the_lists(host):
+    async with serving(nothing) as url:
+        proxies = Proxies(http=url)
+        assert "may not reach" in await asked(f"http://{host}/", near(denied="10.0.0.0/8"), proxies)
+        assert "not among" in await asked(f"http://{host}/", near("192.168.0.0/16"), proxies)
+        assert await asked(f"http://{host}/", near("10.0.0.0/8"), proxies) == ""
+
+
+async def test_a_name_that_leads_elsewhere_when_it_is_asked_again_is_judged_each_time(monkeypatch):
+    """The address that was judged is the one that is connected to: there is no second look at the name."""
+    async with serving(nothing) as url:
+        port = int(url.rpartition(":")[2])
+        answers = iter([["127.0.0.1"], ["169.254.169.254"], ["169.254.169.254", "127.0.0.1"]])
+        looked: list[str] = []
+
+        async def resolve(self: Any, host: str, port: int = 0, family: Any = 0) -> list[dict[str, Any]]:
+            looked.append(host)
+            return [
+                {"hostname": host, "host": one, "port": port, "family": socket.AF_INET, "proto": 0, "flags": 0}
+                for one in next(answers)
+            ]
+
+        monkeypatch.setattr(ThreadedResolver, "resolve", resolve)
+        target = f"http://rebinding.example:{port}/"
+        assert await asked(target, NEAR) == ""
+        assert "link-local" in await asked(target, NEAR)
+        assert await asked(target, NEAR) == ""  # by the one address that may be reached
+        assert len(looked) == 3
 
 
 async def test_the_api_server_is_refused_on_its_own_port_where_stores_may_not_name_it():
