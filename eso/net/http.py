@@ -18,11 +18,11 @@ import ssl
 import sys
 import time
 import weakref
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from eso.errors import EsoError
@@ -43,6 +43,7 @@ try:
 finally:
     del ssl.SSLContext.set_default_verify_paths
 
+SocketT = TypeVar("SocketT", bound=socket.socket)
 USER_AGENT: Final = "eso"
 MAX_BODY: Final = 16 * 1024 * 1024  # bytes, after decompression
 # seconds; below the 60 s after which common load balancers drop an idle connection without telling
@@ -601,7 +602,8 @@ class Pools:
             try:
                 if through is None:
                     self.reach.check(info[4], host)
-                made = _socket(info)
+                made = _socket(info, Line)
+                made.count_elsewhere()
             except OSError as error:
                 failed = error
                 continue
@@ -719,7 +721,7 @@ class Stream:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def _socket(info: tuple[Any, ...], kind: type[socket.socket] = socket.socket) -> socket.socket:
+def _socket(info: tuple[Any, ...], kind: Callable[[int, int, int], SocketT]) -> SocketT:
     """Keep-alive probes find a peer that vanished without a word within a minute, on idle pooled connections and silent
     watches alike."""
     made = kind(info[0], info[1], info[2])

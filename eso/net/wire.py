@@ -11,6 +11,7 @@ import asyncio
 import errno
 import os
 import socket
+import sys
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -35,6 +36,10 @@ class Line(socket.socket):
     def begin_body(self, longest: int) -> None:
         """The head is there; a body of `longest` bytes is wanted at most."""
         self._limit, self._reading_body = self._read + FRAMING * longest + HEAD, True
+
+    def count_elsewhere(self) -> None:
+        """Something that knows where a message ends counts what arrives; reads stay short and wait for their turn."""
+        self._limit, self._reading_body = sys.maxsize, True
 
     def end_body(self) -> None:
         self._reading_body = False

@@ -6,13 +6,14 @@ import asyncio
 import base64
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from h2.config import H2Configuration
 from h2.connection import H2Connection
+from h2.events import StreamEnded
 
 from eso.api.hosts import hosts_of
 from eso.net import http2
@@ -448,6 +449,76 @@ async def test_what_is_no_http2_is_an_error_of_the_server_and_leaves_no_connecti
             await ask(channel)
         # the connection has ended before the channel is closed, or else the block would not end
     await channel.close()
+
+
+FLOODS = {
+    "pings": PING,
+    "answers to pings": frame(6, 1, 0, b"12345678"),
+    "settings": PREFACE_OF_SERVER,
+    "windows": frame(8, 0, 0, b"\0\0\0\1"),
+    "priorities": frame(2, 0, 1, b"\0\0\0\3\1"),
+    "frames of an unknown kind": frame(99, 0, 0, b""),
+    "interim replies": frame(1, 4, 1, b"\x08\x03103"),
+    "data of one byte": frame(0, 0, 1, b"x"),
+    "data that is all padding": frame(0, 8, 1, b"\xff" + bytes(255)),
+    "no data": frame(0, 0, 1, b""),
+    "headers that go on with nothing": frame(9, 0, 1, b""),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+async def test_small_frames_without_end_end_the_connection_before_they_are_looked_at(flood: str):
+    counted = list[int]()
+
+    async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(24 + 9)
+        writer.write(PREFACE_OF_SERVER)
+        await reader.readuntil(FRAME)
+        if "data" in flood:
+            writer.write(frame(1, 4, 1, b"\x88"))
+        if "go on" in flood:
+            writer.write(frame(1, 0, 1, b"\x88"))
+        with suppress(OSError):
+            for number in range(100_000):
+                counted[:] = [number]
+                writer.write(FLOODS[flood] * 100)
+                await writer.drain()
+
+    async with listening(served) as port:
+        channel = Pools().channel(f"http://127.0.0.1:{port}")
+        with pytest.raises(Unreachable):
+            await ask(channel, timeouts=Timeouts(total=None), max_body=1 << 20)
+    assert counted[0] < 99_999, "the server was cut off"
+    await channel.close()
+
+
+async def test_a_server_that_pings_at_every_exchange_is_served_for_ever():
+    def answered(server: H2Connection, number: int) -> bytes:
+        server.send_headers(number, [(":status", "200"), ("content-type", "application/grpc")])
+        for part in range(20):
+            server.send_data(number, bytes([part]))
+        for _ in range(10):
+            server.ping(b"12345678")
+        server.send_headers(number, [("grpc-status", "0")], end_stream=True)
+        return server.data_to_send()
+
+    async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server = H2Connection(H2Configuration(client_side=False))
+        server.initiate_connection()
+        writer.write(server.data_to_send())
+        while part := await reader.read(65536):
+            for event in server.receive_data(part):
+                if isinstance(event, StreamEnded):
+                    assert event.stream_id is not None
+                    writer.write(answered(server, event.stream_id))
+            writer.write(server.data_to_send())
+
+    async with listening(served) as port:
+        channel = Pools().channel(f"http://127.0.0.1:{port}")
+        for _ in range(30):
+            assert (await ask(channel)).body == bytes(range(20))
+        assert channel._attempts == 1
+        await channel.close()
 
 
 async def test_a_server_that_never_speaks_is_a_timeout_of_connecting():
