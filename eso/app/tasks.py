@@ -65,10 +65,11 @@ async def before(event: asyncio.Event, wanted: Coroutine[Any, Any, Any]) -> bool
 
 def settle() -> None:
     """What is there now stays for long: takes it out of the collector's sight. What comes later is looked through five
-    thousand objects at a time: passes that make hundreds of thousands would be held up for a quarter of a second."""
+    thousand objects at a time: passes that make hundreds of thousands would be held up for a quarter of a second. What
+    lived through that and went later in a circle stays for a million more at most."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(5_000, 10, 2_000)
+    gc.set_threshold(5_000, 10, 20)
     sys.setswitchinterval(0.001)  # 1 ms instead of 5 ms: the loop preempts template threads sooner
 
 

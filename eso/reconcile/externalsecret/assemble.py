@@ -51,23 +51,24 @@ def assemble(results: list[tuple[Read, Raw]], *, skip_missing: bool, limits: Lim
     lost: list[str] = []
     limits = limits.together(WORLD)
     for read, raw in results:
+        if isinstance(raw, EsoError):
+            if not (skip_missing and proven_missing(raw)):
+                # Never raised itself: with a traceback it would keep this frame, and all results with it.
+                raise failed(read, raw) from raw
+            missing.append(missing_text(read))
+            continue
         try:
-            if isinstance(raw, EsoError):
-                raise raw
             shaped = shape(read, raw, limits)
             data |= shaped
             lost += lost_text(read, raw, shaped)
         except EsoError as error:
-            if skip_missing and proven_missing(error):
-                missing.append(missing_text(read))
-                continue
-            raise Failed(
-                Stage.FETCH,
-                f"error processing {where(read)}, err: {error}",
-                fix=error.fix,
-                retryable=error.retryable,
-            ) from error
+            raise failed(read, error) from error
     return Assembled(data, tuple(missing), tuple(lost))
+
+
+def failed(read: Read, error: EsoError) -> Failed:
+    text = f"error processing {where(read)}, err: {error}"
+    return Failed(Stage.FETCH, text, fix=error.fix, retryable=error.retryable)
 
 
 def shape(read: Read, raw: Mapping[str, bytes] | bytes, limits: Limits) -> dict[str, bytes]:

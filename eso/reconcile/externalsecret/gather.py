@@ -17,11 +17,12 @@ from eso.errors import EsoError, Terminal
 from eso.providers.contract import Find, RemoteRef, SecretNotFound
 from eso.reconcile.externalsecret.assemble import Raw, proven_missing
 from eso.reconcile.externalsecret.readplan import Extract, FindAll, Generate, One, Read
-from eso.runtime.memory import READ, reserved, volume
+from eso.runtime.memory import READ, reserved, take, volume
 from eso.secretbytes import SecretBytes, SecretMap
 from eso.stores.gate import GateClosed
 
 TOGETHER: Final = 200  # reads of one pass at a time
+ERROR: Final = 1 << 10  # bytes of a failed read: two errors, their texts, the place in the plan
 MOST_BYTES: Final = 32 << 20  # of all values of one pass, a little for each key counted in
 
 
@@ -129,6 +130,7 @@ async def outcome(reading: Callable[[], Awaitable[Raw]]) -> Raw:
     try:
         return await reading()
     except EsoError as error:
+        take(ERROR)  # until the pass ends, which may wait for its turn with thousands of them
         return bare(error)
 
 

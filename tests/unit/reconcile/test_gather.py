@@ -158,3 +158,17 @@ async def test_the_values_of_a_pass_stay_counted_until_it_ends() -> None:
             await gather(plan, world.reader.reads, "team-a", None)
             assert 22_000 <= memory.used < 24_000
         assert memory.used == 0
+
+
+class Missing(Large):
+    async def read(self, *_: Any, **__: Any) -> SecretBytes:
+        raise SecretNotFound("no such entry")
+
+
+async def test_failed_reads_count_until_the_pass_ends() -> None:
+    memory = Memory(64 << 20, VirtualClock())
+    with holding(memory.open("ns")):
+        plan = read_plan(es(secretStoreRef={"name": "s"}, data=entries(300)))
+        await gather(plan, Missing(), "ns", None, skip_missing=True)
+        assert memory.used == 300 * gather_module.ERROR
+    assert memory.used == 0
