@@ -28,6 +28,7 @@ from tests.fakes.env import Whole, env
 from tests.fakes.gcp import PROJECT, FakeGoogle, WholeGcp
 from tests.fakes.oracle import REGION, FakeOracle, WholeOracle
 from tests.fakes.oracle import VAULT as OCI_VAULT
+from tests.fakes.yandex import FakeYandex, WholeYandex
 
 AWS = {"service": "SecretsManager", "region": "eu-central-1"}
 AWS_ENVIRON = {"AWS_ACCESS_KEY_ID": KEYS["keys/id"], "AWS_SECRET_ACCESS_KEY": KEYS["keys/secret"]}
@@ -50,6 +51,8 @@ class Cloud:
                 return WholeGcp(server)
             case "oracle":
                 return WholeOracle(server)
+            case "yandexlockbox":
+                return WholeYandex(server)
         return Whole("aws", hosts=server.hosts)
 
 
@@ -58,6 +61,7 @@ CLOUDS = [
     pytest.param(Cloud("azurekv", FakeAzure, {"vaultUrl": VAULT, "authType": "ManagedIdentity"}), id="azurekv"),
     pytest.param(Cloud("gcpsm", FakeGoogle, {"projectID": PROJECT}), id="gcpsm"),
     pytest.param(Cloud("oracle", FakeOracle, {"region": REGION, "vault": OCI_VAULT}), id="oracle"),
+    pytest.param(Cloud("yandexlockbox", FakeYandex, {"auth": {}}), id="yandexlockbox"),
 ]
 
 

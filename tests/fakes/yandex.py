@@ -9,13 +9,17 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Self
 
+from aiohttp import web
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from eso.providers.kit.protobuf import blob, number, parsed, text
+from eso.providers.yandex.lockbox import Connector
+from tests.fakes.backend import Asked, Backend
+from tests.fakes.env import Detour, Whole
 from tests.fakes.grpc import INVALID, NOT_FOUND, UNAUTHENTICATED, GrpcBackend, Refused
 
 KEY: Final = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -37,6 +41,32 @@ def key_file(id: str) -> str:
     return json.dumps({"id": id, "service_account_id": ACCOUNT, "key_algorithm": "RSA_2048", "private_key": NOTE + PEM})
 
 
+class Metadata(Backend):
+    """The metadata service of the machine that the operator runs on."""
+
+    status = 200
+
+    async def answer(self, asked: Asked) -> web.StreamResponse:
+        assert asked.path == "/computeMetadata/v1/instance/service-accounts/default/token"
+        assert asked.headers["Metadata-Flavor"] == "Google"
+        told = {"access_token": "t1.machine", "expires_in": 40000, "token_type": "Bearer"}
+        return web.json_response(told, status=self.status)
+
+
+class WholeYandex(Whole):
+    """Lockbox, on a machine that has a metadata service."""
+
+    def __init__(self, server: FakeYandex) -> None:
+        super().__init__("yandexlockbox", hosts=server.hosts)
+        assert isinstance(self.connector, Connector)
+        self.connector.direct = lambda: self._direct(server.metadata.address)
+
+    def _direct(self, address: str) -> Detour:
+        made = Detour()
+        made.hosts = {"169.254.169.254": address}
+        return made
+
+
 @dataclass
 class Held:
     """`id` and `name` of a secret or a certificate, and its versions, the last one is the present."""
@@ -56,6 +86,15 @@ class FakeYandex(GrpcBackend):
         self.secrets: dict[str, Held] = {}
         self.certificates: dict[str, Held] = {}
         self.issued = 0
+        self.metadata = Metadata()
+
+    async def start(self) -> Self:
+        await self.metadata.start()
+        return await super().start()
+
+    async def stop(self) -> None:
+        await self.metadata.stop()
+        await super().stop()
 
     @property
     def hosts(self) -> dict[str, str]:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 
 from e2e.harness.certs import Authority
 from eso.errors import EsoError
@@ -22,9 +21,9 @@ from eso.providers.contract import (
     Validation,
 )
 from eso.providers.kit.http import NothingThere
-from tests.fakes.backend import Asked, Backend, Fault
+from tests.fakes.backend import Fault
 from tests.fakes.grpc import EXHAUSTED, INVALID, NOT_FOUND, UNAUTHENTICATED, UNAVAILABLE, framed, refused
-from tests.fakes.yandex import ADDRESSES, PEM, FakeYandex, key_file
+from tests.fakes.yandex import ADDRESSES, PEM, FakeYandex, WholeYandex, key_file
 from tests.unit.providers.yandex.conftest import World, read
 
 PLANTED = "planted-7f3a9c"
@@ -129,42 +128,36 @@ async def test_a_cluster_store_whose_key_belongs_to_each_consumer_validates_with
     await client.close()
 
 
-class Metadata(Backend):
-    """The machine's metadata service."""
-
-    status = 200
-
-    async def answer(self, asked: Asked) -> web.StreamResponse:
-        assert asked.path == "/computeMetadata/v1/instance/service-accounts/default/token"
-        assert asked.headers["Metadata-Flavor"] == "Google"
-        told = {"access_token": "t1.machine", "expires_in": 40000, "token_type": "Bearer"}
-        return web.json_response(told, status=self.status)
-
-
 async def test_without_a_key_the_machine_logs_in(world: World) -> None:
-    async with Metadata() as metadata:
-        world.credentials.environ = {"YC_METADATA_ADDR": metadata.address.removeprefix("http://")}
-        world.fake.put("app", {"user": "me"})
-        world.fake.tokens.add("t1.machine")
-        client = await world.open(auth={})
-        assert await read(client, "app", "user") == b"me"
-        assert client.lifetime == 40000 - 60
-        await client.close()
-        metadata.status = 404
-        with pytest.raises(AuthRejected, match="the metadata server answered 404"):
-            await world.open(auth={})
+    world.provider = WholeYandex(world.fake)
+    world.fake.put("app", {"user": "me"})
+    world.fake.tokens.add("t1.machine")
+    world.credentials.environ = {}
+    client = await world.open(auth={})
+    assert await read(client, "app", "user") == b"me"
+    assert client.lifetime == 40000 - 60
+    await client.close()
+    world.fake.metadata.status = 404
+    with pytest.raises(AuthRejected, match="the metadata server answered 404"):
+        await world.open(auth={})
+
+
+async def test_the_machines_metadata_service_may_have_another_address(world: World) -> None:
+    world.credentials.environ = {"YC_METADATA_ADDR": world.fake.metadata.address.removeprefix("http://")}
+    await (await world.open(auth={})).close()
+    assert len(world.fake.metadata.asked) == 1
 
 
 async def test_a_token_of_the_machine_goes_to_the_vendor_alone(world: World) -> None:
-    async with Metadata() as metadata:
-        world.credentials.environ = {"YC_METADATA_ADDR": metadata.address.removeprefix("http://")}
-        world.provider.pools.hosts["api.evil.example:443"] = world.fake.address
-        with pytest.raises(InvalidConfig, match="at addresses of Yandex Cloud only"):
-            await world.open(auth={}, apiEndpoint="api.evil.example:443")
-        world.fake.addresses["lockbox-payload"] = "payload.evil.example:443"
-        with pytest.raises(InvalidConfig, match="at addresses of Yandex Cloud only"):
-            await world.open(auth={})
-        assert metadata.asked == []
+    world.provider = WholeYandex(world.fake)
+    world.credentials.environ = {}
+    world.provider.pools.hosts["api.evil.example:443"] = world.fake.address
+    with pytest.raises(InvalidConfig, match="at addresses of Yandex Cloud only"):
+        await world.open(auth={}, apiEndpoint="api.evil.example:443")
+    world.fake.addresses["lockbox-payload"] = "payload.evil.example:443"
+    with pytest.raises(InvalidConfig, match="at addresses of Yandex Cloud only"):
+        await world.open(auth={})
+    assert world.fake.metadata.asked == []
 
 
 async def test_where_ambient_credentials_are_refused_the_machine_does_not_log_in(world: World) -> None:
