@@ -3,7 +3,6 @@ conformance cases."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,8 +11,6 @@ from e2e.harness.cluster import REPO, ApiRefused, KubectlFailed
 from e2e.harness.controlplane import ControlPlane
 from eso.api.crds.definition import definition
 from eso.api.crds.kinds import KINDS, Kind
-from eso.api.crds.providers import BUILT, PROVIDERS
-from eso.api.crds.secretstore import secret_store_spec
 
 pytestmark = pytest.mark.real
 
@@ -71,9 +68,7 @@ def test_a_client_side_apply_of_every_file_works(controlplane: ControlPlane) -> 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.resource.kind)
 def test_the_api_server_takes_every_kind_also_before_it_is_installed(controlplane: ControlPlane, kind: Kind) -> None:
-    """With the strict schemas of all providers: structure, defaults and the cost of rules."""
-    if kind.spec is secret_store_spec:
-        kind = replace(kind, spec=lambda: secret_store_spec(frozenset(PROVIDERS)))
+    """Structure, defaults and the cost of rules."""
     crd = definition(kind)
     crd["metadata"]["name"] = crd["metadata"]["name"].replace(".", "-dry.", 1)
     crd["spec"]["names"]["plural"] += "-dry"
@@ -433,14 +428,7 @@ def test_what_a_store_may_say(controlplane: ControlPlane, namespace: str, kind: 
     assert told in text
 
 
-@pytest.mark.parametrize("key", sorted(PROVIDERS.keys() - BUILT)[:1])
-def test_a_provider_that_is_not_built_loses_no_member(controlplane: ControlPlane, namespace: str, key: str) -> None:
-    block = {"newMember": {"a": 1, "b": [1]}}
-    created = controlplane.api.create("secretstores", namespace, thing("SecretStore", provided(**{key: block})))
-    assert created["spec"]["provider"][key] == created["spec"]["provider"][key] | block
-
-
-def test_a_built_provider_keeps_what_it_knows(controlplane: ControlPlane, namespace: str) -> None:
+def test_a_provider_keeps_what_it_knows(controlplane: ControlPlane, namespace: str) -> None:
     spec = provided(vault={"server": "s", "auth": {"appRole": APP_ROLE}, "noMember": 1})
     created = controlplane.api.create("secretstores", namespace, thing("SecretStore", spec))
     assert created["spec"]["provider"]["vault"] == {

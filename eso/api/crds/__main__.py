@@ -21,9 +21,6 @@ class _Plain(yaml.SafeDumper):
         return True  # readers of a CRD do not expect anchors
 
 
-_Plain.add_multi_representer(dict, yaml.SafeDumper.represent_dict)  # `schema.Exact` is one
-
-
 def files() -> dict[str, str]:
     """File name → content."""
     made = installed()

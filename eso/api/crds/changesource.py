@@ -18,7 +18,6 @@ from eso.api.changesource import (
 from eso.api.crds.changequeues import pubsub, servicebus, sqs
 from eso.api.crds.providers.parts import exactly_one
 from eso.api.crds.schema import (
-    Exact,
     Schema,
     array,
     boolean,
@@ -37,7 +36,7 @@ from eso.api.crds.schema import (
 
 
 def secret_key_ref(description: str = "") -> Schema:
-    return Exact(obj(description, {"key": key(), "name": name()}, required=("key", "name")))
+    return obj(description, {"key": key(), "name": name()}, required=("key", "name"))
 
 
 def shared_secret(description: str) -> Schema:

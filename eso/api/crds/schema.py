@@ -18,10 +18,6 @@ PRESERVE = "x-kubernetes-preserve-unknown-fields"
 RULES = "x-kubernetes-validations"
 
 
-class Exact(dict[str, Any]):
-    """A schema whose members cannot grow: `loose` leaves it alone."""
-
-
 def text(description: str = "", **more: Any) -> Schema:
     return described(description, {"type": "string"} | more)
 
@@ -117,11 +113,11 @@ def label_selector(description: str) -> Schema:
 
 def secret_key(description: str = "A key of a Secret.") -> Schema:
     """SecretKeySelector. `namespace` counts in a ClusterSecretStore only."""
-    return Exact(obj(description, {"key": key(), "name": name(), "namespace": namespace()}))
+    return obj(description, {"key": key(), "name": name(), "namespace": namespace()})
 
 
 def local_secret_key(description: str = "A key of a Secret in the same namespace.") -> Schema:
-    return Exact(obj(description, {"key": key(), "name": name()}))
+    return obj(description, {"key": key(), "name": name()})
 
 
 def controller_class() -> Schema:
@@ -134,9 +130,7 @@ def anything(description: str) -> Schema:
 
 
 def service_account(description: str = "A ServiceAccount whose token is requested.") -> Schema:
-    return Exact(
-        obj(description, {"audiences": strings(), "name": name(), "namespace": namespace()}, required=("name",))
-    )
+    return obj(description, {"audiences": strings(), "name": name(), "namespace": namespace()}, required=("name",))
 
 
 def ca_provider(description: str = "Where the certificate authorities come from.") -> Schema:
@@ -146,7 +140,7 @@ def ca_provider(description: str = "Where the certificate authorities come from.
         "namespace": namespace(),
         "type": {"type": "string", "enum": ["Secret", "ConfigMap"]},
     }
-    return Exact(obj(description, parts, required=("name", "type")))
+    return obj(description, parts, required=("name", "type"))
 
 
 def ca_bundle() -> Schema:
@@ -155,21 +149,6 @@ def ca_bundle() -> Schema:
 
 def described(description: str, schema: Schema) -> Schema:
     return {"description": description} | schema if description else schema
-
-
-def loose(schema: Mapping[str, Any]) -> Schema:
-    """The same schema, except that unknown members are kept and no member is required."""
-    if isinstance(schema, Exact) or schema.get("type") not in ("object", "array"):
-        return dict(schema)
-    out = {k: v for k, v in schema.items() if k != "required"}
-    if "items" in out:
-        out["items"] = loose(out["items"])
-    elif "additionalProperties" not in out:
-        # no empty `properties`: the API server drops it, and a server-side apply then conflicts with a client-side one
-        if "properties" in out:
-            out["properties"] = {k: loose(v) for k, v in out["properties"].items()}
-        out[PRESERVE] = True
-    return out
 
 
 def without_descriptions(schema: Mapping[str, Any]) -> Schema:

@@ -6,13 +6,12 @@ the schema.
 
 from __future__ import annotations
 
-from eso.api.crds.providers import BUILT, provider_schemas
+from eso.api.crds.providers import provider_schemas
 from eso.api.crds.providers.parts import retry_settings
 from eso.api.crds.schema import Schema, array, integer, label_selector, namespace, obj, one_of, strings, text, time
 
 
-def secret_store_spec(built: frozenset[str] = BUILT) -> Schema:
-    """`built`: the providers whose schema is strict."""
+def secret_store_spec() -> Schema:
     condition = {
         "namespaceRegexes": strings("RE2 expressions; each matches anywhere in the name."),
         "namespaceSelector": label_selector("Namespaces by label."),
@@ -26,7 +25,7 @@ def secret_store_spec(built: frozenset[str] = BUILT) -> Schema:
                 obj("", condition),
             ),
             "controller": text("The controller class that this store belongs to; every controller's when empty."),
-            "provider": one_of("The backend; exactly one member.", provider_schemas(built)),
+            "provider": one_of("The backend; exactly one member.", provider_schemas()),
             "refreshInterval": {
                 "description": "Time between two validations: seconds, or a Go duration.",
                 "x-kubernetes-int-or-string": True,

@@ -7,7 +7,6 @@ import re
 import types
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,8 @@ from eso.api.clusterexternalsecret import ClusterExternalSecret
 from eso.api.crds.__main__ import files
 from eso.api.crds.definition import definition, installed
 from eso.api.crds.kinds import KINDS
-from eso.api.crds.providers import BUILT, PROVIDERS, provider_schemas
-from eso.api.crds.schema import PRESERVE, RULES, loose, obj, secret_key, text, without_descriptions
-from eso.api.crds.secretstore import secret_store_spec
+from eso.api.crds.providers import PROVIDERS, provider_schemas
+from eso.api.crds.schema import PRESERVE, RULES, obj, text, without_descriptions
 from eso.api.externalsecret import ExternalSecret
 from eso.api.secretstore import SecretStore
 
@@ -83,11 +81,8 @@ def test_a_file_says_what_the_definition_says(plural: str) -> None:
 
 @pytest.mark.parametrize("plural", sorted(CRDS))
 def test_a_definition_fits_into_the_annotation_of_a_client_side_apply(plural: str) -> None:
-    """Also with the strict schemas of all providers."""
     kind = next(kind for kind in KINDS if kind.resource.plural == plural)
-    strict = replace(kind, spec=lambda: secret_store_spec(frozenset(PROVIDERS)))
-    for row in (kind, strict) if kind.spec is secret_store_spec else (kind,):
-        assert len(json.dumps(definition(row))) < ANNOTATIONS_BYTES - 10_000  # other annotations need room too
+    assert len(json.dumps(definition(kind))) < ANNOTATIONS_BYTES - 10_000  # other annotations need room too
 
 
 @pytest.mark.parametrize(
@@ -264,8 +259,8 @@ def test_everything_outside_the_provider_blocks_is_described_or_speaks_for_itsel
     assert [path for path in undescribed(schema_of(plural), "") if not path.startswith(plain)] == []
 
 
-@pytest.mark.parametrize("provider", sorted(BUILT))
-def test_a_built_provider_is_described(provider: str) -> None:
+@pytest.mark.parametrize("provider", sorted(PROVIDERS))
+def test_a_provider_is_described(provider: str) -> None:
     assert list(undescribed(PROVIDERS[provider](), "")) == []
 
 
@@ -277,18 +272,9 @@ def test_all_provider_keys_of_the_reference_are_there() -> None:
 
 
 @pytest.mark.parametrize("provider", sorted(PROVIDERS))
-def test_only_a_built_provider_drops_what_it_does_not_know(provider: str) -> None:
-    schema = provider_schemas()[provider]
-    for path, node in nodes(schema):
-        selector = set(node.get("properties", {})) <= {
-            "key",
-            "name",
-            "namespace",
-            "type",
-            "audiences",
-        } and "name" in node.get("properties", {})
-        if node.get("type") == "object" and "additionalProperties" not in node and not selector:
-            assert node.get(PRESERVE, False) is (provider not in BUILT), path
+def test_a_provider_drops_what_it_does_not_know(provider: str) -> None:
+    for path, node in nodes(provider_schemas()[provider]):
+        assert PRESERVE not in node or node.get("type") != "object", path
 
 
 RULES_OF_THE_REFERENCE = {
@@ -363,20 +349,6 @@ def test_records_and_schemas_have_the_same_members_and_defaults(plural: str, par
         for name in ("lastTransitionTime", "observedGeneration", "reason")
     }
     assert found == (fewer if (plural, part) == ("clusterexternalsecrets", "status") else set())
-
-
-def test_a_loose_schema_requires_nothing_and_keeps_everything_but_leaves_selectors_alone() -> None:
-    strict = obj(
-        "",
-        {"a": text(), "ref": secret_key(), "list": {"type": "array", "items": obj("", {"b": text()}, required=("b",))}},
-        required=("a",),
-    )
-    relaxed = loose(strict)
-    assert "required" not in relaxed
-    assert relaxed[PRESERVE] is True
-    assert relaxed["properties"]["ref"] == strict["properties"]["ref"]
-    assert relaxed["properties"]["list"]["items"] == {"type": "object", "properties": {"b": text()}, PRESERVE: True}
-    assert strict["required"] == ["a"]
 
 
 def test_a_member_called_description_is_not_a_description() -> None:

@@ -1,8 +1,7 @@
 """The schemas below `spec.provider`: one module for each provider key of the reference.
 
 Neighbours: crds.secretstore puts them together, parts.py has what several share. Every schema is strict and equal to
-the reference's. A provider that is not in BUILT is published in a loose form, for CEL rules and `kubectl explain`:
-unknown members are kept and none is required, so that no existing store loses a member or becomes invalid.
+the reference's.
 """
 
 from __future__ import annotations
@@ -55,55 +54,8 @@ from eso.api.crds.providers import (
     yandexcertificatemanager,
     yandexlockbox,
 )
-from eso.api.crds.schema import Schema, loose
+from eso.api.crds.schema import Schema
 
-BUILT: Final = frozenset(
-    (
-        "akeyless",
-        "aws",
-        "azurekv",
-        "barbican",
-        "beyondtrust",
-        "beyondtrustworkloadcredentials",
-        "bitwardensecretsmanager",
-        "chef",
-        "cloudrusm",
-        "conjur",
-        "crd",
-        "delinea",
-        "doppler",
-        "dvls",
-        "fake",
-        "fortanix",
-        "gcpsm",
-        "github",
-        "gitlab",
-        "ibm",
-        "infisical",
-        "keepersecurity",
-        "kubernetes",
-        "nebiusmysterybox",
-        "ngrok",
-        "onboardbase",
-        "onepassword",
-        "onepasswordSDK",
-        "openBao",
-        "oracle",
-        "ovh",
-        "passbolt",
-        "passworddepot",
-        "previder",
-        "pulumi",
-        "scaleway",
-        "secretserver",
-        "senhasegura",
-        "vault",
-        "volcengine",
-        "webhook",
-        "yandexcertificatemanager",
-        "yandexlockbox",
-    )
-)
 PROVIDERS: Final[dict[str, Callable[[], Schema]]] = {
     "akeyless": akeyless.schema,
     "aws": aws.schema,
@@ -151,7 +103,6 @@ PROVIDERS: Final[dict[str, Callable[[], Schema]]] = {
 }
 
 
-def provider_schemas(built: frozenset[str] = BUILT) -> dict[str, Schema]:
-    """Provider key → schema, sorted. Strict for the keys in `built`, loose for all others."""
-    made = {provider: make() for provider, make in sorted(PROVIDERS.items(), key=lambda entry: entry[0].lower())}
-    return {provider: schema if provider in built else loose(schema) for provider, schema in made.items()}
+def provider_schemas() -> dict[str, Schema]:
+    """Provider key → schema, sorted."""
+    return {provider: make() for provider, make in sorted(PROVIDERS.items(), key=lambda entry: entry[0].lower())}
