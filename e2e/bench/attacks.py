@@ -275,10 +275,10 @@ def marked(one: Json) -> Json:
     return one
 
 
-@attack("L1 300 ExternalSecrets of 380 KB, listed anew after a restart", restart=True)
+@attack("L1 150 ExternalSecrets of 380 KB, listed anew after a restart", restart=True)
 def large_objects(_: HostileBackend) -> Iterator[Json]:
     yield faked("value")
-    for n in range(300):
+    for n in range(150):
         data = [{"secretKey": f"k{i}", "remoteRef": {"key": "key"}} for i in range(2_600)]
         yield external_secret(WHERE, f"es-{n}", {}, interval="1s", data=data)
 
@@ -296,9 +296,9 @@ def large_pushes(_: HostileBackend) -> Iterator[Json]:
         yield push_secret(WHERE, f"ps-{n}", {f"k{i}": f"r{i}" for i in range(900)}, source="missing", interval="1s")
 
 
-@attack("L4 10,000 ExternalSecrets of 15 KB, listed anew after a restart", restart=True)
+@attack("L4 4,000 ExternalSecrets of 15 KB, listed anew after a restart", restart=True)
 def many_objects(_: HostileBackend) -> Iterator[Json]:
-    for n in range(10_000):
+    for n in range(4_000):
         data = {f"k{i}": f"{n}" for i in range(100)}
         yield external_secret(WHERE, f"es-{n}", data, store="missing")
 
@@ -358,12 +358,12 @@ def short_intervals(_: HostileBackend) -> Iterator[Json]:
 
 
 @attack(
-    "S4 300 new namespaces with an endless template each; the victim's is costly too",
-    namespaces=300,
+    "S4 100 new namespaces with an endless template each; the victim's is costly too",
+    namespaces=100,
     victim={"engineVersion": "jinja2", "data": {"out": "{{ key | upper }}"}},
 )
 def newcomers(_: HostileBackend) -> Iterator[Json]:
-    for n in range(300):
+    for n in range(100):
         yield faked("value", f"hostile-{n}")
         yield templated("endless", ENDLESS, "jinja2", f"hostile-{n}")
 

@@ -405,7 +405,10 @@ class Rest:
             if error.status == 429 and pause is None:
                 pause = PAUSE
             if tried >= self._tries or pause is None or pause > LONGEST_WAIT:
-                raise error
+                try:
+                    raise error
+                finally:
+                    del error  # else it keeps its own frame, with the body that was sent, until the collector comes
             await self._clock.sleep(pause)
 
     @asynccontextmanager

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import weakref
 from typing import Any
 
 import pytest
@@ -512,3 +514,17 @@ async def test_what_has_no_name_or_no_namespace_is_no_object(api, client, namesp
         with pytest.raises(Invalid, match="a Secret without a"):
             await call()
     assert api.requests == []
+
+
+async def test_what_was_sent_and_refused_goes_with_the_error_without_the_collector(api, client):
+    """A megabyte that is refused every second is kept by few objects, which the collector does not notice for long."""
+    api.fail(Status(422, "Invalid", "no"))
+    gc.disable()
+    try:
+        try:
+            await client.create(SECRETS, "a", secret("a", "x"))
+        except Invalid as error:
+            left = weakref.ref(error)
+        assert left() is None
+    finally:
+        gc.enable()
