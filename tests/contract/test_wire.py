@@ -189,7 +189,7 @@ async def test_every_await_of_a_read_may_be_cancelled_and_leaves_no_task_and_no_
         await until(lambda: server.open_connections() == 0)
 
 
-async def test_a_thousand_reads_at_once_go_through_one_login(case: Case, ground: Ground) -> None:
+async def test_hundreds_of_reads_at_once_go_through_one_login(case: Case, ground: Ground) -> None:
     async with broken(case, ground) as (bench, client):
         assert bench.server is not None
         for number in range(50):
@@ -200,7 +200,7 @@ async def test_a_thousand_reads_at_once_go_through_one_login(case: Case, ground:
             assert f"{PLANTED}{number % 50}".encode() in await read(client, f"app{number % 50}")
 
         async with asyncio.TaskGroup() as group:
-            for number in range(1000):
+            for number in range(300):  # more than any pool has connections
                 group.create_task(one(number))
         if bench.faults_at:
             assert bench.server.count() - bench.server.count(bench.faults_at) == logins
