@@ -6,10 +6,10 @@ import base64
 import codecs
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from eso.observe.echo import LEAST, MOST, told
+from eso.observe.echo import LEAST, MOST, VOCABULARY, WORD, told
 from eso.observe.redact import MASK
 
 VALUE = b"Zq7kWmXp42TvRn9Lbd"
@@ -84,5 +84,6 @@ def test_property_no_transformation_of_a_value_gets_through(value: bytes, before
         codecs.encode(value[::-1], "hex").decode(),
         text[: max(LEAST, len(text) // 2)],
     ][way]
+    assume(not VOCABULARY & set(WORD.findall(turned.lower())))
     shown = told(f"{before}|{turned}|{after}", [value])
     assert shown is None or turned not in shown or len(turned.encode()) < LEAST or turned in f"{before}|{MASK}|{after}"
