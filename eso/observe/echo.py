@@ -8,6 +8,7 @@ are built from the author's own literals.
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 from collections.abc import Iterable
@@ -79,8 +80,14 @@ def _forms(value: bytes) -> Iterable[bytes]:
         text = raw.decode("utf-8", "replace")
         yield text.encode().lower()
         yield json.dumps(text).encode().lower()
+        yield html.escape(text).encode().lower()
+        yield html.escape(text).encode().lower().replace(b"&#x27;", b"&#39;").replace(b"&quot;", b"&#34;")
         yield quote(raw, safe="").encode().lower()
-        yield raw.hex().encode()
+        spelt = raw.hex(" ")
+        yield from (form.encode() for form in (raw.hex(), spelt, spelt.replace(" ", ":"), spelt.replace(" ", "%")))
+        yield "\\u00".join(spelt.split()).encode()
+        yield ";&#x".join(spelt.split()).encode()
+        yield ";&#".join(map(str, raw)).encode()
         for shift in range(3):
             plain = base64.b64encode(bytes(shift) + raw).lower()
             yield plain

@@ -5,10 +5,13 @@ Neighbours: kinds that ask a server. `net.http` has the connections; bodies and 
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 import orjson
 
@@ -22,6 +25,7 @@ from eso.providers.kit.http import exchanged
 MOST: Final = 4 << 20  # bytes of a reply; a Secret takes 1 MiB
 SHOWN: Final = 300  # characters of a server's message
 WITHHELD: Final = "(message withheld: it repeats what was sent)"
+SECRET: Final = ("token", "secret", "password", "key", "jwt", "assertion", "credential")  # in names of members
 PLAIN: Final = frozenset({"accept", "content-type", "user-agent"})  # headers that hold no credential
 
 
@@ -64,15 +68,51 @@ async def call(
         reply = await exchanged(pool, method, url, sent, None, body, Timeouts(total=seconds), MOST)
     finally:
         await pool.close()
-    return Answered(reply.status, reply.headers, reply.body, tuple(credentials_in(sent, form)))
+    return Answered(reply.status, reply.headers, reply.body, tuple(credentials_in(url, sent, form, body)))
 
 
-def credentials_in(headers: Mapping[str, str], form: Mapping[str, str] | None) -> Iterator[bytes]:
+def credentials_in(
+    url: str, headers: Mapping[str, str], form: Mapping[str, str] | None, body: bytes | None
+) -> Iterator[bytes]:
     """What a server could repeat of a request that is nobody else's business."""
     for name, value in headers.items():
         if name.lower() not in PLAIN:
             yield from (part.encode() for part in (value, *value.split()[1:]))
-    yield from (value.encode() for value in (form or {}).values())
+            yield from login_in(value)
+    parts = urlsplit(url)
+    yield from (value.encode() for _, value in parse_qsl(parts.query))
+    yield from (unquote(value).encode() for value in (parts.username, parts.password) if value)
+    if form is not None:
+        yield from (value.encode() for value in form.values())
+    elif body:
+        yield from credentials_of(body)
+
+
+def login_in(authorization: str) -> Iterator[bytes]:
+    """Name and password of a basic login, which a server sees in clear."""
+    scheme, _, packed = authorization.partition(" ")
+    if scheme.lower() == "basic":
+        with suppress(binascii.Error, ValueError):
+            pair = base64.b64decode(packed, validate=True)
+            yield from (pair, pair.partition(b":")[2])
+
+
+def credentials_of(body: bytes) -> Iterator[bytes]:
+    """The members of a JSON body whose name says so: the others are settings, which are in the spec as well. All of any
+    other body."""
+    try:
+        waiting = [("", orjson.loads(body))]
+    except orjson.JSONDecodeError:
+        yield body
+        return
+    while waiting:
+        name, value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += value.items()
+        elif isinstance(value, list):
+            waiting += [(name, one) for one in value]
+        elif isinstance(value, str) and any(part in name.lower() for part in SECRET):
+            yield value.encode()
 
 
 def object_in(reply: Reply, failed: str) -> dict[str, Any]:

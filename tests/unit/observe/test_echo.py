@@ -30,6 +30,12 @@ VALUE = b"Zq7kWmXp42TvRn9Lbd"
         pytest.param(base64.b32encode(b"abc" + VALUE), id="in base32"),
         pytest.param(base64.b32encode(VALUE).lower(), id="in base32, in lower case"),
         pytest.param(VALUE.hex().upper().encode(), id="in hex, in upper case"),
+        pytest.param(VALUE.hex(":").encode(), id="in hex with colons"),
+        pytest.param(VALUE.hex(" ").encode(), id="in hex with blanks"),
+        pytest.param(VALUE[::-1].hex("%").encode(), id="backwards, each byte escaped as in addresses"),
+        pytest.param("".join(f"\\u{byte:04X}" for byte in VALUE).encode(), id="each letter escaped as in JSON"),
+        pytest.param("".join(f"&#x{byte:x};" for byte in VALUE).encode(), id="each letter escaped as in HTML"),
+        pytest.param("".join(f"&#{byte};" for byte in VALUE[2:9]).encode(), id="a part in numbers as in HTML"),
         pytest.param(VALUE[4:10].hex().encode(), id="a part in hex"),
     ],
 )
