@@ -271,6 +271,12 @@ class Metrics:
         namespace, name = key
         self._auth.drop_of(namespace, lambda labels: labels["store"] == name and labels["kind"].lower() == kind)
 
+    def forget_changes(self, key: Key) -> None:
+        """The ChangeSource is gone."""
+        namespace, name = key
+        for family in (self._change_events, self._changes_missed):
+            family.drop_of(namespace, lambda labels: labels["source"] == name)
+
     def auth_failure(self, store: str, namespace: str, kind: str) -> None:
         self._auth.inc((store, namespace, kind))
 
@@ -722,7 +728,10 @@ class ObjectMeter:
 
     def gone(self, key: Key) -> None:
         self._records.pop(key, None)
-        self._metrics.forget_store(self._kind, key)
+        if self._kind == "changesource":
+            self._metrics.forget_changes(key)
+        else:
+            self._metrics.forget_store(self._kind, key)
 
     def forget(self) -> None:
         """Before a scrape: lets go of what need not be told any more."""

@@ -586,3 +586,19 @@ def test_the_first_breach_of_a_measure_is_an_increase() -> None:
     assert f"{name} 0\n" in metrics.render(metrics.freeze()).decode()
     metrics.breached("loop lag")
     assert f"{name} 1\n" in metrics.render(metrics.freeze()).decode()
+
+
+def test_change_sources_that_come_and_go_leave_no_series_behind(metrics):
+    meter = metrics.objects("changesource")
+    metrics.change_event(None, "unknown")
+    metrics.change_event(("shop", "stays"), "accepted")
+    for number in range(1_000):
+        key = (f"team-{number}", f"source-{number}")
+        meter.passed(key, 1.0)
+        metrics.change_event(key, "accepted")
+        metrics.change_event(key, "refused")
+        metrics.change_missed(key)
+        meter.gone(key)
+    assert set(metrics._change_events.values) == {("", "", "unknown"), ("shop", "stays", "accepted")}
+    assert metrics._changes_missed.values == {}
+    assert not [line for line in metrics.render(metrics.freeze()).decode().splitlines() if "team-" in line]
