@@ -127,7 +127,8 @@ async def of_pod(world: World) -> Client:
 async def test_the_pods_token_becomes_keys_that_end(world: World, pod: dict[str, str]) -> None:
     world.fake.put("db", "value")
     client = await of_pod(world)
-    assert client.lifetime == pytest.approx(3600, abs=30)
+    assert client.lifetime is not None
+    assert 2400 < client.lifetime <= 3600  # the clock runs meanwhile
     assert await client.validate() is Validation.READY
     assert await read(client) == b"value"
     await client.close()
