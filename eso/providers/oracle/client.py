@@ -114,7 +114,8 @@ class Client(Connected[Connection]):
         have no effect."""
         if not self.master_key:
             raise InvalidConfig("SecretStore must reference encryption key", fix="set encryptionKey")
-        value, name = pushed(entry, source, escape_html=True), entry.remote.key
+        name, size = entry.remote.key, 0 if entry.secret_key else sum(map(len, source.data.values()))
+        value = await self.apart(size, partial(pushed, entry, source, escape_html=True))
         there = await self._there(name)
         if there is None:
             self._in_compartment("push")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -27,6 +28,8 @@ from eso.providers.contract import (
 )
 from eso.providers.kit import search
 from eso.providers.kit.http import NothingThere
+from eso.providers.kit.payload import pushed
+from eso.providers.oracle import client as client_module
 from eso.providers.oracle.client import Client
 from eso.providers.oracle.refusal import Hidden
 from tests.fakes.backend import Fault
@@ -236,6 +239,22 @@ async def test_a_push_without_a_key_is_the_whole_secret_as_json(world: World) ->
     client = await world.open()
     await client.push(Push(Remote("db")), source(b=b"<2>", a=b"1"))
     assert world.fake.secrets["db"].versions == [b'{"a":"1","b":"\\u003c2\\u003e"}']
+    await client.close()
+
+
+async def test_a_large_secret_is_written_down_beside_the_loop(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[bool] = []
+
+    def watched(entry: Push, source: Source, **more: Any) -> bytes:
+        threads.append(threading.current_thread() is threading.main_thread())
+        return pushed(entry, source, **more)
+
+    monkeypatch.setattr(client_module, "pushed", watched)
+    client = await world.open()
+    for size in (1, 100 << 10):
+        await client.push(Push(Remote(f"db-{size}")), source(k=b"<" * size))
+    assert threads == [True, False]
+    assert len(world.fake.secrets["db-102400"].versions[0]) == 6 * (100 << 10) + 8
     await client.close()
 
 
