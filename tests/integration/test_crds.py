@@ -19,7 +19,7 @@ CRDS = REPO / "manifests" / "crds"
 CRD_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions?dryRun=All"
 PLURALS = ("clusterexternalsecrets", "clustersecretstores", "externalsecrets", "secretstores")
 PULUMI: Json = {"organization": "o", "project": "p", "environment": "e"}
-ACCOUNT: Json = {"organization": "o", "serviceAccountRef": {"name": "a"}}
+OIDC: Json = {"organization": "o", "serviceAccountRef": {"name": "a"}}
 ENTRY: Json = {"secretKey": "a", "remoteRef": {"key": "k"}}
 
 
@@ -395,7 +395,7 @@ def provided(**provider: Json) -> Json:
             id="C-309 pulumi with both tokens",
         ),
         pytest.param(
-            provided(pulumi={**PULUMI, "auth": {"accessToken": {}, "oidcConfig": ACCOUNT}}),
+            provided(pulumi={**PULUMI, "auth": {"accessToken": {}, "oidcConfig": OIDC}}),
             "Exactly one of 'accessToken' or 'oidcConfig' must be specified",
             id="C-309 pulumi with two logins",
         ),
