@@ -1,4 +1,4 @@
-"""Logs in to an `oracle` store: the key of a user signs, or a session of the machine or of a pod.
+"""Logs in to an `oracle` store: the key of a user signs, or a session for the machine or a pod.
 
 Neighbours: stores.registry makes the Connector; spec.py has the rules, principals.py makes sessions, signing.py signs,
 client.py makes the calls.

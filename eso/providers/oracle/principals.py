@@ -47,7 +47,7 @@ class Session:
 
 
 async def of_instance(env: Env, owner: str, pool: Pool, direct: Pool, environ: Mapping[str, str]) -> Session:
-    """The session of the machine that the operator runs on. `direct` reaches its metadata service, `pool` the vendor.
+    """The session for the machine that the operator runs on. `direct` reaches its metadata service, `pool` the vendor.
     Raises AuthRejected, Unavailable, Throttled, Malformed."""
     base = (environ.get("OCI_METADATA_BASE_URL") or METADATA).rstrip("/")
     machine = Api(
@@ -83,7 +83,7 @@ async def of_instance(env: Env, owner: str, pool: Pool, direct: Pool, environ: M
 
 
 async def of_workload(env: Env, owner: str, cluster: Pool, host: str, account: str) -> Session:
-    """The session of a ServiceAccount of an OKE cluster. `cluster` reaches the cluster's own server at `host`;
+    """The session for a ServiceAccount of an OKE cluster. `cluster` reaches the cluster's own server at `host`;
     `account`: the token of the ServiceAccount. Raises as above."""
     session = await env.offload.run_for(owner, made_key)
     named = f"[{host}]" if ":" in host else host
