@@ -98,7 +98,7 @@ class Channel:
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._connection: _Connection | None = None
         self._connecting = asyncio.Lock()
-        self._attempts = 0
+        self._attempts = self._closes = 0
         self._failed: TransportError | None = None  # of the last attempt
 
     @property
@@ -128,11 +128,12 @@ class Channel:
                 f"the request to {self.server} cannot be sent as it is",
                 fix="look for a line break in a credential or a header of the store",
             )
-        space = Space(CURRENT.get(), waits=True)
+        space, closes = Space(CURRENT.get(), waits=True), self._closes
         try:
             await space.need(IN_FLIGHT)
             async with asyncio.timeout(timeouts.total) as limit:
-                answer = await self._exchanged(head, body, _Bound(space, limit, max_body, self.server), timeouts)
+                bound = _Bound(space, limit, max_body, self.server)
+                answer = await self._exchanged(head, body, bound, timeouts.connect, closes)
             await space.settle(answer.body)
             return answer
         except TimeoutError:
@@ -147,17 +148,18 @@ class Channel:
 
     async def close(self) -> None:
         """Closes the connection; exchanges in flight fail as Unreachable."""
+        self._closes += 1
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.hang_up()
 
     async def _exchanged(
-        self, head: Sequence[tuple[str, str]], body: bytes, bound: _Bound, timeouts: Timeouts
+        self, head: Sequence[tuple[str, str]], body: bytes, bound: _Bound, seconds: float, closes: int
     ) -> Answer:
         await beginning()
         sent = unsent = 0
         while True:
-            connection = await self._connected(timeouts.connect)
+            connection = await self._connected(seconds, closes)
             try:
                 return await connection.exchange(head, body, bound)
             except Unprocessed as error:
@@ -165,23 +167,34 @@ class Channel:
                 if sent == ATTEMPTS or unsent == MOST_ATTEMPTS:
                     raise Unreachable(str(error), sent=sent > 0) from None
 
-    async def _connected(self, seconds: float) -> _Connection:
-        """The connection. Of those that wait for one to be made, one makes it; they share its failure."""
+    async def _connected(self, seconds: float, closes: int) -> _Connection:
+        """The connection. Of those that wait for one to be made, one makes it; they share its failure. None is made for
+        an exchange that began before the channel was closed."""
+        self._check_open(closes)
         if self._connection is not None and self._connection.usable:
             return self._connection
         seen = self._attempts
         async with self._connecting:
+            self._check_open(closes)
             if self._connection is not None and self._connection.usable:
                 return self._connection
             if self._attempts != seen and self._failed is not None:
                 raise copy.copy(self._failed)
             self._attempts, self._failed = self._attempts + 1, None
             try:
-                self._connection = await self._connect(seconds)
+                made = await self._connect(seconds)
             except TransportError as error:
                 self._failed = copy.copy(error)
                 raise
-            return self._connection
+            if self._closes != closes:
+                await made.hang_up()
+            self._check_open(closes)
+            self._connection = made
+            return made
+
+    def _check_open(self, closes: int) -> None:
+        if self._closes != closes:
+            raise Unreachable(f"the connection to {self.server} was closed", sent=False)
 
     async def _connect(self, seconds: float) -> _Connection:
         try:

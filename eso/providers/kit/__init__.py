@@ -30,12 +30,12 @@
 `refusal.py` (pure): `refuse(reply) → EsoError` with the reference's text; `http.refusal(text, reply)` picks the class,
 `refusals.phrases` what of the server's message may be shown.
 
-Neighbours: address.py where a store calls, http.py one call, headers.py what a store may send, selectors.py
-credentials in specs, connected.py the login that a client holds, together.py batches, search.py `find`, property.py
-look-ups, setpath.py writes into JSON, retries.py retrySettings, metadata.py, payload.py and written.py pushes,
-uuids.py ids, token.py how long a login lasts; authority.py connections and whom they trust, valueorref.py credentials
-that a store writes down itself, files.py those in files. Logins that several providers share: awsidentity.py and
-sts.py at AWS, googlemetadata.py at Google, githubapp.py, and jwt.py, which signs. `env.pools.dial(url)` is the dial
-that some validations make. A bench in tests/contract/benches_<provider>.py makes the provider pass the sentences that
-all of them pass.
+Neighbours: address.py where a store calls, http.py one call, headers.py what a store may send, selectors.py credentials
+in specs, connected.py the login that a client holds, together.py batches, search.py `find`, property.py look-ups,
+setpath.py writes into JSON, retries.py retrySettings, metadata.py, payload.py and written.py pushes, uuids.py ids,
+token.py how long a login lasts; authority.py connections and whom they trust, valueorref.py credentials that a store
+writes down itself, files.py those in files. Logins that several providers share: awsidentity.py and sts.py at AWS,
+googlemetadata.py at Google, githubapp.py, and jwt.py, which signs. Over gRPC: grpc.py one call, protobuf.py its
+messages, entries.py what most of them bring. `env.pools.dial(url)` is the dial that some validations make. A bench in
+tests/contract/benches_<provider>.py makes the provider pass the sentences that all of them pass.
 """

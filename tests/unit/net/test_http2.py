@@ -238,6 +238,42 @@ async def drained(reader: asyncio.StreamReader) -> None:
         pass
 
 
+async def test_closing_a_used_connection_fails_what_is_in_flight_or_waits_and_opens_no_other():
+    async with world() as (server, channel):
+        server.most = 2
+        await ask(channel)
+        server.gate = asyncio.Event()
+        calls = [asyncio.ensure_future(ask(channel)) for _ in range(5)]
+        await until(lambda: len(server.asked) == 3)
+        await channel.close()
+        done = await asyncio.gather(*calls, return_exceptions=True)
+        assert [type(one) for one in done] == [Unreachable] * 5
+        await until(lambda: server.open_connections() == 0)
+        server.gate.set()
+        assert (await ask(channel)).body == FRAME, "a new exchange connects again"
+
+
+async def test_closing_while_a_connection_is_made_leaves_none():
+    async with Echo() as server:
+        pools, dialled, go = Pools(), asyncio.Event(), asyncio.Event()
+        dial = pools.connected
+
+        async def held(*given: Any) -> Any:
+            dialled.set()
+            await go.wait()
+            return await dial(*given)
+
+        pools.connected = held  # type: ignore[method-assign]  # holds
+        channel = pools.channel(server.address)
+        calls = [asyncio.ensure_future(ask(channel)) for _ in range(3)]
+        await dialled.wait()
+        await channel.close()
+        go.set()
+        done = await asyncio.gather(*calls, return_exceptions=True)
+        assert [type(one) for one in done] == [Unreachable] * 3
+        await until(lambda: server.open_connections() == 0)
+
+
 @dataclass
 class Trusted:
     tls: Any
