@@ -121,7 +121,8 @@ HARMLESS: Final = (
 LONGEST: Final = 600  # characters of a message
 # What differs between two tries of one call, and what shows a part of a credential.
 NOISE: Final = re.compile(r"request id: \S+|,? ?RequestID: [^\s,]+| Credential=.*", re.IGNORECASE)
-CODE: Final = re.compile(r"[A-Za-z0-9.]{1,64}", re.ASCII)  # what is no such word is not one of AWS's codes
+# AWS's codes are words in title case. Anything else is none of them, and could be what was sent in another spelling.
+CODE: Final = re.compile(r"(?=.{1,64}\Z)(?:[A-Z]{0,5}(?:[A-Z][a-z]{1,19}){1,8}(?:\.|\Z)){1,4}", re.ASCII)
 SHORTEST_HIDDEN: Final = 4  # characters; shorter texts occur in any message
 
 
@@ -183,7 +184,15 @@ def refusal(
     hidden: Collection[str] = (),
 ) -> EsoError:
     """The typed error for an answer of `status` >= 300, in the layout of AWS's Go SDK. Its cause is a Refused."""
-    refused = Refused(code if CODE.fullmatch(code) else "Unknown", shown(code, message, hidden))
+    known = (
+        code == str(status)
+        or code in THROTTLED
+        or code in EXPIRED
+        or code in DENIED
+        or code in BROKEN
+        or code in HARMLESS
+    )
+    refused = Refused(code if known or CODE.fullmatch(code) else "Unknown", shown(code, message, hidden))
     api = "" if modelled else "api error "
     where = f"operation error {service}: {operation}, https response error StatusCode: {status}"
     error = typed(service, status, code, f"{where}, {api}{refused}", headers or {})

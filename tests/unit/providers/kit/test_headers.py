@@ -29,6 +29,8 @@ def test_an_ordinary_header_goes_as_it_is():
         "Keep-Alive",
         "Proxy-Authorization",
         "Proxy-Connection",
+        "Transfer_Encoding",
+        "content_length",
     ],
 )
 def test_a_header_that_belongs_to_the_connection_is_refused(name):
