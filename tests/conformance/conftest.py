@@ -171,8 +171,11 @@ class Case:
             time.sleep(0.1)
 
     def passes(self, name: str = "test-es") -> int:
-        """How many passes the operator made over an ExternalSecret."""
+        """How many passes the operator made over an ExternalSecret. One in hand is waited for: what it writes is seen
+        before it is counted."""
         assert self.operator is not None
+        operator, key = self.operator, (self.namespace, name)
+        self.eventually(lambda: not operator.in_hand(key), what=f"no pass over {name} in hand")
         prefix = f'externalsecret_sync_calls_total{{name="{name}",namespace="{self.namespace}"'
         return int(
             sum(
@@ -181,6 +184,16 @@ class Case:
                 if line.startswith(prefix)
             )
         )
+
+    def wakes(self) -> int:
+        """How often the operator took up an ExternalSecret: see `woken`."""
+        assert self.operator is not None
+        return len(self.operator.wakes)
+
+    def woken(self, name: str, since: int) -> bool:
+        """Whether a pass after so many `wakes` had a reason besides its own time: a back-off has none."""
+        assert self.operator is not None
+        return any(key == (self.namespace, name) and wake.reasons for key, wake in self.operator.wakes[since:])
 
     def manager_fields(self, manager: str, name: str = "test-secret") -> Json:
         """fieldsV1 of one manager of a Secret, {} when it owns nothing."""

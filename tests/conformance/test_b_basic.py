@@ -109,7 +109,7 @@ def test_c_028_no_status_churn(live: Case):
     live.external_secret(refreshInterval="1h")
     live.synced()
     before = live.es()
-    live.holds(lambda: live.es()["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"], 10)
+    live.holds(lambda: live.es()["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"], 2.5)
     assert live.es()["status"] == before["status"]
 
 

@@ -81,7 +81,7 @@ def test_c_042_c_043_c_044_interval_0_syncs_once_ignores_edits_and_still_repairs
             "spec": {"refreshPolicy": "Periodic"},
         }
     )
-    live.holds(lambda: live.secret() == {"targetProperty": "some-value"}, 4)
+    live.holds(lambda: live.secret() == {"targetProperty": "some-value"}, 2.5)
     assert live.es()["status"]["syncedResourceVersion"] == version
     live.edit("secrets", "test-secret", {"data": {"targetProperty": "aHVtYW4="}})
     live.eventually(lambda: live.secret() == {"targetProperty": "other"}, within=5)
@@ -177,7 +177,7 @@ def test_c_055_c_056_created_once_counts_per_object(live: Case, immutable: bool)
     live.external_secret(refreshPolicy="CreatedOnce", refreshInterval="1s", target=target)
     live.synced()
     live.provider.value = b"second"
-    live.holds(lambda: live.secret() == {"targetProperty": "first"}, 3)
+    live.holds(lambda: live.secret() == {"targetProperty": "first"}, 2)
     live.delete("externalsecrets", "test-es")
     live.eventually(lambda: live.api.get("externalsecrets", live.namespace, "test-es") is None)
     assert live.secret() == {"targetProperty": "first"}
@@ -202,7 +202,7 @@ def test_c_058_created_once_with_orphan_does_not_recreate(live: Case):
     live.external_secret(refreshPolicy="CreatedOnce", target={"creationPolicy": "Orphan"})
     live.synced()
     live.delete("secrets", "test-secret")
-    live.holds(lambda: live.secret() is None, 4)
+    live.holds(lambda: live.secret() is None, 2.5)
 
 
 # C-060

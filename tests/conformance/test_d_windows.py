@@ -109,7 +109,7 @@ def test_c_073_a_blocked_refresh_reads_nothing_until_the_window_lets_it(live: Ca
     live.synced()
     reads = live.provider.count()
     live.provider.value = b"other"
-    live.holds(lambda: live.provider.count() == reads and live.ready()["status"] == "True", 4)
+    live.holds(lambda: live.provider.count() == reads and live.ready()["status"] == "True", 2.5)
     assert live.secret() == {"targetProperty": "some-value"}
 
 

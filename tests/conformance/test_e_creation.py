@@ -51,7 +51,7 @@ def test_c_078_orphan_keeps_the_secret(live: Case):
     meta = live.raw_secret()["metadata"]
     assert "ownerReferences" not in meta and CREATED_BY not in meta["labels"]
     gone(live)
-    live.holds(lambda: live.secret() == VALUE, 15)
+    live.holds(lambda: live.secret() == VALUE, 2.5)
 
 
 # C-079
@@ -59,7 +59,7 @@ def test_c_079_orphan_ignores_drift_until_refresh(live: Case):
     live.external_secret(refreshInterval="10m", target={"creationPolicy": "Orphan"})
     live.synced()
     live.edit("secrets", "test-secret", EDITED)
-    live.holds(lambda: live.secret() == {"targetProperty": "human"}, 4)
+    live.holds(lambda: live.secret() == {"targetProperty": "human"}, 2.5)
 
 
 # C-080
@@ -110,7 +110,7 @@ def test_c_083_merge_without_a_target(live: Case):
     ]
     assert sum(float(line.rsplit(" ", 1)[1]) for line in lines) == 0
     passes = live.passes()
-    live.holds(lambda: live.passes() == passes, 3)
+    live.holds(lambda: live.passes() == passes, 2)
 
 
 # C-084
@@ -206,7 +206,7 @@ def test_c_091_create_or_merge_creates_recreates_and_retains(live: Case):
     live.delete("secrets", "test-secret")
     live.eventually(lambda: (live.raw_secret() or {"metadata": {"uid": first}})["metadata"]["uid"] != first, within=5)
     gone(live)
-    live.holds(lambda: live.secret() == VALUE, 3)
+    live.holds(lambda: live.secret() == VALUE, 2)
 
 
 # C-092
@@ -257,6 +257,6 @@ def test_c_096_a_removed_managed_label_is_restored_at_the_next_pass(live: Case):
     live.synced()
     passes = live.passes()
     live.edit("secrets", "test-secret", {"metadata": {"labels": {MANAGED: None}}})
-    live.holds(lambda: live.passes() == passes and MANAGED not in live.raw_secret()["metadata"]["labels"], 3)
+    live.holds(lambda: live.passes() == passes and MANAGED not in live.raw_secret()["metadata"]["labels"], 2)
     live.edit_es({"metadata": {"annotations": {"next": "pass"}}})
     live.eventually(lambda: live.raw_secret()["metadata"].get("labels", {}).get(MANAGED) == "true", within=5)

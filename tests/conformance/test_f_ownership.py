@@ -45,7 +45,7 @@ def settled(case: Case, name: str = "test-es") -> bool:
     )
 
 
-def at_rest(case: Case, name: str, seconds: float = 3) -> None:
+def at_rest(case: Case, name: str, seconds: float = 2) -> None:
     """No pass happens without a new event."""
     passes = case.passes(name)
     case.holds(lambda: case.passes(name) == passes, seconds)

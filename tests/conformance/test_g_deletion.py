@@ -42,7 +42,7 @@ def ready_as(case: Case, reason: str, message: str) -> None:
     case.eventually(seen, what=f"Ready=True {reason} {message!r}")
 
 
-def at_rest(case: Case, seconds: float = 3) -> None:
+def at_rest(case: Case, seconds: float = 2) -> None:
     """No pass happens without a new event."""
     passes = case.passes()
     case.holds(lambda: case.passes() == passes, seconds)
@@ -162,7 +162,7 @@ def test_c_114_retain_takes_a_missing_secret_for_an_error(live: Case):
     before = live.raw_secret()
     live.provider.value = None
     assert live.failed(FETCH_FAILED)["reason"] == "SecretSyncedError"
-    live.holds(lambda: live.raw_secret() == before and live.ready()["status"] == "False", 10)
+    live.holds(lambda: live.raw_secret() == before and live.ready()["status"] == "False", 2.5)
     live.told("error processing spec.data[0] (key: barz), err: Secret does not exist")
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -297,7 +297,9 @@ def test_g032_c_193_the_third_values_end_the_first_ones(case: Case, gitlab: Depl
         case.synced()
         for count in (2, 3):
             case.edit_es({"metadata": {"annotations": {"count": str(count)}}})
-            case.eventually(lambda n=count: gitlab.given == list(range(1, n + 1)) and len(states(case)) == n)
+            case.eventually(lambda n=count: gitlab.given == list(range(1, n + 1)))
+            if count < 3:  # the third one's begin the grace period of the first
+                case.eventually(lambda n=count: len(states(case)) == n)
             case.holds(lambda n=count: len(gitlab.given) == n, 0.5)  # the operator's watch shows the state, too
         case.eventually(lambda: gitlab.valid == {2, 3} and len(states(case)) == 2, 20, what="the grace period is over")
         owners = [one["metadata"]["ownerReferences"][0] for one in states(case)]
@@ -309,13 +311,14 @@ def test_g032_c_193_the_third_values_end_the_first_ones(case: Case, gitlab: Depl
 def test_c_193_the_deadline_is_two_minutes_ahead(live: Case, gitlab: DeployTokens):
     using(live, ref("GitlabDeployToken"))
     live.synced()
+    began = datetime.now(UTC).replace(microsecond=0)
     for count in (2, 3):
         live.edit_es({"metadata": {"annotations": {"count": str(count)}}})
         live.eventually(lambda n=count: len(states(live)) == n)
         live.holds(lambda n=count: len(states(live)) == n, 0.5)  # the operator's watch shows it, too
     live.eventually(lambda: deadlines(live) == [True, False, False])
     end = datetime.fromisoformat(states(live)[0]["spec"]["garbageCollectionDeadline"])
-    assert 100 < (end - datetime.now(UTC)).total_seconds() <= 121
+    assert began <= end - timedelta(minutes=2) <= datetime.now(UTC)
 
 
 # G-034, C-192
@@ -359,7 +362,8 @@ def test_g037_a_deadline_is_not_anticipated(live: Case, gitlab: DeployTokens):
     end = datetime.fromtimestamp(int(datetime.now(UTC).timestamp()) + 4, UTC)
     body = {"spec": {"garbageCollectionDeadline": end.strftime("%Y-%m-%dT%H:%M:%SZ")}}
     live.edit("generatorstates", states(live)[0]["metadata"]["name"], body)
-    live.holds(lambda: len(states(live)) == 1, max(0.1, (end - datetime.now(UTC)).total_seconds() - 0.3))
+    rest = (end - datetime.now(UTC)).total_seconds()
+    live.holds(lambda: len(states(live)) == 1 or datetime.now(UTC) >= end, max(0.1, rest))
     live.eventually(lambda: states(live) == [], what="it goes")
 
 

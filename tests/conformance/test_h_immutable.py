@@ -16,7 +16,7 @@ def refreshes(case: Case, times: int = 3) -> None:
     case.eventually(lambda: case.provider.count() >= reads + times, what=f"{times} more reads")
 
 
-def at_rest(case: Case, seconds: float = 3) -> None:
+def at_rest(case: Case, seconds: float = 2) -> None:
     """No pass happens without a new event."""
     passes = case.passes()
     case.holds(lambda: case.passes() == passes, seconds)

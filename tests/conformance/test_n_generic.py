@@ -169,7 +169,7 @@ def test_c_214_the_feature_is_off(live: Case):
     assert ready["reason"] == "SecretSyncedError"
     live.told("generic targets are disabled. Enable with --unsafe-allow-generic-targets flag")
     passes = live.passes()
-    live.holds(lambda: live.passes() == passes, 4)
+    live.holds(lambda: live.passes() == passes, 2.5)
     assert live.provider.count() == 0
 
 
@@ -421,7 +421,7 @@ def test_c_231_no_keys_with_delete_and_orphan(generic: Generic):
     assert case.failed("could not delete resource")["reason"] == "ResourceSyncedError"
     case.told("unable to delete resource: creationPolicy=Orphan is not Owner")
     passes = case.passes()
-    case.holds(lambda: case.passes() == passes, 4)
+    case.holds(lambda: case.passes() == passes, 2.5)
     assert generic.found("ConfigMap")["data"] == VALUE
 
 
@@ -446,7 +446,7 @@ def test_c_232_deletion_keeps_what_is_to_be_kept_or_not_ours(generic: Generic, d
     generic.wants(WIDGET, creation="Orphan", deletion=deletion)
     generic.synced()
     gone(generic.case)
-    generic.case.holds(lambda: generic.found("Widget")["spec"] == {"data": VALUE}, 3)
+    generic.case.holds(lambda: generic.found("Widget")["spec"] == {"data": VALUE}, 2)
 
 
 def test_c_232_rights_that_went_first_do_not_hold_the_deletion(generic: Generic):

@@ -99,7 +99,7 @@ def test_c_240_events_of_an_unmanaged_secret_are_ignored(live: Case):
     live.edit("secrets", "test-secret", {"metadata": {"labels": {"reconcile.external-secrets.io/managed": None}}})
     before = live.passes()
     live.edit("secrets", "test-secret", {"data": {"more": "eA=="}})
-    live.holds(lambda: live.passes() == before, 3)
+    live.holds(lambda: live.passes() == before, 2)
     assert live.secret() == VALUE | {"more": "x"}
 
 
@@ -188,7 +188,7 @@ def test_c_243_only_the_given_namespace_is_looked_at(live: Case):
         theirs.external_secret()
         live.external_secret()
         live.synced()
-        live.holds(lambda: "status" not in theirs.es() and theirs.raw_secret() is None, 3)
+        live.holds(lambda: "status" not in theirs.es() and theirs.raw_secret() is None, 2)
     finally:
         live.cluster.delete_namespace(other)
 

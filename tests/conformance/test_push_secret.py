@@ -189,7 +189,7 @@ def test_what_the_schema_refuses(cluster: Cluster, namespace: str, spec: Json, t
 def test_p_007_columns(cluster: Cluster, namespace: str) -> None:
     accept = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
     answer = cluster.api.session.get(
-        cluster.credentials.server + cluster.api.path(PUSH, namespace), headers=accept, timeout=30
+        cluster.credentials.server + cluster.api.path(PUSH, namespace), headers=accept, timeout=180
     )
     assert [c["name"] for c in answer.json()["columnDefinitions"]][:4] == ["Name", "AGE", "Status", "Last Sync"]
 

@@ -24,8 +24,8 @@ from eso.reconcile.externalsecret.refresh import Synced, should_refresh
 from eso.runtime.outcome import Wake
 from tests.conformance.conftest import MERGE, Case
 
-PROMPTLY = 5.0  # seconds: less than the back-off of somebody who failed for a while
-QUIET = 2.0  # seconds in which a second pass would show
+PROMPTLY = 5.0  # seconds
+QUIET = 1.5  # seconds in which a second pass would show
 VALUE = {"targetProperty": "some-value"}
 
 
@@ -35,6 +35,7 @@ class Count:
     def __init__(self, case: Case, name: str = "test-es") -> None:
         self.case, self.name = case, name
         self.passes_before, self.reads_before = case.passes(name), case.provider.count()
+        self.wakes_before = case.wakes()
 
     @property
     def passes(self) -> int:
@@ -43,6 +44,11 @@ class Count:
     @property
     def reads(self) -> int:
         return self.case.provider.count() - self.reads_before
+
+    @property
+    def woken(self) -> bool:
+        """By an event, and not by a back-off that ended."""
+        return self.case.woken(self.name, self.wakes_before)
 
 
 @contextmanager
@@ -53,6 +59,7 @@ def once(case: Case, *names: str, reads: int | None = None, idle: int = 0) -> It
     yield
     case.eventually(lambda: all(count.passes >= 1 for count in counts), within=PROMPTLY, what="woken")
     case.holds(lambda: all(1 <= count.passes <= 1 + idle for count in counts), QUIET)
+    assert all(count.woken for count in counts)
     assert counts[0].reads == (len(counts) if reads is None else reads)
 
 
@@ -111,11 +118,12 @@ def test_a_store_that_turns_ready_wakes_those_that_wait_for_it(case: Case, kind:
         # the waiting ones have failed for a while: their own next try is far away
         case.eventually(lambda: min(case.passes(n) for n in ("a", "b")) >= 4, within=20, what="back-off")
         case.provider.validate_error = None
-        before = case.provider.count()
+        before, wakes = case.provider.count(), case.wakes()
         plural, where = ("secretstores", case.namespace) if kind == "SecretStore" else ("clustersecretstores", "")
         case.api.patch(plural, where, name, {"metadata": {"annotations": {"try": "again"}}})
         for name in ("a", "b"):
             case.synced(name, within=PROMPTLY)
+            assert case.woken(name, wakes), case.operator.wakes[wakes:]
         passes = [case.passes(n) for n in ("a", "b")]
         case.holds(lambda: [case.passes(n) for n in ("a", "b")] == passes, QUIET)
         assert case.provider.count() == before + 2
@@ -182,9 +190,10 @@ def test_a_store_that_appears_wakes_those_that_miss_it(live: Case):
     user(live, "a", "late")
     live.failed(name="a")
     live.eventually(lambda: live.passes("a") >= 4, within=20, what="back-off")
-    before = live.provider.count()
+    before, wakes = live.provider.count(), live.wakes()
     live.store("late")
     live.eventually(lambda: live.ready("a").get("status") == "True", within=PROMPTLY)
+    assert live.woken("a", wakes)
     live.holds(lambda: live.provider.count() == before + 1, QUIET)
 
 
@@ -382,11 +391,12 @@ def test_a_corrected_token_is_used_at_once(case: Case, openbao: OpenBao, flood_g
             case.failed("could not get secret data from provider", name)
         case.eventually(lambda: case.ready("vault", "secretstores").get("status") == "False", what="the store fails")
         case.holds(lambda: True, 6)  # the back-off grows meanwhile
-        mark = openbao.mark()
+        mark, wakes = openbao.mark(), case.wakes()
         with never(case, "c"):
             case.edit("secrets", "vault-token", {"stringData": {"token": made}})
             for name in ("a", "b"):
                 case.synced(name, within=PROMPTLY)
+                assert case.woken(name, wakes), case.operator.wakes[wakes:]
             case.eventually(
                 lambda: case.ready("vault", "secretstores").get("status") == "True",
                 within=PROMPTLY,
@@ -484,10 +494,11 @@ def test_a_credential_of_a_cluster_store_in_another_namespace(case: Case, openba
                 data=[{"secretKey": "value", "remoteRef": {"key": "a", "property": "value"}}],
             )
             case.failed(name="a")
-            case.holds(lambda: True, 5)
-            mark = openbao.mark()
+            case.holds(lambda: True, 2)
+            mark, wakes = openbao.mark(), case.wakes()
             put_secret(case, elsewhere, "vault-token", token=token_for(openbao, mount))
             case.synced("a", within=PROMPTLY)
+            assert case.woken("a", wakes), case.operator.wakes[wakes:]
             case.holds(lambda: True, QUIET)
         assert openbao.counts(mark)["read", f"{mount}/data/a"] == 1
     finally:

@@ -23,6 +23,9 @@ from eso.kube.config import connect
 from eso.reconcile.externalsecret.generic import GenericTargets
 from eso.reconcile.kit.room import Room
 from eso.runtime.clock import SystemClock
+from eso.runtime.outcome import Wake
+from eso.runtime.queuestate import Running
+from eso.runtime.workqueue import Key, WorkQueue
 from eso.stores.registry import PROVIDERS, Backend, Registry
 
 SYSTEM, ACCOUNT = "external-secrets-system", "external-secrets"
@@ -65,6 +68,7 @@ class InProcess:
         given = dict(providers or {})  # each is Spec and Connector in one
         self.registry = Registry(PROVIDERS | {key: Backend(made, "") for key, made in given.items()}, given)
         self.log = Log()
+        self.wakes: list[tuple[Key, Wake]] = []  # of ExternalSecrets, as their passes began
         self.operator: Operator | None = None
         self.error: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -107,6 +111,10 @@ class InProcess:
         """Of an ExternalSecret, in a row."""
         return int(self.ask(lambda operator: external_secrets(operator).queue.failures(key)))
 
+    def in_hand(self, key: tuple[str, str]) -> bool:
+        """Whether a pass over an ExternalSecret runs."""
+        return isinstance(self.ask(lambda operator: external_secrets(operator).queue.explain(key)).place, Running)
+
     def watched(self) -> list[str]:
         """The kinds of targets, other than Secrets, that are followed."""
         return [resource.kind for resource in self.ask(lambda operator: generic_targets(operator).watched())]
@@ -124,11 +132,22 @@ class InProcess:
         finally:
             self._up.set()
 
+    def _note_wakes(self, queue: WorkQueue) -> None:
+        take = queue.get
+
+        async def noted() -> tuple[Key, Wake]:
+            taken = await take()
+            self.wakes.append(taken)
+            return taken
+
+        queue.get = noted  # type: ignore[method-assign]
+
     async def _main(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), Stop()
         access = await connect(self.environ)
         try:
             self.operator = Operator(self.settings, access, SystemClock(), self.log, registry=self.registry)
+            self._note_wakes(external_secrets(self.operator).queue)
             self._loop.call_soon(self._up.set)
             await run(self.operator, self._stop)
         finally:

@@ -60,7 +60,7 @@ class Scrape:
 
 
 def scrape(address: str) -> Scrape:
-    reply = requests.get(f"http://{address}/metrics", timeout=10)
+    reply = requests.get(f"http://{address}/metrics", timeout=180)
     reply.raise_for_status()
     declared = set(re.findall(r"^(\w+)", reply.text, re.MULTILINE))
     samples, counters = {}, set()
@@ -403,7 +403,7 @@ def overload(webhook: LocalWebhook) -> None:
     head = f"POST /validate-external-secrets-io-v1-externalsecret HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n"
     with ExitStack() as stack:
         for _ in range(7):
-            plain = stack.enter_context(closing(socket.create_connection(("127.0.0.1", webhook.port), timeout=30)))
+            plain = stack.enter_context(closing(socket.create_connection(("127.0.0.1", webhook.port), timeout=180)))
             wrapped = stack.enter_context(closing(trust.wrap_socket(plain, server_hostname="localhost")))
             wrapped.sendall(head.encode() + b"x" * (size - 1))
 

@@ -96,7 +96,7 @@ class World:
 
     def listens(self) -> bool:
         try:
-            return requests.get(f"http://127.0.0.1:{self.port}/", timeout=5).status_code == 404
+            return requests.get(f"http://127.0.0.1:{self.port}/", timeout=180).status_code == 404
         except requests.ConnectionError:
             return False
 
@@ -120,7 +120,7 @@ class World:
             env={"PATH": os.environ["PATH"], "ESO_NOTIFY_SECRET": secret},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=False,
         )
         return done.returncode, done.stdout + done.stderr

@@ -503,7 +503,7 @@ def test_c_019_a_failed_first_sync_shows_an_empty_binding(controlplane: ControlP
 def test_kubectl_get_shows_the_columns(controlplane: ControlPlane, plural: str, columns: list[str]) -> None:
     accept = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
     answer = controlplane.api.session.get(
-        controlplane.server + controlplane.api.path(plural), headers=accept, timeout=30
+        controlplane.server + controlplane.api.path(plural), headers=accept, timeout=180
     )
     assert [c["name"].upper() for c in answer.json()["columnDefinitions"]] == columns
 

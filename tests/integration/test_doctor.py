@@ -25,7 +25,7 @@ def doctor(kubeconfig: Path, *words: str) -> tuple[int, str]:
         env={"KUBECONFIG": str(kubeconfig), "PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
     )
     assert done.stderr == ""
     return done.returncode, done.stdout
@@ -74,6 +74,6 @@ def test_kubectl_finds_it_as_a_plugin(controlplane: ControlPlane) -> None:
         env={"KUBECONFIG": str(controlplane.admin_kubeconfig), "PATH": f"{beside}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
     )
     assert {one["check"] for one in json.loads(done.stdout)} > {"API server", "CRDs"}, done.stderr

@@ -44,7 +44,7 @@ def test_a_service_account_scrapes_with_its_token_once_it_has_the_right(
                 f"https://{operator.metrics_address}/metrics",
                 headers={"Authorization": f"Bearer {token}"} if token else {},
                 verify=str(authority.cert),
-                timeout=10,
+                timeout=180,
             )
             return reply.status_code
 

@@ -166,7 +166,7 @@ def corrected(plane: ControlPlane) -> bool:
 
 def warning(api: Api, body: Json) -> str:
     reply = api.session.patch(
-        api.credentials.server + DRY, json=body, headers={"Content-Type": MERGE_PATCH}, timeout=30
+        api.credentials.server + DRY, json=body, headers={"Content-Type": MERGE_PATCH}, timeout=180
     )
     assert reply.status_code == 200, reply.text
     return reply.headers.get("Warning", "")

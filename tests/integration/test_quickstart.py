@@ -63,7 +63,7 @@ def test_the_quickstart_works_as_it_is_written(demo: dict[str, str], tmp_path: P
     for command, shown in rest:
         script = "\n".join(["set -o pipefail", path, found, command])
         done = subprocess.run(
-            ["bash", "-c", script], cwd=REPO, env=variables, capture_output=True, text=True, timeout=90
+            ["bash", "-c", script], cwd=REPO, env=variables, capture_output=True, text=True, timeout=180
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         if shown:

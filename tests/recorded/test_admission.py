@@ -51,7 +51,7 @@ class Outcome:
             f"{url}?fieldManager=author&force=true",
             data=json.dumps(given),
             headers={"Content-Type": "application/apply-patch+yaml"},
-            timeout=30,
+            timeout=180,
         )
         self.warnings |= {self._neutral(one) for one in warnings_of(reply)}
         if reply.status_code >= 400:
