@@ -321,6 +321,42 @@ async def test_what_one_namespace_meets_closes_no_gate_of_another(trouble: list[
         assert await read(world) == b"hunter2"
 
 
+@pytest.mark.parametrize("call", ["a search", "a validation"])
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        pytest.param([Throttled("a year", retry_after=1e9)] * 3, id="asked to stay away for years"),
+        pytest.param([Throttled("now", retry_after=-5.0)] * 3, id="asked to have come earlier"),
+        pytest.param([Unavailable("500", answered=True)] * 9, id="an answer of 500"),
+        pytest.param([Unavailable("reset", connected=True)] * 9, id="a reset"),
+        pytest.param([AuthRejected("no")] * 9, id="a refused login"),
+    ],
+)
+async def test_no_call_of_one_namespace_closes_a_gate_of_another(trouble: list[EsoError], call: str) -> None:
+    async with running(World(retries=Retries(2, 1.0))) as world:
+        other = store(namespace="team-b")
+        world.add(other)
+        world.rest.secret("team-b", "token", token="t-2")
+        await read(world)
+        await read(world, "team-b")
+        world.backend.failures = list(trouble)
+        for _ in range(3):
+            if call == "a search":
+                task = asyncio.ensure_future(world.reader.find("team-b", MAIN, Find()))
+            else:
+                task = asyncio.ensure_future(world.reader.validate(other))
+            await world.clock.advance(3.0)
+            task.cancel()
+            await asyncio.wait([task])
+        closed = [name for name, state in world.gates.states().items() if state != "open"]
+        assert closed, "the trouble was met"
+        assert not set(closed) & set(world.reader.gates_of("team-a", MAIN))
+        world.backend.failures = []
+        assert world.gates.admit(world.reader.gates_of("team-a", MAIN)) is None
+        assert await read(world) == b"hunter2"
+        assert (await world.reader.validate(store()))[0] is Validation.READY
+
+
 async def test_a_consumer_of_a_cluster_store_closes_neither_its_validation_nor_another_consumer() -> None:
     async with running(World(retries=Retries(9, 1.0))) as world:
         cluster = store(namespace="", block={"token": {"name": "token", "key": "token", "namespace": "team-a"}})
