@@ -353,7 +353,7 @@ def provided(**provider: Json) -> Json:
         ),
         pytest.param(provided(doppler={"auth": {"secretRef": DOPPLER_TOKEN}}), "", id="doppler with one"),
         pytest.param(
-            provided(nebiusmysterybox={"auth": {}}),
+            provided(nebiusmysterybox={"apiDomain": "api.nebius.cloud:443", "auth": {}}),
             "either serviceAccountCredsSecretRef or tokenSecretRef must be set",
             id="C-309 nebius without a login",
         ),

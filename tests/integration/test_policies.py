@@ -272,6 +272,11 @@ def test_stores_are_confined_to_namespaces(plane: ControlPlane, operator: LocalO
         ),
         pytest.param({"azurekv": {"vaultUrl": "https://vault.azure.net"}}, "vault.azure.net", id="not below it"),
         pytest.param({"vault": VAULT | {"server": "vault.example.com:8200"}}, "vault.example.com:8200", id="no URL"),
+        pytest.param(
+            {"ibm": {"auth": {"containerAuth": {"profile": "p", "iamEndpoint": "https://evil.example"}}}},
+            "evil.example",
+            id="where a token is asked for",
+        ),
     ],
 )
 def test_stores_are_confined_to_hosts(plane: ControlPlane, on_hosts: None, provider: Json, strange: str) -> None:
