@@ -12,7 +12,7 @@ from typing import Final
 from eso.errors import EsoError
 from eso.net.http import Reply
 from eso.providers.chef import codec, refusal, spec
-from eso.providers.contract import Find, InvalidConfig, RemoteRef, Validation, ValidationFailed
+from eso.providers.contract import Find, InvalidConfig, RemoteRef, SecretNotFound, Validation, ValidationFailed
 from eso.providers.kit.connected import Connected, Connection
 from eso.providers.kit.http import segment
 from eso.providers.kit.search import AT_ONCE, Volume, Walk, every
@@ -64,15 +64,21 @@ class Client(Connected[Connection]):
         return await self.decoded(reply.body, codec.item_of)
 
     async def _items(self, bag: str) -> codec.Items:
+        """An item that goes after the bag was listed is left out: it is no absence of the bag."""
         walk, volume = Walk(), Volume()
         reply = await self._send("ListDataBagItems", f"/data/{segment(bag)}", partial(refusal.of_bag, bag))
         names = await self.decoded(reply.body, codec.names_of)
         walk.found(names)
 
-        async def document(name: str) -> bytes:
-            return volume.counted((await self._item(bag, name)).document)
+        async def document(name: str) -> bytes | None:
+            try:
+                item = await self._item(bag, name)
+            except SecretNotFound:
+                return None
+            return volume.counted(item.document)
 
-        return codec.Items(dict(zip(names, await every(names, document, AT_ONCE), strict=True)))
+        documents = zip(names, await every(names, document, AT_ONCE), strict=True)
+        return codec.Items({name: found for name, found in documents if found is not None})
 
     async def _send(self, call: str, path: str, missing: refusal.Missing) -> Reply:
         reply = await self.connection.api.send(call, "GET", path, ok=(404,))

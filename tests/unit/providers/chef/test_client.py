@@ -133,7 +133,20 @@ async def test_only_the_servers_word_of_this_item_proves_an_absence(world: World
     await client.close()
 
 
-async def test_an_item_that_goes_while_its_bag_is_read_fails_the_map(world: World) -> None:
+async def test_an_item_that_goes_while_its_bag_is_read_is_no_absence_of_the_bag(world: World) -> None:
+    world.fake.put("shop", "api", token="t")
+    world.fake.put("shop", "db", user="me")
+    client = await world.open()
+    gone = json.dumps({"error": ["Cannot load data bag item db for data bag shop"]})
+    world.fake.fail(Fault(404, body=gone, path="/data/shop/db$"))
+    assert await extract(client, "shop") == {"api": b'{"id":"api","token":"t"}'}
+    world.fake.fail(Fault(404, body="{}", path="/data/shop/db$"))
+    with pytest.raises(NothingThere):
+        await extract(client, "shop")
+    await client.close()
+
+
+async def test_an_item_that_may_not_be_read_fails_the_map(world: World) -> None:
     world.fake.put("shop", "db", user="me")
     client = await world.open()
     world.fake.fail(Fault(403, path="/data/shop/db$"))
