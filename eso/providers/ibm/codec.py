@@ -22,6 +22,7 @@ IMPORTED, PUBLIC, PRIVATE = "imported_cert", "public_cert", "private_cert"
 OBJECTS: Final = {"kv": "data", "custom_credentials": "credentials_content"}
 # Types whose secret is one field, with that field.
 SINGLE: Final = {ARBITRARY: "payload", IAM: "api_key", SERVICE: "credentials"}
+OPTIONAL: Final = ("intermediate", "private_key")  # of an imported certificate, which may come alone
 # Types whose secret is several fields, with those that a map has.
 BY_PROPERTY: Final = {
     USER: ("username", "password"),
@@ -114,8 +115,8 @@ def value(secret: Secret, path: str) -> bytes:
     text = secret.fields.get(path.encode("utf-8", "surrogateescape"))
     if isinstance(text, bytes):
         return text
-    if type == IMPORTED and path in BY_PROPERTY[IMPORTED] and text is None:
-        return b""  # an imported certificate may come alone
+    if type == IMPORTED and path in OPTIONAL and text is None:
+        return b""
     raise missing(secret, path)
 
 
@@ -136,8 +137,16 @@ def mapping(secret: Secret, path: str, *, fetch: bool) -> dict[str, bytes]:
             return made | {"credentials": printed(single(secret))}
         case "arbitrary":
             return made | {ARBITRARY: typed_value(single(secret))}
+        case "imported_cert":
+            return made | {name: field_or_empty(secret, name) for name in BY_PROPERTY[IMPORTED]}
         case type:
             return made | {name: value(secret, name) for name in BY_PROPERTY[type]}
+
+
+def field_or_empty(secret: Secret, name: str) -> bytes:
+    """A field of an imported certificate's map, where each may be missing. Raises InvalidConfig for one that is no
+    text."""
+    return b"" if secret.fields.get(name.encode()) is None else value(secret, name)
 
 
 def single(secret: Secret) -> jsonenc.Value:
