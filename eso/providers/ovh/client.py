@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from eso.errors import EsoError
+from eso.gocompat.text import quote
 from eso.providers.contract import (
     Find,
     InvalidConfig,
@@ -24,7 +25,7 @@ from eso.providers.contract import (
     ValidationFailed,
 )
 from eso.providers.kit.connected import Connected, Connection
-from eso.providers.kit.http import Reply, list_of, segment
+from eso.providers.kit.http import NothingThere, Reply, list_of, segment
 from eso.providers.kit.search import AT_ONCE, Volume, Walk, Wanted, by_name, every
 from eso.providers.ovh import codec
 from eso.providers.ovh.spec import domain
@@ -82,15 +83,19 @@ class Client(Connected[Connection]):
         return codec.mapping(self.value(payload, ref))
 
     async def find(self, find: Find) -> AsyncIterator[Mapping[str, bytes]]:
-        """Full paths and current values below a folder. Tags have no effect; a secret that is gone meanwhile is left
-        out."""
+        """Full paths and current values below a folder. Tags have no effect; a secret or a folder that is gone
+        meanwhile is left out. A search whose own folder is not there fails: an empty result would delete Secrets."""
         matches, walk, volume = by_name(find), Walk(), Volume()
-        folders = [codec.folder_of(find.path or "")]
+        start = codec.folder_of(find.path or "")
+        folders = [start]
         while folders:
             folder = folders.pop()
             walk.enter(folder)
             leaves = []
-            for entry in await self._entries(folder):
+            entries = await self._entries(folder)
+            if entries is None and folder == start:
+                raise NothingThere(f"folder {quote(start)} not found", fix="correct find.path")
+            for entry in entries or ():
                 if not entry or entry.startswith("/"):
                     continue
                 path = f"{folder}/{entry}" if folder else entry
@@ -101,13 +106,13 @@ class Client(Connected[Connection]):
             walk.found(leaves)
             yield await self._contents(leaves, matches, volume)
 
-    async def _entries(self, folder: str) -> list[str]:
-        """What is in a folder; nothing in one that is not there."""
+    async def _entries(self, folder: str) -> list[str] | None:
+        """What is in a folder; None for one that is not there."""
         path = f"v1/secret/metadata/{segment(folder) if folder else ''}"
         try:
             reply = await self._send("ListFolder", "GET", path, query={"list": "true"})
         except SecretNotFound:
-            return []
+            return None
         return await self.decoded(reply.body, codec.entries_of)
 
     async def _contents(self, paths: list[str], matches: Wanted, volume: Volume) -> dict[str, bytes]:

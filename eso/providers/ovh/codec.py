@@ -126,10 +126,11 @@ def wanted(entry: Push, source: Source) -> dict[bytes, jsonenc.Value]:
 
 
 def parsed(text: bytes) -> jsonenc.Value:
+    """Bytes that are no UTF-8 become replacement characters here, so that a second push equals what the first wrote."""
     try:
         return jsonenc.decode(text, keep_numbers=True)
     except jsonenc.JsonError:
-        return text
+        return jsonenc.decode(jsonenc.encode(text))
 
 
 def written(data: Mapping[bytes, jsonenc.Value], path: str = "") -> bytes:

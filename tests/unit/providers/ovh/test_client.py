@@ -151,10 +151,29 @@ async def test_a_search_walks_the_folders_and_matches_full_paths(world: World) -
     assert await found(client, Find()) == everything
     assert set(await found(client, Find(path="a"))) == {"a/db", "a/b/db", "a/b/api"}
     assert set(await found(client, Find(path="a/b/", name_regexp="^a/b/d", tags=(("k", "v"),)))) == {"a/b/db"}
-    assert await found(client, Find(path="gone")) == {}
     for wrong in ("/a", "a//b"):
         with pytest.raises(InvalidConfig, match=r"^invalid path "):
             await found(client, Find(path=wrong))
+    await client.close()
+
+
+@pytest.mark.parametrize("path", ("gone", "a/gone/", "secret"))
+async def test_a_search_below_a_folder_that_is_not_there_fails_and_finds_no_emptiness(world: World, path: str) -> None:
+    world.fake.put("a/db", {"k": "v"})
+    world.fake.put("secret", {"k": "v"})
+    client = await world.open()
+    with pytest.raises(NothingThere) as error:
+        await found(client, Find(path=path))
+    assert str(error.value) == f'folder "{path.rstrip("/")}" not found'
+    await client.close()
+
+
+async def test_a_folder_that_goes_while_a_search_runs_is_empty(world: World) -> None:
+    world.fake.put("a/db", {"k": "v"})
+    world.fake.put("top", {"k": "v"})
+    client = await world.open()
+    world.fake.fail(Fault(404, body=json.dumps({"error_code": NOT_FOUND}), path="/metadata/a$"))
+    assert set(await found(client, Find())) == {"top"}
     await client.close()
 
 
@@ -221,6 +240,15 @@ async def test_a_number_is_the_same_in_another_spelling(world: World, here: byte
     world.fake.fail(Fault(200, body=body))
     await client.push(Push(Remote("db"), "k"), source(k=here))
     assert bool(world.fake.count(method="PUT")) is writes
+    await client.close()
+
+
+@pytest.mark.parametrize("key", ("k", ""))
+async def test_bytes_that_are_no_text_are_written_once(world: World, key: str) -> None:
+    client = await world.open()
+    for _ in range(3):
+        await client.push(Push(Remote("db"), key), source(k=b"a\xff\xfe<"))
+    assert world.fake.secrets["db"].versions == [{"k": "a\ufffd\ufffd<"}]
     await client.close()
 
 
