@@ -131,11 +131,21 @@ def listed_of(body: bytes) -> tuple[list[Listed], str]:
     if not isinstance(found.get("secrets"), list):
         raise Malformed("the server's reply has no list in secrets")
     listed = [listed_in(entry) for entry in objects(found, "secrets")]
-    following = found.get("next") or ""
+    return listed, following_of(found.get("next"))
+
+
+def following_of(address: Any) -> str:
+    """The query of the next page. Raises Malformed for an address without one: a list that is cut there would take keys
+    out of a Secret."""
+    if not address:
+        return ""
     try:
-        return listed, urlsplit(following).query if isinstance(following, str) else ""
+        query = urlsplit(address).query if isinstance(address, str) and address.isprintable() else ""
     except ValueError:
-        raise Malformed("the server's reply has an address that is none in next") from None
+        query = ""
+    if not query:
+        raise Malformed("the server's reply has an address that is none in next")
+    return query
 
 
 def listed_in(entry: Json) -> Listed:

@@ -17,7 +17,7 @@ from eso.providers.kit.http import Api, decoded, place
 from eso.runtime.offload import Offload
 
 T = TypeVar("T")
-VERSIONED: Final = re.compile(r"/v[0-9][0-9.]*/.*", re.ASCII)
+VERSIONED: Final = re.compile(r"(?<!/)/v[0-9][0-9.]*/.*", re.ASCII)  # after the host, which may have such a name
 MULTIPLE: Final = 300  # Keystone's list of versions comes with it
 NO_DOMAIN: Final = "You must provide exactly one of DomainID or DomainName to authenticate by Username"
 

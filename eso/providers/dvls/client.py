@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 
 from eso.errors import EsoError
-from eso.net.http import Reply
+from eso.net.http import Reply, Timeouts
 from eso.providers.contract import (
     AuthExpired,
     Denied,
@@ -28,7 +28,7 @@ from eso.providers.contract import (
 )
 from eso.providers.dvls import codec, spec
 from eso.providers.kit.connected import Connected, Connection
-from eso.providers.kit.http import NothingThere, decoded
+from eso.providers.kit.http import Api, NothingThere, decoded
 from eso.providers.kit.payload import pushed, text_of
 from eso.providers.kit.search import Walk
 from eso.providers.kit.uuids import canonical
@@ -36,6 +36,7 @@ from eso.providers.kit.uuids import canonical
 T = TypeVar("T")
 LABEL: Final = "Devolutions/Server"
 VAULTS: Final = "/api/v1/vault"
+PARTING: Final = Timeouts(total=5.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +54,8 @@ class Client(Connected[Session]):
         return Validation.UNKNOWN if self._connection is None else Validation.READY
 
     async def close(self) -> None:
-        """The server counts sessions until they are ended."""
-        if self._connection is None:
-            return
-        try:
-            with suppress(EsoError):
-                await self._connection.api.send("Logout", "POST", "/api/v1/logout", body=b"")
-        finally:
-            await self._connection.api.close()
+        if self._connection is not None:
+            await ended(self._connection.api)
 
     # reading
 
@@ -201,6 +196,15 @@ class Client(Connected[Session]):
             raise
 
 
+async def ended(api: Api) -> None:
+    """Logs out, since the server counts sessions until they are ended, and closes the connections."""
+    try:
+        with suppress(EsoError):
+            await replace(api, timeouts=PARTING).send("Logout", "POST", "/api/v1/logout", body=b"")
+    finally:
+        await api.close()
+
+
 def entry_path(at: codec.ById) -> str:
     return f"{VAULTS}/{at.vault}/entry/{at.id}"
 
@@ -229,12 +233,15 @@ async def every_page(
     query: Mapping[str, str],
     read: Callable[[Mapping[str, Any]], T],
 ) -> list[T]:
-    """What all pages of a list have, bounded."""
-    walk, found, number, last = Walk(), list[T](), 1, False
+    """What all pages of a list have, bounded; once where two pages have the same. Raises Malformed for another page
+    than the one that was asked for: a list that is cut proves no absence."""
+    walk, found, number, last = Walk(), dict[T, None](), 1, False
     while not last:
         walk.enter()
         page = await ask(f"{path}?{urlencode({**query, 'page': number})}")
+        if max(page.number, 1) != number:  # an empty list may be page 0
+            raise Malformed("the server answers with another page than the one that it was asked for")
         walk.found(page.entries)
-        found += [read(entry) for entry in page.entries]
+        found |= dict.fromkeys(read(entry) for entry in page.entries)
         number, last = number + 1, page.last
-    return found
+    return list(found)

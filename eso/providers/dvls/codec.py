@@ -84,9 +84,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`last`: there is no page after it."""
+    """`number`: which page the server says that it is. `last`: there is no page after it."""
 
     entries: Sequence[dict[str, Any]]
+    number: int
     last: bool
 
 
@@ -127,7 +128,7 @@ def page_of(body: bytes) -> Page:
         raise Malformed("the server's reply has no list in data")
     if not isinstance(current, int) or not isinstance(total, int):
         raise Malformed("the server's reply does not number its pages")
-    return Page([folded(entry) for entry in entries], current >= total)
+    return Page([folded(entry) for entry in entries], current, current >= total)
 
 
 def vault_in(entry: Mapping[str, Any]) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from typing import Final
 from eso.net.http import Timeouts
 from eso.providers.contract import CredentialReader, Plan, StoreView
 from eso.providers.dvls import codec, refusal, spec
-from eso.providers.dvls.client import LABEL, Client, Session, vault_of
+from eso.providers.dvls.client import LABEL, Client, Session, ended, vault_of
 from eso.providers.env import Env
 from eso.providers.kit.authority import opened
 from eso.providers.kit.connected import nobody_asks
@@ -44,10 +44,14 @@ class Connector:
             asking = Api(pool, LABEL, spec.base(block), AGENT, refusal.of_login, TIMEOUTS, MOST_TOKEN)
             token = codec.token_of((await asking.send("Login", "POST", "/api/v1/login", form=form)).body)
             headers = AGENT | {"tokenId": clean(token, "token"), "Content-Type": "application/json"}
-            api = Api(pool, LABEL, spec.base(block), headers, refusal.of_api, TIMEOUTS)
-            session = Session(api, self.env.offload)
-            vault = await vault_of(session, spec.vault(block), credentials.namespace) if spec.vault(block) else ""
         except BaseException:
             await pool.close()
+            raise
+        api = Api(pool, LABEL, spec.base(block), headers, refusal.of_api, TIMEOUTS)
+        session = Session(api, self.env.offload)
+        try:
+            vault = await vault_of(session, spec.vault(block), credentials.namespace) if spec.vault(block) else ""
+        except BaseException:  # a store with a wrong vault logs in again and again
+            await ended(api)
             raise
         return Client(store, replace(session, vault=vault))

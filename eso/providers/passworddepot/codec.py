@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from eso.providers.contract import InvalidConfig, Malformed
 from eso.providers.kit.http import object_of, text_in
@@ -70,7 +70,15 @@ def named_in(body: bytes, member: str) -> list[Named]:
     found = object_of(body).get(member)
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
         raise Malformed(f"the server's reply has no list in {member}")
-    return [Named(text_in(entry, "name"), text_in(entry, "fingerprint")) for entry in found]
+    return [Named(text_in(entry, "name"), fingerprint_in(entry)) for entry in found]
+
+
+def fingerprint_in(entry: Mapping[str, Any]) -> str:
+    """Raises Malformed for an empty one, which would mean the top of the database."""
+    fingerprint = text_in(entry, "fingerprint")
+    if not fingerprint:
+        raise Malformed("the server's reply has no text in fingerprint")
+    return fingerprint
 
 
 def chosen(listed: Sequence[Named], wanted: str) -> str | None:

@@ -27,9 +27,10 @@ def secret_of(body: bytes) -> Secret:
 
 
 def names(body: bytes, key: str) -> bool:
-    """Whether a list of secrets has one that is called so, by whichever member."""
+    """Whether a list of secrets has one that is called so, by whichever member: ids may be numbers, and a server may
+    write them in other letters."""
     found = list_of(body)
     if not all(isinstance(entry, dict) for entry in found):
         raise Malformed("the server's reply is not of the form it promises")
     entries: list[dict[str, Any]] = found
-    return any(key in entry.values() for entry in entries)
+    return any(str(value).casefold() == key.casefold() for entry in entries for value in entry.values())

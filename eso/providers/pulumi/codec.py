@@ -11,6 +11,7 @@ from typing import Final
 
 from eso.gocompat import jsonenc
 from eso.providers.contract import InvalidConfig, Malformed
+from eso.providers.kit.search import DEEPEST
 from eso.values.jsonmap import NotAMap, object_in, typed_value
 
 Plain = jsonenc.Value
@@ -103,6 +104,8 @@ def plain(entry: Plain) -> Plain:
 def path_of(key: str) -> tuple[bytes, ...]:
     """The names on the way to a pushed value. Raises InvalidConfig."""
     names = key.split(".")
+    if len(names) > DEEPEST:
+        raise InvalidConfig(f"remoteKey has more than {DEEPEST} names", fix="correct remoteKey")
     if not all(names):
         raise InvalidConfig("remoteKey has an empty name", fix="write a.b.c")
     if any(name.startswith(FUNCTION) for name in names):

@@ -167,6 +167,9 @@ async def test_a_payload_that_cannot_be_read_fails_the_search(world: World) -> N
         '{"secrets":[{"name":"db","secret_ref":7}]}',
         '{"secrets":[{"name":"db","secret_ref":"http://x/.."}]}',
         '{"secrets":[],"next":"http://[x"}',
+        '{"secrets":[],"next":"http://x/v1/secrets"}',
+        '{"secrets":[],"next":"http://x/v1/secrets?a\\u0000b"}',
+        '{"secrets":[],"next":{"href":"http://x/v1/secrets?offset=10"}}',
         "[" * 5000,
     ),
 )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from eso.providers.barbican import codec
+from eso.providers.barbican.login import VERSIONED
 from eso.providers.contract import AuthRejected, InvalidConfig, Malformed, RemoteRef, Unavailable
 from tests.fakes.backend import Backend, Fault
 from tests.fakes.barbican import PASSWORD, REGION, USER
@@ -40,6 +41,18 @@ async def test_the_old_api_is_spoken_where_the_address_names_it(world: World) ->
 async def test_without_a_version_the_best_one_that_is_listed_is_used(world: World, path: str) -> None:
     assert await read(world, path=path) == b"value"
     assert [asked.path for asked in world.fake.asked][:2] == ["/", "/v3/auth/tokens"]
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    (
+        ("https://v3/identity/", "https://v3/identity/"),
+        ("https://v2/v3.14/", "https://v2/"),
+        ("https://keystone/identity/v2/x/", "https://keystone/identity/"),
+    ),
+)
+def test_a_host_that_is_called_like_a_version_is_a_host(url: str, asked: str) -> None:
+    assert VERSIONED.sub("/", url) == asked
 
 
 async def test_a_version_that_is_no_longer_served_is_passed_over(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -18,6 +19,7 @@ from eso.providers.contract import (
     RemoteRef,
     SecretNotFound,
     Source,
+    Unavailable,
 )
 from eso.providers.dvls import codec
 from eso.providers.dvls.client import Client
@@ -25,6 +27,7 @@ from eso.providers.kit import search
 from eso.providers.kit.http import NothingThere
 from tests.fakes.backend import Fault
 from tests.fakes.cancel import every_await
+from tests.fakes.clock import until
 from tests.fakes.dvls import VAULT_ID
 from tests.fakes.env import found
 from tests.unit.providers.dvls.conftest import World
@@ -256,6 +259,59 @@ async def test_a_list_of_other_entries_proves_no_absence(world: World) -> None:
     await client.close()
 
 
+@pytest.mark.parametrize("page", ((9, 9), (2, 9), (0, 2), (1, 2)))
+async def test_another_page_than_the_one_that_was_asked_for_proves_no_absence(
+    world: World, page: tuple[int, int]
+) -> None:
+    client = await world.open()
+    body = json.dumps({"data": [], "currentPage": page[0], "totalPage": page[1]})
+    world.fake.fail(Fault(200, body=body, path="/entry$", times=3))
+    with pytest.raises(Malformed, match="another page"):
+        await read(client, "db")
+    await client.close()
+
+
+async def test_an_empty_list_without_a_page_is_a_list(world: World) -> None:
+    client = await world.open()
+    body = json.dumps({"data": [], "currentPage": 0, "totalPage": 0})
+    world.fake.fail(Fault(200, body=body, path="/entry$"))
+    with pytest.raises(SecretNotFound):
+        await read(client, "db")
+    await client.close()
+
+
+async def test_an_entry_that_two_pages_have_is_one(world: World) -> None:
+    """The list grew between two pages."""
+    id = world.fake.put("db", password="d")
+    client = await world.open()
+    for number in (1, 2):
+        shown = [{"id": id, "name": "db", "path": "", "type": "Credential", "subType": "Default"}]
+        body = json.dumps({"data": shown, "currentPage": number, "totalPage": 2})
+        world.fake.fail(Fault(200, body=body, path="/entry$"))
+    assert await read(client, "db") == b"d"
+    await client.close()
+
+
+async def test_a_login_that_finds_no_vault_is_ended(world: World) -> None:
+    with pytest.raises(InvalidConfig, match=r"^vault not found$"):
+        await world.open(vault="Other")
+    assert world.fake.tokens == set()
+    world.fake.fail(Fault(500, path="/vault$"))
+    world.fake.fail(Fault(500, path="/logout$"))
+    with pytest.raises(Unavailable):
+        await world.open()
+
+
+async def test_a_login_that_is_cancelled_at_its_vault_is_ended(world: World) -> None:
+    world.fake.fail(Fault(hang=True, path="/vault$"))
+    opening = asyncio.create_task(world.open())
+    await until(lambda: world.fake.count("/vault$") > 0)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    assert world.fake.tokens == set()
+
+
 async def test_a_name_in_other_letters_is_found_where_the_server_finds_it(world: World) -> None:
     id = world.fake.put("DB", password="d")
     client = await world.open()
@@ -411,7 +467,9 @@ async def test_an_entry_of_another_form_is_malformed(world: World, entry: object
 async def test_a_list_without_an_end_is_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "MOST_FOLDERS", 20)
     client = await world.open()
-    world.fake.fail(Fault(200, body='{"data":[],"currentPage":1,"totalPage":99999}', path="/entry$", times=9999))
+    for number in range(1, 99):
+        body = json.dumps({"data": [], "currentPage": number, "totalPage": 99999})
+        world.fake.fail(Fault(200, body=body, path="/entry$"))
     with pytest.raises(InvalidConfig, match="looks into more than"):
         await read(client, "db")
     await client.close()

@@ -202,6 +202,7 @@ async def test_nothing_can_be_searched(world: World) -> None:
         ("/list", '{"entries":[7]}'),
         ("/list", '{"entries":[{"name":"db"}]}'),
         ("/list", '{"entries":[{"name":"db","fingerprint":7}]}'),
+        ("/list", '{"entries":[{"name":"db","fingerprint":""}]}'),
         ("/list", "null"),
         ("/list", "[" * 5000),
         ("/read", '{"pass":7}'),
@@ -216,6 +217,15 @@ async def test_a_reply_of_another_form_is_malformed(world: World, path: str, bod
     with pytest.raises(Malformed) as error:
         await read(client, "db")
     assert PLANTED not in str(error.value)
+    await client.close()
+
+
+async def test_a_folder_without_a_fingerprint_is_not_the_top_of_the_database(world: World) -> None:
+    world.fake.put("db", **{"pass": PLANTED})
+    client = await world.open()
+    world.fake.fail(Fault(200, body='{"entries":[{"name":"team","fingerprint":""}]}', path="/list"))
+    with pytest.raises(Malformed):
+        await read(client, "team.db")
     await client.close()
 
 

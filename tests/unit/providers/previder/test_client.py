@@ -72,6 +72,15 @@ async def test_a_secret_that_is_listed_is_not_absent(world: World) -> None:
     await client.close()
 
 
+@pytest.mark.parametrize("listed", ('[{"id":123}]', '[{"id":"x","description":"ABC"}]'))
+async def test_a_secret_that_is_listed_in_another_spelling_is_not_absent(world: World, listed: str) -> None:
+    client = await world.open()
+    world.fake.fail(Fault(200, body=listed, path="/secret$"))
+    with pytest.raises(NothingThere):
+        await read(client, "123" if "123" in listed else "abc")
+    await client.close()
+
+
 @pytest.mark.parametrize(
     ("fault", "kind"),
     (

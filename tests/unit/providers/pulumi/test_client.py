@@ -188,6 +188,19 @@ async def test_a_path_with_an_empty_name_is_refused(world: World, key: str) -> N
     await client.close()
 
 
+@pytest.mark.parametrize("names", (65, 300, 5000))
+async def test_a_path_has_a_bound_of_names(world: World, names: int) -> None:
+    client = await world.open()
+    await client.push(Push(Remote(".".join("a" * 64)), "k"), source(k=b"v"))
+    for attempt in (
+        client.push(Push(Remote(".".join("a" * names)), "k"), source(k=b"v")),
+        client.exists(Remote(".".join("a" * names))),
+    ):
+        with pytest.raises(InvalidConfig, match=r"^remoteKey has more than 64 names$"):
+            await attempt
+    await client.close()
+
+
 async def test_what_cannot_be_pushed_is_told(world: World) -> None:
     client = await world.open()
     with pytest.raises(InvalidConfig, match=r"^pushing the whole secret is not yet implemented$"):
