@@ -182,20 +182,24 @@ class Client(Connected[Session]):
         query = {"title": wanted.title, "decrypt": "true"} | self._versioned
         try:
             reply = await self._send("FindSecret", "GET", "/secrets-safe/secrets", query=query)
-            for found in await self.decoded(reply.body, codec.secrets_of):
-                if (found.title, found.kind, found.folder) != (wanted.title, wanted.kind, folder.lower()):
-                    continue
-                if found.kind == codec.FILE:
-                    held = await self._file(found)
-                elif found.password is not None:
-                    held = codec.password_of(found)
-                else:
-                    continue
-                if held.data == wanted.value:
-                    return True
         except (Denied, NothingThere):
-            pass
+            return False
+        for found in await self.decoded(reply.body, codec.secrets_of):
+            if (found.title, found.kind, found.folder) != (wanted.title, wanted.kind, folder.lower()):
+                continue
+            held = await self._readable(found)
+            if held is not None and held.data == wanted.value:
+                return True
         return False
+
+    async def _readable(self, found: codec.Listed) -> codec.Value | None:
+        """Its value; None for one that may not be read, which hides no other of its title."""
+        if found.kind != codec.FILE:
+            return None if found.password is None else codec.password_of(found)
+        try:
+            return await self._file(found)
+        except (Denied, NothingThere):
+            return None
 
     # requests
 

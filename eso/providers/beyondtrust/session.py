@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from eso.errors import EsoError
 from eso.net.http import Pools, Timeouts
 from eso.providers.contract import Malformed
 from eso.providers.kit.connected import Connection
@@ -41,7 +43,11 @@ class Session(Connection):
 
     async def sign_out(self) -> None:
         """Raises EsoError, which nobody has to hear of: a session that is left ends by itself."""
-        await replace(self.api, timeouts=GOODBYE).send("Signout", "POST", "/Auth/Signout")
+        await sign_out(self.api)
+
+
+async def sign_out(api: Api) -> None:
+    await replace(api, timeouts=GOODBYE).send("Signout", "POST", "/Auth/Signout")
 
 
 async def signed_in(api: Api, given: Mapping[str, str]) -> tuple[Api, User]:
@@ -61,7 +67,13 @@ async def signed_in(api: Api, given: Mapping[str, str]) -> tuple[Api, User]:
     headers = {"Authorization": credential} | header_of(cookies)
     reply = await api.send("SignAppIn", "POST", "/Auth/SignAppIn", headers=headers)
     cookies |= cookies_of(reply)
-    return api.with_headers(header_of(cookies)), user_of(reply.body)
+    signed = api.with_headers(header_of(cookies))
+    try:
+        return signed, user_of(reply.body)
+    except Malformed:
+        with suppress(EsoError):  # the session is made, whatever the reply says of its user
+            await sign_out(signed)
+        raise
 
 
 def cookies_of(reply: Reply) -> dict[str, str]:

@@ -260,6 +260,8 @@ class Client(Connected[Login]):
                     call, "POST", f"/{path}", headers=letter.headers(number), body=letter.body
                 ), letter.key
             except OtherKey as error:
+                if not (error.number.isascii() and error.number.isdigit()):
+                    break  # no header may hold it, and with serverPublicKey every number would be taken
                 login.number = error.number
         login.number = device.number
         raise InvalidConfig(

@@ -5,15 +5,16 @@ Neighbours: connect.py makes it, codec.py decrypts, refusal.py words what Onboar
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import ClassVar, Final
+from typing import ClassVar, Final, TypeVar
 
 from eso.errors import EsoError
 from eso.providers.contract import (
     Find,
     InvalidConfig,
+    Malformed,
     RemoteRef,
     StoreView,
     Validation,
@@ -27,6 +28,7 @@ from eso.providers.onboardbase import codec
 from eso.runtime.offload import Offload
 
 LABEL: Final = "Onboardbase"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +95,11 @@ class Client(Connected[Login]):
         shown = f"secret {wanted[0].name}" if len(wanted) == 1 else "secrets"
         try:
             listed = await self._listed(wanted[0].scope)
-            found = await self._values(listed, [one.name for one in wanted if one.name in listed])
+            names = [one.name for one in wanted if one.name in listed]
+            found = await self._decrypted(partial(codec.each_of, listed, names))
         except EsoError as error:
             raise prefixed(f"could not get {shown}: ", error) from error
-        return {one: codec.Secret(one.name, found[one.name]) if found.get(one.name) else absent(one) for one in wanted}
+        return {one: answer(one, found.get(one.name)) for one in wanted}
 
     def value(self, payload: codec.Secret, ref: RemoteRef) -> bytes:
         return codec.value(payload, ref.property)
@@ -113,7 +116,7 @@ class Client(Connected[Login]):
             listed = await self._listed(self.scope)
             Walk().found(list(listed))
             names = await matches.among(name for name in listed if name.startswith(prefix))
-            found = await self._values(listed, names)
+            found = await self._decrypted(partial(codec.values_of, listed, names))
         except EsoError as error:
             raise prefixed("could not get secrets: ", error) from error
         yield {name: volume.counted(value) for name, value in found.items()}
@@ -126,10 +129,17 @@ class Client(Connected[Login]):
         held = self.connection
         return await held.offload.run_for(self.store.namespace, codec.names_of, reply.body, held.passcode)
 
-    async def _values(self, listed: Mapping[str, str], names: Sequence[str]) -> dict[str, bytes]:
+    async def _decrypted(self, decrypt: Callable[[bytes], T]) -> T:
+        """`decrypt(passcode)`, in a thread."""
         held = self.connection
-        decrypt = partial(codec.values_of, listed, names, held.passcode)
-        return await held.offload.run_for(self.store.namespace, decrypt)
+        return await held.offload.run_for(self.store.namespace, decrypt, held.passcode)
+
+
+def answer(asked: Asked, found: bytes | Malformed | None) -> codec.Secret | EsoError:
+    """A value that cannot be decrypted is the error of those alone who ask for it."""
+    if isinstance(found, Malformed):
+        return prefixed(f"could not get secret {asked.name}: ", found)
+    return codec.Secret(asked.name, found) if found else absent(asked)
 
 
 def absent(asked: Asked) -> EsoError:

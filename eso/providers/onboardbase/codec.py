@@ -60,6 +60,17 @@ def values_of(encrypted: Mapping[str, str], names: Iterable[str], passcode: byte
     return {name: opened(encrypted[name], passcode) for name in names}
 
 
+def each_of(encrypted: Mapping[str, str], names: Iterable[str], passcode: bytes) -> dict[str, bytes | Malformed]:
+    """The same, with the error of each value that cannot be decrypted in its place."""
+    found: dict[str, bytes | Malformed] = {}
+    for name in names:
+        try:
+            found[name] = opened(encrypted[name], passcode)
+        except Malformed as error:
+            found[name] = error
+    return found
+
+
 def opened(text: str, passcode: bytes) -> bytes:
     """What CryptoJS encrypted: base64 of `Salted__`, a salt and AES-256 in CBC mode, with key and vector derived by
     OpenSSL's old rule. Raises Malformed."""

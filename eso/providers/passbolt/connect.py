@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from eso.errors import EsoError
 from eso.net.http import Timeouts
 from eso.providers.contract import CredentialReader, InvalidConfig, Plan, StoreView
 from eso.providers.env import Env
@@ -49,6 +50,9 @@ class Connector:
         session = Session(api, self.env.offload, Apart(self.env, namespace), Key(armored, passphrase))
         try:
             await session.log_in()
+        except EsoError:
+            await session.close()  # a login may fail when the server has made its session already
+            raise
         except BaseException:
             await pool.close()
             raise

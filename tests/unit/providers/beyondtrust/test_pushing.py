@@ -180,6 +180,16 @@ async def test_what_is_there_with_its_value_is_not_made_again(world: World, meta
     await client.close()
 
 
+async def test_a_file_that_may_not_be_read_hides_no_other_of_its_title(world: World) -> None:
+    client = await world.open(apiVersion="3.1")
+    for value in (b"1", b"2"):
+        await push(client, FILE, value)
+    world.fake.fail(Fault(403, body="{}", path="/download$"))
+    await push(client, FILE, b"2")
+    assert len(world.fake.secrets) == 2
+    await client.close()
+
+
 async def test_what_may_not_be_looked_at_is_made_and_an_outage_makes_nothing(world: World) -> None:
     client = await world.open(apiVersion="3.1")
     world.fake.fail(Fault(403, body="{}", path="/secrets$"))

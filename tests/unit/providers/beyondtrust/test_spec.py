@@ -136,6 +136,17 @@ async def test_a_client_signs_in_with_a_token(world: World) -> None:
     await client.close()
 
 
+@pytest.mark.parametrize("body", ("[]", "{", '{"UserId": "7"}'))
+async def test_a_sign_in_whose_reply_is_malformed_leaves_no_session_behind(world: World, body: str) -> None:
+    world.fake.tokens.add("made")
+    cookie = {"Set-Cookie": "ASP.NET_SessionId=made; path=/"}
+    world.fake.fail(Fault(200, body=body, headers=cookie, path="SignAppIn$"))
+    with pytest.raises(Malformed):
+        await world.open()
+    assert world.fake.asked[-1].path.endswith("/Auth/Signout")
+    assert world.fake.tokens == set()
+
+
 async def test_a_sign_out_that_fails_is_nobodys_business(world: World) -> None:
     client = await world.open()
     world.fake.fail(Fault(500, path="Signout", times=3))

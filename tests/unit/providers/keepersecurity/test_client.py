@@ -267,6 +267,19 @@ async def test_a_server_that_asks_for_a_key_that_nobody_published_is_told(world:
     await client.close()
 
 
+@pytest.mark.parametrize("number", ("1\r\nX: y", "12 3", "\u0661", "", "-1", True))
+async def test_what_is_no_number_of_a_key_spoils_no_later_call(world: World, number: object) -> None:
+    """The configuration names the server's key, so any number would do."""
+    held = world.fake.put("db", custom=CUSTOM)
+    client = await world.open()
+    world.fake.fail(Fault(401, body=json.dumps({"error": "key", "key_id": number})))
+    with pytest.raises(EsoError):
+        await read(client, held.uid)
+    assert await read(client, held.uid, "note") == b"n"
+    assert [asked.headers["PublicKeyId"] for asked in world.fake.asked] == ["10", "10"]
+    await client.close()
+
+
 @pytest.mark.parametrize(
     ("body", "seconds"),
     (

@@ -84,6 +84,19 @@ async def test_secrets_that_fall_due_together_are_one_request_and_each_has_its_o
     await client.close()
 
 
+async def test_a_value_that_cannot_be_decrypted_fails_no_other_read_of_its_request(world: World) -> None:
+    entries = [{"key": sealed("db", PASSCODE), "value": sealed("1", PASSCODE)}]
+    entries += [{"key": sealed("bad", PASSCODE), "value": "%"}]
+    client = await world.open()
+    world.fake.fail(Fault(200, body=json.dumps({"data": {"secrets": entries}})))
+    good, bad = (client.request(RemoteRef(name)) for name in ("db", "bad"))
+    answers = await client.fetch_many([good, bad])
+    assert isinstance(answers[good], Secret)
+    assert isinstance(answers[bad], Malformed)
+    assert str(answers[bad]) == "could not get secret bad: a secret cannot be decrypted"
+    await client.close()
+
+
 async def test_another_environment_is_another_request(world: World) -> None:
     world.fake.environments["shop", "test & more"] = {"db": "theirs"}
     client = await world.open(environment="test & more")

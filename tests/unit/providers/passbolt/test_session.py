@@ -57,6 +57,21 @@ async def test_a_user_with_a_second_factor_cannot_log_in(world: World) -> None:
         await world.open()
 
 
+@pytest.mark.parametrize("body", ("{}", json.dumps({"header": {"status": "success"}, "body": {"id": 1}})))
+async def test_a_login_that_fails_late_leaves_no_session_behind(world: World, body: str) -> None:
+    world.fake.fail(Fault(200, body=body, path="/users/me.json$"))
+    with pytest.raises(Malformed):
+        await world.open()
+    assert world.fake.asked[-1].path == "/auth/logout.json"
+
+
+async def test_a_second_factor_leaves_no_session_to_pile_up(world: World) -> None:
+    world.fake.mfa = True
+    with pytest.raises(AuthRejected):
+        await world.open()
+    assert world.fake.asked[-1].path == "/auth/logout.json"
+
+
 @pytest.mark.parametrize(
     "challenge",
     (
