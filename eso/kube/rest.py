@@ -30,7 +30,9 @@ PARTIAL_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.
 
 PAGE: Final = 500
 MAX_OBJECT: Final = 16 * 1024 * 1024  # bytes; etcd takes 1.5 MB, decompressed replies stay far below
-MAX_PAGE: Final = 8 << 20  # bytes that are taken apart in one turn of the loop; a larger page is asked for again in parts
+MAX_PAGE: Final = (
+    8 << 20
+)  # bytes that are taken apart in one turn of the loop; a larger page is asked for again in parts
 MAX_MESSAGE: Final = 1024  # characters of a server's message that are kept
 TRIES: Final = 4
 TURNS: Final = 84  # requests at once; one namespace alone gets three quarters of them

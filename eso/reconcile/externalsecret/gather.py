@@ -11,19 +11,25 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Final, Protocol
+from weakref import WeakKeyDictionary
 
 from eso.api.externalsecret import StoreRef
 from eso.errors import EsoError, Terminal
 from eso.providers.contract import Find, RemoteRef, SecretNotFound
 from eso.reconcile.externalsecret.assemble import Raw, proven_missing
 from eso.reconcile.externalsecret.readplan import Extract, FindAll, Generate, One, Read
+from eso.runtime.loopshare import Shares, share_of
 from eso.runtime.memory import READ, reserved, take, volume
 from eso.secretbytes import SecretBytes, SecretMap
 from eso.stores.gate import GateClosed
 
 TOGETHER: Final = 200  # reads of one pass at a time
+FEW: Final = 20  # reads of one pass that begin whenever it runs
 ERROR: Final = 1 << 10  # bytes of a failed read: two errors, their texts, the place in the plan
 MOST_BYTES: Final = 32 << 20  # of all values of one pass, a little for each key counted in
+
+# So many reads take the loop for some 10 ms, and all passes that run may begin theirs in one turn of it.
+_turns: Final[Shares] = WeakKeyDictionary()
 
 
 class Reads(Protocol):
@@ -69,6 +75,8 @@ async def gather(
     found: dict[int, Raw] = {}
     for start in range(0, len(reads), TOGETHER):
         some = reads[start : start + TOGETHER]
+        if len(some) > FEW:
+            await share_of(_turns).step(namespace)
         async with reserved(READ * len(some)), asyncio.TaskGroup() as group:
             held.reading = tasks = [
                 group.create_task(

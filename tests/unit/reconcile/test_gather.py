@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -64,6 +65,27 @@ async def test_a_pass_holds_only_so_much_and_asks_for_no_more(
     assert [isinstance(result, EsoError) for _, result in results] == [False] * 3 + [True]
     assert "more than 4000 bytes" in str(results[-1][1])
     assert reader.asked == 4
+
+
+async def test_the_reads_of_many_large_passes_begin_in_turn() -> None:
+    """Thousands that began in one turn of the loop would hold up everybody."""
+    loop, turn, begun = asyncio.get_running_loop(), 0, Counter[int]()
+
+    def count() -> None:
+        nonlocal turn
+        turn += 1
+        loop.call_soon(count)
+
+    class Turns(Large):
+        async def read(self, *_: Any, **__: Any) -> SecretBytes:
+            begun[turn] += 1
+            return await super().read()
+
+    count()
+    plan = read_plan(es(secretStoreRef={"name": "s"}, data=entries(400)))
+    await asyncio.gather(*(gather(plan, Turns(), f"ns-{n % 3}", None) for n in range(20)))
+    assert begun.total() == 20 * 400
+    assert max(begun.values()) <= 2 * gather_module.TOGETHER
 
 
 class Failing:
