@@ -31,22 +31,30 @@ def rsa_key(pem: bytes, password: bytes | None = None) -> rsa.RSAPrivateKey:
 
 
 def signed(key: rsa.RSAPrivateKey, claims: Mapping[str, Any], key_id: str | None = None, alg: str = "RS256") -> str:
-    """`key_id`: what the header says of the key; None leaves it out. `alg`: RS256 or PS256."""
+    """`key_id`: what the header says of the key; None leaves it out. `alg`: RS256 or PS256. Raises
+    InvalidConfig."""
     head = {"alg": alg, "typ": "JWT"} | ({} if key_id is None else {"kid": key_id})
     text = f"{encoded(orjson.dumps(head))}.{encoded(orjson.dumps(claims))}"
-    made = signature(key, text.encode()) if alg == "RS256" else pss_signature(key, text.encode())
-    return f"{text}.{encoded(made)}"
+    mark = signature(key, text.encode()) if alg == "RS256" else pss_signature(key, text.encode())
+    return f"{text}.{encoded(mark)}"
 
 
 def pss_signature(key: rsa.RSAPrivateKey, text: bytes) -> bytes:
-    """RSASSA-PSS with SHA-256 and a salt as long as the digest."""
-    scheme = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=padding.PSS.DIGEST_LENGTH)
-    return key.sign(text, scheme, hashes.SHA256())
+    """RSASSA-PSS with SHA-256 and a salt as long as the digest. Raises InvalidConfig."""
+    return made(key, text, padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=padding.PSS.DIGEST_LENGTH))
 
 
 def signature(key: rsa.RSAPrivateKey, text: bytes) -> bytes:
-    """RSASSA-PKCS1-v1_5 with SHA-256."""
-    return key.sign(text, padding.PKCS1v15(), hashes.SHA256())
+    """RSASSA-PKCS1-v1_5 with SHA-256. Raises InvalidConfig."""
+    return made(key, text, padding.PKCS1v15())
+
+
+def made(key: rsa.RSAPrivateKey, text: bytes, scheme: padding.PSS | padding.PKCS1v15) -> bytes:
+    """Raises InvalidConfig for a key that was loaded, since its numbers are not tried then, and cannot sign."""
+    try:
+        return key.sign(text, scheme, hashes.SHA256())
+    except ValueError:
+        raise InvalidConfig("the RSA key cannot sign: it is broken or too short", fix="use 2048 bits") from None
 
 
 def encoded(raw: bytes) -> str:

@@ -50,3 +50,20 @@ def test_what_is_no_rsa_key_is_refused_and_not_shown(text: bytes) -> None:
     with pytest.raises(InvalidConfig) as refused:
         jwt.rsa_key(text)
     assert "planted" not in f"{refused.value}{refused.value.fix}{refused.value.__context__}"
+
+
+def unsound() -> rsa.RSAPrivateKey:
+    """A key that loads, with a modulus that is even."""
+    form = serialization.PrivateFormat.TraditionalOpenSSL
+    der = KEY.private_bytes(serialization.Encoding.DER, form, serialization.NoEncryption())
+    modulus = KEY.private_numbers().public_numbers.n
+    der = der.replace(modulus.to_bytes(256, "big"), (modulus - 1).to_bytes(256, "big"))
+    text = base64.encodebytes(der)
+    return jwt.rsa_key(b"-----BEGIN RSA PRIVATE KEY-----\n" + text + b"-----END RSA PRIVATE KEY-----\n")
+
+
+@pytest.mark.parametrize("alg", ("RS256", "PS256"))
+def test_a_key_that_loads_and_cannot_sign_is_a_typed_refusal(alg: str) -> None:
+    with pytest.raises(InvalidConfig) as refused:
+        jwt.signed(unsound(), {"iss": "7"}, alg=alg)
+    assert str(refused.value) == "the RSA key cannot sign: it is broken or too short"
