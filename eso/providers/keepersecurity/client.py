@@ -27,6 +27,7 @@ from eso.providers.contract import (
     RemoteRef,
     Source,
     StoreView,
+    Timeout,
     Validation,
 )
 from eso.providers.keepersecurity import codec, pushing, refusal, wire
@@ -149,11 +150,18 @@ class Client(Connected[Login]):
                 yield {one.title: volume.counted(codec.whole(await self._with_files(codec.distinct(one))))}
 
     async def _with_files(self, found: codec.Record) -> codec.Record:
-        """The record with the contents of its files; together they may take what one reply may."""
+        """The record with the contents of its files; together they may take what one reply may. Once the storage does
+        not answer in time, no more files are asked for: the other reads of the request wait meanwhile."""
         contents: list[bytes | EsoError] = []
-        left = MAX_REPLY
+        left, silent = MAX_REPLY, False
         for file in found.files:
-            content = file.content if file.content is not None else await self._content(file, left)
+            if file.content is not None:
+                content = file.content
+            elif silent:
+                content = EsoError(f"file {file.title} cannot be loaded: the storage did not answer for another one")
+            else:
+                content = await self._content(file, left)
+                silent = isinstance(content, Silent)
             contents.append(content)
             left -= len(content) if isinstance(content, bytes) else 0
         return codec.with_files(found, contents) if contents else found
@@ -167,7 +175,8 @@ class Client(Connected[Login]):
             reply = await replace(self.connection.files, max_body=left + wire.OVERHEAD).send("GetFile", "GET", file.url)
             return await self.decoded(reply.body, partial(wire.opened, key=file.key, what="it"))
         except EsoError as error:
-            return EsoError(f"file {file.title} cannot be loaded: {error}", fix=error.fix)
+            kind = Silent if isinstance(error, Timeout) else EsoError
+            return kind(f"file {file.title} cannot be loaded: {error}", fix=error.fix)
 
     # writing
 
@@ -268,6 +277,10 @@ class Client(Connected[Login]):
             "the server asks for a key of its own that is not known here",
             fix="set serverPublicKey in the configuration",
         )
+
+
+class Silent(EsoError):
+    """The storage of files did not answer in time."""
 
 
 class Missing(EsoError):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from eso.errors import EsoError
+from eso.net.http import Timeouts
 from eso.providers.contract import (
     AuthExpired,
     Denied,
@@ -190,6 +193,25 @@ async def test_a_file_that_cannot_be_loaded_fails_those_alone_who_ask_for_it(wor
     for whole in (read, extract):
         with pytest.raises(EsoError):
             await whole(client, held.uid)
+    await client.close()
+
+
+async def test_a_storage_that_does_not_answer_is_asked_for_no_more_files_of_the_record(world: World) -> None:
+    """The other reads of the request wait for each of them."""
+    held = world.fake.put("db", custom=CUSTOM)
+    for name in ("first", "second", "third"):
+        world.fake.attach(held, name, b"x")
+    client = await world.open()
+    login = client.connection
+    login.files = replace(login.files, timeouts=Timeouts(total=0.05))
+    world.fake.fail(Fault(hang=True, path=re.escape(held.files[0]["url"].split("test", 1)[1]), times=9))
+    record = await client.fetch(client.request(RemoteRef(held.uid)))
+    assert client.value(record, RemoteRef(held.uid, "note")) == b"n"
+    for name in ("first", "second", "third"):
+        with pytest.raises(EsoError, match=f"^file {name} cannot be loaded: "):
+            client.value(record, RemoteRef(held.uid, name))
+    asked = [one.path for one in world.fake.asked]
+    assert not any(held.files[place]["url"].endswith(path) for place in (1, 2) for path in asked)
     await client.close()
 
 
