@@ -250,7 +250,8 @@ class Channel:
             told += part
             if not part or len(told) > MOST_TOLD:
                 raise Unreachable(f"the proxy refused the connection to {self.server}", sent=False)
-        status = bytes(told.split(None, 2)[1]) if told.startswith(b"HTTP/1.") else b""
+        words = bytes(told).split(None, 2)
+        status = words[1] if told.startswith(b"HTTP/1.") and len(words) > 1 else b""
         if status != b"200":
             shown = status.decode() if len(status) == 3 and status.isdigit() else "that is none"
             raise Unreachable(f"the proxy refused the connection to {self.server} with status {shown}", sent=False)
@@ -562,7 +563,10 @@ class _Connection(asyncio.Protocol):
                 raise exchange.failure
             await exchange.news()
         headers = exchange.headers or {}
-        return Answer(int(headers.get(":status", "0")), headers, b"".join(parts), exchange.trailers)
+        status = headers.get(":status", "")
+        if len(status) != 3 or not (status.isascii() and status.isdigit()):
+            raise Unreachable(f"the reply of {self.server} has no status of HTTP")
+        return Answer(int(status), headers, b"".join(parts), exchange.trailers)
 
     def _acknowledge(self, number: int, size: int) -> None:
         """The server may send as much again."""

@@ -373,6 +373,7 @@ async def test_the_proxy_is_asked_to_connect_with_its_login():
     [
         (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "with status 407"),
         (b"SSH-2.0-x\r\n\r\n", "with status that is none"),
+        (b"HTTP/1.1\r\n\r\n", "with status that is none"),
         (f"HTTP/1.1 {PLANTED}\r\n\r\n".encode(), "with status that is none"),
         (b"", "the proxy refused"),
         (b"HTTP/1.1 200 OK\r\n" + b"a" * 70_000, "the proxy refused"),
@@ -469,6 +470,25 @@ async def test_answers_take_the_work_of_their_frames_back(monkeypatch: pytest.Mo
             await ask(channel)
         assert len((await ask(channel, "/s/900000")).body) == 900_005
         assert len(server.connections) == 1
+
+
+@pytest.mark.parametrize("status", ["2x0", "-20", "+20", "2_0", "\xb2\xb2\xb2", "20", "2000"])
+async def test_an_answer_whose_status_is_no_number_is_an_error_of_the_server(status: str):
+    raw = status.encode("latin-1")
+
+    async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(PREFACE_OF_SERVER)
+        sent = b""
+        while not sent.endswith(FRAME):  # of the request
+            sent += await reader.read(65536)
+        writer.write(frame(1, 5, 1, b"\x08" + bytes([len(raw)]) + raw))
+        await drained(reader)
+
+    async with listening(served) as port:
+        channel = Pools().channel(f"http://127.0.0.1:{port}")
+        with pytest.raises(Unreachable):
+            await ask(channel)
+        await channel.close()
 
 
 @pytest.mark.parametrize("said", HOSTILE.values(), ids=HOSTILE.keys())
