@@ -13,7 +13,7 @@ from typing import Any, Final
 from eso.providers.contract import InvalidConfig, Malformed, SecretNotFound
 from eso.providers.kit.entries import Entries
 from eso.providers.kit.http import object_of, text_in
-from eso.providers.kit.protobuf import parsed, text
+from eso.providers.kit.protobuf import FORM, parsed, text
 from eso.providers.kit.token import Token, checked
 
 AUDIENCE: Final = "token-service.iam.new.nebiuscloud.net"
@@ -75,9 +75,12 @@ def token_of(reply: bytes) -> Token:
 
 
 def payload_of(reply: bytes) -> Entries:
-    """SecretPayload { repeated Payload data = 2 { key = 1; oneof { string_value = 12; binary_value = 13 } } }."""
-    entries = dict[str, str | bytes]()
-    for entry in parsed(reply).messages(2):
+    """SecretPayload { version_id = 1; repeated Payload data = 2 { key = 1; oneof { string_value = 12; binary_value = 13
+    } } }. A reply without both is of another service, and proves the absence of no entry."""
+    found, entries = parsed(reply), dict[str, str | bytes]()
+    if not (found.has(1) or found.has(2)):
+        raise Malformed(FORM)
+    for entry in found.messages(2):
         entries[entry.text(1)] = entry.blob(13) if entry.last_of(12, 13) == 13 else entry.text(12)
     return Entries(entries)
 

@@ -111,6 +111,16 @@ async def test_a_token_that_is_none_or_has_ended_is_told(world: World, reply: by
         await world.open()
 
 
+@pytest.mark.parametrize("reply", (b"", text(9, "of another service"), number(3, 1)))
+async def test_a_reply_that_is_no_payload_does_not_prove_that_an_entry_is_gone(world: World, reply: bytes) -> None:
+    world.fake.put("mbsec-1", {"user": "me"})
+    client = await world.open()
+    world.fake.fail(Fault(200, body=framed(reply)))
+    with pytest.raises(Malformed):
+        await read(client, "mbsec-1", "user")
+    await client.close()
+
+
 async def test_a_secret_is_read_whole_and_its_entries_share_the_read(world: World) -> None:
     world.fake.put("mbsec-1", {"user": "me", "raw": b"\0\xff"})
     client = await world.open()
