@@ -41,4 +41,8 @@ def target_of(text: str) -> str | None:
     found = TARGET.fullmatch(text)
     if found is None or (found[2] and not 0 < int(found[2]) < 1 << 16):
         return None
+    try:
+        urlsplit(f"//{text}")
+    except ValueError:  # what stands in brackets is no address of IPv6
+        return None
     return f"{found[1]}:{found[2] or 443}"

@@ -106,7 +106,7 @@ def parsed(raw: bytes) -> Message:
         count += 1
         if not 0 < number <= MOST_NUMBER or count > MOST_FIELDS:
             raise Malformed(FORM)
-        value: int | bytes
+        value: int | bytes | None = None
         match kind:
             case 0:
                 value, at = _varint(raw, at)
@@ -114,12 +114,13 @@ def parsed(raw: bytes) -> Message:
                 size, at = _varint(raw, at)
                 value, at = raw[at : at + size], at + size
             case 1 | 5:
-                size = 8 if kind == FIXED64 else 4
-                value, at = raw[at : at + size], at + size
+                at += 8 if kind == FIXED64 else 4  # no field that is asked for is of this kind: it is an unknown one
             case _:
                 raise Malformed(FORM)  # groups, which no message of today has
         if at > len(raw):
             raise Malformed(FORM)
+        if value is None:
+            continue
         earlier = fields.pop(number, [])
         earlier.append(value)
         fields[number] = earlier

@@ -44,6 +44,13 @@ def test_the_last_of_equal_fields_counts_and_unknown_ones_are_skipped():
     assert message.message(2).fields == {}
 
 
+def test_fields_of_fixed_size_are_no_texts_of_the_same_number():
+    message = parsed(b"\x09planted8" + b"\x15four")
+    assert (message.text(1), message.blob(2), message.number(1)) == ("", b"", 0)
+    assert not message.has(1)
+    assert parsed(text(1, "a") + b"\x09planted8").text(1) == "a"
+
+
 def test_of_fields_that_exclude_each_other_the_last_counts():
     assert parsed(text(2, "a") + blob(3, b"")).last_of(2, 3) == 3
     assert parsed(blob(3, b"") + text(2, "a")).last_of(2, 3) == 2
