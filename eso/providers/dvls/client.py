@@ -141,6 +141,7 @@ class Client(Connected[Session]):
         credentials = [one for one in listed if one.kind == codec.CREDENTIAL and one.within(place.path)]
         id = codec.picked(credentials, place)
         if id is None:
+            codec.refuse_almost(listed, place)
             await self._check_login()
             raise SecretNotFound()
         return codec.ById(place.vault, id)

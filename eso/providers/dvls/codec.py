@@ -67,6 +67,11 @@ class Listed:
     def within(self, path: str) -> bool:
         return not path or self.path == path or self.path.startswith(f"{path}\\")
 
+    def almost_within(self, path: str) -> bool:
+        """Whether only letters, or empty names of folders, keep it out of `path`."""
+        wanted = loose(path)
+        return loose(self.path)[: len(wanted)] == wanted
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -89,6 +94,10 @@ class Page:
     entries: Sequence[dict[str, Any]]
     number: int
     last: bool
+
+
+def loose(path: str) -> list[str]:
+    return [folder for folder in path.casefold().split("\\") if folder]
 
 
 def place_of(key: str, vault: str) -> Place:
@@ -214,3 +223,12 @@ def picked(listed: Sequence[Listed], wanted: ByName) -> str | None:
     if listed and not found:
         raise Malformed("the server lists other entries than the one that it was asked for")
     return found[0].id if found else None
+
+
+def refuse_almost(listed: Sequence[Listed], wanted: ByName) -> None:
+    """Raises InvalidConfig where the entry is in a folder that the key writes differently: it is not absent."""
+    names = [entry for entry in listed if entry.kind == CREDENTIAL and entry.name.casefold() == wanted.name.casefold()]
+    if any(entry.almost_within(wanted.path) for entry in names):
+        raise InvalidConfig(
+            "the folder of the entry is written in other letters", fix="write the folder as the server shows it"
+        )

@@ -142,9 +142,15 @@ def definition(values: Mapping[bytes, Plain]) -> bytes:
 
 
 def literal(value: Plain) -> Plain:
-    """As a definition writes it down: a dollar sign begins a reference, two of them are one sign."""
+    """As a definition writes it down: a dollar sign begins a reference, two of them are one sign. Raises InvalidConfig
+    for a name that begins a function: written back, data of a source would be called."""
     match value:
         case dict():
+            if any(name.startswith(FUNCTION.encode()) for name in value):
+                raise InvalidConfig(
+                    f"the environment holds a value with the name of a function ({FUNCTION}…), which cannot be written",
+                    fix="push to an environment of its own, and import it",
+                )
             return {name: literal(inner) for name, inner in value.items()}
         case list():
             return [literal(inner) for inner in value]

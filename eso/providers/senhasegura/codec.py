@@ -36,6 +36,8 @@ Secrets = Mapping[str, Secret]  # by identity
 def secrets_of(body: bytes) -> Secrets:
     """Raises Malformed, or the error that the reply is."""
     found = object_of(body)
+    if not isinstance(found.get("response"), dict | None):
+        raise Malformed("the server's reply has no object in response")
     response = part(found, "response")
     if response.get("error") not in (None, False):
         raise of_application(response.get("status"))

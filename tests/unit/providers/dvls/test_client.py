@@ -95,6 +95,20 @@ async def test_a_path_reaches_below_itself_and_not_beside(world: World) -> None:
     await client.close()
 
 
+@pytest.mark.parametrize("key", ("base/db", "/Base/db", "Base//sub/DB", "BASE\\db"))
+async def test_a_folder_in_another_spelling_proves_no_absence(world: World, key: str) -> None:
+    """The server compares without case."""
+    client = await world.open()
+    shown = [{"id": OTHER, "name": "db", "path": "Base\\sub", "type": "Credential", "subType": "Default"}]
+    body = json.dumps({"data": shown, "currentPage": 1, "totalPage": 1})
+    for attempt in (read(client, key), client.delete(Remote(key)), client.exists(Remote(key))):
+        world.fake.fail(Fault(200, body=body, path="/entry$"))
+        with pytest.raises(InvalidConfig, match="written in other letters"):
+            await attempt
+    assert not [asked for asked in world.fake.asked if asked.method == "DELETE"]
+    await client.close()
+
+
 async def test_entries_that_are_no_credentials_do_not_count(world: World) -> None:
     id = world.fake.put("db", password="d", path="a")
     world.fake.entries[world.fake.put("db", path="b")]["type"] = "Folder"

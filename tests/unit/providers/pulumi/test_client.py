@@ -215,6 +215,16 @@ async def test_what_cannot_be_pushed_is_told(world: World) -> None:
     await client.close()
 
 
+async def test_data_that_looks_like_a_function_is_not_written_back_as_one(world: World) -> None:
+    world.fake.values = {"db": {"list": [{"fn::open::aws-login": {"x": PLANTED}}]}}
+    client = await world.open()
+    with pytest.raises(InvalidConfig, match="name of a function") as error:
+        await client.push(Push(Remote("new"), "k"), source(k=b"v"))
+    assert PLANTED not in f"{error.value}{error.value.fix}"
+    assert not [asked for asked in world.fake.asked if asked.method == "PATCH"]
+    await client.close()
+
+
 async def test_an_environment_with_values_that_are_not_known_is_not_written_back(world: World) -> None:
     """They would be lost."""
     client = await world.open()

@@ -171,6 +171,15 @@ async def test_a_list_of_another_form_proves_no_absence(world: World, applicatio
     await client.close()
 
 
+@pytest.mark.parametrize("response", ([], [1], "down", 7))
+async def test_a_list_beside_a_response_that_is_none_proves_no_absence(world: World, response: object) -> None:
+    client = await world.open()
+    world.fake.fail(Fault(200, body=json.dumps({"response": response, "application": {"secrets": []}})))
+    with pytest.raises(Malformed):
+        await read(client, "db")
+    await client.close()
+
+
 async def test_halves_of_pairs_and_deep_replies_do_no_harm(world: World) -> None:
     client = await world.open()
     for data in (r'[{"user":"\ud800"}]', "[" * 5000):
