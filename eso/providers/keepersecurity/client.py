@@ -111,15 +111,21 @@ class Client(Connected[Login]):
         for record in listing.records:
             found.setdefault(record.uid, record)
         missing = [one for one in wanted if one.key not in found]
-        everything = None
+        everything: codec.Listing | Malformed = listing
         if any(one.by_title for one in missing):
-            everything = await self._listing("GetSecretsByTitle")
+            try:
+                everything = await self._listing("GetSecretsByTitle")
+            except Malformed as error:  # too large, say: it is the error of those alone whose record has no such UID
+                everything = error
         answers: dict[Hashable, codec.Record | EsoError] = {}
         for one in wanted:
             held = found.get(one.key)
             try:
                 if held is None:
-                    held = titled(everything if one.by_title and everything else listing, one)
+                    among = everything if one.by_title else listing
+                    if isinstance(among, Malformed):
+                        raise among
+                    held = titled(among, one)
                 answers[one] = await self._with_files(codec.distinct(held))
             except (Malformed, Missing) as error:
                 answers[one] = error

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from eso.errors import EsoError
 from eso.net.http import Timeouts
@@ -23,7 +24,7 @@ from eso.providers.contract import (
 )
 from eso.providers.keepersecurity.client import Client
 from eso.providers.keepersecurity.codec import Record
-from tests.fakes.backend import Fault
+from tests.fakes.backend import Asked, Fault
 from tests.fakes.cancel import every_await
 from tests.fakes.env import found
 from tests.fakes.keepersecurity import FOLDER, Held, b64, lock
@@ -169,6 +170,27 @@ async def test_records_that_fall_due_together_are_one_request_and_titles_one_mor
     assert plain.batch(plain.request(RemoteRef("no uid"))) is None
     await client.close()
     await plain.close()
+
+
+async def test_a_list_of_all_records_that_cannot_be_read_fails_no_record_that_its_uid_finds(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, lost = world.fake.put("db", custom=CUSTOM), world.fake.put("lost")
+    del world.fake.records[lost.uid]
+    client = await world.open(getByTitleFallback=True)
+    there, gone = (client.request(RemoteRef(one.uid)) for one in (held, lost))
+    assert client.batch(there) == client.batch(gone)
+    answer = world.fake.answer
+
+    async def once(asked: Asked) -> web.StreamResponse:
+        world.fake.fail(Fault(200, body="what no key opens, as the answer to the next request"))
+        return await answer(asked)
+
+    monkeypatch.setattr(world.fake, "answer", once)
+    answers = await client.fetch_many([there, gone])
+    assert isinstance(answers[there], Record)
+    assert isinstance(answers[gone], Malformed)
+    await client.close()
 
 
 async def test_a_file_that_cannot_be_loaded_fails_those_alone_who_ask_for_it(world: World) -> None:
