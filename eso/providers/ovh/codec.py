@@ -134,11 +134,15 @@ def parsed(text: bytes) -> jsonenc.Value:
 
 
 def written(data: Mapping[bytes, jsonenc.Value], path: str = "") -> bytes:
-    """The body of a write. `path`: of a secret that is made."""
+    """The body of a write. `path`: of a secret that is made. Raises InvalidConfig for a value that is JSON of more
+    levels than are left below the body's own."""
     body: dict[bytes, Any] = {b"version": {b"data": data}}
     if path:
         body[b"path"] = path.encode()
-    return jsonenc.encode(body)
+    try:
+        return jsonenc.encode(body)
+    except jsonenc.JsonError:
+        raise InvalidConfig("the value is nested too deeply", fix="write it with fewer levels") from None
 
 
 def same(here: jsonenc.Value, there: jsonenc.Value) -> bool:

@@ -252,6 +252,16 @@ async def test_bytes_that_are_no_text_are_written_once(world: World, key: str) -
     await client.close()
 
 
+async def test_a_value_that_is_too_deep_for_the_body_of_a_push_is_refused(world: World) -> None:
+    client = await world.open()
+    deepest = b"[" * jsonenc.MAX_DEPTH + b"]" * jsonenc.MAX_DEPTH
+    with pytest.raises(InvalidConfig) as error:
+        await client.push(Push(Remote("db"), "k"), source(k=deepest))
+    assert str(error.value) == "the value is nested too deeply"
+    assert world.fake.secrets == {}
+    await client.close()
+
+
 async def test_what_is_pushed_keeps_its_digits(world: World) -> None:
     client = await world.open()
     await client.push(Push(Remote("db"), "k"), source(k=b"12345678901234567890"))
