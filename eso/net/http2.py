@@ -97,6 +97,7 @@ class Channel:
         self._scheme, self._host = parts.scheme, parts.hostname or ""
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._connection: _Connection | None = None
+        self._earlier: list[_Connection] = []  # which no exchange begins on; some may still be answered there
         self._connecting = asyncio.Lock()
         self._attempts = self._closes = 0
         self._failed: TransportError | None = None  # of the last attempt
@@ -149,8 +150,11 @@ class Channel:
     async def close(self) -> None:
         """Closes the connection; exchanges in flight fail as Unreachable."""
         self._closes += 1
-        connection, self._connection = self._connection, None
-        if connection is not None:
+        ending = [*self._earlier, *([self._connection] if self._connection is not None else ())]
+        self._earlier, self._connection = [], None
+        for connection in ending:
+            connection.abort()
+        for connection in ending:
             await connection.hang_up()
 
     async def _exchanged(
@@ -189,6 +193,8 @@ class Channel:
             if self._closes != closes:
                 await made.hang_up()
             self._check_open(closes)
+            if self._connection is not None:
+                self._earlier = [one for one in (*self._earlier, self._connection) if one.lives]
             self._connection = made
             return made
 
@@ -331,6 +337,10 @@ class _Connection(asyncio.Protocol):
         )
 
     # the life of the connection
+
+    @property
+    def lives(self) -> bool:
+        return self._lost is None
 
     async def begun(self) -> None:
         """Returns once the server has sent its settings. Raises Unreachable for one that does not speak HTTP/2."""
@@ -521,7 +531,7 @@ class _Connection(asyncio.Protocol):
             self._finish(number, exchange)
             if self._heard < began < now() - SILENCE:
                 self.usable = False  # the next exchange tries a new connection
-            self._free(1)
+            self._free(1 if self.usable else len(self._waiting))
             if not self._exchanges:
                 self._rest()
 
@@ -541,7 +551,8 @@ class _Connection(asyncio.Protocol):
             room = min(self._http2.local_flow_control_window(number), self._http2.max_outbound_frame_size)
             if room <= 0:
                 self._flush()
-                await exchange.news()
+                if exchange.failure is None:  # the flush may have ended the connection
+                    await exchange.news()
                 continue
             part, body = body[:room], body[room:]
             self._http2.send_data(number, part, end_stream=not body)
@@ -592,6 +603,8 @@ class _Connection(asyncio.Protocol):
         """Returns once one more exchange may begin, or none any more."""
         first = True
         while self.usable and len(self._exchanges) >= self._most():
+            if not self._exchanges and self._idle is None:
+                self._rest()  # a server that takes no exchange at first is not waited for without end
             waiting = asyncio.get_running_loop().create_future()
             if first:
                 self._waiting.append(waiting)

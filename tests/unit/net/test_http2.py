@@ -175,6 +175,61 @@ async def test_a_connection_that_went_silent_is_not_used_again(monkeypatch: pyte
         assert len(server.connections) == 2
 
 
+async def test_those_that_wait_on_a_silent_connection_go_to_a_new_one_and_closing_ends_both(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(http2, "SILENCE", 0.0)
+    async with world() as (server, channel):
+        server.most = 2
+        await ask(channel)
+        server.fail(Fault(hang=True))
+        server.fail(Fault(hang=True))
+        hung = asyncio.ensure_future(ask(channel, timeouts=Timeouts(total=None)))
+        await until(lambda: len(server.asked) == 2)
+        silent = asyncio.ensure_future(ask(channel))
+        await until(lambda: len(server.asked) == 3)
+        waiting = [asyncio.ensure_future(ask(channel)) for _ in range(4)]
+        await asyncio.sleep(0)
+        silent.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await silent
+        assert [one.body for one in await asyncio.gather(*waiting)] == [FRAME] * 4
+        assert not hung.done()
+        await channel.close()
+        with pytest.raises(Unreachable):
+            await hung
+        await until(lambda: server.open_connections() == 0)
+
+
+class FullAtFirst(Echo):
+    """Takes no exchange on its first connection."""
+
+    @property
+    def most(self) -> int:
+        return 100 if len(self.connections) > 1 else 0
+
+    @most.setter
+    def most(self, value: int) -> None:
+        """Fixed."""
+
+
+async def test_a_connection_that_takes_no_exchange_is_replaced_after_a_while(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(http2, "KEEP_ALIVE", 0.0)
+    async with world(FullAtFirst()) as (server, channel):
+        assert (await ask(channel)).body == FRAME
+        assert len(server.connections) == 2
+
+
+async def test_a_connection_that_ends_as_it_is_flushed_leaves_no_request_waiting_for_room(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    async with world() as (_, channel):
+        await ask(channel)
+        monkeypatch.setattr(http2, "MOST_UNSENT", -1)
+        with pytest.raises(Unreachable, match="does not read what it is sent"):
+            await ask(channel, body=b"a" * 200_000)
+
+
 async def test_every_await_may_be_cancelled_and_leaves_nothing():
     async with world() as (server, channel):
         async for _ in every_await(lambda: ask(channel, "/s/200000")):
