@@ -123,8 +123,10 @@ class FakeYandex(GrpcBackend):
         found = self._found(service, way, message)
         if service == "/yandex.cloud.lockbox.v1.PayloadService":
             if way == "Get":
-                return b"".join(blob(2, text(1, key) + entry(value)) for key, value in found.items())
-            return b"".join(blob(3, text(1, key) + blob(2, whole(value))) for key, value in found.items())
+                return text(1, "v") + b"".join(blob(2, text(1, key) + entry(value)) for key, value in found.items())
+            return text(2, "v") + b"".join(
+                blob(3, text(1, key) + blob(2, whole(value))) for key, value in found.items()
+            )
         assert service == "/yandex.cloud.certificatemanager.v1.CertificateContentService"
         chain, key = found
         return b"".join(text(3, part) for part in chain) + text(4, key)

@@ -91,16 +91,23 @@ def token_of(reply: bytes, now: float) -> Token:
 
 
 def payload_of(reply: bytes) -> Entries:
-    """Payload { entries = 2 { key = 1; oneof { text_value = 2; binary_value = 3 } } }."""
+    """Payload { version_id = 1; entries = 2 { key = 1; oneof { text_value = 2; binary_value = 3 } } }. Without a
+    version it is no payload: an empty answer must not look like a secret without entries."""
     entries = dict[str, str | bytes]()
-    for entry in parsed(reply).messages(2):
+    found = parsed(reply)
+    if not found.text(1):
+        raise Malformed(FORM)
+    for entry in found.messages(2):
         entries[entry.text(1)] = entry.blob(3) if entry.last_of(2, 3) == 3 else entry.text(2)
     return Entries(entries)
 
 
 def named_payload_of(reply: bytes) -> Entries:
-    """GetExResponse { map<string, bytes> entries = 3 }: all of them are bytes."""
-    return Entries({entry.text(1): entry.blob(2) for entry in parsed(reply).messages(3)})
+    """GetExResponse { version_id = 2; map<string, bytes> entries = 3 }: all of them are bytes."""
+    found = parsed(reply)
+    if not found.text(2):
+        raise Malformed(FORM)
+    return Entries({entry.text(1): entry.blob(2) for entry in found.messages(3)})
 
 
 def certificate_of(reply: bytes) -> Certificate:

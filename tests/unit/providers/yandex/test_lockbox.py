@@ -95,8 +95,18 @@ async def test_a_large_secret_is_decoded_beside_the_loop(world: World) -> None:
 )
 async def test_a_reply_of_another_form_is_malformed_and_shows_nothing(world: World, reply: bytes) -> None:
     client = await world.open()
-    world.fake.fail(Fault(200, body=framed(reply), path="PayloadService"))
+    world.fake.fail(Fault(200, body=framed(text(1, "v") + reply), path="PayloadService"))
     with pytest.raises(Malformed) as error:
         await read(client, "app")
     assert PLANTED not in str(error.value)
+    await client.close()
+
+
+@pytest.mark.parametrize("by_name", [False, True], ids=["by id", "by name"])
+async def test_an_empty_answer_is_no_secret_without_entries(world: World, by_name: bool) -> None:
+    """One would empty what a deletion policy allows to empty."""
+    client = await world.open(**({"fetching": BY_NAME} if by_name else {}))
+    world.fake.fail(Fault(200, body=framed(b""), path="PayloadService"))
+    with pytest.raises(Malformed):
+        await read(client, "app")
     await client.close()
