@@ -74,6 +74,7 @@ class Bench:
     expired: Fault = field(default_factory=lambda: Fault(401))  # how this backend says that a login has ended
     denied: Fault = field(default_factory=lambda: Fault(403))
     shapes: tuple[str, ...] = ("[]", '"text"')  # JSON that is no reply of this backend
+    empty: tuple[str, ...] = ()  # of these shapes: what is a list without entries, here
     faults_at: str = ""  # regular expression: the paths of reads, where logins have paths of their own
     at: Callable[[str], Mapping[str, Any]] | None = None  # changes of the block for another address; None: fixed hosts
     # the present credential ends and `secrets` holds the next one; None: the credentials are no Secrets

@@ -41,6 +41,7 @@ async def made(ground: Ground) -> AsyncIterator[Bench]:
         bench.expired = Fault(401, body='{"error":"Unauthorized"}')
         bench.denied = Fault(403, body='{"error":"access denied"}')
         bench.shapes = ("[]", '"text"', "{}", '{"item_name":7}', '{"item_name":"app","item_type":{}}')
+        bench.empty = ("{}",)
         bench.faults_at = "/(describe-item|get-)"
         bench.at = lambda address: {"akeylessGWApiURL": f"{address}/v2"}
         yield bench

@@ -41,6 +41,7 @@ async def made(ground: Ground) -> AsyncIterator[Bench]:
         bench.expired = Fault(401, body='{"error":{"code":401,"status":"UNAUTHENTICATED"}}')
         bench.denied = Fault(403, body='{"error":{"code":403,"status":"PERMISSION_DENIED"}}')
         bench.shapes = ("[]", '"text"', "{}", '{"payload":[]}', '{"payload":{"data":7}}', '{"payload":{"data":"%"}}')
+        bench.empty = ("{}",)
         bench.faults_at = "/v1/projects/"
         yield bench
         await bench.close()

@@ -39,6 +39,7 @@ async def made(ground: Ground) -> AsyncIterator[Bench]:
         bench.expired = Fault(401, body='{"error":"invalid_token","error_description":"Token was revoked."}')
         bench.denied = Fault(403, body='{"error":"insufficient_scope"}')
         bench.shapes = ("[]", '"text"', "7", '{"key":7}', '{"key":"app","value":7}', "{}")
+        bench.empty = ("[]",)
         yield bench
         await bench.close()
 

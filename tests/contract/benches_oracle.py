@@ -53,6 +53,7 @@ async def made(ground: Ground) -> AsyncIterator[Bench]:
         bench.expired = Fault(401, body='{"code":"NotAuthenticated"}')
         bench.denied = Fault(403, body='{"code":"NotAuthorized"}')
         bench.shapes = ("[]", '"text"', "{}", '{"secretBundleContent":7}', '{"secretBundleContent":{"content":"%"}}')
+        bench.empty = ("[]",)
         yield bench
         await bench.close()
 

@@ -46,6 +46,7 @@ async def made(ground: Ground) -> AsyncIterator[Bench]:
         bench.expired = Fault(401, body=ENDED)
         bench.faults_at = "^/(resource|secrets)"
         bench.shapes = ("[]", '"text"', "{}", '{"header":{}}', *(SUCCESS % body for body in ("7", "[]", "{}", '"x"')))
+        bench.empty = (SUCCESS % "[]",)
         yield bench
         await bench.close()
 

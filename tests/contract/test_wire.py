@@ -18,6 +18,7 @@ from eso.providers.contract import (
     AuthExpired,
     AuthRejected,
     Denied,
+    Find,
     Malformed,
     RemoteRef,
     SecretNotFound,
@@ -132,6 +133,24 @@ async def test_a_404_of_something_else_than_the_secret_proves_nothing(case: Case
     async with broken(case, ground) as (bench, client):
         fail(bench, Fault(404, body="<html>not here</html>"))
         await refused(bench, client)
+        await client.close()
+
+
+async def test_a_search_that_meets_nonsense_fails_and_never_finds_nothing(case: Case, ground: Ground) -> None:
+    """With deletionPolicy Delete, a search that finds nothing removes a Secret."""
+    async with broken(case, ground) as (bench, client):
+        assert bench.server is not None
+        if bench.finds:
+            shapes = [shape for shape in (*bench.shapes, "", HALF, "<html>sign in</html>") if shape not in bench.empty]
+            nonsense = [Fault(200, body=shape) for shape in shapes]
+            for fault in (*nonsense, Fault(204), Fault(404, body="<html>not here</html>")):
+                bench.server.faults.clear()
+                bench.server.fail(replace(fault, times=OFTEN))
+                with pytest.raises(EsoError) as failed:
+                    async for _ in client.find(Find(name_regexp=".")):
+                        pass
+                assert not isinstance(failed.value, SecretNotFound), fault
+                assert PLANTED not in str(failed.value)
         await client.close()
 
 

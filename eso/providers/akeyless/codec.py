@@ -46,8 +46,11 @@ def item_in(found: Any) -> Item:
 
 
 def page(body: bytes) -> tuple[list[Item], str]:
-    """The items on one page of a list, and the token of the next one ("" after the last). Raises Malformed."""
+    """The items on one page of a list, and the token of the next one ("" after the last). An empty list may be an empty
+    object; one with members of something else is no list. Raises Malformed."""
     found = object_of(body)
+    if found and not found.keys() & {"items", "folders", "next_page"}:
+        raise Malformed("the server's reply is no page of a list")
     items, following = found.get("items"), found.get("next_page")
     items, following = [] if items is None else items, "" if following is None else following
     if not isinstance(items, list) or not isinstance(following, str):

@@ -121,8 +121,11 @@ HARMLESS: Final = (
 LONGEST: Final = 600  # characters of a message
 # What differs between two tries of one call, and what shows a part of a credential.
 NOISE: Final = re.compile(r"request id: \S+|,? ?RequestID: [^\s,]+| Credential=.*", re.IGNORECASE)
-# AWS's codes are words in title case. Anything else is none of them, and could be what was sent in another spelling.
-CODE: Final = re.compile(r"(?=.{1,64}\Z)(?:[A-Z]{0,5}(?:[A-Z][a-z]{1,19}){1,8}(?:\.|\Z)){1,4}", re.ASCII)
+# AWS's codes are words in title case, behind the name of a service here and there (`AWS.`, `KMS.`). Anything else is
+# none of them, and could be what was sent in another spelling.
+CODE: Final = re.compile(
+    r"(?=.{1,64}\Z)(?:[A-Z]{2,5}\.)?(?:[A-Z]{0,5}(?:[A-Z][a-z]{1,19}){1,8}(?:\.|\Z)){1,4}", re.ASCII
+)
 SHORTEST_HIDDEN: Final = 4  # characters; shorter texts occur in any message
 
 

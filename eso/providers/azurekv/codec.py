@@ -256,8 +256,7 @@ class Item:
 def page(body: bytes) -> tuple[list[Item], str]:
     """The items, and the address of the next page ("" after the last). Raises Malformed."""
     found = object_of(body)
-    items = member_of(found, "value", list) or []
-    return [item_of(item) for item in items], member_of(found, "nextLink", str) or ""
+    return [item_of(item) for item in items_in(found)], member_of(found, "nextLink", str) or ""
 
 
 def versions(body: bytes, member: str) -> tuple[dict[str, str], str]:
@@ -265,11 +264,19 @@ def versions(body: bytes, member: str) -> tuple[dict[str, str], str]:
     address of an item. Raises Malformed."""
     found = object_of(body)
     told: dict[str, str] = {}
-    for item in member_of(found, "value", list) or []:
+    for item in items_in(found):
         if isinstance(item, dict) and (name := last_segment(text_in(item, member))):
             attributes = member_of(item, "attributes", dict) or {}
             told[name.lower()] = f"{attributes.get('updated')} {attributes.get('enabled')}"
     return told, member_of(found, "nextLink", str) or ""
+
+
+def items_in(page: Mapping[str, Any]) -> list[Any]:
+    """A reply without the member is no page: nothing must not be found by mistake."""
+    items = member_of(page, "value", list)
+    if items is None:
+        raise Malformed("the server's reply has no list in value")
+    return items
 
 
 def item_of(found: Any) -> Item:

@@ -186,9 +186,12 @@ def versions_page(body: bytes) -> Listed[Version]:
 
 
 def page(body: bytes, member: str) -> Listed[dict[str, Any]]:
+    """An empty list is an empty object; one with members of something else is no list."""
     found = object_of(body)
     items, following = found.get(member, []), found.get("nextPageToken", "")
-    if not isinstance(items, list) or not isinstance(following, str) or not all(isinstance(i, dict) for i in items):
+    known = not found or found.keys() & {member, "nextPageToken", "totalSize"}
+    formed = isinstance(items, list) and isinstance(following, str) and all(isinstance(one, dict) for one in items)
+    if not known or not formed:
         raise Malformed("the server's reply is no page of a list")
     return items, following
 

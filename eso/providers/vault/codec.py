@@ -128,11 +128,18 @@ def metadata_digest(body: bytes) -> str:
     data = found.get("data") if isinstance(found, dict) else None
     if not isinstance(data, dict):
         raise Malformed("failed to unmarshall JSON")
-    return hashlib.blake2b(orjson.dumps(data, option=orjson.OPT_SORT_KEYS), digest_size=12).hexdigest()
+    try:
+        return hashlib.blake2b(orjson.dumps(data, option=orjson.OPT_SORT_KEYS), digest_size=12).hexdigest()
+    except orjson.JSONEncodeError:
+        raise Malformed("the metadata is nested too deeply") from None
 
 
 def names(body: bytes) -> list[str]:
-    data = member(body, "data")
+    """Raises Malformed for what is no list: nothing must not be found by mistake."""
+    found = parse(body)
+    if not isinstance(found, dict) or b"data" not in found:
+        raise Malformed("the server's reply is no list", fix="is the address really that of the server?")
+    data = found[b"data"]
     keys = data.get(b"keys") if isinstance(data, dict) else None
     if keys is None:
         return []
