@@ -219,10 +219,17 @@ class VaultClient(KvClient):
             raise SecretNotFound
         walk.found(listed)
         folders = [name for name in listed if name.endswith("/")]
-        deeper = await every(folders, lambda folder: self._below(mount, prefix + folder, walk))
+        deeper = await every(folders, lambda folder: self._inside(mount, prefix + folder, walk))
         return [prefix + name for name in listed if not name.endswith("/")] + [
             name for names in deeper for name in names
         ]
+
+    async def _inside(self, mount: str, folder: str, walk: Walk) -> list[str]:
+        """The names in a folder that was listed. One that is empty by now proves nothing of the others."""
+        try:
+            return await self._below(mount, folder, walk)
+        except SecretNotFound:
+            return []
 
     async def _current(self, name: str, volume: Volume) -> bytes | None:
         """The value as it is now; None for one whose current version is deleted."""

@@ -625,6 +625,23 @@ async def test_deleted_secrets_are_left_out_and_an_empty_folder_is_a_proven_not_
     await client.close()
 
 
+@pytest.mark.parametrize(
+    ("find", "path"),
+    [
+        pytest.param(Find(name_regexp="."), "metadata/folder", id="a folder"),
+        pytest.param(Find(tags=()), "data/folder/b", id="a secret"),
+    ],
+)
+async def test_what_goes_during_a_search_takes_nothing_else_with_it(vault: FakeVault, find: Find, path: str) -> None:
+    """Else the deletion policy of an object would take all that the search has found before."""
+    for name in ("a", "folder/b"):
+        vault.put("secret", name, {"n": name})
+    vault.fail(Fault(404, body='{"errors":[]}', path=path, times=9))
+    client = await opened(vault)
+    assert list(await found(client, find)) == ["a"]
+    await client.close()
+
+
 async def test_version_1_cannot_search_by_tags_even_none(vault: FakeVault) -> None:
     vault.put("kv1", "a/b", {"n": "one"})
     client = await opened(vault, path="kv1", version="v1")
