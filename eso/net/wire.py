@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from typing import Any, Final
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 READ: Final = 8 << 10  # bytes of one read: 5 ms of parsing at worst
 SLICE: Final = 0.005  # seconds of reading between two turns of the loop, the last read not counted in
@@ -70,7 +70,7 @@ class Line(socket.socket):
         """Raises BlockingIOError when the turn is used up: the loop asks again in the next one."""
         if self._read >= self._limit:
             raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
-        if not turn().more():
+        if not turn().more(self):
             raise BlockingIOError
         return min(size, READ)
 
@@ -79,21 +79,35 @@ class Line(socket.socket):
 
 
 class Turn:
-    """What may still be read in this turn of the loop. What is done with the bytes of one read ends before the next."""
+    """What may still be read in this turn of the loop. What is done with the bytes of one read ends before the next.
+
+    The loop names its sockets in the same order again and again. When a turn was too short for all of them, those that
+    had a read wait until each of the others had one: a few that send without end take nobody's turn.
+    """
 
     def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
         self._now, self._until = now, 0.0
+        self._served: WeakSet[object] = WeakSet()  # have read in this turn, or since the first turn that was too short
+        self._short = self._crowded = False  # this turn is too short, the last one was
 
-    def more(self) -> bool:
-        """Whether one more read may be made."""
-        if self._until:
-            return self._now() < self._until
-        self._until = self._now() + SLICE
-        asyncio.get_running_loop().call_soon(self._renew)  # runs before the reads of the next turn
+    def more(self, line: object) -> bool:
+        """Whether `line` may make one more read."""
+        now = self._now()
+        if not self._until:
+            self._until = now + SLICE
+            asyncio.get_running_loop().call_soon(self._renew)  # runs before the reads of the next turn
+        if self._crowded and line in self._served:
+            return False
+        if now >= self._until:
+            self._short = True
+            return False
+        self._served.add(line)
         return True
 
     def _renew(self) -> None:
-        self._until = 0.0
+        self._until, self._crowded, self._short = 0.0, self._short, False
+        if not self._crowded:
+            self._served.clear()
 
 
 _turns: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Turn]] = WeakKeyDictionary()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -111,14 +112,41 @@ async def test_what_is_sent_while_a_body_is_read_begins_no_new_count() -> None:
 
 async def test_the_sockets_of_a_loop_are_read_for_a_slice_between_two_turns() -> None:
     now = 0.0
-    turn = Turn(lambda: now)
-    assert turn.more()
+    turn, line = Turn(lambda: now), Named()
+    assert turn.more(line)
     now += SLICE * 0.9
-    assert turn.more(), "there is time left"
+    assert turn.more(line), "there is time left"
     now += SLICE * 0.2
-    assert not turn.more(), "the slice is used up, whoever used it"
+    assert not turn.more(Named()), "the slice is used up, whoever used it"
     await asyncio.sleep(0)
-    assert turn.more(), "the next turn has a slice of its own"
+    assert turn.more(Named()), "the next turn has a slice of its own"
+
+
+class Named:
+    """A line, as far as its turn is concerned."""
+
+
+async def test_lines_whose_reads_are_dear_take_nobody_s_turn() -> None:
+    """The loop names those that are ready in the same order in every turn, and the cheap one last."""
+    now, reads = 0.0, Counter[str]()
+    turn = Turn(lambda: now)
+    lines = {name: Named() for name in ("dear 1", "dear 2", "dear 3", "cheap")}
+    for _ in range(40):
+        for name, line in lines.items():
+            if turn.more(line):
+                reads[name] += 1
+                now += SLICE if name.startswith("dear") else SLICE / 100
+        await asyncio.sleep(0)
+    assert min(reads.values()) >= 40 // len(lines) - 1, reads
+
+
+async def test_a_line_alone_is_read_in_every_turn() -> None:
+    now, line = 0.0, Named()
+    turn = Turn(lambda: now)
+    for _ in range(10):
+        assert turn.more(line)
+        now += 2 * SLICE
+        await asyncio.sleep(0)
 
 
 async def test_a_read_is_short_and_waits_for_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +154,7 @@ async def test_a_read_is_short_and_waits_for_its_turn(monkeypatch: pytest.Monkey
         there.sendall(b"x" * 4 * READ)
         assert len(line.recv(1 << 20)) <= READ
         assert line.recv_into(bytearray(1 << 20)) <= READ
-        monkeypatch.setattr(wire.turn(), "more", lambda: False)
+        monkeypatch.setattr(wire.turn(), "more", lambda line: False)
         with pytest.raises(BlockingIOError):
             line.recv(1 << 20)
 
