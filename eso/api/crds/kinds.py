@@ -156,7 +156,7 @@ KINDS: Final = (
             Column("Refresh Interval", ".spec.refreshTime"),
             Column("Ready", f"{READY}.status"),
         ),
-        installed=True,  # ahead of its controller: clusters have it since the first version
+        installed=True,
     ),
     Kind(
         SECRET_STORES,

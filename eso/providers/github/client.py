@@ -5,18 +5,15 @@ Neighbours: connect.py makes it, seal.py encrypts, codec.py has the bodies, refu
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Hashable, Mapping
+from collections.abc import Hashable
 from contextlib import suppress
-from typing import Any, Final
+from typing import ClassVar, Final
 
 from eso.errors import EsoError
 from eso.providers.contract import (
-    Find,
-    InvalidConfig,
     Malformed,
     Push,
     Remote,
-    RemoteRef,
     Source,
     StoreView,
     Validation,
@@ -26,18 +23,19 @@ from eso.providers.contract import (
 from eso.providers.github import codec
 from eso.providers.github.seal import sealed
 from eso.providers.github.spec import base, scope
-from eso.providers.kit.connected import Connected
 from eso.providers.kit.http import NothingThere, segment, worded
-from eso.providers.kit.written import LoggedIn
+from eso.providers.kit.written import LoggedIn, OnlyWrites
 
 LABEL: Final = "GitHub"
-NO_READS: Final = "not implemented - this provider supports write-only operations"
 PER_PAGE: Final = 100
 MOST_PAGES: Final = 200
 
 
-class Client(Connected[LoggedIn]):
+class Client(OnlyWrites):
     """A StoreClient with Writes."""
+
+    backend: ClassVar[str] = "GitHub"
+    refused: ClassVar[str] = "not implemented - this provider supports write-only operations"
 
     def __init__(self, store: StoreView, connection: LoggedIn | None) -> None:
         super().__init__(store, connection)
@@ -55,24 +53,6 @@ class Client(Connected[LoggedIn]):
         except EsoError as error:
             raise ValidationFailed(str(error), fix=error.fix) from error
         return Validation.READY
-
-    # reading
-
-    def request(self, ref: RemoteRef) -> Hashable:
-        raise InvalidConfig(NO_READS, fix="read from where the value comes from: GitHub gives no secret back")
-
-    async def fetch(self, request: Hashable) -> Any:
-        raise InvalidConfig(NO_READS)
-
-    def value(self, payload: Any, ref: RemoteRef) -> bytes:
-        raise InvalidConfig(NO_READS)
-
-    def mapping(self, payload: Any, ref: RemoteRef) -> dict[str, bytes]:
-        raise InvalidConfig(NO_READS)
-
-    async def find(self, find: Find) -> AsyncIterator[Mapping[str, bytes]]:
-        raise InvalidConfig(NO_READS)
-        yield {}
 
     # writing
 

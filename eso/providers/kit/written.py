@@ -8,10 +8,12 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections import OrderedDict
+from collections.abc import AsyncIterator, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, ClassVar, Final
 
-from eso.providers.kit.connected import Connection
+from eso.providers.contract import Find, InvalidConfig, RemoteRef
+from eso.providers.kit.connected import Connected, Connection
 
 MOST: Final = 20_000  # secrets that are remembered, 4 MiB
 
@@ -46,3 +48,27 @@ class LoggedIn(Connection):
     """`written`: what was pushed last, by all logins of the process."""
 
     written: Written = field(default_factory=Written, repr=False)
+
+
+class OnlyWrites(Connected[LoggedIn]):
+    """A StoreClient none of whose secrets can be read. `backend` and `refused`: its name, and the reference's words."""
+
+    backend: ClassVar[str]
+    refused: ClassVar[str]
+
+    def request(self, ref: RemoteRef) -> Hashable:
+        fix = f"read from where the value comes from: {self.backend} gives no secret back"
+        raise InvalidConfig(self.refused, fix=fix)
+
+    async def fetch(self, request: Hashable) -> Any:
+        raise InvalidConfig(self.refused)
+
+    def value(self, payload: Any, ref: RemoteRef) -> bytes:
+        raise InvalidConfig(self.refused)
+
+    def mapping(self, payload: Any, ref: RemoteRef) -> dict[str, bytes]:
+        raise InvalidConfig(self.refused)
+
+    async def find(self, find: Find) -> AsyncIterator[Mapping[str, bytes]]:
+        raise InvalidConfig(self.refused)
+        yield {}  # it is a search all the same

@@ -5,10 +5,10 @@ Neighbours: connect.py makes it, codec.py has the lists and bodies, refusal.py w
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final
+from typing import ClassVar, Final
 from urllib.parse import urlencode
 
 import orjson
@@ -16,30 +16,29 @@ import orjson
 from eso.errors import EsoError
 from eso.gocompat.text import quote
 from eso.providers.contract import (
-    Find,
     InvalidConfig,
     Push,
     Remote,
-    RemoteRef,
     SecretNotFound,
     Source,
     StoreView,
     Validation,
     ValidationFailed,
 )
-from eso.providers.kit.connected import Connected
 from eso.providers.kit.http import worded
 from eso.providers.kit.search import Walk
-from eso.providers.kit.written import LoggedIn
+from eso.providers.kit.written import LoggedIn, OnlyWrites
 from eso.providers.ngrok import codec
 from eso.providers.ngrok.spec import vault
 
 LABEL: Final = "ngrok"
-NO_READS: Final = "not implemented - the ngrok provider only supports write operations"
 
 
-class Client(Connected[LoggedIn]):
+class Client(OnlyWrites):
     """A StoreClient with Writes."""
+
+    backend: ClassVar[str] = "ngrok"
+    refused: ClassVar[str] = "not implemented - the ngrok provider only supports write operations"
 
     def __init__(self, store: StoreView, connection: LoggedIn | None) -> None:
         super().__init__(store, connection)
@@ -57,24 +56,6 @@ class Client(Connected[LoggedIn]):
         except EsoError as error:
             raise ValidationFailed(str(error), fix=error.fix) from error
         return Validation.READY
-
-    # reading
-
-    def request(self, ref: RemoteRef) -> Hashable:
-        raise InvalidConfig(NO_READS, fix="read from where the value comes from: ngrok gives no secret back")
-
-    async def fetch(self, request: Hashable) -> Any:
-        raise InvalidConfig(NO_READS)
-
-    def value(self, payload: Any, ref: RemoteRef) -> bytes:
-        raise InvalidConfig(NO_READS)
-
-    def mapping(self, payload: Any, ref: RemoteRef) -> dict[str, bytes]:
-        raise InvalidConfig(NO_READS)
-
-    async def find(self, find: Find) -> AsyncIterator[Mapping[str, bytes]]:
-        raise InvalidConfig(NO_READS)
-        yield {}  # it is a search all the same
 
     # writing
 
