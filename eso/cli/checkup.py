@@ -134,7 +134,7 @@ def crds(facts: Facts) -> Iterator[Finding]:
     wanted = {
         f"{kind.resource.plural}.{kind.resource.group}": kind.resource.version
         for kind in KINDS
-        if kind.installed and kind.resource.group != EXTENSIONS_GROUP  # what is ours alone is optional
+        if kind.resource.group != EXTENSIONS_GROUP  # what is ours alone is optional
     }
     missing = sorted(wanted.keys() - present.keys())
     unserved = sorted(

@@ -1,4 +1,4 @@
-"""`python -m eso.api.crds <folder>` writes one YAML file for each installed kind.
+"""`python -m eso.api.crds <folder>` writes one YAML file for each kind.
 
 Neighbours: definition.py makes them. A test compares the files with what this would write.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from eso.api.crds.definition import installed
+from eso.api.crds.definition import definitions
 
 HEAD = "# Written by `make manifests`; do not edit.\n"
 
@@ -23,10 +23,9 @@ class _Plain(yaml.SafeDumper):
 
 def files() -> dict[str, str]:
     """File name → content."""
-    made = installed()
     return {
         f"{plural}.yaml": HEAD + yaml.dump(crd, Dumper=_Plain, sort_keys=True, width=160, allow_unicode=True)
-        for plural, crd in made.items()
+        for plural, crd in definitions().items()
     }
 
 

@@ -13,9 +13,9 @@ from eso.api.crds.schema import Schema, obj, text, without_descriptions
 from eso.api.wellknown import LABEL_COMPONENT
 
 
-def installed() -> dict[str, dict[str, Any]]:
-    """Plural → CustomResourceDefinition, of the kinds that manifests/ has."""
-    return {kind.resource.plural: definition(kind) for kind in KINDS if kind.installed}
+def definitions() -> dict[str, dict[str, Any]]:
+    """Plural → CustomResourceDefinition, of every kind."""
+    return {kind.resource.plural: definition(kind) for kind in KINDS}
 
 
 def schema(kind: Kind) -> Schema:

@@ -59,8 +59,8 @@ class Column:
 class Kind:
     """One row. The version of `resource` is stored; those in `former` are served as deprecated with the same schema.
 
-    `installed`: whether manifests/ has the kind. It must have a controller for that, since an object that is accepted
-    and then left alone misleads its author. `subresource`: whether the status is written apart from the spec.
+    manifests/ has every row, so a row needs a controller or code that reads it: an object that is accepted and then
+    left alone misleads its author. `subresource`: whether the status is written apart from the spec.
     """
 
     resource: Resource
@@ -73,7 +73,6 @@ class Kind:
     columns: tuple[Column, ...] = ()
     selectable: tuple[str, ...] = ()
     subresource: bool = True
-    installed: bool = False
 
 
 AGE: Final = Column("AGE", ".metadata.creationTimestamp", "date")
@@ -85,30 +84,6 @@ STORE_COLUMNS: Final = (
 )
 
 
-SERVED: Final = frozenset(
-    {
-        "ACRAccessToken",
-        "BeyondtrustWorkloadCredentialsDynamicSecret",
-        "CloudsmithAccessToken",
-        "ECRAuthorizationToken",
-        "Fake",
-        "GCRAccessToken",
-        "GithubAccessToken",
-        "GitlabDeployToken",
-        "Grafana",
-        "MFA",
-        "Password",
-        "QuayAccessToken",
-        "SSHKey",
-        "STSSessionToken",
-        "UUID",
-        "VaultDynamicSecret",
-        "Webhook",
-    }
-)
-"""Generators that have code; `eso.generators.registry` names the same ones."""
-
-
 def generator(row: Generator) -> Kind:
     resource = Resource(GENERATORS_GROUP, "v1alpha1", row.plural, row.kind)
     return Kind(
@@ -116,7 +91,6 @@ def generator(row: Generator) -> Kind:
         "Makes values.",
         row.spec,
         categories=(*CORE, "external-secrets-generators"),
-        installed=row.kind in SERVED,
     )
 
 
@@ -142,7 +116,6 @@ KINDS: Final = (
             ".spec.target.name",
             ".spec.refreshInterval",
         ),
-        installed=True,
     ),
     Kind(
         CLUSTER_EXTERNAL_SECRETS,
@@ -156,7 +129,6 @@ KINDS: Final = (
             Column("Refresh Interval", ".spec.refreshTime"),
             Column("Ready", f"{READY}.status"),
         ),
-        installed=True,
     ),
     Kind(
         SECRET_STORES,
@@ -166,7 +138,6 @@ KINDS: Final = (
         former=("v1beta1",),
         short_names=("ss",),
         columns=STORE_COLUMNS,
-        installed=True,
     ),
     Kind(
         CLUSTER_SECRET_STORES,
@@ -176,7 +147,6 @@ KINDS: Final = (
         former=("v1beta1",),
         short_names=("css",),
         columns=STORE_COLUMNS,
-        installed=True,
     ),
     Kind(
         PUSH_SECRETS,
@@ -185,7 +155,6 @@ KINDS: Final = (
         push_secret_status,
         short_names=("ps",),
         columns=(AGE, Column("Status", f"{READY}.reason"), Column("Last Sync", ".status.refreshTime", "date")),
-        installed=True,
     ),
     Kind(
         CLUSTER_PUSH_SECRETS,
@@ -193,7 +162,6 @@ KINDS: Final = (
         cluster_push_secret_spec,
         cluster_push_secret_status,
         columns=(AGE, Column("Status", f"{READY}.reason")),
-        installed=True,
     ),
     *(generator(row) for row in GENERATORS),
     Kind(
@@ -201,7 +169,6 @@ KINDS: Final = (
         "A generator for all namespaces.",
         cluster_generator_spec,
         categories=(*CORE, "external-secrets-generators"),
-        installed=True,
     ),
     Kind(
         GENERATOR_STATES,
@@ -215,7 +182,6 @@ KINDS: Final = (
             Column("Age", ".metadata.creationTimestamp", "date"),
         ),
         subresource=False,
-        installed=True,
     ),
     Kind(
         CHANGE_SOURCES,
@@ -231,6 +197,5 @@ KINDS: Final = (
             Column("Last Accepted", ".status.lastAccepted", "date"),
             AGE,
         ),
-        installed=True,
     ),
 )

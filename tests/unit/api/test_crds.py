@@ -17,7 +17,7 @@ import yaml
 from eso.api.changesource import ChangeSource
 from eso.api.clusterexternalsecret import ClusterExternalSecret
 from eso.api.crds.__main__ import files
-from eso.api.crds.definition import definition, installed
+from eso.api.crds.definition import definition, definitions
 from eso.api.crds.kinds import KINDS
 from eso.api.crds.providers import PROVIDERS, provider_schemas
 from eso.api.crds.schema import PRESERVE, RULES, obj, text, without_descriptions
@@ -27,8 +27,7 @@ from eso.api.secretstore import SecretStore
 COMMITTED = Path(__file__).parents[3] / "manifests" / "crds"
 ANNOTATIONS_BYTES = 262_144
 FastLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-CRDS = {kind.resource.plural: definition(kind) for kind in KINDS}
-INSTALLED = installed()
+CRDS = definitions()
 WRITTEN = files()
 RECORDS: dict[str, type[msgspec.Struct]] = {
     "changesources": ChangeSource,
@@ -68,13 +67,13 @@ def test_there_is_no_file_too_many() -> None:
     assert {path.name for path in COMMITTED.glob("*.yaml")} == set(WRITTEN)
 
 
-def test_only_installed_kinds_have_a_file_and_a_line_in_the_kustomization() -> None:
+def test_each_kind_has_a_file_and_a_line_in_the_kustomization() -> None:
     listed = yaml.safe_load((COMMITTED.parent / "kustomization.yaml").read_text())["resources"]
     assert {f"crds/{name}" for name in WRITTEN} == {line for line in listed if line.startswith("crds/")}
-    assert set(WRITTEN) == {f"{kind.resource.plural}.yaml" for kind in KINDS if kind.installed}
+    assert set(WRITTEN) == {f"{kind.resource.plural}.yaml" for kind in KINDS}
 
 
-@pytest.mark.parametrize("plural", sorted(INSTALLED))
+@pytest.mark.parametrize("plural", sorted(CRDS))
 def test_a_file_says_what_the_definition_says(plural: str) -> None:
     assert yaml.load(WRITTEN[f"{plural}.yaml"], Loader=FastLoader) == json.loads(json.dumps(CRDS[plural]))
 

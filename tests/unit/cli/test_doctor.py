@@ -87,7 +87,7 @@ WELL = Facts(
     now=NOW,
     version="v1.33.1",
     server_time=NOW,
-    crds=[crd(kind.resource.plural, kind.resource.group, kind.resource.version) for kind in KINDS if kind.installed],
+    crds=[crd(kind.resource.plural, kind.resource.group, kind.resource.version) for kind in KINDS],
     deployments=[deployment("external-secrets", "--enable-leader-election=true")],
     leases=[lease()],
     webhooks=[],
