@@ -1,18 +1,17 @@
-"""The desks that compute for tenants, and how one of them runs in a process that can be killed.
+"""The desks that compute for an ExternalSecret, and how one of them runs in a process that can be killed.
 
-Neighbours: compose.py asks for a Desk to be run, `runtime.pool` runs it, and its workers import this module for CALLS.
-Requests are pickled, because we wrote them; replies are read as plain data, because a worker is not believed.
+Neighbours: compose.py asks for a Desk to be run; `runtime.pool` runs it, its workers import this module for CALLS.
 """
 
 from __future__ import annotations
 
 import codecs
 import pickle
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
@@ -25,42 +24,27 @@ from eso.reconcile.externalsecret.desired import Change, Create, Delete, Nothing
 from eso.reconcile.externalsecret.readplan import Read
 from eso.reconcile.externalsecret.stage import Failed, Stage
 from eso.reconcile.externalsecret.target import Before, kind_of
+from eso.reconcile.kit.desk import Desk, Ended, Processes, reply_of, sealed, unsealed
 from eso.runtime.pool import parcel
 from eso.template import LIMITS, Limits, jinja
 from eso.template.apply import Sources, Terms, rolls_dice
-from eso.template.bounds import BoundsExceeded
 
 T = TypeVar("T")
 Results = list[tuple[Read, Raw]]
-GRACE: Final = 2.0  # seconds beyond the limits of a rendering, which ends itself and says why
-
-
-@dataclass(frozen=True, slots=True)
-class Desk(Generic[T]):
-    """A computation that can travel: `name` in DESKS and its arguments; the limits come last. Arguments never print."""
-
-    name: str
-    arguments: tuple[Any, ...] = field(repr=False)
-    of: str = ""  # the name of the object that it is for
-    doubtful: bool = False  # that object failed before
-
-    def __call__(self, limits: Limits) -> T:
-        made: T = DESKS[self.name](*self.arguments, limits)
-        return made
 
 
 def assembling(results: Results, skip_missing: bool) -> Desk[Assembled]:
-    return Desk("assemble", (results, skip_missing))
+    return Desk("assemble", _assemble, (results, skip_missing))
 
 
 def changing(
     es: ExternalSecret, before: Before, data: Mapping[str, bytes], sources: Sources, terms: Terms
 ) -> Desk[Change]:
-    return Desk("change", (es, before, data, sources, terms))
+    return Desk("change", _change, (es, before, data, sources, terms))
 
 
 def rolling(template: Template | None, sources: Sources, terms: Terms) -> Desk[bool]:
-    return Desk("rolls", (template, sources, terms))
+    return Desk("rolls", _rolls, (template, sources, terms))
 
 
 def _assemble(results: Results, skip_missing: bool, limits: Limits) -> Assembled:
@@ -85,20 +69,6 @@ STAGES: Final = {"assemble": Stage.FETCH, "change": Stage.RENDER, "rolls": Stage
 # on the operator's side
 
 
-class Processes(Protocol):
-    """`runtime.pool.Pool`. Its errors say that the time or the memory was not enough, or that the function broke."""
-
-    async def run(
-        self,
-        namespace: str,
-        name: str,
-        body: Callable[[], Sequence[bytes]],
-        seconds: float,
-        of: str = "",
-        doubtful: bool = False,
-    ) -> bytes: ...
-
-
 class Apart:
     """An `Offload` that runs each desk in a process of its namespace."""
 
@@ -108,17 +78,11 @@ class Apart:
     async def __call__(self, namespace: str, desk: Desk[T], limits: Limits) -> T:
         """Raises Failed: what the desk raises, or that it was ended by its deadline or its memory."""
         try:
-            reply = await self._processes.run(
-                namespace, desk.name, partial(packed, desk, limits), limits.seconds + GRACE, desk.of, desk.doubtful
-            )
-        except EsoError as error:
-            why = BoundsExceeded("seconds", limits.seconds) if type(error).__name__ == "OutOfTime" else error
-            raise Failed(STAGES[desk.name], f"could not compute the target: {why}", fix=SMALLER) from error
+            reply = await reply_of(self._processes, namespace, desk, partial(packed, desk, limits), limits)
+        except Ended as error:
+            raise Failed(STAGES[desk.name], f"could not compute the target: {error}", fix=error.fix) from error
         made: T = unpacked(desk.name, reply, limits)
         return made
-
-
-SMALLER: Final = "make the template, the expression or the values smaller"
 
 
 def packed(desk: Desk[Any], limits: Limits) -> list[bytes]:
@@ -144,9 +108,7 @@ CHANGES: Final[dict[str, type[Any]]] = {kind.__name__: kind for kind in (Create,
 def unpacked(name: str, reply: bytes, limits: Limits = LIMITS) -> Any:
     """What the desk returned; what it spent is gone for the pass. Raises Failed, also for a reply that is none."""
     try:
-        kind, content, left = msgspec.msgpack.decode(reply, type=tuple[str, Any, int])
-        if limits.account is not None:
-            limits.account.left = max(0, min(limits.account.left, left))
+        kind, content = unsealed(reply, limits)
         match kind:
             case "Failed":
                 stage, message, fix, retryable = content
@@ -167,8 +129,7 @@ def unpacked(name: str, reply: bytes, limits: Limits = LIMITS) -> Any:
 def served(name: str) -> Callable[[bytes], bytes]:
     def call(body: bytes) -> bytes:
         arguments, limits = pickle.loads(body)
-        kind, content = tried(name, arguments, limits)
-        return msgspec.msgpack.encode((kind, content, limits.account.left if limits.account is not None else 0))
+        return sealed(*tried(name, arguments, limits), limits)
 
     return call
 

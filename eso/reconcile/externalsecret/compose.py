@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 from eso.api.externalsecret import ExternalSecret
 from eso.errors import EsoError
-from eso.reconcile.externalsecret.apart import Desk, Results, assembling, changing, rolling
+from eso.reconcile.externalsecret.apart import Results, assembling, changing, rolling
 from eso.reconcile.externalsecret.assemble import Assembled
 from eso.reconcile.externalsecret.desired import Change, Nothing
 from eso.reconcile.externalsecret.gather import Make, Reads, gather, no_values
@@ -22,6 +22,7 @@ from eso.reconcile.externalsecret.readplan import read_plan
 from eso.reconcile.externalsecret.refresh import failing
 from eso.reconcile.externalsecret.stage import Failed, Stage
 from eso.reconcile.externalsecret.target import Before, Occasion, kind_of
+from eso.reconcile.kit.desk import Desk
 from eso.reconcile.kit.texts import size
 from eso.runtime.loopshare import on_loop
 from eso.runtime.memory import reserved, volume

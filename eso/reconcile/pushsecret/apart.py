@@ -1,16 +1,15 @@
-"""The desks that compute for tenants, and how one of them runs in a process that can be killed.
+"""The desks that compute for a PushSecret, and how one of them runs in a process that can be killed.
 
-Neighbours: reconcile.py asks for a Desk to be run, `runtime.pool` runs it, and its workers import this module for
-CALLS. Requests are pickled, because we wrote them; replies are read as plain data, because a worker is not believed.
+Neighbours: look.py asks for a Desk to be run; `runtime.pool` runs it, its workers import this module for CALLS.
 """
 
 from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -20,42 +19,26 @@ from eso.api.pushsecret import PushData, PushSecretSpec
 from eso.api.secretstore import SecretStore
 from eso.errors import EsoError, Terminal
 from eso.providers.contract import Source
+from eso.reconcile.kit.desk import Desk, Ended, Processes, reply_of, sealed, unsealed
 from eso.reconcile.pushsecret.plan import Planned, planned
 from eso.runtime.pool import parcel
 from eso.template import LIMITS, Limits
 from eso.template.apply import Sources, Terms, apply
-from eso.template.bounds import BoundsExceeded
 
 T = TypeVar("T")
-GRACE: Final = 2.0  # seconds beyond the limits of a rendering, which ends itself and says why
-SMALLER: Final = "make the template, the expression or the values smaller"
 RENDER, PLAN = "push: render", "push: plan"
-
-
-@dataclass(frozen=True, slots=True)
-class Desk(Generic[T]):
-    """A computation that can travel: `name` in DESKS and its arguments; the limits come last. Arguments never print."""
-
-    name: str
-    arguments: tuple[Any, ...] = field(repr=False)
-    of: str = ""  # the name of the object that it is for
-    doubtful: bool = False  # that object failed before
-
-    def __call__(self, limits: Limits) -> T:
-        made: T = DESKS[self.name](*self.arguments, limits)
-        return made
 
 
 def rendering(template: Template, source: Source, texts: Sources, terms: Terms) -> Desk[Source]:
     """The source with what the template adds to it; every template sees the original data."""
-    return Desk(RENDER, (template, source, dict(texts), terms))
+    return Desk(RENDER, _render, (template, source, dict(texts), terms))
 
 
 def planning(spec: PushSecretSpec, store: SecretStore, source: Source) -> Desk[list[Planned]]:
     """The entries for one store, of which only name and labels travel."""
     meta = store.metadata
     known = SecretStore(ObjectMeta(name=meta.name, namespace=meta.namespace, labels=meta.labels))
-    return Desk(PLAN, (spec, known, source))
+    return Desk(PLAN, planned, (spec, known, source))
 
 
 def _render(template: Template, source: Source, texts: Sources, terms: Terms, limits: Limits) -> Source:
@@ -77,20 +60,6 @@ DESKS: Final[Mapping[str, Callable[..., Any]]] = {RENDER: _render, PLAN: planned
 # on the operator's side
 
 
-class Processes(Protocol):
-    """`runtime.pool.Pool`. Its errors say that the time or the memory was not enough, or that the function broke."""
-
-    async def run(
-        self,
-        namespace: str,
-        name: str,
-        body: Callable[[], Sequence[bytes]],
-        seconds: float,
-        of: str = "",
-        doubtful: bool = False,
-    ) -> bytes: ...
-
-
 class NotComputed(EsoError):
     """The desk raised, or its process was ended."""
 
@@ -109,12 +78,9 @@ class Apart:
         """Raises what the desk raises, or that it was ended by its deadline or its memory."""
         body = partial(parcel, (desk.arguments, limits))
         try:
-            reply = await self._processes.run(
-                namespace, desk.name, body, limits.seconds + GRACE, desk.of, desk.doubtful
-            )
-        except EsoError as error:
-            why = BoundsExceeded("seconds", limits.seconds) if type(error).__name__ == "OutOfTime" else error
-            raise NotComputed(f"could not compute what is pushed: {why}", fix=SMALLER) from error
+            reply = await reply_of(self._processes, namespace, desk, body, limits)
+        except Ended as error:
+            raise NotComputed(f"could not compute what is pushed: {error}", fix=error.fix) from error
         made: T = unpacked(desk, reply, limits)
         return made
 
@@ -129,9 +95,7 @@ def unpacked(desk: Desk[Any], reply: bytes, limits: Limits = LIMITS) -> Any:
     """What the desk returned; what it spent is gone for the pass. Raises NotComputed or NeverComputed, also for a reply
     that is none."""
     try:
-        kind, content, left = msgspec.msgpack.decode(reply, type=tuple[str, Any, int])
-        if limits.account is not None:
-            limits.account.left = max(0, min(limits.account.left, left))
+        kind, content = unsealed(reply, limits)
         match kind:
             case "Failed":
                 message, fix, retryable = content
@@ -167,7 +131,7 @@ def served(name: str) -> Callable[[bytes], bytes]:
             kind, content = packed(DESKS[name](*arguments, limits))
         except EsoError as error:
             kind, content = "Failed", (str(error), error.fix, error.retryable)
-        return msgspec.msgpack.encode((kind, content, limits.account.left if limits.account is not None else 0))
+        return sealed(kind, content, limits)
 
     return call
 

@@ -17,8 +17,9 @@ from eso.api.secretstore import SecretStore
 from eso.errors import EsoError, Terminal
 from eso.kube.rest import ApiError, Forbidden
 from eso.providers.contract import Source
+from eso.reconcile.kit.desk import Desk
 from eso.reconcile.kit.texts import size
-from eso.reconcile.pushsecret.apart import Desk, planning, rendering
+from eso.reconcile.pushsecret.apart import planning, rendering
 from eso.reconcile.pushsecret.push import Job
 from eso.reconcile.pushsecret.refresh import Situation
 from eso.reconcile.pushsecret.report import NO_SOURCE, Report, failed, failing

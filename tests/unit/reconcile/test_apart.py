@@ -16,12 +16,13 @@ import pytest
 from eso.api.externalsecret import StoreRef
 from eso.errors import EsoError
 from eso.providers.contract import Denied, RemoteRef, SecretNotFound, Unavailable
-from eso.reconcile.externalsecret import apart as apart_module
-from eso.reconcile.externalsecret.apart import Apart, Desk, assembling, changing, packed, rolling, unpacked
+from eso.reconcile.externalsecret.apart import CALLS, Apart, assembling, changing, packed, rolling, unpacked
 from eso.reconcile.externalsecret.desired import Create
 from eso.reconcile.externalsecret.readplan import One
 from eso.reconcile.externalsecret.stage import Failed, Stage
 from eso.reconcile.externalsecret.target import Before
+from eso.reconcile.kit import desk as desk_module
+from eso.reconcile.kit.desk import Desk
 from eso.runtime.clock import SystemClock
 from eso.runtime.pool import OutOfMemory, OutOfTime, Pool
 from eso.template import LIMITS
@@ -188,7 +189,7 @@ async def test_namespaces_do_not_share_a_worker(pool: Pool) -> None:
 async def test_a_poison_template_ends_by_a_bound_and_the_next_one_renders(
     pool: Pool, engine: str, template: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(apart_module, "GRACE", 0.0)
+    monkeypatch.setattr(desk_module, "GRACE", 0.0)
     apart, limits = Apart(pool), replace(LIMITS, seconds=1.0)
     with pytest.raises(Failed, match=r"exceeds|needs more memory"):
         await apart("ns", change(template, {"x": b"1"}, engineVersion=engine), limits)
@@ -203,7 +204,7 @@ class Here:
         self.left = left
 
     async def run(self, namespace: str, name: str, body: Callable[[], list[bytes]], seconds: float, *_: Any) -> bytes:
-        reply = apart_module.CALLS[name](b"".join(body()))
+        reply = CALLS[name](b"".join(body()))
         if self.left is None:
             return reply
         return msgspec.msgpack.encode((*msgspec.msgpack.decode(reply)[:2], self.left))

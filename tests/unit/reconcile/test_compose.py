@@ -7,7 +7,6 @@ import msgspec
 import pytest
 
 from eso.api.externalsecret import ExternalSecret
-from eso.reconcile.externalsecret.apart import Desk
 from eso.reconcile.externalsecret.compose import Composer, T
 from eso.reconcile.externalsecret.desired import Create, Nothing
 from eso.reconcile.externalsecret.gather import Reads
@@ -16,6 +15,7 @@ from eso.reconcile.externalsecret.report import THEN, Then
 from eso.reconcile.externalsecret.sources import SourceMissing
 from eso.reconcile.externalsecret.stage import FINAL, Stage
 from eso.reconcile.externalsecret.target import RESOURCE, SAID, SECRET, Before, Occasion, kind_of
+from eso.reconcile.kit.desk import Desk
 from eso.template import Limits
 from eso.template.apply import DEFAULT_TERMS, Sources
 from tests.unit.reconcile.objects import es, fails, target

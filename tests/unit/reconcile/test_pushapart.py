@@ -19,7 +19,8 @@ from eso.api.secretstore import SecretStore
 from eso.app import calls
 from eso.errors import EsoError
 from eso.providers.contract import Source
-from eso.reconcile.pushsecret.apart import CALLS, Apart, Desk, planning, rendering, unpacked
+from eso.reconcile.kit.desk import Desk
+from eso.reconcile.pushsecret.apart import CALLS, Apart, planning, rendering, unpacked
 from eso.reconcile.pushsecret.look import Failed, Looker, PushSettings
 from eso.reconcile.pushsecret.sources import Read
 from eso.runtime.clock import SystemClock
