@@ -31,6 +31,9 @@ _LETTERS: Final = {
     url: frozenset(b for b in range(256) if re.fullmatch(_URL if url else _STANDARD, bytes([b])))
     for url in (False, True)
 }
+_WHOLE: Final = re.compile(rb"(?:(?:[\r\n]*+%b){4})*+[\r\n]*+" % _STANDARD)
+_WHOLE_URL: Final = re.compile(rb"(?:(?:[\r\n]*+%b){4})*+[\r\n]*+" % _URL)
+"""The groups of four in front that are right: the place of a fault may be megabytes behind the start."""
 _LETTERS32: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 
@@ -94,8 +97,11 @@ def _check_padding32(clean: bytes, offset: int) -> None:
 
 def _bad_byte(text: bytes, letters: frozenset[int], padded: bool) -> int:
     """Where Go stops. `place` counts the letters of the current group of four; newlines do not count."""
+    whole = (_WHOLE_URL if 0x5F in letters else _WHOLE).match(text)
+    assert whole is not None
     place = 0
-    for offset, byte in enumerate(text):
+    for offset in range(whole.end(), len(text)):
+        byte = text[offset]
         if byte in letters:
             place = (place + 1) % 4
         elif byte in _NEWLINES:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from eso.api.externalsecret import StoreRef
+from eso.errors import EsoError
 from eso.providers.contract import (
     Find,
     InvalidConfig,
@@ -26,7 +27,7 @@ from eso.providers.contract import (
 from eso.providers.env import Compute
 from eso.providers.kit.search import apart, every
 from eso.runtime.loopshare import on_loop
-from eso.runtime.memory import CURRENT, decoded, reserve, scratch, volume
+from eso.runtime.memory import CURRENT, decoded, reserve, reserved, scratch, volume
 from eso.runtime.offload import Offload
 from eso.secretbytes import SecretBytes, SecretMap
 from eso.stores.batch import Answers, Batches
@@ -37,6 +38,7 @@ from eso.stores.plans import Store
 from eso.stores.resolve import Rules, resolve
 from eso.stores.sessions import Session, route_of
 from eso.values.jsonmap import cheap
+from eso.values.lookups import LOOKUP, LOOP_UNITS, SECONDS, THREAD_UNITS, Costly, LookUps, answer, request, within
 
 T = TypeVar("T")
 MOST_NAMES, MOST_BYTES = 50_000, 32 << 20  # of one search, over all its pages; a Secret takes 1 MiB
@@ -222,14 +224,34 @@ class Reads:
         return await self.flights.fly((own.endpoint, key), alone, since, joined)
 
     async def _taken(self, namespace: str, payload: Any, take: Callable[[], T], path: str) -> T:
-        """In a thread unless it is cheap: a path may ask for much work, and a megabyte of JSON is work."""
+        """On the loop while it is cheap, else in a thread, for a megabyte of JSON is work. A path that asks for more is
+        followed in a process that can be killed, and the reading begins again with what it names."""
         size = len(payload) if isinstance(payload, Sized) else 0
-        if cheap(size, path):
-            return take()
+        here, answers = cheap(size, path), LookUps(LOOP_UNITS if cheap(size, path) else THREAD_UNITS)
+
+        def taken() -> T:
+            with within(answers if self.compute is not None else None):
+                return take()
+
         with scratch():
-            if isinstance(payload, bytes):
+            if not here and isinstance(payload, bytes):
                 await reserve(await on_loop(namespace, partial(decoded, payload)))
-            return await self.offload.run_for(namespace, take)
+            while True:
+                try:
+                    return await (on_loop(namespace, taken) if here else self.offload.run_for(namespace, taken))
+                except Costly as asked:
+                    answers.learn(asked, await self._looked_up(namespace, asked))
+
+    async def _looked_up(self, namespace: str, asked: Costly) -> bytes | None:
+        assert self.compute is not None
+        async with reserved(len(asked.document)):
+            try:
+                reply = await self.compute.run(namespace, LOOKUP, request(asked), SECONDS)
+            except EsoError as error:
+                raise InvalidConfig(
+                    f"could not follow the property path: {error}", fix="name the value by a plain path"
+                ) from error
+        return answer(reply)
 
 
 async def many(client: StoreClient, requests: Sequence[Hashable]) -> Answers:

@@ -50,6 +50,7 @@ ENGINES: dict[str, Engine] = {"v2": engine_v2.render, "jinja2": jinja.render}
 """`engineVersion` → what renders."""
 CHANCE: dict[str, Chance] = {"v2": engine_v2.rolls_dice, "jinja2": jinja.rolls_dice}
 
+DECODED_PER_STEP = 32  # bytes
 TELLING = 6  # bytes from which on a value is looked for in messages
 FROM_SECRET = {"parse": "it does not parse", "execute": "it fails", "bounds": "it exceeds a limit"}
 
@@ -194,7 +195,10 @@ class Block:
         for item, text, secret in items(entry, sources):
             match item.template_as:
                 case "Values":
-                    yield item.key, decoded(item.key, self.value(item.key, text, secret=secret), strategy)
+                    yield (
+                        item.key,
+                        decoded(item.key, self.value(item.key, text, secret=secret), strategy, self.terms.limits),
+                    )
                 case "KeysAndValues":
                     # A Secret's text must not show up in a message, so its key names it.
                     whole = self.text(text, label=item.key if secret else "", secret=secret)
@@ -252,7 +256,7 @@ def pairs(
     for index, key in enumerate(sorted(tree)):
         name = runes(key)
         written = source is not None and re.search(rf"""^\s*["']?{re.escape(name)}["']?\s*:""", source, re.MULTILINE)
-        yield name, decoded(name if written else f"number {index + 1}", scalar_text(tree[key]), strategy)
+        yield name, decoded(name if written else f"number {index + 1}", scalar_text(tree[key]), strategy, limits)
 
 
 def json_kind(tree: Tree) -> str:
@@ -284,9 +288,12 @@ def scalar_text(value: Tree) -> bytes:
     raise AssertionError("not a scalar")
 
 
-def decoded(key: str, value: bytes, strategy: str) -> bytes:
+def decoded(key: str, value: bytes, strategy: str, limits: Limits) -> bytes:
     """`valuesDecodingStrategy`. Raises ApplyFailed."""
     try:
+        if strategy not in ("", "None"):
+            with Budget(limits, WORLD) as budget:
+                budget.spend(1 + len(value) // DECODED_PER_STEP)
         match strategy:
             case "" | "None":
                 return value
@@ -294,6 +301,10 @@ def decoded(key: str, value: bytes, strategy: str) -> bytes:
                 return base64.decode(value, url=strategy == "Base64URL")
             case "Auto":
                 return guessed(value)
+    except BoundsExceeded as error:
+        raise ApplyFailed(
+            f"failed to decode rendered template value for key {key}: {error}", fix=error.fix, bounds=True
+        ) from error
     except base64.Base64Error as error:
         raise ApplyFailed(
             f"failed to decode rendered template value for key {key}: {error}",

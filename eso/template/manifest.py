@@ -45,7 +45,12 @@ def render_manifest(
                     one(
                         entry.target,
                         item.key,
-                        decoded(item.key, block.value(item.key, text, secret=secret), entry.values_decoding_strategy),
+                        decoded(
+                            item.key,
+                            block.value(item.key, text, secret=secret),
+                            entry.values_decoding_strategy,
+                            block.terms.limits,
+                        ),
                         obj,
                         block.terms.limits,
                     )

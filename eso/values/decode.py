@@ -7,6 +7,7 @@ value.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from eso.errors import EsoError
 from eso.gocompat import base64
@@ -14,6 +15,8 @@ from eso.gocompat.text import quote, shown
 from eso.template import LIMITS, Limits
 from eso.template.bounds import BoundsExceeded, Budget
 from eso.template.world import WORLD
+
+BYTES_PER_STEP: Final = 32
 
 
 class DecodingError(EsoError):
@@ -39,8 +42,9 @@ def decode(value: bytes, strategy: str) -> bytes:
             )
 
 
-def decode_value(value: bytes, strategy: str) -> bytes:
+def decode_value(value: bytes, strategy: str, limits: Limits = LIMITS) -> bytes:
     """`decode` for an entry of `data`. Raises DecodingError with the strategy's name in front."""
+    pay(1, len(value), strategy, limits)
     try:
         return decode(value, strategy)
     except DecodingError as error:
@@ -51,13 +55,7 @@ def decode_map(data: Mapping[str, bytes], strategy: str, limits: Limits = LIMITS
     """`decode` of every value. Raises DecodingError that names the first key, in sorted order, that failed."""
     if strategy in ("", "None"):
         return dict(data)
-    size = sum(map(len, data.values()))
-    try:
-        with Budget(limits, WORLD) as budget:
-            budget.spend(len(data) + size // 16)
-    except BoundsExceeded as error:
-        text = f"decoding {size} bytes exceeds the limit of {error.limit} {error.unit}"
-        raise DecodingError(text, fix="read fewer or smaller values") from error
+    pay(len(data), sum(map(len, data.values())), strategy, limits)
     out = {}
     for key in sorted(data):
         try:
@@ -68,6 +66,19 @@ def decode_map(data: Mapping[str, bytes], strategy: str, limits: Limits = LIMITS
                 fix=error.fix,
             ) from error
     return out
+
+
+def pay(count: int, size: int, strategy: str, limits: Limits) -> None:
+    """Spends what decoding `count` values of `size` bytes takes at worst, where the fault is their last byte. Raises
+    DecodingError, caused by the bound."""
+    if strategy in ("", "None"):
+        return
+    try:
+        with Budget(limits, WORLD) as budget:
+            budget.spend(count + size // BYTES_PER_STEP)
+    except BoundsExceeded as error:
+        text = f"decoding {size} bytes exceeds the limit of {error.limit} {error.unit}"
+        raise DecodingError(text, fix="read fewer or smaller values") from error
 
 
 def refuse_null_bytes(data: Mapping[str, bytes], policy: str) -> None:

@@ -33,12 +33,13 @@ from eso.values.gjsonscan import (
 )
 
 
-def get(document: bytes, path: bytes) -> Found | None:
-    """What `path` names; None when nothing. Raises PathRefused."""
+def get(document: bytes, path: bytes, work: Work | None = None) -> Found | None:
+    """What `path` names; None when nothing. Raises PathRefused. `work`: what it may spend; the most, where none is
+    given."""
     if len(path) > PATH_BYTES:
         raise PathRefused(f"property path is longer than {PATH_BYTES} bytes", fix="name the value by a shorter path")
     try:
-        found = find(document, path, Work(document))
+        found = find(document, path, work or Work(document))
     except RecursionError:
         raise PathRefused("property path or document is nested too deeply") from None
     return found if found.exists else None
@@ -278,7 +279,7 @@ def holds(query: Query, value: Found, work: Work) -> bool:
                 return globbed(work.once(glob, wanted), value.string, work) == (query.operator == b"%")
             return _compares(query.operator, (value.string > wanted) - (value.string < wanted))
         case Kind.NUMBER:
-            return _compares_numbers(query.operator, value.number, to_float(wanted))
+            return _compares_numbers(query.operator, value.number, work.once(to_float, wanted))
         case Kind.TRUE:
             return {b"=": wanted == b"true", b"!=": wanted != b"true", b">": wanted == b"false", b">=": True}.get(
                 query.operator, False
@@ -331,8 +332,9 @@ def _made(document: bytes, path: bytes, work: Work) -> tuple[bytes, bytes] | Non
     return made, rest
 
 
-MODIFIED: Final = {b"this": 1, b"tostr": 2}
-"""Units of a byte that goes through a modifier; the others look at each value with the interpreter."""
+MODIFIED: Final = {b"this": 1, b"tostr": 16}
+"""Units of a byte that goes through a modifier, where they are not TEXT: escaping a character is a call of the
+interpreter."""
 
 
 def _literal(path: bytes) -> tuple[bytes, bytes] | None:

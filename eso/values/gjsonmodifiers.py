@@ -201,11 +201,16 @@ def _on_one_line(value: Found, room: int, work: Work) -> bytes | None:
 def _style(argument: bytes, work: Work) -> _Style:
     options = {key.string: value for key, value in gjsonscan.items(gjsonscan.parse(argument), work)}
     return _Style(
-        width=int(options[b"width"].number) if b"width" in options else 80,
+        width=_integer(options[b"width"].number) if b"width" in options else 80,
         prefix=_only_blanks(options.get(b"prefix"), b""),
         indent=_only_blanks(options.get(b"indent"), b"  "),
         sort_keys=b"sortKeys" in options and gjsonscan.truth(options[b"sortKeys"]),
     )
+
+
+def _integer(number: float) -> int:
+    """Go's conversion: what does not fit becomes the smallest integer."""
+    return int(number) if -(2.0**63) <= number < 2.0**63 else -(1 << 63)
 
 
 def _only_blanks(value: Found | None, otherwise: bytes) -> bytes:

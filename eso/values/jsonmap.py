@@ -14,13 +14,13 @@ import msgspec
 from eso.errors import EsoError
 from eso.gocompat import jsonenc
 from eso.gocompat import text as gotext
-from eso.values import gjson
+from eso.values import gjson, lookups
 
 Variant = Literal["raw", "source", "typed", "string"]
 _RAW: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-LOOP_BYTES: Final = 16 << 10
+LOOP_BYTES: Final = 6 << 10
 """Documents up to this size may be read on an event loop."""
 _PLAIN: Final = re.compile(r"[^*?#@!|{}\[\]()]*")
 
@@ -83,8 +83,11 @@ def typed_value(value: jsonenc.Value) -> bytes:
 
 def get_property(document: bytes, path: str) -> bytes | None:
     """What a dotted path names in `document`, rendered; None when it names nothing. A member that is null exists and is
-    empty. Raises PathRefused."""
-    found = gjson.get(document, path.encode("utf-8", "surrogateescape"))
+    empty. Raises PathRefused; Costly where the caller named LookUps."""
+    wanted, answers = path.encode("utf-8", "surrogateescape"), lookups.LOOK_UPS.get()
+    if answers is not None:
+        return answers.find(document, wanted)
+    found = gjson.get(document, wanted)
     return found.text() if found is not None else None
 
 

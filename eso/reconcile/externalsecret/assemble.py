@@ -75,7 +75,7 @@ def shape(read: Read, raw: Mapping[str, bytes] | bytes, limits: Limits) -> dict[
     match read:
         case One(secret_key=key, spec=spec):
             assert isinstance(raw, bytes)
-            value = decode_value(raw, spec.decoding_strategy)
+            value = decode_value(raw, spec.decoding_strategy, limits)
             refuse_null_bytes({key: value}, spec.null_byte_policy)
             return {key: value}
         case Generate(entry=entry):

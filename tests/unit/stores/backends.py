@@ -27,7 +27,7 @@ from eso.providers.contract import (
     Validation,
     turn,
 )
-from eso.providers.env import Env
+from eso.providers.env import Compute, Env
 from eso.providers.kit.retries import after_the_first
 from eso.runtime.offload import Offload
 from eso.stores.front import Meter, Stores
@@ -36,6 +36,7 @@ from eso.stores.plans import Plans
 from eso.stores.registry import Backend as Entry
 from eso.stores.registry import Registry
 from eso.stores.resolve import Rules
+from eso.values.jsonmap import get_property
 from tests.fakes.clock import VirtualClock
 from tests.fakes.credentials import DictRest
 
@@ -103,7 +104,10 @@ class ScriptedClient:
         return self.backend.values[request[1]]
 
     def value(self, payload: bytes, ref: RemoteRef) -> bytes:
-        return payload
+        found = get_property(payload, ref.property) if ref.property else payload
+        if found is None:
+            raise SecretNotFound
+        return found
 
     def mapping(self, payload: bytes, ref: RemoteRef) -> dict[str, bytes]:
         return {"value": payload}
@@ -203,6 +207,7 @@ class World:
         in_flight: int = 64,
         validating: tuple[str, ...] = (),
         meter: Meter = UNCOUNTED,
+        compute: Compute | None = None,
     ) -> None:
         self.clock, self.rest, self.backend = VirtualClock(), DictRest(), Backend()
         self.stores: dict[tuple[str, str, str], SecretStore] = {}
@@ -218,7 +223,7 @@ class World:
             Plans(Registry({"scripted": Entry(provider, "")}, {"scripted": provider})),
         )
         self.gates = Gates(self.clock, self.release, in_flight=in_flight)
-        env = Env(Pools(), Offload(threads=1, name="values"), self.clock, structlog.get_logger())
+        env = Env(Pools(), Offload(threads=1, name="values"), self.clock, structlog.get_logger(), compute=compute)
         rest: Any = self.rest  # it only reads
         self.reader = Stores(self.rules, rest, self.gates, env, jitter=lambda: 0.0, validating=validating, meter=meter)
         self.add(store())

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eso.gocompat import base64 as gobase64
+from eso.template import LIMITS
 from eso.template.apply import CHEAP, out_of_bounds
 from eso.values.decode import DecodingError, decode, decode_map, decode_value, refuse_null_bytes
 
@@ -111,3 +113,32 @@ def test_decoding_pays_by_the_bytes() -> None:
     with pytest.raises(DecodingError, match="decoding 400000 bytes exceeds the limit of 1000 steps") as refused:
         decode_map({"a": b"QUFB" * 100_000}, "Base64", replace(CHEAP, seconds=60))
     assert out_of_bounds(refused.value)
+
+
+def test_decoding_one_value_pays_by_the_bytes_like_a_map() -> None:
+    with pytest.raises(DecodingError, match="decoding 400000 bytes exceeds the limit of 1000 steps") as refused:
+        decode_value(b"QUFB" * 100_000, "Auto", replace(CHEAP, seconds=60))
+    assert out_of_bounds(refused.value)
+    assert decode_value(b"QUFB" * 100_000, "None", replace(CHEAP, seconds=60)) == b"QUFB" * 100_000
+
+
+def test_many_values_of_one_pass_pay_together() -> None:
+    limits = replace(LIMITS, pass_steps=10_000).of_pass()
+    with pytest.raises(DecodingError, match="10000 steps of one pass"):
+        for _ in range(50):
+            decode_value(b"QUFB" * 10_000, "Base64", limits)
+
+
+@given(st.lists(st.sampled_from([b"QUFB", b"\n", b"\r\n", b"QQ", b"==", b"=", b"!", b"-_+/", b"A"])).map(b"".join))
+def test_the_place_of_a_fault_does_not_depend_on_what_stands_before_it(text: bytes) -> None:
+    """A thousand groups in front move it by their length, whichever way it is looked for."""
+    front = b"QU\nFB" * 1_000
+
+    def fault(data: bytes) -> int | None:
+        try:
+            gobase64.decode(data)
+        except gobase64.Base64Error as error:
+            return error.offset
+        return None
+
+    assert fault(front + text) == (None if (place := fault(text)) is None else place + len(front))

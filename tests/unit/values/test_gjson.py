@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eso.values import gjson
-from eso.values.gjsonscan import PathRefused, Work
-from eso.values.jsonmap import cheap, get_property
+from eso.values.gjsonscan import TEXT, PathRefused, Work
+from eso.values.jsonmap import LOOP_BYTES, cheap, get_property
 
 PEOPLE = (
     b'{"name":{"first":"Tom","last":"An\\u0041d<"},"age":37.50,"children":["Sara","Alex","Jack"],"fav.movie":"Deer",'
@@ -180,13 +180,39 @@ def test_a_path_is_parsed_once_however_many_members_it_walks_over() -> None:
     ("size", "path", "is_cheap"),
     [
         (1000, "a.b.0", True),
-        (16 << 10, "", True),
-        ((16 << 10) + 1, "a", False),
+        (LOOP_BYTES, "", True),
+        (LOOP_BYTES + 1, "a", False),
         *((10, path, False) for path in ("*", "a.#", "@this", "a|b", "{a,b}", "[a]", "#(a=1)", "!1", "a?")),
     ],
 )
 def test_only_plain_paths_into_small_documents_are_cheap(size: int, path: str, is_cheap: bool) -> None:
     assert cheap(size, path) is is_cheap
+
+
+@pytest.mark.parametrize("width", [b"1e999", b"-1e999", b"nan", b"inf", b"-inf", b"1e30"])
+def test_a_width_that_is_no_integer_lays_out_all_the_same(width: bytes) -> None:
+    found = gjson.get(b'{"a":[1,2]}', b'@pretty:{"width":' + width + b"}")
+    assert found is not None and b'"a"' in found.raw
+
+
+def spent(document: bytes, path: bytes) -> int:
+    work = Work(document)
+    before = work.left
+    try:
+        gjson.find(document, path, work)
+    except PathRefused:
+        return before
+    return before - work.left
+
+
+def test_a_number_in_a_query_is_read_once_however_many_elements_are_tested() -> None:
+    document = b"[" + b"1," * 200 + b"1]"
+    short, long = spent(document, b"#(>9)#"), spent(document, b"#(>" + b"9" * 4_000 + b")#")
+    assert long < short + 4 * TEXT * 4_000
+
+
+def test_escaping_is_paid_by_the_character() -> None:
+    assert spent(b'"' + b"\x01" * 5_000 + b'"', b"@tostr") >= 16 * 5_000
 
 
 def test_a_deep_value_is_found_by_a_long_path() -> None:
