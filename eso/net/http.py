@@ -9,6 +9,7 @@ answer, since a server may close one that is kept just as it is used; nothing el
 from __future__ import annotations
 
 import asyncio
+import asyncio.sslproto
 import errno
 import functools
 import ipaddress
@@ -26,8 +27,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from eso.errors import EsoError
+from eso.net import wire
 from eso.net.reach import EVERYWHERE, Barred, Reach
-from eso.net.wire import Line
+from eso.net.wire import Exchange, Line
 from eso.runtime.loopshare import Shares, on_loop, share_of
 from eso.runtime.memory import CURRENT, Hold, TooMuchMemory, decoded
 
@@ -43,6 +45,10 @@ try:
 finally:
     del ssl.SSLContext.set_default_verify_paths
 
+# Each TLS connection has a buffer of this size for as long as it is open, and it is 256 KiB unless told otherwise. One
+# record has 16 KiB at most.
+asyncio.sslproto.SSLProtocol.max_size = 32 << 10
+
 SocketT = TypeVar("SocketT", bound=socket.socket)
 USER_AGENT: Final = "eso"
 MAX_BODY: Final = 16 * 1024 * 1024  # bytes, after decompression
@@ -51,6 +57,7 @@ KEEP_ALIVE: Final = 50.0
 SHARED_SECONDS: Final = 600.0
 # bytes that a connection may buffer before anybody looks at them: what one read of a socket takes, and a little
 IN_FLIGHT: Final = 256 << 10
+ATTEMPTS: Final = 3  # for a request that was not written, since its connection was not fit for it
 SMALL: Final = 64 << 10  # bytes up to which a reply is counted when it is complete
 LONGEST_STEP: Final = 1 << 20  # bytes by which a reply of unknown length grows at a time
 PEM_BYTES: Final = 60_000
@@ -58,6 +65,10 @@ KEY_BITS: Final = 8192  # of a client key; a signature of a longer one holds up 
 # Forward secrecy without finite-field groups: their parameters are the server's choice and may be as long as it likes.
 CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES"
 HOST: Final[ContextVar[str | None]] = ContextVar("host", default=None)  # of the request that a socket is made for
+MOST_AUTHORITIES: Final = 500  # of one bundle; the system's has 150
+PAGE: Final = 25  # of them at a time
+BEGIN, CERTIFICATE = "-----BEGIN ", "CERTIFICATE-----"
+TOO_MANY: Final = f"more than {MOST_AUTHORITIES} certificates"
 TOO_STRONG: Final = f"the key has more than {KEY_BITS} bits"
 ENCRYPTED, TOO_LONG = "the key is encrypted", "longer than a certificate can be"
 
@@ -214,9 +225,11 @@ def tls_context(
     try:
         # Comments may be in any language; nothing is left out, because no text at all would mean the system's CAs.
         ca = ca_pem.decode("latin-1").encode("ascii", "replace").decode() if ca_pem else None
-        context = ssl.create_default_context(cafile=ca_file, cadata=None if beside_system else ca)
-        if beside_system and ca:
-            context.load_verify_locations(cadata=ca)
+        pages = authorities(ca) if ca else []
+        first = pages.pop(0) if pages and not beside_system else None
+        context = ssl.create_default_context(cafile=ca_file, cadata=first)
+        for page in pages:
+            context.load_verify_locations(cadata=page)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_ciphers(CIPHERS)
         if protocols:
@@ -240,6 +253,17 @@ def tls_context(
             fix="give a PEM certificate and its unencrypted PEM key",
         ) from None
     return context
+
+
+def authorities(pem: str) -> list[str]:
+    """`pem` in pages: reading one holds up everybody, and the time grows faster than their number. Raises
+    ValueError."""
+    if pem.count(BEGIN) > MOST_AUTHORITIES:
+        raise ValueError(TOO_MANY)
+    blocks = pem.split(BEGIN)
+    blocks[1:] = [BEGIN + block for block in blocks[1:]]
+    pages = ["".join(blocks[at : at + PAGE]) for at in range(0, len(blocks), PAGE)]
+    return [page for page in pages if CERTIFICATE in page] or [pem]
 
 
 @functools.cache
@@ -318,7 +342,6 @@ class Pool:
         self._connections, self._reach, self._in_flight = connections, reach, in_flight
         self._session: aiohttp.ClientSession | None = None
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
-        self._lines: weakref.WeakValueDictionary[int, Line] = weakref.WeakValueDictionary()  # by descriptor
         self._active = 0
         self._retired = False
 
@@ -337,19 +360,19 @@ class Pool:
         room for the reply."""
         server = origin(url)
         # What the API server was told is done: a pass that gave up now would take it for a failure.
-        space = Space(CURRENT.get(), waits=method == "GET" or self._in_flight > 0)
+        hold = CURRENT.get()
+        space = Space(hold, waits=method == "GET" or self._in_flight > 0)
+        exchange = Exchange(hold.owner if hold is not None else "")
+        token = wire.CURRENT.set(exchange)
         try:
             await space.need(self._in_flight)
             async with asyncio.timeout(timeouts.total) as limit:
-                response = await self._open(method, url, headers, params, body, timeouts)
-                line = self._line(response)
-                if line is not None:
-                    line.begin_body(max_body)
+                response = await self._answered(exchange, method, url, headers, params, body, timeouts)
+                if response.connection is not None and response.connection.protocol is not None:
+                    exchange.begin_body(max_body, response.connection.protocol)
                 try:
                     content = await Stream(response, server, max_body, space, limit).read()
                 finally:
-                    if line is not None:
-                        line.end_body()
                     await self._release(response)
             await space.settle(content)
             return Reply(response.status, response.headers, content)
@@ -365,6 +388,9 @@ class Pool:
         except BaseException:
             space.drop()
             raise
+        finally:
+            exchange.end()
+            wire.CURRENT.reset(token)
 
     @asynccontextmanager
     async def stream(
@@ -424,12 +450,6 @@ class Pool:
         if self._retired and not self._active:
             await self.close()
 
-    def _line(self, response: aiohttp.ClientResponse) -> Line | None:
-        """The socket that a body comes from; None where there is none to come, or where its bytes are not counted."""
-        transport = response.connection.transport if self._lines and response.connection is not None else None
-        found = transport.get_extra_info("socket") if transport is not None else None
-        return self._lines.get(found.fileno()) if found is not None else None
-
     async def _release(self, response: aiohttp.ClientResponse) -> None:
         connection = response.connection
         if connection is not None and connection.transport is not None:
@@ -438,6 +458,20 @@ class Pool:
         response.release()
         self._active -= 1
         await self._close_if_done()
+
+    async def _answered(self, exchange: Exchange, method: str, url: str, *request: Any) -> aiohttp.ClientResponse:
+        """The answer to this request: one that was there before it is given up with its connection."""
+        for _ in range(ATTEMPTS):
+            try:
+                response = await self._open(method, url, *request)
+            except (aiohttp.ClientError, OSError):
+                if not exchange.spoiled:
+                    raise
+            else:
+                if not exchange.spoiled:
+                    return response
+                await self._release(response)
+        raise Unreachable(f"{origin(url)} answers what it was not asked", sent=False)
 
     async def _open(
         self,
@@ -513,8 +547,6 @@ class Pool:
         self._reach.check(info[4], HOST.get() if self._reach.lists else None)
         made = _socket(info, Line if self._in_flight else socket.socket)
         self._sockets.add(made)
-        if isinstance(made, Line):
-            self._lines[made.fileno()] = made
         return made
 
 
@@ -603,6 +635,7 @@ class Pools:
                 if through is None:
                     self.reach.check(info[4], host)
                 made = _socket(info, Line)
+                made.owner = hold.owner if (hold := CURRENT.get()) is not None else ""
                 made.count_elsewhere()
             except OSError as error:
                 failed = error
@@ -815,6 +848,6 @@ def reason(error: object) -> str:
             return "no such host"
         case OSError() if error.errno:
             return os.strerror(error.errno).lower()  # asyncio's own text lists addresses instead
-        case ValueError() if str(error) in (ENCRYPTED, TOO_LONG, TOO_STRONG):
+        case ValueError() if str(error) in (ENCRYPTED, TOO_LONG, TOO_MANY, TOO_STRONG):
             return str(error)
     return type(error).__name__

@@ -414,6 +414,31 @@ async def test_comments_of_a_ca_may_be_in_any_language(authority, server_tls):
     await pool.close()
 
 
+@pytest.fixture(scope="module")
+def strangers(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A certificate that vouches for nobody here, and a key."""
+    other = Authority(tmp_path_factory.mktemp("strangers"))
+    key = b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
+    return other.cert.read_bytes() + b"# between\n" + key
+
+
+@pytest.mark.parametrize("before", [0, 1, 24, 25, 60, 200])
+async def test_an_authority_is_found_wherever_it_stands_in_a_bundle(authority, server_tls, strangers, before):
+    ca = strangers * before + authority.cert.read_bytes() + strangers * 3
+    pool = Pool(tls=tls_context(ca_pem=ca))
+    async with serving(whoami, server_tls) as url:
+        assert (await pool.request("GET", url)).status == 200
+    await pool.close()
+
+
+def test_a_bundle_is_read_in_pages_and_a_page_without_a_certificate_is_none(strangers):
+    pages = http.authorities((strangers * 100).decode())
+    assert "".join(pages).count("BEGIN CERTIFICATE") == 100
+    assert max(page.count("-----BEGIN ") for page in pages) <= http.PAGE
+    key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
+    assert http.authorities(key * 100) == [key * 100], "which then says that it holds no certificate"
+
+
 async def test_trust_can_be_switched_off(server_tls):
     pool = Pool(tls=tls_context(verify=False))
     async with serving(whoami, server_tls) as url:
@@ -426,6 +451,9 @@ async def test_trust_can_be_switched_off(server_tls):
     [
         pytest.param({"ca_pem": b"hunter2"}, "cannot use the CA certificates", id="a CA that is none"),
         pytest.param({"ca_pem": b"\xff\xfe"}, "cannot use the CA certificates", id="a CA without a letter"),
+        pytest.param(
+            {"ca_pem": b"-----BEGIN CERTIFICATE-----\n" * 501}, "more than 500 certificates", id="a bundle without end"
+        ),
         pytest.param({"ca_file": "/does/not/exist"}, "no such file or directory", id="a CA file that is not there"),
         pytest.param(
             {"cert_pem": b"hunter2", "key_pem": b"hunter2"},
