@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from eso.errors import EsoError
-from eso.net import wire
+from eso.net import keys, wire
+from eso.net.openssl import bounded
 from eso.net.reach import EVERYWHERE, Barred, Reach
 from eso.net.wire import Exchange, Line
 from eso.runtime.loopshare import Shares, on_loop, share_of
@@ -61,7 +62,6 @@ ATTEMPTS: Final = 3  # for a request that was not written, since its connection 
 SMALL: Final = 64 << 10  # bytes up to which a reply is counted when it is complete
 LONGEST_STEP: Final = 1 << 20  # bytes by which a reply of unknown length grows at a time
 PEM_BYTES: Final = 60_000
-KEY_BITS: Final = 8192  # of a client key; a signature of a longer one holds up the loop for seconds
 # Forward secrecy without finite-field groups: their parameters are the server's choice and may be as long as it likes.
 CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES"
 HOST: Final[ContextVar[str | None]] = ContextVar("host", default=None)  # of the request that a socket is made for
@@ -69,8 +69,7 @@ MOST_AUTHORITIES: Final = 500  # of one bundle; the system's has 150
 PAGE: Final = 25  # of them at a time
 BEGIN, CERTIFICATE = "-----BEGIN ", "CERTIFICATE-----"
 TOO_MANY: Final = f"more than {MOST_AUTHORITIES} certificates"
-TOO_STRONG: Final = f"the key has more than {KEY_BITS} bits"
-ENCRYPTED, TOO_LONG = "the key is encrypted", "longer than a certificate can be"
+TOO_LONG: Final = "longer than a certificate can be"
 
 
 class TransportError(EsoError):
@@ -230,6 +229,7 @@ def tls_context(
         context = ssl.create_default_context(cafile=ca_file, cadata=first)
         for page in pages:
             context.load_verify_locations(cadata=page)
+        bounded(context)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_ciphers(CIPHERS)
         if protocols:
@@ -274,7 +274,7 @@ def system_trust() -> ssl.SSLContext:
 
 def _no_prompt() -> str:
     # OpenSSL would ask for the passphrase on the terminal and block the loop.
-    raise ValueError(ENCRYPTED)
+    raise ValueError(keys.ENCRYPTED)
 
 
 def load_chain(context: ssl.SSLContext, cert_pem: bytes, key_pem: bytes) -> None:
@@ -282,29 +282,15 @@ def load_chain(context: ssl.SSLContext, cert_pem: bytes, key_pem: bytes) -> None
     names only; files that exist in memory alone keep the key off the disk."""
     if max(len(cert_pem), len(key_pem)) > PEM_BYTES:
         raise ValueError(TOO_LONG)
-    if key_bits(key_pem) > KEY_BITS:
-        raise ValueError(TOO_STRONG)
+    key = keys.rewritten(key_pem)
     readers: list[int] = []
     try:
-        for pem in (cert_pem, key_pem):
+        for pem in (cert_pem, key):
             readers.append(_in_memory(pem))
         context.load_cert_chain(f"/dev/fd/{readers[0]}", f"/dev/fd/{readers[1]}", password=_no_prompt)
     finally:
         for reader in readers:
             os.close(reader)
-
-
-def key_bits(key_pem: bytes) -> int:
-    """How long the key is; 0 for one that cannot be read here, which OpenSSL then says in its own words."""
-    # Imported late: most stores show no certificate.
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-    try:
-        key = load_pem_private_key(key_pem, None, unsafe_skip_rsa_key_validation=True)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        return 0
-    return int(getattr(key, "key_size", 0))
 
 
 def _in_memory(content: bytes) -> int:
@@ -848,6 +834,6 @@ def reason(error: object) -> str:
             return "no such host"
         case OSError() if error.errno:
             return os.strerror(error.errno).lower()  # asyncio's own text lists addresses instead
-        case ValueError() if str(error) in (ENCRYPTED, TOO_LONG, TOO_MANY, TOO_STRONG):
+        case ValueError() if str(error) in (TOO_LONG, TOO_MANY) or str(error) in keys.TOLD:
             return str(error)
     return type(error).__name__

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, Protocol
 
 from eso.net.http import CIPHERS, TlsError, load_chain, reason
+from eso.net.openssl import bounded
 from eso.runtime.clock import Clock
 
 LOOK_SECONDS: Final = 10.0  # between two looks at the files
@@ -44,6 +45,7 @@ def server_context(ciphers: str = CIPHERS, minimum: ssl.TLSVersion = ssl.TLSVers
     context.minimum_version = minimum
     context.set_ciphers(ciphers)
     context.options |= ssl.OP_NO_RENEGOTIATION
+    bounded(context)
     context.set_alpn_protocols(["http/1.1"])
     return context
 

@@ -10,22 +10,20 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from eso.net.http import KEY_BITS
+from eso.net.keys import KEY_BITS, BadKey, private_key
 from eso.providers.contract import InvalidConfig
 
 
 def rsa_key(pem: bytes, password: bytes | None = None) -> rsa.RSAPrivateKey:
     """Raises InvalidConfig, which says what is wrong and shows nothing of the key."""
     try:
-        key = load_pem_private_key(pem, password, unsafe_skip_rsa_key_validation=True)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise InvalidConfig(type(error).__name__, fix="store the private key as it was given, in PEM") from None
-    if not isinstance(key, rsa.RSAPrivateKey) or key.key_size > KEY_BITS:
+        key = private_key(pem, password)
+    except BadKey as error:
+        raise InvalidConfig(str(error), fix="store the private key as it was given, in PEM") from None
+    if not isinstance(key, rsa.RSAPrivateKey):
         raise InvalidConfig("no RSA key of usual length", fix=f"use an RSA key of at most {KEY_BITS} bits")
     return key
 

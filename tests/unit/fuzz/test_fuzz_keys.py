@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from eso.api.changesource import Sns
 from eso.gocompat.x509 import certificates
-from eso.net.http import TlsError, key_bits, tls_context
+from eso.net.http import TlsError, tls_context
+from eso.net.keys import BadKey, private_key
 from eso.notify.sns import verdict
 from eso.notify.verify import FORGED
 from eso.providers.aws import certificatepush
@@ -111,7 +112,9 @@ def test_fuzz_pem(text: bytes) -> None:
     ):
         attempt(source, text)
     assert isinstance(pem_fault(text), str)
-    assert key_bits(text) >= 0
+    for password in (None, b"hunter2"):
+        with suppress(BadKey):
+            private_key(text, password)
 
 
 def test_a_certificate_of_a_version_that_nobody_knows_is_malformed_to_all_who_read_one() -> None:

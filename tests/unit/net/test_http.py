@@ -488,17 +488,6 @@ def test_an_encrypted_key_does_not_ask_for_a_passphrase(authority: Authority, tm
         tls_context(cert_pem=pair.cert.read_bytes(), key_pem=locked)
 
 
-def test_a_key_whose_signatures_would_hold_up_the_loop_is_refused(
-    authority: Authority, monkeypatch: pytest.MonkeyPatch
-):
-    pair = authority.client("strong", "us")
-    assert http.key_bits(pair.key.read_bytes()) == 256
-    assert http.key_bits(b"hunter2") == 0
-    monkeypatch.setattr(http, "KEY_BITS", 255)
-    with pytest.raises(TlsError, match="the key has more than 8192 bits"):
-        tls_context(cert_pem=pair.cert.read_bytes(), key_pem=pair.key.read_bytes())
-
-
 def test_only_forward_secret_ciphers_over_elliptic_curves_are_offered():
     context = tls_context()
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2

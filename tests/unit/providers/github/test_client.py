@@ -98,7 +98,7 @@ def other_key() -> str:
             None,
             "couldn't get private key from secret: resolvers.SecretKeyRef failed with error cannot find secret data",
         ),
-        ("planted", "could not instantiate new installation transport: ValueError"),
+        ("planted", "could not instantiate new installation transport: the key is no sound RSA"),
         (other_key(), "could not instantiate new installation transport: no RSA key of usual length"),
     ],
 )

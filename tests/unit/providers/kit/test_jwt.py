@@ -53,11 +53,12 @@ def test_what_is_no_rsa_key_is_refused_and_not_shown(text: bytes) -> None:
 
 
 def unsound() -> rsa.RSAPrivateKey:
-    """A key that loads, with a modulus that is even."""
+    """A key that loads, with a factor that is even, and so is the modulus."""
     form = serialization.PrivateFormat.TraditionalOpenSSL
     der = KEY.private_bytes(serialization.Encoding.DER, form, serialization.NoEncryption())
-    modulus = KEY.private_numbers().public_numbers.n
-    der = der.replace(modulus.to_bytes(256, "big"), (modulus - 1).to_bytes(256, "big"))
+    numbers = KEY.private_numbers()
+    for odd, even, size in ((numbers.p, numbers.p - 1, 128), (numbers.p * numbers.q, (numbers.p - 1) * numbers.q, 256)):
+        der = der.replace(odd.to_bytes(size, "big"), even.to_bytes(size, "big"))
     text = base64.encodebytes(der)
     return jwt.rsa_key(b"-----BEGIN RSA PRIVATE KEY-----\n" + text + b"-----END RSA PRIVATE KEY-----\n")
 
