@@ -56,6 +56,8 @@ def serve(pipe: socket.socket, calls: Calls, memory: int) -> None:
     try:
         ends_with_parent()
         os.nice(10)
+        for descriptor in range(3):  # those of /dev/null: it has its pipe and nothing else
+            os.close(descriptor)
         confine(memory)
         while (request := received(pipe)) is not None:
             name, body = request[1 : 1 + request[0]].decode(), request[1 + request[0] :]

@@ -29,6 +29,7 @@ from eso.providers.kit.search import apart, every
 from eso.runtime.loopshare import on_loop
 from eso.runtime.memory import CURRENT, decoded, reserve, reserved, scratch, volume
 from eso.runtime.offload import Offload
+from eso.runtime.reply import checked
 from eso.secretbytes import SecretBytes, SecretMap
 from eso.stores.batch import Answers, Batches
 from eso.stores.call import Ask, Calls, LoginReplaced
@@ -246,7 +247,7 @@ class Reads:
         assert self.compute is not None
         async with reserved(len(asked.document)):
             try:
-                reply = await self.compute.run(namespace, LOOKUP, request(asked), SECONDS)
+                reply = await checked(await self.compute.run(namespace, LOOKUP, request(asked), SECONDS))
             except EsoError as error:
                 raise InvalidConfig(
                     f"could not follow the property path: {error}", fix="name the value by a plain path"

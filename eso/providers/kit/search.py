@@ -21,6 +21,7 @@ from eso.gocompat import regexp
 from eso.providers.contract import Find, InvalidConfig, Malformed
 from eso.providers.env import Compute
 from eso.runtime.loopshare import on_loop
+from eso.runtime.reply import checked
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -105,7 +106,11 @@ def apart(compute: Compute | None, namespace: str) -> Iterator[None]:
     if compute is None:
         yield
         return
-    token = APART.set(lambda name, body, seconds: compute.run(namespace, name, body, seconds))
+
+    async def asked(name: str, body: bytes, seconds: float) -> bytes:
+        return await checked(await compute.run(namespace, name, body, seconds))
+
+    token = APART.set(asked)
     try:
         yield
     finally:

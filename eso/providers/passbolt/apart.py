@@ -19,6 +19,7 @@ from eso.providers.contract import AuthRejected, Malformed
 from eso.providers.env import Env
 from eso.providers.passbolt import pgp
 from eso.providers.passbolt.pgp import Key
+from eso.runtime.reply import BadReply, checked
 
 FINGERPRINT, OPEN = "passbolt: fingerprint", "passbolt: open"
 SECONDS: Final = 10.0
@@ -78,7 +79,10 @@ class Apart:
             reply = await self._env.compute.run(self.namespace, name, body, SECONDS)
         except EsoError as error:
             raise OutOfBounds(f"could not decrypt: {error}", fix="make the key and the message plainer") from None
-        return unpacked(reply)
+        try:
+            return unpacked(await checked(reply))
+        except BadReply:
+            raise Malformed("could not decrypt: the reply is none") from None
 
 
 class OutOfBounds(Malformed):

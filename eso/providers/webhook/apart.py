@@ -20,6 +20,7 @@ from eso.providers.env import Env
 from eso.providers.webhook import codec, render
 from eso.providers.webhook.render import OutOfBounds, Rendered, Seen, Templates
 from eso.runtime.memory import decoded, reserved
+from eso.runtime.reply import checked
 from eso.template.apply import CHEAP, LARGE, slow
 
 RENDER, LOCATE = "webhook: render", "webhook: locate"
@@ -57,7 +58,7 @@ class Apart:
             return await self.env.offload.run_for(self.namespace, DESKS[name], *arguments)
         body = pickle.dumps(arguments, protocol=pickle.HIGHEST_PROTOCOL)
         try:
-            reply = await self.env.compute.run(self.namespace, name, body, seconds)
+            reply = await checked(await self.env.compute.run(self.namespace, name, body, seconds))
         except EsoError as error:
             raise InvalidConfig(f"could not compute the request: {error}", fix=SMALLER) from error
         return unpacked(reply)

@@ -15,6 +15,7 @@ import msgspec
 
 from eso.errors import EsoError
 from eso.runtime.pool import OutOfTime
+from eso.runtime.reply import checked
 from eso.template.bounds import BoundsExceeded, Limits
 
 T = TypeVar("T")
@@ -59,7 +60,9 @@ async def reply_of(
 ) -> bytes:
     """What the worker's side of the desk returned. Raises Ended."""
     try:
-        return await processes.run(namespace, desk.name, body, limits.seconds + GRACE, desk.of, desk.doubtful)
+        return await checked(
+            await processes.run(namespace, desk.name, body, limits.seconds + GRACE, desk.of, desk.doubtful)
+        )
     except EsoError as error:
         why = BoundsExceeded("seconds", limits.seconds) if isinstance(error, OutOfTime) else error
         raise Ended(str(why), fix=SMALLER) from error

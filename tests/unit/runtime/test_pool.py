@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import os
 import pickle
+import platform
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from eso.runtime.confine import MACHINES, program
 from eso.runtime.pool import IDLE_SECONDS, Crashed, OutOfMemory, OutOfTime, Pool, parcel
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import VirtualClock, until
+from tests.unit.runtime.calls import RAW
 
 ROOT = Path(__file__).parents[3]
 
@@ -129,6 +132,18 @@ async def test_what_goes_wrong_inside_is_an_error_without_its_text(
 async def test_a_worker_cannot_reach(pool: Pool, trick: str) -> None:
     answer = await pool.run("team-a", "try", trick.encode(), 10.0)
     assert not answer.startswith(b"did it"), answer
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the numbers are those of one machine")
+@pytest.mark.parametrize("trick", RAW)
+async def test_no_call_of_the_kernel_leads_out_of_a_worker(pool: Pool, trick: str) -> None:
+    """Code that has taken a worker over asks the kernel itself."""
+    assert await pool.run("team-a", "raw", trick.encode(), 10.0) == b"error 1"  # EPERM, and not "no such thing"
+
+
+async def test_a_worker_has_no_descriptor_but_its_pipe(pool: Pool) -> None:
+    descriptors = ast.literal_eval((await pool.run("team-a", "descriptors", b"", 10.0)).decode())
+    assert len(descriptors) == 1
 
 
 async def test_a_worker_sees_no_environment(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:

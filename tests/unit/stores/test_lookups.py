@@ -88,7 +88,7 @@ async def test_a_path_that_is_too_long_asks_nobody() -> None:
 
 @pytest.mark.parametrize("reply", [b"", b"\xc1", b"\x93\x01\xa0\xa0", b"\x80", b"\x91" * 10_000])
 async def test_a_reply_that_is_none_is_an_error_of_ours(reply: bytes) -> None:
-    with pytest.raises(PathRefused, match="the reply is none"):
+    with pytest.raises(EsoError, match="could not follow the property path: the reply"):
         await read(World(compute=Processes(reply=reply)), PAIRS, "@reverse|1")
 
 
