@@ -105,7 +105,7 @@ class Receiving:
         endpoint, uid = f"{self._queue.endpoint(block)}#{self._driven.uid}", self._driven.uid
         way = route(self._queue.name, endpoint, self._key[0], uid, uid, None)
         if self._feed is None:
-            async with self._gates.call(way, proof=False):
+            async with self._gates.call(way, login=True):
                 self._feed = await self._queue.open(block, self._credentials(), self._env)
         return self._feed, way
 

@@ -94,8 +94,8 @@ def advance(state: State, signal: Signal, now: float) -> State:
             return Closed(now + probe_delay(closings(state)), cause, closings(state) + 1)
         case _, Rejected(cause):
             return Closed(now + login_delay(closings(state)), cause, closings(state) + 1)
-        case _, Held(cause, seconds):
-            return Closed(now + seconds, cause, closings(state) + 1)
+        case _, Held(cause, seconds):  # longer each time that a probe meets it, also where the backend says otherwise
+            return Closed(now + max(seconds, probe_delay(closings(state))), cause, closings(state) + 1)
     raise AssertionError("unreachable: every pair is listed")
 
 

@@ -70,11 +70,12 @@ def observed(budget: Budget, now: float) -> float:
     return float(max(current, budget.before if int(now) - budget.window <= 1 else 0, SLOWEST))
 
 
-def throttled(budget: Budget, now: float) -> Budget:
-    """The backend said 429: half of what it was asked for, once a second however many requests it refused."""
+def throttled(budget: Budget, now: float, asked: float = math.inf) -> Budget:
+    """The backend said 429: half of what it was asked for, once a second however many requests it refused. `asked`: how
+    much that was when it refused the first of them."""
     if now - budget.cut_at < 1.0:
         return budget
-    refused = min(budget.rate, observed(budget, now))
+    refused = min(budget.rate, observed(budget, now), asked)
     floor = min(SLOWEST, budget.quota)
     rate, known = max(floor, refused / 2), max(floor, refused * SAFE)
     return replace(budget, rate=rate, known=known, cut_at=now, grown_at=now, next_at=max(budget.next_at, now))

@@ -272,7 +272,7 @@ class Sessions:
     async def _open(self, store: Store, namespace: str, credentials: Credentials, digest: str) -> Session:
         connector = await self.registry.connector(store.view.provider, self.env)
         try:
-            async with self.gates.call(route_of(store, namespace, digest), proof=False):
+            async with self.gates.call(route_of(store, namespace, digest), login=True):
                 client = await connector.open(store.view, store.plan, credentials)
         except EsoError as error:
             if credentials.trailing and not isinstance(typed(error), Unavailable | Throttled):
@@ -342,7 +342,7 @@ class Sessions:
         if await self._outdated(store, session):
             return
         try:
-            async with self.gates.call(route_of(store, session.namespace, session.digest), proof=False):
+            async with self.gates.call(route_of(store, session.namespace, session.digest), login=True):
                 renewed = await client.renew()
             if session.client is not client:
                 return

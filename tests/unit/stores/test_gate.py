@@ -33,7 +33,7 @@ def to(namespace: str = "team", digest: str = "b", counted: str = "", pace: floa
 
 
 ROUTE = to()
-NAMES = ENDPOINT, SERVICE, IDENTITY, QUOTA = ROUTE.names
+NAMES = ENDPOINT, SERVICE, USE, IDENTITY, QUOTA = ROUTE.names
 
 
 class Queue:
@@ -62,7 +62,7 @@ async def running(gates: Gates) -> AsyncIterator[None]:
 
 
 async def call(gates: Gates, error: EsoError | None = None, to: Route = ROUTE) -> None:
-    async with gates.call(to), turn():
+    async with gates.call(to, login=isinstance(error, AuthRejected)), turn():
         if error is not None:
             raise error
 
@@ -79,7 +79,7 @@ async def failing(gates: Gates, error: EsoError, times: int = 1) -> None:
         pytest.param(Unavailable("down"), 3, {ENDPOINT}, id="three lost connections close the endpoint"),
         pytest.param(Unavailable("down"), 2, set(), id="two do not"),
         pytest.param(Unavailable("500", answered=True), 3, {SERVICE}, id="answers of 5xx close one login's gate"),
-        pytest.param(Throttled("slow down", retry_after=9.0), 1, {QUOTA}, id="one 429 closes the quota gate"),
+        pytest.param(Throttled("slow down", retry_after=9.0), 1, {USE}, id="one 429 holds the consumer that met it"),
         pytest.param(AuthRejected("no"), 1, {IDENTITY}, id="a refused login closes the identity only"),
         pytest.param(Denied("no"), 9, set(), id="a path that may not be read closes nothing"),
         pytest.param(SecretNotFound(), 9, set(), id="a secret that is not there closes nothing"),
@@ -220,7 +220,7 @@ async def test_a_probe_that_waits_for_memory_holds_up_nobody_and_its_outcome_cou
 
     async def probe(error: EsoError | None = None) -> None:
         with holding(memory.open("team")):
-            async with gates.call(ROUTE), turn():
+            async with gates.call(ROUTE, login=True), turn():
                 await reserve(1 << 20)
                 if error is not None:
                     raise error
@@ -254,7 +254,7 @@ async def test_a_task_that_outlives_its_call_gives_no_probe_away_that_is_of_anot
     async with running(gates):
         await clock.advance(6)
         with suppress(AuthRejected):
-            async with gates.call(ROUTE):
+            async with gates.call(ROUTE, login=True):
                 left = asyncio.create_task(outlives())
                 raise AuthRejected("still")
         await clock.advance(30)
@@ -327,10 +327,10 @@ async def test_a_login_that_asks_nobody_is_no_proof() -> None:
     async with running(gates):
         await failing(gates, Unavailable("down"), 3)
         await clock.advance(1.0)
-        async with gates.call(ROUTE, proof=False):
+        async with gates.call(ROUTE, login=True):
             pass
         assert gates.states()[ENDPOINT] == "half-open"
-        async with gates.call(ROUTE, proof=False), turn():
+        async with gates.call(ROUTE, login=True), turn():
             pass
         assert gates.states()[ENDPOINT] == "paced"
 
@@ -401,7 +401,7 @@ async def test_a_429_halves_the_pace_for_what_follows() -> None:
         assert isinstance(gates.admit(NAMES), GateClosed)
         await clock.advance(0.2)
         await call(gates)
-        assert gates.states()[QUOTA] == "paced"
+        assert gates.states()[USE] == "paced"
 
 
 async def test_every_await_of_a_call_may_be_cancelled() -> None:
@@ -465,7 +465,7 @@ async def test_a_backend_cannot_ask_us_to_stay_away_for_ever() -> None:
     clock = VirtualClock()
     gates = Gates(clock)
     await failing(gates, Throttled("never", retry_after=float("inf")))
-    state = gates._gates[QUOTA].state
+    state = gates._gates[USE].state
     assert isinstance(state, Closed)
     assert state.until == clock.monotonic() + LONGEST_HOLD
 

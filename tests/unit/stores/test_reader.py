@@ -753,7 +753,7 @@ async def test_the_gates_of_a_store_are_known_once_a_pass_has_used_it() -> None:
             await read(world)
         await read(world)
         gates = world.reader.gates_of("team-a", MAIN)
-        assert [name.partition(":")[0] for name in gates] == ["endpoint", "service", "identity", "quota"]
+        assert [name.partition(":")[0] for name in gates] == ["endpoint", "service", "use", "identity", "quota"]
         assert gates[0] == "endpoint:scripted:a:443@team-a"
         assert world.reader.gates_of("team-a", StoreRef(name="gone")) == ()
         assert world.reader.gates_of_store(store(generation=2, provider={"elsewhere": {}})) == ()
