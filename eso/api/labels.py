@@ -54,6 +54,11 @@ class InvalidSelector(Terminal):
 def matches(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
     """True if all requirements hold. Raises InvalidSelector, whatever the labels are."""
     check(selector)
+    return fits(selector, labels)
+
+
+def fits(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
+    """`matches` for a selector that was checked: one that is held against many objects is checked once."""
     same = all(labels.get(key) == value for key, value in selector.match_labels.items())
     return same and all(holds(requirement, labels) for requirement in selector.match_expressions)
 

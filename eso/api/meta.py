@@ -189,4 +189,13 @@ def without_nulls(value: Any) -> Any:
 
 def rfc3339(time: datetime) -> str:
     """UTC in whole seconds, as the API server writes times: `2024-05-01T12:00:00Z`. `time` must be aware."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{utc(time).replace(microsecond=0, tzinfo=None).isoformat()}Z"
+
+
+def utc(time: datetime) -> datetime:
+    """The time in UTC; one of the first or the last day of the calendar, which may be none there, as that end of it.
+    Whoever may write a status may write such a time."""
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        return (datetime.min if time.year == 1 else datetime.max).replace(tzinfo=UTC)

@@ -41,6 +41,7 @@ from eso.cli.checkup import (
     service_name,
     worst,
 )
+from eso.cli.terminal import quiet, safe
 from eso.errors import EsoError
 from eso.kube.config import connect
 from eso.kube.rest import ApiError, Rest
@@ -92,6 +93,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str]) -> int:
     """Returns the exit code."""
     arguments = parser().parse_args(argv)
+    quiet()
     try:
         found = findings(asyncio.run(in_time(os.environ)))
     except EsoError as error:
@@ -117,15 +119,10 @@ def as_table(found: Sequence[Finding]) -> str:
     width = max(len(one.check) for one in found)
     lines = []
     for one in found:
-        lines.append(f"{one.state.value:4}  {one.check:{width}}  {printable(one.told)}")
+        lines.append(f"{one.state.value:4}  {one.check:{width}}  {safe(one.told)}")
         if one.fix:
-            lines.append(f"{'':4}  {'':{width}}  → {printable(one.fix)}")
+            lines.append(f"{'':4}  {'':{width}}  → {safe(one.fix)}")
     return "\n".join(lines) + "\n"
-
-
-def printable(told: str) -> str:
-    """Images, holders of Leases and conditions hold what their authors like: nothing that a terminal obeys."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in told)
 
 
 # -- reading ----------------------------------------------------------------------------------------------------------

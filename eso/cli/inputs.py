@@ -11,7 +11,7 @@ import base64
 import binascii
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,14 @@ from typing import Any
 import orjson
 from msgspec.structs import replace
 
-from eso.api.externalsecret import ExternalSecret, StoreRef, Template, decode_external_secret
+from eso.api.externalsecret import ExternalSecret, ExternalSecretSpec, StoreRef, Template, decode_external_secret
 from eso.api.meta import CONFIG_MAPS, NAMESPACES, SECRETS, Undecodable
 from eso.api.secretstore import CLUSTER_SECRET_STORES, SECRET_STORES, SecretStore, decode_secret_store
 from eso.cli.schema import complaints, type_of
+from eso.cli.terminal import complain
 from eso.errors import EsoError
 from eso.gocompat import jsonenc, regexp
+from eso.gocompat.duration import DurationError, parse_duration
 from eso.kube.config import connect
 from eso.kube.rest import Rest
 from eso.net.http import Pools, Proxies
@@ -169,7 +171,7 @@ def warn(found: list[Json]) -> None:
         meta = document.get("metadata")
         name = f"{document.get('kind')} {meta.get('name', '') if isinstance(meta, dict) else ''}".strip()
         for text in complaints(document):
-            print(f"eso render: warning: {name}: {text}", file=sys.stderr)
+            complain("eso render", f"warning: {name}: {text}")
 
 
 def member_of(document: Json, name: str, prefix: str = "") -> Json:
@@ -203,7 +205,21 @@ def manifests(paths: list[str], name: str) -> tuple[ExternalSecret, list[Json]]:
         raise BadInput(f"the ExternalSecret has no readable metadata: {error}") from error
     if isinstance(es, Undecodable):
         raise BadInput(f"the ExternalSecret is not valid: {es.error}", fix="correct the named member")
+    for text in durations(es.spec):
+        complain("eso render", f"warning: ExternalSecret {es.name}: {text}")
     return es, found
+
+
+def durations(spec: ExternalSecretSpec) -> Iterator[str]:
+    """A text for each duration that is none. The schema takes any text, and the operator refuses the object."""
+    written = {"spec.refreshInterval": spec.refresh_interval or "0s"}
+    for i, window in enumerate(spec.sync_windows.windows if spec.sync_windows else ()):
+        written[f"spec.syncWindows.windows[{i}].duration"] = window.duration
+    for place, text in written.items():
+        try:
+            parse_duration(text)
+        except DurationError as error:
+            yield f"{place}: the operator refuses it: {error}: write a Go duration such as 1h or 90s"
 
 
 def sources_in(es: ExternalSecret, found: list[Json]) -> dict[tuple[str, str], dict[str, str]]:

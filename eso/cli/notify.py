@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import sys
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -19,8 +18,9 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from eso.cli.terminal import complain, refusal, safe
 from eso.errors import EsoError
-from eso.net.http import Pool, Proxies, Reply, Timeouts, TransportError, tls_context
+from eso.net.http import Pool, Proxies, Reply, Timeouts, TlsError, TransportError, tls_context
 from eso.notify.formats import MOST_CHANGES, Unreadable, read
 from eso.notify.verify import signed
 
@@ -99,7 +99,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def told(error: EsoError, code: int) -> int:
-    print(f"eso notify: {error}" + (f" ({error.fix})" if error.fix else ""), file=sys.stderr)
+    complain("eso notify", refusal(error))
     return code
 
 
@@ -150,8 +150,12 @@ def credential(file: str | None, variable: str) -> bytes:
 
 
 async def sent(event: Event, arguments: argparse.Namespace) -> int:
-    """Sends until there is an answer that another try could not change. Raises EsoError without any answer."""
-    tls = tls_context(ca_file=arguments.ca_file) if event.url.startswith("https") else None
+    """Sends until there is an answer that another try could not change. Raises BadArguments, or EsoError without any
+    answer."""
+    try:
+        tls = tls_context(ca_file=arguments.ca_file) if event.url.startswith("https") else None
+    except TlsError as error:
+        raise BadArguments(f"--ca-file: {error}", fix=error.fix) from None
     pool = Pool(tls=tls, proxies=Proxies.from_environ(os.environ))
     try:
         for tried in range(1, arguments.tries + 1):
@@ -186,10 +190,10 @@ def outcome(reply: Reply) -> int:
     body = body if isinstance(body, dict) else {}
     if reply.status in (200, 202):
         parts = [f"{body[name]} {name}" for name in ("keys", "objects") if isinstance(body.get(name), int)]
-        print(f"{body.get('outcome', 'accepted')}" + (f": {', '.join(parts)}" if parts else ""))
+        print(safe(f"{body.get('outcome', 'accepted')}"[:200] + (f": {', '.join(parts)}" if parts else "")))
         return ACCEPTED
     reason = body.get("error") or body.get("outcome") or "no reason given"
-    print(f"eso notify: refused with status {reply.status}: {str(reason)[:200]}", file=sys.stderr)
+    complain("eso notify", f"refused with status {reply.status}: {str(reason)[:200]}")
     match reply.status:
         case 401 | 403:
             return REFUSED

@@ -14,6 +14,7 @@ import yaml
 
 from eso.api import wellknown
 from eso.api.externalsecret import ExternalSecret
+from eso.cli.terminal import safe
 from eso.template.functions.yamls import resolve
 
 Json = dict[str, Any]
@@ -91,7 +92,7 @@ def diff_text(es: ExternalSecret, live: Json | None, wanted: Json, *, show: bool
             continue
         sign = "+" if before is None else "-" if after is None else "~"
         texts = [text(es, path, value, show=show) for value in (before, after) if value is not None]
-        lines.append(f"{sign} {path}: {' → '.join(texts)}")
+        lines.append(safe(f"{sign} {path}: {' → '.join(texts)}"))
     if not lines:
         return f"Secret {es.metadata.namespace}/{es.target_name}: no difference\n", 0
     head = f"Secret {es.metadata.namespace}/{es.target_name}" + (" does not exist yet" if live is None else "")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from eso.cli.inputs import BadInput, Given, composed, from_cluster, given, templated
 from eso.cli.output import as_json, bare_secret, diff_text, dumped, json_text, yaml_text
+from eso.cli.terminal import complain, quiet, refusal, safe
 from eso.errors import EsoError
 from eso.reconcile.externalsecret.desired import Create, Delete, Nothing, Patch
 from eso.template.apply import apply
@@ -74,6 +75,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str]) -> int:
     """Returns the exit code; errors go to standard error, one line each with the fix."""
     arguments = parser().parse_args(argv)
+    quiet()
     comparing = arguments.format == "diff"
     try:
         text, code = compatible(arguments) if arguments.source_templated_object else rendered(arguments)
@@ -89,7 +91,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def told(error: EsoError, code: int) -> int:
-    print(f"eso render: {error}" + (f" ({error.fix})" if error.fix else ""), file=sys.stderr)
+    complain("eso render", refusal(error))
     return code
 
 
@@ -130,8 +132,8 @@ def rendered(arguments: argparse.Namespace) -> tuple[str, int]:
 def without_secret(arguments: argparse.Namespace, remark: str) -> str:
     """JSON has no comments: the remark then goes to standard error."""
     if arguments.format != "json":
-        return f"# {remark}\n"
-    print(f"eso render: {remark}", file=sys.stderr)
+        return safe(f"# {remark}") + "\n"
+    complain("eso render", remark)
     return "null\n"
 
 

@@ -7,8 +7,9 @@ be behind by moments, and the next success flags what it did not show.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from eso.api.generators import (
@@ -20,12 +21,16 @@ from eso.api.generators import (
     owner_key,
 )
 from eso.api.meta import ObjectMeta, Resource, Undecodable, rfc3339
+from eso.api.wellknown import EXTENSIONS_PREFIX
 from eso.generators.contract import Json
 from eso.kube.catalogue import Phase, Watched
 from eso.kube.informer import Informer
 from eso.kube.rest import NotFound, Rest
 
 OWNER: Final = "owner key"  # index of the states
+MADE_AT: Final = f"{EXTENSIONS_PREFIX}made-at"
+"""Annotation of a state: when its values were made, by the operator's clock. The API server's may be another."""
+SKEW: Final = timedelta(seconds=5)  # between the two, for a state without that annotation
 GRACE: Final = 120.0  # seconds that values stay valid after the ones that replace them
 WATCHED_STATES: Final = Watched(GENERATOR_STATES, decode_generator_state, Phase.OBJECTS, rationed=True)
 StateRecord = GeneratorState | Undecodable
@@ -50,10 +55,16 @@ class States:
         informer.index(OWNER, lambda record: [owner_of(record)] if owner_of(record) else [])
 
     async def create(
-        self, owner: Owner, state_key: str, resource: Json, state: Any, deadline: datetime | None = None
+        self,
+        owner: Owner,
+        state_key: str,
+        resource: Json,
+        state: Any,
+        now: datetime,
+        deadline: datetime | None = None,
     ) -> str:
-        """Returns the object's name. It is born with its finalizer, so that no deletion can come before. Raises
-        ApiError."""
+        """Returns the object's name. `now`: by the clock that says when an object was pushed. It is born with its
+        finalizer, so that no deletion can come before. Raises ApiError."""
         meta = owner.meta
         spec: dict[str, Any] = {"resource": resource, "state": state}
         body = {
@@ -63,6 +74,7 @@ class States:
                 "generateName": f"gen-{owner.resource.kind.lower()}-{meta.name}-",
                 "namespace": meta.namespace,
                 "labels": {LABEL_OWNER_KEY: owner.key(state_key)},
+                "annotations": {MADE_AT: rfc3339(now)},
                 "finalizers": [FINALIZER_GENERATOR_STATE],
                 "ownerReferences": [
                     {
@@ -125,8 +137,16 @@ def first_since(live: Iterable[GeneratorState], time: datetime | None) -> Genera
     """The state of the pass that began at `time`: states are made after the beginning, and told in whole seconds."""
     if time is None:
         return None
-    since = [state for state in live if state.metadata.creation_timestamp >= time.replace(microsecond=0)]
+    since = [state for state in live if noted(state) >= time.replace(microsecond=0)]
     return min(since, key=made_at, default=None)
+
+
+def noted(state: GeneratorState) -> datetime:
+    """When the state was made, by the operator's clock as far as that is known."""
+    with suppress(KeyError, ValueError):
+        time = datetime.fromisoformat(state.metadata.annotations[MADE_AT])
+        return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+    return state.metadata.creation_timestamp + SKEW
 
 
 def made_at(state: GeneratorState) -> tuple[datetime, int]:

@@ -23,7 +23,7 @@ from eso.stores.batch import Batches
 from eso.stores.call import Calls
 from eso.stores.credentials import Ambient
 from eso.stores.flight import Flights
-from eso.stores.gate import Gates
+from eso.stores.gate import GateClosed, Gates
 from eso.stores.newcomers import Newcomers
 from eso.stores.pauses import Pauses
 from eso.stores.plans import Store
@@ -99,6 +99,10 @@ class Stores:
     async def reach(self, namespace: str, store: SecretStore) -> None:
         """Logs in, unless the store is logged in. Raises the store's refusal, GateClosed, or what the login raises."""
         await self.calls.session(self.plans.of(store), namespace)
+
+    def closed(self, namespace: str, store: SecretStore) -> GateClosed | None:
+        """The gate that would refuse a call now, of a store that is logged in as well."""
+        return self.gates.admit(self._gates(store, namespace))
 
     async def push(self, namespace: str, store: SecretStore, entry: Push, source: Source) -> None:
         """Raises what `writes.Writing` says; here and below also the store's refusal."""

@@ -20,6 +20,7 @@ ALPHABET: Final = {ord(letter): value for value, letter in enumerate(string.asci
 LENGTH, PERIOD = 6, 30
 LONGEST: Final = 1 << 20  # digits; a Secret takes 1 MiB
 DIGITS: Final = 10  # of 31 bits
+LONGEST_SEED: Final = 4096  # bytes; beyond 64 they are hashed to 20
 BYTES: Final = {0: 0, 1: 0, 2: 1, 3: 0, 4: 2, 5: 3, 6: 0, 7: 4}  # whole bytes in the last characters of a seed
 
 
@@ -64,6 +65,11 @@ def decoded(seed: bytes) -> bytes:
     """Base32 without padding, as the reference reads it: spaces and line breaks are skipped, and last characters that
     make no whole byte give nothing instead of failing. Raises GeneratorFailed, which names the place of a character and
     never the character."""
+    if len(seed) > LONGEST_SEED:
+        raise GeneratorFailed(
+            f"failed to generate code for token key: the seed is longer than {LONGEST_SEED} bytes",
+            fix="the seed is what stands in the secret of an otpauth address: some dozen letters",
+        )
     text = seed.replace(b" ", b"").upper()
     bits = count = 0
     for at, letter in enumerate(text):

@@ -19,7 +19,9 @@ from eso.providers.env import Env
 LENGTH: Final = 24
 SYMBOLS: Final = '~!@#$%^&*()_+`-={}|[]\\:"<>?,./'
 LONGEST: Final = 1 << 20  # characters of all passwords together; a Secret takes 1 MiB
-QUICK: Final = 1 << 12  # characters that are drawn at once, without a thread
+MOST_SYMBOLS: Final = 1 << 12  # characters to choose from
+MOST_WORK: Final = 1 << 22  # characters that are looked at for one object, half a second in a thread
+QUICK: Final = 1 << 12  # characters that are looked at or drawn at once, without a thread
 ENCODINGS: Final[dict[str, Callable[[bytes], bytes]]] = {
     "raw": bytes,
     "base64": base64.b64encode,
@@ -45,6 +47,11 @@ class Recipe:
         """Digits and symbols below zero are letters more."""
         return self.letters + max(self.digits, 0) + max(self.symbols, 0)
 
+    @property
+    def work(self) -> int:
+        """Characters that one password takes a look at: without `repeat` every set is gone through."""
+        return self.length + (0 if self.repeat else len(self.alphabet) + len(self.symbol_set))
+
 
 class Password(Stateless):
     kind: ClassVar[str] = "Password"
@@ -64,7 +71,11 @@ class Password(Stateless):
                 f"passwords of more than {LONGEST} characters together fit into no Secret",
                 fix="write a smaller length, or fewer secretKeys",
             )
-        if plan.length * len(names) <= QUICK:
+        if len(plan.symbol_set) > MOST_SYMBOLS:
+            raise GeneratorFailed(f"symbolCharacters has more than {MOST_SYMBOLS} characters", fix="write each once")
+        if plan.work * len(names) > MOST_WORK:
+            raise GeneratorFailed("these are too many passwords", fix="write fewer secretKeys, or set allowRepeat")
+        if plan.work * len(names) <= QUICK:
             return Generated(passwords(plan, names, encoding))
         return Generated(await env.offload.run_for(credentials.namespace, passwords, plan, names, encoding))
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from eso.api.changesource import MOST_PENDING, MOST_PENDING_BYTES, Change, ChangeSourceStatus
-from eso.api.meta import Condition
+from eso.api.meta import Condition, utc
 from eso.reconcile.kit.conditions import condition_json
 
 Key = tuple[str, str]
@@ -60,15 +60,16 @@ class Book:
         self.source = ""
         self.seen: tuple[str, ...] = ()
 
-    def load(self, status: ChangeSourceStatus) -> None:
-        """Continues where an earlier process stopped."""
+    def load(self, status: ChangeSourceStatus, now: datetime) -> None:
+        """Continues where an earlier process stopped. A time that is still to come, and that no pass could be later
+        than, counts as `now`."""
         self.accepted, self.lag_milliseconds = status.accepted, status.lag_milliseconds
         self.rejected = Counter({cause: n for cause, n in status.rejected.items() if cause in COUNTED})
-        self.last_event, self.last_accepted = status.last_event, status.last_accepted
+        self.last_event, self.last_accepted = past(status.last_event, now), past(status.last_accepted, now)
         self.source, self.seen = status.source, status.seen
         for one in status.pending[:MOST_PENDING]:
-            if one.time is not None:
-                self.pending[Change(one.key, one.version, one.prefix)] = Entry(one.time)
+            if (time := past(one.time, now)) is not None:
+                self.pending[Change(one.key, one.version, one.prefix)] = Entry(time)
 
     def fits(self, changes: Iterable[Change]) -> bool:
         """Whether all of them may be pending together with those that are."""
@@ -157,6 +158,10 @@ class Book:
         return {name: value for name, value in body.items() if value is not None and value != [] and value != {}}
 
 
+def past(time: datetime | None, now: datetime) -> datetime | None:
+    return min(utc(time), now) if time is not None else None
+
+
 def micros(at: datetime) -> str:
     """A cut-off time could let an event look older than the pass that it has to follow."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{utc(at).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"

@@ -163,7 +163,7 @@ class Journal:
         account = self._accounts[key] = Account(meta)
         account.debounce = debounce
         if isinstance(live, ChangeSource) and live.metadata.uid == meta.uid:
-            account.book.load(live.status)
+            account.book.load(live.status, self._clock.now())
             account.conditions = live.status.conditions
             account.written = account.book.status(account.conditions)
         self._cover(key, account, source, tuple(places))
@@ -379,12 +379,12 @@ class Journal:
                     account.written = status
             else:
                 done = True
-        except EsoError as error:
+        except Exception as error:  # of one source: the others go on
             self._log.warning(
                 "change events could not be written down",
                 namespace=account.meta.namespace,
                 name=account.meta.name,
-                error=str(error),
+                error=str(error) if isinstance(error, EsoError) else type(error).__name__,
             )
             self._later(account, TIDY)
         finally:

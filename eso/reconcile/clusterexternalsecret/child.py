@@ -19,14 +19,17 @@ FOREIGN = "external secret already exists in namespace"
 FAMILY: Final = Family(CLUSTER_EXTERNAL_SECRETS, EXTERNAL_SECRETS)
 
 
-def step(ces: ClusterExternalSecret, namespace: str, live: ExternalSecret | Undecodable | None) -> Step:
+def step(
+    ces: ClusterExternalSecret, namespace: str, live: ExternalSecret | Undecodable | None, *, same: bool = False
+) -> Step:
+    """`same`: the child was as wanted, and neither it nor its parent has changed."""
     if live is None:
         return Make(body(ces, namespace))
     if not FAMILY.ours(ces.metadata, live.metadata):
         return Foreign()
     if live.metadata.deletion_timestamp is not None:
         return Leaving()
-    if as_wanted(ces, live):
+    if same or as_wanted(ces, live):
         return Keep(trouble(live))
     return change(live.metadata, body(ces, namespace))
 

@@ -22,7 +22,7 @@ from eso.kube.finalizers import remove_finalizer
 from eso.kube.rest import JSON_PATCH, AlreadyExists, Conflict, NotFound, Rest
 from eso.reconcile.clusterexternalsecret import child, report, select
 from eso.reconcile.clusterexternalsecret.report import Results
-from eso.reconcile.kit.children import Change, Foreign, Keep, Leaving, Make, again, side_by_side
+from eso.reconcile.kit.children import Change, Checked, Foreign, Keep, Leaving, Make, again, first_strays, side_by_side
 from eso.reconcile.kit.ledger import Ledger
 from eso.reconcile.kit.status import write_status
 from eso.reconcile.kit.suspend import awake, suspended_until
@@ -73,6 +73,7 @@ class ReconcileClusterExternalSecret:
     def __init__(self, cache: Cache, rest: Rest, *, meter: Meter, monotonic: Callable[[], float], log: Any) -> None:
         self.cache, self.rest, self.meter, self.monotonic, self.log = cache, rest, meter, monotonic, log
         self._told: Ledger[datetime | None] = Ledger(None)  # the last status write
+        self._checked = Checked()
 
     async def reconcile(self, key: Key, wake: Wake, now: datetime) -> Outcome:
         began = self.monotonic()
@@ -80,6 +81,7 @@ class ReconcileClusterExternalSecret:
         if ces is None:  # 1
             self.meter.gone(key)
             self._told.forget(key)
+            self._checked.forget(key[1])
             await self.free_namespaces(key[1])
             return Done()
         try:
@@ -133,16 +135,23 @@ class ReconcileClusterExternalSecret:
             except EsoError as error:
                 results.fail(one.namespace, f"{NOT_GONE}{error}", again(error))
 
-        await side_by_side(remove(one) for one in strays)
+        await side_by_side(remove(one) for one in first_strays(strays))
 
     async def provide(self, ces: ClusterExternalSecret, wanted: list[str], results: Results) -> None:
         writes: list[Awaitable[None]] = []
+        known = self._checked.of(
+            ces.metadata.name,
+            (ces.metadata.uid, ces.metadata.generation, ces.metadata.annotations.get(child.FORCE_SYNC)),
+        )
         for place, namespace in enumerate(wanted, 1):
             if place % LOOKS == 0:
                 await asyncio.sleep(0)
-            match child.step(ces, namespace, self.cache.external_secret(namespace, ces.child_name)):
+            live = self.cache.external_secret(namespace, ces.child_name)
+            same = live is not None and known.get(namespace) is live
+            match child.step(ces, namespace, live, same=same):
                 case Keep(trouble):
                     results.provisioned.add(namespace)
+                    known[namespace] = live
                     if trouble:
                         results.fail(namespace, trouble)
                 case Foreign():

@@ -15,6 +15,7 @@ import msgspec
 from eso.api.clusterexternalsecret import ClusterExternalSecret
 from eso.errors import EsoError
 from eso.gocompat.duration import DurationError
+from eso.reconcile.kit.children import reasons
 from eso.reconcile.kit.suspend import words
 from eso.runtime.outcome import After, Done, Outcome, Retry
 
@@ -43,8 +44,7 @@ def status(ces: ClusterExternalSecret, results: Results) -> dict[str, Any] | Non
     if results.provisioned:
         wanted["provisionedNamespaces"] = sorted(results.provisioned)
     if results.failed:
-        failed = sorted(results.failed.items())
-        wanted["failedNamespaces"] = [{"namespace": name, "reason": reason} for name, reason in failed]
+        wanted["failedNamespaces"] = reasons(results.failed)
     ready: Mapping[str, str] = (
         {"type": "Ready", "status": "False", "message": FAILED}
         if results.failed

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from eso.api.clusterexternalsecret import ClusterExternalSecretSpec
-from eso.api.labels import InvalidSelector, check, matches
+from eso.api.labels import InvalidSelector, check, fits, matches
 
 NAMESPACE_NAME = "kubernetes.io/metadata.name"
 
@@ -18,15 +18,23 @@ def chosen(spec: ClusterExternalSecretSpec, namespaces: Iterable[tuple[str, Mapp
     none. Raises InvalidSelector, also when there is no namespace to look at."""
     for selector in spec.selectors:
         check(selector)
-    return sorted(name for name, labels in namespaces if matched(spec, labels))
+    return sorted(name for name, labels in namespaces if named(spec, labels) or selected(spec, labels))
 
 
 def matched(spec: ClusterExternalSecretSpec, labels: Mapping[str, str]) -> bool:
-    """True for a namespace with these labels. A name is matched by the label that the API server puts on each
-    namespace. Raises InvalidSelector."""
-    if labels.get(NAMESPACE_NAME, "") in spec.namespaces and labels.get(NAMESPACE_NAME):
-        return True
-    return any(matches(selector, labels) for selector in spec.selectors)
+    """True for a namespace with these labels. Raises InvalidSelector."""
+    return named(spec, labels) or any(matches(one, labels) for one in spec.selectors)
+
+
+def selected(spec: ClusterExternalSecretSpec, labels: Mapping[str, str]) -> bool:
+    """By selectors that were checked."""
+    return any(fits(one, labels) for one in spec.selectors)
+
+
+def named(spec: ClusterExternalSecretSpec, labels: Mapping[str, str]) -> bool:
+    """A name is matched by the label that the API server puts on each namespace."""
+    name = labels.get(NAMESPACE_NAME, "")
+    return bool(name) and name in spec.namespaces
 
 
 def concerns(spec: ClusterExternalSecretSpec, labels: Mapping[str, str]) -> bool:

@@ -19,14 +19,15 @@ FOREIGN: Final = "push secret already exists in namespace"
 FAMILY: Final = Family(CLUSTER_PUSH_SECRETS, PUSH_SECRETS)
 
 
-def step(cps: ClusterPushSecret, namespace: str, live: Child | None) -> Step:
+def step(cps: ClusterPushSecret, namespace: str, live: Child | None, *, same: bool = False) -> Step:
+    """`same`: the child was as wanted, and neither it nor its parent has changed."""
     if live is None:
         return Make(body(cps, namespace))
     if not FAMILY.ours(cps.metadata, live.metadata):
         return Foreign()
     if live.metadata.deletion_timestamp is not None:
         return Leaving()
-    if as_wanted(cps, live):
+    if same or as_wanted(cps, live):
         return Keep()
     return change(live.metadata, body(cps, namespace))
 

@@ -20,7 +20,7 @@ from eso.kube.rest import JSON_PATCH, AlreadyExists, Conflict, NotFound, Rest
 from eso.reconcile.clusterpushsecret import child, report, select
 from eso.reconcile.clusterpushsecret.child import Child
 from eso.reconcile.clusterpushsecret.report import Results
-from eso.reconcile.kit.children import Change, Foreign, Keep, Leaving, Make, again, side_by_side
+from eso.reconcile.kit.children import Change, Checked, Foreign, Keep, Leaving, Make, again, first_strays, side_by_side
 from eso.reconcile.kit.event import Event
 from eso.reconcile.kit.ledger import Ledger
 from eso.reconcile.kit.status import write_status
@@ -77,6 +77,7 @@ class ReconcileClusterPushSecret:
         self.cache, self.rest, self.emit = cache, rest, emit
         self.meter, self.monotonic, self.log = meter, monotonic, log
         self._told: Ledger[datetime | None] = Ledger(None)  # the last status write
+        self._checked = Checked()
 
     async def reconcile(self, key: Key, wake: Wake, now: datetime) -> Outcome:
         began = self.monotonic()
@@ -84,6 +85,7 @@ class ReconcileClusterPushSecret:
         if cps is None:  # 1
             self.meter.gone(key)
             self._told.forget(key)
+            self._checked.forget(key[1])
             return Done()
         try:
             return await self._pass(cps, now)
@@ -129,16 +131,20 @@ class ReconcileClusterPushSecret:
             except EsoError as error:
                 results.fail(one.namespace, f"{NOT_GONE}{error}", again(error))
 
-        await side_by_side(remove(one) for one in strays)
+        await side_by_side(remove(one) for one in first_strays(strays))
 
     async def provide(self, cps: ClusterPushSecret, wanted: list[str], results: Results) -> None:
         writes: list[Awaitable[None]] = []
+        known = self._checked.of(cps.metadata.name, (cps.metadata.uid, cps.metadata.generation))
         for place, namespace in enumerate(wanted, 1):
             if place % LOOKS == 0:
                 await asyncio.sleep(0)
-            match child.step(cps, namespace, self.cache.push_secret(namespace, cps.child_name)):
+            live = self.cache.push_secret(namespace, cps.child_name)
+            same = live is not None and known.get(namespace) is live
+            match child.step(cps, namespace, live, same=same):
                 case Keep():
                     results.provisioned.add(namespace)
+                    known[namespace] = live
                 case Foreign():
                     results.fail(namespace, child.FOREIGN)
                 case Leaving():

@@ -16,6 +16,7 @@ from eso.api.clusterpushsecret import ClusterPushSecret
 from eso.api.meta import Condition, rfc3339
 from eso.errors import EsoError
 from eso.gocompat.duration import DurationError
+from eso.reconcile.kit.children import reasons
 from eso.reconcile.kit.suspend import SUSPENDED, words
 from eso.runtime.outcome import After, Done, Outcome, Retry
 
@@ -49,8 +50,7 @@ def status(cps: ClusterPushSecret, results: Results, now: datetime) -> dict[str,
     if provisioned:
         wanted["provisionedNamespaces"] = list(provisioned)
     if results.failed:
-        failed = sorted(results.failed.items())
-        wanted["failedNamespaces"] = [{"namespace": name, "reason": reason} for name, reason in failed]
+        wanted["failedNamespaces"] = reasons(results.failed)
     wanted["conditions"] = [*others(cps), ready(cps, results, now)]
     return None if wanted == stands(cps) else wanted
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from eso.api.clusterpushsecret import ClusterPushSecretSpec
-from eso.api.labels import InvalidSelector, check, matches
+from eso.api.labels import InvalidSelector, check, fits, matches
 
 
 def chosen(spec: ClusterPushSecretSpec, namespaces: Iterable[tuple[str, Mapping[str, str]]]) -> list[str]:
@@ -16,7 +16,7 @@ def chosen(spec: ClusterPushSecretSpec, namespaces: Iterable[tuple[str, Mapping[
     none. Raises InvalidSelector, also when there is no namespace to look at."""
     for selector in spec.namespace_selectors:
         check(selector)
-    return sorted(name for name, labels in namespaces if any(matches(one, labels) for one in spec.namespace_selectors))
+    return sorted(name for name, labels in namespaces if any(fits(one, labels) for one in spec.namespace_selectors))
 
 
 def concerns(spec: ClusterPushSecretSpec, labels: Mapping[str, str]) -> bool:

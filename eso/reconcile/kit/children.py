@@ -6,10 +6,11 @@ Neighbours: the rooms of ClusterExternalSecret and ClusterPushSecret say what a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Hashable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
@@ -22,7 +23,18 @@ from eso.kube.rest import Forbidden, Invalid
 from eso.reconcile.kit.owners import controller_reference
 
 Json = dict[str, Any]
+
+
+class Placed(Protocol):
+    @property
+    def namespace(self) -> str: ...
+
+
+Stray = TypeVar("Stray", bound=Placed)
 Spec = TypeVar("Spec", ExternalSecretSpec, PushSecretSpec)
+STRAYS: Final = 32  # of one namespace that one pass deletes
+LONGEST_REASON: Final = 1024  # characters
+ALL_REASONS: Final = 400_000  # of one status
 AT_ONCE: Final = 16  # writes of one pass; the connections of the API server are shared with every other pass
 
 
@@ -100,6 +112,46 @@ class Family:
             "metadata": metadata,
             "spec": spec,
         }
+
+
+class Checked:
+    """The children of each parent that were as wanted: a child that changes is compared, its thousands of siblings are
+    not. They are known by their very records, for a parent of one `stamp`."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Hashable, dict[str, object]]] = {}
+
+    def of(self, parent: str, stamp: Hashable) -> dict[str, object]:
+        """Namespace → the record that was as wanted; what is found out is put in."""
+        known = self._known.get(parent)
+        if known is None or known[0] != stamp:
+            known = self._known[parent] = stamp, {}
+        return known[1]
+
+    def forget(self, parent: str) -> None:
+        self._known.pop(parent, None)
+
+
+def first_strays(strays: Iterable[Stray]) -> list[Stray]:
+    """At most STRAYS of each namespace: the end of each brings the pass back. Anybody may give objects an owner
+    reference that names a parent, and nobody else's children wait for the deletion of thousands of them."""
+    seen: Counter[str] = Counter()
+    found = []
+    for one in strays:
+        seen[one.namespace] += 1
+        if seen[one.namespace] <= STRAYS:
+            found.append(one)
+    return found
+
+
+def reasons(failed: Mapping[str, str]) -> list[Json]:
+    """`failedNamespaces`. A reason holds what a child's status says, and a status has to fit into an object."""
+    most = max(32, min(LONGEST_REASON, ALL_REASONS // max(1, len(failed))))
+    return [{"namespace": name, "reason": shortened(reason, most)} for name, reason in sorted(failed.items())]
+
+
+def shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def change(live: ObjectMeta, wanted: Json) -> Change:

@@ -90,13 +90,6 @@ def place(data: PushData) -> Place:
     return remote.key, remote.property, ",".join(moved)
 
 
-def overlap(one: Place, other: Place) -> bool:
-    """Whether deleting one takes something from the other: they are equal, or one of them is the whole remote
-    secret."""
-    same = (one[0], one[2]) == (other[0], other[2])
-    return same and (one[1] == other[1] or not one[1] or not other[1])
-
-
 def books_json(books: Mapping[str, Mapping[str, PushData]]) -> Json:
     return {
         store: {key: entry_json(data) for key, data in sorted(entries.items())}

@@ -15,16 +15,16 @@ from eso.api.secretstore import CLUSTER_SECRET_STORES, SECRET_STORES, SecretStor
 from eso.errors import EsoError
 from eso.kube.finalizers import add_finalizer, remove_finalizer
 from eso.kube.rest import Conflict, NotFound, Rest
+from eso.reconcile.pushsecret.holders import StoreKey
 from eso.runtime.clock import Clock
 
 FINALIZER: Final = "secretstore.externalsecrets.io/finalizer"
 AGAIN: Final = 1.0  # seconds until a write that failed is tried again
-StoreKey = tuple[str, str, str]
 RESOURCES: Final[dict[str, Resource]] = {"SecretStore": SECRET_STORES, "ClusterSecretStore": CLUSTER_SECRET_STORES}
 
 
 class Guards:
-    """`find(store)` is the informer's record, `every(kind, namespace)` its records; `needed(store)` asks triggers.py.
+    """`find(store)` is the informer's record, `every(kind)` its records; `needed(store)` asks holders.py.
     `mine(store)` is False for a store of another controller class."""
 
     def __init__(
@@ -32,7 +32,7 @@ class Guards:
         rest: Rest,
         clock: Clock,
         find: Callable[[StoreKey], SecretStore | Undecodable | None],
-        every: Callable[[str, str], Iterable[SecretStore]],
+        every: Callable[[str], Iterable[SecretStore]],
         needed: Callable[[SecretStore], bool],
         mine: Callable[[SecretStore], bool],
         log: Any,
@@ -43,31 +43,23 @@ class Guards:
         self._wake = asyncio.Event()
 
     def touch(self, store: StoreKey) -> None:
-        """The store, or who needs it, has changed. A name "" stands for every store of the kind in the namespace."""
+        """The store, or who needs it, has changed."""
         self._doubtful[store] = None
         self._wake.set()
 
     async def run(self) -> NoReturn:
         """Looks at every store once, then at those that are touched, until cancelled."""
         for kind in RESOURCES:
-            for store in self.every(kind, ""):
+            for store in self.every(kind):
                 self.touch((store.kind, store.namespace, store.name))
         while True:
             await self._wake.wait()
             self._wake.clear()
-            for key in self._taken():
+            taken, self._doubtful = self._doubtful, {}
+            for key in taken:
+                await asyncio.sleep(0)  # most stores are as they should be, so that nothing else waits
                 if not await self.settle(key):
                     self.clock.call_later(AGAIN, partial(self.touch, key))
-
-    def _taken(self) -> list[StoreKey]:
-        taken, self._doubtful = self._doubtful, {}
-        found: dict[StoreKey, None] = {}
-        for kind, namespace, name in taken:
-            if name:
-                found[kind, namespace, name] = None
-            else:
-                found |= dict.fromkeys((kind, one.namespace, one.name) for one in self.every(kind, namespace))
-        return list(found)
 
     async def settle(self, store: StoreKey) -> bool:
         """The finalizer is there if and only if it is needed. False: try again later."""

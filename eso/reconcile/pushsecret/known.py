@@ -7,7 +7,6 @@ Values are kept as keyed digests only; a restart forgets them.
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,12 +40,16 @@ class Known:
         self._key = digest_key
         self._proofs: dict[tuple[str, str, str], dict[str, Proof]] = {}  # by property
 
-    def digest(self, entry: Push, source: Source) -> bytes:
+    def digest(self, entry: Push, source: Source, body: bytes = b"") -> bytes:
         """Of everything that a provider may write, so of the whole source. Not of its name: equal values from two
-        namespaces are equal."""
-        digest = hashlib.blake2b(key=self._key, digest_size=16)
-        head = [entry.secret_key, entry.metadata, source.type, source.labels, source.annotations]
-        digest.update(_encoder.encode(head))
+        namespaces are equal. `body`: that of the source, where it is known; many entries send the same one."""
+        digest = hashlib.blake2b(body or self.body(source), key=self._key, digest_size=16)
+        digest.update(_encoder.encode([entry.secret_key, entry.metadata]))
+        return digest.digest()
+
+    def body(self, source: Source) -> bytes:
+        digest = hashlib.blake2b(key=self._key, digest_size=32)
+        digest.update(_encoder.encode([source.type, source.labels, source.annotations]))
         for name in sorted(source.data):
             text, value = name.encode("utf-8", "surrogateescape"), source.data[name]
             digest.update(b"%d:%b%d:%b" % (len(text), text, len(value), value))
@@ -74,14 +77,18 @@ class Known:
         return len(self._proofs)
 
 
+Claim = tuple[str, Place]  # store, place
+
+
 class Claims:
-    """Remote key → PushSecrets that push there, from what their status records and from what a pass is about to
+    """Remote place → PushSecrets that push there, from what their status records and from what a pass is about to
     send."""
 
     def __init__(self) -> None:
-        self._recorded: dict[Key, frozenset[tuple[str, Place]]] = {}
-        self._flying: dict[Key, frozenset[tuple[str, Place]]] = {}
-        self._keys: defaultdict[str, set[Key]] = defaultdict(set)
+        self._recorded: dict[Key, frozenset[Claim]] = {}
+        self._flying: dict[Key, frozenset[Claim]] = {}
+        self._all: dict[Key, frozenset[Claim]] = {}
+        self._at: dict[tuple[str, str], dict[str, set[tuple[Key, str]]]] = {}  # by the place, then by the property
 
     def recorded(self, key: Key, books: Mapping[str, Mapping[str, PushData]]) -> None:
         """The status of `key`; empty for one that is going away."""
@@ -91,35 +98,37 @@ class Claims:
         """What a pass of `key` sends now; empty when it has ended."""
         self._put(self._flying, key, books)
 
-    def others(self, remote_key: str, but: Key) -> list[tuple[Key, str, Place]]:
-        """(PushSecret, store, place) of everybody else who pushes to that remote key, in order."""
-        return [
-            (key, store, spot)
-            for key in sorted(self._keys.get(remote_key, ()))
-            if key != but
-            for store, spot in sorted(self._recorded.get(key, frozenset()) | self._flying.get(key, frozenset()))
-            if spot[0] == remote_key
-        ]
+    def others(self, spot: Place, but: Key) -> list[tuple[Key, str]]:
+        """(PushSecret, store) of everybody else who pushes to that place, to a part of it or to the whole of it, in
+        order."""
+        here = self._at.get((spot[0], spot[2]), {})
+        properties = {spot[1], ""} if spot[1] else here.keys()
+        return sorted({one for name in properties for one in here.get(name, ()) if one[0] != but})
 
-    def _put(
-        self,
-        part: dict[Key, frozenset[tuple[str, Place]]],
-        key: Key,
-        books: Mapping[str, Mapping[str, PushData]],
-    ) -> None:
-        old = self._names(key)
+    def _put(self, part: dict[Key, frozenset[Claim]], key: Key, books: Mapping[str, Mapping[str, PushData]]) -> None:
         new = frozenset((store, place(data)) for store, entries in books.items() for data in entries.values())
         if new:
             part[key] = new
         else:
             part.pop(key, None)
-        now = self._names(key)
-        for name in old - now:
-            self._keys[name].discard(key)
-            if not self._keys[name]:
-                del self._keys[name]
-        for name in now - old:
-            self._keys[name].add(key)
+        old, now = self._all.get(key, NONE), self._recorded.get(key, NONE) | self._flying.get(key, NONE)
+        for store, spot in old - now:
+            self._drop(key, store, spot)
+        for store, spot in now - old:
+            self._at.setdefault((spot[0], spot[2]), {}).setdefault(spot[1], set()).add((key, store))
+        if now:
+            self._all[key] = now
+        else:
+            self._all.pop(key, None)
 
-    def _names(self, key: Key) -> set[str]:
-        return {spot[0] for part in (self._recorded, self._flying) for _, spot in part.get(key, ())}
+    def _drop(self, key: Key, store: str, spot: Place) -> None:
+        where = spot[0], spot[2]
+        here = self._at[where]
+        here[spot[1]].discard((key, store))
+        if not here[spot[1]]:
+            del here[spot[1]]
+        if not here:
+            del self._at[where]
+
+
+NONE: Final[frozenset[Claim]] = frozenset()

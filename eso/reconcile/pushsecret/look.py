@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from eso.api.pushsecret import PushSecret
 from eso.api.secretstore import SecretStore
@@ -20,16 +20,18 @@ from eso.providers.contract import Source
 from eso.reconcile.kit.desk import Desk
 from eso.reconcile.kit.texts import size
 from eso.reconcile.pushsecret.apart import planning, rendering
+from eso.reconcile.pushsecret.plan import Whole
 from eso.reconcile.pushsecret.push import Job
 from eso.reconcile.pushsecret.refresh import Situation
 from eso.reconcile.pushsecret.report import NO_SOURCE, Report, failed, failing
 from eso.reconcile.pushsecret.select import check_data_to, check_targets, resolved, store_key, usable
-from eso.reconcile.pushsecret.sources import NoSource, NoTemplateSource, Read, Reader, Version
+from eso.reconcile.pushsecret.sources import Made, NoSource, NoTemplateSource, Read, Reader, Version
 from eso.runtime.loopshare import on_loop
 from eso.template import Limits
 from eso.template.apply import DEFAULT_TERMS, LARGE, Terms, cheaply, costly, out_of_bounds
 
 T = TypeVar("T")
+MOST_ENTRIES: Final = 16_000  # an entry of the status takes some hundred bytes, and an object 1.5 MiB at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,20 @@ class Offload(Protocol):
     def __call__(self, namespace: str, desk: Desk[T], limits: Limits, /) -> Awaitable[T]: ...
 
 
+class TooManyEntries(Terminal):
+    """More is to be sent than one status can tell of."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"more than {MOST_ENTRIES} entries for all stores together: no status can hold them",
+            fix="use several PushSecrets",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Looked:
     """Everything that a push needs. `jobs` are by store, in the order of the stores; `failed` the stores whose plan
-    failed."""
+    failed. `made`: what a generator made for it."""
 
     stores: tuple[SecretStore, ...]
     jobs: Mapping[str, Sequence[Job]]
@@ -63,6 +75,7 @@ class Looked:
     situation: Situation
     newest: datetime | None
     sources: bool
+    made: Made | None
 
 
 class Failed(Exception):
@@ -105,7 +118,7 @@ class Looker:
         situation = Situation(
             read.versions, templates, tuple((store_key(s), s.metadata.uid, s.metadata.generation) for s in stores)
         )
-        return Looked(tuple(stores), jobs, wrong, situation, read.newest, bool(sources))
+        return Looked(tuple(stores), jobs, wrong, situation, read.newest, bool(sources), read.made)
 
     def targets(self, ps: PushSecret) -> list[SecretStore] | None:
         """The stores that are pushed to; none of them is fine when there is something to clean up. Raises Failed."""
@@ -158,19 +171,24 @@ class Looker:
         self, ps: PushSecret, stores: Sequence[SecretStore], sources: Sequence[Source], limits: Limits
     ) -> tuple[dict[str, list[Job]], dict[str, EsoError]]:
         """Store → what is sent to it, or why nothing can be. Of several sources with one destination the last one
-        wins; with IfNotExists the first, since the others would find it there."""
+        wins; with IfNotExists the first, since the others would find it there. Raises Failed."""
         jobs: dict[str, list[Job]] = {}
         wrong: dict[str, EsoError] = {}
+        left, wholes = MOST_ENTRIES, [Whole(source) for source in sources]
         for store in stores:
             found: dict[str, Job] = {}
             try:
-                for source in sources:
-                    plan = await self.compute(ps, planning(ps.spec, store, source), limits)
+                for source in wholes:
+                    plan = await self.compute(ps, planning(ps.spec, store, source.source), limits)
                     for one in plan:
                         if one.key not in found or ps.spec.update_policy != "IfNotExists":
                             found[one.key] = (one, source)
+                    if len(found) > left:
+                        error = TooManyEntries()
+                        raise Failed(failed(str(error), error))
             except EsoError as error:
                 wrong[store_key(store)] = error
+            left -= len(found)
             jobs[store_key(store)] = [] if store_key(store) in wrong else list(found.values())
         return jobs, wrong
 

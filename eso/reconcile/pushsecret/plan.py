@@ -6,7 +6,7 @@ of an entry. Everything is in sorted order, so that the same conflict is always 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from eso import template
@@ -17,7 +17,7 @@ from eso.gocompat import regexp
 from eso.gocompat.text import quote, runes, shown
 from eso.providers.contract import Push, Remote, Source
 from eso.reconcile.pushsecret.keys import KeysCollide, convert_key, converted
-from eso.reconcile.pushsecret.select import targets
+from eso.reconcile.pushsecret.select import size, targets
 from eso.template import LIMITS, Limits
 from eso.template.bounds import Budget
 from eso.template.world import WORLD
@@ -25,6 +25,8 @@ from eso.template.world import WORLD
 BUNDLE = "(bundle)"
 TARGET = 4096  # bytes of a rewrite's target
 LONGEST = 1 << 20  # bytes that one substitution may give
+BUNDLED = 1 << 10  # bytes of a bundle that cost a step: each bundle is compared as a whole
+CONVERTED = 16  # characters of converted keys that cost a step
 
 
 class PlanFailed(EsoError):
@@ -64,45 +66,106 @@ def remote_of(data: PushData) -> Remote:
 
 
 def planned(spec: PushSecretSpec, store: SecretStore, source: Source, limits: Limits = LIMITS) -> list[Planned]:
-    """The entries for `store`, in the order in which they are sent. `limits` bound all rewrites together in steps and
-    seconds. Raises PlanFailed."""
-    rules = [rule for rule in spec.data_to if targets(rule, store)]
-    budget = Budget(limits.together(WORLD), WORLD)
-    try:
-        bulk = expanded(rules, source.data, budget)
-    except EsoError as error:
-        raise PlanFailed(f"failed to expand dataTo: {error}", fix=error.fix) from error
-    try:
-        return merged(bulk, spec.data, source.data)
-    except EsoError as error:
-        raise PlanFailed(f"failed to merge data entries: {error}", fix=error.fix) from error
+    """The entries for `store`, in the order in which they are sent. `limits` bound everything that is done for them in
+    steps, and all rewrites together in seconds. Raises PlanFailed, BoundsExceeded."""
+    with Budget(limits.together(WORLD), WORLD) as budget:
+        budget.spend(sum(selector_cost(rule) for rule in spec.data_to))
+        rules = [rule for rule in spec.data_to if targets(rule, store)]
+        names = Names(source.data, budget)
+        try:
+            bulk = expanded(rules, names, budget)
+        except EsoError as error:
+            raise PlanFailed(f"failed to expand dataTo: {error}", fix=error.fix) from error
+        try:
+            return merged(bulk, spec.data, names, budget)
+        except EsoError as error:
+            raise PlanFailed(f"failed to merge data entries: {error}", fix=error.fix) from error
 
 
-def prepared(entry: Planned, source: Source) -> tuple[Push, Source]:
+def selector_cost(rule: PushDataTo) -> int:
+    selector = rule.store_ref.label_selector if rule.store_ref is not None else None
+    return 1 if selector is None else 1 + size(selector)
+
+
+class Names:
+    """The keys of one source as each conversion strategy names them; every strategy is applied once, whatever the
+    number of rules and entries."""
+
+    def __init__(self, data: Mapping[str, bytes], budget: Budget) -> None:
+        self.data, self._budget = data, budget
+        self._original: dict[str, dict[str, str]] = {}
+        self._first: dict[str, dict[str, str]] = {}
+
+    def original(self, strategy: str) -> dict[str, str]:
+        """Converted name → name in the source, in the order of the converted names. Raises PlanFailed."""
+        if strategy not in self._original:
+            names: dict[str, str] = {}
+            for key, name in self._pairs(strategy):
+                if name in names:
+                    raise PlanFailed(f"conversion failed: secret name collision during conversion: {shown(name)}")
+                names[name] = key
+            self._original[strategy] = dict(sorted(names.items()))
+        return self._original[strategy]
+
+    def first(self, strategy: str) -> dict[str, str]:
+        """The same, where of several keys with one name the first in order counts."""
+        if strategy not in self._first:
+            names: dict[str, str] = {}
+            for key, name in self._pairs(strategy):
+                names.setdefault(name, key)
+            self._first[strategy] = names
+        return self._first[strategy]
+
+    def _pairs(self, strategy: str) -> Iterator[tuple[str, str]]:
+        self._budget.spend(len(self.data) + sum(map(len, self.data)) // CONVERTED)
+        for key in sorted(self.data):
+            yield key, convert_key(key, strategy)
+
+
+class Whole:
+    """A source as entries send it: converted once for each strategy, whatever the number of entries and stores.
+    `digests`: by strategy, for who compares it."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.digests: dict[str, bytes] = {}
+        self._converted: dict[str, Source] = {}
+
+    def sent_by(self, entry: Planned) -> Source:
+        """Raises KeysCollide."""
+        strategy = entry.data.conversion_strategy
+        if entry.payload is not None:
+            return replace(self.source, data=converted(entry.payload, strategy))
+        if strategy not in self._converted:
+            self._converted[strategy] = replace(self.source, data=converted(self.source.data, strategy))
+        return self._converted[strategy]
+
+
+def prepared(entry: Planned, source: Whole) -> tuple[Push, Source]:
     """What the provider is handed. Raises KeysCollide, KeyMissing."""
-    data, match = entry.data, entry.data.match
+    match = entry.data.match
     try:
-        values = converted(source.data if entry.payload is None else entry.payload, data.conversion_strategy)
+        whole = source.sent_by(entry)
     except KeysCollide as error:
         raise KeysCollide(f"could not apply conversion strategy to keys: {error}", fix=error.fix) from error
-    if match.secret_key and match.secret_key not in values:
+    if match.secret_key and match.secret_key not in whole.data:
         raise KeyMissing(
             f"secret key {match.secret_key} does not exist", fix="add the key to the source, or to template"
         )
     remote = entry.remote
-    return Push(remote, match.secret_key, remote.metadata), replace(source, data=values)
+    return Push(remote, match.secret_key, remote.metadata), whole
 
 
 # --- dataTo
 
 
-def expanded(rules: Sequence[PushDataTo], data: Mapping[str, bytes], budget: Budget) -> list[Planned]:
+def expanded(rules: Sequence[PushDataTo], names: Names, budget: Budget) -> list[Planned]:
     """Raises an EsoError whose text begins with the rule's place in this list."""
     found: list[Planned] = []
     taken: dict[str, tuple[int, str]] = {}
     for i, rule in enumerate(rules):
         try:
-            entries = list(expand(rule, data, budget))
+            entries = list(expand(rule, names, budget))
         except EsoError as error:
             raise PlanFailed(f"dataTo[{i}]: {error}", fix=error.fix) from error
         for entry in entries:
@@ -119,35 +182,28 @@ def expanded(rules: Sequence[PushDataTo], data: Mapping[str, bytes], budget: Bud
     return found
 
 
-def expand(rule: PushDataTo, data: Mapping[str, bytes], budget: Budget) -> Iterator[Planned]:
+def expand(rule: PushDataTo, names: Names, budget: Budget) -> Iterator[Planned]:
     if rule.remote_key and rule.rewrite:
         raise PlanFailed(
             "remoteKey and rewrite are mutually exclusive: "
             "rewrite is only supported in per-key mode (without remoteKey)"
         )
-    names = original_names(data, rule.conversion_strategy)
-    chosen = matching(sorted(names), rule.match.regexp, budget)
+    original = names.original(rule.conversion_strategy)
+    budget.spend(1 + len(original) // 4)
+    chosen = matching(list(original), rule.match.regexp, budget)
     if not chosen:
         return
+    budget.spend(len(chosen))
     if rule.remote_key:
         match = PushMatch(remote_ref=PushRemoteRef(rule.remote_key))
-        yield Planned(PushData(match, rule.metadata), {name: data[names[name]] for name in chosen})
+        payload = {name: names.data[original[name]] for name in chosen}
+        budget.spend(sum(map(len, payload.values())) // BUNDLED)
+        yield Planned(PushData(match, rule.metadata), payload)
         return
     for name, remote in zip(chosen, renamed(chosen, rule.rewrite, budget), strict=True):
         if not remote:
-            raise PlanFailed(f"empty remote key produced for source key {quote(names[name])}")
-        yield Planned(PushData(PushMatch(names[name], PushRemoteRef(remote)), rule.metadata))
-
-
-def original_names(data: Mapping[str, bytes], strategy: str) -> dict[str, str]:
-    """Converted name → name in the source. Raises PlanFailed."""
-    names: dict[str, str] = {}
-    for key in sorted(data):
-        name = convert_key(key, strategy)
-        if name in names:
-            raise PlanFailed(f"conversion failed: secret name collision during conversion: {shown(name)}")
-        names[name] = key
-    return names
+            raise PlanFailed(f"empty remote key produced for source key {quote(original[name])}")
+        yield Planned(PushData(PushMatch(original[name], PushRemoteRef(remote)), rule.metadata))
 
 
 def matching(names: list[str], pattern: str, budget: Budget) -> list[str]:
@@ -208,13 +264,13 @@ def transformed(name: bytes, text: str, j: int, budget: Budget) -> bytes:
 # --- together with data
 
 
-def merged(bulk: Iterable[Planned], explicit: Iterable[PushData], data: Mapping[str, bytes]) -> list[Planned]:
+def merged(bulk: Sequence[Planned], explicit: Sequence[PushData], names: Names, budget: Budget) -> list[Planned]:
     """What dataTo gives, then the explicit entries. A key with an explicit entry goes only where that says; an explicit
     whole Secret takes the place of every bundle. Raises PlanFailed."""
-    entries = list(explicit)
-    named = {original_key(entry, data) for entry in entries}
+    budget.spend(len(explicit) + len(bulk))
+    named = {original_key(entry, names) for entry in explicit}
     found = [entry for entry in bulk if entry.data.match.secret_key not in named]
-    found += [Planned(entry) for entry in entries]
+    found += [Planned(entry) for entry in explicit]
     taken: dict[tuple[str, str], str] = {}
     for one in found:
         ref, secret_key = one.data.match.remote_ref, one.data.match.secret_key
@@ -230,12 +286,10 @@ def merged(bulk: Iterable[Planned], explicit: Iterable[PushData], data: Mapping[
     return found
 
 
-def original_key(entry: PushData, data: Mapping[str, bytes]) -> str:
+def original_key(entry: PushData, names: Names) -> str:
     """The key of the source that the entry reads."""
     wanted, strategy = entry.match.secret_key, entry.conversion_strategy
-    if strategy != "ReverseUnicode":
-        return wanted
-    return next((key for key in sorted(data) if convert_key(key, strategy) == wanted), wanted)
+    return names.first(strategy).get(wanted, wanted) if strategy == "ReverseUnicode" else wanted
 
 
 def encoded(name: str) -> bytes:

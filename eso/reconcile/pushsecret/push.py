@@ -10,8 +10,9 @@ import asyncio
 import hashlib
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final, Protocol, TypeVar
 
 import orjson
 
@@ -23,16 +24,18 @@ from eso.errors import EsoError
 from eso.observe import redact
 from eso.observe.echo import told
 from eso.providers.contract import Busy, Push, Remote, Source, Timeout, prefixed
-from eso.reconcile.pushsecret.books import Stale, found, is_found, ours, overlap, place
+from eso.reconcile.pushsecret.books import Place, Stale, found, is_found, ours, place
 from eso.reconcile.pushsecret.known import Claims, Known
-from eso.reconcile.pushsecret.plan import Planned, prepared
+from eso.reconcile.pushsecret.plan import Planned, Whole, prepared
 from eso.reconcile.pushsecret.select import store_key
+from eso.runtime.loopshare import on_loop
 from eso.stores.gate import GateClosed
 from eso.stores.resolve import Rules, resolve
 
-Job = tuple[Planned, Source]
+Job = tuple[Planned, Whole]
 There = Mapping[str, bool]  # by the key of an entry
 T = TypeVar("T")
+NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class Backends(Protocol):
@@ -42,6 +45,7 @@ class Backends(Protocol):
 
     def identity(self, namespace: str, store: StoreRef) -> str | None: ...
     async def reach(self, namespace: str, store: SecretStore) -> None: ...
+    def closed(self, namespace: str, store: SecretStore) -> GateClosed | None: ...
     async def push(self, namespace: str, store: SecretStore, entry: Push, source: Source) -> None: ...
     async def delete(self, namespace: str, store: SecretStore, remote: Remote) -> None: ...
     async def exists(self, namespace: str, store: SecretStore, remote: Remote) -> bool: ...
@@ -64,6 +68,10 @@ class Result:
     busy: bool = False
     left: tuple[str, ...] = ()
     sent: int = 0
+
+    @property
+    def refused(self) -> bool:
+        return self.failed is not None or self.closed is not None or self.busy
 
 
 @dataclass(slots=True)
@@ -112,6 +120,14 @@ class Pusher:
             self.log.debug("cannot tell what is in a store", store=store.name, error=type(error).__name__)
         return there
 
+    async def reached(self, ps: PushSecret, store: SecretStore) -> Result:
+        """Whether the store takes anything now: logged in, and no gate is closed. Never raises but for a
+        cancellation."""
+        result = await self.push(ps, store, (), NEVER, NEVER, {})
+        if result.failed is None and result.closed is None:
+            result.closed = self.stores.closed(ps.namespace, store)
+        return result
+
     async def push(
         self,
         ps: PushSecret,
@@ -148,13 +164,13 @@ class Pusher:
         store: SecretStore,
         backend: str,
         entry: Planned,
-        source: Source,
+        source: Whole,
         since: datetime,
         at: datetime,
         result: Result,
         there: bool | None,
     ) -> None:
-        push, whole = prepared(entry, source)
+        push, whole, digest = await on_loop(ps.namespace, partial(self._ready, entry, source))
         recorded = ps.status.synced_push_secrets.get(result.store, {}).get(entry.key)
         if ps.spec.update_policy == "IfNotExists":
             if there is None:
@@ -168,7 +184,7 @@ class Pusher:
                 mine = recorded is not None and not is_found(recorded)
                 result.done[entry.key] = entry.data if mine else found(entry.data)
                 return
-        spot, digest = place(entry.data), self.known.digest(push, whole)
+        spot = place(entry.data)
         if not (backend and self.known.there(backend, spot, digest, since)):
             if backend:
                 self.known.forget(backend, spot)
@@ -176,6 +192,7 @@ class Pusher:
             try:
                 await self.stores.push(ps.namespace, store, push, whole)
             except (GateClosed, Busy):
+                result.sent -= 1
                 raise
             except EsoError as error:
                 if isinstance(error, Timeout):
@@ -185,6 +202,16 @@ class Pusher:
             if backend:
                 self.known.put(backend, spot, digest, at)
         result.done[entry.key] = ours(entry.data)
+
+    def _ready(self, entry: Planned, source: Whole) -> tuple[Push, Source, bytes]:
+        """What is handed to the provider, and its digest. Raises KeysCollide, KeyMissing."""
+        push, whole = prepared(entry, source)
+        if entry.payload is not None:
+            return push, whole, self.known.digest(push, whole)
+        strategy = entry.data.conversion_strategy
+        if strategy not in source.digests:
+            source.digests[strategy] = self.known.body(whole)
+        return push, whole, self.known.digest(push, whole, source.digests[strategy])
 
     async def clean(
         self,
@@ -199,9 +226,13 @@ class Pusher:
         stores: dict[str, list[Stale]] = {}
         for one in stale:
             stores.setdefault(one.store, []).append(one)
+        mine: dict[Place, list[str]] = {}
+        for store, pushed in wanted.items() if stale else ():
+            for data in pushed.values():
+                mine.setdefault(place(data), []).append(store)
         for store, entries in stores.items():
             try:
-                await self._clean_store(ps, store, entries, wanted, result)
+                await self._clean_store(ps, store, entries, mine, result)
             except GateClosed as closed:
                 result.closed = result.closed or closed
             except EsoError as error:
@@ -214,7 +245,7 @@ class Pusher:
         ps: PushSecret,
         store: str,
         entries: Sequence[Stale],
-        wanted: Mapping[str, Mapping[str, PushData]],
+        mine: Mapping[Place, Sequence[str]],
         result: Cleaned,
     ) -> None:
         result.gone += [one for one in entries if is_found(one.data)]
@@ -225,27 +256,21 @@ class Pusher:
         record = self.usable(ps.namespace, store)
         for one in left:
             backend, spot = self.backend(ps.namespace, store), place(one.data)
-            if not self._still_pushed(ps, backend, one, wanted):
+            if not await on_loop(ps.namespace, partial(self._still_pushed, ps, backend, one, mine)):
                 if backend:
                     self.known.forget(backend, spot)
                 metadata = one.data.metadata if isinstance(one.data.metadata, Mapping) else None
                 await self.stores.delete(ps.namespace, record, Remote(spot[0], spot[1], metadata))
             result.gone.append(one)
 
-    def _still_pushed(
-        self, ps: PushSecret, backend: str, one: Stale, wanted: Mapping[str, Mapping[str, PushData]]
-    ) -> bool:
+    def _still_pushed(self, ps: PushSecret, backend: str, one: Stale, mine: Mapping[Place, Sequence[str]]) -> bool:
+        """`mine`: the stores through which this object pushes to a place."""
         spot = place(one.data)
-        for store, entries in wanted.items():
-            if any(place(data) == spot for data in entries.values()) and (
-                store == one.store or self.backend(ps.namespace, store) == backend
-            ):
+        for store in mine.get(spot, ()):
+            if store == one.store or self.backend(ps.namespace, store) == backend:
                 return True
-        key = (ps.namespace, ps.name)
-        return any(
-            overlap(other, spot) and self.backend(who[0], store) == backend
-            for who, store, other in self.claims.others(spot[0], key)
-        )
+        others = self.claims.others(spot, (ps.namespace, ps.name))
+        return backend in {self.backend(*where) for where in {(who[0], store) for who, store in others}}
 
     async def _reach(self, namespace: str, store: str, shown: str) -> None:
         try:

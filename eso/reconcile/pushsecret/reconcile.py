@@ -180,6 +180,9 @@ class ReconcilePushSecret:
                 return await self.publish(ps, Report(come_back(ps, now)), now)
             if due is Due.NEWS and entry.pace.wait(now) > 0:  # before a generator is asked
                 return self.hold(ps, entry, now)
+            if ps.spec.selector.generator_ref is not None and (refused := await self.refused(ps)):
+                report = await self.settle(ps, ps.status.synced_push_secrets, {}, refused, due)
+                return await self.publish(ps, report, now)
             looked = await self.looker.look(ps)  # 6-12
             if looked is None:
                 return Done()  # 11
@@ -192,6 +195,8 @@ class ReconcilePushSecret:
                 if entry.pace.wait(now) > 0:
                     return self.hold(ps, entry, now)
             ps, report, sent = await self.push(ps, looked, due, self.since(ps, due, wake, now), now)  # 13, 14
+            if looked.made and not sent and not report.synced:
+                await self.looker.reader.values.unsent(ps, looked.made)
             self.follow(ps, due, sent, now)
         except Failed as error:
             return await self.publish(ps, error.report, now)
@@ -204,6 +209,13 @@ class ReconcilePushSecret:
             entry = self._ledger.read(key, ps.metadata.uid)
             self._ledger.write(key, ps.metadata.uid, replace(entry, seen=seen))
         return outcome
+
+    async def refused(self, ps: PushSecret) -> list[Result]:
+        """Why no store takes anything now, before a value is made that none of them could get; [] where one does, or
+        where there is none. Raises Failed."""
+        stores = self.looker.targets(ps) or ()
+        results = await side_by_side([self.pusher.reached(ps, store) for store in stores])
+        return results if all(result.refused for result in results) else []
 
     def hold(self, ps: PushSecret, entry: Entry, now: datetime) -> Outcome:
         """The news waits; told once."""

@@ -16,6 +16,7 @@ from eso.errors import Terminal
 from eso.gocompat.duration import DurationError
 from eso.runtime.outcome import After, Done, Outcome
 
+SHORTEST = 1.0  # seconds: no interval is shorter
 LATE = 5.0  # seconds that the interval's timer waits longer, as in the reference
 BURST = 10.0  # pushes because of news that are made at once
 EVERY = 10.0  # seconds, then
@@ -79,7 +80,8 @@ FULL = Pace()
 def interval(ps: PushSecret) -> float:
     """Seconds; zero or less means "only when the object changes". Raises BadInterval."""
     try:
-        return ps.spec.interval_seconds
+        seconds = ps.spec.interval_seconds
+        return max(SHORTEST, seconds) if seconds > 0 else seconds
     except DurationError as error:
         raise BadInterval(
             f'invalid spec.refreshInterval "{ps.spec.refresh_interval}": {error}',

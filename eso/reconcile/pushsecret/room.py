@@ -14,12 +14,14 @@ from eso.api.externalsecret import StoreRef
 from eso.api.meta import CONFIG_MAPS, SECRETS, ObjectMeta, Resource, Undecodable
 from eso.api.pushsecret import PUSH_SECRETS, PushSecret, decode_push_secret
 from eso.api.secretstore import SecretStore
+from eso.errors import EsoError
 from eso.kube.catalogue import Phase, Watched
 from eso.kube.informer import Informer
 from eso.reconcile.kit.event import Event
 from eso.reconcile.kit.room import Key, Room, Shared
 from eso.reconcile.pushsecret.apart import Apart
-from eso.reconcile.pushsecret.guards import Guards, StoreKey
+from eso.reconcile.pushsecret.guards import Guards
+from eso.reconcile.pushsecret.holders import Holders, StoreKey
 from eso.reconcile.pushsecret.known import Claims, Known
 from eso.reconcile.pushsecret.look import PushSettings
 from eso.reconcile.pushsecret.reconcile import ReconcilePushSecret
@@ -27,6 +29,7 @@ from eso.reconcile.pushsecret.report import ready_of
 from eso.reconcile.pushsecret.sources import Reader, Values
 from eso.reconcile.pushsecret.triggers import Triggers
 from eso.runtime.outcome import Lane, Parked
+from eso.stores.resolve import admitted
 
 COMPONENT: Final = "pushsecret"
 NAMESPACE: Final = "namespace"  # index of SecretStores
@@ -113,13 +116,23 @@ def room(shared: Shared, settings: RoomSettings, values: Values | None = None) -
     def touched(store: StoreKey) -> None:
         guards.touch(store)
 
-    triggers = Triggers(work.queue.add, push_secrets.get, push_secrets.values, claims, touched, shared.clock.now)
+    def admits(store: SecretStore, namespace: str) -> bool:
+        conditions = store.spec.conditions if store.kind == "ClusterSecretStore" else ()
+        try:
+            return not conditions or admitted(conditions, namespace, stores.rules.namespace_labels)
+        except EsoError:
+            return False
+
+    holders = Holders(lambda kind, namespace: stores_of(shared, kind, namespace), admits)
+    triggers = Triggers(
+        work.queue.add, push_secrets.get, push_secrets.values, claims, holders, touched, shared.clock.now
+    )
     guards = Guards(
         shared.rest,
         shared.clock,
         lambda store: watch.store(*store),
-        lambda kind, namespace: stores_of(shared, kind, namespace),
-        lambda store: bool(triggers.holders(store)),
+        lambda kind: stores_of(shared, kind, ""),
+        holders.needed,
         settings.holds,
         shared.log,
     )

@@ -6,19 +6,25 @@ used from this namespace is decided by `stores.resolve` when it is used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
-from eso.api.labels import InvalidSelector, LabelSelector, check, matches
-from eso.api.pushsecret import PushDataTo, PushSecretSpec, PushStoreRef
+from eso.api.labels import InvalidSelector, LabelSelector, check, fits
+from eso.api.pushsecret import PushDataTo, PushSecret, PushSecretSpec, PushStoreRef
 from eso.api.secretstore import SecretStore
 from eso.api.validate import data_to_refusals
-from eso.errors import EsoError
+from eso.errors import EsoError, Terminal
 
 KINDS = ("SecretStore", "ClusterSecretStore")
+MOST_LOOKS = 20_000
+"""Requirements of label selectors that are held against stores for one object: some twentieths of a second."""
 
 
 class NoStore(EsoError):
     """A reference cannot be resolved."""
+
+
+class TooMuch(Terminal):
+    """The label selectors of one object, held against all stores that they may mean, cost too much."""
 
 
 class BadDataTo(EsoError):
@@ -45,13 +51,37 @@ def resolved(
 ) -> list[SecretStore]:
     """The stores of all references, in their order and then by name, each once.
 
-    `get(kind, name)` and `every(kind)` look at what this namespace can refer to. Raises NoStore.
+    `get(kind, name)` and `every(kind)` look at what this namespace can refer to. Raises NoStore, TooMuch.
     """
     found: dict[str, SecretStore] = {}
+    known = {kind: list(every(kind)) for kind in {one.store_kind for one in selecting(spec)}}
+    check_looks((one.label_selector, len(known[one.store_kind])) for one in selecting(spec))
     for ref in spec.secret_store_refs:
-        for store in of_one(ref, get, every):
+        for store in of_one(ref, get, known.__getitem__):
             found.setdefault(store_key(store), store)
     return list(found.values())
+
+
+def selecting(spec: PushSecretSpec) -> list[PushStoreRef]:
+    """The references by label."""
+    return [ref for ref in spec.secret_store_refs if ref.label_selector is not None]
+
+
+def size(selector: LabelSelector) -> int:
+    """What it costs to hold a store against the selector."""
+    return 1 + len(selector.match_labels) + sum(1 + len(one.values) for one in selector.match_expressions)
+
+
+def check_looks(looks: Iterable[tuple[LabelSelector | None, int]]) -> None:
+    """`looks`: selectors, and how many stores each is held against. Raises TooMuch."""
+    left = MOST_LOOKS
+    for selector, stores in looks:
+        left -= size(selector) * stores if selector is not None else stores
+        if left < 0:
+            raise TooMuch(
+                f"the label selectors ask for more than {MOST_LOOKS} comparisons with stores",
+                fix="use fewer and shorter selectors, or name the stores",
+            )
 
 
 def usable(stores: Iterable[SecretStore], controller_class: str) -> list[SecretStore]:
@@ -75,7 +105,7 @@ def of_one(
         except InvalidSelector as error:
             raise NoStore(f"could not convert labels: {error}", fix=error.fix) from error
         return sorted(
-            (store for store in every(kind) if matches(ref.label_selector, store.metadata.labels)),
+            (store for store in every(kind) if fits(ref.label_selector, store.metadata.labels)),
             key=lambda store: store.name,
         )
     if not ref.name:
@@ -90,8 +120,10 @@ def of_one(
 
 
 def check_targets(spec: PushSecretSpec, stores: Iterable[SecretStore]) -> None:
-    """What can be said once the stores are known. Raises BadDataTo."""
+    """What can be said once the stores are known. Raises BadDataTo, TooMuch."""
     known = list(stores)
+    rules = [rule.store_ref for rule in spec.data_to if rule.store_ref is not None and not rule.store_ref.name]
+    check_looks((ref.label_selector, len(known)) for ref in rules)
     for i, rule in enumerate(spec.data_to):
         ref = rule.store_ref
         if ref is None or ref.name or ref.label_selector is None:
@@ -105,28 +137,42 @@ def check_targets(spec: PushSecretSpec, stores: Iterable[SecretStore]) -> None:
 
 
 def targets(rule: PushDataTo, store: SecretStore) -> bool:
-    """Whether the rule is for this store; its name wins over its labels. Raises InvalidSelector."""
+    """Whether the rule, whose selector was checked, is for this store; its name wins over its labels."""
     ref = rule.store_ref
     if ref is None or ref.store_kind != store.kind:
         return False
     if ref.name:
         return ref.name == store.name
-    return ref.label_selector is not None and matches(ref.label_selector, store.metadata.labels)
+    return ref.label_selector is not None and fits(ref.label_selector, store.metadata.labels)
 
 
-def may_refer(ref: PushStoreRef, kind: str, name: str, labels: Mapping[str, str]) -> bool:
-    """Whether the reference could mean that store: for the finalizer that holds a store as long as it is needed. An
-    empty kind means both kinds, and name and label count both."""
-    if ref.kind and ref.kind != kind:
-        return False
-    if ref.name and ref.name == name:
-        return True
-    return ref.label_selector is not None and selects(ref.label_selector, labels)
+def named(ps: PushSecret) -> set[tuple[str, str]]:
+    """(kind, name) of the stores that the object needs by their name, to delete there what it pushed: those of its
+    references, and those that its status names. An empty kind means both kinds."""
+    if not ps.spec.deletes:
+        return set()
+    recorded = {(kind, name) for kind, _, name in (store.partition("/") for store in ps.status.synced_push_secrets)}
+    refs = [ref for ref in ps.spec.secret_store_refs if ref.name]
+    return recorded | {(kind, ref.name) for ref in refs for kind in KINDS if ref.kind in ("", kind)}
 
 
-def selects(selector: LabelSelector, labels: Mapping[str, str]) -> bool:
-    """`matches` for a trigger: a selector that is none selects nothing, its pass has told so."""
+def searching(ps: PushSecret, stores: int) -> tuple[PushStoreRef, ...]:
+    """The references by label through which the object needs stores. `stores`: how many there are. Selectors that are
+    none, or ask for too much, count for nothing: nothing is pushed with them."""
+    refs = selecting(ps.spec) if ps.spec.deletes else []
     try:
-        return matches(selector, labels)
-    except InvalidSelector:
-        return False
+        check_looks((ref.label_selector, stores) for ref in refs)
+        for ref in refs:
+            check(ref.label_selector or LabelSelector())
+    except EsoError:
+        return ()
+    return tuple(refs)
+
+
+def means(refs: Iterable[PushStoreRef], store: SecretStore) -> bool:
+    """Whether one of the references could mean that store, apart from its name."""
+    return any(
+        ref.kind in ("", store.kind) and fits(ref.label_selector, store.metadata.labels)
+        for ref in refs
+        if ref.label_selector is not None
+    )

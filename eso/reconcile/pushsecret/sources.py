@@ -9,8 +9,10 @@ import base64
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, Protocol
 
+import msgspec
 import orjson
 
 from eso.api.externalsecret import GeneratorRef, Template
@@ -21,7 +23,8 @@ from eso.errors import EsoError, Terminal
 from eso.kube.rest import Rest
 from eso.providers.contract import Source
 from eso.reconcile.kit.texts import Texts
-from eso.runtime.memory import scratch, volume
+from eso.runtime.loopshare import on_loop
+from eso.runtime.memory import Scratch, decoded, reserve, scratch, volume
 from eso.template.apply import Sources as TemplateSources
 
 MOST_BYTES: Final = 16 << 20  # of all sources of one object, and of all of its template's
@@ -31,11 +34,22 @@ Json = dict[str, Any]
 Version = tuple[str, str, str]  # name, uid, resourceVersion
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a generator made. `states`: names of the objects that remember it."""
+
+    values: Mapping[str, bytes] = field(repr=False)
+    states: tuple[str, ...] = ()
+
+
 class Values(Protocol):
     """The generators, as far as pushing needs them."""
 
-    async def make(self, ps: PushSecret, ref: GeneratorRef) -> Mapping[str, bytes]:
+    async def make(self, ps: PushSecret, ref: GeneratorRef) -> Made:
         """Fresh values. Raises EsoError."""
+
+    async def unsent(self, ps: PushSecret, made: Made) -> None:
+        """Nobody got any of the values: they expire at once."""
 
     async def superseded(self, ps: PushSecret) -> None:
         """A Secret was pushed: of the values that a generator made before, all but the latest expire."""
@@ -60,9 +74,12 @@ class NoGenerators(Terminal):
 class Refused:
     """The Values of a process without generators."""
 
-    async def make(self, ps: PushSecret, ref: GeneratorRef) -> Mapping[str, bytes]:
+    async def make(self, ps: PushSecret, ref: GeneratorRef) -> Made:
         what = f"{ref.kind} {ref.name}"
         raise NoGenerators(f"unable to resolve generator: {what}: generators are not served by this version")
+
+    async def unsent(self, ps: PushSecret, made: Made) -> None:
+        return None
 
     async def superseded(self, ps: PushSecret) -> None:
         return None
@@ -75,6 +92,7 @@ class Read:
     sources: tuple[Source, ...] = field(repr=False)
     versions: tuple[Version, ...] = ()
     newest: datetime | None = None
+    made: Made | None = None
 
 
 class Reader:
@@ -88,32 +106,27 @@ class Reader:
         selector, namespace = ps.spec.selector, ps.namespace
         secret = selector.secret
         if secret is not None and secret.name:
-            raw = await self.rest.get(SECRETS, namespace, secret.name)
-            if raw is None:
-                raise NoSource(
-                    f'secrets "{secret.name}" not found', gone=True, fix=f"create the Secret in namespace {namespace}"
-                )
-            return gathered([orjson.loads(raw)])
+            with scratch() as spare:
+                raw = await self.rest.get(SECRETS, namespace, secret.name)
+                if raw is None:
+                    raise NoSource(
+                        f'secrets "{secret.name}" not found',
+                        gone=True,
+                        fix=f"create the Secret in namespace {namespace}",
+                    )
+                return gathered([await kept(raw, namespace, spare)])
         if selector.generator_ref is not None:
             try:
-                values = await self.values.make(ps, selector.generator_ref)
+                made = await self.values.make(ps, selector.generator_ref)
             except EsoError as error:
                 ref = selector.generator_ref
                 raise NoSource(
                     f"could not resolve secret from generator ref {ref.kind}/{ref.name}: {error}", fix=error.fix
                 ) from error
-            return Read((Source(values, name=GENERATED, namespace=namespace),))
+            return Read((Source(made.values, name=GENERATED, namespace=namespace),), made=made)
         if secret is not None and secret.selector is not None:
-            return gathered([one async for one in self._labelled(namespace, secret.selector)])
+            return gathered(await self._labelled(namespace, secret.selector))
         raise NoSource("no secret selector provided", fix="set spec.selector.secret.name, or a selector")
-
-    async def versions(self, ps: PushSecret) -> tuple[Version, ...] | None:
-        """The versions that `read` would give, without the values; None where asking costs as much as reading."""
-        secret = ps.spec.selector.secret
-        if secret is None or secret.name or secret.selector is None:
-            return None
-        found = [one async for one in self._labelled(ps.namespace, secret.selector, metadata_only=True)]
-        return tuple(sorted(version(one) for one in found))
 
     async def templates(self, ps: PushSecret) -> tuple[TemplateSources, tuple[Version, ...]]:
         """Contents of the ConfigMaps and Secrets that `templateFrom` names, and their versions. Raises
@@ -140,24 +153,53 @@ class Reader:
                 spare.keep(volume(kept.contents))
         return found, tuple(sorted(versions))
 
-    async def _labelled(self, namespace: str, selector: LabelSelector, *, metadata_only: bool = False) -> Any:
-        size = 0
-        pages = self.rest.list_pages(
-            SECRETS, namespace, label_selector=selector_text(selector), metadata_only=metadata_only
-        )
-        async for page in pages:
+    async def _labelled(self, namespace: str, selector: LabelSelector) -> list[Found]:
+        size, found = 0, list[Found]()
+        async for page in self.rest.list_pages(SECRETS, namespace, label_selector=selector_text(selector)):
             size += len(page)
             if size > MOST_BYTES:
                 raise NoSource(f"the Secrets that the selector matches are more than {MOST_BYTES} bytes")
-            for item in orjson.loads(page).get("items") or ():
-                yield item
+            with scratch() as spare:
+                found += [await kept(item, namespace, spare) for item in _list.decode(page).items]
+        return found
 
 
-def gathered(objects: list[Json]) -> Read:
-    ordered = sorted(objects, key=lambda one: str(one["metadata"]["name"]))
-    times = [written(one) for one in ordered]
+class _List(msgspec.Struct):
+    items: list[msgspec.Raw] = []
+
+
+_list: Final = msgspec.json.Decoder(_List)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A Secret that was read. `written`: when anybody wrote it last, as the API server noted it; None when it did
+    not."""
+
+    source: Source = field(repr=False)
+    version: Version
+    written: datetime | None
+
+
+async def kept(raw: bytes | msgspec.Raw, namespace: str, spare: Scratch) -> Found:
+    """The Secret. Its values stay reserved for the pass, what it takes to read it is given back with `spare`."""
+    body = bytes(raw)
+    await reserve(await on_loop(namespace, partial(decoded, body)))
+    found = await on_loop(namespace, partial(read, body))
+    spare.keep(volume(found.source.data))
+    return found
+
+
+def read(body: bytes) -> Found:
+    live = orjson.loads(body)
+    return Found(source(live), version(live), written(live))
+
+
+def gathered(found: list[Found]) -> Read:
+    ordered = sorted(found, key=lambda one: one.version)
+    times = [one.written for one in ordered]
     newest = None if None in times else max((time for time in times if time is not None), default=NEVER)
-    return Read(tuple(source(one) for one in ordered), tuple(sorted(version(one) for one in ordered)), newest)
+    return Read(tuple(one.source for one in ordered), tuple(one.version for one in ordered), newest)
 
 
 def source(live: Json) -> Source:

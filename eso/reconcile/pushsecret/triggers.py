@@ -13,16 +13,15 @@ from eso.api.meta import Undecodable
 from eso.api.pushsecret import PushSecret
 from eso.api.secretstore import SecretStore
 from eso.reconcile.kit.index import ReverseIndex, Token
+from eso.reconcile.pushsecret.holders import Holders, StoreKey, place_of
 from eso.reconcile.pushsecret.known import Claims
 from eso.reconcile.pushsecret.report import ready_of
-from eso.reconcile.pushsecret.select import may_refer, store_key
 from eso.reconcile.pushsecret.sources import names_of, template_sources
 from eso.runtime.outcome import Lane
 
 Key = tuple[str, str]
 Record = PushSecret | Undecodable
 StoreRecord = SecretStore | Undecodable
-StoreKey = tuple[str, str, str]  # kind, namespace ("" for a ClusterSecretStore), name
 Add = Callable[[Key, Lane, str, datetime | None], None]
 ANY = ""  # the name of everything of a kind in a namespace
 
@@ -44,8 +43,8 @@ def tokens_of(ps: PushSecret) -> frozenset[Token]:
 
 
 class Triggers:
-    """`add` puts a key on the queue; `find(key)` is the informer's record; `touched(store)` is told of each store whose
-    need for a finalizer may have changed; `now` is the wall clock (UTC)."""
+    """`add` puts a key on the queue; `find(key)` is the informer's record; `holders` knows who needs which store, and
+    `touched(store)` is told of each store for which that may have changed; `now` is the wall clock (UTC)."""
 
     def __init__(
         self,
@@ -53,12 +52,13 @@ class Triggers:
         find: Callable[[Key], Record | None],
         every: Callable[[], Iterable[Record]],
         claims: Claims,
+        holders: Holders,
         touched: Callable[[StoreKey], None],
         now: Callable[[], datetime],
     ) -> None:
         self.index: ReverseIndex[Key] = ReverseIndex()
         self._add, self._find, self._every = add, find, every
-        self._claims, self._touched, self._now = claims, touched, now
+        self._claims, self._holders, self._touched, self._now = claims, holders, touched, now
 
     def object(self, old: Record | None, new: Record | None) -> None:
         """Created, edited, labelled, annotated, being deleted, gone. A status alone wakes nothing."""
@@ -74,9 +74,8 @@ class Triggers:
         if old is None or new is None or what_counts(old) != what_counts(new):
             self._add(key, Lane.NEW, "changed" if old is not None else "listed", self._now())
         if old is None or new is None or holds(old) != holds(new):
-            for one in (old, new):
-                if isinstance(one, PushSecret):
-                    self._touch(one)
+            for store in self._holders.put(key, new if isinstance(new, PushSecret) else None):
+                self._touched(store)
 
     def depended(self, kind: str, namespace: str, name: str, reason: str) -> None:
         """A Secret or a ConfigMap was written or deleted. Which labels it has is looked up in the pass."""
@@ -89,8 +88,9 @@ class Triggers:
         try again. A store that is gone wakes nobody: nothing can be pushed or deleted there."""
         record = new if new is not None else old
         assert record is not None
-        where = (kind_of_store(record), record.namespace, record.name)
+        where = place_of(record)
         if old is None or new is None or what_counts(old) != what_counts(new):
+            self._holders.store(where, new if isinstance(new, SecretStore) else None)
             self._touched(where)
             for key in self._users(where) if new is not None else ():
                 self._add(key, Lane.EVENT, "store changed", self._now())
@@ -102,17 +102,6 @@ class Triggers:
         users = self._users(store)
         self._failing([key for key in users if within in ("", key[0])], "credential changed")
 
-    def holders(self, store: SecretStore) -> list[Key]:
-        """The PushSecrets that need the store to delete what they pushed: from their status, and from their
-        references."""
-        where = (store.kind, store.namespace, store.name)
-        found = []
-        for key in self._users(where):
-            ps = self._find(key)
-            if isinstance(ps, PushSecret) and ps.spec.deletes and needs(ps, store):
-                found.append(key)
-        return found
-
     def _users(self, store: StoreKey) -> list[Key]:
         kind, namespace, name = store
         return sorted({*self.index.keys((kind, namespace, name)), *self.index.keys((kind, namespace, ANY))})
@@ -123,21 +112,6 @@ class Triggers:
             ready = ready_of(ps) if isinstance(ps, PushSecret) else None
             if ready is not None and ready.status == "False":
                 self._add(key, Lane.EVENT, reason, None)
-
-    def _touch(self, ps: PushSecret) -> None:
-        for kind, namespace, name in tokens_of(ps):
-            if kind in ("SecretStore", "ClusterSecretStore"):
-                self._touched((kind, namespace, name))
-
-
-def kind_of_store(record: StoreRecord) -> str:
-    return "SecretStore" if record.namespace else "ClusterSecretStore"
-
-
-def needs(ps: PushSecret, store: SecretStore) -> bool:
-    return store_key(store) in ps.status.synced_push_secrets or any(
-        may_refer(ref, store.kind, store.name, store.metadata.labels) for ref in ps.spec.secret_store_refs
-    )
 
 
 def holds(record: Record) -> Any:

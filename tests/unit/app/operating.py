@@ -19,6 +19,7 @@ from eso.app.flags import ControllerSettings, parse
 from eso.app.lifecycle import run
 from eso.app.tasks import Stop
 from eso.app.wiring import Operator
+from eso.generators.registry import Registry as GeneratorKinds
 from eso.stores.registry import PROVIDERS, Backend, Registry
 from tests.fakes.apiserver import FakeApiServer, Json, Request, UnhurriedAccess
 from tests.fakes.clock import VirtualClock, until
@@ -31,7 +32,7 @@ READY = {"conditions": [{"type": "Ready", "status": "True", "reason": "Valid", "
 
 class Operating:
     """One process at work. `providers` replace those of the same key; each is spec and connector in one. `missing`:
-    keys of providers whose connector cannot be imported."""
+    keys of providers whose connector cannot be imported. `kinds` are the generators in place of all others."""
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class Operating:
         missing: Iterable[str] = (),
         start: datetime = START,
         environ: Mapping[str, str] | None = None,
+        kinds: GeneratorKinds | None = None,
     ) -> None:
         self.api, self.clock, self.log, self.stop = api, VirtualClock(start), Log(), Stop()
         given = dict(providers or {})
@@ -56,6 +58,7 @@ class Operating:
                 | {key: Backend(Scripted(), "a_package.that_is_missing") for key in missing},
                 given,
             ),
+            generators=kinds,
             environ=environ,
         )
         self.task = asyncio.create_task(run(self.operator, self.stop))
@@ -187,8 +190,9 @@ async def operating(
     missing: Iterable[str] = (),
     start: datetime = START,
     environ: Mapping[str, str] | None = None,
+    kinds: GeneratorKinds | None = None,
 ) -> AsyncIterator[Operating]:
-    one = Operating(api, flags, providers, missing, start, environ)
+    one = Operating(api, flags, providers, missing, start, environ, kinds)
     try:
         yield one
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -457,3 +458,14 @@ async def test_a_controller_under_another_name_is_found_by_its_container() -> No
     assert await controllers(Cluster([], [ours, other])) == [ours]  # type: ignore[arg-type]
     assert await controllers(Cluster([deployment()], [ours])) == [deployment()]  # type: ignore[arg-type]
     assert await controllers(Cluster([], [other])) == []  # type: ignore[arg-type]
+
+
+def test_a_kubeconfig_that_is_missing_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The library that reads it has a word of its own on standard error, unless somebody listens to it."""
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    assert doctor.main([]) == 1
+    out, err = capfd.readouterr()
+    assert "no kubeconfig at" in out and err == ""

@@ -164,3 +164,27 @@ def test_a_token_that_no_header_can_carry_is_refused(tmp_path, capsys, content: 
     assert main(["--url", "http://127.0.0.1:1/v1/changes/a/b", "--bearer-file", str(file), "--key", "a"]) == 2
     err = capsys.readouterr().err
     assert "the token must be one line of printable ASCII" in err and "two" not in err
+
+
+@pytest.mark.parametrize("content", ["no certificate", ""], ids=["other text", "nothing"])
+def test_authorities_that_are_none_are_a_wrong_argument(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    file = tmp_path / "ca.pem"
+    file.write_text(content)
+    monkeypatch.setenv("ESO_NOTIFY_SECRET", "key")
+    argv = ["--url", "https://127.0.0.1:1/v1/changes/team/source", "--key", "k", "--ca-file", str(file)]
+    assert main(argv) == 2
+    assert "--ca-file: cannot use the CA certificates" in (err := capsys.readouterr().err)
+    assert "(give PEM certificates)" in err
+
+
+def test_what_a_server_answers_moves_no_terminal(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ESO_NOTIFY_SECRET", "key")
+    for status in (202, 400):
+        receiver.answers = [(status, {"outcome": "\x1b[2J\r", "error": "\x1b]0;x\x07"})]
+        main(["--url", receiver.url, "--key", "k"])
+        out, err = capsys.readouterr()
+        assert "\x1b" not in out + err and "\\x1b" in out + err

@@ -101,6 +101,13 @@ def test_a_diff_shows_what_changes_and_exits_with_1(files, write, capsys):
     assert CANARY not in out
 
 
+def test_a_diff_shows_nothing_that_a_terminal_would_obey(files, write, capsys):
+    _, plain, data, _ = files
+    live = write("live.yaml", 'kind: Secret\nmetadata: {name: x, annotations: {owner: "\\e[2J\\nspoofed"}}\ndata: {}\n')
+    _, out, _ = rendered(capsys, "-f", plain, "--data", data, "--live", live, "-o", "diff", "--show-values")
+    assert "\x1b" not in out and "\\x1b[2J\\nspoofed" in out
+
+
 def test_a_diff_without_a_difference_exits_with_0(files, write, capsys):
     plain, _, data, _ = files
     _, out, _ = rendered(capsys, "-f", plain, "--data", data, "--show-values")
@@ -296,6 +303,21 @@ def test_a_line_counts_from_the_start_of_the_file(files, write, capsys):
             ("name: vault}", "name: vault, kind: Store}"),
             'spec.secretStoreRef.kind: refused: "Store" is none of SecretStore, ClusterSecretStore',
             id="a choice that is none",
+        ),
+        pytest.param(
+            ("spec:", "spec:\n  refreshInterval: often"),
+            'spec.refreshInterval: the operator refuses it: time: invalid duration "often": write a Go duration',
+            id="an interval that is none",
+        ),
+        pytest.param(
+            ("spec:", 'spec:\n  syncWindows: {kind: allow, windows: [{schedule: "0 0 * * *", duration: long}]}'),
+            'spec.syncWindows.windows[0].duration: the operator refuses it: time: invalid duration "long"',
+            id="a window whose length is none",
+        ),
+        pytest.param(
+            ("name: database", 'name: "x\\e]0;owned\\a"'),
+            'metadata.name: refused: "x\\x1b]0;owned\\x07" is not a lower-case DNS name',
+            id="what a terminal would obey",
         ),
         pytest.param(
             ("external-secrets.io/v1", "external-secrets.io/v1beta1"),

@@ -359,8 +359,9 @@ async def test_g038_without_tracking_nothing_is_remembered_or_taken_back(api: Fa
 
 # G-039
 async def test_g039_a_push_keeps_its_state_before_anything_is_sent(api: FakeApiServer, making: Making):
-    assert await making.generators.for_push(OWNER, REF, None) == {"value": b"value-1"}
+    values, names = await making.generators.for_push(OWNER, REF, None)
     (state,) = states(api)
+    assert values == {"value": b"value-1"} and names == (state["metadata"]["name"],)
     assert state["metadata"]["labels"][LABEL_OWNER_KEY] == owner_key("ExternalSecret", "ns", "my-es", "__pushsecret")
 
 
@@ -376,6 +377,43 @@ async def test_values_that_the_backend_has_do_not_expire_while_pushes_fail(api: 
     await making.generators.for_push(OWNER, REF, now[0] - timedelta(seconds=5))  # the fourth one succeeded
     await making.close()
     assert expiring(api) == [True, True, True, False, False]
+
+
+@pytest.mark.parametrize("behind", [-3, 0, 3], ids=["the API server is late", "both agree", "it is early"])
+async def test_the_clock_of_the_api_server_does_not_say_which_values_the_backend_has(api: FakeApiServer, behind: int):
+    clock = VirtualClock(datetime(2026, 1, 1, tzinfo=UTC))
+    api.now = lambda: clock.now() + timedelta(seconds=behind)
+    making = Making(api, clock)
+    making.put()
+    pushed_at = clock.now()
+    for _ in range(4):  # the first push succeeds, those after it do not
+        await making.generators.for_push(OWNER, REF, pushed_at)
+        await clock.advance(1.0)
+    assert expiring(api) == [False, True, False, False]
+    await making.close()
+
+
+async def test_of_states_that_do_not_tell_when_they_were_made_the_slack_of_clocks_is_left(api: FakeApiServer):
+    clock = VirtualClock(datetime(2026, 1, 1, tzinfo=UTC))
+    api.now = lambda: clock.now() - timedelta(seconds=3)
+    making = Making(api, clock)
+    making.put()
+    pushed_at = clock.now()
+    for _ in range(3):
+        await making.generators.for_push(OWNER, REF, pushed_at)
+        for state in states(api):
+            api.edit(GENERATOR_STATES, "ns", state["metadata"]["name"], {"metadata": {"annotations": None}})
+        await clock.advance(1.0)
+    await making.generators.for_push(OWNER, REF, pushed_at)
+    assert expiring(api) == [False, True, False, False]
+    await making.close()
+
+
+async def test_values_that_nobody_got_expire_at_once(api: FakeApiServer, making: Making):
+    _, names = await making.generators.for_push(OWNER, REF, None)
+    await making.generators.unsent(OWNER, names)
+    (state,) = states(api)
+    assert datetime.fromisoformat(state["spec"]["garbageCollectionDeadline"]) <= datetime.now(UTC)
 
 
 async def test_a_secret_after_a_generator_leaves_the_latest_values_only(api: FakeApiServer, making: Making):

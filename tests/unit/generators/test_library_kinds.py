@@ -147,6 +147,16 @@ async def test_g054_without_upper_case():
             TOO_LONG,
             id="many keys that are longer than a Secret together",
         ),
+        pytest.param(
+            {"length": 1, "digits": 0, "symbols": 1, "symbolCharacters": "".join(map(chr, range(0x4E00, 0x6000)))},
+            "symbolCharacters has more than 4096 characters",
+            id="characters to choose from, for each of many keys",
+        ),
+        pytest.param(
+            {"length": 1, "digits": 0, "symbols": 0, "secretKeys": [f"k{n}" for n in range(60_000)]},
+            "these are too many passwords",
+            id="more keys than half a second is enough for",
+        ),
         pytest.param({"length": "long"}, "unable to parse spec: a number is expected", id="a length that is none"),
     ],
 )
@@ -170,10 +180,14 @@ async def test_a_long_password_is_drawn_beside_the_loop():
 
     world.offload.run_for = spied  # type: ignore[method-assign]  # one method of a door
     for length in (1 << 10, 1 << 16):
-        spec = {"length": length, "allowRepeat": True}
+        spec: dict[str, Any] = {"length": length, "allowRepeat": True}
         found = await password.GENERATOR.generate({"spec": spec}, StaticCredentials({}), world)
         assert len(found.values["password"]) == length
         assert beside.is_set() is (length > 1 << 10)
+    beside.clear()
+    spec = {"length": 1, "symbols": 1, "digits": 0, "symbolCharacters": "-_" * 1000, "secretKeys": ["a", "b", "c"]}
+    await password.GENERATOR.generate({"spec": spec}, StaticCredentials({}), world)
+    assert beside.is_set(), "every set is gone through for every key"
 
 
 async def test_symbols_that_are_letters_are_drawn_among_those_that_are_left():
@@ -342,6 +356,13 @@ async def test_g066_an_illegal_character_is_named_by_its_place(seed: str, place:
         await token(seed)
     assert str(raised.value).endswith(f"failed to generate OTP code: illegal base32 data at input byte {place}")
     assert seed not in str(raised.value)
+
+
+async def test_a_seed_that_takes_long_to_read_is_refused():
+    """Base32 without padding is read letter by letter into one number: a megabyte takes a minute."""
+    with pytest.raises(EsoError) as raised:
+        await token("7" * 1_000_000)
+    assert str(raised.value) == "failed to generate code for token key: the seed is longer than 4096 bytes"
 
 
 # G-066

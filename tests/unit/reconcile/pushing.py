@@ -14,6 +14,7 @@ from typing import Any
 from eso.api.meta import SECRETS, Resource
 from eso.api.pushsecret import PUSH_SECRETS
 from eso.api.secretstore import CLUSTER_SECRET_STORES, SECRET_STORES
+from eso.generators.registry import Registry as GeneratorKinds
 from tests.fakes.apiserver import FakeApiServer, Json
 from tests.harness.pushable import Pushable
 from tests.unit.app.operating import START, Operating, condition, operating, put_store
@@ -139,10 +140,14 @@ class Pushing:
 
 @asynccontextmanager
 async def pushing(
-    api: FakeApiServer, *flags: str, backend: Pushable | None = None, start: datetime = START
+    api: FakeApiServer,
+    *flags: str,
+    backend: Pushable | None = None,
+    start: datetime = START,
+    kinds: GeneratorKinds | None = None,
 ) -> AsyncIterator[Pushing]:
     script = backend or Pushable()
-    async with operating(api, *flags, providers={"fake": script}, start=start) as one:
+    async with operating(api, *flags, providers={"fake": script}, start=start, kinds=kinds) as one:
         await one.running()
         yield Pushing(one, script)
 

@@ -316,10 +316,10 @@ async def test_the_status_is_never_later_than_the_sooner_of_two_says(desk: Desk,
 )
 def test_property_a_status_that_is_loaded_is_the_status_that_is_written(pending, rejected):
     book = Book()
-    book.load(ChangeSourceStatus(pending=tuple(pending), rejected=rejected, accepted=3))
+    book.load(ChangeSourceStatus(pending=tuple(pending), rejected=rejected, accepted=3), START)
     assert len(book.pending) <= MOST_PENDING
     again = Book()
-    again.load(ChangeSourceStatus(pending=tuple(map(back, book.status(())["pending"])) if book.pending else ()))
+    again.load(ChangeSourceStatus(pending=tuple(map(back, book.status(())["pending"])) if book.pending else ()), START)
     assert again.pending.keys() == book.pending.keys()
     assert "nonsense" not in book.rejected
 
@@ -458,3 +458,51 @@ async def test_trust_goes_with_the_spec_that_earned_it(desk: Desk):
     meta = msgspec.structs.replace(source.metadata, generation=source.metadata.generation + 1)
     await desk.journal.open(msgspec.structs.replace(source, metadata=meta), (Place(STORE, "team"),), 0.0)
     assert desk.journal.trusted(STORE, "team") == 1.0
+
+
+# --- a status that somebody of the namespace has written
+
+EARLY, FUTURE = "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"
+
+
+@pytest.mark.parametrize("time", [EARLY, FUTURE, "2126-01-01T00:00:00Z"], ids=["before all", "after all", "to come"])
+async def test_a_status_with_times_that_are_none_ends_no_journal(time: str):
+    status = {
+        "pending": [{"key": "key", "time": time}],
+        "lastEvent": time,
+        "lastAccepted": time,
+        "conditions": [{"type": "Ready", "status": "True", "reason": "x", "message": "", "lastTransitionTime": time}],
+    }
+    async with FakeApiServer() as api:
+        api.put(
+            CHANGE_SOURCES,
+            {
+                "metadata": {"name": "source", "namespace": "team"},
+                "spec": {"webhook": {"auth": {}}},
+                "status": status,
+            },
+        )
+        desk = Desk(api)
+        running = asyncio.ensure_future(desk.journal.run())
+        await asyncio.sleep(0)
+        await desk.journal.open(desk.source(), (Place(STORE, "team"),), 0.0)
+        telling = asyncio.ensure_future(desk.journal.tell(SOURCE, Condition("Ready", "False", "Listening")))
+        assert await desk.later(telling)
+        assert await desk.take() == Taken(1)
+        desk.passed(seconds=1.0)
+        await desk.when(lambda: desk.pending() == [])
+        assert not running.done()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        await desk.rest.access.close()  # type: ignore[attr-defined]  # a FixedAccess
+
+
+async def test_a_status_that_cannot_be_made_ends_no_journal(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    def broken(self: Book, conditions: Any) -> dict[str, Any]:
+        raise OverflowError("date value out of range")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Book, "status", broken)
+        assert await desk.take() == Unwritten()
+    assert await desk.take(Change("key", "2")) == Taken(1), "other sources, and this one later"

@@ -18,6 +18,7 @@ from eso.api.clusterexternalsecret import (
 )
 from eso.api.externalsecret import EXTERNAL_SECRETS, ExternalSecret, decode_external_secret
 from eso.api.meta import NAMESPACES, ObjectMeta, Undecodable
+from eso.reconcile.clusterexternalsecret import child
 from eso.reconcile.clusterexternalsecret.reconcile import ReconcileClusterExternalSecret
 from eso.reconcile.clusterexternalsecret.triggers import Triggers
 from eso.runtime.outcome import After, Done, Lane, Outcome, Retry, Wake
@@ -248,6 +249,40 @@ async def test_a_namespace_that_stops_matching_loses_its_child_also_when_it_fail
     await world.run()
     assert world.places() == ["b/ces"]
     assert [one.method for one in world.api.writes[before:]] == ["DELETE", "PATCH"]
+
+
+async def test_an_edit_of_one_child_compares_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The author of one namespace edits as often as they like, and siblings may be thousands."""
+    world.ces()
+    await world.run()
+    held: dict[tuple[str, str], ExternalSecret | Undecodable | None] = {}  # as an informer: one record for one version
+    read = world.external_secret
+
+    def record(namespace: str, name: str) -> ExternalSecret | Undecodable | None:
+        found = read(namespace, name)
+        old = held.get((namespace, name))
+        if old is None or found is None or old.metadata.resource_version != found.metadata.resource_version:
+            held[namespace, name] = found
+        return held[namespace, name]
+
+    compared: list[str] = []
+
+    def as_wanted(ces: ClusterExternalSecret, live: ExternalSecret | Undecodable) -> bool:
+        compared.append(live.metadata.namespace)
+        return real(ces, live)
+
+    real = child.as_wanted
+    monkeypatch.setattr(world, "external_secret", record)
+    monkeypatch.setattr(child, "as_wanted", as_wanted)
+    await world.run()
+    assert compared == ["a", "b"]
+    world.api.edit(EXTERNAL_SECRETS, "a", "ces", {"spec": {"refreshInterval": "2h"}})
+    await world.run()
+    assert compared == ["a", "b", "a"]
+    assert (world.child("a") or {})["spec"] == SPEC
+    world.api.edit(CLUSTER_EXTERNAL_SECRETS, "", "ces", {"spec": {"refreshTime": "2h"}})
+    await world.run()
+    assert compared == ["a", "b", "a", "a", "b"]
 
 
 async def test_an_object_of_somebody_else_is_left_alone(world: World) -> None:

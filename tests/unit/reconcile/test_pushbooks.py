@@ -10,7 +10,6 @@ import msgspec
 import pytest
 
 from eso.api.hashing import synced_resource_version
-from eso.api.labels import LabelSelector
 from eso.api.meta import ObjectMeta
 from eso.api.pushsecret import (
     PushData,
@@ -19,15 +18,15 @@ from eso.api.pushsecret import (
     PushSecret,
     PushSecretSpec,
     PushSecretStatus,
-    PushStoreRef,
 )
 from eso.api.secretstore import SecretStore, SecretStoreSpec
 from eso.errors import EsoError
 from eso.providers.contract import Push, Remote, Source
-from eso.reconcile.pushsecret.books import books_json, found, is_found, merge, ours, overlap, place, stale, without
+from eso.reconcile.pushsecret.books import books_json, found, is_found, merge, ours, place, stale, without
+from eso.reconcile.pushsecret.holders import Holders, place_of
 from eso.reconcile.pushsecret.known import Claims, Known
-from eso.reconcile.pushsecret.refresh import Due, by_itself, come_back
-from eso.reconcile.pushsecret.select import check_data_to, check_targets, may_refer, resolved, usable
+from eso.reconcile.pushsecret.refresh import Due, by_itself, come_back, next_time
+from eso.reconcile.pushsecret.select import TooMuch, check_data_to, check_targets, resolved, usable
 from eso.runtime.outcome import After, Done
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -108,7 +107,9 @@ def test_p_018_the_books_as_the_status_has_them() -> None:
     ],
 )
 def test_entries_overlap_where_deleting_one_takes_from_the_other(one: PushData, other: PushData, same: bool) -> None:
-    assert overlap(place(one), place(other)) is same
+    claims = Claims()
+    claims.recorded(("ns", "other"), {"SecretStore/a": {"k": other}})
+    assert bool(claims.others(place(one), ("ns", "one"))) is same
 
 
 # --- stores
@@ -238,15 +239,87 @@ def test_p_127_a_rule_whose_label_no_store_has() -> None:
     check_targets(spec(**body, dataTo=[{"storeRef": {"labelSelector": {"matchLabels": {"foo": "bar"}}}}]), STORES)
 
 
-def test_a_reference_may_mean_a_store_by_name_or_by_label() -> None:
-    labelled = msgspec.convert({"name": "x", "labelSelector": {"matchLabels": {"a": "b"}}}, PushStoreRef)
-    assert may_refer(labelled, "SecretStore", "x", {})
-    assert may_refer(labelled, "SecretStore", "y", {"a": "b"})
-    assert not may_refer(labelled, "SecretStore", "y", {})
-    assert not may_refer(labelled, "ClusterSecretStore", "x", {})
-    assert may_refer(msgspec.structs.replace(labelled, kind=""), "ClusterSecretStore", "x", {})
-    broken = msgspec.structs.replace(labelled, label_selector=LabelSelector({"-": "b"}))
-    assert not may_refer(broken, "SecretStore", "y", {"a": "b"})
+def a_store(name: str, kind: str = "SecretStore", labels: dict[str, str] | None = None) -> SecretStore:
+    return SecretStore(ObjectMeta(name=name, namespace="ns" if kind == "SecretStore" else "", labels=labels or {}))
+
+
+class Stores:
+    """The stores of a cluster, and who needs them."""
+
+    def __init__(self, *stores: SecretStore, admitted: bool = True) -> None:
+        self.stores = list(stores)
+        self.holders = Holders(
+            lambda kind, namespace: [s for s in self.stores if (s.kind, s.namespace) == (kind, namespace)],
+            lambda store, namespace: admitted or store.kind == "SecretStore",
+        )
+
+    def needed(self) -> list[str]:
+        return [f"{store.kind}/{store.name}" for store in self.stores if self.holders.needed(store)]
+
+    def relabel(self, name: str, **labels: str) -> None:
+        at = next(i for i, store in enumerate(self.stores) if store.name == name)
+        self.stores[at] = a_store(name, self.stores[at].kind, labels)
+        self.holders.store(place_of(self.stores[at]), self.stores[at])
+
+
+LABEL = {"labelSelector": {"matchLabels": {"a": "b"}}}
+THREE = (a_store("x"), a_store("y", labels={"a": "b"}), a_store("z", "ClusterSecretStore", {"a": "b"}))
+
+
+def deleting(*refs: dict[str, Any], **body: Any) -> PushSecret:
+    return ps(secretStoreRefs=list(refs), deletionPolicy="Delete", **body)
+
+
+@pytest.mark.parametrize(
+    ("ref", "needed"),
+    [
+        pytest.param({"name": "x"}, ["SecretStore/x"], id="a name"),
+        pytest.param({"name": "x"} | LABEL, ["SecretStore/x", "SecretStore/y"], id="a name and a label count both"),
+        pytest.param({"kind": ""} | LABEL, ["SecretStore/y", "ClusterSecretStore/z"], id="no kind means both"),
+        pytest.param({"kind": "ClusterSecretStore"} | LABEL, ["ClusterSecretStore/z"], id="of the cluster"),
+        pytest.param({"labelSelector": {"matchLabels": {"-": "b"}}}, [], id="a selector that is none"),
+    ],
+)
+def test_a_reference_may_mean_a_store_by_name_or_by_label(ref: dict[str, Any], needed: list[str]) -> None:
+    stores = Stores(*THREE)
+    stores.holders.put(("ns", "ps"), deleting(ref))
+    assert stores.needed() == needed
+    stores.holders.put(("ns", "ps"), None)
+    assert stores.needed() == []
+
+
+def test_a_label_that_comes_or_goes_moves_the_need_of_those_who_search() -> None:
+    stores = Stores(*THREE)
+    stores.holders.put(("ns", "ps"), deleting(LABEL, {"name": "y"}))
+    stores.relabel("x", a="b")
+    stores.relabel("y")
+    assert stores.needed() == ["SecretStore/x", "SecretStore/y"]
+    stores.relabel("x", a="c")
+    assert stores.needed() == ["SecretStore/y"]
+
+
+def test_a_cluster_store_that_does_not_admit_the_namespace_is_held_by_none_of_its_objects() -> None:
+    stores = Stores(*THREE, admitted=False)
+    stores.holders.put(("ns", "ps"), deleting({"kind": "ClusterSecretStore"} | LABEL, {"name": "x"}))
+    assert stores.needed() == ["SecretStore/x"]
+
+
+def test_selectors_that_ask_for_too_much_push_nothing_and_hold_nothing() -> None:
+    many = {"labelSelector": {"matchLabels": {f"k{i}": "v" for i in range(150)}}}
+    crowd = [a_store(f"s{i}") for i in range(200)]
+    wanted = deleting(many)
+    with pytest.raises(TooMuch) as error:
+        resolved(wanted.spec, lambda kind, name: None, lambda kind: crowd)
+    assert str(error.value) == "the label selectors ask for more than 20000 comparisons with stores"
+    stores = Stores(*crowd)
+    stores.holders.put(("ns", "ps"), wanted)
+    assert stores.needed() == []
+
+
+def test_the_rules_of_data_to_are_held_against_the_stores_within_the_same_bound() -> None:
+    rule = {"storeRef": {"labelSelector": {"matchLabels": {"a": "b"}}}}
+    with pytest.raises(TooMuch):
+        check_targets(spec(dataTo=[rule] * 200), [a_store(f"s{i}", labels={"a": "b"}) for i in range(100)])
 
 
 # --- due or not
@@ -284,6 +357,12 @@ def test_p_065_the_fingerprint_is_that_of_the_reference() -> None:
 )
 def test_what_the_object_alone_tells(object: PushSecret, due: Due) -> None:
     assert by_itself(object, NOW) is due
+
+
+@pytest.mark.parametrize("interval", ["1ns", "1ms", "1s"])
+def test_no_interval_is_shorter_than_a_second(interval: str) -> None:
+    assert next_time(ps(NOW, refreshInterval=interval)) == After(1.0)
+    assert by_itself(ps(NOW - timedelta(milliseconds=900), refreshInterval=interval), NOW) is Due.NO
 
 
 def test_p_062_the_next_pass_comes_five_seconds_after_the_interval() -> None:
@@ -345,14 +424,14 @@ def test_claims_name_everybody_else_who_pushes_to_a_remote_key() -> None:
     claims = Claims()
     one, two = ("ns", "one"), ("ns", "two")
     claims.recorded(one, {"SecretStore/a": {"k": data("k")}})
-    assert claims.others("k", one) == []
-    assert claims.others("k", two) == [(one, "SecretStore/a", ("k", "", ""))]
+    assert claims.others(SPOT, one) == []
+    assert claims.others(SPOT, two) == [(one, "SecretStore/a")]
     claims.flying(two, {"SecretStore/b": {"k/p": data("k", "p")}})
-    assert claims.others("k", one) == [(two, "SecretStore/b", ("k", "p", ""))]
+    assert claims.others(SPOT, one) == [(two, "SecretStore/b")]
     claims.flying(two, {})
-    assert claims.others("k", one) == []
+    assert claims.others(SPOT, one) == []
     claims.recorded(two, {"SecretStore/b": {"k": data("k")}})
     claims.flying(two, {})
-    assert [key for key, _, _ in claims.others("k", one)] == [two]
+    assert [key for key, _ in claims.others(SPOT, one)] == [two]
     claims.recorded(two, {})
-    assert claims.others("k", one) == []
+    assert claims.others(SPOT, one) == []

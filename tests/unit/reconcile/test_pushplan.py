@@ -13,9 +13,9 @@ from eso.api.secretstore import SecretStore
 from eso.errors import EsoError
 from eso.providers.contract import Push, Source
 from eso.reconcile.pushsecret.keys import convert_key
-from eso.reconcile.pushsecret.plan import planned, prepared
-from eso.template import Limits
-from eso.template.apply import out_of_bounds
+from eso.reconcile.pushsecret.plan import Whole, planned, prepared
+from eso.template import LIMITS, Limits
+from eso.template.apply import cheaply, out_of_bounds
 from eso.values.convert import convert_key as to_unicode
 
 STORE = SecretStore(ObjectMeta(name="s", namespace="ns", labels={"tier": "a"}))
@@ -47,7 +47,7 @@ def refused(wanted: PushSecretSpec, data: dict[str, bytes]) -> str:
 
 def sent(wanted: PushSecretSpec, data: dict[str, bytes]) -> list[tuple[Push, dict[str, bytes]]]:
     source = Source(data)
-    made = [prepared(one, source) for one in planned(wanted, STORE, source)]
+    made = [prepared(one, Whole(source)) for one in planned(wanted, STORE, source)]
     return [(push, dict(whole.data)) for push, whole in made]
 
 
@@ -308,3 +308,47 @@ def test_rewrites_end_at_a_limit() -> None:
     with pytest.raises(EsoError) as error:
         planned(spec(rule), STORE, Source(DB), Limits(steps=1000))
     assert out_of_bounds(error.value)
+
+
+# --- what one object may ask for
+
+KEYS = {f"k{i}": b"v" for i in range(2000)}
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        pytest.param(
+            spec(data=[entry(f"k{i}", f"r{i}", strategy="ReverseUnicode") for i in range(2000)]),
+            id="entries that name converted keys",
+        ),
+        pytest.param(spec(*[{"match": {"regexp": ""}, "remoteKey": f"b{i}"} for i in range(2000)]), id="bundles"),
+        pytest.param(spec(*[{"remoteKey": f"b{i}", "match": {"regexp": "^no$"}} for i in range(2000)]), id="rules"),
+    ],
+)
+def test_many_rules_for_many_keys_are_not_planned_where_it_would_hold_up_others(wanted: PushSecretSpec) -> None:
+    with pytest.raises(EsoError) as error:
+        cheaply(lambda limits: planned(wanted, STORE, Source(KEYS), limits), LIMITS.of_pass())
+    assert out_of_bounds(error.value)
+
+
+def test_bundles_of_many_bytes_cost_by_their_bytes() -> None:
+    wanted = spec(*[{"remoteKey": f"b{i}"} for i in range(100)])
+    with pytest.raises(EsoError) as error:
+        planned(wanted, STORE, Source({"k": bytes(1 << 20)}), Limits(steps=100_000))
+    assert "exceeds the limit of 100000 steps" in str(error.value)
+
+
+def test_what_a_plan_costs_is_paid_by_the_pass() -> None:
+    limits = LIMITS.of_pass()
+    assert limits.account is not None
+    before = limits.account.left
+    planned(spec({}), STORE, Source(KEYS), limits)
+    assert before - limits.account.left > len(KEYS)
+
+
+def test_a_source_is_converted_once_for_all_entries() -> None:
+    source = Whole(Source({"a_U005b_": b"1", "b": b"2"}))
+    wanted = spec(data=[entry("a[", "x", strategy="ReverseUnicode"), entry("b", "y", strategy="ReverseUnicode")])
+    one, two = (prepared(each, source)[1] for each in planned(wanted, STORE, source.source))
+    assert one is two and dict(one.data) == {"a[": b"1", "b": b"2"}

@@ -16,9 +16,12 @@ from eso.api.meta import CONFIG_MAPS, NAMESPACES, SECRETS, Resource, rfc3339
 from eso.api.pushsecret import PUSH_SECRETS, decode_push_secret
 from eso.api.secretstore import SECRET_STORES
 from eso.errors import Terminal
+from eso.generators.registry import Registry
 from eso.providers.contract import AuthRejected, Busy, Denied, NotYet, Throttled, Timeout, Unavailable
+from eso.reconcile.pushsecret import look
 from eso.reconcile.pushsecret.refresh import Pace
 from tests.fakes.apiserver import FakeApiServer
+from tests.fakes.generators import COUNTING, Counting
 from tests.harness.pushable import Pushable
 from tests.unit.app.operating import START, put_store
 from tests.unit.reconcile.pushing import FINALIZER, Pushing, end, entry, pushing, put_push, put_source, put_world
@@ -1274,6 +1277,55 @@ async def test_a_generator_is_not_asked_while_its_store_is_missing(api: FakeApiS
         assert [place[:2] for place in one.backend.remote] == [("team/later", "path/to/key")]
 
 
+async def test_a_generator_is_not_asked_while_no_store_takes_anything(api: FakeApiServer) -> None:
+    put_world(api, selector={"generatorRef": {"kind": "UUID", "name": "test"}}, data=[entry("uuid", "path/to/key")])
+    api.put(UUIDS, {"metadata": {"name": "test", "namespace": "team"}, "spec": {}})
+    backend = Pushable()
+    backend.open_error = Unavailable("down")
+    async with pushing(api, backend=backend) as one:
+        await one.failed()
+        assert "could not get secrets client for store store" in one.said()[2]
+        await one.clock.advance(120.0)
+        await one.one.idle()
+        assert not [request for request in api.requests if "/uuids/test" in request.path], "nobody takes the value"
+        backend.open_error = None
+        await one.clock.advance(600.0)
+        await one.synced()
+        assert [place[:2] for place in one.backend.remote] == [("team/store", "path/to/key")]
+
+
+async def test_a_generator_is_asked_for_the_store_that_takes_its_value_though_another_does_not(
+    api: FakeApiServer,
+) -> None:
+    put_world(
+        api,
+        selector={"generatorRef": {"kind": "UUID", "name": "test"}},
+        secretStoreRefs=[{"name": "store"}, {"name": "other"}],
+        data=[entry("uuid", "path/to/key")],
+    )
+    put_store(api, name="other", ready=True)
+    api.put(UUIDS, {"metadata": {"name": "test", "namespace": "team"}, "spec": {}})
+    backend = Pushable()
+    backend.open_error, backend.only = Unavailable("down"), "team/other"
+    async with pushing(api, backend=backend) as one:
+        await one.failed()
+        assert [place[:2] for place in one.backend.remote] == [("team/store", "path/to/key")]
+
+
+async def test_values_of_a_generator_that_cannot_be_sent_expire_at_once(api: FakeApiServer) -> None:
+    """The entry names a key that the generator does not make: each try makes values and sends none of them."""
+    put_world(api, selector={"generatorRef": {"kind": "Counting", "name": "test"}}, data=[entry("no", "path/to/key")])
+    api.put(COUNTING.resource, {"metadata": {"name": "test", "namespace": "team"}, "spec": {}})
+    counting = Counting()
+    async with pushing(api, kinds=Registry({COUNTING.kind: COUNTING}, {COUNTING.kind: counting})) as one:
+        await one.failed("set secret failed: secret key no does not exist")
+        for _ in range(5):
+            await one.clock.advance(30.0)
+            await one.one.idle()
+        assert counting.made > 1 and one.backend.pushes == []
+        await one.one.until(lambda: len(counting.taken_back) == counting.made)
+
+
 def put_state(api: FakeApiServer, name: str, at: str, owner: str = "ps") -> None:
     labels = {LABEL_OWNER_KEY: owner_key("PushSecret", "team", owner, "__pushsecret")}
     meta = {"name": name, "namespace": "team", "labels": labels, "creationTimestamp": at}
@@ -1319,3 +1371,50 @@ async def test_a_backend_that_never_answers_is_told_once_the_time_of_the_pass_is
         await one.one.until(lambda: one.said()[0] == "False")
         assert one.said()[2] == "the pass takes longer than 120 s"
         backend.hang.set()  # a try that is under way would hold up the end
+
+
+async def test_more_entries_than_a_status_can_hold_are_not_sent(
+    api: FakeApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(look, "MOST_ENTRIES", 3)
+    put_world(
+        api,
+        secretStoreRefs=[{"name": "store"}, {"name": "other"}],
+        data=[entry("key", "one"), entry("key", "two")],
+    )
+    put_store(api, name="other", ready=True)
+    async with pushing(api) as one:
+        await one.failed("more than 3 entries for all stores together: no status can hold them")
+        assert one.backend.pushes == []
+
+
+@pytest.mark.parametrize("interval", ["1ns", "1ms"])
+async def test_an_interval_of_a_nanosecond_pushes_once_a_second(api: FakeApiServer, interval: str) -> None:
+    put_world(api, refreshInterval=interval)
+    async with pushing(api) as one:
+        await one.synced()
+        before = one.one.passes("pushsecret")
+        await one.clock.advance(0.5)
+        await one.one.idle()
+        assert one.one.passes("pushsecret") <= before + 1
+        await one.clock.advance(10.0)
+        await one.one.until(lambda: one.one.passes("pushsecret") > before + 1)
+
+
+@pytest.mark.parametrize("admitted", [True, False], ids=["it may use it", "it may not"])
+async def test_a_store_of_the_cluster_waits_only_for_objects_that_may_use_it(
+    api: FakeApiServer, admitted: bool
+) -> None:
+    put_store(api, "shared", "", ready=True, conditions=[{"namespaces": ["team" if admitted else "others"]}])
+    put_store(api, ready=True)
+    put_source(api)
+    api.put(NAMESPACES, {"metadata": {"name": "team", "labels": {"kubernetes.io/metadata.name": "team"}}})
+    stores = [{"kind": "ClusterSecretStore", "labelSelector": {}}, {"name": "store"}]
+    put_push(api, stores=stores, deletionPolicy="Delete")
+    async with pushing(api) as one:
+        await one.one.until(lambda: one.said()[0] == ("True" if admitted else "False"))
+        await one.one.until(lambda: one.held())
+        if admitted:
+            await one.one.until(lambda: one.held("shared", ""))
+        await one.one.idle()
+        assert one.held("shared", "") is admitted
