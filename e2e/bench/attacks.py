@@ -383,3 +383,77 @@ def dead_servers(backend: HostileBackend) -> Iterator[Json]:
         yield secret_store(WHERE, provider, f"dead-{n}")
         yield external_secret(WHERE, f"slow-{n}", {"k": "key"}, store=f"slow-{n}", interval="1s")
         yield external_secret(WHERE, f"dead-{n}", {"k": "key"}, store=f"dead-{n}", interval="1s")
+
+
+# pushes and generators
+
+GENERATORS: Final = "generators.external-secrets.io/v1alpha1"
+
+
+def numbered(name: str, keys: int, value: str = "v") -> Json:
+    data = {f"k{i}": base64.b64encode(value.encode()).decode() for i in range(keys)}
+    return thing("Secret", name, WHERE, api="v1", data=data)
+
+
+@attack("K1 20 PushSecrets with 5,000 entries each, of a Secret with 20,000 keys, each second")
+def many_entries(_: HostileBackend) -> Iterator[Json]:
+    yield faked("value")
+    yield numbered("source", 20_000)
+    for n in range(20):
+        one = push_secret(
+            WHERE, f"ps-{n}", {f"k{i}": f"{n}/{i}" for i in range(5_000)}, source="source", interval="1ns"
+        )
+        for entry in one["spec"]["data"]:
+            entry["conversionStrategy"] = "ReverseUnicode"
+        yield one
+
+
+@attack("K2 20 PushSecrets with 2,000 bundles each, of a Secret with 20,000 keys")
+def many_bundles(_: HostileBackend) -> Iterator[Json]:
+    yield faked("value")
+    yield numbered("source", 20_000)
+    for n in range(20):
+        rules = [{"storeRef": {"name": "store"}, "remoteKey": f"{n}/{i}"} for i in range(2_000)]
+        yield push_secret(WHERE, f"ps-{n}", {}, source="source", interval="1s", dataTo=rules)
+
+
+def reselected(api: Api, stop: threading.Event) -> None:
+    """Selectors that move, so that every store may be needed anew."""
+    for n in itertools.count():
+        if stop.is_set():
+            return
+        refs = [{"labelSelector": {"matchLabels": {"no": f"{n}-{i}"}}} for i in range(60)]
+        api.patch("pushsecrets", WHERE, f"ps-{n % 100}", {"spec": {"secretStoreRefs": refs}})
+
+
+@attack("K3 100 PushSecrets with 60 label selectors that move, and 300 stores", busy=reselected)
+def many_selectors(_: HostileBackend) -> Iterator[Json]:
+    yield numbered("source", 1)
+    for n in range(300):
+        yield faked("value", name=f"store-{n}")
+    for n in range(100):
+        refs = [{"labelSelector": {"matchLabels": {"no": f"{i}"}}} for i in range(60)]
+        yield push_secret(WHERE, f"ps-{n}", {"k0": "k"}, source="source", stores=refs, deletionPolicy="Delete")
+
+
+@attack("K4 generators: seeds of 700 KB, passwords of thousands of symbols, RSA keys of 8192 bits")
+def costly_generators(_: HostileBackend) -> Iterator[Json]:
+    seed = base64.b64encode(b"7" * 700_000).decode()
+    yield thing("Secret", "seed", WHERE, api="v1", data={"key": seed})
+    yield thing("MFA", "mfa", WHERE, api=GENERATORS, spec={"secret": {"name": "seed", "key": "key"}})
+    symbols = "".join(map(chr, range(0x4E00, 0x4E00 + 20_000)))
+    keys = [f"k{i}" for i in range(4_000)]
+    spec = {"length": 1, "digits": 0, "symbols": 1, "symbolCharacters": symbols, "secretKeys": keys}
+    yield thing("Password", "wide", WHERE, api=GENERATORS, spec=spec)
+    few = spec | {"symbolCharacters": symbols[:4_000], "secretKeys": keys[:1_000]}
+    yield thing("Password", "narrow", WHERE, api=GENERATORS, spec=few)
+    yield thing("SSHKey", "long", WHERE, api=GENERATORS, spec={"keyType": "rsa", "keySize": 8192})
+    for n, (kind, name) in enumerate(
+        (("MFA", "mfa"), ("Password", "wide"), ("Password", "narrow"), ("SSHKey", "long")) * 5
+    ):
+        one = external_secret(WHERE, f"es-{n}", {}, interval="1s")
+        one["spec"] = {
+            "refreshInterval": "1s",
+            "dataFrom": [{"sourceRef": {"generatorRef": {"kind": kind, "name": name}}}],
+        }
+        yield one

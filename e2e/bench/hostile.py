@@ -48,6 +48,9 @@ PLURALS = {
     "ConfigMap": "configmaps",
     "PushSecret": "pushsecrets",
     "ChangeSource": "changesources",
+    "MFA": "mfas",
+    "Password": "passwords",
+    "SSHKey": "sshkeys",
 }
 HANDS = 6  # requests at a time with which a tenant applies
 

@@ -49,7 +49,16 @@ GROUPS = {
     "clusterpushsecrets": "/apis/external-secrets.io/v1alpha1",
     "changesources": "/apis/extensions.external-secrets.io/v1alpha1",
     **dict.fromkeys(
-        ("clustergenerators", "fakes", "generatorstates", "gitlabdeploytokens", "mfas", "passwords", "uuids"),
+        (
+            "clustergenerators",
+            "fakes",
+            "generatorstates",
+            "gitlabdeploytokens",
+            "mfas",
+            "passwords",
+            "sshkeys",
+            "uuids",
+        ),
         "/apis/generators.external-secrets.io/v1alpha1",
     ),
 }

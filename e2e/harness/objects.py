@@ -87,7 +87,7 @@ def push_secret(
     entries: Mapping[str, str],
     *,
     source: str,
-    stores: Sequence[Mapping[str, str]] = ({"name": "store"},),
+    stores: Sequence[Mapping[str, Any]] = ({"name": "store"},),
     interval: str = "1h",
     **spec: Any,
 ) -> Json:

@@ -61,6 +61,8 @@ def read(headers: Mapping[str, str], body: bytes) -> Reading:
         return checked(cloud_event(head | {"data": documents[0] if documents else None}, 0))
     if kind == "application/cloudevents-batch+json" and documents and isinstance(documents[0], list):
         documents = documents[0]
+        if len(documents) > MOST_CHANGES:
+            raise Unreadable(f"more than {MOST_CHANGES} events")
     found: list[Change] = []
     for document in documents:
         match reading(headers, document, 0):

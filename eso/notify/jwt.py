@@ -20,7 +20,8 @@ from eso.api.changesource import Jwt
 
 LONGEST: Final = 16 * 1024  # bytes of a token
 MOST_ENTRIES: Final = 64  # of a key set that are looked at
-MOST_KEYS: Final = 16  # of a key set: a token without a key id is tried with each of them
+MOST_KEYS: Final = 16  # of a key set
+MOST_TRIES: Final = 4  # keys that one token is tried with, where no key id chooses one: strangers may send tokens too
 LEEWAY: Final = 60.0  # seconds by which the clocks of issuer and operator may differ
 LONGEST_LIFE: Final = 24 * 3600.0  # seconds that a token may still be valid
 RSA_BITS: Final = range(2048, 4097)  # a signature by a longer key holds up the loop,
@@ -122,7 +123,7 @@ def check(token: str, keys: tuple[Key, ...], rule: Jwt, now: float) -> None:
     known = [key for key in keys if algorithm in key.algorithms and (kid is None or not key.kid or key.kid == kid)]
     if not known:
         raise UnknownKey("signed with an unknown key")
-    if not any(signs(key.public, algorithm, f"{head}.{body}".encode(), signed) for key in known):
+    if not any(signs(key.public, algorithm, f"{head}.{body}".encode(), signed) for key in known[:MOST_TRIES]):
         raise BadToken("the signature is not the issuer's")
     judge(claims, rule, now)
 

@@ -421,3 +421,11 @@ def test_keys_that_could_never_be_pending_together_are_unreadable():
     with pytest.raises(Unreadable, match="the keys are too long together"):
         read({}, orjson.dumps({"keys": keys}))
     assert isinstance(read({}, orjson.dumps({"keys": keys[:100]})), Told)
+
+
+def test_a_batch_of_more_events_than_keys_is_not_looked_at() -> None:
+    batch = {"content-type": "application/cloudevents-batch+json"}
+    event = {"specversion": "1.0", "type": "x", "subject": "key"}
+    assert read(batch, orjson.dumps([event] * MOST_CHANGES)) == Told((Change("key"),))
+    with pytest.raises(Unreadable, match=f"more than {MOST_CHANGES} events"):
+        read(batch, orjson.dumps([event] * (MOST_CHANGES + 1)))

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eso.api.changesource import SENDERS, Jwt
-from eso.notify.jwt import BadKeySet, BadToken, UnknownKey, check, key_set, signs
+from eso.notify.jwt import MOST_TRIES, BadKeySet, BadToken, UnknownKey, check, key_set, signs
 
 NOW = 1_700_000_000.0
 RULE = Jwt(issuer="https://issuer.example", audience="us", claims={"email": "sender@example"})
@@ -257,3 +257,15 @@ def test_a_rule_names_a_sender_or_lets_nobody_in():
         assert Jwt(claims={name: "x"}).names_sender
     for claims in ({}, {"ref": "refs/heads/main"}, {"sub": ""}, {"email_verified": "true", "aud": "us"}):
         assert not Jwt(claims=claims).names_sender
+
+
+def test_a_token_without_a_key_id_is_tried_with_a_few_keys_only() -> None:
+    """Anybody may send one, and the author of the source has chosen how many keys there are and what each costs."""
+    others = [ec_jwk(ec.generate_private_key(ec.SECP256R1()), kid=f"k{i}") for i in range(MOST_TRIES)]
+    mine = ec_jwk(CURVE, kid="mine")
+    head = {"alg": "ES256", "kid": None}
+    check(token(key=CURVE, **head), key_set(orjson.dumps({"keys": [*others[1:], mine]})), RULE, NOW)
+    late = key_set(orjson.dumps({"keys": [*others, mine]}))
+    with pytest.raises(BadToken):
+        check(token(key=CURVE, **head), late, RULE, NOW)
+    check(token(key=CURVE, alg="ES256", kid="mine"), late, RULE, NOW)
