@@ -25,8 +25,11 @@ from eso.gocompat.duration import DurationError
 WRITES_WITHOUT_OWNING: Final = ("Merge", "None", "CreateOrMerge")
 WRITES_WITHOUT_OWNING_BETA: Final = ("Merge", "None")
 SECRET_PARTS: Final = ("", "data", "annotations", "labels")
+INSTRUCTIONS: Final = 4  # that are compiled for a step
 REGEX_STEPS: Final = 50_000
 """What compiling all regular expressions of one store may cost: a twentieth of a second."""
+
+TOO_MANY: Final = f"all expressions together exceed {REGEX_STEPS} steps"
 
 
 class InvalidStore(Terminal):
@@ -171,20 +174,24 @@ def regex_faults(spec: SecretStoreSpec) -> list[str]:
     for c, condition in enumerate(spec.conditions):
         for r, pattern in enumerate(condition.namespace_regexes):
             left -= min(regexp.compiling(pattern.encode("utf-8", "surrogatepass")), regexp.MAX_COMPILING)
-            fault = regex_fault(pattern) if left >= 0 else f"all expressions together exceed {REGEX_STEPS} steps"
+            fault, more = regex_fault(pattern) if left >= 0 else (TOO_MANY, 0)
+            left -= more
             if fault:
                 faults.append(f"failed to compile {r}th namespace regex in {c}th condition: {fault}")
-            if left < 0:
+            if fault is TOO_MANY:
                 return faults
     return faults
 
 
-def regex_fault(pattern: str) -> str:
+def regex_fault(pattern: str) -> tuple[str, int]:
+    """(fault, steps that it took beyond what the text alone tells): copies in copies make a large program of a few
+    letters, and so does one that is refused for that."""
     try:
-        regexp.compile(pattern)
+        return "", regexp.compile(pattern).size // INSTRUCTIONS
+    except regexp.TooLarge as error:
+        return str(error), regexp.MAX_PROGRAM // INSTRUCTIONS
     except regexp.RegexpError as error:
-        return str(error)
-    return ""
+        return str(error), 0
 
 
 def maintenance_warnings(store_name: str, *, maintained: bool) -> list[str]:

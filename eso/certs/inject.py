@@ -14,8 +14,8 @@ from typing import Any, Final
 from eso.errors import Terminal
 
 Json = Mapping[str, Any]
-OURS: Final = "external-secrets.io"
-"""How the names of our webhooks end."""
+OURS: Final = ".external-secrets.io"
+"""How the names of our webhooks end; one of `notexternal-secrets.io` is somebody else's."""
 
 
 class NoConversion(Terminal):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from eso.api.externalsecret import Data, ExternalSecretSpec, Target
 from eso.api.meta import ObjectMeta
-from eso.api.secretstore import SecretStore, SecretStoreSpec
+from eso.api.secretstore import SecretStore, SecretStoreSpec, StoreCondition
 from eso.api.validate import (
     InvalidStore,
     check_store,
@@ -303,3 +303,12 @@ def test_what_a_store_may_say(given_store: SecretStore) -> None:
 
 def test_a_provider_block_that_is_no_object_is_an_empty_one() -> None:
     assert provider_of(store(provider={"fake": None})) == ("fake", {})
+
+
+def test_expressions_of_few_letters_and_large_programs_are_not_all_compiled() -> None:
+    """Sixty kilobytes of them held the webhook for seconds."""
+    patterns = tuple(f"(?:x?y?){{1000}}{i}" for i in range(3000))
+    spec = SecretStoreSpec(conditions=(StoreCondition(namespace_regexes=patterns),))
+    (fault,) = regex_faults(spec)
+    assert fault.endswith("all expressions together exceed 50000 steps")
+    assert int(fault.split("th ")[0].rpartition(" ")[2]) < 60

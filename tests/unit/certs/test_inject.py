@@ -72,7 +72,9 @@ def test_a_conversion_without_a_service_is_an_error(given: dict[str, Any]):
 
 
 def test_entries_that_are_ours_get_service_and_ca():
-    given = configuration(hook("theirs.example.com"), hook(name="validate.y.external-secrets.io", namespace="old"))
+    given = configuration(
+        hook("validate.notexternal-secrets.io"), hook(name="validate.y.external-secrets.io", namespace="old")
+    )
     assert into_configuration(given, SERVICE, CA) == [
         {"op": "replace", "path": "/metadata/resourceVersion", "value": "7"},
         {"op": "add", "path": "/webhooks/1/clientConfig/service/namespace", "value": "system"},
