@@ -22,7 +22,7 @@ from eso.api.pushsecret import PushData, PushSecret
 from eso.api.secretstore import SecretStore
 from eso.errors import EsoError
 from eso.observe import redact
-from eso.observe.echo import told
+from eso.observe.echo import MOST, told
 from eso.providers.contract import Busy, Push, Remote, Source, Timeout, prefixed
 from eso.reconcile.pushsecret.books import Place, Stale, found, is_found, ours, place
 from eso.reconcile.pushsecret.known import Claims, Known
@@ -35,6 +35,7 @@ from eso.stores.resolve import Rules, resolve
 Job = tuple[Planned, Whole]
 There = Mapping[str, bool]  # by the key of an entry
 T = TypeVar("T")
+MOST_MASKED: Final = 500  # values that are looked for in a text, some twenty microseconds each
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -295,7 +296,10 @@ class Pusher:
 
 def hidden(error: EsoError, source: Source) -> EsoError:
     """The error without the values of the source: a backend may quote what it refuses, and what it was sent."""
-    shown = told(str(error), source.data.values(), trusted=True)
+    values = list(source.data.values())
+    if sum(map(len, values)) > MOST:  # then whole values are looked for, and a longer one than the text is not in it
+        values = [value for value in values if len(value) <= len(str(error))]
+    shown = told(str(error), values, trusted=True) if len(values) <= MOST_MASKED else None
     if shown == str(error):
         return error
     if shown is None:

@@ -21,10 +21,11 @@ from eso.api.pushsecret import (
 )
 from eso.api.secretstore import SecretStore, SecretStoreSpec
 from eso.errors import EsoError
-from eso.providers.contract import Push, Remote, Source
+from eso.providers.contract import Denied, Push, Remote, Source
 from eso.reconcile.pushsecret.books import books_json, found, is_found, merge, ours, place, stale, without
 from eso.reconcile.pushsecret.holders import Holders, place_of
 from eso.reconcile.pushsecret.known import Claims, Known
+from eso.reconcile.pushsecret.push import hidden
 from eso.reconcile.pushsecret.refresh import Due, by_itself, come_back, next_time
 from eso.reconcile.pushsecret.select import TooMuch, check_data_to, check_targets, resolved, usable
 from eso.runtime.outcome import After, Done
@@ -435,3 +436,21 @@ def test_claims_name_everybody_else_who_pushes_to_a_remote_key() -> None:
     assert [key for key, _ in claims.others(SPOT, one)] == [two]
     claims.recorded(two, {})
     assert claims.others(SPOT, one) == []
+
+
+# --- what a backend says
+
+
+def test_words_beside_many_values_are_not_looked_through_value_by_value() -> None:
+    error = Denied("permission denied on path team/app")
+    few, many = ({f"k{i}": f"value-{i}".encode() for i in range(count)} for count in (500, 501))
+    assert str(hidden(error, Source(few))) == str(error)
+    assert str(hidden(error, Source(many))) == (
+        "the backend refused (Denied): its words may repeat a value and are not shown"
+    )
+
+
+def test_a_value_that_is_longer_than_the_text_is_not_looked_for() -> None:
+    error = Denied("permission denied: hunter2-hunter2")
+    source = Source({"long": bytes(1 << 20), "short": b"hunter2-hunter2"})
+    assert str(hidden(error, source)) == "permission denied: ***"
