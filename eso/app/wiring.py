@@ -91,6 +91,7 @@ class Operator:
             may_write=may_write(lambda: self.lease),
             counted=self.metrics.api_request,
             group=self.tenant,
+            heavy=lambda resource, namespace, name: self.catalogue.heavy(resource, namespace, name),
         )
         # For the Lease itself, and for Events, which may tell that it was lost.
         unfenced = Rest(access, counted=self.metrics.api_request)

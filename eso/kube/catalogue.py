@@ -16,7 +16,7 @@ import msgspec
 
 from eso.api.meta import Resource
 from eso.kube.informer import Informer, Listener, Versioned
-from eso.kube.ration import Ration
+from eso.kube.ration import Account, Ration
 from eso.kube.rest import Rest
 from eso.kube.standing import Missing, Pending, Refused
 from eso.observe.log import SILENT, Log
@@ -63,6 +63,7 @@ class Catalogue:
         self._ration = ration
         self._watched: dict[Resource, Watched[Any]] = {}
         self._informers: dict[Resource, Informer[Any]] = {}
+        self._accounts: dict[Resource, Account] = {}
         self._early: dict[Resource, list[Listener[Any]]] = {}  # listeners of informers that no room asked for yet
         self._wanted: dict[Resource, list[Callable[[Any], bool]]] = {}
         self.listed = asyncio.Event()  # set when each phase has had its turn once
@@ -78,6 +79,8 @@ class Catalogue:
         if resource not in self._informers:
             ration = self._ration if watched.rationed else None
             account = ration.account(resource, watched.decode) if ration is not None else None
+            if account is not None:
+                self._accounts[resource] = account
             self._informers[resource] = Informer(
                 self._rest,
                 resource,
@@ -113,6 +116,11 @@ class Catalogue:
         return any(wanted(record) for wanted in self._wanted.get(resource, ()))
 
     # while it runs
+
+    def heavy(self, resource: Resource, namespace: str, name: str) -> bool:
+        """Whether each change of the object is much work for the API server."""
+        account = self._accounts.get(resource)
+        return account is not None and account.heavy((namespace, name))
 
     async def run(self) -> NoReturn:
         """Follows the API server until cancelled."""

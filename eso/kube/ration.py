@@ -15,6 +15,7 @@ import msgspec
 from eso.api.meta import Object, ObjectMeta, Resource, Undecodable
 from eso.runtime.fair import Group, alone
 
+HEAVY: Final = 1 << 20  # price of an object of a thousand entries and more
 LARGE: Final = 16 << 10  # bytes of JSON that become a record: a hundred references or two
 GROWTH: Final = 1.1
 LITTLE: Final = 4 << 10  # price of each part of the metadata that is kept of an object which is refused
@@ -104,6 +105,10 @@ class Account:
             return Undecodable(slim(_object.decode(raw).metadata), TOO_MUCH)
         self._kept[key] = (owner, cost, large)
         return self._decode(raw)
+
+    def heavy(self, key: Key) -> bool:
+        """Whether the object, as it is kept, has so many members that each change of it is much work."""
+        return self._kept.get(key, ("", 0, False))[1] >= HEAVY
 
     def forget(self, key: Key) -> None:
         """The object is not kept any more."""

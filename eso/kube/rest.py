@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -30,12 +30,14 @@ PARTIAL_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.
 
 PAGE: Final = 500
 MAX_OBJECT: Final = 16 * 1024 * 1024  # bytes; etcd takes 1.5 MB, decompressed replies stay far below
-MAX_PAGE: Final = (
-    8 << 20
-)  # bytes that are taken apart in one turn of the loop; a larger page is asked for again in parts
+# bytes that are taken apart in one turn of the loop, some milliseconds; a larger page is asked for again in parts
+MAX_PAGE: Final = 4 << 20
 MAX_MESSAGE: Final = 1024  # characters of a server's message that are kept
 TRIES: Final = 4
 TURNS: Final = 84  # requests at once; one namespace alone gets three quarters of them
+# Patches of heavy objects at once. One of thousands of entries costs the API server a second of a core, whatever it
+# changes; eight at a time leave nothing to the requests and watches of everybody else.
+HEAVY_TURNS: Final = 2
 PAUSE: Final = 1.0  # seconds after a 429 that does not say how long
 LONGEST_WAIT: Final = 10.0  # seconds; a longer Retry-After is the queue's business, not a pass's
 
@@ -184,6 +186,7 @@ class Rest:
     `tries`: how often a request is sent that the server did not accept; 1 for callers that retry themselves. `turns`:
     how many requests run at once, shared fairly by namespace, or by `group` of them; None for callers that bound them
     themselves. Waiting for a turn counts against no timeout, and a turn is given back for the time of a Retry-After.
+    `heavy(resource, namespace, name)`: whether a patch of that object costs the API server much; few run at once.
 
     `may_write(seconds)` is asked before each write whether we lead for as long as the write may take; with a Lease,
     `write_timeout` must be shorter than its duration less one retry period, or no write is ever allowed.
@@ -202,9 +205,11 @@ class Rest:
         clock: Clock | None = None,
         counted: Callable[[int | str, str, str], None] | None = None,
         group: Group = alone,
+        heavy: Callable[[Resource, str, str], bool] = lambda resource, namespace, name: False,
     ) -> None:
         self.access, self.timeout, self.write_timeout = access, timeout, write_timeout
         self._tries, self._turns = tries, FairSlots(turns, group) if turns is not None else None
+        self._heavy, self._heavy_turns = heavy, FairSlots(HEAVY_TURNS, group)
         self._counted = counted or (lambda code, method, host: None)
         self._may_write, self._clock = may_write, clock or SystemClock()
 
@@ -283,14 +288,16 @@ class Rest:
     ) -> bytes:
         """A `metadata.resourceVersion` or `metadata.uid` in a merge patch is a precondition: Conflict when it is not
         the live one."""
-        return await self._send(
-            "PATCH",
-            namespace,
-            one(resource, namespace, name, subresource),
-            _some(fieldManager=field_manager),
-            body=body,
-            content_type=content_type,
-        )
+        heavy = self._heavy(resource, namespace, name)
+        async with self._heavy_turns.slot(namespace) if heavy else nullcontext():
+            return await self._send(
+                "PATCH",
+                namespace,
+                one(resource, namespace, name, subresource),
+                _some(fieldManager=field_manager),
+                body=body,
+                content_type=content_type,
+            )
 
     async def replace(
         self,

@@ -114,6 +114,8 @@ class Controller:
             if self._look is None:
                 self._look = self._clock.call_later(LOOK, self._lend)
             task.add_done_callback(partial(self._over, key))
+            # One pass begins in each turn of the loop: what large objects ask for before their first wait adds up.
+            await asyncio.sleep(0)
 
     def _over(self, key: Key, task: asyncio.Task[None]) -> None:
         """Gives the slot back. Not in a `finally` of the pass: one that is cut off before it began runs none."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterable
+from itertools import islice
 from typing import Final, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -43,6 +44,16 @@ class LoopShare:
         """Work of an unknown length begins after this: one begins in each turn of the loop, owners in turn."""
         await self._slots.acquire(owner)
         asyncio.get_running_loop().call_soon(self._slots.release, owner)
+
+
+async def in_slices(items: Iterable[T], length: int) -> AsyncIterator[list[T]]:
+    """`items`, so many at a time; between two slices the loop has a turn for others."""
+    left = iter(items)
+    some = list(islice(left, length))
+    while some:
+        yield some
+        if some := list(islice(left, length)):
+            await asyncio.sleep(0)
 
 
 Shares = WeakKeyDictionary[asyncio.AbstractEventLoop, LoopShare]

@@ -410,14 +410,12 @@ def changed(record: PassRecord) -> bool:
 def by_time_alone(record: PassRecord) -> bool:
     """A timer alone led to the pass, and it read from stores only."""
     quiet = not record.wake.reasons and record.wake.triggered is None
-    return quiet and all(read.store_kind in STORES for read in record.reads)
+    return quiet and all(kind in STORES for kind, _ in record.read_from)
 
 
 def stores_read(record: PassRecord) -> frozenset[StoreKey]:
     namespace = record.key[0]
-    return frozenset(
-        (read.store_kind, namespace if read.store_kind == "SecretStore" else "", read.store) for read in record.reads
-    )
+    return frozenset((kind, namespace if kind == "SecretStore" else "", name) for kind, name in record.read_from)
 
 
 def covers(place: Place, stores: Collection[StoreKey], namespace: str) -> bool:

@@ -18,7 +18,7 @@ from eso.reconcile.externalsecret.assemble import Assembled
 from eso.reconcile.externalsecret.desired import Change, Nothing
 from eso.reconcile.externalsecret.gather import Make, Reads, gather, no_values
 from eso.reconcile.externalsecret.inputs import digest
-from eso.reconcile.externalsecret.readplan import read_plan
+from eso.reconcile.externalsecret.readplan import reads_of
 from eso.reconcile.externalsecret.refresh import failing
 from eso.reconcile.externalsecret.stage import Failed, Stage
 from eso.reconcile.externalsecret.target import Before, Occasion, kind_of
@@ -64,7 +64,7 @@ class Composer:
     ) -> Results:
         """All reads of the spec, each with its value or its error; `make` asks its generators. Raises GateClosed."""
         return await gather(
-            read_plan(es),
+            reads_of(es),
             self.reader,
             es.metadata.namespace,
             since,

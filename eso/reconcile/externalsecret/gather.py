@@ -8,8 +8,9 @@ makes some for a pass that fails.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
+from itertools import islice
 from typing import Final, Protocol
 from weakref import WeakKeyDictionary
 
@@ -23,12 +24,12 @@ from eso.runtime.memory import READ, reserved, take, volume
 from eso.secretbytes import SecretBytes, SecretMap
 from eso.stores.gate import GateClosed
 
-TOGETHER: Final = 200  # reads of one pass at a time
+TOGETHER: Final = 50  # reads of one pass at a time; one namespace may send 48 to a server at once
 FEW: Final = 20  # reads of one pass that begin whenever it runs
 ERROR: Final = 1 << 10  # bytes of a failed read: two errors, their texts, the place in the plan
 MOST_BYTES: Final = 32 << 20  # of all values of one pass, a little for each key counted in
 
-# So many reads take the loop for some 10 ms, and all passes that run may begin theirs in one turn of it.
+# So many reads take the loop for some milliseconds, and all passes that run may begin theirs in one turn of it.
 _turns: Final[Shares] = WeakKeyDictionary()
 
 
@@ -54,7 +55,7 @@ async def no_values(read: Generate) -> Mapping[str, bytes]:
 
 
 async def gather(
-    plan: tuple[Read, ...],
+    plan: Iterable[Read],
     reader: Reads,
     namespace: str,
     since: float | None,
@@ -71,36 +72,36 @@ async def gather(
     failure. Raises GateClosed when any store may not be called now.
     """
     held = Volume()
-    reads = [read for read in plan if not isinstance(read, Generate)]
-    found: dict[int, Raw] = {}
-    for start in range(0, len(reads), TOGETHER):
-        some = reads[start : start + TOGETHER]
-        if len(some) > FEW:
+    left, planned, found = iter(plan), list[Read](), dict[int, Raw]()
+    while some := list(islice(left, TOGETHER)):  # not all of them at once: there may be thousands
+        planned += some
+        reads = [read for read in some if not isinstance(read, Generate)]
+        if len(reads) > FEW:
             await share_of(_turns).step(namespace)
-        async with reserved(READ * len(some)), asyncio.TaskGroup() as group:
+        async with reserved(READ * len(reads)), asyncio.TaskGroup() as group:
             held.reading = tasks = [
                 group.create_task(
                     outcome(partial(read_one, read, reader, namespace, since, held, urgent)),
                     name=f"read-{read.index}",
                 )
-                for read in some
+                for read in reads
             ]
-        found |= {id(read): task.result() for read, task in zip(some, tasks, strict=True) if not task.cancelled()}
-        if fatal(found, skip_missing):
+        found |= {id(read): task.result() for read, task in zip(reads, tasks, strict=True) if not task.cancelled()}
+        if fatal([found.get(id(read)) for read in reads], skip_missing):
             break
-    for asked in reads:
-        if isinstance(result := found.get(id(asked)), GateClosed):
+    for asked in planned:
+        if isinstance(result := found.get(id(asked)), GateClosed) and not isinstance(asked, Generate):
             raise result.of(f'{asked.store.kind or "SecretStore"} "{asked.store.name}"')
-    for read in plan:
+    for read in planned:
         if isinstance(read, Generate):
-            if fatal(found, skip_missing):
+            if fatal(found.values(), skip_missing):
                 break
             found[id(read)] = await outcome(partial(made, read, make, held))
-    return [(read, found[id(read)]) for read in plan if id(read) in found]
+    return [(read, found[id(read)]) for read in planned if id(read) in found]
 
 
-def fatal(found: Mapping[int, Raw], skip_missing: bool) -> bool:
-    return any(isinstance(raw, EsoError) and not (skip_missing and proven_missing(raw)) for raw in found.values())
+def fatal(found: Iterable[Raw | None], skip_missing: bool) -> bool:
+    return any(isinstance(raw, EsoError) and not (skip_missing and proven_missing(raw)) for raw in found)
 
 
 async def made(read: Generate, make: Make, volume: Volume) -> Raw:

@@ -8,19 +8,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import msgspec
+
 from eso.api.externalsecret import DataFrom, ExternalSecret, ExternalSecretSpec, GeneratorRef, RemoteRefSpec, StoreRef
 from eso.providers.contract import Find, RemoteRef
 
 
-@dataclass(frozen=True, slots=True)
-class One:
-    """`data[index]`: one value under `secret_key`."""
+class One(msgspec.Struct, frozen=True, gc=False):
+    """`data[index]`: one value under `secret_key`. A pass may keep thousands of them until it ends, so the collector
+    of garbage does not count them."""
 
     index: int
     store: StoreRef
     secret_key: str
-    remote: RemoteRef
     spec: RemoteRefSpec
+
+    @property
+    def remote(self) -> RemoteRef:
+        return remote(self.spec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,7 @@ def reads_of(es: ExternalSecret) -> Iterator[Read]:
             yield Generate(i, generator, entry)
     for i, item in enumerate(es.spec.data):
         store = (item.source_ref.store_ref or StoreRef()) if item.source_ref else default
-        yield One(i, store, item.secret_key, remote(item.remote_ref), item.remote_ref)
+        yield One(i, store, item.secret_key, item.remote_ref)
 
 
 def stores_of(spec: ExternalSecretSpec) -> tuple[StoreRef, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from eso.api import wellknown
 from eso.api.conditions import condition
@@ -60,7 +60,7 @@ from eso.reconcile.externalsecret.sources import read_sources
 from eso.reconcile.externalsecret.stage import Failed, Stage
 from eso.reconcile.externalsecret.target import SECRET, Before, Occasion, Target, kind_of, named
 from eso.reconcile.externalsecret.targets import Targets
-from eso.reconcile.externalsecret.trail import change_record, read_records
+from eso.reconcile.externalsecret.trail import change_record, read_from
 from eso.reconcile.externalsecret.triggers import TARGET_CHANGED
 from eso.reconcile.kit.changes import REASON
 from eso.reconcile.kit.difference import Json
@@ -68,13 +68,16 @@ from eso.reconcile.kit.event import Event
 from eso.reconcile.kit.ledger import Ledger
 from eso.reconcile.kit.owners import entries
 from eso.reconcile.kit.precedence import Precedence
-from eso.reconcile.kit.record import ChangeRecord, Ended, PassRecord, ReadRecord
+from eso.reconcile.kit.record import ChangeRecord, Ended, PassRecord
 from eso.reconcile.kit.status import write_status
 from eso.reconcile.kit.suspend import awake, suspended_until
 from eso.runtime.deadline import TooLate
+from eso.runtime.loopshare import in_slices
 from eso.runtime.outcome import After, Done, Fatal, Outcome, Retry, Wake
 from eso.stores.gate import GateClosed, StoreSuspended, Waiting
 from eso.template.apply import DEFAULT_TERMS, Terms
+
+STORES: Final = 1_000  # stores of one object that are looked up in one turn of the loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +151,7 @@ class Draft:
     ended: Ended = Ended.BROKEN
     uid: str = ""
     generation: int = 0
-    reads: tuple[ReadRecord, ...] = ()
+    read_from: frozenset[tuple[str, str]] = frozenset()
     change: ChangeRecord | None = None
     ready: Condition | None = None
     refreshed: datetime | None = None
@@ -238,7 +241,7 @@ class ReconcileExternalSecret:
         if (until := suspended_until(es.metadata.annotations, now)) is not None:
             draft.ended = Ended.SUSPENDED
             return await self.pause(es, until, now)
-        if not self.ours(es):  # 5, 6
+        if not await self.ours(es):  # 5, 6
             draft.ended = Ended.FOREIGN
             return Done()
         async with self.batch(es) as batch:
@@ -317,7 +320,7 @@ class ReconcileExternalSecret:
             results = await self.composer.read(  # 14
                 es, wake.since, urgent=urgent, make=lambda read: batch.generate(read.ref, str(read.index))
             )
-            draft.reads = read_records(results, now)
+            draft.read_from = read_from(results)
             limits = self.composer.limits()
             assembled = await self.composer.assemble(es, results, limits)
             told = Told(missing=assembled.missing, notices=self.oddities(es, assembled.lost))
@@ -406,7 +409,8 @@ class ReconcileExternalSecret:
             if isinstance(change, Delete):
                 raise Failed(Stage.DELETE, str(error), fix=error.fix) from error
             prefix = named(words.update_failed, es) if isinstance(change, Patch) else ""
-            raise Failed(Stage.WRITE, prefix + refused(es, error, change, prepared.data), fix=error.fix) from None
+            why = await refused(es, error, change, prepared.data)
+            raise Failed(Stage.WRITE, prefix + why, fix=error.fix) from None
         return orphans
 
     async def delete_orphans(self, es: ExternalSecret, target: Target) -> tuple[str, ...]:
@@ -548,16 +552,17 @@ class ReconcileExternalSecret:
 
     # --- whose it is, and what is known of it
 
-    def ours(self, es: ExternalSecret) -> bool:
+    async def ours(self, es: ExternalSecret) -> bool:
         where = {"namespace": es.metadata.namespace, "name": es.metadata.name}
         ref = es.spec.secret_store_ref
         if not self.settings.cluster_stores and ref is not None and ref.kind == "ClusterSecretStore":
             self.log.debug("skipping ExternalSecret, ClusterSecretStore feature is disabled", **where)
             return False
-        classes = (self.cache.store_class(es.metadata.namespace, ref) for ref in stores_of(es.spec))
-        if any(name and name != self.settings.controller_class for name in classes):
-            self.log.debug("skipping ExternalSecret, uses unmanaged SecretStore", **where)
-            return False
+        async for some in in_slices(stores_of(es.spec), STORES):
+            classes = (self.cache.store_class(es.metadata.namespace, ref) for ref in some)
+            if any(name and name != self.settings.controller_class for name in classes):
+                self.log.debug("skipping ExternalSecret, uses unmanaged SecretStore", **where)
+                return False
         return True
 
     def known(self, es: ExternalSecret) -> Known:
@@ -608,7 +613,7 @@ def made(draft: Draft, key: Key, wake: Wake, began: datetime, seconds: float, ou
         outcome,
         draft.uid,
         draft.generation,
-        draft.reads,
+        draft.read_from,
         draft.change,
         draft.ready,
         draft.refreshed,

@@ -10,6 +10,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 import msgspec
@@ -21,6 +22,7 @@ from eso.observe.echo import told
 from eso.observe.redact import MASK
 from eso.reconcile.externalsecret.desired import Change, Create, Patch
 from eso.reconcile.kit.difference import Json
+from eso.runtime.loopshare import in_slices
 
 BRACKET: Final = re.compile(
     r"(?<=\w)\[([^\]]*)\]"
@@ -33,12 +35,18 @@ REQUIRED: Final = frozenset(
 ENCODED: Final = frozenset({"data", "binaryData"})
 
 
-def refused(es: ExternalSecret, error: EsoError, change: Change, data: Mapping[str, bytes]) -> str:
+TEXTS: Final = 1_000  # that are looked at in one turn of the loop: an object may hold tens of thousands
+
+
+async def refused(es: ExternalSecret, error: EsoError, change: Change, data: Mapping[str, bytes]) -> str:
     """The server's own words where they repeat nothing that was sent, else what kind of refusal it is and where."""
     body = change.body if isinstance(change, Create | Patch) else {}
-    # Keys that were fetched are names in the store, and no secret.
-    literals = frozenset(words(es)) | data.keys() | REQUIRED
-    sent = [text.encode() for text in contents(body) if text not in literals]
+    literals = {*data, *REQUIRED}  # keys that were fetched are names in the store, and no secret
+    async for some in in_slices(words(es), TEXTS):
+        literals.update(some)
+    sent: list[bytes] = []
+    async for some in in_slices(contents(body), TEXTS):
+        sent += [text.encode() for text in some if text not in literals]
     shown = told(str(error), (*sent, *data.values()))
     if shown is not None:
         return BRACKET.sub(lambda found: found[0] if plain(found[1], literals) else f"[{MASK}]", shown)
@@ -48,14 +56,17 @@ def refused(es: ExternalSecret, error: EsoError, change: Change, data: Mapping[s
     return f"the API server refused it with {error.status or 'no status'}{where}: its words may repeat a value"
 
 
-def plain(index: str, literals: frozenset[str]) -> bool:
+def plain(index: str, literals: AbstractSet[str]) -> bool:
     """Whether the index of a field path, or a list in a sentence, is no key that a template made."""
     return index in literals or index.isdigit() or index == MASK
 
 
 def words(es: ExternalSecret) -> Iterator[str]:
     """What the author wrote, and what everybody may read of the object."""
-    yield from strings(msgspec.to_builtins(es.spec))
+    yield "data"
+    for entry in es.spec.data:
+        yield from strings(msgspec.to_builtins(entry))
+    yield from strings(msgspec.to_builtins(msgspec.structs.replace(es.spec, data=())))
     yield from strings(msgspec.to_builtins(es.metadata))
     yield es.target_name
 

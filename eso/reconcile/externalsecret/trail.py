@@ -5,34 +5,19 @@ Neighbours: reconcile.py puts it into the PassRecord.
 
 from __future__ import annotations
 
-from datetime import datetime
-
-from eso.api.externalsecret import ExternalSecret, StoreRef
-from eso.errors import EsoError
+from eso.api.externalsecret import ExternalSecret
 from eso.reconcile.externalsecret.assemble import Raw
 from eso.reconcile.externalsecret.desired import Change, Create, Delete, Patch
-from eso.reconcile.externalsecret.readplan import Extract, FindAll, Generate, One, Read
+from eso.reconcile.externalsecret.readplan import Generate, Read
 from eso.reconcile.externalsecret.target import kind_name
-from eso.reconcile.kit.record import ChangeRecord, ReadRecord
+from eso.reconcile.kit.record import ChangeRecord
 
 
-def read_records(results: list[tuple[Read, Raw]], at: datetime) -> tuple[ReadRecord, ...]:
-    return tuple(read_record(read, raw, at) for read, raw in results)
-
-
-def read_record(read: Read, raw: Raw, at: datetime) -> ReadRecord:
-    error = type(raw).__name__ if isinstance(raw, EsoError) else ""
-    match read:
-        case One(store=store, remote=ref) | Extract(store=store, remote=ref):
-            return ReadRecord(kind_of_store(store), store.name, ref.key, ref.property, at, error)
-        case FindAll(store=store, find=find):
-            return ReadRecord(kind_of_store(store), store.name, find.path or "", "", at, error)
-        case Generate(ref=ref):
-            return ReadRecord(ref.kind, ref.name, "", "", at, error)
-
-
-def kind_of_store(ref: StoreRef) -> str:
-    return ref.kind or "SecretStore"
+def read_from(results: list[tuple[Read, Raw]]) -> frozenset[tuple[str, str]]:
+    """Kind and name of each store and generator that was asked."""
+    stores = {read.store for read, _ in results if not isinstance(read, Generate)}
+    made = {(read.ref.kind, read.ref.name) for read, _ in results if isinstance(read, Generate)}
+    return frozenset(made | {(ref.kind or "SecretStore", ref.name) for ref in stores})
 
 
 def change_record(es: ExternalSecret, change: Change) -> ChangeRecord | None:

@@ -1,7 +1,7 @@
 """What one pass did: the frozen record at its end, for metrics and for everybody who explains later.
 
 Neighbours: each room's reconcile.py makes one per pass; the meters consume it. No value of a secret is in it. Structs,
-because one is made per pass and per read.
+because one is made per pass.
 """
 
 from __future__ import annotations
@@ -33,17 +33,6 @@ class Ended(Enum):
     CUT = "cut"  # cancelled
 
 
-class ReadRecord(msgspec.Struct, frozen=True):
-    """One read of a pass. `error` is the class of the failure, "" for none; `read_at` when the value was asked for."""
-
-    store_kind: str
-    store: str
-    key: str
-    property: str
-    read_at: datetime
-    error: str = ""
-
-
 class ChangeRecord(msgspec.Struct, frozen=True):
     """What was sent to a target. `verb` is create, patch or delete; key names only."""
 
@@ -60,8 +49,8 @@ class PassRecord(msgspec.Struct, frozen=True):
 
     `uid` "" and `outcome` None: the object was gone; the pass raised. `ready`: the Ready condition as evaluated now,
     None when the pass did not get so far. `refreshed` is the last success before this pass and `due` the slot that it
-    was for: together with the reads they tell how old each value is. `missed` slots passed while the key was parked.
-    `drift`: the target was changed or removed by `changed_by`. `stage` names where a failure happened.
+    was for. `read_from`: kind and name of each store and generator that was asked. `missed` slots passed while the key
+    was parked. `drift`: the target was changed or removed by `changed_by`. `stage` names where a failure happened.
     """
 
     kind: str
@@ -73,7 +62,7 @@ class PassRecord(msgspec.Struct, frozen=True):
     outcome: Outcome | None = None
     uid: str = ""
     generation: int = 0
-    reads: tuple[ReadRecord, ...] = ()
+    read_from: frozenset[tuple[str, str]] = frozenset()
     change: ChangeRecord | None = None
     ready: Condition | None = None
     refreshed: datetime | None = None

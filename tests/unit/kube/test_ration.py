@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from eso.api.externalsecret import EXTERNAL_SECRETS, ExternalSecret, decode_external_secret
 from eso.api.meta import Undecodable
-from eso.kube.ration import GROWTH, LARGE, TOO_MUCH, Ration
+from eso.kube.ration import GROWTH, HEAVY, LARGE, TOO_MUCH, Ration
 
 SIZE = 2 * LARGE
 
@@ -53,6 +53,17 @@ def test_what_is_more_than_the_ration_is_known_by_its_metadata_and_told() -> Non
     assert all(isinstance(record, ExternalSecret) for record in kept)
     assert isinstance(refused, Undecodable)
     assert (refused.name, refused.error, refused.metadata.finalizers) == ("d", TOO_MUCH, ("keep",))
+
+
+def test_an_object_of_very_many_members_is_heavy_as_long_as_it_is_kept() -> None:
+    world = World(1 << 30)
+    world.read(external_secret("long", HEAVY // 4))
+    members = [{"secretKey": f"k{n}", "remoteRef": {"key": "a"}} for n in range(HEAVY // 300)]
+    meta = {"name": "wide", "namespace": "team"}
+    world.read(msgspec.Raw(orjson.dumps({"metadata": meta, "spec": {"data": members}})))
+    assert [world.account.heavy(("team", name)) for name in ("long", "wide", "unknown")] == [False, True, False]
+    world.gone("wide")
+    assert not world.account.heavy(("team", "wide"))
 
 
 def test_large_objects_leave_half_of_the_ration_to_ordinary_ones() -> None:

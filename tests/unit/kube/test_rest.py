@@ -10,7 +10,7 @@ import pytest
 
 from eso.api.meta import CONFIG_MAPS, NAMESPACES, SECRETS, Resource
 from eso.kube import rest as r
-from eso.kube.rest import Invalid, Rest, path, typed
+from eso.kube.rest import HEAVY_TURNS, Invalid, Rest, path, typed
 from tests.fakes.apiserver import FakeApiServer, Garbage, HalfReply, Hang, Reset, Status, secret
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import VirtualClock, until
@@ -428,6 +428,23 @@ async def test_one_namespace_leaves_turns_for_the_others(api):
     await until(lambda: len(api.requests) == 3)
     assert await rest.get(SECRETS, "b", "s") is None
     assert len([one for one in api.requests if "greedy" in one.path]) == 3
+    for one in greedy:
+        one.cancel()
+    await asyncio.wait(greedy)
+    await rest.access.close()
+
+
+async def test_only_a_few_patches_of_heavy_objects_are_in_flight_and_others_do_not_wait_for_them(api):
+    rest = api.rest(heavy=lambda resource, namespace, name: (resource, namespace) == (CONFIG_MAPS, "greedy"))
+    api.fail(Hang(), path="namespaces/greedy/configmaps", times=10)
+    greedy = [asyncio.ensure_future(rest.patch(CONFIG_MAPS, "greedy", str(n), {})) for n in range(10)]
+    await until(lambda: len(api.requests) == HEAVY_TURNS)
+    await rest.create(SECRETS, "greedy", secret("greedy", "x"))
+    await rest.patch(SECRETS, "greedy", "x", {"data": {"b": "Yg=="}})
+    assert len(api.sent("PATCH", "configmaps")) == HEAVY_TURNS
+    for one in greedy[:HEAVY_TURNS]:
+        one.cancel()
+    await until(lambda: len(api.sent("PATCH", "configmaps")) == 2 * HEAVY_TURNS)
     for one in greedy:
         one.cancel()
     await asyncio.wait(greedy)

@@ -15,7 +15,7 @@ import pytest
 
 from eso.api.externalsecret import StoreRef
 from eso.errors import EsoError
-from eso.providers.contract import Denied, RemoteRef, SecretNotFound, Unavailable
+from eso.providers.contract import Denied, SecretNotFound, Unavailable
 from eso.reconcile.externalsecret.apart import CALLS, Apart, assembling, changing, packed, rolling, unpacked
 from eso.reconcile.externalsecret.desired import Create
 from eso.reconcile.externalsecret.readplan import One
@@ -98,7 +98,7 @@ async def test_functions_that_roll_dice_or_look_outside_work_or_fail_alike(pool:
 async def test_a_data_map_is_assembled_alike_with_its_errors(pool: Pool) -> None:
     apart, one = Apart(pool), es(data=[{"secretKey": "a", "remoteRef": {"key": "k"}}])
     entry = one.spec.data[0]
-    read = One(0, StoreRef(name="s"), "a", RemoteRef("k"), entry.remote_ref)
+    read = One(0, StoreRef(name="s"), "a", entry.remote_ref)
     wrapped = EsoError("behind another text")
     wrapped.__cause__ = SecretNotFound()
     refused = Denied("no")

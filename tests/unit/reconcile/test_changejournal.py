@@ -34,7 +34,7 @@ from eso.notify.formats import MOST_CHANGES
 from eso.reconcile.changesource.books import Book
 from eso.reconcile.changesource.journal import GRACE, Journal
 from eso.reconcile.kit.changes import REASON, Changes
-from eso.reconcile.kit.record import ChangeRecord, Ended, PassRecord, ReadRecord
+from eso.reconcile.kit.record import ChangeRecord, Ended, PassRecord
 from eso.reconcile.kit.trust import EVENTS, STRETCH, Trust
 from eso.runtime.outcome import Wake
 from tests.fakes.apiserver import FakeApiServer, Late, Status
@@ -344,10 +344,9 @@ def test_a_stranger_does_not_make_a_source_look_alive(outcome: str, told: bool):
 def found(desk: Desk, wake: Wake, ended: Ended = Ended.SYNCED) -> None:
     """A pass that found another value."""
     change = ChangeRecord("patch", "Secret", "secret", updated=("x",))
-    read = ReadRecord("SecretStore", "store", "key", "", START)
-    now = desk.clock.now()
+    now, asked = desk.clock.now(), frozenset({("SecretStore", "store")})
     desk.changes.passed(
-        PassRecord("ExternalSecret", OBJECT, wake, now, 0.1, ended, reads=(read,), change=change, refreshed=START)
+        PassRecord("ExternalSecret", OBJECT, wake, now, 0.1, ended, read_from=asked, change=change, refreshed=START)
     )
 
 

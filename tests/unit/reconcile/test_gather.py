@@ -131,8 +131,10 @@ async def test_reads_on_their_way_are_counted_and_given_back() -> None:
     memory = Memory(64 << 20, VirtualClock())
     hold = memory.open("ns")
     with holding(hold):
-        await gather(read_plan(es(secretStoreRef={"name": "s"}, data=entries(100))), Large(), "ns", None)
-        assert (memory.used, memory.peak) == (0, 100 * gather_module.READ)
+        await gather(
+            read_plan(es(secretStoreRef={"name": "s"}, data=entries(gather_module.TOGETHER))), Large(), "ns", None
+        )
+        assert (memory.used, memory.peak) == (0, gather_module.TOGETHER * gather_module.READ)
 
 
 class Slow(Large):

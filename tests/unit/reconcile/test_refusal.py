@@ -103,15 +103,17 @@ def invalid(message: str, *fields: str) -> ApiError:
         ),
     ],
 )
-def test_the_servers_words_are_shown_without_what_a_template_made(message: str, change: Change, shown: str) -> None:
-    assert refused(ES, invalid(message, "data"), change, {"v": VALUE, "schlüssel": b""}) == shown
+async def test_the_servers_words_are_shown_without_what_a_template_made(
+    message: str, change: Change, shown: str
+) -> None:
+    assert await refused(ES, invalid(message, "data"), change, {"v": VALUE, "schlüssel": b""}) == shown
 
 
-def test_an_error_that_is_not_the_api_servers_names_its_type_only() -> None:
+async def test_an_error_that_is_not_the_api_servers_names_its_type_only() -> None:
     class Odd(EsoError):
         pass
 
-    shown = refused(ES, Odd("Zq7kWmXp"), created(data=encoded(password=VALUE)), {})
+    shown = await refused(ES, Odd("Zq7kWmXp"), created(data=encoded(password=VALUE)), {})
     assert shown == "Odd: its words may repeat a value and are not shown"
 
 

@@ -117,6 +117,25 @@ async def test_failures_back_off(outcome, passes):
         assert len(bench.passes) == passes
 
 
+async def test_passes_that_are_due_together_begin_one_in_each_turn_of_the_loop():
+    """What many large objects compute before their first wait would hold up everybody in one turn."""
+    loop, turn, begun = asyncio.get_running_loop(), 0, []
+
+    def count():
+        nonlocal turn
+        turn += 1
+        loop.call_soon(count)
+
+    async with Bench() as bench:
+        bench.answer = lambda key: begun.append(turn) or Done()
+        for n in range(8):
+            bench.queue.add(("shop", f"{n}"), Lane.NEW)
+        count()
+        await settle()
+        assert len(begun) == len(set(begun)) == 8
+        count = lambda: None  # noqa: E731  # the counting ends with the test
+
+
 async def test_no_more_passes_are_in_flight_than_allowed_and_the_best_key_gets_the_free_place():
     async with Bench(workers=2) as bench:
         gates = {}

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from eso.runtime.loopshare import SLICE, LoopShare, on_loop
+from eso.runtime.loopshare import SLICE, LoopShare, in_slices, on_loop
 from tests.fakes.cancel import every_await
 
 
@@ -105,3 +105,19 @@ async def test_in_each_turn_of_the_loop_one_step_begins_and_owners_take_turns() 
     async for _ in every_await(lambda: step("a")):
         await asyncio.sleep(0)
         await asyncio.wait_for(step("b"), 60)
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 7])
+async def test_between_two_slices_of_a_long_list_the_loop_has_its_turn(length: int) -> None:
+    seen, turns = list[list[int]](), 0
+
+    def turn() -> None:
+        nonlocal turns
+        turns += 1
+
+    async for some in in_slices(range(length), 2):
+        seen.append(some)
+        assert turns == len(seen) - 1
+        asyncio.get_running_loop().call_soon(turn)
+    assert [one for some in seen for one in some] == list(range(length))
+    assert all(0 < len(some) <= 2 for some in seen)
