@@ -11,13 +11,16 @@ import itertools
 import json
 import threading
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final
+
+import requests
 
 from e2e.bench.backend import HostileBackend
 from e2e.harness.cluster import Api, Json
 from e2e.harness.objects import external_secret, fake_provider, push_secret, secret_store, thing
+from e2e.harness.process import free_port
 
 Make = Callable[[HostileBackend], Iterator[Json]]
 Busy = Callable[[Api, threading.Event], None]
@@ -26,8 +29,9 @@ Busy = Callable[[Api, threading.Event], None]
 @dataclass(frozen=True, slots=True)
 class Attack:
     """`namespaces`: which the objects lie in. `victim`: the template of the victim, where one of another kind has to
-    show that it is served. `busy`: what the tenant does in `threads` threads while the victim is measured, until the
-    event is set. `restart`: the operator starts anew once the objects are there, and lists them all."""
+    show that it is served. `flags`: of the operator, beside those of the Deployment. `busy`: what the tenant does in
+    `threads` threads while the victim is measured, until the event is set. `restart`: the operator starts anew once the
+    objects are there, and lists them all."""
 
     name: str
     make: Make
@@ -36,6 +40,7 @@ class Attack:
     busy: Busy | None = None
     threads: int = 1
     restart: bool = False
+    flags: Mapping[str, str] = field(default_factory=dict)
 
 
 ATTACKS: Final[dict[str, Attack]] = {}
@@ -49,16 +54,20 @@ def attack(
     busy: Busy | None = None,
     threads: int = 1,
     restart: bool = False,
+    flags: Mapping[str, str] | None = None,
 ) -> Callable[[Make], Make]:
     def register(make: Make) -> Make:
         names = tuple(f"hostile-{n}" for n in range(namespaces)) if namespaces > 1 else ("hostile",)
-        ATTACKS[make.__name__.replace("_", "-")] = Attack(name, make, names, victim, busy, threads, restart)
+        ATTACKS[make.__name__.replace("_", "-")] = Attack(
+            name, make, names, victim, busy, threads, restart, flags or {}
+        )
         return make
 
     return register
 
 
 WHERE = "hostile"
+CHANGE_SOURCES: Final = "extensions.external-secrets.io/v1alpha1"
 
 
 def faked(value: str, where: str = WHERE, name: str = "store") -> Json:
@@ -266,6 +275,16 @@ def many_names(backend: HostileBackend) -> Iterator[Json]:
         yield external_secret(WHERE, f"es-{n}", {}, interval="1s", dataFrom=[find])
 
 
+NAMESPACES: Final = 2_000
+
+
+@attack(f"N5 {NAMESPACES:,} namespaces with a store and an object each, due every second", namespaces=NAMESPACES)
+def many_namespaces(_: HostileBackend) -> Iterator[Json]:
+    for n in range(NAMESPACES):
+        yield faked("value", f"hostile-{n}")
+        yield external_secret(f"hostile-{n}", "es", {"k": "key"}, interval="1s")
+
+
 # what the caches hold
 
 
@@ -309,8 +328,7 @@ def wide_metadata(_: HostileBackend) -> Iterator[Json]:
         yield marked(external_secret(WHERE, f"es-{n}", {"k": "key"}))
         yield marked(secret_store(WHERE, fake_provider({"key": ""}), f"store-{n}"))
         source = {"storeRefs": [{"name": "store"}], "poll": {}}
-        api = "extensions.external-secrets.io/v1alpha1"
-        yield marked(thing("ChangeSource", f"source-{n}", WHERE, api=api, spec=source))
+        yield marked(thing("ChangeSource", f"source-{n}", WHERE, api=CHANGE_SOURCES, spec=source))
 
 
 # news
@@ -348,6 +366,38 @@ def edited_source(_: HostileBackend) -> Iterator[Json]:
     for n in range(500):
         template = {"engineVersion": "v2", "templateFrom": [source], "data": {"k": "{{ .key }}"}}
         yield external_secret(WHERE, f"es-{n}", {"key": "key"}, target={"template": template})
+
+
+EVENTS: Final = f"127.0.0.1:{free_port()}"
+SOURCES, READERS, KEYS = 100, 500, 40
+
+
+def ring(api: Api, stop: threading.Event) -> None:
+    """Events that name every key, for one source after the other."""
+    body = json.dumps({"keys": [f"key-{n}" for n in range(KEYS)]}).encode()
+    with requests.Session() as session:
+        session.headers["Authorization"] = "Bearer t"
+        for n in itertools.cycle(range(SOURCES)):
+            if stop.wait(0.002):
+                return
+            session.post(f"http://{EVENTS}/v1/changes/{WHERE}/source-{n}", data=body, timeout=30)
+
+
+@attack(
+    f"S6 events without end for {SOURCES} ChangeSources of one store: {READERS} objects read each of {KEYS} keys",
+    busy=ring,
+    threads=4,
+    flags={"change-events-addr": EVENTS},
+)
+def event_ring(_: HostileBackend) -> Iterator[Json]:
+    yield secret_store(WHERE, fake_provider({f"key-{n}": "value" for n in range(KEYS)}))
+    yield thing("Secret", "sender", WHERE, api="v1", stringData={"token": "t"})
+    auth = {"bearer": {"secretRefs": [{"name": "sender", "key": "token"}]}}
+    for n in range(SOURCES):
+        spec = {"storeRefs": [{"name": "store"}], "webhook": {"auth": auth}}
+        yield thing("ChangeSource", f"source-{n}", WHERE, api=CHANGE_SOURCES, spec=spec)
+    for n in range(READERS):
+        yield external_secret(WHERE, f"es-{n}", {f"k{i}": f"key-{i}" for i in range(KEYS)})
 
 
 @attack("S3 5,000 objects that ask to be refreshed every nanosecond to second")

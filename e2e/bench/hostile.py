@@ -3,9 +3,10 @@
     python -m e2e.bench.hostile                                # every attack, 30 s each
     python -m e2e.bench.hostile --seconds 60 gjson-path small-maps
 
-Neighbours: attacks.py and backend.py are the tenant, measure.py looks at the operator. A liveness probe as the
-kubelet's (every 10 s, 5 s of patience, three failures) and a limit of 512 MiB decide over restarts; the victim creates
-an ExternalSecret again and again and waits for its Secret. Every attack has a control plane of its own.
+Neighbours: attacks.py and backend.py are the tenant, bystander.py measures how late others answer. A liveness probe as
+the kubelet's (every 10 s, 5 s of patience, three failures) and a limit of 512 MiB decide over restarts; the victim
+creates an ExternalSecret again and again and waits for its Secret, and for the one that a bare controller writes for
+the same object: what both are waited for is the API server's. Every attack has a control plane of its own.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import threading
@@ -20,7 +22,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -29,15 +31,17 @@ import requests
 
 from e2e.bench.attacks import ATTACKS, Attack
 from e2e.bench.backend import HostileBackend
-from e2e.bench.measure import Probe, resident_mb
+from e2e.bench.bystander import PREFIX
+from e2e.bench.measure import resident_mb
 from e2e.harness.cluster import ApiRefused, Json
 from e2e.harness.controlplane import ControlPlane
-from e2e.harness.objects import external_secret, fake_provider, secret_store
+from e2e.harness.objects import external_secret, fake_provider, secret_store, thing
 from e2e.harness.operator import LocalOperator
 from e2e.harness.say import Narrator, Say
 
 LIMIT_MB = 537  # 512 MiB
 BUDGET = "128Mi"  # what the operator gives itself in a container of 512 MiB
+MOST_WAIT, MOST_LAG = 1_000, 50  # milliseconds, of 99 in 100
 VICTIM = "victim"
 PATIENCE = 20.0  # seconds that the victim waits for one Secret
 EVERY = 0.3  # seconds between two of its objects
@@ -51,14 +55,17 @@ PLURALS = {
     "MFA": "mfas",
     "Password": "passwords",
     "SSHKey": "sshkeys",
+    "Namespace": "namespaces",
 }
 HANDS = 6  # requests at a time with which a tenant applies
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One attack. `refused`: objects that the API server did not take. Milliseconds; `lag` is the answer of /healthz.
-    Megabytes at their highest: of the operator, and of it with the processes that compute for it."""
+    """One attack. `refused`: objects that the API server did not take. Milliseconds: `victim` from the moment at which
+    the API server has the object to its Secret, `bare` the same of a controller that does nothing but write one, `lag`
+    is the answer of /healthz and `idle` that of a process that does nothing. Megabytes at their highest: of the
+    operator, and of it with the processes that compute for it. `load`: processes that wanted a core at the end."""
 
     attack: str
     objects: int
@@ -68,15 +75,54 @@ class Row:
     unserved: int
     victim_p50: float
     victim_p99: float
+    bare_p50: float
+    bare_p99: float
     lag_p50: float
     lag_p99: float
     lag_max: float
+    idle_p99: float
     resident: float
     together: float
+    load: float
 
     @property
     def held(self) -> bool:
-        return not self.restarts and not self.unserved and self.victim_p99 <= 1000 and self.together < LIMIT_MB
+        served = not self.restarts and not self.unserved and self.victim_p99 <= MOST_WAIT
+        return served and self.lag_p99 <= MOST_LAG and self.together < LIMIT_MB
+
+
+class Bystander:
+    """A process of bystander.py, for as long as the block lasts."""
+
+    def __init__(self, *arguments: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "e2e.bench.bystander", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> Bystander:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def heard(self) -> None:
+        """Returns once it has said something."""
+        assert self._process.stdout is not None
+        self._process.stdout.readline()
+
+    def anew(self) -> None:
+        """What it measured so far does not count."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+
+    def result(self) -> list[list[float]]:
+        measured: list[list[float]] = json.loads(self._process.communicate()[0])
+        return measured
 
 
 class Kubelet:
@@ -152,10 +198,10 @@ def proportional_mb(pid: int) -> float:
 def stage(attack: Attack, backend: HostileBackend, say: Say) -> Iterator[tuple[ControlPlane, LocalOperator]]:
     with ControlPlane(say=say) as plane:
         plane.apply_manifests()
-        with ThreadPoolExecutor(HANDS) as hands:
-            list(hands.map(plane.create_namespace, (VICTIM, *attack.namespaces)))
+        plane.create_namespace(VICTIM)
+        applied(plane, (thing("Namespace", name, api="v1") for name in attack.namespaces))
         plane.apply([secret_store(VICTIM, fake_provider({"key": "value"}))])
-        arguments = {"enable-leader-election": "false", "memory-budget": BUDGET}
+        arguments = {"enable-leader-election": "false", "memory-budget": BUDGET, **attack.flags}
         with LocalOperator(plane, args=arguments) as operator:
             plane.wait_ready("secretstores", VICTIM, "store")
             yield plane, operator
@@ -166,7 +212,7 @@ def applied(plane: ControlPlane, objects: Iterator[Json]) -> tuple[int, int]:
 
     def taken(one: Json) -> bool | None:
         try:
-            plane.api.create(PLURALS[one["kind"]], one["metadata"]["namespace"], one)
+            plane.api.create(PLURALS[one["kind"]], one["metadata"].get("namespace", ""), one)
         except ApiRefused as error:
             return None if error.code == 409 else False
         except requests.RequestException:
@@ -201,24 +247,28 @@ def at_work(plane: ControlPlane, attack: Attack) -> Iterator[None]:
             thread.join()
 
 
-def victims(plane: ControlPlane, seconds: float, template: Json | None, prefix: str = "warm") -> list[float | None]:
-    """Seconds from an ExternalSecret to its Secret, None for one that was not served."""
-    waits: list[float | None] = []
+Waits = list[float | None]
+
+
+def victims(plane: ControlPlane, seconds: float, template: Json | None, prefix: str = "warm") -> tuple[Waits, Waits]:
+    """Seconds from the moment at which the API server has an ExternalSecret to its Secret, and to the one that the bare
+    controller writes for it; None for one that did not come."""
+    waits, bare = Waits(), Waits()
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         name = f"{prefix}-{len(waits)}"
         target = {"template": template} if template else None
-        began = time.monotonic()
         plane.api.create("externalsecrets", VICTIM, external_secret(VICTIM, name, {"key": "key"}, target=target))
-        while plane.api.get("secrets", VICTIM, name) is None:
-            if time.monotonic() - began > PATIENCE:
-                waits.append(None)
-                break
+        began = time.monotonic()
+        missing = {name: waits, PREFIX + name: bare}
+        while missing:
+            for one in list(missing):
+                late = time.monotonic() - began > PATIENCE
+                if late or plane.api.get("secrets", VICTIM, one) is not None:
+                    missing.pop(one).append(None if late else time.monotonic() - began)
             time.sleep(0.01)
-        else:
-            waits.append(time.monotonic() - began)
         time.sleep(EVERY)
-    return waits
+    return waits, bare
 
 
 def quantile(values: list[float], share: float) -> float:
@@ -226,49 +276,59 @@ def quantile(values: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
+def milliseconds(waits: Waits, share: float) -> float:
+    return round(1000 * quantile([PATIENCE if wait is None else wait for wait in waits], share), 0)
+
+
 def measured(attack: Attack, seconds: float, say: Say, folder: Path) -> Row:
-    with HostileBackend(folder) as backend, stage(attack, backend, say) as (plane, operator):
-        with Kubelet(operator) as kubelet:
-            with Probe(operator.live_address) as probe:
-                victims(plane, 2.0, attack.victim)  # undisturbed, so that nothing is done for the first time below
-                probe.waits.clear()
-                taken, refused = applied(plane, attack.make(backend))
-                if attack.restart:
-                    kubelet.again()
-                    operator.wait_ready()
-                with at_work(plane, attack):
-                    waits = victims(plane, seconds, attack.victim, "victim")
+    with HostileBackend(folder) as backend, stage(attack, backend, say) as (plane, operator), ExitStack() as around:
+        kubelet = around.enter_context(Kubelet(operator))
+        around.enter_context(Bystander("react", str(operator.kubeconfig), VICTIM)).heard()
+        probe = around.enter_context(Bystander("probe", operator.live_address))
+        victims(plane, 2.0, attack.victim)  # undisturbed, so that nothing is done for the first time below
+        probe.anew()
+        taken, refused = applied(plane, attack.make(backend))
+        if attack.restart:
+            kubelet.again()
+            operator.wait_ready()
+        with at_work(plane, attack):
+            waits, bare = victims(plane, seconds, attack.victim, "victim")
+        lag, idle = probe.result()
         if os.environ.get("HOSTILE_LOG"):
             say(operator.child.tail(60))
-    served = [1000 * wait for wait in waits if wait is not None]
     return Row(
         attack.name,
         taken,
         refused,
         kubelet.restarts,
-        len(served),
-        len(waits) - len(served),
-        round(quantile(served, 0.5), 0),
-        round(quantile([*served, *[1000 * PATIENCE] * (len(waits) - len(served))], 0.99), 0),
-        round(1000 * probe.quantile(0.5), 1),
-        round(1000 * probe.quantile(0.99), 1),
-        round(1000 * probe.quantile(1.0), 1),
+        len(waits) - waits.count(None),
+        waits.count(None),
+        milliseconds(waits, 0.5),
+        milliseconds(waits, 0.99),
+        milliseconds(bare, 0.5),
+        milliseconds(bare, 0.99),
+        round(1000 * quantile(lag, 0.5), 1),
+        round(1000 * quantile(lag, 0.99), 1),
+        round(1000 * quantile(lag, 1.0), 1),
+        round(1000 * quantile(idle, 0.99), 1),
         round(kubelet.resident, 0),
         round(kubelet.together, 0),
+        round(os.getloadavg()[0], 1),
     )
 
 
 HEAD = (
-    "| attack | restarts | victim p50 / p99, ms | not served | /healthz p99 / max, ms | operator, MB | with workers |"
+    "| attack | restarts | not served | victim p50 / p99, ms | bare controller p50 / p99, ms |"
+    " /healthz p99 / max, ms | idle process p99, ms | operator / with workers, MB |"
 )
 
 
 def table(rows: list[Row]) -> str:
-    lines = [HEAD, "|---|---|---|---|---|---|---|"]
+    lines = [HEAD, "|---" * 8 + "|"]
     lines += [
-        f"| {row.attack} | {row.restarts} | {row.victim_p50:.0f} / {row.victim_p99:.0f} | {row.unserved} of"
-        f" {row.served + row.unserved} | {row.lag_p99:.0f} / {row.lag_max:.0f} | {row.resident:.0f} |"
-        f" {row.together:.0f} |"
+        f"| {row.attack} | {row.restarts} | {row.unserved} of {row.served + row.unserved} |"
+        f" {row.victim_p50:.0f} / {row.victim_p99:.0f} | {row.bare_p50:.0f} / {row.bare_p99:.0f} |"
+        f" {row.lag_p99:.0f} / {row.lag_max:.0f} | {row.idle_p99:.0f} | {row.resident:.0f} / {row.together:.0f} |"
         for row in rows
     ]
     return "\n".join(lines)
