@@ -16,10 +16,10 @@ from typing import Any, Final
 
 from eso.api.externalsecret import GeneratorRef
 from eso.errors import EsoError, Terminal
-from eso.generators.contract import Json
+from eso.generators.contract import Json, Stateless
 from eso.generators.registry import CLUSTER_GENERATORS, Registry, Row
 from eso.generators.resolve import UNRESOLVED, NoGenerator, Resolved, Unresolved, resolve
-from eso.generators.states import Owner, States
+from eso.generators.states import Owner, States, check_size
 from eso.kube.rest import Rest
 from eso.observe import redact
 from eso.providers.contract import CredentialReader
@@ -167,6 +167,8 @@ class Batch:
             raise Unresolved(f"{UNRESOLVED}it belongs to the controller {found.controller} since a moment ago")
         try:
             generator = await generators.registry.generator(found.row)
+            if not isinstance(generator, Stateless):
+                check_size(found.resource)  # before values are made that could not be remembered
             namespace = self._owner.meta.namespace
             with told(generators.env.log, found.row.kind, namespace):
                 made = await generator.generate(found.resource, generators.credentials(namespace), generators.env)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import orjson
+
 from eso.api.generators import (
     FINALIZER_GENERATOR_STATE,
     GENERATOR_STATES,
@@ -22,6 +24,7 @@ from eso.api.generators import (
 )
 from eso.api.meta import ObjectMeta, Resource, Undecodable, rfc3339
 from eso.api.wellknown import EXTENSIONS_PREFIX
+from eso.errors import EsoError
 from eso.generators.contract import Json
 from eso.kube.catalogue import Phase, Watched
 from eso.kube.informer import Informer
@@ -31,6 +34,8 @@ OWNER: Final = "owner key"  # index of the states
 MADE_AT: Final = f"{EXTENSIONS_PREFIX}made-at"
 """Annotation of a state: when its values were made, by the operator's clock. The API server's may be another."""
 SKEW: Final = timedelta(seconds=5)  # between the two, for a state without that annotation
+MOST_BYTES: Final = 64 << 10
+"""Of a generator and of what it left behind: they are stored at each refresh, and stay for minutes."""
 GRACE: Final = 120.0  # seconds that values stay valid after the ones that replace them
 WATCHED_STATES: Final = Watched(GENERATOR_STATES, decode_generator_state, Phase.OBJECTS, rationed=True)
 StateRecord = GeneratorState | Undecodable
@@ -45,6 +50,19 @@ class Owner:
 
     def key(self, state_key: str) -> str:
         return owner_key(self.resource.kind, self.meta.namespace, self.meta.name, state_key)
+
+
+class StateTooLarge(EsoError):
+    """The generator, or what its backend gave to remember, is no size to store at each refresh."""
+
+
+def check_size(*parts: Any) -> None:
+    """Raises StateTooLarge."""
+    if sum(len(orjson.dumps(part)) for part in parts) > MOST_BYTES:
+        raise StateTooLarge(
+            f"the generator, and what there is to remember of its values, are more than {MOST_BYTES} bytes",
+            fix="make its spec smaller",
+        )
 
 
 class States:
@@ -64,7 +82,8 @@ class States:
         deadline: datetime | None = None,
     ) -> str:
         """Returns the object's name. `now`: by the clock that says when an object was pushed. It is born with its
-        finalizer, so that no deletion can come before. Raises ApiError."""
+        finalizer, so that no deletion can come before. Raises ApiError, StateTooLarge."""
+        check_size(resource, state)
         meta = owner.meta
         spec: dict[str, Any] = {"resource": resource, "state": state}
         body = {

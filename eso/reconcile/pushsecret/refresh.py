@@ -16,7 +16,8 @@ from eso.errors import Terminal
 from eso.gocompat.duration import DurationError
 from eso.runtime.outcome import After, Done, Outcome
 
-SHORTEST = 1.0  # seconds: no interval is shorter
+SHORTEST = 1.0  # seconds: no interval is shorter,
+ENTRIES = 100  # and none than a second for so many entries, each of which is looked at
 LATE = 5.0  # seconds that the interval's timer waits longer, as in the reference
 BURST = 10.0  # pushes because of news that are made at once
 EVERY = 10.0  # seconds, then
@@ -81,12 +82,18 @@ def interval(ps: PushSecret) -> float:
     """Seconds; zero or less means "only when the object changes". Raises BadInterval."""
     try:
         seconds = ps.spec.interval_seconds
-        return max(SHORTEST, seconds) if seconds > 0 else seconds
+        return max(SHORTEST, entries(ps) / ENTRIES, seconds) if seconds > 0 else seconds
     except DurationError as error:
         raise BadInterval(
             f'invalid spec.refreshInterval "{ps.spec.refresh_interval}": {error}',
             fix="write a Go duration such as 1h or 90s",
         ) from error
+
+
+def entries(ps: PushSecret) -> int:
+    """How many there are, as far as the object tells."""
+    recorded = sum(len(entries) for entries in ps.status.synced_push_secrets.values())
+    return max(recorded, len(ps.spec.data) + len(ps.spec.data_to))
 
 
 def by_itself(ps: PushSecret, now: datetime) -> Due:

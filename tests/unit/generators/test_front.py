@@ -21,6 +21,7 @@ from eso.api.meta import ObjectMeta
 from eso.api.validate import external_secret_refusals
 from eso.errors import EsoError
 from eso.generators import front
+from eso.generators import states as kept
 from eso.generators.front import StateNotKept
 from eso.generators.registry import CLUSTER_GENERATORS, GENERATORS
 from eso.generators.resolve import Unresolved
@@ -348,6 +349,24 @@ async def test_values_whose_state_cannot_be_stored_are_taken_back(api: FakeApiSe
     with pytest.raises(StateNotKept, match=r"^unable to store generator state: no$"):
         await refresh(making)
     assert making.counting.taken_back == [1]
+
+
+async def test_a_generator_that_is_no_size_to_store_at_each_refresh_is_not_asked(api: FakeApiServer, making: Making):
+    making.put(text="x" * 70_000)
+    with pytest.raises(EsoError, match="are more than 65536 bytes"):
+        await refresh(making)
+    assert making.counting.made == 0 and states(api) == []
+
+
+async def test_a_backend_that_gives_megabytes_to_remember_gets_them_back(
+    api: FakeApiServer, making: Making, monkeypatch: pytest.MonkeyPatch
+):
+    await refresh(making)
+    (first,) = states(api)
+    monkeypatch.setattr(kept, "MOST_BYTES", len(orjson.dumps(first["spec"]["resource"])) + 1)
+    with pytest.raises(StateNotKept, match="and what there is to remember of its values, are more than"):
+        await refresh(making)
+    assert making.counting.taken_back == [2] and len(states(api)) == 1
 
 
 # G-038

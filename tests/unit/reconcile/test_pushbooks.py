@@ -366,6 +366,16 @@ def test_no_interval_is_shorter_than_a_second(interval: str) -> None:
     assert by_itself(ps(NOW - timedelta(milliseconds=900), refreshInterval=interval), NOW) is Due.NO
 
 
+def test_an_object_with_thousands_of_entries_is_not_refreshed_each_second() -> None:
+    many = [{"match": {"secretKey": "k", "remoteRef": {"remoteKey": f"r{i}"}}} for i in range(3000)]
+    assert next_time(ps(NOW, refreshInterval="1s", data=many)) == After(30.0)
+    assert next_time(ps(NOW, refreshInterval="1h", data=many)) == After(3600.0)
+    recorded = {"SecretStore/a": {f"k{i}": data("k") for i in range(250)}}
+    few = ps(NOW, refreshInterval="1s", data=many[:1])
+    told = msgspec.structs.replace(few.status, synced_push_secrets=recorded)
+    assert next_time(msgspec.structs.replace(few, status=told)) == After(2.5)
+
+
 def test_p_062_the_next_pass_comes_five_seconds_after_the_interval() -> None:
     assert come_back(ps(NOW - timedelta(minutes=10)), NOW) == After(50 * 60 + 5.0)
     assert come_back(ps(NOW, refreshInterval="0s"), NOW) == Done()
