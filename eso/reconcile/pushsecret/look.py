@@ -199,7 +199,8 @@ class Looker:
             try:
                 return await on_loop(ps.namespace, partial(cheaply, desk, limits))
             except EsoError as error:
-                if not out_of_bounds(error):
+                spent = limits.account is not None and not limits.account.left
+                if spent or not out_of_bounds(error):
                     raise
         return await self.offload(ps.namespace, replace(desk, of=ps.name, doubtful=failing(ps)), limits)
 

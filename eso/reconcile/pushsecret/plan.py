@@ -25,6 +25,7 @@ from eso.template.world import WORLD
 BUNDLE = "(bundle)"
 TARGET = 4096  # bytes of a rewrite's target
 LONGEST = 1 << 20  # bytes that one substitution may give
+PLAN = 50  # steps of any plan: there is one for each source and store
 BUNDLED = 1 << 10  # bytes of a bundle that cost a step: each bundle is compared as a whole
 CONVERTED = 16  # characters of converted keys that cost a step
 
@@ -69,7 +70,7 @@ def planned(spec: PushSecretSpec, store: SecretStore, source: Source, limits: Li
     """The entries for `store`, in the order in which they are sent. `limits` bound everything that is done for them in
     steps, and all rewrites together in seconds. Raises PlanFailed, BoundsExceeded."""
     with Budget(limits.together(WORLD), WORLD) as budget:
-        budget.spend(sum(selector_cost(rule) for rule in spec.data_to))
+        budget.spend(PLAN + sum(selector_cost(rule) for rule in spec.data_to))
         rules = [rule for rule in spec.data_to if targets(rule, store)]
         names = Names(source.data, budget)
         try:

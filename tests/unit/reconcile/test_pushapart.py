@@ -25,7 +25,7 @@ from eso.reconcile.pushsecret.look import Failed, Looker, PushSettings
 from eso.reconcile.pushsecret.sources import Read
 from eso.runtime.clock import SystemClock
 from eso.runtime.pool import OutOfTime, Pool
-from eso.template import LIMITS, Limits
+from eso.template import LIMITS, Limits, apply
 from eso.template.apply import DEFAULT_TERMS
 
 SOURCE = Source({"a": b"1", "b": b"\xff"}, "name", "ns", "Opaque", {"l": "1"}, {"n": "2"})
@@ -156,3 +156,22 @@ async def test_all_computations_of_a_pass_spend_from_one_account(text: str, sour
 
 async def no_templates(_: PushSecret) -> tuple[dict[Any, Any], tuple[Any, ...]]:
     return {}, ()
+
+
+async def test_a_pass_that_has_spent_everything_asks_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of thousands of plans each would be asked for there, to fail there as well."""
+    monkeypatch.setattr(apply, "CHEAP", replace(apply.CHEAP, seconds=60.0))
+    asked: list[str] = []
+
+    async def offload(namespace: str, desk: Any, limits: Limits) -> Any:
+        asked.append(namespace)
+
+    nothing: Any = None
+    looker = Looker(nothing, nothing, offload, PushSettings())
+    limits = LIMITS.of_pass()
+    assert limits.account is not None
+    limits.account.left = 10
+    wanted = PushSecret(ObjectMeta(name="ps", namespace="ns"))
+    store = SecretStore(ObjectMeta(name="s", namespace="ns"))
+    jobs, wrong = await looker.plan(wanted, [store], [Source({"a": b"1"})] * 3, limits)
+    assert asked == [] and jobs == {"SecretStore/s": []} and "exceeds the limit" in str(wrong["SecretStore/s"])

@@ -352,3 +352,11 @@ def test_a_source_is_converted_once_for_all_entries() -> None:
     wanted = spec(data=[entry("a[", "x", strategy="ReverseUnicode"), entry("b", "y", strategy="ReverseUnicode")])
     one, two = (prepared(each, source)[1] for each in planned(wanted, STORE, source.source))
     assert one is two and dict(one.data) == {"a[": b"1", "b": b"2"}
+
+
+def test_plans_for_many_sources_and_stores_cost_something_each() -> None:
+    limits = LIMITS.of_pass()
+    assert limits.account is not None
+    before = limits.account.left
+    planned(spec(), STORE, Source({}), limits)
+    assert before - limits.account.left >= 50
