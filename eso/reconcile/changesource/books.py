@@ -101,7 +101,8 @@ class Book:
         entry = self.pending.get(change)
         if entry is None:
             return True
-        entry.waiting = (entry.waiting or set()) | set(keys)
+        entry.waiting = entry.waiting if entry.waiting is not None else set()
+        entry.waiting.update(keys)
         if not entry.waiting:
             del self.pending[change]
             return True

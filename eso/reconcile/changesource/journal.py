@@ -7,9 +7,11 @@ each pass. The only writer of the status of a ChangeSource: one patch for all th
 from __future__ import annotations
 
 import asyncio
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import Any, Final, NoReturn, Protocol
+from weakref import WeakKeyDictionary
 
 from eso.api.changesource import (
     CHANGE_SOURCES,
@@ -34,11 +36,16 @@ from eso.reconcile.kit.record import Ended, PassRecord
 from eso.reconcile.kit.status import write_status
 from eso.reconcile.kit.trust import Health, Heard, Lost, Missed, Signal, Trust, advance, factor
 from eso.runtime.clock import Clock, Timer
+from eso.runtime.loopshare import Shares, share_of
 
 PAUSE: Final = 0.1  # seconds of events that one patch writes down
 TIDY: Final = 5.0  # seconds after which a change that was carried out goes from the status
 TELL: Final = 30.0  # seconds after which the status tells of events that changed nothing
-LOOKUPS: Final = 64  # until the loop gets a turn
+WOKEN: Final = 500  # objects until the loop gets a turn
+LOOKUP: Final = 8  # objects that the lookup of a key costs as much as
+# Changes of all sources of a namespace that wait for a pass, counted once for each object. With more, nothing new is
+# taken: sources times keys times objects would be millions.
+MOST_WAITING: Final = 20_000
 GRACE: Final = 10.0  # seconds by which an event may be later than the reading that found its change
 LOST: Final = frozenset(("full", "late", "limited", "unjudged", "unreadable", "unwritten", "too_large"))
 """Outcomes after which an event of the right sender may never come again."""
@@ -47,6 +54,9 @@ OVER: Final = frozenset((Ended.GONE, Ended.DELETED, Ended.FOREIGN))
 STORES: Final = frozenset(("SecretStore", "ClusterSecretStore"))
 
 Key = tuple[str, str]
+
+# Sources wake objects in turn, by namespace: an event may name 256 keys, and thousands of objects may read each.
+_turns: Final[Shares] = WeakKeyDictionary()
 
 
 class Meter(Protocol):
@@ -79,6 +89,9 @@ class Journal:
         self._rest, self._changes, self._clock, self._meter, self._log = rest, changes, clock, meter, log
         self._accounts: dict[Key, Account] = {}
         self._waits: dict[Key, set[tuple[Key, Change]]] = {}  # object → what it has to read
+        self._waiting: Counter[str] = Counter()  # namespace of sources → entries of `_waits`
+        self._debounces: deque[tuple[Account, Change]] = deque()  # that have waited for long enough
+        self._ripe = asyncio.Event()
         self._asked = asyncio.Event()
         self._running = False
         self._covering: dict[StoreKey, set[Key]] = {}  # store → sources
@@ -92,6 +105,7 @@ class Journal:
         self._running = True
         try:
             async with asyncio.TaskGroup() as writers:
+                writers.create_task(self._end_debounces(), name="journal-debounces")
                 while True:
                     await self._asked.wait()
                     await self._clock.sleep(PAUSE)
@@ -113,7 +127,7 @@ class Journal:
         account = self._accounts.get(key)
         if account is None or not self._running:
             return Unwritten()
-        if not account.book.fits(changes):
+        if not account.book.fits(changes) or self._waiting[key[0]] > MOST_WAITING:
             return Full()
         account.book.put(changes, at)
         account.book.accept(at)
@@ -192,7 +206,9 @@ class Journal:
         for timer in (*account.timers.values(), *([account.tidy] if account.tidy else [])):
             timer.cancel()
         for waits in list(self._waits.values()):
-            waits -= {one for one in waits if one[0] == key}
+            gone = {one for one in waits if one[0] == key}
+            waits -= gone
+            self._waiting[key[0]] -= len(gone)
         self._waits = {one: waits for one, waits in self._waits.items() if waits}
 
     # what happens to the objects
@@ -232,6 +248,7 @@ class Journal:
             if seconds is not None and record.ended is Ended.SYNCED:
                 self._meter.change_written(seconds)
             self._waits[record.key].discard(one)
+            self._waiting[key[0]] -= 1
         if not self._waits.get(record.key, True):
             del self._waits[record.key]
         return heard
@@ -305,14 +322,16 @@ class Journal:
                     account.timers[change] = self._clock.call_later(account.debounce, self._debounced(account, change))
             return 0
         objects: set[Key] = set()
-        lookups = 0
+        work = 0
         for change in changes:
             found: set[Key] = set()
             for place in account.places:
-                found |= self._lookup(account, place, change)
-                lookups += 1
-                if lookups % LOOKUPS == 0:
-                    await asyncio.sleep(0)
+                if work >= WOKEN:
+                    await share_of(_turns).step(key[0])
+                    work = 0
+                some = self._lookup(account, place, change)
+                work += LOOKUP + len(some)
+                found |= some
             self._woken(key, account, change, found)
             objects |= found
         return len(objects)
@@ -320,11 +339,23 @@ class Journal:
     def _debounced(self, account: Account, change: Change) -> Callable[[], None]:
         def due() -> None:
             account.timers.pop(change, None)
-            found = {key for place in account.places for key in self._lookup(account, place, change)}
-            self._woken((account.meta.namespace, account.meta.name), account, change, found)
-            self._later(account, TIDY)
+            self._debounces.append((account, change))
+            self._ripe.set()
 
         return due
+
+    async def _end_debounces(self) -> NoReturn:
+        """Many end in one moment, and each may wake many objects."""
+        while True:
+            await self._ripe.wait()
+            self._ripe.clear()
+            while self._debounces:
+                account, change = self._debounces.popleft()
+                key = (account.meta.namespace, account.meta.name)
+                if self._accounts.get(key) is account:
+                    await share_of(_turns).step(key[0])
+                    await self._wake(key, account, (change,), replayed=True)
+                    self._later(account, TIDY)
 
     def _lookup(self, account: Account, place: Place, change: Change) -> set[Key]:
         entry = account.book.pending.get(change)
@@ -336,9 +367,13 @@ class Journal:
         return found
 
     def _woken(self, key: Key, account: Account, change: Change, found: set[Key]) -> None:
-        if not account.book.woken(change, found):
-            for one in found:
-                self._waits.setdefault(one, set()).add((key, change))
+        if account.book.woken(change, found):
+            return
+        entry = (key, change)  # one for all of them
+        for one in found:
+            waits = self._waits.setdefault(one, set())
+            self._waiting[key[0]] += entry not in waits
+            waits.add(entry)
 
     # the status
 

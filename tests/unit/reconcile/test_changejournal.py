@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -32,7 +33,7 @@ from eso.api.changesource import (
 from eso.api.meta import Condition
 from eso.notify.formats import MOST_CHANGES
 from eso.reconcile.changesource.books import Book
-from eso.reconcile.changesource.journal import GRACE, Journal
+from eso.reconcile.changesource.journal import GRACE, MOST_WAITING, WOKEN, Journal
 from eso.reconcile.kit.changes import REASON, Changes
 from eso.reconcile.kit.record import ChangeRecord, Ended, PassRecord
 from eso.reconcile.kit.trust import EVENTS, STRETCH, Trust
@@ -336,6 +337,37 @@ def test_a_stranger_does_not_make_a_source_look_alive(outcome: str, told: bool):
     book = Book()
     book.heard(outcome, START)
     assert (book.last_event is not None) is told
+
+
+async def test_between_the_objects_that_many_keys_wake_the_loop_has_its_turns(desk: Desk) -> None:
+    changes = tuple(Change(f"key-{n}") for n in range(8))
+    desk.readers = {one.key: tuple(("team", f"{one.key}-{n}") for n in range(WOKEN)) for one in changes}
+    taking = asyncio.ensure_future(desk.journal.take(SOURCE, changes, desk.clock.now()))
+    turns = list[int]()
+    while len(desk.woken) < len(changes):
+        await asyncio.sleep(0)
+        turns.append(len(desk.woken))
+    assert all(later - earlier <= 2 for earlier, later in itertools.pairwise([0, *turns]))
+    assert await desk.later(taking) == Taken(len(changes) * WOKEN)
+
+
+@pytest.mark.parametrize("debounce", [0.0, 10.0])
+async def test_nothing_new_is_taken_while_too_much_waits_for_passes(desk: Desk, debounce: float) -> None:
+    desk.journal._accounts[SOURCE].debounce = debounce
+    objects = tuple(("team", f"es-{n}") for n in range(MOST_WAITING + 1))
+    desk.readers["key"] = objects
+    await desk.take()
+    await desk.when(lambda: desk.journal._waiting["team"])
+    assert await desk.take(Change("another")) == Full()
+    desk.readers["another"] = (OBJECT,)
+    for key in objects[:2]:
+        desk.passed(key=key)
+    assert isinstance(await desk.take(Change("another")), Taken)
+    for key in objects:
+        desk.passed(key=key)
+    assert desk.journal._waiting["team"] <= 1
+    desk.journal.close(SOURCE)
+    assert not desk.journal._waiting["team"]
 
 
 # what no event has told of
