@@ -359,7 +359,7 @@ def rolls_dice(template: Template | None, sources: Sources, terms: Terms = DEFAU
 # --- what rendering costs, for a caller that must not wait for it
 
 CHEAP = Limits(
-    steps=1_000, code_bytes=2 << 10, pass_steps=2_500, output_bytes=256 << 10, value_bytes=1 << 20, seconds=0.005
+    steps=1_000, code_bytes=1 << 10, pass_steps=2_500, output_bytes=256 << 10, value_bytes=1 << 20, seconds=0.005
 )
 """What may be computed for one object between two events of a loop: a few milliseconds."""
 

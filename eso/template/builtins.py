@@ -12,6 +12,7 @@ from urllib.parse import quote_from_bytes
 from eso.gocompat.text import is_print
 from eso.template import gofmt
 from eso.template.bounds import Budget
+from eso.template.gofmt import ALIKE, NAMED
 from eso.template.values import (
     FunctionError,
     GoInt,
@@ -102,35 +103,50 @@ def less(left: Value, right: Value) -> bool:
     return bool(left < right)
 
 
-@BUILTINS.function("eq", params=TWO, variadic=True)
-def eq(value: Value, *others: Value) -> bool:
+def pay(budget: Budget, value: Value, *others: Value) -> None:
+    """What comparing `value` with each of the others takes: long texts are read as far as they are alike, and times
+    have a text of their own."""
+    if isinstance(value, bytes):
+        budget.spend(len(value) // ALIKE * len(others))
+    elif isinstance(value, Opaque):
+        budget.spend(NAMED * len(others))
+
+
+@BUILTINS.function("eq", params=TWO, variadic=True, budget=True)
+def eq(budget: Budget, value: Value, *others: Value) -> bool:
     if not others:
         raise FunctionError("missing argument for comparison")
+    pay(budget, value, *others)
     return any(equal(value, other) for other in others)
 
 
-@BUILTINS.function("ne", params=TWO)
-def ne(left: Value, right: Value) -> bool:
+@BUILTINS.function("ne", params=TWO, budget=True)
+def ne(budget: Budget, left: Value, right: Value) -> bool:
+    pay(budget, left, right)
     return not equal(left, right)
 
 
-@BUILTINS.function("lt", params=TWO)
-def lt(left: Value, right: Value) -> bool:
+@BUILTINS.function("lt", params=TWO, budget=True)
+def lt(budget: Budget, left: Value, right: Value) -> bool:
+    pay(budget, left, right)
     return less(left, right)
 
 
-@BUILTINS.function("le", params=TWO)
-def le(left: Value, right: Value) -> bool:
+@BUILTINS.function("le", params=TWO, budget=True)
+def le(budget: Budget, left: Value, right: Value) -> bool:
+    pay(budget, left, right)
     return less(left, right) or equal(left, right)
 
 
-@BUILTINS.function("gt", params=TWO)
-def gt(left: Value, right: Value) -> bool:
-    return not le(left, right)
+@BUILTINS.function("gt", params=TWO, budget=True)
+def gt(budget: Budget, left: Value, right: Value) -> bool:
+    pay(budget, left, right)
+    return not (less(left, right) or equal(left, right))
 
 
-@BUILTINS.function("ge", params=TWO)
-def ge(left: Value, right: Value) -> bool:
+@BUILTINS.function("ge", params=TWO, budget=True)
+def ge(budget: Budget, left: Value, right: Value) -> bool:
+    pay(budget, left, right)
     return not less(left, right)
 
 

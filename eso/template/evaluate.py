@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from eso.gocompat.text import quote, runes
 from eso.template import parser, tell
 from eso.template.bounds import BIG, BoundsExceeded, Budget
-from eso.template.gofmt import plain
+from eso.template.gofmt import NAMED, plain
 from eso.template.parser import (
     Action,
     Branch,
@@ -654,6 +654,7 @@ def iteration(state: State, source: Value, names: int, where: Node, literals: Li
     if isinstance(source, list):
         return enumerate(source), type(source) in (list, NilList)
     if isinstance(source, dict):
+        state.budget.spend(len(source) // 4)
         return [(key, source[key]) for key in sorted(source)], type(source) is dict
     if source is None:
         return (), False
@@ -754,6 +755,7 @@ def call_method(
     if final is not UNSET:
         check = checker(param_of(method, len(values)), arguments[-1].node if arguments else node)
         values.append(final if check is None else check(state, final, False))
+    state.budget.spend(NAMED)
     return invoker(method, whole)(state, receiver, *values)
 
 

@@ -21,6 +21,8 @@ from eso.template.world import WORLD
 DICE = re.compile(rf"\b(?:{'|'.join(sorted(name for name, of in FUNCTIONS.items() if of.dice or of.moment >= 0))})\b")
 """The name of a function that may draw random bytes or read the clock."""
 _CACHE = Cache()
+KEYS = 8
+"""Keys of the data that cost a step: each rendering makes a map of them."""
 
 
 def render(
@@ -51,6 +53,7 @@ def render(
                 raise BoundsExceeded("code_bytes", limits.code_bytes)
             program = _CACHE.get(name, text, left, right) if keep else compile_template(name, text, left, right)
         with Budget(limits, world) as budget:
+            budget.spend(sum(1 + len(of) if isinstance(of, Mapping) else 1 for of in data.values()) // KEYS)
             return program.run(dot(data), budget, strict=missing == "error")
     except BoundsExceeded as error:
         raise TemplateError(f"template: {name}: {error.message}", phase="bounds") from None

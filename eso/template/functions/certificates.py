@@ -76,6 +76,9 @@ def _usable(key: PrivateKeyTypes) -> SigningKey:
 def _alternative_names(budget: Budget, names: Names) -> list[library.GeneralName]:
     addresses, domains = names
     budget.spend(2 * (len(addresses or ()) + len(domains or ())))
+    for name in (*(addresses or ()), *(domains or ())):
+        if isinstance(name, bytes):
+            budget.spend(len(name) // 16)
     made: list[library.GeneralName] = []
     for name in domains or []:
         if not isinstance(name, bytes):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from eso.template import gofmt
 from eso.template.bounds import BIG, Budget
-from eso.template.values import ByteList, FunctionError, GoInt, Int64, Value, is_integer, kind, text_of
+from eso.template.values import ByteList, FunctionError, GoInt, Int64, Opaque, Value, is_integer, kind, text_of
 
 ELEMENT = 8
 """Bytes that one element of a list or map counts."""
@@ -21,6 +21,8 @@ def text(budget: Budget, value: Value) -> bytes:
         return value
     if isinstance(value, ByteList):
         return bytes(value)
+    if isinstance(value, GoInt | Opaque):
+        budget.spend(gofmt.NAMED)
     own = text_of(value)
     return own if own is not None else gofmt.plain(budget, value)
 
@@ -47,6 +49,19 @@ def joined(budget: Budget, separator: bytes, parts: Sequence[bytes]) -> bytes:
     budget.spend(len(parts))
     afford(budget, sum(map(len, parts)) + len(separator) * max(len(parts) - 1, 0))
     return separator.join(parts)
+
+
+class Tally:
+    """Texts that are made one by one and put together at the end: all of them are affordable before the next is."""
+
+    __slots__ = ("_budget", "_size")
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget, self._size = budget, 0
+
+    def add(self, size: int) -> None:
+        self._size += size
+        self._budget.afford(self._size)
 
 
 def make_list(budget: Budget, values: Iterable[Value]) -> list[Value]:

@@ -214,7 +214,7 @@ TABLE.function("now", budget=True, dice=True)(now)
 
 @TABLE.function("dateInZone", "date_in_zone", params=(STRING, ANY, STRING), budget=True, moment=1)
 def date_in_zone(budget: Budget, layout: bytes, value: Value, name: bytes) -> bytes:
-    budget.spend(1 + len(layout))
+    budget.spend(1 + len(layout) + len(name) // 16)
     budget.check_size(16 * len(layout))
     return replace(_moment(budget, value), location=zone(_str(name))).format(_str(layout))
 

@@ -62,6 +62,7 @@ def keys(budget: Budget, *sources: Dict | None) -> StringList:
 @TABLE.function("values", params=(DICT,), budget=True)
 def values(budget: Budget, source: Dict | None) -> list[Value]:
     """In the order of their sorted keys."""
+    budget.spend(len(source or ()))
     return common.make_list(budget, [value for _, value in sorted((source or {}).items(), key=lambda pair: pair[0])])
 
 
@@ -78,6 +79,7 @@ def pick(budget: Budget, source: Dict | None, *wanted: bytes) -> Dict:
 
 @TABLE.function("omit", params=(DICT, STRING), variadic=True, budget=True)
 def omit(budget: Budget, source: Dict | None, *unwanted: bytes) -> Dict:
+    budget.spend(len(source or ()) // 8)
     common.book(budget, 2 * ELEMENT * len(source or ()))
     refused = frozenset(unwanted)
     return {key: value for key, value in (source or {}).items() if key not in refused}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from eso.template.bounds import Budget
 from eso.template.functions.common import ELEMENT
+from eso.template.gofmt import ALIKE, NAMED
 from eso.template.values import Opaque, Value, is_nil
 
 
@@ -29,12 +30,17 @@ def deep_equal(budget: Budget, left: Value, right: Value) -> bool:
             budget.deeper(depth)
             if len(a) != len(b):
                 return False
+            budget.spend(len(a) // 16)
             pending.extend((x, y, depth + 1) for x, y in zip(a, b, strict=True))
         elif isinstance(a, Opaque):
+            budget.spend(3 * NAMED)
             if not _same_fields(a, b):
                 return False
-        elif a != b:
-            return False
+        else:
+            if type(a) is bytes and len(a) == len(b):
+                budget.spend(len(a) // ALIKE)
+            if a != b:
+                return False
     return True
 
 

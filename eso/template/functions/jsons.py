@@ -16,6 +16,7 @@ from eso.template.bounds import Budget
 from eso.template.functions.common import ELEMENT
 from eso.template.functions.dates import Time
 from eso.template.functions.semver import Version
+from eso.template.gofmt import NAMED
 from eso.template.values import ByteList, FunctionError, Opaque, Param, Table, Value, is_nil, type_name
 
 TABLE = Table()
@@ -103,6 +104,7 @@ def _scalar(budget: Budget, value: Value, html: bool) -> bytes:
         case float():
             return _number(value)
         case Time():
+            budget.spend(NAMED)
             return b'"' + value.json() + b'"'
         case Version():
             return jsonenc.encode_string(value.text(), escape_html=html)

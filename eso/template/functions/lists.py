@@ -117,6 +117,7 @@ def chunk(budget: Budget, size: int, values: Value) -> ListList:
         if lists == 0 or (lists == 1 and len(found) % -size):
             return ListList([found[:1]] * lists)
         raise FunctionError("runtime error: makeslice: len out of range")
+    budget.spend(len(found) // size + len(found) // 8)
     budget.check_size(8 * ELEMENT * (len(found) // size + 1))  # what an empty list takes
     return ListList(make_list(budget, found[at : at + size]) for at in range(0, len(found), size))
 

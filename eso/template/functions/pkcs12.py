@@ -214,7 +214,7 @@ class Contents:
 
 def read(budget: Budget, data: bytes, password: bytes) -> Contents:
     """One key and its certificates. An empty password is tried in its empty and its absent form. Raises Pkcs12Error."""
-    budget.spend(_PARSE_STEPS + len(data) // 2)  # an element may have two bytes
+    budget.spend(_PARSE_STEPS + len(data) // 2 + len(password) // 4)  # an element may have two bytes
     try:
         return _read(budget, data, _password(password))
     except DerError as error:

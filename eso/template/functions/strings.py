@@ -238,10 +238,11 @@ def repeat(budget: Budget, count: int, text: bytes) -> bytes:
 
 @TABLE.function("quote", variadic=True, params=(ANY,), budget=True)
 def quote(budget: Budget, *values: Value) -> bytes:
-    parts = []
+    parts, tally = [], common.Tally(budget)
     for value in values:
         if value is not None:
             plain = common.text(budget, value)
+            tally.add(len(plain) + 3)
             parts.append(_quoted(budget, plain))
     return common.joined(budget, b" ", parts)
 
@@ -257,7 +258,13 @@ def _quoted(budget: Budget, text: bytes) -> bytes:
 
 @TABLE.function("squote", variadic=True, params=(ANY,), budget=True)
 def squote(budget: Budget, *values: Value) -> bytes:
-    return common.joined(budget, b" ", [b"'%b'" % common.text(budget, value) for value in values if value is not None])
+    parts, tally = [], common.Tally(budget)
+    for value in values:
+        if value is not None:
+            plain = common.text(budget, value)
+            tally.add(len(plain) + 3)
+            parts.append(b"'%b'" % plain)
+    return common.joined(budget, b" ", parts)
 
 
 @TABLE.function("cat", variadic=True, params=(ANY,), budget=True)
@@ -367,7 +374,9 @@ def sort_alpha(budget: Budget, value: Value) -> StringList:
         return StringList([common.text(budget, value)])
     if isinstance(value, NilStringList):
         return value
-    return StringList(sorted(common.texts(budget, value)))
+    texts = common.texts(budget, value)
+    budget.spend(sum(map(len, texts)) // 1024)  # each is compared with some others, to the end where they are alike
+    return StringList(sorted(texts))
 
 
 # --- chance

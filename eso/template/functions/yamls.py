@@ -34,7 +34,7 @@ from yaml.events import (
 )
 
 from eso.gocompat import text as gotext
-from eso.template.bounds import Budget
+from eso.template.bounds import MAX_DEPTH, Budget
 from eso.template.functions import jsons, layouts
 from eso.template.functions.common import ELEMENT, afford
 from eso.template.functions.equality import deep_copy
@@ -157,7 +157,7 @@ class _Open:
 def load(budget: Budget, document: bytes) -> Tree:
     """The first document as a JSON-like tree: integers stay integers, keys are text, nothing is None. Raises
     YamlError."""
-    budget.spend(len(document) // 16)
+    budget.spend(len(document) // 16 + min(document.count(b"[") + document.count(b"{"), MAX_DEPTH) // 2)
     budget.check_size(
         len(document) + 5 * ELEMENT * sum(document.count(sign) for sign in (b",", b"[", b"{", b"\n", b":"))
     )

@@ -285,7 +285,7 @@ LONG = ["{{ .a }}" * 300, "{{" + "(" * 3000, "{{$a:=1}}" * 300, "x" * 60_000 + "
 
 @pytest.mark.parametrize("text", LONG, ids=["fields", "parentheses", "variables", "arguments"])
 def test_a_text_that_takes_long_to_compile_is_compiled_elsewhere(text: str) -> None:
-    with pytest.raises(TemplateError, match="the limit of 2048 bytes of actions") as failed:
+    with pytest.raises(TemplateError, match="the limit of 1024 bytes of actions") as failed:
         render(text, {"a": b"1"}, limits=replace(CHEAP, seconds=60))
     assert failed.value.phase == "bounds"
     assert costly(Template(data={"k": text}), {})

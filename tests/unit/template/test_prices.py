@@ -1,7 +1,7 @@
 """What a call may cost is paid before it runs: every function with its worst inputs, at the price of the loop.
 
-No time is measured here. The prices were held against the clock by hand: one step is a microsecond or two, so that
-CHEAP is a matter of a few milliseconds whatever the template says.
+No time is measured here. e2e/bench/prices.py holds the prices against the clock: one step is a microsecond or two, so
+that CHEAP is a matter of a few milliseconds whatever the template says.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import random
 import tracemalloc
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterator
@@ -22,63 +23,9 @@ from eso.template.apply import CHEAP
 from eso.template.bounds import Account, BoundsExceeded, Budget
 from eso.template.cache import ALL
 from eso.template.functions import BYTES_PER_STEP, keys
-from eso.template.functions.dates import unix
-from eso.template.values import FunctionError, Int64, Param
+from eso.template.values import FunctionError, Param, StringList, StringMap
 from eso.template.world import WORLD
-
-SIZE = 300_000
-"""Bytes of the worst inputs: more than CHEAP pays for, whatever is done with them."""
-
-
-def filled(text: str | bytes) -> bytes:
-    raw = text if isinstance(text, bytes) else text.encode()
-    return (raw * (SIZE // len(raw) + 1))[:SIZE]
-
-
-TEXTS = {
-    "letters": filled("a"),
-    "capitals": filled("A"),
-    "digits": filled("9"),
-    "blanks": filled(" "),
-    "lines": filled("\n"),
-    "words": filled("aB_- "),
-    "accents": filled("e\u0301"),
-    "sharp s": filled("ß"),
-    "not UTF-8": filled(b"\xff"),
-    "controls": filled("\x01"),
-    "brackets": filled("["),
-    "lists": b"[" + filled("[],") + b"1]",
-    "objects": filled('{"a":'),
-    "escapes": b'"' + filled("\\u00e9")[: SIZE // 6 * 6] + b'"',
-    "dashes": filled("- "),
-    "dates": filled("- 2001-1-1\n"),
-    "aliases": filled("- &a [*a]\n"),
-    "percent": filled("%41"),
-    "directives": filled("%+[1]d"),
-    "dollars": filled("$1"),
-    "slashes": filled("/.."),
-    "durations": filled("1h"),
-    "layouts": filled("Jan"),
-    "versions": filled("1.2.3 || "),
-    "header lines": b"-----BEGIN X-----\n" + filled(":\n") + b"\nAAAA\n-----END X-----\n",
-    "blocks": filled("-----BEGIN X-----\nAAAA\n-----END X-----\n"),
-    "ends": filled("\n-----END X-----\n"),
-    "DER": filled(b"\x02\x01\x01"),
-    "base 64": filled("QUFB"),
-}
-SMALL: dict[Param, Any] = {
-    Param.STRING: b"x",
-    Param.BOOL: True,
-    Param.INT: 3,
-    Param.INT64: Int64(3),
-    Param.UINT32: 1,
-    Param.FLOAT64: 1.5,
-    Param.DICT: {b"a": b"x"},
-    Param.LIST: [b"a"],
-    Param.ANY: b"x",
-    Param.TIME: unix(5),
-    Param.HASH_ALGORITHM: b"sha",
-}
+from tests.unit.template.worst import KINDS, MEMBERS, SIZE, SMALL, TEXTS, drawn
 
 
 def calls(name: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
@@ -118,6 +65,139 @@ def test_a_function_pays_for_the_worst_of_its_texts_before_it_reads_it(name: str
     for label, arguments in calls(name):
         steps = spent(name, arguments, Limits(steps=20_000, seconds=60))
         assert steps >= SIZE // BYTES_PER_STEP, (label, steps)
+
+
+PICKS_ONE = {
+    # what they do takes the same for a list of three and one of a million
+    *("all", "and", "any", "call", "coalesce", "default", "dig", "empty", "first", "get", "hasKey", "index", "kindIs"),
+    *(
+        "kindOf",
+        "last",
+        "len",
+        "mustFirst",
+        "mustLast",
+        "not",
+        "or",
+        "set",
+        "ternary",
+        "typeIs",
+        "typeIsLike",
+        "typeOf",
+    ),
+    *(
+        "unset",
+        "pluck",
+        "ago",
+        "eq",
+        "ne",
+        "lt",
+        "le",
+        "gt",
+        "ge",
+        "list",
+        "tuple",
+        "dict",
+        "append",
+        "push",
+        "prepend",
+    ),
+    *("mustAppend", "mustPush", "mustPrepend", "slice", "mustSlice", "pick", "add1", "add1f", "duration"),
+    *("durationRound", "htmlDate", "htmlDateInZone"),
+}
+"""Functions of lists and maps that do not walk through them. Those that copy references pay bytes for that."""
+ELEMENTS = 40_000
+LISTS: dict[str, Any] = {
+    "numbers": list(range(ELEMENTS)),
+    "texts": StringList(b"%d" % n for n in range(ELEMENTS)),
+    "a map": {b"k%d" % n: b"" for n in range(ELEMENTS)},
+    "a map of texts": StringMap({b"k%d" % n: b"" for n in range(ELEMENTS)}),
+}
+WALKS = sorted(
+    name
+    for name, function in ALL.items()
+    if not function.refuse
+    and name not in PICKS_ONE
+    and any(param in (Param.ANY, Param.LIST, Param.DICT) for param in function.params)
+)
+
+
+@pytest.mark.parametrize("name", WALKS)
+def test_a_function_pays_for_the_elements_that_it_walks_through(name: str) -> None:
+    """A step for sixteen at least. What refuses a list at once need not pay for it."""
+    function = ALL[name]
+    for place, (label, shape) in itertools.product(range(len(function.params)), LISTS.items()):
+        match function.params[place], shape:
+            case (Param.ANY, _) | (Param.DICT, dict()) | (Param.LIST, list()):
+                arguments = [shape if at == place else SMALL.get(param) for at, param in enumerate(function.params)]
+                assert not walked(name, arguments) or spent(name, tuple(arguments), Limits()) >= ELEMENTS // 16, label
+
+
+def walked(name: str, arguments: list[Any]) -> bool:
+    """Whether it gives a result, other than what it was given and than a description of its type."""
+    try:
+        made = ALL[name].call(*([Budget(Limits(), WORLD)] if ALL[name].budget else []), *arguments)
+    except (FunctionError, BoundsExceeded, ValueError, TypeError, AttributeError, OverflowError):
+        return False
+    return not any(made is argument for argument in arguments) and made not in (None, b"", 0, 0.0)
+
+
+HUNDREDS = {
+    "a list": [b"a" * 900_000] * 300,
+    "texts": StringList([b"a" * 900_000] * 300),
+    "lists": [[b"a" * 900_000]] * 300,
+    "a map": {b"k%d" % n: value for n, value in enumerate([b"a" * 900_000] * 300)},
+}
+
+
+@pytest.mark.parametrize("name", sorted(name for name, function in ALL.items() if not function.refuse))
+def test_one_text_three_hundred_times_is_paid_before_it_is_put_together(name: str) -> None:
+    """A line of template with a value of a megabyte took hundreds, between two events of the loop."""
+    function = ALL[name]
+    tries = [
+        [shape if at == place else SMALL.get(param) for at, param in enumerate(function.params)]
+        for place, shape in itertools.product(range(len(function.params)), HUNDREDS.values())
+        if function.params[place] in (Param.ANY, Param.LIST, Param.DICT)
+    ]
+    if function.variadic:
+        tries.append([*(SMALL.get(param) for param in function.params[:-1]), *HUNDREDS["a list"]])
+    for arguments in tries:
+        tracemalloc.start()
+        try:
+            spent(name, tuple(arguments), CHEAP)
+            assert tracemalloc.get_traced_memory()[1] < 6 * CHEAP.value_bytes
+        finally:
+            tracemalloc.stop()
+
+
+def test_every_function_and_every_member_of_a_value_has_worst_inputs() -> None:
+    dice = random.Random(1)
+    for name in (*ALL, *MEMBERS):
+        function, arguments = drawn(name, dice)
+        assert all(param in KINDS for param in function.params), name
+        assert len(arguments) >= len(function.params) - 1
+
+
+@pytest.mark.parametrize(
+    ("source", "data", "steps"),
+    [
+        pytest.param("{{ 1 }}", {f"k{n}": b"" for n in range(40_000)}, 5_000, id="making dot of many keys"),
+        pytest.param("{{ range $k, $v := . }}{{ end }}", {f"k{n}": b"" for n in range(40_000)}, 15_000, id="sorting"),
+        pytest.param(
+            "{{ eq .a .b }}", {"a": b"x" * (8 << 20), "b": b"x" * (8 << 20)}, 1_000, id="texts that are alike"
+        ),
+        pytest.param(
+            "{{ $l := list .a .b }}{{ has .a $l }}", {"a": b"x" * (8 << 20), "b": b"y"}, 1_000, id="in a list"
+        ),
+        pytest.param("{{ $n := now }}{{ print $n $n $n }}", {}, 24, id="printing times"),
+        pytest.param("{{ $n := now }}{{ $n.String }}{{ $n.GoString }}", {}, 16, id="methods of times"),
+        pytest.param("{{ $n := now }}{{ toJson (list $n $n) }}", {}, 16, id="times in JSON"),
+        pytest.param("{{ $n := now }}{{ $m := now }}{{ eq $n $m }}", {}, 8, id="comparing times"),
+    ],
+)
+def test_the_language_itself_pays(source: str, data: dict[str, bytes], steps: int) -> None:
+    limits = Limits().together(WORLD)
+    render(source, data, limits=limits)
+    assert limits.account is not None and limits.pass_steps - limits.account.left >= steps
 
 
 @pytest.mark.parametrize("name", ["regexMatch", "regexFind", "regexFindAll", "regexReplaceAll", "regexSplit"])
