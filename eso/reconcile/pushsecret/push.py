@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
+from weakref import WeakKeyDictionary
 
 import orjson
 
@@ -28,13 +29,15 @@ from eso.reconcile.pushsecret.books import Place, Stale, found, is_found, ours, 
 from eso.reconcile.pushsecret.known import Claims, Known
 from eso.reconcile.pushsecret.plan import Planned, Whole, prepared
 from eso.reconcile.pushsecret.select import store_key
-from eso.runtime.loopshare import on_loop
+from eso.runtime.loopshare import Shares, on_loop, share_of
 from eso.stores.gate import GateClosed
 from eso.stores.resolve import Rules, resolve
 
 Job = tuple[Planned, Whole]
 There = Mapping[str, bool]  # by the key of an entry
 T = TypeVar("T")
+MANY: Final = 100  # entries; of more, one begins in each turn of the loop, and namespaces take turns
+_turns: Final[Shares] = WeakKeyDictionary()
 MOST_MASKED: Final = 500  # values that are looked for in a text, some twenty microseconds each
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -113,6 +116,8 @@ class Pusher:
         try:
             await self._reach(ps.namespace, store_key(store), store.name)
             for entry, _ in jobs:
+                if len(jobs) > MANY:
+                    await share_of(_turns).step(ps.namespace)
                 known = recorded.get(entry.key)
                 if known is not None and not is_found(known):
                     continue
@@ -146,6 +151,8 @@ class Pusher:
             await self._reach(ps.namespace, result.store, store.name)
             backend = self.backend(ps.namespace, result.store)
             for entry, source in jobs:
+                if len(jobs) > MANY:
+                    await share_of(_turns).step(ps.namespace)
                 await self._one(ps, store, backend, entry, source, since, at, result, there.get(entry.key))
                 rest.pop(0)
         except GateClosed as closed:
@@ -256,6 +263,8 @@ class Pusher:
         await self._reach(ps.namespace, store, store)
         record = self.usable(ps.namespace, store)
         for one in left:
+            if len(left) > MANY:
+                await share_of(_turns).step(ps.namespace)
             backend, spot = self.backend(ps.namespace, store), place(one.data)
             if not await on_loop(ps.namespace, partial(self._still_pushed, ps, backend, one, mine)):
                 if backend:

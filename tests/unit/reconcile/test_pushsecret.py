@@ -18,8 +18,9 @@ from eso.api.secretstore import SECRET_STORES
 from eso.errors import Terminal
 from eso.generators.registry import Registry
 from eso.providers.contract import AuthRejected, Busy, Denied, NotYet, Throttled, Timeout, Unavailable
-from eso.reconcile.pushsecret import look
+from eso.reconcile.pushsecret import look, push
 from eso.reconcile.pushsecret.refresh import Pace
+from eso.runtime.loopshare import LoopShare
 from tests.fakes.apiserver import FakeApiServer
 from tests.fakes.generators import COUNTING, Counting
 from tests.harness.pushable import Pushable
@@ -1418,3 +1419,24 @@ async def test_a_store_of_the_cluster_waits_only_for_objects_that_may_use_it(
             await one.one.until(lambda: one.held("shared", ""))
         await one.one.idle()
         assert one.held("shared", "") is admitted
+
+
+async def test_entries_of_many_large_objects_begin_one_after_the_other(
+    api: FakeApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each takes some of the loop's time; of twenty objects twenty began in each turn of it."""
+    begun: list[str] = []
+    step = LoopShare.step
+
+    async def counted(self: LoopShare, owner: str) -> None:
+        await step(self, owner)
+        begun.append(owner)
+
+    monkeypatch.setattr(LoopShare, "step", counted)
+    monkeypatch.setattr(push, "MANY", 2)
+    put_world(api, data=[entry("key", f"r{i}") for i in range(3)])
+    put_push(api, "few", data=[entry("key", f"s{i}") for i in range(2)])
+    async with pushing(api) as one:
+        await one.synced()
+        await one.synced("few")
+        assert begun == ["team"] * 3 and len(one.backend.remote) == 5
