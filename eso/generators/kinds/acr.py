@@ -5,6 +5,7 @@ Neighbours: registry.py names it, eso.providers.kit.entra logs in.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
@@ -21,6 +22,8 @@ from eso.providers.kit.entra import AUDIENCE, CLIENT_ID, TENANT_ID, Entra
 from eso.providers.kit.token import Token
 
 USER: Final = b"00000000-0000-0000-0000-000000000000"
+AZURE: Final = re.compile(r"[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,3}\.azurecr\.(?:io|us|cn|de)(?::443)?")
+"""Registries that the cloud gives to their owners."""
 LABEL: Final = "Azure/ContainerRegistry"
 
 
@@ -54,6 +57,11 @@ class ACRAccessToken(Stateless):
         registry = str(spec.get("registry") or "")
         if not registry or any(letter in registry for letter in "/?#@"):
             raise GeneratorFailed("registry is no host name", fix="write the host alone, without https://")
+        if of_operator(spec) and not AZURE.fullmatch(registry):
+            raise GeneratorFailed(
+                "the operator's own identity is shown to registries of Azure only",
+                fix="name a registry below azurecr.io, or credentials below auth",
+            )
         token = await logged_in(spec, credentials, env, self.direct)
         form = {"grant_type": "access_token", "service": registry, "access_token": token}
         form |= {"tenant": str(spec["tenantId"])} if spec.get("tenantId") else {}
@@ -73,6 +81,18 @@ class ACRAccessToken(Stateless):
                 raise GeneratorFailed(text)
             found = text_in(object_in(reply, ""), "access_token")
         return Generated({"username": USER, "password": found.encode()})
+
+
+def of_operator(spec: Json) -> bool:
+    """Whether the login is that of the operator's machine or pod: who writes a generator chooses where its token
+    goes."""
+    auth: Json = spec.get("auth") or {}
+    if auth.get("servicePrincipal") is not None:
+        return False
+    if auth.get("managedIdentity") is not None:
+        return True
+    workload = auth.get("workloadIdentity")
+    return workload is not None and not workload.get("serviceAccountRef")
 
 
 def text_in(found: Mapping[str, Any], name: str) -> str:

@@ -546,6 +546,21 @@ async def test_the_machine_is_asked_for_its_identity(server: Server, identity: s
     assert member is None or query[member] == identity
 
 
+@pytest.mark.parametrize(
+    "registry",
+    ["evil.example", "azurecr.io", "shop.azurecr.io.evil.example", "evil.example:443", "evil.example\\.azurecr.io"],
+)
+@pytest.mark.parametrize(
+    "auth", [{"managedIdentity": {}}, {"workloadIdentity": {}}], ids=["of the machine", "of the pod"]
+)
+async def test_the_operators_own_identity_goes_to_registries_of_azure_only(server: Server, registry: str, auth: Any):
+    """Its token opens the management of Azure, and the author of a generator names the server."""
+    answering(server)
+    with pytest.raises(EsoError, match=r"^the operator's own identity is shown to registries of Azure only$"):
+        await pulled(server, images(server, registry=registry, auth=auth), environ={})
+    assert server.asked == []
+
+
 def test_clouds_without_an_authority_are_refused():
     with pytest.raises(EsoError, match=r"^environmentType AzureStackCloud has no authority$"):
         acr.cloud("AzureStackCloud")
