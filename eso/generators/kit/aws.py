@@ -20,7 +20,7 @@ from eso.providers.kit.awsidentity import Keys
 @asynccontextmanager
 async def service(name: str, resource: Json, credentials: CredentialReader, env: Env) -> AsyncIterator[Api]:
     """The service in the region of the spec, under its login; nothing is kept afterwards. Raises GeneratorFailed."""
-    sdk = await env.offload.run(Sdk, env, env.environ)  # reads files
+    sdk = await env.offload.run_for(credentials.namespace, Sdk, env, env.environ)  # reads files
     try:
         region = str(spec_of(resource).get("region") or "")
         keys = await session(sdk, region, resource, credentials)
