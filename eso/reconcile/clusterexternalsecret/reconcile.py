@@ -23,6 +23,7 @@ from eso.kube.rest import JSON_PATCH, AlreadyExists, Conflict, NotFound, Rest
 from eso.reconcile.clusterexternalsecret import child, report, select
 from eso.reconcile.clusterexternalsecret.report import Results
 from eso.reconcile.kit.children import Change, Checked, Foreign, Keep, Leaving, Make, again, first_strays, side_by_side
+from eso.reconcile.kit.insistence import Insistence, version_of
 from eso.reconcile.kit.ledger import Ledger
 from eso.reconcile.kit.status import write_status
 from eso.reconcile.kit.suspend import awake, suspended_until
@@ -74,6 +75,7 @@ class ReconcileClusterExternalSecret:
         self.cache, self.rest, self.meter, self.monotonic, self.log = cache, rest, meter, monotonic, log
         self._told: Ledger[datetime | None] = Ledger(None)  # the last status write
         self._checked = Checked()
+        self._written, self._freed = Insistence(), Insistence()
 
     async def reconcile(self, key: Key, wake: Wake, now: datetime) -> Outcome:
         began = self.monotonic()
@@ -82,8 +84,9 @@ class ReconcileClusterExternalSecret:
             self.meter.gone(key)
             self._told.forget(key)
             self._checked.forget(key[1])
-            await self.free_namespaces(key[1])
-            return Done()
+            self._written.forget(key[1])
+            seconds = await self.free_namespaces(key[1], now)
+            return After(seconds) if seconds else Done()
         try:
             return await self._pass(ces, now)
         except Conflict:
@@ -94,7 +97,7 @@ class ReconcileClusterExternalSecret:
     async def _pass(self, ces: ClusterExternalSecret | Undecodable, now: datetime) -> Outcome:
         """Numbers are the steps of the spec."""
         if ces.metadata.deletion_timestamp is not None:  # 2
-            await self.clean_up(ces)
+            await self.clean_up(ces, now)
             return Done()
         if isinstance(ces, Undecodable):
             return (
@@ -104,8 +107,7 @@ class ReconcileClusterExternalSecret:
             if (status := report.paused(ces, until)) is not None:
                 await write_status(self.rest, CLUSTER_EXTERNAL_SECRETS, ces.metadata, status)
             return awake(until, now)
-        await self.free_namespaces(ces.metadata.name)
-        results = Results()
+        results = Results(later=await self.free_namespaces(ces.metadata.name, now) or None)
         try:
             namespaces = {one.name: one for one in self.cache.namespaces()}
             targets = select.chosen(ces.spec, ((one.name, one.labels) for one in namespaces.values()))  # 8
@@ -115,7 +117,7 @@ class ReconcileClusterExternalSecret:
         else:
             wanted = [name for name in targets if not namespaces[name].terminating]
             await self.remove_strays(ces, set(wanted), results)  # 6, 9
-            await self.provide(ces, wanted, results)  # 10
+            await self.provide(ces, wanted, results, now)  # 10
         return await self.tell(ces, results, now)  # 11, 12
 
     async def remove_strays(self, ces: ClusterExternalSecret, wanted: set[str], results: Results) -> None:
@@ -137,12 +139,13 @@ class ReconcileClusterExternalSecret:
 
         await side_by_side(remove(one) for one in first_strays(strays))
 
-    async def provide(self, ces: ClusterExternalSecret, wanted: list[str], results: Results) -> None:
+    async def provide(self, ces: ClusterExternalSecret, wanted: list[str], results: Results, now: datetime) -> None:
         writes: list[Awaitable[None]] = []
         known = self._checked.of(
             ces.metadata.name,
             (ces.metadata.uid, ces.metadata.generation, ces.metadata.annotations.get(child.FORCE_SYNC)),
         )
+        self._written.keep(ces.metadata.name, set(wanted))
         for place, namespace in enumerate(wanted, 1):
             if place % LOOKS == 0:
                 await asyncio.sleep(0)
@@ -158,18 +161,31 @@ class ReconcileClusterExternalSecret:
                     results.fail(namespace, child.FOREIGN)
                 case Leaving():
                     pass
+                case Make() | Change() if seconds := self._written.wait(ces.metadata.name, namespace, meant(ces), now):
+                    results.hold(namespace, seconds)
                 case Make() | Change() as change:
-                    writes.append(self.write(ces, namespace, change, results))
+                    over = int(live.metadata.resource_version) if live is not None else 0
+                    writes.append(self.write(ces, namespace, change, over, results, now))
         await side_by_side(writes)
 
-    async def write(self, ces: ClusterExternalSecret, namespace: str, change: Make | Change, results: Results) -> None:
+    async def write(
+        self,
+        ces: ClusterExternalSecret,
+        namespace: str,
+        change: Make | Change,
+        over: int,
+        results: Results,
+        now: datetime,
+    ) -> None:
+        """`over`: the version of the child that `change` was computed from."""
         try:
             if isinstance(change, Make):
-                await self.rest.create(EXTERNAL_SECRETS, namespace, change.body)
+                raw = await self.rest.create(EXTERNAL_SECRETS, namespace, change.body)
             else:
-                await self.rest.patch(
+                raw = await self.rest.patch(
                     EXTERNAL_SECRETS, namespace, ces.child_name, change.patch, content_type=JSON_PATCH
                 )
+            self._written.wrote(ces.metadata.name, namespace, meant(ces), now, over=over, version=version_of(raw))
             results.provisioned.add(namespace)
         except (AlreadyExists, Conflict) as error:
             results.fail(namespace, f"{WRONG}{error}", EsoError(f"conflict detected, will retry: {error}"))
@@ -190,11 +206,11 @@ class ReconcileClusterExternalSecret:
             await write_status(self.rest, CLUSTER_EXTERNAL_SECRETS, ces.metadata, status)
         return report.outcome(ces, results)
 
-    async def clean_up(self, ces: ClusterExternalSecret | Undecodable) -> None:
+    async def clean_up(self, ces: ClusterExternalSecret | Undecodable, now: datetime) -> None:
         """A ClusterExternalSecret that the reference put its finalizer on: what the finalizer promises is done, then it
         goes."""
         name = ces.metadata.name
-        await self.free_namespaces(name)
+        await self.free_namespaces(name, now)
         for one in self.cache.children(name):
             if one.metadata.deletion_timestamp is None:
                 try:
@@ -204,11 +220,21 @@ class ReconcileClusterExternalSecret:
         finalizer = wellknown.FINALIZER_CLUSTER_EXTERNAL_SECRET
         await remove_finalizer(self.rest, CLUSTER_EXTERNAL_SECRETS, ces.metadata, finalizer)
 
-    async def free_namespaces(self, name: str) -> None:
-        """Takes the finalizer off that the reference puts on each namespace: none of ours may keep a namespace."""
+    async def free_namespaces(self, name: str, now: datetime) -> float:
+        """Takes the finalizer off that the reference puts on each namespace: none of ours may keep a namespace. Seconds
+        until one may be taken off again that comes back each time, 0 for none."""
         finalizer = f"{NAMESPACE_FINALIZER}{name}"
+        held = [one for one in self.cache.namespaces() if finalizer in one.finalizers]
+        waits = {one.name: self._freed.wait(name, one.name, finalizer, now) for one in held}
 
         async def free(one: Namespace) -> None:
             await remove_finalizer(self.rest, NAMESPACES, one.meta, finalizer)
+            self._freed.wrote(name, one.name, finalizer, now, over=0, version=0)
 
-        await side_by_side(free(one) for one in self.cache.namespaces() if finalizer in one.finalizers)
+        await side_by_side(free(one) for one in held if one.terminating or not waits[one.name])
+        return min((seconds for seconds in waits.values() if seconds), default=0.0)
+
+
+def meant(ces: ClusterExternalSecret) -> tuple[Any, ...]:
+    """Equal while the children stay the same."""
+    return ces.metadata.uid, ces.metadata.generation, ces.metadata.annotations

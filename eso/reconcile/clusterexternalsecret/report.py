@@ -16,6 +16,7 @@ from eso.api.clusterexternalsecret import ClusterExternalSecret
 from eso.errors import EsoError
 from eso.gocompat.duration import DurationError
 from eso.reconcile.kit.children import reasons
+from eso.reconcile.kit.insistence import CONTESTED
 from eso.reconcile.kit.suspend import words
 from eso.runtime.outcome import After, Done, Outcome, Retry
 
@@ -26,11 +27,17 @@ UNKNOWN = "unknown"  # the namespace of a failure that concerns all of them
 
 @dataclass(slots=True)
 class Results:
-    """One pass. `again`: a failure that may pass by itself."""
+    """One pass. `again`: a failure that may pass by itself. `later`: seconds until a write that waits."""
 
     provisioned: set[str] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)  # namespace → reason
     again: EsoError | None = None
+    later: float | None = None
+
+    def hold(self, namespace: str, seconds: float) -> None:
+        """The child waits so long for its next correction."""
+        self.failed[namespace] = CONTESTED
+        self.later = seconds if self.later is None else min(self.later, seconds)
 
     def fail(self, namespace: str, reason: str, error: EsoError | None = None) -> None:
         self.failed[namespace] = reason
@@ -83,4 +90,6 @@ def outcome(ces: ClusterExternalSecret, results: Results) -> Outcome:
     except DurationError as error:
         return Retry(EsoError(f"invalid refreshTime: {error}", fix="write a Go duration such as 1h"))
     seconds = INTERVAL if interval is None else interval
+    if results.later is not None:
+        return After(min(results.later, seconds) if seconds > 0 else results.later)
     return After(seconds) if seconds > 0 else Done()

@@ -22,6 +22,7 @@ from eso.reconcile.clusterpushsecret.child import Child
 from eso.reconcile.clusterpushsecret.report import Results
 from eso.reconcile.kit.children import Change, Checked, Foreign, Keep, Leaving, Make, again, first_strays, side_by_side
 from eso.reconcile.kit.event import Event
+from eso.reconcile.kit.insistence import Insistence, version_of
 from eso.reconcile.kit.ledger import Ledger
 from eso.reconcile.kit.status import write_status
 from eso.reconcile.kit.suspend import awake, suspended_until
@@ -78,6 +79,7 @@ class ReconcileClusterPushSecret:
         self.meter, self.monotonic, self.log = meter, monotonic, log
         self._told: Ledger[datetime | None] = Ledger(None)  # the last status write
         self._checked = Checked()
+        self._written = Insistence()
 
     async def reconcile(self, key: Key, wake: Wake, now: datetime) -> Outcome:
         began = self.monotonic()
@@ -86,6 +88,7 @@ class ReconcileClusterPushSecret:
             self.meter.gone(key)
             self._told.forget(key)
             self._checked.forget(key[1])
+            self._written.forget(key[1])
             return Done()
         try:
             return await self._pass(cps, now)
@@ -111,7 +114,7 @@ class ReconcileClusterPushSecret:
             self.emit(cps.metadata, Event("Warning", report.ERRORED, f"{report.NO_TARGETS} ({error})"))
         else:
             await self.remove_strays(cps, set(targets), results)  # 4, 7
-            await self.provide(cps, targets, results)  # 8
+            await self.provide(cps, targets, results, now)  # 8
         return await self.tell(cps, results, now)  # 9, 10
 
     async def remove_strays(self, cps: ClusterPushSecret, wanted: set[str], results: Results) -> None:
@@ -133,9 +136,10 @@ class ReconcileClusterPushSecret:
 
         await side_by_side(remove(one) for one in first_strays(strays))
 
-    async def provide(self, cps: ClusterPushSecret, wanted: list[str], results: Results) -> None:
+    async def provide(self, cps: ClusterPushSecret, wanted: list[str], results: Results, now: datetime) -> None:
         writes: list[Awaitable[None]] = []
         known = self._checked.of(cps.metadata.name, (cps.metadata.uid, cps.metadata.generation))
+        self._written.keep(cps.metadata.name, set(wanted))
         for place, namespace in enumerate(wanted, 1):
             if place % LOOKS == 0:
                 await asyncio.sleep(0)
@@ -149,16 +153,25 @@ class ReconcileClusterPushSecret:
                     results.fail(namespace, child.FOREIGN)
                 case Leaving():
                     pass
+                case Make() | Change() if seconds := self._written.wait(cps.metadata.name, namespace, meant(cps), now):
+                    results.hold(namespace, seconds)
                 case Make() | Change() as change:
-                    writes.append(self.write(cps, namespace, change, results))
+                    over = int(live.metadata.resource_version) if live is not None else 0
+                    writes.append(self.write(cps, namespace, change, over, results, now))
         await side_by_side(writes)
 
-    async def write(self, cps: ClusterPushSecret, namespace: str, change: Make | Change, results: Results) -> None:
+    async def write(
+        self, cps: ClusterPushSecret, namespace: str, change: Make | Change, over: int, results: Results, now: datetime
+    ) -> None:
+        """`over`: the version of the child that `change` was computed from."""
         try:
             if isinstance(change, Make):
-                await self.rest.create(PUSH_SECRETS, namespace, change.body)
+                raw = await self.rest.create(PUSH_SECRETS, namespace, change.body)
             else:
-                await self.rest.patch(PUSH_SECRETS, namespace, cps.child_name, change.patch, content_type=JSON_PATCH)
+                raw = await self.rest.patch(
+                    PUSH_SECRETS, namespace, cps.child_name, change.patch, content_type=JSON_PATCH
+                )
+            self._written.wrote(cps.metadata.name, namespace, meant(cps), now, over=over, version=version_of(raw))
             results.provisioned.add(namespace)
         except (AlreadyExists, Conflict) as error:
             results.fail(namespace, f"{WRONG}{error}", EsoError(f"conflict detected, will retry: {error}"))
@@ -187,3 +200,8 @@ class ReconcileClusterPushSecret:
         raw = await write_status(self.rest, CLUSTER_PUSH_SECRETS, cps.metadata, status)
         if raw is not None:
             self.cache.learned(raw)
+
+
+def meant(cps: ClusterPushSecret) -> tuple[Any, ...]:
+    """Equal while the children stay the same."""
+    return cps.metadata.uid, cps.metadata.generation, cps.metadata.annotations

@@ -17,6 +17,7 @@ from eso.api.meta import Condition, rfc3339
 from eso.errors import EsoError
 from eso.gocompat.duration import DurationError
 from eso.reconcile.kit.children import reasons
+from eso.reconcile.kit.insistence import CONTESTED
 from eso.reconcile.kit.suspend import SUSPENDED, words
 from eso.runtime.outcome import After, Done, Outcome, Retry
 
@@ -28,13 +29,19 @@ INTERVAL = 3600.0  # seconds, without spec.refreshTime
 
 @dataclass(slots=True)
 class Results:
-    """One pass. `again`: a failure that may pass by itself. `broken`: the selectors cannot be read, so that nothing is
-    known of the namespaces."""
+    """One pass. `again`: a failure that may pass by itself. `later`: seconds until a write that waits. `broken`: the
+    selectors cannot be read, so that nothing is known of the namespaces."""
 
     provisioned: set[str] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)  # namespace → reason
     again: EsoError | None = None
+    later: float | None = None
     broken: EsoError | None = None
+
+    def hold(self, namespace: str, seconds: float) -> None:
+        """The child waits so long for its next correction."""
+        self.failed[namespace] = CONTESTED
+        self.later = seconds if self.later is None else min(self.later, seconds)
 
     def fail(self, namespace: str, reason: str, error: EsoError | None = None) -> None:
         self.failed[namespace] = reason
@@ -104,4 +111,6 @@ def outcome(cps: ClusterPushSecret, results: Results) -> Outcome:
     except DurationError as error:
         return Retry(EsoError(f"invalid refreshTime: {error}", fix="write a Go duration such as 1h"))
     seconds = INTERVAL if interval is None else interval
+    if results.later is not None:
+        return After(min(results.later, seconds) if seconds > 0 else results.later)
     return After(seconds) if seconds > 0 else Done()

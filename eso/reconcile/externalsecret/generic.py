@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NoReturn
 
 import msgspec
@@ -36,6 +37,8 @@ from eso.reconcile.kit.owners import controlled_by, last_manager
 LABEL: Final = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 API_VERSION: Final = re.compile(rf"(?:{LABEL}(?:\.{LABEL})*/)?{LABEL}", re.ASCII)
 Token = tuple[str, str, str, str]  # apiVersion, kind, namespace, name
+Tell = Callable[[Key | None], None]
+OWN_WRITES: Final = 8  # of one target whose events may still come
 
 
 class GenericRecord(msgspec.Struct, frozen=True, gc=False):
@@ -94,6 +97,10 @@ class GenericTargets:
         self._known: dict[Token, str] = {}  # the resourceVersion that was read or written last
         self._writers: dict[Token, tuple[str, Key]] = {}  # our own last write: its version, and whose it was
         self._left: dict[Token, Left] = {}
+        self._own: dict[
+            Token, deque[tuple[int, Key]]
+        ] = {}  # our last writes, for those who read the target as a source
+        self._flying: dict[Token, list[tuple[int, Tell]]] = {}  # what a watch showed while a write is on its way
 
     async def run(self) -> NoReturn:
         """The informers of the kinds in use live here, until cancelled."""
@@ -152,6 +159,33 @@ class GenericTargets:
         elif old is not None and new.generation and (old.generation, old.data_hash) == (new.generation, new.data_hash):
             return  # only the status or labels of others changed
         self.changed(*token, None)
+
+    def wrote(self, token: Token, version: str, tell: Tell) -> None:
+        """A watch shows this version of an object: `tell` gets the ExternalSecret on whose behalf we wrote it, None for
+        anybody else's write. Called later while a write of ours is on its way, since the event may be faster than the
+        reply."""
+        if token in self._flying:
+            self._flying[token].append((int(version), tell))
+        else:
+            tell(self._writer(token, int(version)))
+
+    def _writer(self, token: Token, version: int) -> Key | None:
+        return next((key for own, key in self._own.get(token, ()) if own == version), None)
+
+    async def _sent(self, es: ExternalSecret, sending: Awaitable[bytes]) -> bytes:
+        """The reply to a write."""
+        token = token_of(es)
+        shown = self._flying.setdefault(token, [])
+        try:
+            reply = await sending
+            version = int(_partial.decode(reply).metadata.resourceVersion)
+            self._own.setdefault(token, deque(maxlen=OWN_WRITES)).append((version, (es.namespace, es.name)))
+            return reply
+        finally:
+            if self._flying.get(token) is shown:
+                del self._flying[token]
+            for seen, tell in shown:
+                tell(self._writer(token, seen))
 
     async def resource(self, api_version: str, kind: str) -> Resource:
         """Asks the API server how the kind is called in URLs. Raises Failed."""
@@ -252,12 +286,12 @@ class GenericTargets:
             match change:
                 case Create(body):
                     sending = self.rest.create(resource, es.metadata.namespace, body, field_manager=es.field_manager)
-                    version = self._wrote(es, body, await sending)
+                    version = self._wrote(es, body, await self._sent(es, sending))
                 case Patch(name=name, body=body, after=after):
                     sending = self.rest.patch(
                         resource, es.metadata.namespace, name, body, field_manager=es.field_manager
                     )
-                    version = self._wrote(es, after, await sending)
+                    version = self._wrote(es, after, await self._sent(es, sending))
                 case Delete() if before.live is not None:
                     await self._delete(resource, before.live)
         except ApiError as error:
@@ -310,6 +344,7 @@ class GenericTargets:
         self._known.pop(token, None)
         self._writers.pop(token, None)
         self._left.pop(token, None)
+        self._own.pop(token, None)
         for resource in self._informers.resources():
             self._informers.release(resource, key)
 

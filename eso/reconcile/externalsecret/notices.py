@@ -30,17 +30,26 @@ def shared(es: ExternalSecret, others: Iterable[ExternalSecret]) -> list[Event]:
     return [Event("Warning", "TargetShared", f"{text} (give each its own spec.target.name, or use CreateOrMerge)")]
 
 
-def contested(es: ExternalSecret, changed_by: str) -> Event:
-    """`changed_by` is the field manager of the other writer; "" when it is an object of ours whose target is a
-    source."""
+def unheld(es: ExternalSecret) -> Event:
+    return Event(
+        "Warning",
+        "FinalizerRemoved",
+        f"the finalizer of {es.name} is taken off again and again: it was put back {MOST} times and is now put on at"
+        " most once per refresh interval (leave the finalizer, or use another deletionPolicy than Delete)",
+    )
+
+
+def contested(es: ExternalSecret, changed_by: str, *, slowly: bool = False) -> Event:
+    """`changed_by` is the field manager of the other writer; "" when a template source follows what we write. `slowly`:
+    the changes differ, so that they are still undone, later each time."""
     if changed_by:
         writer = "deleted" if changed_by == "deleted" else f"changed by {changed_by}"
         text = f"the target {es.target_name} is {writer} again and again"
     else:
         text = f"a template source of the target {es.target_name} is rewritten again and again"
-    return Event(
-        "Warning",
-        "TargetContested",
-        f"{text}: it was corrected {MOST} times and is now written at most once per refresh interval"
-        " (let only one of the two write it)",
+    told = (
+        "it was written several times and now waits longer each time, up to the refresh interval"
+        if slowly
+        else f"it was corrected {MOST} times and is now written at most once per refresh interval"
     )
+    return Event("Warning", "TargetContested", f"{text}: {told} (let only one of the two write it)")

@@ -251,6 +251,7 @@ class ReconcileExternalSecret:
             return await self._serve(es, wake, now, draft, batch)
 
     async def _serve(self, es: ExternalSecret, wake: Wake, now: datetime, draft: Draft, batch: Batch) -> Outcome:
+        wake = brake.recalled(self.known(es).fight, wake)
         match await self.prepare_in_time(es, wake, now, draft, batch):  # 4, 7-15
             case LabelTarget():
                 known = self.known(es)
@@ -259,7 +260,7 @@ class ReconcileExternalSecret:
                     draft.ended = Ended.IDLE
                     return After(seconds)
                 await self.targets.label(es)
-                known.labels = brake.Labels(known.labels.count + 1, now)
+                known.labels = known.labels.again(now)
                 draft.ended = Ended.RACED
                 return Retry()
             case Idle():
@@ -294,7 +295,7 @@ class ReconcileExternalSecret:
         """Everything up to the Change; writes nothing but the finalizer. Raises the API's errors: nothing is decided
         then, so there is no condition."""
         if es.spec.target.deletion_policy == "Delete":  # 4  only where deletion has work
-            await add_finalizer(self.rest, EXTERNAL_SECRETS, es.metadata, wellknown.FINALIZER_EXTERNAL_SECRET)
+            await self.hold_on(es, now)
         told = Told()
         try:
             readable(es)
@@ -305,7 +306,7 @@ class ReconcileExternalSecret:
                 self.emit(es, Event("Warning", "TargetUnwatched", why))
             step = decide(es, seen, synced, wake, now)  # 10-12
             if not isinstance(step, LabelTarget):
-                known.labels = brake.UNLABELLED
+                known.labels = brake.UNMARKED
             if not isinstance(step, Sync):
                 if held_by_window(es, synced, wake, now):
                     known.synced = replace(synced, due=now)
@@ -314,8 +315,9 @@ class ReconcileExternalSecret:
             if step.drift and TARGET_CHANGED in wake.reasons:
                 draft.drift, draft.changed_by = True, changed_by
             if seconds := brake.holds_until(known.fight, es, step, wake, now):
-                known.fight = brake.hold(known.fight, now)
-                return Held(seconds, notices.contested(es, (changed_by or "another writer") if step.drift else ""))
+                known.fight = brake.hold(known.fight, now, wake)
+                writer = (changed_by or "another writer") if step.drift else ""
+                return Held(seconds, notices.contested(es, writer, slowly=brake.slows(known.fight, step, wake)))
             urgent = step.edited or synced.refreshed is None  # a periodic read may wait for others of its batch
             results = await self.composer.read(  # 14
                 es, wake.since, urgent=urgent, make=lambda read: batch.generate(read.ref, str(read.index))
@@ -335,6 +337,17 @@ class ReconcileExternalSecret:
         except EsoError as error:
             return Refused(error, told)
         return Prepared(step, target, before, change, assembled.data, told, changed_by)
+
+    async def hold_on(self, es: ExternalSecret, now: datetime) -> None:
+        """Puts the finalizer on, or back on. Without it the target still goes, if its owner reference is ours."""
+        known = self.known(es)
+        if wellknown.FINALIZER_EXTERNAL_SECRET in es.metadata.finalizers:
+            known.finalizers = known.finalizers.found(es, now)
+        elif known.finalizers.held(es, now):
+            self.notice(es, (notices.unheld(es),))
+        else:
+            await add_finalizer(self.rest, EXTERNAL_SECRETS, es.metadata, wellknown.FINALIZER_EXTERNAL_SECRET)
+            known.finalizers = known.finalizers.again(now)
 
     def target_of(self, es: ExternalSecret) -> Target:
         if kind_of(es) is SECRET:

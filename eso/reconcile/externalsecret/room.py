@@ -27,7 +27,7 @@ from eso.reconcile.externalsecret.records import Sight, TargetRecord, target_rec
 from eso.reconcile.externalsecret.refresh import forced_by_trigger
 from eso.reconcile.externalsecret.remoteindex import Block, RemoteIndex, store_key
 from eso.reconcile.externalsecret.targets import Targets
-from eso.reconcile.externalsecret.triggers import SOURCE_CHANGED, Key, Triggers
+from eso.reconcile.externalsecret.triggers import SOURCE_CHANGED, SOURCE_REWRITTEN, Key, Triggers
 from eso.reconcile.kit.changes import Changes
 from eso.reconcile.kit.event import Event
 from eso.reconcile.kit.index import ReverseIndex
@@ -212,13 +212,31 @@ def room(shared: Shared, settings: RoomSettings) -> Room:
         assert record is not None
         sight = targets.observed(old, new)
         # The first list is no news: every ExternalSecret gets its pass anyway.
-        if sight is not None and secrets.has_synced.is_set():
+        if sight is None or not secrets.has_synced.is_set():
+            return
+        if new is None or sight.wrote:
             triggers.secret(record, sight, appeared=old is None)
+            return
+
+        def tell(writer: Key | None) -> None:  # a manifest may name the kind Secret
+            seen = sight if writer is None else Sight(sight.target, writer, wrote=True)
+            triggers.secret(record, seen, appeared=old is None)
+
+        generic.wrote(("v1", "Secret", record.namespace, record.name), record.resource_version, tell)
 
     def config_map(old: ConfigMapRecord | None, new: ConfigMapRecord | None) -> None:
         record = new or old
         assert record is not None
-        triggers.depended("ConfigMap", record.namespace, record.name, SOURCE_CHANGED)
+        token = ("v1", "ConfigMap", record.namespace, record.name)
+
+        def tell(writer: Key | None) -> None:
+            reason = SOURCE_CHANGED if writer is None else SOURCE_REWRITTEN
+            triggers.depended(*token[1:], reason, seen_by=writer)
+
+        if new is None:
+            tell(None)
+        else:
+            generic.wrote(token, new.resource_version, tell)
 
     def store(old: StoreRecord | None, new: StoreRecord | None) -> None:
         if isinstance(new, SecretStore):

@@ -8,14 +8,16 @@ from hypothesis import strategies as st
 
 from eso.reconcile.externalsecret.brake import (
     MOST,
+    MOST_EDITS,
     PEACE,
-    UNLABELLED,
+    UNMARKED,
     Fight,
-    Labels,
+    Marks,
     after,
     correcting,
     hold,
     holds_until,
+    recalled,
     slot_seconds,
     undone,
 )
@@ -77,7 +79,11 @@ def test_three_corrections_are_free_and_the_next_waits_for_a_slot():
         ),
         pytest.param(Fight(3, NOW, held=True), EDITED, CHANGED, PEACE, id="an edit ends the fight"),
         pytest.param(
-            Fight(2, NOW), DRIFT, CHANGED, Fight(1, LATER, seen_at=LATER), id="an old correction does not count"
+            Fight(2, NOW),
+            DRIFT,
+            CHANGED,
+            Fight(1, LATER, seen_at=LATER, edits=1),
+            id="an old correction does not count",
         ),
     ],
 )
@@ -152,7 +158,73 @@ def test_slots_in_a_row_that_undo_another_writer(step: Sync, by: str, same: bool
 
 def test_a_label_that_is_taken_off_again_and_again_is_put_on_once_per_slot():
     one = es()
-    assert UNLABELLED.held(one, NOW) == 0.0
-    assert Labels(2, NOW).held(one, NOW) == 0.0
-    assert Labels(3, NOW).held(one, NOW) == slot_seconds(one)
-    assert Labels(3, NOW).held(one, NOW + timedelta(seconds=slot_seconds(one))) == 0.0
+    assert UNMARKED.held(one, NOW) == 0.0
+    assert Marks(2, NOW).held(one, NOW) == 0.0
+    assert Marks(3, NOW).held(one, NOW) == slot_seconds(one)
+    assert Marks(3, NOW).held(one, NOW + timedelta(seconds=slot_seconds(one))) == 0.0
+
+
+def test_a_finalizer_that_is_found_within_the_slot_still_counts_and_later_it_does_not():
+    one = es()
+    marks = Marks(2, NOW)
+    assert marks.found(one, NOW + timedelta(seconds=slot_seconds(one) - 1)) == marks
+    assert marks.found(one, NOW + timedelta(seconds=slot_seconds(one))) == UNMARKED
+    assert marks.again(LATER) == Marks(3, LATER)
+
+
+def test_a_program_whose_changes_all_differ_is_corrected_ever_more_slowly():
+    hour, fight, now, times = es(refreshInterval="1h"), PEACE, NOW, []
+    for second in range(0, 3600, 2):  # the other writer changes the target every two seconds
+        now = NOW + timedelta(seconds=second)
+        step = Sync(True, due=False, state=str(second))
+        if holds_until(fight, hour, step, CHANGED, now):
+            fight = hold(fight, now, CHANGED)
+        else:
+            fight = after(fight, hour, step, CHANGED, now, wrote=True)
+            times.append(second)
+    assert times[:MOST_EDITS] == list(range(0, 2 * MOST_EDITS, 2)), "a person is corrected at once"
+    assert len(times) <= MOST_EDITS + 9
+    gaps = [b - a for a, b in zip(times[MOST_EDITS - 1 :], times[MOST_EDITS:], strict=False)]
+    assert gaps == sorted(gaps)
+
+
+def test_a_template_source_that_answers_each_write_is_followed_five_times_and_then_ever_more_slowly():
+    hour, fight, times = es(refreshInterval="1h"), PEACE, []
+    for second in range(600):
+        now = NOW + timedelta(seconds=second)
+        changed = Wake(frozenset({SOURCE_CHANGED}), now)
+        if holds_until(fight, hour, STILL, changed, now):
+            fight = hold(fight, now, changed)
+            # the change is not forgotten: it is followed by the timer
+            assert recalled(fight, TIMER) == Wake(frozenset({SOURCE_CHANGED}), now)
+        else:
+            fight = after(fight, hour, STILL, changed, now, wrote=True)
+            assert recalled(fight, TIMER) == TIMER
+            times.append(second)
+    assert times == [0, 1, 2, 3, 4, 14, 34, 74, 154, 314]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "reasons", "step"),
+    [
+        pytest.param(60, {SOURCE_CHANGED}, STILL, id="a template that is edited every minute"),
+        pytest.param(1, {SOURCE_CHANGED, "store changed"}, STILL, id="a store that changes as well"),
+        pytest.param(1, {SOURCE_CHANGED}, Sync(False, due=False, edited=True), id="an object that is edited as well"),
+        pytest.param(1, {SOURCE_CHANGED}, Sync(False, due=True), id="a slot"),
+    ],
+)
+def test_what_is_followed_at_once_however_often(seconds: float, reasons: set[str], step: Sync):
+    hour, fight, now = es(refreshInterval="1h"), PEACE, NOW
+    for _ in range(50):
+        now += timedelta(seconds=seconds)
+        changed = Wake(frozenset(reasons), now)
+        assert holds_until(fight, hour, step, changed, now) == 0
+        fight = after(fight, hour, step, changed, now, wrote=True)
+
+
+@pytest.mark.parametrize("slow", [Fight(2, NOW, edits=10), Fight(2, NOW, answers=5)])
+def test_what_slowed_down_stays_slow_until_a_slot_passes_without_it(slow: Fight):
+    slot = Sync(False, due=True)
+    left = after(slow, ONE, slot, TIMER, NOW + timedelta(minutes=5), wrote=False)
+    assert (left.edits, left.answers, left.corrections) == (slow.edits, slow.answers, 0)
+    assert after(slow, ONE, slot, TIMER, LATER, wrote=False) == PEACE
