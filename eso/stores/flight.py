@@ -2,17 +2,21 @@
 
 Neighbours: reads.py asks; batches and logins are shared here too. Nothing is kept once the last caller has its answer,
 with one exception: an answer that a trigger asked for serves all whom the same trigger woke. They may be more than run
-at once, and none of them needs anything newer.
+at once, and none of them needs anything newer. A call that waits for what its own namespace may have (slots of the
+server, memory, a probe) is waited for by that namespace: others make their own.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sized
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator, Sized
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
 from typing import Any, Final, TypeVar
 
+from eso.runtime.aside import keeping
+from eso.runtime.clock import Timer
 from eso.runtime.memory import CURRENT, Hold, NoMemory, TooMuchMemory
 from eso.secretbytes import SecretMap
 
@@ -21,19 +25,58 @@ LINGER: Final = 2.0  # seconds that an answer is kept for the next one whom its 
 LONGEST: Final = 30.0  # seconds that it is kept at all
 MOST_BYTES: Final = 8 << 20  # of all answers that are kept
 SMALLEST: Final = 256  # bytes that an answer counts at least, so that their number is bounded as well
-Later = Callable[[float, Callable[[], object]], object]
+PATIENCE: Final = 1.0  # seconds in line after which other namespaces make a call of their own
+Later = Callable[[float, Callable[[], object]], Timer]
 
 
 class Flight:
     """One call on its way: `started` (monotonic seconds), who waits, the task that makes it, and the memory that its
     answer takes, which every pass that got the answer keeps. `triggered`: somebody waits whom a trigger woke; `used`:
-    when the answer was last asked for."""
+    when the answer was last asked for; `stuck`: done once the call has waited in line for long."""
 
-    __slots__ = ("bytes", "hold", "started", "task", "triggered", "used", "waiting")
+    __slots__ = ("bytes", "hold", "started", "stuck", "task", "triggered", "used", "waiting")
 
-    def __init__(self, started: float, task: asyncio.Task[Any], hold: Hold | None = None) -> None:
-        self.started, self.task, self.hold, self.waiting = started, task, hold, 0
+    def __init__(self, started: float, task: asyncio.Task[Any], hold: Hold | None, stuck: asyncio.Future[None]) -> None:
+        self.started, self.task, self.hold, self.stuck, self.waiting = started, task, hold, stuck, 0
         self.triggered, self.used, self.bytes = False, started, 0
+
+
+class _Line:
+    """The place of a call among those of its own namespace. It stands there while it waits for memory as well."""
+
+    def __init__(self, later: Later, stuck: asyncio.Future[None]) -> None:
+        self._later, self._stuck = later, stuck
+        self._timers: list[Timer] = []
+
+    def give_back(self) -> None:
+        self._timers.append(self._later(PATIENCE, self.tell))
+
+    async def take_again(self) -> None:
+        self.take_back()
+
+    def take_back(self) -> None:
+        self._timers.pop().cancel()
+
+    def tell(self) -> None:
+        if not self._stuck.done():
+            self._stuck.set_result(None)
+
+
+LINE: Final[ContextVar[_Line | None]] = ContextVar("line", default=None)
+
+
+@contextmanager
+def in_line() -> Iterator[None]:
+    """In the block the call that runs waits for what its own namespace may have."""
+    line = LINE.get()
+    if line is None:
+        yield
+        return
+    line.give_back()
+    try:
+        yield
+    finally:
+        line.take_back()
 
 
 class Flights:
@@ -90,15 +133,24 @@ class Flights:
             return await call()
         else:
             hold = mine.sibling() if mine is not None else None
-            flight = Flight(self.now(), self._group.create_task(outcome(call, hold), name="flight"), hold)
+            stuck: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            line = _Line(self._later, stuck) if self._later is not None else None
+            flight = Flight(self.now(), self._group.create_task(outcome(call, hold, line), name="flight"), hold, stuck)
             self._forget(key)
             self._flights[key] = flight
             flight.task.add_done_callback(lambda task: self._landed(key, task))
         flight.waiting += 1
         flight.triggered = flight.triggered or since is not None
+        alone = False
         try:
-            await asyncio.wait([flight.task])
-            if mine is not None and flight.hold is not None:
+            await asyncio.wait([flight.task, flight.stuck], return_when=asyncio.FIRST_COMPLETED)
+            if not flight.task.done():
+                alone = mine is not None and flight.hold is not None and mine.owner != flight.hold.owner
+                if not alone:
+                    if (line := LINE.get()) is not None:
+                        line.tell()  # who waits for this call waits in the same line
+                    await asyncio.wait([flight.task])
+            if mine is not None and flight.hold is not None and not alone:
                 mine.keep(flight.hold)
         finally:
             flight.waiting -= 1
@@ -108,6 +160,8 @@ class Flights:
                     self._landed(key, flight.task)  # nobody may join a call that is being given up
                 if flight.hold is not None and self._kept.get(key) is not flight:
                     flight.hold.close()
+        if alone and mine is not None:
+            return await self.fly((mine.owner, key), call, since, joined)
         if flight.task.cancelled():
             raise asyncio.CancelledError  # the owner is going down
         result, error = flight.task.result()
@@ -185,10 +239,14 @@ def weight(answer: Any) -> int:
     return max(SMALLEST, len(answer) if isinstance(answer, Sized) else 0)
 
 
-async def outcome(call: Callable[[], Awaitable[T]], hold: Hold | None = None) -> tuple[T | None, Exception | None]:
+async def outcome(
+    call: Callable[[], Awaitable[T]], hold: Hold | None = None, line: _Line | None = None
+) -> tuple[T | None, Exception | None]:
     """An error as a value: several callers wait for it, and it must not take the owner's group down."""
-    CURRENT.set(hold)  # in the context of this task alone
+    CURRENT.set(hold)  # in the context of this task alone, and so are the next two
+    LINE.set(line)
     try:
-        return await call(), None
+        with keeping(line) if line is not None else nullcontext():
+            return await call(), None
     except Exception as error:
         return None, error

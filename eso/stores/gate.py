@@ -22,7 +22,7 @@ import asyncio
 import itertools
 import math
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -48,6 +48,7 @@ from eso.stores.breaker import (
 )
 from eso.stores.budget import RAMP, Budget, backlog, declared, grown, observed, ramped, take, throttled
 from eso.stores.evidence import Evidence
+from eso.stores.flight import in_line
 
 TICK = 0.1  # seconds between two looks at a gate that is not freely open
 PATIENCE = 1.0  # seconds in which an admitted key must make its call, or another one may probe
@@ -391,7 +392,8 @@ class Gates:
             waiting = next((g for g in heeded if isinstance(g.state, HalfOpen) and g.probing), None)
             if waiting is None:
                 break
-            await waiting.moved.wait()
+            with in_line():
+                await waiting.moved.wait()
         for gate in heeded:
             if isinstance(gate.state, Closed):
                 gate.state, gate.early = HalfOpen(gate.state.cause, gate.state.times), True
@@ -406,7 +408,9 @@ class Gates:
     ) -> AsyncIterator[None]:
         """One request: a free slot, then its place in every budget. The slot is kept while waiting, else slots would
         burst."""
-        async with family.slots.slot(owner):
+        async with AsyncExitStack() as kept:
+            with in_line():
+                await kept.enter_async_context(family.slots.slot(owner))
             now = self.clock.monotonic()
             self._still_open(gates)  # one may have closed while this request waited for its slot
             for gate in gates:

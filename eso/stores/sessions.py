@@ -215,7 +215,14 @@ class Sessions:
         found = self._known(store, namespace)
         if found is not None:
             return found
-        return await self.flights.fly(("login", holder(store, namespace)), lambda: self._log_in(store, namespace))
+        key = ("login", holder(store, namespace))
+        own = route_of(store, namespace, self.identity(store, namespace) or "")
+        try:
+            return await self.flights.fly(key, lambda: self._log_in(store, namespace))
+        except GateClosed as closed:
+            if store.per_consumer or not foreign(closed, own):
+                raise
+        return await self.flights.fly((own.endpoint, key), lambda: self._log_in(store, namespace))
 
     def _known(self, store: Store, namespace: str) -> Session | None:
         binding = self._bindings.get(holder(store, namespace))

@@ -29,6 +29,7 @@ from eso.providers.contract import (
 )
 from eso.providers.env import Compute, Env
 from eso.providers.kit.retries import after_the_first
+from eso.runtime.memory import Memory
 from eso.runtime.offload import Offload
 from eso.stores.front import Meter, Stores
 from eso.stores.gate import Gates
@@ -56,6 +57,7 @@ class Backend:
         self.login_failures: list[EsoError] = []
         self.down: Callable[[], EsoError] | None = None
         self.hold: asyncio.Event | None = None
+        self.hanging: set[str] = set()  # keys whose reads are never answered
         self.sessions: set[int] = set()
         self.in_flight = self.peak = 0
 
@@ -84,6 +86,8 @@ class ScriptedClient:
             try:
                 if self.backend.hold is not None:
                     await self.backend.hold.wait()
+                if what.removeprefix("read ") in self.backend.hanging:
+                    await asyncio.Event().wait()
                 if self.backend.down is not None:
                     raise self.backend.down()
                 if self.backend.failures:
@@ -210,6 +214,7 @@ class World:
         compute: Compute | None = None,
     ) -> None:
         self.clock, self.rest, self.backend = VirtualClock(), DictRest(), Backend()
+        self.memory: Memory | None = None
         self.stores: dict[tuple[str, str, str], SecretStore] = {}
         self.namespaces: dict[str, dict[str, str]] = {}
         self.released: list[tuple[str, int]] = []
