@@ -1,7 +1,8 @@
 """Slots that several owners share: an owner that comes late still gets one, however many the first owner wants.
 
 Neighbours: `stores.gate` for requests in flight, `kube.rest` for requests to the API server, offload.py for threads;
-lanes.py follows the same rule for passes. An owner is a namespace, or a group of them.
+lanes.py follows the same rule for passes. An owner is a namespace, or a group of them. A slot whose user says that it
+only waits may be lent to an owner that has none.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from eso.runtime.aside import keeping
 # goes to owners that hold none, one each.
 SHARE: Final = 3
 RESERVE: Final = 8
+LENT: Final = 4  # times the slots: users that wait without one, in shares as well
 
 Group = Callable[[str], str]
 """Namespace → who shares with whom: namespaces of one group are one owner."""
@@ -38,16 +40,35 @@ def room(held: int, free: int, total: int) -> int:
     return max(more, 1 if free > 0 and not held else 0)
 
 
-class _Slot:
+class Slot:
     """One slot of a block, which holds it from the start. Tasks of the block may give it back at the same time: the
-    last to come back takes it."""
+    last to come back takes it. Once it is lent, the block goes on without."""
 
-    __slots__ = ("_away", "_held", "_owner", "_slots")
+    __slots__ = ("_away", "_held", "_lent", "_owner", "_slots")
 
     def __init__(self, slots: FairSlots, owner: str) -> None:
-        self._slots, self._owner, self._held, self._away = slots, owner, True, 0
+        self._slots, self._owner, self._held, self._away, self._lent = slots, owner, True, 0, False
+
+    @property
+    def owner(self) -> str:
+        return self._owner
+
+    def only_waits(self) -> None:
+        """From now on an owner that has no slot may have this one."""
+        if self._held:
+            self._slots.offer(self)
+
+    def lend(self) -> None:
+        self._held, self._lent = False, True
+
+    def end(self) -> None:
+        """The block is over."""
+        self._slots.withdraw(self, lent=self._lent)
+        if not self._lent:
+            self.give_back()
 
     def give_back(self) -> None:
+        self._slots.withdraw(self, lent=False)
         self._away += 1
         if self._held:
             self._held = False
@@ -55,7 +76,7 @@ class _Slot:
 
     async def take_again(self) -> None:
         self._away -= 1
-        if self._away:
+        if self._away or self._lent:
             return
         try:
             await self._slots.acquire(self._owner)
@@ -72,7 +93,7 @@ class _Slot:
         self._take_over()
 
     def _take_over(self) -> None:
-        if not self._away and not self._held:
+        if not self._away and not self._held and not self._lent:
             self._slots.take_over(self._owner)
             self._held = True
 
@@ -88,19 +109,21 @@ class FairSlots:
         self._total = self._free = total
         self._group = group
         self._held: dict[str, int] = {}
+        self._offered: dict[Slot, None] = {}  # the longest first
+        self._lent: dict[str, int] = {}  # owner → users that go on without a slot
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     @asynccontextmanager
-    async def slot(self, namespace: str) -> AsyncIterator[None]:
+    async def slot(self, namespace: str) -> AsyncIterator[Slot]:
         """One slot for as long as the block lasts, apart from the time that it waits for memory."""
         owner = self.owner(namespace)
         await self.acquire(owner)
-        slot = _Slot(self, owner)
+        slot = Slot(self, owner)
         try:
             with keeping(slot):
-                yield
+                yield slot
         finally:
-            slot.give_back()
+            slot.end()
 
     def owner(self, namespace: str) -> str:
         """Whose slots `namespace` uses now. It may be another owner later, so what was acquired is released by this."""
@@ -109,6 +132,8 @@ class FairSlots:
     async def acquire(self, owner: str) -> None:
         """Waits for a slot. Cancelled, it holds none."""
         if self._next_of(owner) is None and self._take(owner):
+            return
+        if self._has_none(owner) and self._lend_one() and self._take(owner):
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         turns = self._waiting.setdefault(owner, deque())
@@ -130,10 +155,16 @@ class FairSlots:
         self._free -= 1
 
     def release(self, owner: str) -> None:
+        self._give(owner)
+        self._serve()
+
+    def _give(self, owner: str) -> None:
         self._free += 1
         self._held[owner] -= 1
         if not self._held[owner]:
             del self._held[owner]
+
+    def _serve(self) -> None:
         for waiting in list(self._waiting):
             if self._free <= 0:
                 return
@@ -141,6 +172,36 @@ class FairSlots:
             if turn is not None and self._take(waiting):
                 turn.set_result(None)
                 self._waiting.move_to_end(waiting)
+
+    def offer(self, slot: Slot) -> None:
+        """The user of `slot` only waits."""
+        self._offered[slot] = None
+        if any(map(self._has_none, self._waiting)) and self._lend_one():
+            self._serve()
+
+    def withdraw(self, slot: Slot, *, lent: bool) -> None:
+        """The user of `slot` is over, or has given the slot back."""
+        self._offered.pop(slot, None)
+        if lent:
+            self._lent[slot.owner] -= 1
+            if not self._lent[slot.owner]:
+                del self._lent[slot.owner]
+
+    def _has_none(self, owner: str) -> bool:
+        return owner not in self._held and owner not in self._lent
+
+    def _lend_one(self) -> bool:
+        """Takes the slot of a user that only waits, unless its owner, or all of them, have lent too many."""
+        total = LENT * self._total
+        free = total - sum(self._lent.values())
+        for slot in self._offered:
+            if room(self._lent.get(slot.owner, 0), free, total) > 0:
+                slot.lend()
+                del self._offered[slot]
+                self._lent[slot.owner] = self._lent.get(slot.owner, 0) + 1
+                self._give(slot.owner)
+                return True
+        return False
 
     @property
     def free(self) -> int:

@@ -56,6 +56,7 @@ QUEUE = 1.0  # seconds of reserved requests above which no further key is let in
 WAIT = 5.0  # seconds that a call in hand waits for its place; then its key parks
 LONGEST_HOLD = 3600.0  # seconds that a backend may ask us to stay away
 LOOK = 1.0  # seconds between two looks at a closed gate, or at a half-open one that nobody waits for
+SLOW = 5.0  # seconds without an answer after which a request lends its slot to namespaces that have none
 IDLE = 600.0  # seconds after which a gate that nobody called through is forgotten
 ALL = 1_000_000
 
@@ -410,7 +411,7 @@ class Gates:
         burst."""
         async with AsyncExitStack() as kept:
             with in_line():
-                await kept.enter_async_context(family.slots.slot(owner))
+                slot = await kept.enter_async_context(family.slots.slot(owner))
             now = self.clock.monotonic()
             self._still_open(gates)  # one may have closed while this request waited for its slot
             for gate in gates:
@@ -425,6 +426,7 @@ class Gates:
                 await self.clock.sleep(seconds)
                 self._still_open(gates)
             next(requests)
+            kept.callback(self.clock.call_later(SLOW, slot.only_waits).cancel)
             began, status = self.clock.monotonic(), "error"
             try:
                 yield

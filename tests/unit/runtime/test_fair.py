@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from eso.runtime.aside import without
-from eso.runtime.fair import FairSlots, room
+from eso.runtime.fair import LENT, FairSlots, room
 from eso.runtime.memory import NoMemory
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import settle
@@ -206,3 +206,63 @@ async def test_a_block_may_be_cancelled_at_every_await_of_a_wait_and_no_slot_get
         await settle()
         assert (slots.free, slots._held) == (1, {})
     assert count
+
+
+async def test_a_slot_whose_user_only_waits_goes_to_an_owner_that_has_none() -> None:
+    slots, over = FairSlots(2), asyncio.Event()
+    entered = list[str]()
+
+    async def use(owner: str) -> None:
+        async with slots.slot(owner) as slot:
+            entered.append(owner)
+            slot.only_waits()
+            await over.wait()
+
+    users = [asyncio.create_task(use(owner)) for owner in ("a", "a", "b", "c", "d", "a")]
+    await settle()
+    assert entered == ["a", "a", "b", "c", "d"], "the one that waits has slots, or has lent them"
+    assert slots.free == 0
+    over.set()
+    await asyncio.wait(users)
+    assert (slots.free, slots._held, slots._lent, slots._offered) == (2, {}, {}, {})
+
+
+async def test_no_more_is_lent_than_a_few_times_the_slots_and_each_owner_has_a_share_of_it() -> None:
+    slots, over = FairSlots(8), asyncio.Event()
+    entered = list[str]()
+
+    async def use(owner: str) -> None:
+        async with slots.slot(owner) as slot:
+            entered.append(owner)
+            slot.only_waits()
+            await over.wait()
+
+    users = [asyncio.create_task(use(f"owner-{n}")) for n in range(60)]
+    await settle()
+    assert len(entered) == 8 + LENT * 8
+    over.set()
+    await asyncio.wait(users)
+    assert len(entered) == 60
+    assert (slots.free, slots._held, slots._lent, slots._offered) == (8, {}, {}, {})
+
+
+async def test_a_lent_slot_is_not_taken_again_after_a_wait_for_memory() -> None:
+    slots, over = FairSlots(1), asyncio.Event()
+
+    async def waits() -> None:
+        async with slots.slot("a") as slot:
+            slot.only_waits()
+            await over.wait()
+            async with without():
+                pass
+            async with without():
+                raise TimeoutError
+
+    first = asyncio.create_task(waits())
+    await settle()
+    async with slots.slot("b"):
+        over.set()
+        await asyncio.wait([first])
+        assert isinstance(first.exception(), TimeoutError)
+        assert slots.free == 0
+    assert (slots.free, slots._held, slots._lent) == (1, {}, {})

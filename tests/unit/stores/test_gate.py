@@ -23,7 +23,7 @@ from eso.providers.contract import (
 from eso.runtime.aside import without
 from eso.runtime.memory import Memory, holding, reserve
 from eso.stores.breaker import Closed
-from eso.stores.gate import ALL, IDLE, LONGEST_HOLD, GateClosed, Gates, Route, route
+from eso.stores.gate import ALL, IDLE, LONGEST_HOLD, SLOW, GateClosed, Gates, Route, route
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import VirtualClock, settle
 
@@ -484,6 +484,24 @@ async def test_a_slow_path_of_one_namespace_leaves_places_for_the_others() -> No
         pass
     answer.set()
     await asyncio.wait(tasks)
+
+
+async def test_slow_paths_of_many_namespaces_leave_places_for_the_others() -> None:
+    clock = VirtualClock()
+    gates = Gates(clock, in_flight=64)
+
+    async def hung(namespace: str) -> None:
+        async with gates.call(to(namespace, namespace)), turn():
+            await asyncio.Event().wait()
+
+    slow = [asyncio.ensure_future(hung(f"greedy-{n % 40}")) for n in range(400)]
+    await clock.advance(SLOW)
+    for n in range(20):
+        async with asyncio.timeout(60), gates.call(to(f"team-{n}", "team")), turn():
+            pass
+    for task in slow:
+        task.cancel()
+    await asyncio.wait(slow)
 
 
 async def test_gates_that_nobody_uses_any_more_are_forgotten() -> None:
