@@ -23,11 +23,12 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from urllib.parse import SplitResult, urlsplit
 
 from eso.errors import EsoError
 from eso.net import keys, wire
+from eso.net.names import lookups
 from eso.net.openssl import bounded
 from eso.net.reach import EVERYWHERE, Barred, Reach
 from eso.net.wire import Exchange, Line
@@ -502,6 +503,7 @@ class Pool:
             limit=self._connections,
             keepalive_timeout=KEEP_ALIVE,
             ttl_dns_cache=10,
+            resolver=aiohttp.ThreadedResolver(cast(asyncio.AbstractEventLoop, lookups())),
             socket_factory=self._dial,
             # before, a TLS connection that the other side does not close stays for ever
             enable_cleanup_closed=sys.version_info < (3, 12, 8),
@@ -616,7 +618,7 @@ class Pools:
     async def _dial(self, host: str, port: int, through: str | None) -> socket.socket:
         loop = asyncio.get_running_loop()
         failed: OSError = OSError(errno.EHOSTUNREACH, "")
-        for info in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        for info in await lookups().getaddrinfo(host, port, type=socket.SOCK_STREAM):
             try:
                 if through is None:
                     self.reach.check(info[4], host)
