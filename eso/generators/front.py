@@ -22,7 +22,7 @@ from eso.generators.resolve import UNRESOLVED, NoGenerator, Resolved, Unresolved
 from eso.generators.states import Owner, States, check_size
 from eso.kube.rest import Rest
 from eso.observe import redact
-from eso.providers.contract import CredentialReader
+from eso.providers.contract import CredentialReader, naming
 from eso.providers.env import Env
 
 CLEAN_UP_SECONDS: Final = 20.0  # of a pass that failed, and perhaps is being cancelled
@@ -120,7 +120,9 @@ class Generators:
         """Takes values back. Raises EsoError: what was stored of the generator may be of any form."""
         generator = await self.registry.generator(row)
         with told(self.env.log, row.kind, namespace):
-            await generator.clean_up(resource, state, self.credentials(namespace), self.env)
+            credentials = self.credentials(namespace)
+            with naming(credentials):
+                await generator.clean_up(resource, state, credentials, self.env)
 
 
 class Batch:
@@ -170,8 +172,9 @@ class Batch:
             if not isinstance(generator, Stateless):
                 check_size(found.resource)  # before values are made that could not be remembered
             namespace = self._owner.meta.namespace
-            with told(generators.env.log, found.row.kind, namespace):
-                made = await generator.generate(found.resource, generators.credentials(namespace), generators.env)
+            credentials = generators.credentials(namespace)
+            with told(generators.env.log, found.row.kind, namespace), naming(credentials):
+                made = await generator.generate(found.resource, credentials, generators.env)
         except EsoError as error:
             failed = EsoError if error.retryable else Terminal
             raise failed(f"error using generator: {error}", fix=error.fix) from error

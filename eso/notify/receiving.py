@@ -16,7 +16,7 @@ from eso.notify.contract import MOST_MESSAGE, Feed, Message, Queue
 from eso.notify.driver import Key
 from eso.notify.formats import MOST_CHANGES, Told, Unreadable, read
 from eso.notify.limits import Limits, cost_of
-from eso.providers.contract import CredentialReader
+from eso.providers.contract import CredentialReader, naming
 from eso.providers.env import Env
 from eso.stores.gate import Gates, Route, route
 
@@ -106,7 +106,9 @@ class Receiving:
         way = route(self._queue.name, endpoint, self._key[0], uid, uid, None)
         if self._feed is None:
             async with self._gates.call(way, login=True):
-                self._feed = await self._queue.open(block, self._credentials(), self._env)
+                credentials = self._credentials()
+                with naming(credentials):
+                    self._feed = await self._queue.open(block, credentials, self._env)
         return self._feed, way
 
     async def _carried_out(self, feed: Feed, way: Route, messages: Sequence[Message]) -> float:

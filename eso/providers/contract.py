@@ -10,14 +10,14 @@ asked-for part out of the reply (pure).
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Protocol, TypeVar
 
-from eso.errors import EsoError
+from eso.errors import EsoError, causes
 
 
 class SecretNotFound(EsoError):
@@ -250,6 +250,10 @@ class CredentialReader(Protocol):
     def namespace(self) -> str:
         """Namespace of the consumer; "" while a ClusterSecretStore is validated."""
 
+    @property
+    def trailing(self) -> Sequence[str]:
+        """The keys read so far whose value is one line with a line break at its end, as `blame` words them."""
+
     async def secret(self, selector: Mapping[str, Any], *, default_key: str = "") -> bytes: ...
 
     async def service_account_token(
@@ -278,6 +282,28 @@ class CredentialReader(Protocol):
 
     async def ca_bundle(self, spec: Mapping[str, Any]) -> bytes | None:
         """PEM from `caBundle` / `caProvider` of `spec`, None when neither is set."""
+
+
+def blame(error: EsoError, trailing: Sequence[str]) -> None:
+    """Names in the fix of a failed login the credentials that end in a line break, unless the failure is none of
+    theirs."""
+    about = next((one for one in causes(error) if isinstance(one, NONE_OF_THEIRS)), None)
+    if trailing and about is None:
+        broken = " and ".join(dict.fromkeys(trailing))
+        error.fix = f"{broken} ends in a line break: store it without" + (f"; {error.fix}" if error.fix else "")
+
+
+NONE_OF_THEIRS: Final = (Throttled, Unavailable, SecretNotFound, NotYet)
+
+
+@contextmanager
+def naming(credentials: CredentialReader) -> Iterator[None]:
+    """Around what logs in with them: a failure that a line break may explain says so."""
+    try:
+        yield
+    except EsoError as error:
+        blame(error, credentials.trailing)
+        raise
 
 
 class StoreClient(Protocol):

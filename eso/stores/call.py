@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 from eso.errors import EsoError, causes
-from eso.providers.contract import AuthExpired, AuthRejected, NotYet, StoreClient, Throttled, Unavailable
+from eso.providers.contract import AuthExpired, AuthRejected, NotYet, StoreClient, Throttled, Unavailable, blame
 from eso.runtime.clock import Clock
 from eso.stores.gate import GateClosed, Gates, Retrying, retry_gate, typed
 from eso.stores.plans import Store
@@ -70,8 +70,11 @@ class Calls:
                     try:
                         async with self.gates.call(route_of(store, namespace, session.digest)):
                             try:
-                                return await ask(client.bind(store.view))
+                                answer = await ask(client.bind(store.view))
+                                session.trailing = ()
+                                return answer
                             except EsoError as error:
+                                blame(error, session.trailing)
                                 if fresh and ran_out(error):
                                     raise rejected(error)  # noqa: B904  # it carries the cause that the gate reads
                                 raise

@@ -152,6 +152,7 @@ class Credentials:
             raise CredentialMissing(text, fix=error.fix) from error
         meta = found.get("metadata") or {}
         data = {str(key): base64.b64decode(value) for key, value in (found.get("data") or {}).items()}
+        self.trailing += [f'key "{key}" of secret "{name}"' for key, value in data.items() if one_line(value)]
         return SecretObject(data, dict(meta.get("labels") or {}), dict(meta.get("annotations") or {}))
 
     async def config_map(self, selector: Mapping[str, Any]) -> Mapping[str, str]:

@@ -28,13 +28,12 @@ from eso.providers.contract import (
     Place,
     Quota,
     StoreClient,
-    Throttled,
-    Unavailable,
+    naming,
 )
 from eso.providers.env import Env
 from eso.stores.credentials import Ambient, Credentials, namespace_of
 from eso.stores.flight import Flights
-from eso.stores.gate import GateClosed, Gates, Route, endpoint_gate, foreign, identity_gate, route, typed
+from eso.stores.gate import GateClosed, Gates, Route, endpoint_gate, foreign, identity_gate, route
 from eso.stores.plans import Store
 from eso.stores.registry import Registry
 
@@ -65,6 +64,7 @@ class Session:
     retired: list[StoreClient] = field(default_factory=list)  # to be closed once their last call is back
     orphaned: float | None = None  # when its last store went
     renew_after: float = 0.0  # not before, after a renewal failed
+    trailing: tuple[str, ...] = ()  # credentials that end in a line break, until a call shows that they are good
     ambient: bool = False  # the login used the operator's own cloud identity
 
     @property
@@ -278,14 +278,9 @@ class Sessions:
 
     async def _open(self, store: Store, namespace: str, credentials: Credentials, digest: str) -> Session:
         connector = await self.registry.connector(store.view.provider, self.env)
-        try:
-            async with self.gates.call(route_of(store, namespace, digest), login=True):
+        async with self.gates.call(route_of(store, namespace, digest), login=True):
+            with naming(credentials):
                 client = await connector.open(store.view, store.plan, credentials)
-        except EsoError as error:
-            if credentials.trailing and not isinstance(typed(error), Unavailable | Throttled):
-                broken = " and ".join(dict.fromkeys(credentials.trailing))
-                error.fix = f"{broken} ends in a line break: store it without" + (f"; {error.fix}" if error.fix else "")
-            raise
         now = self.clock.monotonic()
         old = self._sessions.get(digest)
         if old is None:
@@ -295,7 +290,7 @@ class Sessions:
             old.retired.append(old.client)
             old.client, old.store, old.namespace = client, store, namespace
             old.since, old.renew_after, old.orphaned = now, 0.0, None
-        session.ambient = credentials.as_operator
+        session.ambient, session.trailing = credentials.as_operator, tuple(credentials.trailing)
         if digest not in self._by_digest:
             session.orphaned = now  # the credential was edited while the login was made
         return session

@@ -34,6 +34,7 @@ class StaticCredentials:
         self.secrets, self.namespace, self.tokens, self.ca = dict(secrets), namespace, dict(tokens or {}), ca
         self.accounts, self.environ, self.labels = dict(accounts or {}), environ, dict(labels or {})
         self.audiences: list[tuple[str, ...]] = []
+        self.trailing: list[str] = []
 
     async def secret(self, selector: Mapping[str, Any], *, default_key: str = "") -> bytes:
         key = selector.get("key") or default_key

@@ -26,12 +26,13 @@ from eso.generators.front import StateNotKept
 from eso.generators.registry import CLUSTER_GENERATORS, GENERATORS
 from eso.generators.resolve import Unresolved
 from eso.generators.states import Owner, superseded
-from eso.providers.contract import SecretNotFound
+from eso.providers.contract import AuthRejected, SecretNotFound
 from eso.reconcile.externalsecret.assemble import proven_missing
 from eso.runtime.memory import NoMemory
 from tests.fakes.apiserver import FakeApiServer, Json, Status
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import VirtualClock
+from tests.fakes.credentials import StaticCredentials
 from tests.fakes.generators import Making
 
 OWNER = Owner(EXTERNAL_SECRETS, ObjectMeta(name="my-es", namespace="ns", uid="uid-1"))
@@ -213,6 +214,17 @@ async def test_an_error_of_the_generator_keeps_its_meaning(making: Making):
     error = await refused(making, REF)
     assert str(error) == "error using generator: Secret does not exist"
     assert proven_missing(error)
+
+
+async def test_a_refused_generator_names_the_credential_that_ends_in_a_line_break(
+    making: Making, monkeypatch: pytest.MonkeyPatch
+):
+    reader = StaticCredentials({})
+    reader.trailing.append('key "token" of secret "login"')
+    monkeypatch.setattr(making.generators, "credentials", lambda namespace: reader)
+    making.counting.failure = AuthRejected("no", fix="renew it")
+    error = await refused(making, REF)
+    assert error.fix == 'key "token" of secret "login" ends in a line break: store it without; renew it'
 
 
 async def test_a_generator_that_breaks_is_an_error_of_the_object_and_quotes_nothing(making: Making):

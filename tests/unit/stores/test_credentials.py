@@ -304,3 +304,12 @@ async def test_every_await_may_be_cancelled() -> None:
 )
 def test_a_credential_of_one_line_that_ends_in_a_line_break_is_noticed(value: bytes, named: bool) -> None:
     assert one_line(value) is named
+
+
+async def test_credentials_that_are_read_as_a_whole_secret_are_looked_at_too() -> None:
+    rest = DictRest()
+    rest.secret("team-a", "login", user="alice", password="pass\n", key="-----BEGIN KEY-----\nAA\n-----END KEY-----\n")
+    given: Any = rest  # it only reads
+    credentials = Credentials(given, StoreView("SecretStore", "main", "team-a", "webhook", {}), "team-a")
+    await credentials.secret_object({"name": "login"})
+    assert credentials.trailing == ['key "password" of secret "login"']

@@ -807,3 +807,19 @@ async def test_a_backend_that_is_down_is_no_reason_to_look_at_the_credential() -
         with pytest.raises(Unavailable) as refused:
             await read(world)
         assert refused.value.fix == ""
+
+
+async def test_a_token_that_is_refused_when_it_is_used_first_names_its_line_break_and_later_refusals_do_not() -> None:
+    async with running(World()) as world:
+        world.rest.secret("team-a", "token", token="t-1\n")
+        world.backend.failures = [Denied("permission denied"), Denied("permission denied")]
+        with pytest.raises(Denied) as refused:
+            await read(world)
+        assert refused.value.fix == 'key "token" of secret "token" ends in a line break: store it without'
+        with pytest.raises(Denied):
+            await read(world)
+        await read(world)
+        world.backend.failures = [Denied("permission denied")]
+        with pytest.raises(Denied) as refused:
+            await read(world)
+        assert refused.value.fix == ""
