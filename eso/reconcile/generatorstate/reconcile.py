@@ -7,6 +7,7 @@ Secrets that it refers to must still be there.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime
 from typing import Any, Final, Protocol
 
@@ -38,7 +39,8 @@ class NotCleanedUp(EsoError):
 
 
 class ReconcileGeneratorState:
-    """`lookup` is the informer, `terminating(namespace)` says whether a namespace is going, `emit` queues an Event."""
+    """`lookup` is the informer, `terminating(namespace)` says whether a namespace is going, `emit` queues an Event,
+    `limit()` bounds the time that values take to be taken back and raises TooLate."""
 
     def __init__(
         self,
@@ -51,7 +53,9 @@ class ReconcileGeneratorState:
         meter: Meter,
         monotonic: Callable[[], float],
         log: Log,
+        limit: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
     ) -> None:
+        self.limit = limit
         self.lookup, self.generators, self.rest, self.terminating = lookup, generators, rest, terminating
         self.emit, self.meter, self.monotonic, self.log = emit, meter, monotonic, log
 
@@ -125,7 +129,8 @@ class ReconcileGeneratorState:
         if row is None or not isinstance(resource, dict):
             raise NotCleanedUp(UNKNOWN, fix="upgrade to a version that serves the kind, or remove the finalizer")
         try:
-            await self.generators.clean_up(row, resource, spec.get("state"), meta.namespace)
+            async with self.limit():
+                await self.generators.clean_up(row, resource, spec.get("state"), meta.namespace)
         except EsoError as error:
             raise NotCleanedUp(f"could not cleanup generator state: {error}", fix=error.fix) from error
 

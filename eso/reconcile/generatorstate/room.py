@@ -51,5 +51,6 @@ def room(shared: Shared) -> Room:
         meter=shared.metrics.objects("generatorstate"),
         monotonic=shared.clock.monotonic,
         log=shared.log,
+        limit=shared.limit,
     )
     return work.room(passes.reconcile, needs=(states,))

@@ -6,6 +6,7 @@ Neighbours: `stores.front` validates behind the same gates as the reads; report.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime
 from typing import Protocol
 
@@ -48,7 +49,8 @@ class Meter(Protocol):
 
 class ReconcileStore:
     """One instance per kind. `lookup(key)` reads the informer; `requeue_seconds` is the re-validation period of stores
-    without their own; `emit(metadata, event)` queues an Event."""
+    without their own; `emit(metadata, event)` queues an Event; `limit()` bounds the time of a validation and raises
+    TooLate."""
 
     def __init__(
         self,
@@ -63,7 +65,9 @@ class ReconcileStore:
         meter: Meter,
         monotonic: Callable[[], float],
         log: Log,
+        limit: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
     ) -> None:
+        self.limit = limit
         self.resource, self.lookup, self.validator, self.rest = resource, lookup, validator, rest
         self.controller_class, self.requeue_seconds = controller_class, requeue_seconds
         self.emit, self.meter, self.monotonic, self.log = emit, meter, monotonic, log
@@ -100,7 +104,8 @@ class ReconcileStore:
     async def validate(self, store: SecretStore, interval: float) -> Report:
         """Whatever the provider raises is this store's condition, and no other store's."""
         try:
-            result, capability = await self.validator.validate(store)
+            async with self.limit():
+                result, capability = await self.validator.validate(store)
             maintained = self.validator.maintained(store) or self.silenced(store)
         except GateClosed as closed:
             return parked(store, closed)

@@ -72,5 +72,6 @@ def room(shared: Shared, settings: StoreSettings, kind: str) -> Room:
         meter=shared.metrics.objects(kind.lower(), labels),
         monotonic=shared.clock.monotonic,
         log=shared.log,
+        limit=shared.limit,
     )
     return work.room(passes.reconcile, needs=(informer,))

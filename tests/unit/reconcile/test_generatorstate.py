@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,9 +16,11 @@ from eso.kube.rest import ApiError
 from eso.reconcile.generatorstate.decide import CleanUp, Expire, Hold, Nothing, Wait, decide
 from eso.reconcile.generatorstate.reconcile import ReconcileGeneratorState
 from eso.reconcile.kit.event import Event
+from eso.runtime.deadline import deadline
 from eso.runtime.outcome import After, Done, Retry, Wake
 from tests.fakes.apiserver import FakeApiServer, Json, Status
 from tests.fakes.cancel import every_await
+from tests.fakes.clock import VirtualClock, until
 from tests.fakes.generators import Making
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -195,6 +198,23 @@ async def test_of_a_namespace_that_goes_what_is_left_behind_is_told_where_events
     assert world.about == [f"GeneratorState/{KEY[1]}", f"Namespace/{KEY[0]}"]
     text = "the values stay valid in the backend: could not cleanup generator state: down"
     assert world.events[-1] == Event("Warning", "LeftBehind", f"GeneratorState {KEY[1]}: {text}")
+
+
+async def test_a_clean_up_that_takes_too_long_is_ended_and_tried_again(world: World, monkeypatch: pytest.MonkeyPatch):
+    clock = VirtualClock()
+
+    async def hangs(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(world.making.generators, "clean_up", hangs)
+    world.passes.limit = lambda: deadline(clock, 120.0)
+    world.put(deleted=stamp(-1))
+    running = asyncio.create_task(world.run())
+    await until(lambda: clock.timers > 0)
+    await clock.advance(121.0)
+    assert isinstance(await running, Retry)
+    assert world.held
+    assert "takes longer than 120 s" in world.events[0].message
 
 
 async def test_an_api_server_that_fails_says_nothing_about_the_backend(world: World):

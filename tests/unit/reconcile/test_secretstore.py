@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -18,9 +19,11 @@ from eso.reconcile.kit.event import Event
 from eso.reconcile.secretstore.reconcile import ReconcileStore
 from eso.reconcile.secretstore.report import Report, invalid, new_status, parked, paused, valid
 from eso.reconcile.secretstore.triggers import Triggers
+from eso.runtime.deadline import deadline
 from eso.runtime.outcome import After, Done, Lane, Parked, Retry, Wake
 from eso.stores.gate import GateClosed, Retrying
 from tests.fakes.apiserver import FakeApiServer, Json, Status
+from tests.fakes.clock import VirtualClock, until
 
 NOW = datetime(2026, 5, 1, 12, 0, 0, 999, tzinfo=UTC)
 AT_NOON, EARLIER = "2026-05-01T12:00:00Z", "2026-05-01T11:00:00Z"
@@ -225,7 +228,7 @@ class World:
         self.api, self.rest = api, api.rest()
         self.store: SecretStore | None = None
         self.answer: Exception | None = None
-        self.as_operator = False
+        self.as_operator = self.hangs = False
         self.events: list[Event] = []
         self.marks: list[tuple[str, Any]] = []
         self.errors: list[str] = []
@@ -263,6 +266,8 @@ class World:
 
     async def validate(self, store: SecretStore) -> tuple[Validation, str]:
         self.meanwhile()
+        if self.hangs:
+            await asyncio.Event().wait()
         if self.answer is not None:
             raise self.answer
         return Validation.READY, "ReadWrite"
@@ -321,6 +326,21 @@ async def test_a_store_that_cannot_log_in_uses_no_identity(world: World):
     world.as_operator, world.answer = True, ValidationFailed("no")
     await world.run()
     assert AMBIENT not in world.events
+
+
+async def test_a_validation_that_takes_too_long_is_ended_and_told(world: World):
+    clock = VirtualClock()
+    world.put()
+    world.passes.limit = lambda: deadline(clock, 120.0)
+    world.hangs = True
+    running = asyncio.create_task(world.run())
+    await until(lambda: clock.timers > 0)
+    await clock.advance(121.0)
+    await running
+    assert world.store is not None
+    status = world.read()["status"]["conditions"][0]
+    assert (status["status"], status["reason"]) == ("False", "InvalidProviderConfig")
+    assert any("takes longer than 120 s" in event.message for event in world.events)
 
 
 async def test_a_store_that_is_made_anew_is_told_anew(world: World):
