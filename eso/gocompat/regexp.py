@@ -12,6 +12,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any, Final, Protocol
 
 import re2  # type: ignore[import-untyped,unused-ignore]  # the package ships no type information
@@ -20,14 +21,18 @@ from eso.errors import Terminal
 from eso.gocompat import text as gotext
 
 MAX_MEMORY: Final = 8 << 20
-PROBE_MEMORY: Final = 1 << 20
-"""Room for 16,000 instructions: a program far beyond MAX_PROGRAM ends here, before it takes time."""
+PROBE_MEMORY: Final = 384 << 10
+"""Room for 6,000 instructions: a program far beyond MAX_PROGRAM ends here, before it takes time."""
 MAX_PATTERN: Final = 4 << 10
 """Bytes of an expression."""
 MAX_PROGRAM: Final = 5_000
 """Instructions of a compiled expression; `\\pL` takes 1,200."""
-MAX_COMPILING: Final = 5_000
+MAX_COMPILING: Final = 9_000
 """Steps that compiling may cost."""
+MAX_COPIES: Final = 1_000
+"""Copies that nested repetitions may ask for: the engine refuses more."""
+DEAREST: Final = 2_500
+"""Steps after which the engine has met the end of its memory."""
 MAX_GROUPS: Final = 1000
 CACHED: Final = 32
 
@@ -155,10 +160,13 @@ def price(size: int, length: int) -> int:
 
 
 def compiling(pattern: bytes) -> int:
-    """Steps of compiling: each Unicode class brings hundreds of ranges, each repetition as many copies as it counts."""
+    """Steps of compiling: a Unicode class brings hundreds of ranges, a repetition as many copies as it counts, and one
+    of a group with repetitions in it their product."""
+    counts = [max(int(low), int(high or 0), 1) for low, high in _COUNTED.findall(pattern)]
+    copies = min(prod(counts), MAX_COPIES) if b"){" in pattern else max(counts, default=1)
     classes = len(_CLASS.findall(pattern)) * (400 if b"(?" in pattern else 100)
-    copies = sum(min(max(int(low), int(high or 0)), 1000) for low, high in _COUNTED.findall(pattern))
-    return 8 + len(pattern) // 4 + classes + copies // 8
+    repeated = copies * len(pattern) // 4 if b"){" in pattern else sum(counts)
+    return 8 + len(pattern) + 2 * pattern.count(b"?") + classes * min(copies, 30) + min(repeated, DEAREST)
 
 
 _CLASS: Final = re.compile(rb"\\[pP]")

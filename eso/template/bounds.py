@@ -15,8 +15,9 @@ from eso.errors import Terminal
 BIG = 512
 """Results of at least this many bytes (or this many / 8 elements) count against the value limit; smaller ones are
 bounded by the steps that make them."""
-CHECK_CLOCK_EVERY = 1024
-"""Steps between two looks at the clock."""
+CHECK_CLOCK_EVERY = 256
+"""Steps between two looks at the clock: several in what may run on a loop, should one of its steps cost more than it
+says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -269,6 +269,26 @@ def test_expressions_that_people_write_are_within_the_limits(pattern: str) -> No
     assert regexp.compiling(pattern.encode()) <= regexp.MAX_COMPILING
 
 
+@pytest.mark.parametrize(
+    ("pattern", "least"),
+    [
+        pytest.param("(((a{10}){10}){10})" * 4, 2_000, id="copies of copies"),
+        pytest.param("(?i)([^k]{30}){30}", 2_000, id="copies of a class of many ranges"),
+        pytest.param(r"((\pL{3}){3})", 900, id="copies of a Unicode class"),
+        pytest.param("a?" * 2_000, 8_000, id="thousands of choices"),
+        pytest.param("." * 4_096, 4_096, id="sheer length"),
+    ],
+)
+def test_compiling_is_paid_at_what_it_takes(pattern: str, least: int) -> None:
+    """Each of these takes milliseconds; a template may hold fifty of them, and one that is refused is not kept."""
+    assert regexp.compiling(pattern.encode()) >= least
+
+
+@pytest.mark.parametrize("pattern", [r"(\d{1,3}\.){3}\d{1,3}", "[a-f0-9]{8}-[a-f0-9]{4}", "^team-(a|b)-.*$", r"\pL+"])
+def test_compiling_what_people_write_is_cheap(pattern: str) -> None:
+    assert regexp.compiling(pattern.encode()) < 300
+
+
 def test_compiled_expressions_are_kept_and_the_oldest_forgotten() -> None:
     first = regexp.compile("kept")
     assert regexp.compile(b"kept") is first
