@@ -7,7 +7,7 @@ argument.
 from __future__ import annotations
 
 import heapq
-from collections import Counter
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +18,7 @@ from eso.runtime.schedule import Item, Key
 SLOW: Final = 4  # times the workers: keys that run without one
 AGEING_TURN: Final = 4  # every so many picks …
 AGEING_SECONDS: Final = 10.0  # … the oldest key goes first, whatever its lane, if it has waited so long
+REMEMBERED: Final = 10_000  # owners that are no newcomers
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,9 @@ class Ready:
 
 
 class Lanes:
-    """Strict order of the lanes, and within a lane of the due times; ageing keeps the last lane from starving.
+    """Strict order of the lanes, and within a lane of the due times; ageing keeps the last lane from starving. Owners
+    of which no pass has ended yet are newcomers: while keys of others wait in the same lane, theirs get every second
+    turn all together, so that thousands of new namespaces hold up nobody else.
 
     `workers`: how many keys run at most (the controller sees to it). An owner, which is a namespace or the `group` that
     it belongs to, is held when it has its share of them: its keys wait aside until a worker ends. 0: no limit is known,
@@ -49,6 +52,11 @@ class Lanes:
         self._ready: dict[Key, tuple[Lane, Item]] = {}
         self._held: dict[Key, tuple[Lane, Item]] = {}
         self._ready_heaps: tuple[list[Item], ...] = tuple([] for _ in Lane)
+        self._new_heaps: tuple[list[Item], ...] = tuple([] for _ in Lane)  # of newcomers
+        self._new: dict[str, set[Key]] = {}  # newcomer → its ready keys
+        self._new_of: dict[Key, str] = {}  # the other way round: a namespace may change its owner meanwhile
+        self._known: OrderedDict[str, None] = OrderedDict()  # owners of which a pass has ended
+        self._new_turn = False
         self._held_heaps: dict[str, list[tuple[Lane, Item]]] = {}  # by owner
         self._counts = [0] * len(Lane)
         self._sequence = 0
@@ -74,18 +82,19 @@ class Lanes:
 
     def pick(self, now: float) -> Ready | None:
         """Removes and returns the next key. A key whose owner has its share is put aside and returned as held."""
-        heads = [head for lane in Lane if (head := self._head(lane)) is not None]
-        if not heads:
+        heads = next((heads for lane in Lane if (heads := self._heads(lane))), None)
+        if heads is None:
             return None
         self._picks += 1
         chosen = heads[0]
-        if self._picks % AGEING_TURN == 0 and len(heads) > 1:
-            oldest = min(heads)
-            if now - oldest[0] >= AGEING_SECONDS:
+        if len(heads) > 1:
+            chosen, self._new_turn = heads[self._new_turn], not self._new_turn
+        if self._picks % AGEING_TURN == 0:
+            oldest = self._oldest()
+            if oldest is not None and now - oldest[0] >= AGEING_SECONDS:
                 chosen = oldest
         due, _, key = chosen
-        lane, _ = self._ready.pop(key)
-        heapq.heappop(self._ready_heaps[lane])
+        lane, _ = self._take(key)
         if self._room(self._group(key[0])) <= 0:
             self._hold(key, lane, due)
             return Ready(key, lane, due, held=True)
@@ -112,6 +121,7 @@ class Lanes:
     def ended(self, key: Key) -> int:
         """`key` runs no more. Returns how many held keys became ready, because a share grew."""
         owner = self._owners.pop(key)
+        self._meet(owner)
         if key not in self._lent:
             return self._free(owner)
         self._lent.discard(key)
@@ -137,7 +147,7 @@ class Lanes:
 
     def oldest(self) -> Ready | None:
         """The ready key that waits longest. A held key waits for others of its owner, so it is not overdue."""
-        head = min((head for lane in Lane if (head := self._head(lane)) is not None), default=None)
+        head = self._oldest()
         return self.find(head[2]) if head is not None else None
 
     def counts(self) -> dict[Lane, int]:
@@ -149,9 +159,36 @@ class Lanes:
         return bool(self._ready)
 
     def _put(self, key: Key, lane: Lane, due: float) -> None:
-        item = self._item(key, due)
+        if key in self._ready:
+            self._take(key)
+        item, owner = self._item(key, due), self._group(key[0])
         self._ready[key] = lane, item
-        heapq.heappush(self._ready_heaps[lane], item)
+        if self._workers and owner and owner not in self._known:
+            self._new.setdefault(owner, set()).add(key)
+            self._new_of[key] = owner
+            heapq.heappush(self._new_heaps[lane], item)
+        else:
+            heapq.heappush(self._ready_heaps[lane], item)
+
+    def _take(self, key: Key) -> tuple[Lane, Item]:
+        """`key` is ready no more. Its place in a heap goes once it is the first there."""
+        if (owner := self._new_of.pop(key, None)) is not None:
+            self._new[owner].discard(key)
+            if not self._new[owner]:
+                del self._new[owner]
+        return self._ready.pop(key)
+
+    def _meet(self, owner: str) -> None:
+        """A pass of `owner` has ended: its keys wait among those of everybody."""
+        self._known[owner] = None
+        self._known.move_to_end(owner)
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+        for key in sorted(self._new.pop(owner, ())):
+            del self._new_of[key]
+            lane, item = self._ready[key]
+            again = self._ready[key] = lane, (item[0], item[1], key)  # its place among the newcomers is none any more
+            heapq.heappush(self._ready_heaps[lane], again[1])
 
     def _hold(self, key: Key, lane: Lane, due: float) -> None:
         place = self._held[key] = lane, self._item(key, due)
@@ -178,13 +215,20 @@ class Lanes:
             return self._workers or 1
         return room(self._running_in[owner], self._workers - self._running, self._workers)
 
-    def _head(self, lane: Lane) -> Item | None:
-        heap = self._ready_heaps[lane]
+    def _heads(self, lane: Lane) -> list[Item]:
+        """The first key of those that are known, and the first of newcomers."""
+        heads = (self._head(self._ready_heaps[lane]), self._head(self._new_heaps[lane]))
+        return [head for head in heads if head is not None]
+
+    def _oldest(self) -> Item | None:
+        return min((head for lane in Lane for head in self._heads(lane)), default=None)
+
+    def _head(self, heap: list[Item]) -> Item | None:
         while heap:
             place = self._ready.get(heap[0][2])
             if place is not None and place[1] is heap[0]:
                 return heap[0]
-            heapq.heappop(heap)  # its key was lifted into a better lane
+            heapq.heappop(heap)  # its key is ready no more, or at another place
         return None
 
     def _item(self, key: Key, due: float) -> Item:

@@ -60,6 +60,7 @@ class LanesMachine(RuleBasedStateMachine):
     def start(self):
         self.lanes, self.model, self.running, self.now, self.picks = Lanes(self.WORKERS), {}, [], 0.0, 0
         self.arrivals = itertools.count()
+        self.known, self.new_turn = {""}, False
 
     @rule(several=several, lane=lanes)
     def push(self, several, lane):
@@ -92,12 +93,15 @@ class LanesMachine(RuleBasedStateMachine):
             assert picked is None
             return
         self.picks += 1
+        best = min(life[0] for life in ready.values())
+        places = [(key[0] not in self.known, life[1], life[2], key) for key, life in ready.items() if life[0] is best]
         heads = [
-            min((life[1], life[2], key) for key, life in ready.items() if life[0] is lane)
-            for lane in sorted({life[0] for life in ready.values()})
+            min(place for place in places if place[0] is new)[1:] for new in sorted({place[0] for place in places})
         ]
         expected = heads[0]
-        aged = min(heads)
+        if len(heads) > 1:
+            expected, self.new_turn = heads[self.new_turn], not self.new_turn
+        aged = min((life[1], life[2], key) for key, life in ready.items())
         if self.picks % AGEING_TURN == 0 and self.now - aged[0] >= AGEING_SECONDS:
             expected = aged
         key = expected[2]
@@ -116,6 +120,7 @@ class LanesMachine(RuleBasedStateMachine):
     def end(self, data):
         key = data.draw(st.sampled_from(self.running))
         self.running.remove(key)
+        self.known.add(key[0])
         let_in = 0
         for namespace in ("one", "two"):
             mine = [(life[0], life[1], life[2], key) for key, life in self.model.items() if life[3]]
@@ -238,3 +243,31 @@ def test_a_key_that_is_set_again_and_again_leaves_no_pile_of_stale_items():
         schedule.set(("a", "b"), float(n))
     assert len(schedule._heap) <= SLACK + 3
     assert list(schedule.take_due(1e9)) == [(("a", "b"), 5.0 * SLACK - 1)]
+
+
+def test_thousands_of_new_namespaces_hold_up_nobody_else_and_get_every_second_turn():
+    lanes = Lanes(100)
+    lanes.push(("old", "first"), Lane.NEW, 0.0)
+    assert lanes.pick(0.0) is not None
+    lanes.began(("old", "first"))
+    lanes.ended(("old", "first"))
+    for n in range(2_000):
+        lanes.push((f"new-{n}", "one"), Lane.NEW, 1.0)
+    for n in range(3):
+        lanes.push(("old", str(n)), Lane.NEW, 2.0)
+    picked = [ready.key[0] for _ in range(8) if (ready := lanes.pick(2.0))]
+    assert picked == ["old", "new-0", "old", "new-1", "old", "new-2", "new-3", "new-4"]
+
+
+def test_a_namespace_that_changes_its_owner_while_its_keys_wait_loses_none():
+    owner = {"a": "one", "b": "one"}
+    lanes = Lanes(10, lambda namespace: owner.get(namespace, namespace))
+    lanes.push(("a", "x"), Lane.NEW, 0.0)
+    lanes.push(("b", "x"), Lane.NEW, 0.0)
+    assert lanes.pick(0.0) == Ready(("a", "x"), Lane.NEW, 0.0)
+    lanes.began(("a", "x"))
+    owner["b"] = "two"
+    lanes.lift(("b", "x"), Lane.NEW)
+    lanes.ended(("a", "x"))
+    assert lanes.pick(0.0) == Ready(("b", "x"), Lane.NEW, 0.0)
+    assert lanes.pick(0.0) is None and not lanes.any_ready()
