@@ -14,6 +14,7 @@ from eso.errors import EsoError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")  # IPv4 that is written as IPv6
 LETTERS: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
@@ -54,10 +55,17 @@ def hosts_of(entries: Iterable[str]) -> Hosts:
     for entry in entries:
         text = entry.strip()
         try:
-            networks.append(ipaddress.ip_network(text.strip("[]"), strict=False))
+            networks.append(_network(text.strip("[]")))
         except ValueError:
             names.add(_name(text))
     return Hosts(frozenset(names), tuple(networks))
+
+
+def _network(text: str) -> Network:
+    found = ipaddress.ip_network(text, strict=False)
+    if isinstance(found, ipaddress.IPv6Network) and found.subnet_of(MAPPED):
+        return ipaddress.IPv4Network((int(found.network_address) & 0xFFFFFFFF, found.prefixlen - 96))
+    return found
 
 
 def _name(text: str) -> str:

@@ -599,13 +599,12 @@ class Pools:
         server = origin(url)
         try:
             through = self.proxies.for_url(url)
-            parts = urlsplit(through or url)
-            if not parts.hostname:
-                raise ValueError(url)
-            meant = urlsplit(url)
-            self.reach.check_name(meant.hostname or "", proxied=through is not None, port=port_of(meant))
+            _, host, port = place(url)
+            self.reach.check_name(host, proxied=through is not None, port=port)
+            if through is not None:
+                _, host, port = place(through)
             async with asyncio.timeout(seconds):
-                return await self._dial(parts.hostname, port_of(parts), through)
+                return await self._dial(host, port, through)
         except TimeoutError:
             raise TimedOut(f"cannot connect to {server} within {seconds:g} s", sent=False) from None
         except Barred as error:
@@ -757,6 +756,15 @@ def target(url: str) -> str:
     """Path and query of a request to `url` exactly as they are sent, which is what a signature covers: the library
     writes some escapes in another way."""
     return yarl.URL(url).raw_path_qs
+
+
+def place(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port that a request to `url` goes to, as the library reads them: what else reads the text may
+    find another host in it. Raises ValueError for an address without a host."""
+    parts = yarl.URL(url)
+    if not parts.raw_host or parts.port is None:
+        raise ValueError("no host")
+    return parts.scheme, parts.raw_host, parts.port
 
 
 def port_of(parts: SplitResult) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import unicodedata
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -34,13 +35,28 @@ METADATA: Final = frozenset(
 )
 # What they are called where somebody else resolves the name.
 METADATA_NAMES: Final = frozenset(
-    {"metadata.google.internal", "metadata.goog", "metadata", "instance-data", "instance-data.ec2.internal"}
+    {
+        "metadata.google.internal",
+        "metadata.goog",
+        "metadata",
+        "instance-data",
+        "instance-data.ec2.internal",
+        "metadata.tencentyun.com",
+        "api.metadata.cloud.ibm.com",
+        "metadata.platformequinix.com",
+    }
 )
 # Prefixes whose addresses hold an IPv4 address in their last 32 bits: NAT64 of the internet and of one's own, stateless
 # translation, addresses that are only compatible.
 EMBEDDING: Final = tuple(
     ipaddress.IPv6Network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96", "::/96")
 )
+LOCAL_NAT64: Final = (ipaddress.IPv6Network("64:ff9b:1::/48"),)
+# RFC 6052: a prefix of so many bits, and how many bits of the IPv4 address stand before and behind bits 64 to 71.
+SPLIT: Final = ((48, 16, 16), (56, 8, 24), (64, 0, 32))
+# Of these it is certain where they lead: nobody can have an address below the prefix of the internet's NAT64.
+TRANSLATED: Final = (ipaddress.IPv6Network("64:ff9b::/96"),)
+OWN: Final = (ipaddress.IPv4Address("127.0.0.1"), ipaddress.IPv6Address("::1"))
 ISATAP: Final = frozenset({0x00005EFE, 0x02005EFE})  # bits 64 to 95 of an address
 
 
@@ -72,20 +88,22 @@ class Reach:
     def check(self, place: tuple[Any, ...], host: str | None = None) -> None:
         """`place`: a socket address, host and port first. `host`: the name that led there, None for the address of a
         proxy, which no list is about. Raises Barred."""
-        address = plain(str(place[0]))
-        if address is None:
+        meant = meanings(str(place[0]))
+        if not meant:
             return
-        if not self.link_local and (address.is_link_local or address in METADATA):
+        if not self.link_local and any(one.is_link_local or one in METADATA for one in meant):
             raise link_local()
-        if place[1] in self.own_ports and is_own(address):
+        if place[1] in self.own_ports and any(map(is_own, meant)):
             raise Barred("a port of the operator itself")
-        if (address, place[1]) in self.api_server:
+        if any((one, place[1]) in self.api_server for one in meant):
             raise Barred("the API server, which stores may not name here", fix="see --deny-api-server-stores")
         if host is None:
             return
-        if self.denied.has_address(address):
+        if any(map(self.denied.has_address, meant)):
             raise Barred("in a network that stores may not reach", fix="see --store-hosts-denied")
-        if self.allowed and not (self.allowed.has_name(host) or self.allowed.has_address(address)):
+        # The end of an IPv6 address allows nothing: who owns a network can spell an allowed IPv4 address there.
+        sure = meant if in_network(meant[0], TRANSLATED) else meant[:1]
+        if self.allowed and not (self.allowed.has_name(host) or any(map(self.allowed.has_address, sure))):
             raise Barred("not among the hosts that stores may reach", fix="see --store-hosts-allowed")
 
     def check_name(self, host: str, *, proxied: bool, port: int = 0) -> None:
@@ -117,37 +135,46 @@ def link_local() -> Barred:
 def written(host: str) -> Address | None:
     """The address that a host is, in any spelling that a resolver takes for one: short, as one number, octal, hex."""
     text = unicodedata.normalize("NFKC", unquote(host)).strip("[]").rstrip(".")
-    address = plain(text)
-    if address is None and text[:1].isdigit():
+    found = next(iter(meanings(text)), None)
+    if found is None and text[:1].isdigit():
         with suppress(OSError, ValueError):
             return ipaddress.IPv4Address(socket.inet_aton(text))
-    return address
+    return found
 
 
-def plain(text: str) -> Address | None:
-    """An address without its zone; IPv4 inside IPv6 as what it stands for."""
+def meanings(text: str) -> tuple[Address, ...]:
+    """An address without its zone, then the IPv4 addresses that it may hold; () for what is none. One of IPv4 that is
+    only written as IPv6 is that one alone: the system takes it so."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
-        return None
-    if isinstance(address, ipaddress.IPv6Address):
-        return address.ipv4_mapped or address.sixtofour or teredo(address) or embedded(address) or address
-    return address
+        return ()
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    if address.is_unspecified:
+        return (address, *OWN)  # a connection to it ends on this machine
+    return (address, *embedded(address)) if isinstance(address, ipaddress.IPv6Address) else (address,)
 
 
-def teredo(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address of the machine at the end of a Teredo tunnel."""
-    return address.teredo[1] if address.teredo is not None else None
-
-
-def embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address in the last 32 bits, where the rest says that they are one."""
-    if address.is_loopback or address.is_unspecified:
-        return None
+def embedded(address: ipaddress.IPv6Address) -> Iterator[ipaddress.IPv4Address]:
+    """The IPv4 addresses that this one leads to where somebody translates, or opens a tunnel."""
+    if address.is_loopback:
+        return
     held = int(address)
-    if (held >> 32 & 0xFFFFFFFF) in ISATAP or any(address in network for network in EMBEDDING):
-        return ipaddress.IPv4Address(held & 0xFFFFFFFF)
-    return None
+    if (held >> 32 & 0xFFFFFFFF) in ISATAP or in_network(address, EMBEDDING):
+        yield ipaddress.IPv4Address(held & 0xFFFFFFFF)
+    if in_network(address, LOCAL_NAT64):  # its prefix is somebody's choice, and says where the address begins
+        for length, before, behind in SPLIT:
+            high, low = held >> 128 - length - before, held >> 56 - behind
+            yield ipaddress.IPv4Address((high & (1 << before) - 1) << behind | low & (1 << behind) - 1)
+    if address.sixtofour is not None:
+        yield address.sixtofour
+    if address.teredo is not None:
+        yield address.teredo[1]
+
+
+def in_network(address: Address, networks: Iterable[ipaddress.IPv6Network]) -> bool:
+    return any(address in network for network in networks)
 
 
 def is_own(address: Address) -> bool:
@@ -166,7 +193,7 @@ def is_own(address: Address) -> bool:
 def addresses_of(host: str, port: int) -> frozenset[tuple[Address, int]]:
     """The addresses that a name has now; empty when it cannot be resolved."""
     try:
-        found = [plain(str(info[4][0])) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+        found = [meanings(str(info[4][0])) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     except (OSError, ValueError):
         return frozenset()
-    return frozenset((address, port) for address in found if address is not None)
+    return frozenset((meant[0], port) for meant in found if meant)

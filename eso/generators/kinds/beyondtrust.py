@@ -16,6 +16,7 @@ from eso.net.http import Reply
 from eso.providers.contract import CredentialReader
 from eso.providers.env import Env
 from eso.providers.kit import workloadcredentials
+from eso.providers.kit.http import segment
 
 CLIENT: Final = "failed to create BeyondtrustWorkloadCredentials client: "
 FAILED: Final = "unable to generate dynamic secret: "
@@ -39,7 +40,7 @@ class Beyondtrust(Stateless):
         except EsoError as error:
             raise GeneratorFailed(f"{CLIENT}{error}", fix=error.fix) from error
         query = f"?folder={quote(folder, safe='')}" if folder else ""
-        url = f"{base}/dynamic/{quote(name, safe='')}/generate{query}"
+        url = f"{base}/dynamic/{segment(name)}/generate{query}"
         reply = await call(env, "POST", url, sent, ca=ca)
         if reply.status not in (200, 201):
             raise GeneratorFailed(f'{FAILED}{refused(reply)} at path "{folder or "/"}" ({DOCS})')

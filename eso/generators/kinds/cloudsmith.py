@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 from typing import ClassVar, Final
-from urllib.parse import quote
 
 from eso.generators.contract import Generated, GeneratorFailed, Json, Stateless, spec_of
 from eso.generators.kit import jwt
@@ -15,6 +14,7 @@ from eso.generators.kit.account import account_token
 from eso.generators.kit.http import call, object_in, status_line
 from eso.providers.contract import CredentialReader
 from eso.providers.env import Env
+from eso.providers.kit.http import segment
 
 DEFAULT: Final = "https://api.cloudsmith.io"
 FAILED: Final = "unable to exchange OIDC token: "
@@ -27,7 +27,7 @@ class CloudsmithAccessToken(Stateless):
         spec = spec_of(resource)
         account = await account_token(spec, credentials)
         base = (str(spec.get("apiUrl") or "") or DEFAULT).removesuffix("/")
-        url = f"{base}/openid/{quote(str(spec.get('orgSlug') or ''), safe='')}/"
+        url = f"{base}/openid/{segment(str(spec.get('orgSlug') or ''))}/"
         asked = {"oidc_token": account, "service_slug": str(spec.get("serviceSlug") or "")}
         reply = await call(env, "POST", url, {}, json=asked)
         if reply.status != 201:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
-from urllib.parse import quote
 
 from eso.errors import EsoError
 from eso.generators.contract import Generated, GeneratorFailed, Json, spec_of
@@ -16,6 +15,7 @@ from eso.generators.kit.http import call, header, message_in, object_in, status_
 from eso.net.http import Reply
 from eso.providers.contract import CredentialReader
 from eso.providers.env import Env
+from eso.providers.kit.http import segment
 
 DEFAULT: Final = "https://gitlab.com"
 
@@ -43,7 +43,7 @@ class GitlabDeployToken:
         if not resource or not isinstance(state, Mapping) or not state.get("tokenID"):
             return
         headers = await login(spec_of(resource), credentials)
-        url = f"{collection(state)}/{quote(str(state['tokenID']), safe='')}"
+        url = f"{collection(state)}/{segment(str(state['tokenID']))}"
         reply = await call(env, "DELETE", url, headers)
         if not succeeded(reply) and reply.status != 404:
             raise GeneratorFailed(f"error revoking deploy token: {refused(reply)}")
@@ -56,7 +56,7 @@ def collection(spec: Json) -> str:
         raise GeneratorFailed("exactly one of projectID or groupID must be set")
     base = (str(spec.get("url") or "") or DEFAULT).rstrip("/")
     place, name = ("projects", project) if project else ("groups", group)
-    return f"{base}/api/v4/{place}/{quote(name, safe='')}/deploy_tokens"
+    return f"{base}/api/v4/{place}/{segment(name)}/deploy_tokens"
 
 
 async def login(spec: Json, credentials: CredentialReader) -> dict[str, str]:

@@ -18,6 +18,7 @@ from eso.generators.kit.http import call, header, message_in, object_in, status_
 from eso.net.http import Reply
 from eso.providers.contract import CredentialReader
 from eso.providers.env import Env
+from eso.providers.kit.http import segment
 
 GONE: Final = "service account token not found"
 
@@ -33,7 +34,7 @@ class Grafana:
         body: dict[str, Any] = {"name": str(uuid.uuid4())}
         if wanted.get("secondsToLive"):
             body["secondsToLive"] = wanted["secondsToLive"]
-        made = await asked(env, "POST", f"{base}/serviceaccounts/{account['id']}/tokens", headers, body)
+        made = await asked(env, "POST", f"{base}/serviceaccounts/{segment(str(account['id']))}/tokens", headers, body)
         key, login_name = made.get("key"), str(account.get("login") or "")
         if not isinstance(key, str) or not key:
             raise GeneratorFailed("the reply of Grafana has no key")
@@ -45,7 +46,7 @@ class Grafana:
         if not isinstance(account, Mapping):
             raise GeneratorFailed("missing previous status")
         spec = spec_of(resource)
-        place = f"{quote(str(account.get('id')), safe='')}/tokens/{quote(str(account.get('tokenID')), safe='')}"
+        place = f"{segment(str(account.get('id')))}/tokens/{segment(str(account.get('tokenID')))}"
         headers = await login(spec, credentials)
         reply = await call(env, "DELETE", f"{base_of(spec)}/serviceaccounts/{place}", headers)
         if not succeeded(reply) and GONE not in message_in(reply, "message").lower():

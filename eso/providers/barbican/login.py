@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
+from eso.net.http import place
 from eso.providers.barbican import codec
 from eso.providers.barbican.codec import Session
 from eso.providers.contract import InvalidConfig
-from eso.providers.kit.http import Api, decoded, place
+from eso.providers.kit.http import Api, decoded
 from eso.runtime.offload import Offload
 
 T = TypeVar("T")

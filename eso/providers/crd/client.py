@@ -30,7 +30,7 @@ from eso.providers.crd import codec
 from eso.providers.crd.spec import Kind, lets, place_of, rules
 from eso.providers.kit import cluster
 from eso.providers.kit.cluster import ClusterClient, call, granted, next_page
-from eso.providers.kit.http import LARGE, segment
+from eso.providers.kit.http import LARGE, climbs, segment
 from eso.providers.kit.search import MOST_STEPS, Volume, Walk, Wanted, by_name
 from eso.runtime.offload import Offload
 from eso.values.convert import convert_keys
@@ -96,7 +96,7 @@ class CrdClient(ClusterClient[Connection]):
     async def fetch(self, request: Hashable) -> codec.Found:
         assert isinstance(request, Asked)
         kind, namespace, name = self.connection.resource, request.namespace, request.name
-        if name in (".", "..") or namespace in (".", ".."):
+        if "." in (name, namespace) or climbs(name) or climbs(namespace):
             raise InvalidConfig(f"{quote(name)} is no name of an object")
         place = f"{kind.kind} {namespace}/{name}" if namespace else f"{kind.kind}/{name}"
         raw = await call(

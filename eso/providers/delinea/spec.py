@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from eso.providers.contract import InvalidConfig, Plan, Quota, StoreView
 from eso.providers.kit import valueorref
+from eso.providers.kit.http import climbs
 from eso.providers.kit.selectors import Json, Named, consumer, has, part, references
 
 TEMPLATE: Final = "https://%s.secretsvaultcloud.%s/v1/%s%s"
@@ -83,6 +84,6 @@ def path_of(key: str) -> str:
     """The path of a secret behind its resource; folders are parted by `/` or `:`. Raises InvalidConfig for one that
     leaves its place."""
     path = key.lstrip("/")
-    if not path or any(step in (".", "..") for step in path.split("/")):
+    if not path or "." in path.split("/") or climbs(path):
         raise InvalidConfig(f'cannot use "{path}" as the path of a secret', fix="correct remoteRef.key")
     return f"/{quote(path, safe='/:')}"

@@ -15,7 +15,7 @@ import orjson
 from eso.api.meta import Resource
 from eso.errors import EsoError
 from eso.kube import rest as kube
-from eso.net.http import Pool, TimedOut
+from eso.net.http import Forbidden, Pool, TimedOut, Unsendable
 from eso.providers.contract import (
     AuthExpired,
     Busy,
@@ -223,6 +223,8 @@ def typed(error: kube.ApiError, failed: str) -> EsoError:
             return NotYet(text, fix=fix)
         case kube.Unavailable():
             return Unavailable(text, answered=True, fix=fix)
+        case kube.Unreachable() if isinstance(error.__cause__, Forbidden | Unsendable):
+            return InvalidConfig(text, fix=fix)
         case kube.Unreachable():
             kind = Timeout if isinstance(error.__cause__, TimedOut) else Unavailable
             return kind(text, fix=fix)

@@ -7,6 +7,7 @@ a body or a path: a provider adds the words of the reference by `refuse`.
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,18 @@ from urllib.parse import quote, urlencode, urljoin, urlsplit
 import orjson
 
 from eso.errors import EsoError
-from eso.net.http import Forbidden, Pool, TimedOut, Timeouts, TooLarge, TransportError, Unsendable, origin, target
+from eso.net.http import (
+    Forbidden,
+    Pool,
+    TimedOut,
+    Timeouts,
+    TooLarge,
+    TransportError,
+    Unsendable,
+    origin,
+    place,
+    target,
+)
 from eso.net.http import Reply as Reply  # for refusals, which may not import what waits
 from eso.providers.contract import (
     AuthExpired,
@@ -203,10 +215,10 @@ def followed(method: str, url: str, reply: Reply, has_body: bool) -> str:
 
 
 def urljoined(url: str, location: str) -> str:
-    """Raises Unavailable for a Location that is none."""
+    """Raises Unavailable for a Location that is none, or brings a user."""
     try:
         target = urljoin(url, location)
-        if location and urlsplit(target).hostname:
+        if location and place(target) and "@" not in urlsplit(target).netloc:
             return target
     except ValueError:
         pass
@@ -214,16 +226,11 @@ def urljoined(url: str, location: str) -> str:
 
 
 def same_origin(one: str, other: str) -> bool:
-    return place(one) == place(other)
-
-
-def place(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port of a URL."""
+    """Whether both lead to one scheme, host and port."""
     try:
-        parts = urlsplit(url)
-        return parts.scheme, (parts.hostname or "").rstrip("."), parts.port or (443 if parts.scheme == "https" else 80)
+        return place(one) == place(other)
     except ValueError:
-        return "", "", 0
+        return False
 
 
 def words(url: str, status: int) -> str:
@@ -276,9 +283,14 @@ def clean(value: str, name: str) -> str:
     return value
 
 
+def climbs(path: str) -> bool:
+    """Whether a part of it is `..`, also for a server that reads an escaped slash, or a backslash, as a slash."""
+    return ".." in re.split(r"[/\\]", path)
+
+
 def segment(text: str) -> str:
     """`text` as one segment of a path. Raises InvalidConfig for one that would leave its place."""
-    if text in ("", ".", ".."):
+    if text in ("", ".") or climbs(text):
         raise InvalidConfig(f'cannot use "{text}" as a part of a path')
     return quote(text, safe="")
 

@@ -30,6 +30,7 @@ from eso.providers.contract import (
 )
 from eso.providers.kit import cluster
 from eso.providers.kit.cluster import ClusterClient, Connection, next_page
+from eso.providers.kit.http import climbs
 from eso.providers.kit.search import Volume, Walk, Wanted, by_name
 from eso.providers.kubernetes import codec
 from eso.providers.kubernetes.spec import remote_namespace
@@ -63,7 +64,7 @@ class KubernetesClient(ClusterClient[Connection]):
     # reading
 
     def request(self, ref: RemoteRef) -> Hashable:
-        if not ref.key or "/" in ref.key or ref.key in (".", ".."):
+        if ref.key in ("", ".") or "/" in ref.key or climbs(ref.key):
             raise InvalidConfig(f'"{ref.key}" is no name of a Secret', fix="remoteRef.key is the name of a Secret")
         return Asked(self.namespace, ref.key)
 

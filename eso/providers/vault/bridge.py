@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final, TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import greenlet
 import orjson
@@ -130,12 +131,8 @@ class LoopSession:
             reply = await self._once(method, url, headers, query, body)
             if reply.status in http.MOVED:
                 target = http.urljoined(url, reply.headers.get("Location", ""))
-                if not (http.same_origin(url, target) or await self._active(url, target)):
-                    raise Unavailable(
-                        f"{origin(url)} redirects to a server that is not the active node of its cluster: not followed",
-                        answered=True,
-                        fix="write the address of the active node, or let standby nodes forward requests",
-                    )
+                if not http.same_origin(url, target):
+                    target = await self._on_active(url, target)
                 reply = await self._once(method, target, headers, {} if urlsplit(target).query else query, body)
                 if 300 <= reply.status < 400:
                     raise Unavailable(f"{origin(url)} redirects too often", answered=True)
@@ -153,18 +150,21 @@ class LoopSession:
                 )
             return reply
 
-    async def _active(self, url: str, target: str) -> bool:
-        """Whether `target` is the same path on the node that the cluster behind `url` calls active. The question
-        carries neither token nor body; a redirect from https to http leads nowhere."""
+    async def _on_active(self, url: str, target: str) -> str:
+        """`url` on the node that the cluster behind it calls active, if `target` is the same path there. The question
+        carries neither token nor body; a redirect from https to http leads nowhere. Raises Unavailable."""
         asked, there = urlsplit(url), urlsplit(target)
-        if there.path != asked.path or (asked.scheme == "https" and there.scheme != "https"):
-            return False
-        answer = await self._once("GET", urljoin(url, LEADER), {}, {}, None)
-        try:
-            named = http.object_of(answer.body).get("leader_address") if answer.status == 200 else ""
-        except Malformed:
-            return False
-        return http.same_origin(str(named or ""), target)
+        if there.path == asked.path and not (asked.scheme == "https" and there.scheme != "https"):
+            answer = await self._once("GET", urljoin(url, LEADER), {}, {}, None)
+            with suppress(Malformed):
+                named = http.object_of(answer.body).get("leader_address") if answer.status == 200 else ""
+                if http.same_origin(str(named or ""), target):
+                    return urlunsplit((there.scheme, there.netloc, asked.path, asked.query, ""))
+        raise Unavailable(
+            f"{origin(url)} redirects to a server that is not the active node of its cluster: not followed",
+            answered=True,
+            fix="write the address of the active node, or let standby nodes forward requests",
+        )
 
     async def _once(
         self, method: str, url: str, headers: Mapping[str, str], query: Mapping[str, str], body: bytes | None

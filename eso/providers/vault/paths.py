@@ -9,6 +9,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from eso.providers.contract import InvalidConfig
+from eso.providers.kit.http import climbs
 
 
 def data_path(mount: str, v2: bool, key: str) -> str:
@@ -62,6 +63,6 @@ def url_path(path: str) -> str:
     """`/v1/…` with duplicate and trailing slashes gone and every segment encoded. Raises InvalidConfig for `..`, which
     would leave the mount."""
     segments = [segment for segment in path.split("/") if segment not in ("", ".")]
-    if ".." in segments:
+    if climbs(path):
         raise InvalidConfig(f"cannot use {path}: '..' is not allowed in a path", fix="write the key without '..'")
     return "/v1/" + "/".join(quote(segment, safe="$&+,:;=@-_.~") for segment in segments)

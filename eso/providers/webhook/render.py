@@ -27,8 +27,9 @@ Texts = Mapping[str, Mapping[str, bytes]]
 # An action that inserts a field and does nothing else: `.name.key`, or `index .name "key"`.
 _FIELD: Final = re.compile(r"\{\{(-?\s*+)(\.(\w+)\.(\w+))(\s*+-?)\}\}")
 _INDEX: Final = re.compile(r'\{\{(-?\s*+)(index\s++\.(\w+)\s++"([^"\\{}]*+)")(\s*+-?)\}\}')
-# A segment of a URL's path that stands for this folder or the one above.
-_DOTS: Final = re.compile(r"(?<=/)(?:\.|%2e){1,2}(?=/|\Z)", re.IGNORECASE)
+# A segment of a URL's path that stands for this folder or the one above, also where a server reads an escaped slash,
+# or a backslash, as a slash.
+_DOTS: Final = re.compile(r"(?:(?<=[/\\])|(?<=%2f)|(?<=%5c))(?:\.|%2e){1,2}(?=[/\\]|%2f|%5c|\Z)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

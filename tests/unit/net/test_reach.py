@@ -14,8 +14,10 @@ from aiohttp.resolver import ThreadedResolver
 from eso.api.hosts import hosts_of
 from eso.app.flags import ControllerSettings
 from eso.app.wiring import reach_of
-from eso.net.http import Forbidden, Pool, Pools, Proxies, TransportError, Unreachable, Unsendable
-from eso.net.reach import EVERYWHERE, Barred, Reach, addresses_of, plain
+from eso.net.http import Forbidden, Pool, Pools, Proxies, Reply, TransportError, Unreachable, Unsendable
+from eso.net.reach import EVERYWHERE, Barred, Reach, addresses_of, meanings
+from eso.providers.contract import Unavailable
+from eso.providers.kit.http import followed
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import until
 from tests.unit.net.test_http import serving
@@ -42,6 +44,10 @@ NEAR = Reach(link_local=False, own_ports=frozenset({8080}))
         "::ffff:0:169.254.169.254",
         "64:ff9b:1::a9fe:a9fe",
         "2001:db8::5efe:169.254.169.254",
+        "64:ff9b:1:a9fe:a9:fe00::",
+        "64:ff9b:1:baa9:fe:a9fe::",
+        "64:ff9b:1:a9:fe:a9fe::",
+        "64:ff9b:1:abcd:a9:fea9:fe00:0",
         "2001:0:102:304:0:0:5601:5601",
         "64:ff9b::168.63.129.16",
     ],
@@ -205,6 +211,100 @@ async def test_no_spelling_gets_past_a_denied_host(target):
         await pool.close()
 
 
+@pytest.mark.parametrize(
+    ("address", "allowed", "denied", "refused"),
+    [
+        pytest.param("64:ff9b::a00:1", "10.0.0.0/8", "", "", id="what the internet's NAT64 leads to is allowed"),
+        pytest.param("64:ff9b::a00:1", "64:ff9b::/96", "", "", id="its own network is allowed"),
+        pytest.param("::ffff:10.0.0.1", "10.0.0.0/8", "", "", id="IPv4 that is written as IPv6 is IPv4"),
+        pytest.param("::ffff:10.0.0.1", "::ffff:10.0.0.0/104", "", "", id="in a list as well"),
+        pytest.param("2001:db8::5efe:a00:1", "10.0.0.0/8", "", "not among", id="an end that somebody chose"),
+        pytest.param("2001:db8::200:5efe:a00:1", "10.0.0.0/8", "", "not among", id="another such end"),
+        pytest.param("2002:a00:1::1", "10.0.0.0/8", "", "not among", id="a tunnel to an allowed address"),
+        pytest.param("64:ff9b:1::a00:1", "10.0.0.0/8", "", "not among", id="a translation of somebody's choice"),
+        pytest.param("64:ff9b::a00:1", "", "64:ff9b::/96", "a network that", id="a denied network of NAT64"),
+        pytest.param("2002:a00:1::1", "", "2002::/16", "a network that", id="a denied network of tunnels"),
+        pytest.param("2002:a00:1::1", "", "10.0.0.0/8", "a network that", id="a tunnel to a denied address"),
+        pytest.param("64:ff9b::a00:1", "", "10.0.0.0/8", "a network that", id="NAT64 to a denied address"),
+        pytest.param("2001:db8::5efe:a00:1", "", "10.0.0.0/8", "a network that", id="an end that may be denied"),
+        pytest.param("10.0.0.1", "", "::ffff:10.0.0.0/104", "a network that", id="a denied IPv4 written as IPv6"),
+        pytest.param("fd00::1%eth0", "", "fd00::/8", "a network that", id="a zone changes nothing"),
+        pytest.param("FD00:0:0:0::1", "", "fd00::/8", "a network that", id="nor do letters and zeros"),
+        pytest.param("10.0.0.1", "", "fd00::/8", "", id="a network of another kind denies nothing"),
+        pytest.param("0.0.0.0", "", "127.0.0.0/8", "a network that", id="the address of nobody leads to this machine"),
+        pytest.param("::", "", "127.0.0.1", "a network that", id="in IPv6 too"),
+        pytest.param("::ffff:0.0.0.0", "", "127.0.0.1", "a network that", id="and as IPv4 that is written as IPv6"),
+        pytest.param("0.0.0.0", "127.0.0.1", "", "not among", id="and allows nothing"),
+    ],
+)
+def test_lists_look_at_what_an_address_is_and_at_what_it_may_lead_to(address, allowed, denied, refused):
+    reach = near(allowed, denied)
+    if refused:
+        with pytest.raises(Barred, match=refused):
+            reach.check((address, 443), "backend.example")
+    else:
+        reach.check((address, 443), "backend.example")
+
+
+@pytest.mark.parametrize("host", ["ｌocalhost", "LOCALHOST", "local\u00adhost", "localhost.", "lo\u200ccalhost"])
+async def test_no_spelling_of_a_denied_name_is_dialled(host):
+    """A resolver reads wide letters as plain ones; so does the list."""
+    async with serving(nothing) as url:
+        port = url.rpartition(":")[2]
+        pools = Pools(reach=near(denied="localhost"))
+        with pytest.raises(TransportError):
+            await pools.dial(f"http://{host}:{port}")
+        with pytest.raises(TransportError):
+            await pools.connected(f"http://x:y@{host}:{port}/path")
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "//other.example/a",
+        "http://other.example/a",
+        "http://backend.example:81/a",
+        "http://backend.example:0/a",
+        "https://backend.example/a",
+        "http://backend.example.:80/a",
+        "http://user@backend.example/a",
+        "http://backend.example@other.example/a",
+        "http://other.example\\@backend.example/a",
+        "http://backend.example\\.other.example/a",
+        "http://stra\u1e9ee.example/a",
+        "http://b\u0430ckend.example/a",
+        "http://backend.example:99999/a",
+        "http://[::ffff:127.0.0.1]/a",
+        "file:///etc/passwd",
+        "ftp://backend.example/a",
+        "gopher://backend.example/a",
+        "data:text/plain,a",
+        "unix:/run/a.sock",
+        "",
+    ],
+)
+def test_no_spelling_of_a_redirect_leads_to_another_server(location):
+    url = "http://backend.example/v1/a"
+    with pytest.raises(Unavailable) as refused:
+        followed("GET", url, Reply(302, {"Location": location}, b""), False)
+    assert "other.example" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("/b", "http://backend.example/b"),
+        ("b?c", "http://backend.example/v1/b?c"),
+        ("//backend.example/b", "http://backend.example/b"),
+        ("HTTP://Backend.Example:80/b", "http://Backend.Example:80/b"),
+        ("http:///b", "http://backend.example/b"),
+        ("http:\\\\other.example/b", "http://backend.example/v1/\\\\other.example/b"),
+    ],
+)
+def test_a_redirect_to_the_server_itself_is_followed(location, target):
+    assert followed("GET", "http://backend.example/v1/a", Reply(302, {"Location": location}, b""), False) == target
+
+
 async def test_behind_a_proxy_the_name_has_to_pass_as_it_stands():
     async with serving(nothing) as url:
         proxies = Proxies(http=url)  # which answers for every host
@@ -294,7 +394,7 @@ async def test_the_api_server_is_refused_on_its_own_port_where_stores_may_not_na
 
 def test_the_address_of_a_name_that_nobody_knows_is_none():
     assert addresses_of("no-such-host.invalid", 443) == frozenset()
-    assert addresses_of("127.0.0.1", 443) == {(plain("127.0.0.1"), 443)}
+    assert addresses_of("127.0.0.1", 443) == {(meanings("127.0.0.1")[0], 443)}
 
 
 async def test_requests_of_many_hosts_in_one_task_are_judged_each_by_its_own_name():

@@ -462,6 +462,24 @@ async def test_a_standby_leads_to_the_node_that_its_cluster_calls_active(vault: 
         await client.close()
 
 
+async def test_the_active_node_is_asked_what_the_standby_was_asked_and_nothing_else(vault: FakeVault) -> None:
+    async with FakeVault() as active:
+        active.put("secret", "app", {"n": "one"})
+        client = await opened(vault)
+        vault.leader = active.address
+        for more in ("?user=planted", "#planted", "?planted"):
+            location = f"{active.address}/v1/secret/data/app{more}"
+            vault.fail(Fault(307, headers={"Location": location}, path="data/app"))
+            assert await read(client, "app", property="n") == b"one"
+        assert not [asked for asked in active.asked if "planted" in str(asked.query)]
+        location = f"http://planted:planted@{active.address.removeprefix('http://')}/v1/secret/data/app"
+        vault.fail(Fault(307, headers={"Location": location}, path="data/app"))
+        with pytest.raises(Unavailable, match="an address that is none"):
+            await read(client, "app")
+        assert len(active.asked) == 3
+        await client.close()
+
+
 @pytest.mark.parametrize(
     ("leader", "location"),
     [
