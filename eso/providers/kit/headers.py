@@ -23,9 +23,7 @@ CONNECTION: Final = frozenset(
         "host",
         "http2-settings",
         "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
+        "proxy",  # programs behind CGI take it for the address of their proxy
         "te",
         "trailer",
         "transfer-encoding",
@@ -43,7 +41,8 @@ def from_store(headers: Any) -> dict[str, str]:
         name, text = str(name), str(value)
         if not TOKEN.fullmatch(name):
             raise InvalidConfig(f"cannot send the header {name!r}: it is no header name", fix="correct the name")
-        if name.lower().replace("_", "-") in CONNECTION:  # servers behind gateways read both alike
+        plain = name.lower().replace("_", "-")  # servers behind gateways read both alike
+        if plain in CONNECTION or plain.startswith("proxy-"):
             raise InvalidConfig(
                 f"a store may not set the header {name}: it belongs to the connection", fix="leave the header out"
             )

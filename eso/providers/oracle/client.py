@@ -57,8 +57,8 @@ class Client(Connected[Connection]):
         """The vault may be looked at. One that is not there, or may not be seen, says nothing of its secrets."""
         if self._connection is None:
             return Validation.UNKNOWN
-        path = f"{VAULTS}/{segment(self.vault)}"
         try:
+            path = f"{VAULTS}/{segment(self.vault)}"
             await self._send("KmsVault", "GetVault", "GET", f"{spec.address(self.region, 'kms.')}{path}")
         except EsoError as error:
             hidden = isinstance(error, refusal.Hidden)

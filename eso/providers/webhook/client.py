@@ -44,6 +44,7 @@ DIAL_SECONDS: Final = 15.0
 NOT_PUSHED: Final = "failed to push webhook data: "
 NO_PATH: Final = "cannot get templated json path: "
 SHARED: Final = ("GET", "HEAD")  # methods whose answer serves whoever asks the same
+TUNNELS: Final = ("CONNECT", "TRACE")  # one makes a proxy of the server, the other has it repeat what it was sent
 NUMBERS: Final = itertools.count(1)
 CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -251,6 +252,8 @@ class Client:
         missing_is_fine: bool,
         refuse: Callable[[Reply], EsoError],
     ) -> Reply:
+        if method.upper() in TUNNELS:
+            raise InvalidConfig(f"a webhook does not send {method.upper()}", fix="use another method")
         url, timeouts = usable(rendered.url), Timeouts(total=limit)
         headers = from_store(dict(rendered.headers))
         body = rendered.body or None

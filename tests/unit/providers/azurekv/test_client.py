@@ -100,8 +100,10 @@ async def test_a_name_that_is_none_asks_nothing(world: World, key: str) -> None:
 async def test_a_name_stays_in_its_place(world: World) -> None:
     client = await world.open()
     with pytest.raises(SecretNotFound):
-        await read(client, "a?b#c%2F..", version="x/../y")
-    assert world.meant[-1] == "https://shop.vault.azure.net/secrets/a%3Fb%23c%252F../x%2F..%2Fy"
+        await read(client, "a?b#c%2F..", version="x/y")
+    assert world.meant[-1] == "https://shop.vault.azure.net/secrets/a%3Fb%23c%252F../x%2Fy"
+    with pytest.raises(InvalidConfig):
+        await read(client, "a", version="x/../y")
 
 
 async def test_tags_and_values_are_one_request(world: World) -> None:

@@ -94,7 +94,7 @@ async def test_a_page_of_a_proxy_is_no_payload(world: World) -> None:
     await client.close()
 
 
-@pytest.mark.parametrize("key", ("../../v1/secrets", "a/b?x=1", "a b", "é", "%2e%2e"))
+@pytest.mark.parametrize("key", ("v1/secrets", "a/b?x=1", "a b", "é", "%2e%2e"))
 async def test_a_key_stays_one_part_of_the_path(world: World, key: str) -> None:
     world.fake.put("id", PLANTED)
     client = await world.open()
@@ -106,7 +106,7 @@ async def test_a_key_stays_one_part_of_the_path(world: World, key: str) -> None:
     await client.close()
 
 
-@pytest.mark.parametrize("key", ("", ".", ".."))
+@pytest.mark.parametrize("key", ("", ".", "..", "../../v1/secrets", "..\\x"))
 async def test_a_key_that_is_no_part_of_a_path_is_refused(world: World, key: str) -> None:
     client = await world.open()
     with pytest.raises(InvalidConfig):

@@ -82,7 +82,7 @@ async def test_a_regional_secret_is_read_from_its_region(world: World) -> None:
     [
         ("a/b", "", "secrets/a%2Fb/versions/latest:access"),
         ("a?b#c", "", "secrets/a%3Fb%23c/versions/latest:access"),
-        ("app", "1/../../x", "secrets/app/versions/1%2F..%2F..%2Fx:access"),
+        ("app", "1/x", "secrets/app/versions/1%2Fx:access"),
         ("app:delete", "", "secrets/app%3Adelete/versions/latest:access"),
     ],
 )
@@ -91,7 +91,7 @@ async def test_no_key_leaves_its_place_in_the_address(world: World, key: str, ve
     with pytest.raises(EsoError):
         await read(client, key, version=version)
     assert world.provider.world.meant[-1].endswith(f"/v1/projects/shop/{path}")
-    for name in ("..", ".", ""):
+    for name in ("..", ".", "", "a/../b", "..\\b"):
         with pytest.raises(InvalidConfig):
             client.request(RemoteRef(name))
 
@@ -209,7 +209,7 @@ async def test_a_name_that_a_list_gives_stays_in_its_place(world: World) -> None
     world.fake.fail(Fault(200, body=json.dumps({"secrets": [{"name": "projects/1/secrets/../x"}]}), path="/secrets$"))
     with pytest.raises(InvalidConfig):
         await found(client, Find(name_regexp="."))
-    assert world.provider.world.meant[-1].endswith("/secrets/..%2Fx/versions/latest:access")
+    assert world.provider.world.meant[-1].endswith("/v1/projects/shop/secrets")
 
 
 @pytest.mark.parametrize("versions", [(), (b"",)], ids=["no version", "an empty one"])

@@ -350,11 +350,11 @@ async def test_a_key_that_the_source_does_not_have_is_told(world: World) -> None
 
 async def test_a_name_is_one_segment_of_the_path(world: World) -> None:
     client = await world.open()
-    for name in ("", ".", ".."):
+    for name in ("", ".", "..", "../../../orgs"):
         for write in (client.delete, client.exists):
             with pytest.raises(InvalidConfig):
                 await write(Remote(name))
-    await client.exists(Remote("../../../orgs"))
+    await client.exists(Remote("a/orgs"))
     assert world.fake.asked[-1].path.startswith("/repos/shop/api/actions/secrets/")
 
 

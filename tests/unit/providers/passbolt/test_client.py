@@ -116,6 +116,8 @@ async def test_a_resource_that_is_not_there_is_an_ordinary_error(world: World) -
 async def test_an_id_stays_one_part_of_the_path(world: World) -> None:
     client = await world.open()
     with pytest.raises(NothingThere):
+        await read(client, "a/users/me")
+    with pytest.raises(InvalidConfig):
         await read(client, "../users/me")
     assert not [path for path in world.paths() if path.startswith("/users")]
     await client.close()

@@ -123,7 +123,7 @@ async def test_a_refusal_is_an_error_that_shows_the_status_alone(
     await client.close()
 
 
-@pytest.mark.parametrize("key", ("../token", "a/b?x=1#y", "a b", "%2e%2e"))
+@pytest.mark.parametrize("key", ("token", "a/b?x=1#y", "a b", "%2e%2e"))
 async def test_a_key_stays_one_part_of_the_path(world: World, key: str) -> None:
     client = await world.open()
     with pytest.raises(EsoError):
@@ -134,7 +134,7 @@ async def test_a_key_stays_one_part_of_the_path(world: World, key: str) -> None:
     await client.close()
 
 
-@pytest.mark.parametrize("key", ("", ".", ".."))
+@pytest.mark.parametrize("key", ("", ".", "..", "../token"))
 async def test_a_key_that_is_no_part_of_a_path_is_refused(world: World, key: str) -> None:
     client = await world.open()
     with pytest.raises(InvalidConfig):

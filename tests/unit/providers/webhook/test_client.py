@@ -288,6 +288,24 @@ async def test_a_request_is_what_the_templates_make(world: World) -> None:
     await client.close()
 
 
+@pytest.mark.parametrize("method", ["CONNECT", "connect", "TRACE"])
+async def test_no_tunnel_is_asked_for(world: World, method: str) -> None:
+    client = await world.open(method=method)
+    with pytest.raises(InvalidConfig, match=f"a webhook does not send {method.upper()}"):
+        await read(client)
+    assert world.service.asked == []
+    await client.close()
+
+
+@pytest.mark.parametrize("method", ["GET / HTTP/1.1\r\nHost: other", "GE T", "GET\n", "GÉT", "GET\0"])
+async def test_a_method_that_is_none_is_not_sent(world: World, method: str) -> None:
+    client = await world.open(method=method)
+    with pytest.raises(EsoError):
+        await read(client)
+    assert world.service.asked == []
+    await client.close()
+
+
 async def test_a_get_may_have_a_body_and_says_nothing_about_it(world: World) -> None:
     world.service.put("/doc", "v")
     client = await world.open(body="b")
