@@ -147,6 +147,42 @@ def large_keys(_: HostileBackend) -> Iterator[Json]:
         yield templated(f"made-{i}", '{{ genPrivateKey "rsa" }}{{ derivePassword 1 "long" "a" "b" "c" }}')
 
 
+@attack("C1 18 templates that print one value of 900 KB three hundred times")
+def repeated_values(_: HostileBackend) -> Iterator[Json]:
+    yield faked("x" * 900_000)
+    for n, form in enumerate(("print", "list", "quote", "join `,` (list", "printf `%s%s` .key", "toJson (list") * 3):
+        yield templated(f"es-{n}", "{{ " + form + " .key" * (300 - n) + ")" * form.count("(") + " }}")
+
+
+@attack("C2 20 objects with 35 values of 900 KB that are almost base 64")
+def almost_base64(_: HostileBackend) -> Iterator[Json]:
+    yield faked("QUFB" * 225_000 + "!")
+    for n in range(20):
+        one = external_secret(WHERE, f"es-{n}", {f"k{i}": "key" for i in range(35)}, interval="1s")
+        for entry in one["spec"]["data"]:
+            entry["remoteRef"]["decodingStrategy"] = "Auto"
+        yield one
+
+
+@attack("C3 costly paths into a document of 900 KB, 100 in each of 5 objects of three namespaces", namespaces=3)
+def costly_paths(_: HostileBackend) -> Iterator[Json]:
+    document = json.dumps([[n] for n in range(110_000)], separators=(",", ":"))
+    for n in range(3):
+        where = f"hostile-{n}"
+        yield faked(document, where)
+        for i in range(5):
+            data = {f"k{k}": ("key", f"@reverse|@valid|@flatten|{k}") for k in range(100)}
+            yield external_secret(where, f"es-{i}", data, interval="1s")
+
+
+@attack("C4 templates with fifty expressions that are refused, and compiled again")
+def repeated_expressions(_: HostileBackend) -> Iterator[Json]:
+    yield faked("value")
+    for n in range(40):
+        text = "".join(f'{{{{ $x := regexMatch "(?i)([^k]{{30}}){{30}}{n}x{i}" "v" }}}}' for i in range(12))
+        yield templated(f"es-{n}", f"{{{{ range until 4 }}}}{text}{{{{ end }}}}")
+
+
 ENDLESS: Final = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
 
 
