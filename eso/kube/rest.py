@@ -19,6 +19,7 @@ import orjson
 from eso.api.meta import Resource
 from eso.errors import EsoError
 from eso.net.http import Pool, Reply, Stream, Timeouts, TooLarge, TransportError
+from eso.observe.echo import closed
 from eso.runtime.clock import Clock, SystemClock
 from eso.runtime.fair import FairSlots, Group, alone
 
@@ -47,7 +48,9 @@ class ApiError(EsoError):
     object's.
 
     `retry_after`: seconds the server asked for, None when it did not. `fields`: where in the object the faults are, as
-    far down as the names are those of Kubernetes: `metadata.labels`, `data`, `spec`.
+    far down as the names are those of Kubernetes: `metadata.labels`, `data`, `spec`. The message has words of a fixed
+    vocabulary and `names`, those of the request: the server, or a webhook behind it, may repeat what was sent. `said`:
+    its own words, for whoever knows what of them is harmless.
     """
 
     def __init__(
@@ -59,9 +62,12 @@ class ApiError(EsoError):
         retry_after: float | None = None,
         fix: str = "",
         fields: tuple[str, ...] = (),
+        said: str = "",
+        names: tuple[str, ...] = (),
     ) -> None:
         super().__init__(message, fix=fix)
         self.status, self.reason, self.retry_after, self.fields = status, reason, retry_after, fields
+        self.said, self.names = said or message, names
 
 
 class NotFound(ApiError):
@@ -190,6 +196,7 @@ class Rest:
 
     `may_write(seconds)` is asked before each write whether we lead for as long as the write may take; with a Lease,
     `write_timeout` must be shorter than its duration less one retry period, or no write is ever allowed.
+    `own`: the server is that of the cluster; one that a store names is believed less.
     `counted(status or "<error>", method, host)` is called after each request; None: nothing is counted.
     """
 
@@ -201,6 +208,7 @@ class Rest:
         write_timeout: float = 10.0,
         tries: int = TRIES,
         turns: int | None = TURNS,
+        own: bool = True,
         may_write: Callable[[float], bool] = _always,
         clock: Clock | None = None,
         counted: Callable[[int | str, str, str], None] | None = None,
@@ -208,6 +216,7 @@ class Rest:
         heavy: Callable[[Resource, str, str], bool] = lambda resource, namespace, name: False,
     ) -> None:
         self.access, self.timeout, self.write_timeout = access, timeout, write_timeout
+        self._own = own
         self._tries, self._turns = tries, FairSlots(turns, group) if turns is not None else None
         self._heavy, self._heavy_turns = heavy, FairSlots(HEAVY_TURNS, group)
         self._counted = counted or (lambda code, method, host: None)
@@ -364,13 +373,13 @@ class Rest:
                 timeouts=timeouts,
             ) as stream:
                 if stream.status != 200:
-                    raise await self._refusal(stream, authorization)
+                    raise await self._refusal(stream, authorization, names_in(path(resource, namespace)))
                 yield stream.chunks()
         except TransportError as error:
             raise Unreachable(str(error), sent=error.sent, fix=error.fix) from error
 
-    async def _refusal(self, stream: Stream, authorization: str) -> ApiError:
-        error = api_error(Reply(stream.status, stream.headers, await stream.read()))
+    async def _refusal(self, stream: Stream, authorization: str, names: tuple[str, ...]) -> ApiError:
+        error = api_error(Reply(stream.status, stream.headers, await stream.read()), names, own=self._own)
         if isinstance(error, Unauthorized):
             await self.access.refused(authorization)
         return error
@@ -404,7 +413,7 @@ class Rest:
                 reply = await self._exchange(method, url_path, query, headers, data, max_body, timeout)
             if reply.status < 300:
                 return reply.body
-            error = api_error(reply)
+            error = api_error(reply, names_in(url_path, body), own=self._own)
             if isinstance(error, Unauthorized) and not refused:
                 refused = True
                 if await self.access.refused(authorization):
@@ -487,14 +496,26 @@ def one(resource: Resource, namespace: str, name: str, subresource: str = "") ->
     return path(resource, namespace, name, subresource)
 
 
-def api_error(reply: Reply) -> ApiError:
-    """The typed error for a reply that is not 2xx. Only the Status object's own message is shown, never a body."""
+def names_in(url_path: str, body: Any = None) -> tuple[str, ...]:
+    """What a request calls its object: a refusal may name it."""
+    names = [piece for piece in url_path.split("/") if piece]
+    if isinstance(body, dict):
+        metadata = body.get("metadata")
+        found = (body.get("kind"), metadata.get("name") if isinstance(metadata, dict) else None)
+        names += [name for name in found if isinstance(name, str)]
+    joined = [f"{plural}.{group}" for group in names if "." in group for plural in names if plural != group]
+    return (*names, *joined)
+
+
+def api_error(reply: Reply, names: tuple[str, ...] = (), *, own: bool = True) -> ApiError:
+    """The typed error for a reply that is not 2xx. Only the Status object's own message is shown, never a body. `own`:
+    the server is that of the cluster, and not one that a store names."""
     try:
         status = _status.decode(reply.body)
     except msgspec.MsgspecError:
         status = _Status()
     genuine = status.kind == "Status"
-    message = (
+    said = (
         unquoted(status.message)[:MAX_MESSAGE]
         if genuine and status.message
         else f"the API server answered with status {reply.status}"
@@ -502,9 +523,11 @@ def api_error(reply: Reply) -> ApiError:
     return typed(
         reply.status,
         status.reason if genuine else "",
-        message,
+        closed(said, names, own=own) if genuine else said,
         status.details if genuine else None,
         _retry_after(reply.headers),
+        said=said,
+        names=names,
     )
 
 
@@ -515,7 +538,14 @@ def unquoted(message: str) -> str:
 
 
 def typed(
-    code: int, reason: str, message: str, details: _Details | None = None, retry_after: float | None = None
+    code: int,
+    reason: str,
+    message: str,
+    details: _Details | None = None,
+    retry_after: float | None = None,
+    *,
+    said: str = "",
+    names: tuple[str, ...] = (),
 ) -> ApiError:
     """Status code and reason → the error class."""
     retry = retry_after if retry_after is not None or details is None else details.retryAfterSeconds
@@ -544,7 +574,7 @@ def typed(
         case _:
             kind = ApiError
     fields = tuple(dict.fromkeys(field_root(cause.field) for cause in details.causes)) if details is not None else ()
-    return kind(message, status=code, reason=reason, retry_after=retry, fields=fields)
+    return kind(message, status=code, reason=reason, retry_after=retry, fields=fields, said=said, names=names)
 
 
 def field_root(field: str) -> str:

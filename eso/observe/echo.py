@@ -1,8 +1,9 @@
-"""Does a text from outside repeat what was sent? Whole values are masked; a text that still shares a part with one, in
-any common spelling, is not shown at all.
+"""What of a text from outside may be shown. `told`: whole values are masked; a text that still shares a part with one,
+in any common spelling, is not shown at all. `closed`: every word is masked that is not in a fixed vocabulary, whatever
+was sent.
 
-Neighbours: whoever shows the words of an API server, a webhook or a backend asks here. Templates do not: their messages
-are built from the author's own literals.
+Neighbours: everything that shows the words of an API server, a webhook or a backend asks here; vocabulary.py has the
+words. Templates do not ask: their messages are built from the author's own literals.
 """
 
 from __future__ import annotations
@@ -11,39 +12,44 @@ import base64
 import html
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 from urllib.parse import quote
 
 import re2  # type: ignore[import-untyped,unused-ignore]  # the package ships no type information
 
 from eso.observe.redact import MASK, without
+from eso.observe.vocabulary import COMMON, NUMBERS, PHRASES, VOCABULARY
 
 LEAST: Final = 6  # bytes of a value, and characters of a part, that tell something
 MOST: Final = 8 << 10  # bytes of values that are looked through, 20 ms at most; a text beside more is not shown
 BYTES: Final = re2.Options()  # a part may end inside of a letter
 BYTES.encoding = re2.Options.Encoding.LATIN1
 BYTES.log_errors = False
-# Words of refusals: a value may hold one by chance, and tells nothing by it.
-WORDS: Final = """
-    access accessed account admission allowed already alphanumeric and annotation annotations api apps are because been
-    before being belongs body bytes cannot case certificate changed characters client cluster code config configmap
-    configuration configured consist constraint contain contains controller create created credential credentials data
-    database default delete deleted denied deployment does domain duplicate either empty end environment error exceed
-    exceeded exist exists expected expired external externalsecret failed failure field fields file finalizers for
-    forbidden format found from group has have header host http https immutable integer internal invalid key keys kind
-    kubernetes label labels least length letters limit limited line login long longer lower lowercase match matches
-    maximum message metadata method minimum missing more most must name names namespace namespaces not null number
-    object only operation owner parameter parse part password path pattern permission permissions policy port prefix
-    private production project property provided public quota read refused regex regexp registry region repository
-    request requested required requires reserved resource resources response role rules rule scope secret secrets
-    server service serviceaccount should spec staging start status store string subdomain suffix supported tenant test
-    than that the this time token too type unable unauthorized unknown unsupported update url used user username valid
-    validating validation value values version vault webhook when which with without write
-"""
-VOCABULARY: Final = frozenset(WORDS.split())
-WORD: Final = re.compile(r"[A-Za-z]+")
+WORD: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 CUT: Final = 1 << 10  # characters of a text that are kept
+PIECE: Final = re.compile(r"\*{3}|[^\W_]+(?:'(?:t|s|re|ve|ll)\b)?|[^\S ]+|  +|[^\w\s*]+|[*]|_")
+NAMED: Final = re.compile(r"[^\W_]{3,}")
+MOST_NAMED: Final = 32 << 10  # characters of names whose words are known
+LONGEST_NAME: Final = 4 << 10
+CHUNK: Final = re.compile(r"\w(?:[\w./-]*\w)?")  # a name as Kubernetes writes it
+JOINED: Final = re.compile(r"[./_-]+")
+MARKS: Final = frozenset(" .,:;'\"()[]{}/-_*=<>`")
+# Masks and numbers side by side become one mask: digit by digit could spell a value.
+MASKS: Final = re.compile(
+    r"(?:\*{3}|\b[0-9]+\b)(?:[^\w*\[]{0,3}(?:\*{3}|\b[0-9]+\b))+|\b[0-9]+\b(?:[^\w*]{0,3}\b[0-9]+\b)+"
+)
+QUOTES: Final = frozenset("\"'[](){}`/.:")
+# What the cluster's own API server puts around the names of its objects; what follows is the words of others.
+HEADS: Final = re.compile(
+    r"""\A(?P<front>[\w.-]{1,253}(?: "[^"]{0,253}")? is forbidden: |)(?P<head>"""
+    r"""admission webhook "[a-z0-9.-]{1,253}" denied the request"""
+    r"""|Internal error occurred: failed calling webhook "[a-z0-9.-]{1,253}":"""
+    r"""|ValidatingAdmissionPolicy '[a-z0-9.-]{1,253}' with binding '[a-z0-9.-]{1,253}' denied request"""
+    r"""|exceeded quota: [a-z0-9.-]{1,253}, requested: [a-z0-9.,/=-]{1,200}, used: [a-z0-9.,/=-]{1,200},"""
+    r""" limited: [a-z0-9.,/=-]{1,200}"""
+    r"""|User "[\w:.@/-]{1,253}" cannot [a-z]{1,20} resource)"""
+)
 
 
 def told(text: str, sent: Iterable[bytes], *, trusted: bool = False) -> str | None:
@@ -63,10 +69,84 @@ def told(text: str, sent: Iterable[bytes], *, trusted: bool = False) -> str | No
     return None if pattern.search(b"\0".join(form for value in values for form in _forms(value))) else shown
 
 
+def closed(text: str, names: Iterable[str] = (), *, own: bool = False) -> str:
+    """`text` with a mask for each word that is neither in the vocabulary nor one of `names`, which the reader knows
+    anyway. Nothing that was fetched or sent gets through, in no spelling. `own`: the text is that of the cluster's own
+    API server, which names its users, policies and quotas."""
+    known = names if isinstance(names, frozenset | set) else frozenset(names)
+    words = _words_in(known)
+    text, head = text[:CUT], ""
+    found = HEADS.match(text) if own else None
+    if found is not None:
+        head, text = _words(found["front"], known, words) + found["head"], text[found.end() :]
+    return head + _words(text, known, words)
+
+
+def _words_in(names: Iterable[str]) -> frozenset[str]:
+    """The words of names, as far as looking for them holds nobody up."""
+    words: set[str] = set()
+    left = MOST_NAMED
+    for name in names:
+        if len(name) > LONGEST_NAME:
+            continue
+        left -= len(name) + 1
+        if left < 0:
+            break
+        words.update(word.lower() for word in NAMED.findall(name))
+    return frozenset(words)
+
+
+def _words(text: str, known: Collection[str], words: Collection[str]) -> str:
+    shown: list[str] = []
+    at = 0
+    while at < len(text):
+        phrase = next((one for one in PHRASES if text.startswith(one, at)), None)
+        chunk = CHUNK.match(text, at)
+        if phrase is not None:
+            shown.append(phrase)
+            at += len(phrase)
+        elif chunk is not None and chunk[0] in known and _is_name(text, chunk):
+            shown.append(chunk[0])
+            at = chunk.end()
+        elif chunk is not None and JOINED.search(chunk[0]):
+            shown.append(_chunk(chunk[0], known, words))
+            at = chunk.end()
+        else:
+            piece = PIECE.match(text, at)
+            end = piece.end() if piece is not None else at + 1
+            shown.append(_piece(text[at:end], words))
+            at = end
+    return MASKS.sub(MASK, "".join(shown))
+
+
+def _chunk(chunk: str, known: Collection[str], words: Collection[str]) -> str:
+    """Words that are joined stand or fall together: some of a value's may be in the vocabulary."""
+    parts = [part for part in JOINED.split(chunk) if part]
+    return chunk if all(part in known or _piece(part, words) == part for part in parts) else MASK
+
+
+def _is_name(text: str, chunk: re.Match[str]) -> bool:
+    """A single letter is a name only where it is marked as one: letters with blanks between them could spell one
+    that nobody may see."""
+    if len(chunk[0]) > 1:
+        return True
+    before, after = text[chunk.start() - 1 : chunk.start()], text[chunk.end() : chunk.end() + 1]
+    return before in QUOTES and after in QUOTES and before != "" != after
+
+
+def _piece(piece: str, words: Collection[str]) -> str:
+    if piece.isspace():
+        return " "
+    if not any(letter.isalnum() for letter in piece):
+        return piece if len(piece) <= 3 and MARKS.issuperset(piece) else MASK
+    lower = piece.lower().partition("'")[0]
+    return piece if lower in VOCABULARY or lower in NUMBERS or lower in words else MASK
+
+
 def _parts(text: str) -> set[bytes]:
     """Every run of LEAST bytes of `text`, in lower case, outside of what is masked and of words that are known."""
     found: set[bytes] = set()
-    bare = WORD.sub(lambda word: MASK if word[0].lower() in VOCABULARY else word[0], text)
+    bare = WORD.sub(lambda word: MASK if word[0].lower() in COMMON else word[0], text)
     for piece in bare.split(MASK):
         raw = piece.encode("utf-8", "replace").lower()
         found.update(raw[at : at + LEAST] for at in range(len(raw) - LEAST + 1))

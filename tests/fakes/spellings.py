@@ -22,6 +22,14 @@ SPELLINGS: Final[dict[str, Callable[[str], str]]] = {
     "JSON": lambda text: json.dumps(f'"{text}"'),
     "HTML": html.escape,
     "shifted": lambda text: codecs.encode(text, "rot13"),
+    "quoted for mail": lambda text: "".join(f"={byte:02X}" for byte in text.encode()),
+    "letter by letter": " ".join,
+    "over many lines": lambda text: "\n".join(text[at : at + 4] for at in range(0, len(text), 4)),
+    "in numbers": lambda text: ", ".join(map(str, text.encode())),
+    "octal": lambda text: "".join(f"\\{byte:03o}" for byte in text.encode()),
+    "HTML, in numbers": lambda text: "".join(f"&#{byte};" for byte in text.encode()),
+    "every other letter": lambda text: text[::2] + text[1::2],
+    "its end": lambda text: text[-8:],
 }
 NAMES: Final = [
     *("message", "Message", "error", "error_description", "errorMessage", "detail", "details", "msg", "title"),
@@ -33,7 +41,11 @@ STATUSES: Final = (400, 401, 403, 404, 409, 422, 429, 500)
 def bodies(spelt: str) -> list[str]:
     """A refusal that says `spelt` wherever backends say something."""
     members = dict.fromkeys(NAMES, spelt)
-    return [json.dumps(members | {"errors": [spelt, members], "error": error}) for error in (spelt, members)]
+    status = {"kind": "Status", "apiVersion": "v1", "details": {"name": spelt, "kind": spelt, "causes": []}}
+    return [
+        json.dumps(members | {"errors": [spelt, members], "error": error} | more)
+        for error, more in ((spelt, {}), (members, {}), (members, status | {"status": "Failure", "code": 403}))
+    ]
 
 
 def repeated(spelt: str, told: str, usual: str) -> list[str]:

@@ -17,7 +17,7 @@ import orjson
 
 from eso.generators.contract import GeneratorFailed
 from eso.net.http import Pool, Reply, Timeouts, TlsError
-from eso.observe.echo import told
+from eso.observe.echo import closed, told
 from eso.providers.env import Env
 from eso.providers.kit import http
 from eso.providers.kit.http import exchanged
@@ -127,7 +127,8 @@ def object_in(reply: Reply, failed: str) -> dict[str, Any]:
 
 
 def message_in(reply: Reply, *names: str) -> str:
-    """The server's own words in one of these members, "" without any. Words that repeat a credential are not shown."""
+    """The server's own words in one of these members, as far as they are known words; "" without any. A text that
+    repeats a part of a credential is not shown at all."""
     try:
         found = orjson.loads(reply.body)
     except (orjson.JSONDecodeError, RecursionError):
@@ -137,7 +138,7 @@ def message_in(reply: Reply, *names: str) -> str:
         if value:
             text = shown(value if isinstance(value, str) else orjson.dumps(value).decode())
             harmless = told(text, reply.sent) if isinstance(reply, Answered) else text
-            return WITHHELD if harmless is None else harmless
+            return WITHHELD if harmless is None else closed(harmless)
     return ""
 
 

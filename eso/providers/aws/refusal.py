@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from eso.errors import EsoError
+from eso.observe.echo import closed, told
 from eso.providers.contract import AuthExpired, Denied, InvalidConfig, Throttled, Unavailable
 
 # The codes that the SDKs of AWS take for throttling (standard retry mode).
@@ -121,6 +122,12 @@ HARMLESS: Final = (
 LONGEST: Final = 600  # characters of a message
 # What differs between two tries of one call, and what shows a part of a credential.
 NOISE: Final = re.compile(r"request id: \S+|,? ?RequestID: [^\s,]+| Credential=.*", re.IGNORECASE)
+# What a message of AWS names: principals and resources, accounts, actions.
+NAMED: Final = re.compile(
+    r"arn:aws[a-z-]{0,12}:[a-z0-9-]{1,30}:[a-z0-9-]{0,20}:[0-9]{0,12}:[\w+=,.@:/*-]{1,200}[\w*]"
+    r"|\b[a-z][a-z0-9-]{1,30}:[A-Z][A-Za-z]{2,40}\b|\b[0-9]{12}\b|\b[A-Z][a-z]{2,19}(?:[A-Z][a-z]{1,19}){1,4}\b",
+    re.ASCII,
+)
 # AWS's codes are words in title case, behind the name of a service here and there (`AWS.`, `KMS.`). Anything else is
 # none of them, and could be what was sent in another spelling.
 CODE: Final = re.compile(
@@ -130,11 +137,12 @@ SHORTEST_HIDDEN: Final = 4  # characters; shorter texts occur in any message
 
 
 class Refused(EsoError):
-    """The answer behind a typed error: AWS's own code, and its message where that is harmless."""
+    """The answer behind a typed error: AWS's own code, and its message where that is harmless. `said`: the whole
+    message, for decisions and never for a text."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, said: str) -> None:
         super().__init__(f"{code}: {message}")
-        self.code, self.said = code, message
+        self.code, self.said = code, said
 
 
 def code_of(error: BaseException | None) -> str:
@@ -165,8 +173,21 @@ def shown(code: str, message: str, hidden: Collection[str] = ()) -> str:
         return WITHHELD
     for secret in sorted(forms(hidden), key=len, reverse=True):
         message = message.replace(secret, "***")
-    line = " ".join(sanitised(message).split())
+    sent = [text.encode("utf-8", "replace") for text in hidden]
+    harmless = told(" ".join(sanitised(message).split()), sent, trusted=True)
+    if harmless is None:
+        return WITHHELD
+    line = worded(harmless)
     return line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."
+
+
+def worded(text: str) -> str:
+    """Known words, and what AWS calls its principals, resources and actions."""
+    shown, at = "", 0
+    for named in NAMED.finditer(text):
+        shown += closed(text[at : named.start()]) + named[0]
+        at = named.end()
+    return shown + closed(text[at:])
 
 
 def forms(hidden: Collection[str]) -> set[str]:
@@ -195,7 +216,7 @@ def refusal(
         or code in BROKEN
         or code in HARMLESS
     )
-    refused = Refused(code if known or CODE.fullmatch(code) else "Unknown", shown(code, message, hidden))
+    refused = Refused(code if known or CODE.fullmatch(code) else "Unknown", shown(code, message, hidden), message)
     api = "" if modelled else "api error "
     where = f"operation error {service}: {operation}, https response error StatusCode: {status}"
     error = typed(service, status, code, f"{where}, {api}{refused}", headers or {})

@@ -117,7 +117,7 @@ async def logged_in(env: Env, store: StoreView, credentials: CredentialReader, p
         pool = await opened(env, credentials, reached.server, **trust)
     except InvalidConfig as error:
         raise InvalidConfig(f"{CONFIGURE}{worded(error, reached)}", fix=error.fix) from error
-    rest = kube.Rest(OneServer(reached.server, reached.token, pool), tries=1, turns=None, clock=env.clock)
+    rest = kube.Rest(OneServer(reached.server, reached.token, pool), tries=1, turns=None, clock=env.clock, own=False)
     return Connection(rest, pool, reached.lifetime)
 
 
@@ -198,7 +198,7 @@ async def next_page(pages: Any) -> bytes | None:
 
 async def call(provider: str, name: str, request: Awaitable[T], failed: str = "") -> T:
     """One request, in its turn: `provider` and `name` are the metric's labels. Raises the typed error; its text is the
-    API server's, `failed` before it."""
+    API server's as far as no word of it can hold what was sent, `failed` before it."""
     async with turn(provider, name):
         try:
             return await request

@@ -296,7 +296,8 @@ class GenericTargets:
                     await self._delete(resource, before.live)
         except ApiError as error:
             verb = {Create: "create", Patch: "update", Delete: "delete"}.get(type(change), "write")
-            error.message = f"failed to {verb} target resource: {error.message}"
+            failed = f"failed to {verb} target resource: "
+            error.message, error.said = f"{failed}{error.message}", f"{failed}{error.said}"
             error.fix = error.fix or granting(error, resource)
             raise
         self._follow(resource, es, version)

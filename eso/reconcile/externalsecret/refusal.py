@@ -1,4 +1,5 @@
-"""The words of an API server that refused a target, without anything that a value may have become.
+"""The words of an API server that refused a target, without anything that a value may have become: those of a fixed
+vocabulary, and what the author wrote.
 
 Neighbours: reconcile.py raises them. The server, or a webhook behind it, knows what it was sent: keys and values that
 templates made. What the author wrote into the spec is no secret and stays readable.
@@ -18,7 +19,7 @@ import msgspec
 from eso.api.externalsecret import ExternalSecret
 from eso.errors import EsoError
 from eso.kube.rest import ApiError
-from eso.observe.echo import told
+from eso.observe.echo import closed, told
 from eso.observe.redact import MASK
 from eso.reconcile.externalsecret.desired import Change, Create, Patch
 from eso.reconcile.kit.difference import Json
@@ -47,13 +48,20 @@ async def refused(es: ExternalSecret, error: EsoError, change: Change, data: Map
     sent: list[bytes] = []
     async for some in in_slices(contents(body), TEXTS):
         sent += [text.encode() for text in some if text not in literals]
-    shown = told(str(error), (*sent, *data.values()))
+    said = error.said if isinstance(error, ApiError) else str(error)
+    shown = told(said, (*sent, *data.values()))
     if shown is not None:
-        return BRACKET.sub(lambda found: found[0] if plain(found[1], literals) else f"[{MASK}]", shown)
+        shown = BRACKET.sub(lambda found: found[0] if plain(found[1], literals) else f"[{MASK}]", shown)
+        return closed(shown, literals | names(error), own=True)
     if not isinstance(error, ApiError):
         return f"{type(error).__name__}: its words may repeat a value and are not shown"
     where = f" at {', '.join(error.fields)}" if error.fields else ""
     return f"the API server refused it with {error.status or 'no status'}{where}: its words may repeat a value"
+
+
+def names(error: EsoError) -> frozenset[str]:
+    """How the request called its object."""
+    return frozenset(error.names) if isinstance(error, ApiError) else frozenset()
 
 
 def plain(index: str, literals: AbstractSet[str]) -> bool:

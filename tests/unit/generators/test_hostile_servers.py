@@ -89,8 +89,6 @@ async def test_a_server_that_repeats_a_credential_in_any_spelling_shows_none_of_
         for server.status in STATUSES:
             usual[server.status] = await refusal(kind, server.address)
         for number, (name, spell) in enumerate(SPELLINGS.items()):
-            if name == "shifted":
-                continue  # a server that wants to tell what it knows finds a way
-            server.status, server.body = STATUSES[number % len(STATUSES)], bodies(spell(secret))[number % 2]
+            server.status, server.body = STATUSES[number % len(STATUSES)], bodies(spell(secret))[number % 3]
             told = await refusal(kind, server.address)
             assert not repeated(spell(secret), told, usual[server.status]), (name, told)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import base64
 import codecs
+import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from eso.observe.echo import LEAST, MOST, VOCABULARY, WORD, told
+from eso.observe.echo import LEAST, MOST, WORD, closed, told
 from eso.observe.redact import MASK
+from eso.observe.vocabulary import COMMON, NUMBERS, PHRASES, VOCABULARY
+from tests.fakes.spellings import SPELLINGS
 
 VALUE = b"Zq7kWmXp42TvRn9Lbd"
 
@@ -90,6 +94,88 @@ def test_property_no_transformation_of_a_value_gets_through(value: bytes, before
         codecs.encode(value[::-1], "hex").decode(),
         text[: max(LEAST, len(text) // 2)],
     ][way]
-    assume(not VOCABULARY & set(WORD.findall(turned.lower())))
+    assume(not COMMON & set(WORD.findall(turned.lower())))
     shown = told(f"{before}|{turned}|{after}", [value])
     assert shown is None or turned not in shown or len(turned.encode()) < LEAST or turned in f"{before}|{MASK}|{after}"
+
+
+@pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
+@pytest.mark.parametrize(
+    "value", ["Zq7kWmXp42TvRn9Lbd", "271828182845", "Correct-Hörse!Battery", "ünïcödé", "Zq7", "x"]
+)
+def test_no_spelling_of_a_value_is_made_of_known_words(spell: Callable[[str], str], value: str) -> None:
+    spelt = spell(value)
+    for text in (spelt, f"denied: {spelt} is not allowed", f'label "{spelt}" of [{spelt}]: {spelt}={spelt}'):
+        shown = closed(text)
+        words = set(re.findall(r"\w+", shown.lower()))
+        assert words <= VOCABULARY | NUMBERS | set(re.findall(r"\w+", "denied is not allowed label of correct hörse"))
+        assert spelt not in shown or len(spelt) < 2
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "shown"),
+    [
+        pytest.param("the name is taken", (), "the name is taken", id="known words"),
+        pytest.param("You don't have access, can't you?", (), "You don't have access, can't you***", id="short forms"),
+        pytest.param('secrets "db" not found', ("db",), 'secrets "db" not found', id="a name of the request"),
+        pytest.param('secrets "db" not found', (), 'secrets "***" not found', id="another name"),
+        pytest.param("data[v]: no", ("v",), "data[v]: no", id="a name of one letter in its place"),
+        pytest.param("h u n t e r", tuple("hunter"), "***", id="letters that are names as well"),
+        pytest.param("at most 63 characters", (), "at most 63 characters", id="a limit"),
+        pytest.param("pin 4 7 1 1, [4][7][1][1]", (), "pin ***, [***]", id="digit by digit"),
+        pytest.param("pin 4711", (), "pin ***", id="a number that is no limit"),
+        pytest.param("no\n\n\tvalue", (), "no value", id="blanks tell nothing"),
+        pytest.param("..--..--..", (), "***", id="nor do marks"),
+        pytest.param("", (), "", id="no text"),
+    ],
+)
+def test_words_that_are_not_known_are_masked(text: str, names: tuple[str, ...], shown: str) -> None:
+    assert closed(text, names) == shown
+
+
+POLICY = "ValidatingAdmissionPolicy 'no-latest.acme.test' with binding 'no-latest' denied request"
+QUOTA = "exceeded quota: objects, requested: count/secrets=1, used: count/secrets=9, limited: count/secrets=9"
+USER = 'User "system:serviceaccount:tools:eso" cannot get resource "secrets" in API group "" in the namespace "shop"'
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        pytest.param(f'secrets "db" is forbidden: {USER}', f'secrets "db" is forbidden: {USER}', id="a user"),
+        pytest.param(f'secrets "db" is forbidden: {QUOTA}', f'secrets "db" is forbidden: {QUOTA}', id="a quota"),
+        pytest.param(
+            f'secrets "db" is forbidden: {POLICY}: Zq7k is too weak',
+            f'secrets "db" is forbidden: {POLICY}: *** is too weak',
+            id="a policy, and no word of its own",
+        ),
+        pytest.param(
+            'admission webhook "team.acme.test" denied the request: Zq7k is too weak',
+            'admission webhook "team.acme.test" denied the request: *** is too weak',
+            id="a webhook, and no word of its own",
+        ),
+        pytest.param(
+            'admission webhook "a.b" denied the request: admission webhook "zq7k" denied the request',
+            'admission webhook "a.b" denied the request: admission webhook "***" denied the request',
+            id="words that look like the server's",
+        ),
+    ],
+)
+def test_the_clusters_own_server_names_its_objects(text: str, shown: str) -> None:
+    assert closed(text, ("secrets", "db", "shop"), own=True) == shown
+    assert "acme" not in closed(text, ("secrets", "db", "shop"))
+
+
+@pytest.mark.parametrize("phrase", PHRASES)
+def test_the_advice_of_kubernetes_stays_whole(phrase: str) -> None:
+    assert (
+        closed(f"data: Invalid value: ***: a valid key {phrase}") == f"data: Invalid value: ***: a valid key {phrase}"
+    )
+
+
+@given(st.text(max_size=80), st.lists(st.text(min_size=1, max_size=6), max_size=3))
+def test_property_whatever_is_said_only_known_words_are_shown(text: str, names: list[str]) -> None:
+    known = {word.lower() for name in names for word in re.findall(r"[^\W_]+", name)}
+    shown = closed(text, names)
+    for phrase in (*PHRASES, *names):
+        shown = shown.replace(phrase, "")
+    assert {part.lower() for part in re.findall(r"[^\W_]{2,}", shown)} <= VOCABULARY | NUMBERS | known

@@ -96,6 +96,30 @@ def invalid(message: str, *fields: str) -> ApiError:
             id="a webhook that quotes a part of a value is not quoted",
         ),
         pytest.param(
+            'Secret "db" is invalid: metadata.labels: Invalid value: "Zq7k!": a valid label',
+            created(metadata={"labels": {"a": "Zq7k!"}}),
+            'Secret "db" is invalid: metadata.labels: Invalid value: "*** a valid label',
+            id="a label of four characters of a value is not shown either",
+        ),
+        pytest.param(
+            'admission webhook "p" denied the request: Z q 7 k W m X p, WmXp\n42Tv\nRn9L',
+            created(data=encoded(password=VALUE)),
+            'admission webhook "p" denied the request: ***',
+            id="nor are letters with blanks between them, or parts on many lines",
+        ),
+        pytest.param(
+            'admission webhook "p" denied the request: 5A=71=37, 90 113 55, \\132\\161, Md7xJzKc42GiEa9Yoq',
+            created(data=encoded(password=VALUE)),
+            'admission webhook "p" denied the request: ***',
+            id="nor is any spelling that nobody thought of",
+        ),
+        pytest.param(
+            'admission webhook "p" denied the request: old object has data Zq',
+            Delete(),
+            'admission webhook "p" denied the request: old object has data ***',
+            id="a webhook sees what is deleted as well",
+        ),
+        pytest.param(
             "the server could not find the requested resource",
             Delete(),
             "the server could not find the requested resource",
