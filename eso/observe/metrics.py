@@ -9,11 +9,11 @@ is made in a thread.
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import re
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol
 
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, disable_created_metrics, generate_latest
 
@@ -36,9 +36,13 @@ KEPT_SERIES: Final = 10_000  # of one counter
 OWN_SERIES: Final = 100  # which a namespace may have even then
 KNOWN_STORES: Final = 1_000  # names of stores that have a histogram of their own
 OWN_STORES: Final = 10  # of these by the objects of one namespace
-SHOWN_GATES: Final = 2_000
-OWN_GATES: Final = 50  # of these in one namespace
-LONGEST_GATE: Final = 200  # characters of a name
+STORES: Final = frozenset(("secretstore", "clustersecretstore"))
+GATE: Final = ("level", "provider", "namespace")
+LEVELS: Final = frozenset(("endpoint", "service", "identity", "quota", "retry"))
+SERVED: Final = frozenset(("endpoint", "service", "quota"))  # their names go on with the provider
+OWNED: Final = frozenset(("endpoint", "service", "retry"))  # their names end in the namespace
+PROVIDER: Final = re.compile(r"[a-z0-9]{1,40}")
+NAMESPACE: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 RECONCILE_BUCKETS: Final = (
     *(0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
@@ -155,6 +159,7 @@ class Metrics:
         self._gauges: list[tuple[str, str, Labels, Callable[[], Samples]]] = []
         self._histograms: list[tuple[str, str, str, Labels]] = []
         self._controllers: dict[str, ControllerMeter] = {}
+        self._left: OrderedDict[tuple[str, Key], float] = OrderedDict()  # kind, key of what went, and when
         self._scraping = asyncio.Lock()
         self._unread = self._family(
             "externalsecrets_scrape_errors_total", "counter", "Gauges that could not be read at a scrape.", ("metric",)
@@ -277,8 +282,28 @@ class Metrics:
         for family in (self._change_events, self._changes_missed):
             family.drop_of(namespace, lambda labels: labels["source"] == name)
 
+    def left(self, kind: str, key: Key) -> None:
+        """The object is gone: what its last calls still count makes no series of it again."""
+        self._left[kind, key] = self.monotonic()
+        self._left.move_to_end((kind, key))
+        while len(self._left) > KEPT_DELETED:
+            self._left.popitem(last=False)
+
+    def came(self, kind: str, key: Key) -> None:
+        self._left.pop((kind, key), None)
+
+    def is_gone(self, kind: str, key: Key) -> bool:
+        since = self._left.get((kind, key))
+        return since is not None and self.monotonic() - since < DELETED_SECONDS
+
+    def names_of_stores(self) -> frozenset[str] | None:
+        """Of those that there are; None where nobody tells."""
+        meters = [one for one in self._objects if one.kind in STORES]
+        return frozenset(name for one in meters for name in one.names()) if meters else None
+
     def auth_failure(self, store: str, namespace: str, kind: str) -> None:
-        self._auth.inc((store, namespace, kind))
+        if not self.is_gone(kind.lower(), (namespace, store)):
+            self._auth.inc((store, namespace, kind))
 
     def api_request(self, code: int | str, method: str, host: str) -> None:
         """One request to the API server; `code` is the HTTP status, or <error> when there was no answer."""
@@ -295,6 +320,8 @@ class Metrics:
     def change_event(self, source: Key | None, outcome: str) -> None:
         """One event at the door. `source`: the ChangeSource, None where there is none of the name that was asked for;
         `outcome` is of a closed set."""
+        if source is not None and self.is_gone("changesource", source):
+            return
         namespace, name = source or ("", "")
         self._change_events.inc((namespace, name, outcome))
 
@@ -303,7 +330,8 @@ class Metrics:
         self._change_seconds.observe((), seconds)
 
     def change_missed(self, source: Key) -> None:
-        self._changes_missed.inc(source)
+        if not self.is_gone("changesource", source):
+            self._changes_missed.inc(source)
 
     def leading(self, lease: str, holds: bool) -> None:
         self._leader.set((lease,), int(holds))
@@ -356,12 +384,13 @@ class Metrics:
         )
 
     def gates(self, read: Callable[[], Mapping[str, str]]) -> None:
-        """Gate → state (open, paced, closed, half-open). Their names hold servers that authors of stores chose."""
+        """Gate → state (open, paced, closed, half-open). Their names hold servers that authors of stores chose, and
+        digests of logins: the metric has neither."""
         self.gauge(
             "externalsecrets_gate_state",
-            "1 for the state that a backend's gate is in.",
-            ("gate", "state"),
-            lambda: [((gate, state), 1) for gate, state in shown_gates(read(), lambda state: state == "open")],
+            "Gates of backends by the state that they are in.",
+            (*GATE, "state"),
+            lambda: Counter((*gate_labels(gate), state) for gate, state in read().items()).items(),
         )
 
     def watchdog(self, read: Callable[[], Mapping[str, float]]) -> None:
@@ -510,6 +539,12 @@ class Timings:
     def observe(self, labels: Labels, seconds: float) -> None:
         self.child(labels).observe(seconds)
 
+    def drop(self, place: int, value: str) -> None:
+        """Drops the series whose label at `place` has this value."""
+        for labels in [labels for labels in self._children if labels[place] == value]:
+            del self._children[labels]
+            self._histogram.remove(*labels)
+
 
 class ControllerMeter:
     """Implements the meters of `runtime.workqueue` and `runtime.controller`."""
@@ -642,13 +677,15 @@ class ControllerMeter:
             ("controller",),
             [(one, state.oldest_overdue_seconds)],
         )
-        parked = [((self.name, gate), count) for gate, count in shown_gates(state.parked, lambda count: -count)]
+        parked: Counter[Labels] = Counter()
+        for gate, count in state.parked.items():
+            parked[self.name, *gate_labels(gate)] += count
         yield (
             "externalsecrets_queue_parked",
             "gauge",
             "Keys that wait for a backend's gate.",
-            ("controller", "gate"),
-            parked,
+            ("controller", *GATE),
+            parked.items(),
         )
 
 
@@ -709,12 +746,15 @@ class ObjectMeter:
     def __init__(
         self, metrics: Metrics, kind: str, labels_of: Callable[[Key], Mapping[str, str] | None] | None = None
     ) -> None:
-        self._metrics, self._kind = metrics, kind
+        self._metrics, self.kind = metrics, kind
         self._labels_of = labels_of if metrics.extended_labels else None
         self._extended: Labels = (
             tuple(f"app_kubernetes_io_{label}" for label in EXTENDED) if metrics.extended_labels else ()
         )
         self._records: dict[Key, _Object] = {}
+
+    def names(self) -> Iterable[str]:
+        return (name for _, name in self._records)
 
     def passed(self, key: Key, seconds: float) -> None:
         """A pass has ended."""
@@ -728,10 +768,11 @@ class ObjectMeter:
 
     def gone(self, key: Key) -> None:
         self._records.pop(key, None)
-        if self._kind == "changesource":
+        self._metrics.left(self.kind, key)
+        if self.kind == "changesource":
             self._metrics.forget_changes(key)
         else:
-            self._metrics.forget_store(self._kind, key)
+            self._metrics.forget_store(self.kind, key)
 
     def forget(self) -> None:
         """Before a scrape: lets go of what need not be told any more."""
@@ -744,7 +785,7 @@ class ObjectMeter:
     def _duration(self, records: list[tuple[Labels, _Object]]) -> Frozen:
         samples = [(labels + o.extra, o.nanoseconds) for labels, o in records if o.nanoseconds is not None]
         return (
-            f"{self._kind}_reconcile_duration",
+            f"{self.kind}_reconcile_duration",
             "gauge",
             "The duration time to reconcile, in nanoseconds",
             PLAIN + self._extended,
@@ -763,13 +804,14 @@ class ObjectMeter:
                     samples += [
                         ((*labels, "Ready", each, *record.extra), int(each == status)) for each in ("True", "False")
                     ]
-        return f"{self._kind}_status_condition", "gauge", "The status condition", CONDITION + self._extended, samples
+        return f"{self.kind}_status_condition", "gauge", "The status condition", CONDITION + self._extended, samples
 
     def _record(self, key: Key) -> _Object:
         record = self._records.get(key)
         if record is None:
             record = self._records[key] = _Object()
             record.extra = ("",) * len(self._extended)
+            self._metrics.came(self.kind, key)
         if self._labels_of is not None and (own := self._labels_of(key)) is not None:
             # Only the six known labels: an object labelled name=… must not overwrite whose series this is.
             record.extra = tuple(own.get(f"app.kubernetes.io/{label.replace('_', '-')}", "") for label in EXTENDED)
@@ -790,9 +832,8 @@ class ExternalSecretMeter(ObjectMeter):
     ) -> None:
         super().__init__(metrics, "externalsecret", labels_of)
         self._store_of = store_of or (lambda key: "")
-        self._deleted: OrderedDict[Key, float] = OrderedDict()  # and when it went
-        self._stores: set[str] = set()
-        self._named: dict[str, int] = {}  # namespace → how many of these stores its objects brought in
+        self._deleted: dict[str, OrderedDict[Key, float]] = {}  # namespace → what went of it, and when
+        self._stores: dict[str, str] = {}  # and the namespace whose object brought it in
         self._seconds = metrics._histogram(
             "externalsecrets_sync_duration_seconds",
             "Duration of passes over ExternalSecrets.",
@@ -814,12 +855,11 @@ class ExternalSecretMeter(ObjectMeter):
     def _store_name(self, key: Key) -> str:
         """As the object has it, as long as there are not too many, in all and from this namespace."""
         name, (namespace, _) = self._store_of(key), key
-        if name not in self._stores:
-            brought = self._named.get(namespace, 0)
+        if name and name not in self._stores:
+            brought = sum(owner == namespace for owner in self._stores.values())
             if len(self._stores) >= KNOWN_STORES or brought >= OWN_STORES:
                 return "other"
-            self._named[namespace] = brought + 1
-            self._stores.add(name)
+            self._stores[name] = namespace
         return name
 
     def drifted(self, key: Key, manager: str) -> None:
@@ -840,26 +880,39 @@ class ExternalSecretMeter(ObjectMeter):
             record.errors += 1
 
     def ready(self, key: Key, status: str) -> None:
-        self._deleted.pop(key, None)
+        self._back(key)
         super().ready(key, status)
 
     def gone(self, key: Key) -> None:
         record = self._record(key)
         record.ready, record.nanoseconds, record.left = "Deleted", None, True
-        self._deleted[key] = self._metrics.monotonic()
-        self._deleted.move_to_end(key)
+        gone = self._deleted.setdefault(key[0], OrderedDict[Key, float]())
+        gone[key] = self._metrics.monotonic()
+        gone.move_to_end(key)
         self._metrics.forget_drift(key)
-        self.forget()
+        if len(gone) > OWN_SERIES and sum(map(len, self._deleted.values())) > KEPT_DELETED:
+            self._drop(next(iter(gone)))
+
+    def _back(self, key: Key) -> None:
+        gone = self._deleted.get(key[0], OrderedDict[Key, float]())
+        gone.pop(key, None)
+        if not gone:
+            self._deleted.pop(key[0], None)
+
+    def _drop(self, key: Key) -> None:
+        self._back(key)
+        self._records.pop(key, None)
 
     def forget(self) -> None:
-        """Lets go of objects that are gone for ten minutes, and of the oldest where they are too many."""
+        """Lets go of objects that are gone for ten minutes, and of stores that are not there any more."""
         ended = self._metrics.monotonic() - DELETED_SECONDS
-        while self._deleted:
-            key, since = next(iter(self._deleted.items()))
-            if since > ended and len(self._deleted) <= KEPT_DELETED:
-                return
-            del self._deleted[key]
-            self._records.pop(key, None)
+        for gone in list(self._deleted.values()):
+            while gone and gone[key := next(iter(gone))] <= ended:
+                self._drop(key)
+        stores = self._metrics.names_of_stores()
+        for name in [name for name in self._stores if stores is not None and name not in stores]:
+            del self._stores[name]
+            self._seconds.drop(0, name)
 
     def families(self) -> Iterator[Frozen]:
         records, plain = self._frozen(), PLAIN + self._extended
@@ -893,27 +946,18 @@ class ExternalSecretMeter(ObjectMeter):
         )
 
 
-V = TypeVar("V", str, int)
-
-
-def shown_gates(known: Mapping[str, V], later: Callable[[V], float]) -> list[tuple[str, V]]:
-    """Gates with what is known of them, at most so many in all and of one namespace. Gates that bear a namespace come
-    before those of logins; among them the ones for which `later` is less."""
-    shown: list[tuple[str, V]] = []
-    counts: dict[str, int] = {}
-    for gate, value in sorted(known.items(), key=lambda one: ("@" not in one[0], later(one[1]))):
-        owner = gate.rpartition("@")[2] if "@" in gate else ""
-        counts[owner] = counts.get(owner, 0) + 1
-        if len(shown) < SHOWN_GATES and not (owner and counts[owner] > OWN_GATES):
-            shown.append((short(gate), value))
-    return shown
-
-
-def short(name: str) -> str:
-    """A long name with a digest instead of its end, so that two of them stay two series."""
-    if len(name) <= LONGEST_GATE:
-        return name
-    return f"{name[: LONGEST_GATE - 20]}…{hashlib.blake2s(name.encode(), digest_size=8).hexdigest()}"
+def gate_labels(gate: str) -> Labels:
+    """Level, provider and namespace of a gate, "" for what its name does not have."""
+    level, _, rest = gate.partition(":")
+    if level not in LEVELS:
+        return "other", "", ""
+    provider = rest.partition(":")[0] if level in SERVED else ""
+    _, at, namespace = rest.rpartition("@") if level in OWNED else ("", "", "")
+    return (
+        level,
+        provider if PROVIDER.fullmatch(provider) else "",
+        namespace if at and NAMESPACE.fullmatch(namespace) else "",
+    )
 
 
 def _braces(names: Labels, values: Labels) -> str:

@@ -93,11 +93,11 @@ def test_a_store_that_cannot_work_shuts_no_other_store_of_its_server(
         for name in ("by-cluster", "by-own"):
             eventually(lambda n=name: plane.secret(namespace, n) == {"v": "2"}, 30, what=f"{name} follows")
         closed = [
-            dict(labels)["gate"]
+            dict(labels)["level"]
             for name, labels in operator.metrics().samples
             if name == "externalsecrets_gate_state" and dict(labels)["state"] == "closed"
         ]
-        assert [gate for gate in closed if gate.startswith("endpoint:")] == []
+        assert [level for level in closed if level == "endpoint"] == []
         told = " ".join(event["message"] for event in plane.events(namespace, "newline"))
         assert "line break" in told and token not in told
     for name in (good, *bad):

@@ -104,7 +104,9 @@ class Counted:
     def store_name(self, key: Key) -> str:
         es = self.informer.get(key)
         ref = es.spec.secret_store_ref if isinstance(es, ExternalSecret) else None
-        return ref.name if ref else ""
+        if es is None or ref is None or self.watch.referred(es.namespace, ref) is None:
+            return ""
+        return ref.name
 
     def labels(self, key: Key) -> Mapping[str, str] | None:
         es = self.informer.get(key)

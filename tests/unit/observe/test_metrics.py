@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 import tracemalloc
+from unittest.mock import Mock
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from eso.observe import metrics as metrics_module
-from eso.observe.metrics import DELETED_SECONDS, LONGEST_GATE, Metrics
+from eso.observe.metrics import DELETED_SECONDS, Metrics
 from eso.runtime.controller import Meter as ControllerProtocol
 from eso.runtime.outcome import After, Done, Lane, Parked
 from eso.runtime.workqueue import Meter as QueueProtocol
@@ -19,6 +20,7 @@ from tests.fakes.clock import VirtualClock
 
 A, B = ("shop", "a"), ("shop", "b")
 PLAIN = (("name", "a"), ("namespace", "shop"))
+VAULT = (("level", "endpoint"), ("namespace", ""), ("provider", "vault"))
 
 
 def series(metrics):
@@ -111,12 +113,16 @@ class TestExternalSecret:
 
     def test_names_that_come_and_go_do_not_fill_the_memory(self, metrics, monkeypatch):
         monkeypatch.setattr(metrics_module, "KEPT_DELETED", 10)
+        monkeypatch.setattr(metrics_module, "OWN_SERIES", 10)
         meter = metrics.external_secrets()
+        meter.gone(("victim", "es"))
         for n in range(50):
             run(meter, ("ci", str(n)))
             meter.gone(("ci", str(n)))
             meter.passed(("ci", str(n)), 0.1)
-        assert len(named(metrics, "externalsecret_status_condition")) == 10
+        told = [dict(labels) for labels in named(metrics, "externalsecret_status_condition")]
+        assert len([labels for labels in told if labels["namespace"] == "ci"]) == 10
+        assert [labels["name"] for labels in told if labels["namespace"] == "victim"] == ["es"], "others stay"
 
     def test_passes_by_status(self, metrics):
         meter = metrics.external_secrets()
@@ -279,7 +285,7 @@ class TestController:
         assert seen["externalsecrets_queue_ready", (*one, ("lane", "periodic"))] == 0
         assert seen["externalsecrets_queue_scheduled", one] == 1
         assert seen["externalsecrets_queue_oldest_overdue_seconds", one] == 4
-        assert seen["externalsecrets_queue_parked", (*one, ("gate", "endpoint:vault"))] == 1
+        assert seen["externalsecrets_queue_parked", (*one, *VAULT)] == 1
         queue.done(("shop", "c"), Done())
         assert series(metrics)["workqueue_work_duration_seconds_sum", both] == 4
 
@@ -389,9 +395,9 @@ class TestOthers:
                 id="secrets by provider",
             ),
             pytest.param(
-                lambda m: m.gates(lambda: {"g": "open"}),
+                lambda m: m.gates(lambda: {"endpoint:vault:https://v@shop": "open"}),
                 "externalsecrets_gate_state",
-                {"gate": "g", "state": "open"},
+                {"level": "endpoint", "provider": "vault", "namespace": "shop", "state": "open"},
                 id="gates",
             ),
             pytest.param(
@@ -514,7 +520,7 @@ def test_names_of_stores_that_users_choose_do_not_fill_the_memory(metrics, monke
         meter.passed(("shop", f"store-{n}"), 0.1)
     meter.passed(("team", "store-9"), 0.1)
     meter.passed(("team", "store-0"), 0.1)
-    assert meter._stores == {"store-0", "store-1", "store-9"}
+    assert set(meter._stores) == {"store-0", "store-1", "store-9"}
     stores = {dict(labels)["store"] for labels in named(metrics, "externalsecrets_sync_duration_seconds_count")}
     assert stores == {"store-0", "store-1", "store-9", "other"}
 
@@ -560,23 +566,74 @@ def test_series_of_what_is_gone_leave():
     assert named(metrics, "externalsecret_sync_calls_total") == {}
 
 
-def test_gates_are_told_for_so_many_of_a_namespace_and_closed_ones_first(metrics, monkeypatch):
-    monkeypatch.setattr("eso.observe.metrics.OWN_GATES", 3)
-    monkeypatch.setattr("eso.observe.metrics.SHOWN_GATES", 6)
-    states = {f"endpoint:vault:host-{n}@crowd": "open" for n in range(50)}
-    states |= {"endpoint:vault:slow@crowd": "closed", "endpoint:vault:host@victim": "open"}
-    states |= {f"identity:{n}": "closed" for n in range(50)}
-    metrics.gates(lambda: states)
-    told = {dict(labels)["gate"] for labels in named(metrics, "externalsecrets_gate_state")}
-    assert {"endpoint:vault:slow@crowd", "endpoint:vault:host@victim"} <= told
-    assert len([gate for gate in told if gate.endswith("@crowd")]) == 3
-    assert len(told) == 6
+def test_a_store_that_is_not_there_has_no_series(metrics):
+    meter, stores = metrics.external_secrets(store_of=lambda key: key[1]), metrics.objects("secretstore")
+    meter.passed(("shop", ""), 0.1)
+    for n in range(3):
+        stores.ready(("shop", f"store-{n}"), "True")
+        meter.passed(("shop", f"store-{n}"), 0.1)
+    for n in range(2):
+        stores.gone(("shop", f"store-{n}"))
+    counts = "externalsecrets_sync_duration_seconds_count"
+    assert {dict(labels)["store"] for labels in named(metrics, counts)} == {"", "store-2"}
+    for n in range(metrics_module.OWN_STORES):
+        stores.ready(("shop", f"new-{n}"), "True")
+        meter.passed(("shop", f"new-{n}"), 0.1)
+    told = {dict(labels)["store"] for labels in named(metrics, counts)}
+    assert {f"new-{n}" for n in range(metrics_module.OWN_STORES - 1)} <= told, "there is room for the next ones"
 
 
-def test_names_of_gates_are_cut_and_stay_apart(metrics):
-    metrics.gates(lambda: {f"endpoint:vault:{'x' * 5000}{n}@shop": "open" for n in range(3)})
-    told = [dict(labels)["gate"] for labels in named(metrics, "externalsecrets_gate_state")]
-    assert len(set(told)) == 3 and max(map(len, told)) <= LONGEST_GATE
+def test_a_call_that_ends_after_its_store_makes_no_series_again():
+    now = [1000.0]
+    metrics = Metrics(monotonic=lambda: now[0])
+    stores, sources = metrics.objects("secretstore"), metrics.objects("changesource")
+    for meter in (stores, sources):
+        meter.ready(A, "True")
+        meter.gone(A)
+    metrics.auth_failure(A[1], A[0], "SecretStore")
+    metrics.change_event(A, "accepted")
+    metrics.change_missed(A)
+    assert named(metrics, "externalsecrets_store_auth_failure_total") == {}
+    assert named(metrics, "externalsecrets_change_events_total") == {}
+    assert named(metrics, "externalsecrets_events_missed_found_by_poll_total") == {}
+    metrics.auth_failure(A[1], A[0], "ClusterSecretStore")
+    stores.ready(A, "False")
+    metrics.auth_failure(A[1], A[0], "SecretStore")
+    assert len(named(metrics, "externalsecrets_store_auth_failure_total")) == 2, "another kind; the same name again"
+
+
+@pytest.mark.parametrize("way", ["gates", "parked"])
+def test_gates_show_no_word_of_who_wrote_a_store(metrics, way):
+    text = "https://planted:text@planted.example:8200/planted?x=planted@planted"
+    names = [
+        *(f"endpoint:vault:{text}{n}@shop" for n in range(5_000)),
+        *(f"service:aws:{text}{n}@shop" for n in range(5_000)),
+        *(f"identity:{n:x}planted" for n in range(5_000)),
+        *(f"quota:gcpsm:{text}{n}:planted@planted" for n in range(5_000)),
+        *(f"retry:SecretStore/shop/main:planted {n}@shop" for n in range(5_000)),
+        *(f"planted-{n}:planted@shop" for n in range(5_000)),
+        *("endpoint:Planted words:x@Planted words", "endpoint", "retry:", "planted", ""),
+    ]
+    if way == "gates":
+        metrics.gates(lambda: dict.fromkeys(names, "closed"))
+        found = named(metrics, "externalsecrets_gate_state")
+    else:
+        controller = metrics.controller("externalsecret", 1)
+        state = Mock(ready={}, scheduled=0, parked=dict.fromkeys(names, 1), oldest_overdue_seconds=0.0)
+        state.longest_running_seconds = state.unfinished_seconds = 0.0
+        controller.observe(lambda: state, lambda: 0)
+        found = named(metrics, "externalsecrets_queue_parked")
+    told = {tuple(dict(labels)[one] for one in ("level", "provider", "namespace")): n for labels, n in found.items()}
+    assert told == {
+        ("endpoint", "vault", "shop"): 5_000,
+        ("service", "aws", "shop"): 5_000,
+        ("identity", "", ""): 5_000,
+        ("quota", "gcpsm", ""): 5_000,
+        ("retry", "", "shop"): 5_000,
+        ("other", "", ""): 5_002,
+        ("endpoint", "", ""): 2,
+        ("retry", "", ""): 1,
+    }
 
 
 def test_the_first_breach_of_a_measure_is_an_increase() -> None:

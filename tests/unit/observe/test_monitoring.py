@@ -37,7 +37,7 @@ class Queue:
     """A work queue with one key ready and one that waits for a gate."""
 
     ready: Mapping[Lane, int] = field(default_factory=lambda: {Lane.EVENT: 1})
-    parked: Mapping[str, int] = field(default_factory=lambda: {"vault.example@shop": 1})
+    parked: Mapping[str, int] = field(default_factory=lambda: {"endpoint:vault:https://vault.example@shop": 1})
     scheduled: int = 1
     oldest_overdue_seconds: float = 600.0
     longest_running_seconds: float = 1.0
@@ -58,13 +58,14 @@ def troubled() -> Metrics:
         meter = metrics.objects(kind)
         meter.ready(KEY, "False")
         meter.passed(KEY, 0.1)
+        meter.ready(("shop", "vault"), "True")
     metrics.auth_failure("vault", "shop", "SecretStore")
     metrics.provider_call("HashiCorp/Vault", "Login", "error", 0.1)
     metrics.read("vault", "call")
     metrics.api_request(200, "GET", "api")
     metrics.leading("external-secrets-controller", True)
     metrics.breached("loop lag")
-    metrics.gates(lambda: {"vault.example@shop": "closed"})
+    metrics.gates(lambda: {"endpoint:vault:https://vault.example@shop": "closed"})
     metrics.watchdog(lambda: {"loop lag": 0.1})
     metrics.watches(lambda: {"secrets": 1.0})
     metrics.secrets(lambda: {"vault": 1})
