@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import threading
+import warnings
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from time import time_ns
@@ -20,6 +22,7 @@ from structlog.typing import FilteringBoundLogger
 
 from eso.errors import EsoError
 from eso.observe import redact
+from eso.observe.echo import closed
 
 LEVELS: Final = {
     "debug": logging.DEBUG,
@@ -34,6 +37,7 @@ _NAMES: Final = {"warning": "warn", "critical": "fatal", "exception": "error"}
 _OPTIONS: Final = (
     orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_UTC_Z
 )
+PLACE: Final = re.compile(r"%(?:\([^)]{0,60}\))?[-+ #0-9.*]{0,8}[a-zA-Z]")  # of an argument of a library's text
 _SECRET_FIELDS: Final = frozenset(
     (
         "password",
@@ -109,8 +113,9 @@ def configure(level: str = "info", time_encoding: str = "epoch", stream: Stream 
     root = logging.getLogger()
     for handler in [h for h in root.handlers if isinstance(h, _Bridge)]:
         root.removeHandler(handler)
-    root.addHandler(_Bridge())
+    root.addHandler(_Bridge(logging.WARNING))  # whatever level a library gives to a logger of its own
     root.setLevel(max(logging.WARNING, LEVELS[level]))
+    warnings.showwarning = _warned
     sys.excepthook = lambda kind, error, trace: (
         None if issubclass(kind, KeyboardInterrupt) else _uncaught(error.with_traceback(trace))
     )
@@ -219,12 +224,27 @@ class _Bridge(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if sys.is_finalizing():
             return  # at exit: nothing can be imported any more
-        # The event loop prints the exception of a forgotten task, message and all, below its first line.
-        text = record.getMessage().split("\n", 1)[0]
+        # What a library puts into its text may be anything, and the event loop prints the exception of a forgotten
+        # task, message and all, below the first line: only known words are told, and where they were said.
+        text = closed(PLACE.sub(redact.MASK, str(record.msg).split("\n", 1)[0]))
+        at = f"{record.module}:{record.lineno}"
         method = (
             "error" if record.levelno >= logging.ERROR else "warning" if record.levelno >= logging.WARNING else "info"
         )
-        getattr(get(record.name), method)(text, **({"exc_info": record.exc_info} if record.exc_info else {}))
+        caught = {"exc_info": record.exc_info} if record.exc_info else {}
+        getattr(get(record.name), method)(text, at=at, **caught)
+
+
+def _warned(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: str | None = None,
+) -> None:
+    """A library's warning: its text may be anything, and Python would print the source line below it."""
+    get("warnings").warning(category.__name__, at=f"{filename}:{lineno}")
 
 
 def _uncaught(error: BaseException | None) -> None:

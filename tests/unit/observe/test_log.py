@@ -7,6 +7,7 @@ import dataclasses
 import logging
 import subprocess
 import sys
+import warnings
 from datetime import UTC, datetime
 
 import msgspec
@@ -235,7 +236,48 @@ class TestLibraries:
         captured = Captured()
         logging.getLogger("aiohttp.client").warning("retry of https://u:%s@vault", CANARY)
         (line,) = captured.lines()
-        assert (line["level"], line["logger"], line["msg"]) == ("warn", "aiohttp.client", "retry of https://***@vault")
+        assert (line["level"], line["logger"], line["msg"]) == ("warn", "aiohttp.client", "retry of https://***vault")
+        assert line["at"].startswith("test_log:")
+
+    @pytest.mark.parametrize(
+        ("text", "values"),
+        [
+            pytest.param("cannot load cookies: %s", (CANARY,), id="an argument"),
+            pytest.param("cannot load %(name)-10.3s: %(value)r", ({"name": CANARY, "value": CANARY},), id="by name"),
+            pytest.param(f"cannot load {CANARY}", (), id="a text that was put together"),
+            pytest.param(f"cannot load {CANARY[:6]} {CANARY[::-1]} of %s", (1,), id="parts of it"),
+            pytest.param(f"cannot load it\n{CANARY}", (), id="a line below"),
+            pytest.param(f"Exception in callback f(b'{CANARY}') at x.py:3", (), id="a callback with its arguments"),
+            pytest.param(ValueError(CANARY), (), id="an exception for a text"),
+        ],
+    )
+    def test_their_texts_are_told_without_what_they_put_into_them(self, text, values):
+        captured = Captured()
+        logging.getLogger("lib").warning(text, *values)
+        (line,) = captured.lines()
+        told = captured.out.getvalue().decode()
+        assert not any(part in told for part in (CANARY[:6], CANARY[-6:], CANARY[::-1][:6]))
+        assert line["level"] == "warn"
+        assert line["at"].startswith("test_log:")
+
+    def test_a_level_of_their_own_changes_nothing(self):
+        captured = Captured("debug")
+        logger = logging.getLogger("lib.chatty")
+        logger.setLevel(logging.DEBUG)
+        logger.debug("sent %s", CANARY)
+        logger.info("sent %s", CANARY)
+        assert captured.lines() == []
+
+    def test_a_warning_is_told_by_kind_and_place(self):
+        shown = warnings.showwarning
+        captured = Captured()
+        try:
+            warnings.showwarning(UserWarning(f"odd: {CANARY}"), UserWarning, "x.py", 7, None, f'f("{CANARY}")')
+        finally:
+            warnings.showwarning = shown
+        (line,) = captured.lines()
+        assert (line["logger"], line["msg"], line["at"]) == ("warnings", "UserWarning", "x.py:7")
+        assert CANARY not in captured.out.getvalue().decode()
 
     def test_their_chatter_is_not_heard_even_at_debug(self):
         captured = Captured("debug")
@@ -293,6 +335,8 @@ class Unraisable:
     def __del__(self):
         crash()
 Unraisable()
+import warnings
+warnings.warn(value)
 crash()
 """
 
@@ -303,6 +347,8 @@ def test_a_crash_report_holds_no_value():
     assert done.returncode == 1
     assert CANARY not in (done.stdout + done.stderr).decode()
     lines = [orjson.loads(line) for line in done.stderr.splitlines()]
+    assert [line["msg"] for line in lines if line["level"] == "warn"] == ["UserWarning"]
+    lines = [line for line in lines if line["level"] != "warn"]
     assert [(line["level"], line["msg"], line["error"]) for line in lines] == [
         ("fatal", "uncaught exception", "KeyError")
     ] * 3
