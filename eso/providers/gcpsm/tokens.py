@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any, Final
 from urllib.parse import quote
 
-from eso.net.http import Pool, Reply
+from eso.errors import EsoError
+from eso.net.http import Pool, Reply, origin
 from eso.providers.contract import InvalidConfig, Malformed
 from eso.providers.env import Env
 from eso.providers.gcpsm import federation
 from eso.providers.gcpsm.federation import JWT, External
 from eso.providers.gcpsm.refusal import LABEL, of_login
-from eso.providers.kit.http import Api, bearer, date, object_of, text_in
+from eso.providers.kit.http import Api, bearer, date, object_of, text_in, unaddressed
 from eso.providers.kit.token import MOST_TOKEN, Token, checked, token_from
 
 SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
@@ -32,6 +34,7 @@ BINDING_URL: Final = "https://securetoken.googleapis.com/v1/identitybindingtoken
 IMPERSONATED_SECONDS: Final = 3600
 CLOCKS_DIFFER: Final = 10  # seconds; an assertion from the future is refused
 BROKEN_KEY: Final = "failed to process the provided JSON credentials: "
+GOOGLE: Final = re.compile(r"https://[a-z0-9.-]{1,100}\.googleapis\.com(?:[/:]|\Z)")  # hosts that are Google's own
 
 
 class Tokens:
@@ -135,7 +138,12 @@ class Tokens:
         form: Mapping[str, str] | None = None,
     ) -> Reply:
         api = Api(self.pool, LABEL, url, refuse=of_login, max_body=MOST_TOKEN)
-        return await api.send(call, "POST", "", headers=headers, json=json, form=form)
+        try:
+            return await api.send(call, "POST", "", headers=headers, json=json, form=form)
+        except EsoError as error:
+            if GOOGLE.match(url) or origin(url) not in str(error):
+                raise
+            raise unaddressed("", error) from None  # it stood in the key
 
 
 def signed(info: Mapping[str, Any], claims: Mapping[str, Any]) -> str:

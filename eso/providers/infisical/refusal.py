@@ -21,7 +21,8 @@ MISSING: Final = re.compile(
 HARMLESS: Final = re.compile(
     r"Invalid credentials|Invalid (?:access )?token|[Tt]oken (?:has )?expired|TokenExpired|Token missing"
     r"|Access (?:denied|restricted)|[Ff]orbidden|[Uu]nauthorized|[Ll]ocked out"
-    r"|You are not allowed to access this resource|not allowed to \w{1,20} on [\w-]{1,40}"
+    r"|You are not allowed to access this resource"
+    r"|not allowed to (?:readValue|describeSecret|read|create|edit|delete) on secrets?(?:-folders|-imports)?"
     r"|Secret already exists?|Max TTL exceeded|[Rr]ate limit exceeded|[Tt]oo many requests|Internal [Ss]erver [Ee]rror",
     re.ASCII,
 )

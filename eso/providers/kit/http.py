@@ -196,6 +196,15 @@ def typed(error: TransportError) -> EsoError:
     return Unavailable(str(error), connected=error.sent, fix=error.fix)
 
 
+def unaddressed(failed: str, error: EsoError) -> EsoError:
+    """The error without its text: that names a host, which here may have been made of a value. To be raised from
+    None."""
+    hidden = prefixed("", error)
+    hidden.message = f"{failed}the address is not shown, for it may hold a value ({type(error).__name__})"
+    hidden.args, hidden.fix = (hidden.message,), ""
+    return hidden
+
+
 def followed(method: str, url: str, reply: Reply, has_body: bool) -> str:
     """The address of the next hop. Raises Unavailable for one that may not be followed, without showing it."""
     if method not in ("GET", "HEAD") or has_body:

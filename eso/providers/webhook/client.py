@@ -29,7 +29,7 @@ from eso.providers.contract import (
     prefixed,
 )
 from eso.providers.kit.headers import from_store
-from eso.providers.kit.http import Api
+from eso.providers.kit.http import Api, unaddressed
 from eso.providers.kit.payload import pushed
 from eso.providers.webhook import codec, refusal
 from eso.providers.webhook.apart import Apart
@@ -41,6 +41,7 @@ LABEL: Final = "Webhook"
 CALL: Final = "HTTPRequest"
 MOST: Final = 10 << 20  # bytes of an answer
 DIAL_SECONDS: Final = 15.0
+UNANSWERED: Final = "failed to call endpoint: "
 NOT_PUSHED: Final = "failed to push webhook data: "
 NO_PATH: Final = "cannot get templated json path: "
 SHARED: Final = ("GET", "HEAD")  # methods whose answer serves whoever asks the same
@@ -101,6 +102,7 @@ class Client:
         self.templates, self.seconds = Templates.of(block), seconds(block)
         self.method = str(block.get("method") or "")
         self.seen = {name for name in ("version", "property") if sees(block, name)}
+        self.secluded = "{{" in authority(self.templates.url)  # a value may be a part of the host
 
     async def renew(self) -> bool:
         return False
@@ -241,7 +243,9 @@ class Client:
         except EsoError as error:
             if error is refused:
                 raise
-            raise prefixed("failed to call endpoint: ", error) from error
+            if self.secluded:
+                raise unaddressed(UNANSWERED, error) from None
+            raise prefixed(UNANSWERED, error) from error
         return reply
 
     async def _exchanged(
@@ -265,6 +269,12 @@ class Client:
         if 200 <= reply.status < 300 or reply.status in ok:
             return reply
         raise refuse(reply)
+
+
+def authority(url: str) -> str:
+    """What a template of a URL has up to its path."""
+    scheme, separator, rest = url.partition("://")
+    return scheme + separator + re.split("[/?#]", rest, maxsplit=1)[0]
 
 
 def usable(url: str) -> str:

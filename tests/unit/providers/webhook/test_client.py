@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from contextlib import suppress
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eso.errors import EsoError
+from eso.errors import EsoError, causes
 from eso.gocompat import jsonenc
 from eso.providers.contract import (
     AuthExpired,
@@ -35,7 +36,7 @@ from eso.providers.webhook.client import Client
 from tests.fakes.backend import Fault
 from tests.fakes.cancel import every_await
 from tests.fakes.env import found
-from tests.unit.providers.webhook.conftest import World
+from tests.unit.providers.webhook.conftest import World, view
 
 PLANTED = "planted-7f3a9c"
 LOGIN = [{"name": "c", "secretRef": {"name": "login", "key": "user"}}]
@@ -265,6 +266,31 @@ async def test_a_server_that_is_gone_is_told_without_the_address(world: World) -
     with pytest.raises(Unavailable, match=r"^failed to call endpoint: cannot reach http://127.0.0.1:") as failed:
         await read(client)
     assert PLANTED not in str(failed.value)
+    await client.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        pytest.param("http://{{ .c.token }}.invalid/", id="in a host"),
+        pytest.param("http://{{ .c.token }}..invalid/", id="in a host that is none"),
+        pytest.param("http://{{ .c.token | b32enc }}.invalid/", id="turned into another spelling"),
+        pytest.param("http://127.0.0.1.{{ .c.token }}:1/", id="behind an address"),
+        pytest.param("http://a.invalid:{{ .c.token }}/", id="in a port"),
+        pytest.param("http://[{{ .c.token }}]/", id="in brackets"),
+        pytest.param("{{ .c.token }}://a.invalid/", id="for a scheme"),
+        pytest.param("{{ .c.token }}", id="for all of it"),
+    ],
+)
+async def test_a_host_that_a_template_made_is_not_told(world: World, url: str) -> None:
+    world.credentials.secrets["login/token"] = PLANTED
+    client = await world.provider.open(view(url=url, secrets=LOGIN), world.credentials)
+    with pytest.raises(EsoError) as failed:
+        await read(client)
+    told = " ".join(map(str, causes(failed.value))).lower()
+    assert told.startswith("failed to call endpoint: ")
+    for spelt in (PLANTED, base64.b32encode(PLANTED.encode()).decode()):
+        assert not any(spelt[at : at + 6].lower() in told for at in range(len(spelt) - 5))
     await client.close()
 
 
