@@ -60,7 +60,8 @@ class Credentials:
     ) -> None:
         self._rest, self._store, self._namespace, self._own_token = rest, store, namespace, own_token
         self._ambient = ambient or Ambient()
-        self._objects: dict[tuple[str, str, str], dict[str, Any] | None] = {}
+        self._objects: dict[Place, dict[str, Any] | None] = {}
+        self.used: set[Place] = set()  # where the login comes from, whether or not the store's spec names it
         self.trailing: list[str] = []  # Secrets and keys whose value ends in a line break, and is one line
         self.unread = False  # an object could not be read: it may be there or not
         self.as_operator = False  # the login uses the operator's own cloud identity
@@ -97,9 +98,9 @@ class Credentials:
     async def service_account_token(
         self, selector: Mapping[str, Any], *, audiences: tuple[str, ...] = (), expiration_seconds: int | None = 600
     ) -> str:
-        return await service_account_token(
-            self._rest, self.resolved(selector), str(selector.get("name") or ""), audiences, expiration_seconds
-        )
+        namespace, name = self.resolved(selector), str(selector.get("name") or "")
+        self.used.add(("ServiceAccount", namespace, name))
+        return await service_account_token(self._rest, namespace, name, audiences, expiration_seconds)
 
     async def legacy_service_account_token(self, selector: Mapping[str, Any]) -> str:
         namespace, name = self.resolved(selector), str(selector.get("name") or "")
@@ -238,6 +239,7 @@ class Credentials:
     async def _object(self, kind: str, namespace: str, name: str) -> dict[str, Any]:
         resource: Resource = KINDS[kind]
         place = (kind, namespace, name)
+        self.used.add(place)
         if place not in self._objects:
             try:
                 raw = await self._rest.get(resource, namespace, name)

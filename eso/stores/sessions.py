@@ -14,7 +14,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 import orjson
@@ -98,6 +98,10 @@ class Attempt:
     places: frozenset[Place]
     stale: bool = False
     gone: bool = False
+    credentials: Credentials | None = None  # which may read more places than the store names
+
+    def reads(self, place: Place) -> bool:
+        return place in self.places or (self.credentials is not None and place in self.credentials.used)
 
 
 class Sessions:
@@ -142,7 +146,7 @@ class Sessions:
         call. `gone`: the credential does not exist any more, and a login that no other credential holds ends now."""
         place = (kind, namespace, name)
         for attempt in self._attempts:
-            if place in attempt.places:
+            if attempt.reads(place):
                 attempt.stale, attempt.gone = True, attempt.gone or gone
         orphans = self._drop(list(self._by_place.get(place, ())))
         if gone:
@@ -193,6 +197,15 @@ class Sessions:
             self._by_place.setdefault(place, set()).add(key)
         self._by_store.setdefault(binding.store, set()).add(key)
         self._by_digest.setdefault(binding.digest, set()).add(key)
+
+    def _hold(self, key: Holder, digest: str, places: set[Place]) -> None:
+        """The login depends on these places as well: a token in a Secret that only its account names, for one."""
+        binding = self._bindings.get(key)
+        if binding is None or binding.digest != digest:
+            return
+        self._bindings[key] = replace(binding, places=binding.places | places)
+        for place in places - binding.places:
+            self._by_place.setdefault(place, set()).add(key)
 
     # logging in and using a login
 
@@ -250,6 +263,7 @@ class Sessions:
         while True:
             attempt.stale = attempt.gone = False
             credentials = Credentials(self.rest, store.view, namespace, ambient=self.ambient)
+            attempt.credentials = credentials
             digest = await identify(store, credentials)
             if not attempt.stale:
                 break  # else it changed while we read: what we have may be the old one
@@ -260,6 +274,9 @@ class Sessions:
             session.orphaned = None
             return session
         session = await self._opened(store, namespace, credentials, digest)
+        if attempt.stale:  # by a place that nothing told of when the login began
+            self._drop([attempt.key] if attempt.key in self._bindings else [])
+        self._hold(attempt.key, digest, credentials.used)
         if attempt.gone and digest not in self._by_digest:
             self._finish([session])  # the credential went while the login was made
         return session

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from eso.api.externalsecret import StoreRef
 from eso.errors import EsoError
 from tests.fakes.clock import settle
-from tests.unit.stores.backends import World, store
+from tests.unit.stores.backends import ScriptedProvider, World, store
 from tests.unit.stores.test_reader import GRACE, read, running
 
 
@@ -136,3 +137,37 @@ async def test_a_renewal_for_a_store_that_has_another_credential_by_now_goes_on_
         assert world.backend.renewals == 1
         assert await read(world, "team-b", ref=StoreRef(name="second")) == b"hunter2"
         assert world.backend.logins == ["t-1"]
+
+
+async def test_a_secret_that_no_spec_names_ends_the_login_that_was_made_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The old kind of an account's token lies in a Secret that only the account names."""
+    plan = ScriptedProvider.plan
+    monkeypatch.setattr(ScriptedProvider, "plan", lambda self, view: replace(plan(self, view), references=()))
+    async with running(World()) as world:
+        await read(world)
+        await world.clock.advance(GRACE + 2)
+        assert world.backend.closed == []
+        gone(world)
+        await settle()
+        assert world.backend.closed == ["t-1"]
+        with pytest.raises(EsoError, match="cannot get Kubernetes secret"):
+            await read(world)
+
+
+async def test_a_secret_that_no_spec_names_and_that_goes_meanwhile_leaves_no_login(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plan = ScriptedProvider.plan
+    monkeypatch.setattr(ScriptedProvider, "plan", lambda self, view: replace(plan(self, view), references=()))
+    async with running(World()) as world:
+        world.backend.hold = asyncio.Event()
+        task = asyncio.ensure_future(read(world))
+        await settle()
+        gone(world)
+        world.backend.hold.set()
+        await asyncio.wait([task])
+        await world.clock.advance(2.0)
+        assert world.backend.closed == ["t-1"]
+        assert world.reader.sessions._sessions == {}
