@@ -181,6 +181,20 @@ class ChangeSourceSpec(Record, frozen=True):
             found.update(selected(getattr(self, name) or {}))
         return frozenset(found)
 
+    @property
+    def account_names(self) -> frozenset[str]:
+        """The ServiceAccounts of the source's own namespace that a queue is asked with."""
+        return frozenset(account for name in QUEUES for account in accounts_in(getattr(self, name) or {}))
+
+
+def accounts_in(block: Mapping[str, Any]) -> Iterator[str]:
+    """Names of the ServiceAccounts that a block names, at any depth."""
+    for name, value in block.items():
+        if isinstance(value, Mapping):
+            if name == "serviceAccountRef" and isinstance(value.get("name"), str):
+                yield value["name"]
+            yield from accounts_in(value)
+
 
 def selected(block: Mapping[str, Any], member: str = "") -> Iterator[str]:
     """Names of the Secrets that selectors in a block name, at any depth. `member`: how the block itself is called."""

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Final, NoReturn, Protocol
 
 from eso.api.changesource import CHANGE_SOURCES, Change, ChangeSource, Intake, decode_change_source
-from eso.api.meta import SECRETS, Undecodable
+from eso.api.meta import SECRETS, SERVICE_ACCOUNTS, Undecodable
 from eso.kube.catalogue import Phase, Watched
 from eso.reconcile.changesource.journal import Journal
 from eso.reconcile.changesource.reconcile import Drive, ReconcileChangeSource, Served
@@ -24,6 +24,7 @@ from eso.reconcile.kit.watched import WATCHED_EXTERNAL_SECRETS
 from eso.runtime.outcome import Lane, Outcome, Wake
 
 WORKERS: Final = 8
+ACCOUNT: Final = SERVICE_ACCOUNTS.kind
 WATCHED: Final = Watched(CHANGE_SOURCES, decode_change_source, Phase.OBJECTS, rationed=True)
 
 Key = tuple[str, str]
@@ -61,6 +62,7 @@ def room(shared: Shared, own_namespace: str, doors: Doors) -> Room:
     work = shared.work(CHANGE_SOURCES, WORKERS, lambda key: None)
     index: ReverseIndex[Key] = ReverseIndex()
     edits: Counter[Key] = Counter()
+    accounts: dict[Key, frozenset[Key]] = {}  # source → the ServiceAccounts that it asks its queue with
     unknown: set[Key] = set()
     warm = asyncio.Event()
 
@@ -70,7 +72,12 @@ def room(shared: Shared, own_namespace: str, doors: Doors) -> Room:
         key = record.namespace, record.name
         if new is None:
             edits.pop(key, None)
-        index.put(key, tokens_of(new) if isinstance(new, ChangeSource) else ())
+        tokens = tokens_of(new) if isinstance(new, ChangeSource) else frozenset()
+        index.put(key, tokens)
+        accounts[key] = frozenset((namespace, name) for kind, namespace, name in tokens if kind == ACCOUNT)
+        watch.accounts.uses((CHANGE_SOURCES.kind, *key), bool(accounts[key]))
+        if not accounts[key]:
+            del accounts[key]
         same = old is not None and new is not None and unchanged(old, new)
         if not same:
             if not warm.is_set():
@@ -87,16 +94,24 @@ def room(shared: Shared, own_namespace: str, doors: Doors) -> Room:
         if old is None or new is None or old.metadata.annotations != new.metadata.annotations:
             depended("SecretStore" if record.namespace else "ClusterSecretStore", record.namespace, record.name)
 
+    def credential(kind: str, namespace: str, name: str) -> None:
+        for key in index.keys((kind, namespace, name)):
+            edits[key] += 1  # so that the queue is opened anew
+        depended(kind, namespace, name)
+
     def secret(old: Any, new: Any) -> None:
         record = new or old
-        for key in index.keys(("Secret", record.namespace, record.name)):
-            edits[key] += 1
-        depended("Secret", record.namespace, record.name)
+        credential("Secret", record.namespace, record.name)
 
     informer.listen(changed)
     for one in watch.informers.values():
         one.listen(store)
     catalogue.news(SECRETS, secret)
+    watch.accounts.connect(
+        wanted=lambda namespace, name: (ACCOUNT, namespace, name) in index,
+        used=lambda: frozenset(account for its in accounts.values() for account in its),
+        news=lambda namespace, name, gone: credential(ACCOUNT, namespace, name),
+    )
 
     journal = Journal(shared.rest, shared.changes, shared.clock, shared.metrics, shared.log)
     sources = Sources(
@@ -149,6 +164,7 @@ def tokens_of(source: ChangeSource) -> frozenset[Token]:
         cluster = ref.cluster_scoped
         found.add(("ClusterSecretStore", "", ref.name) if cluster else ("SecretStore", source.namespace, ref.name))
     found |= {("Secret", source.namespace, name) for name in source.spec.secret_names}
+    found |= {(ACCOUNT, source.namespace, name) for name in source.spec.account_names}
     return frozenset(found)
 
 

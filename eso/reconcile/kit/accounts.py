@@ -1,7 +1,8 @@
-"""The ServiceAccounts that stores log in with, followed while at least one store does.
+"""The ServiceAccounts that stores and queues of ChangeSources log in with, followed while at least one of them does.
 
-Neighbours: storewatch.py says which store uses an account and hears what happened to one; `kube.inuse` starts and ends
-the watch. Only uid and annotations count: a token of an account says who the account is, not what it looks like.
+Neighbours: storewatch.py and the room of ChangeSources say who uses an account and hear what happened to one;
+`kube.inuse` starts and ends the watch. Only uid and annotations count: a token of an account says who the account is,
+not what it looks like.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from eso.observe.log import SILENT, Log
 from eso.runtime.clock import Clock
 
 Key = tuple[str, str]  # namespace, name
+Wanted = Callable[[str, str], bool]
+Used = Callable[[], Collection[Key]]
 News = Callable[[str, str, bool], None]  # namespace, name, whether the account as it was is gone
 
 
@@ -60,8 +63,8 @@ class _Accounts(Informer[AccountRecord]):
 
 
 class AccountWatch:
-    """`wanted(namespace, name)`: whether a store refers to the account. `used()`: accounts behind logins that are open.
-    `news` is told of changes after the first list, and of accounts in use that a list does not show."""
+    """`wanted(namespace, name)`: whether something refers to the account. `used()`: accounts behind logins that are
+    open. `news` is told of changes after the first list, and of accounts in use that a list does not show."""
 
     def __init__(
         self,
@@ -72,13 +75,11 @@ class AccountWatch:
         log: Log = SILENT,
     ) -> None:
         self._rest, self._clock, self._namespace, self._log = rest, clock, namespace, log
-        self._wanted: Callable[[str, str], bool] = lambda namespace, name: False
-        self._used: Callable[[], Collection[Key]] = tuple
-        self._news: News = lambda namespace, name, gone: None
+        self._followers: list[tuple[Wanted, Used, News]] = []
         self._informers: InformersInUse[AccountRecord] = InformersInUse(self._informer)
 
-    def connect(self, wanted: Callable[[str, str], bool], used: Callable[[], Collection[Key]], news: News) -> None:
-        self._wanted, self._used, self._news = wanted, used, news
+    def connect(self, wanted: Wanted, used: Used, news: News) -> None:
+        self._followers.append((wanted, used, news))
 
     async def run(self) -> NoReturn:
         """Until cancelled."""
@@ -86,12 +87,12 @@ class AccountWatch:
             group.create_task(self._informers.run(), name="informer-of-accounts")
         raise AssertionError("unreachable")
 
-    def uses(self, store: tuple[str, str, str], yes: bool) -> None:
-        """Whether this store logs in with a ServiceAccount."""
+    def uses(self, who: tuple[str, str, str], yes: bool) -> None:
+        """Whether this store or ChangeSource logs in with a ServiceAccount."""
         if yes:
-            self._informers.use(SERVICE_ACCOUNTS, store)
+            self._informers.use(SERVICE_ACCOUNTS, who)
         else:
-            self._informers.release(SERVICE_ACCOUNTS, store)
+            self._informers.release(SERVICE_ACCOUNTS, who)
 
     @property
     def informer(self) -> Informer[AccountRecord] | None:
@@ -105,7 +106,7 @@ class AccountWatch:
             lambda old, new: self._changed(made, old, new),
             namespace=self._namespace,
             metadata_only=True,
-            keep=lambda record: self._wanted(record.namespace, record.name),
+            keep=lambda record: any(wanted(record.namespace, record.name) for wanted, *_ in self._followers),
             clock=self._clock,
             log=self._log,
             after=lambda: self._compare(made),
@@ -119,10 +120,16 @@ class AccountWatch:
         assert record is not None
         ended = old is not None and (new is None or new.uid != old.uid)
         if ended or old is None or new is None or new.annotations != old.annotations:
-            self._news(record.namespace, record.name, ended)
+            self._told(record.namespace, record.name, ended)
+
+    def _told(self, namespace: str, name: str, ended: bool) -> None:
+        for wanted, _, news in self._followers:
+            if wanted(namespace, name):
+                news(namespace, name, ended)
 
     def _compare(self, informer: _Accounts) -> None:
         """An account may have gone between the login and the first list, when no event tells of it."""
-        for namespace, name in list(self._used()):
-            if self._namespace in ("", namespace) and informer.get((namespace, name)) is None:
-                self._news(namespace, name, True)
+        for _, used, news in self._followers:
+            for namespace, name in list(used()):
+                if self._namespace in ("", namespace) and informer.get((namespace, name)) is None:
+                    news(namespace, name, True)

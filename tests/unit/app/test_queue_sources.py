@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from eso.api.changesource import CHANGE_SOURCES
-from eso.api.meta import SECRETS
+from eso.api.meta import SECRETS, SERVICE_ACCOUNTS
 from tests.fakes.apiserver import FakeApiServer, Status
-from tests.fakes.awslogin import KEYS, STATIC
+from tests.fakes.awslogin import ACCOUNT, KEYS, STATIC
 from tests.fakes.clock import until
 from tests.fakes.queues import SQS_URL, FakeSqs
 from tests.harness.scripted import Scripted
@@ -249,4 +249,44 @@ async def test_a_namespace_without_the_credentials_reads_none_of_another(api: Fa
         await later(one, told)
         assert 'from namespace "other"' in told()
         assert sqs.asked == []
+        await settled(one)
+
+
+async def test_a_queue_is_opened_anew_when_the_account_goes_or_another_takes_its_place(
+    api: FakeApiServer, sqs: FakeSqs, monkeypatch: pytest.MonkeyPatch
+):
+    """Its session at the cloud would outlive the account by an hour."""
+    opened: list[str] = []
+    closed: list[str] = []
+
+    class Asked:
+        async def receive(self) -> Any:
+            await asyncio.Event().wait()
+
+        async def close(self) -> None:
+            closed.append("")
+
+    async def opening(block: Any, credentials: Any, env: Any) -> Any:
+        account = await credentials.service_account(block["auth"]["jwt"]["serviceAccountRef"])
+        opened.append(account.uid)
+        return Asked()
+
+    monkeypatch.setattr("eso.notify.sqs.Sqs.open", lambda self, *given: opening(*given))
+    put_store(api, provider={"fake": {}})
+    put_external_secret(api, refreshInterval="24h")
+    put_queue(api, auth=ACCOUNT)
+    api.put(SERVICE_ACCOUNTS, {"metadata": {"name": "app", "namespace": "team"}})
+    async with operating(api, FLAG, providers={"fake": Scripted()}) as one:
+        await later(one, lambda: opened)
+        await later(one, lambda: one.knows_account("app"))
+        api.put(SERVICE_ACCOUNTS, {"metadata": {"name": "app", "namespace": "team", "labels": {"a": "b"}}})
+        await synced(one)
+        assert (len(opened), closed) == (1, [])
+        api.remove(SERVICE_ACCOUNTS, "team", "app")
+        await later(one, lambda: closed)
+        await later(one, lambda: ready(api)[0] == "False")
+        assert "app" in ready(api)[2]
+        api.put(SERVICE_ACCOUNTS, {"metadata": {"name": "app", "namespace": "team"}})
+        await later(one, lambda: len(opened) == 2)
+        assert opened[0] != opened[1]
         await settled(one)
