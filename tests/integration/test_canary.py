@@ -11,10 +11,20 @@ from urllib.parse import quote
 import pytest
 
 from e2e.harness.cluster import Cluster, Json
-from e2e.harness.objects import allow_namespace, external_secret, secret_store, thing, vault_provider
+from e2e.harness.objects import (
+    GROUP,
+    allow_namespace,
+    external_secret,
+    push_secret,
+    secret_store,
+    thing,
+    vault_provider,
+)
 from e2e.harness.openbao import OpenBao
 from e2e.harness.waiting import eventually
+from tests.fakes.spellings import SPELLINGS
 from tests.harness.behind import Behind
+from tests.harness.parrot import Parrot
 
 pytestmark = pytest.mark.real
 
@@ -86,6 +96,7 @@ def traces(value: str) -> set[str]:
     found: set[str] = set()
     for raw in (value.encode(), value[::-1].encode()):
         forms = [raw.decode(), quote(raw, safe=""), json.dumps(raw.decode())[1:-1], raw.hex()]
+        forms += [spell(raw.decode()) for name, spell in SPELLINGS.items() if name not in ("cut", "its end")]
         swapped = [bytes(pair[::-1]) for pair in zip(*[iter(raw)] * 2, strict=False)]
         forms.append(b"".join(swapped).decode())
         for shift in range(5):
@@ -195,6 +206,68 @@ def consumers(namespace: str) -> list[Json]:
     return made
 
 
+def repeated(namespace: str, parrot: Parrot) -> list[Json]:
+    """What sends its credential, or a value, to a server that repeats it in an error."""
+    token = {"name": "login", "key": "token"}
+    uses = [{"name": "c", "secretRef": {"name": "login"}}]
+    headers = {"Authorization": "Bearer {{ .c.token }}", "X-Token": "{{ .c.token }}"}
+    hook = {"url": f"{parrot.address}/{{{{ .remoteRef.key }}}}", "headers": headers, "secrets": uses}
+    told = {"url": "http://{{ .c.token }}.invalid/", "secrets": uses, "result": {}}
+    generators: dict[str, tuple[str, Json]] = {
+        "hook": ("Webhook", {**hook, "url": parrot.address, "result": {"jsonPath": "$.x"}}),
+        "host": ("Webhook", told),
+        "dashboards": (
+            "Grafana",
+            {"url": parrot.address, "auth": {"token": token}, "serviceAccount": {"name": "app", "role": "Viewer"}},
+        ),
+        "basic": (
+            "Grafana",
+            {
+                "url": parrot.address,
+                "auth": {"basic": {"username": "nobody", "password": token}},
+                "serviceAccount": {"name": "app", "role": "Viewer"},
+            },
+        ),
+    }
+    made = [
+        {
+            **thing("Secret", "login", api="v1", stringData={"token": VALUES["credential"]}),
+            "metadata": {"name": "login", "namespace": namespace, "labels": {"external-secrets.io/type": "webhook"}},
+        },
+        secret_store(namespace, {"webhook": {**hook, "result": {"jsonPath": "$.x"}}}, "hook"),
+        secret_store(namespace, {"webhook": told}, "host"),
+        secret_store(
+            namespace,
+            {"webhook": {**hook, "method": "POST", "body": "{{ .remoteRef.remoteKey }}", "result": {}}},
+            "post",
+        ),
+    ]
+    for name, (kind, spec) in generators.items():
+        made.append(thing(kind, name, namespace, api=f"generators.{GROUP}/v1alpha1", spec=spec))
+        ref = {"apiVersion": f"generators.{GROUP}/v1alpha1", "kind": kind, "name": name}
+        block = {"refreshInterval": "1h", "dataFrom": [{"sourceRef": {"generatorRef": ref}}]}
+        made.append({**external_secret(namespace, f"generator-{name}", {}, store="fake"), "spec": block})
+    for number in range(5):
+        made.append(external_secret(namespace, f"hook-{number}", {"v": f"key-{number}"}, store="hook"))
+        made.append(push_secret(namespace, f"push-{number}", {"token": f"to-{number}"}, source="login", stores=HOOKS))
+    made.append(external_secret(namespace, "host", {"v": "key"}, store="host"))
+    made.append(push_secret(namespace, "push-denied", {"token": "no/right"}, source="login", stores=[{"name": "bao"}]))
+    for name, text in PUSHED.items():
+        template = {"data": {"token": text}}
+        made.append(
+            push_secret(namespace, f"push-{name}", {"token": "x"}, source="login", stores=HOOKS, template=template)
+        )
+    return made
+
+
+HOOKS = [{"name": "hook"}, {"name": "post"}]
+PUSHED = {
+    "fail": "{{ fail (upper .token) }}",
+    "json": "{{ .token | mustFromJson }}",
+    "turned": "{{ .token | b32enc }}",
+}
+
+
 def extract(key: str, store: str = "fake") -> Json:
     return {
         "refreshInterval": "1h",
@@ -223,14 +296,15 @@ def busy(cluster: Cluster, openbao: OpenBao, namespace: str) -> Iterator[tuple[B
     openbao.put("secret", f"{namespace}/keys", {VALUES["key"]: "harmless"})
     objects = consumers(namespace)
     names = [one["metadata"]["name"] for one in objects]
-    with Behind(cluster, namespace, loglevel="debug") as behind:
-        cluster.apply([*stores(namespace, openbao), *objects])
+    with Parrot() as parrot, Behind(cluster, namespace, loglevel="debug") as behind:
+        cluster.apply([*stores(namespace, openbao), *repeated(namespace, parrot), *objects])
         behind.operator.start()
 
         def all_told() -> bool:
             silent = [
                 one["metadata"]["name"]
-                for one in cluster.api.list("externalsecrets", namespace)
+                for plural in ("externalsecrets", "pushsecrets")
+                for one in cluster.api.list(plural, namespace)
                 if not one.get("status", {}).get("conditions")
             ]
             assert not silent, f"no condition yet: {silent}"
@@ -240,6 +314,7 @@ def busy(cluster: Cluster, openbao: OpenBao, namespace: str) -> Iterator[tuple[B
         for name in names:
             cluster.api.patch("externalsecrets", namespace, name, {"metadata": {"annotations": {"force-sync": "now"}}})
         behind.settle(60)
+        assert parrot.heard > len(SPELLINGS), "nothing was repeated"
         yield behind, names
 
 
@@ -248,7 +323,8 @@ def test_no_log_line_event_status_or_metric_holds_a_planted_value(
 ) -> None:
     behind, _ = busy
     namespace = behind.namespace
-    objects = [one for plural in ("externalsecrets", "secretstores") for one in cluster.api.list(plural, namespace)]
+    plurals = ("externalsecrets", "secretstores", "pushsecrets")
+    objects = [one for plural in plurals for one in cluster.api.list(plural, namespace)]
     synced = {
         one["metadata"]["name"]
         for one in objects
@@ -258,6 +334,16 @@ def test_no_log_line_event_status_or_metric_holds_a_planted_value(
     assert {"good-bao", "good-fake", "bao", "fake"} <= synced
     assert {
         *("template-fail", "inner", "store-token", "source-broken-values", "source-yaml-keysandvalues", "type-base32"),
+        *(
+            "hook-1",
+            "host",
+            "generator-hook",
+            "generator-host",
+            "generator-basic",
+            "push-1",
+            "push-denied",
+            "push-fail",
+        ),
         *(f"keys-{name}" for name in KEYS),
         *(f"template-{name}" for name in TEMPLATES if name.startswith("fail")),
     } <= failed, "the canaries were not in danger"

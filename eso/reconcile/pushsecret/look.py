@@ -12,10 +12,12 @@ from datetime import datetime
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
+from eso.api.externalsecret import Template
 from eso.api.pushsecret import PushSecret
 from eso.api.secretstore import SecretStore
 from eso.errors import EsoError, Terminal
 from eso.kube.rest import ApiError, Forbidden
+from eso.observe.echo import told
 from eso.providers.contract import Source
 from eso.reconcile.kit.desk import Desk
 from eso.reconcile.kit.texts import size
@@ -28,7 +30,7 @@ from eso.reconcile.pushsecret.select import check_data_to, check_targets, resolv
 from eso.reconcile.pushsecret.sources import Made, NoSource, NoTemplateSource, Read, Reader, Version
 from eso.runtime.loopshare import on_loop
 from eso.template import Limits
-from eso.template.apply import DEFAULT_TERMS, LARGE, Terms, cheaply, costly, out_of_bounds
+from eso.template.apply import DEFAULT_TERMS, LARGE, Sources, Terms, cheaply, costly, out_of_bounds
 
 T = TypeVar("T")
 MOST_ENTRIES: Final = 16_000  # an entry of the status takes some hundred bytes, and an object 1.5 MiB at most
@@ -160,11 +162,11 @@ class Looker:
         out = []
         for source in read.sources:
             try:
-                out.append(
-                    await self.compute(ps, rendering(template, source, texts, self.settings.terms), limits, heavy)
-                )
+                made = await self.compute(ps, rendering(template, source, texts, self.settings.terms), limits, heavy)
+                refuse_telling_keys(template, texts, source, made)
             except EsoError as error:
                 raise Failed(failed(f"could not apply template: {error}", error)) from error
+            out.append(made)
         return out, versions
 
     async def plan(
@@ -209,6 +211,22 @@ class Looker:
 
     def _every(self, ps: PushSecret) -> Callable[[str], Iterable[SecretStore]]:
         return lambda kind: self.stores.stores(kind, "" if kind == "ClusterSecretStore" else ps.namespace)
+
+
+def refuse_telling_keys(template: Template, texts: Sources, source: Source, made: Source) -> None:
+    """Raises Terminal for a key that a template made of a value: rules push keys under their names, and those stand in
+    the status. A key that is written in a text of the template, or was there before, is a name."""
+    added = made.data.keys() - source.data.keys() - template.data.keys()
+    if not added:
+        return
+    written = [entry.literal or "" for entry in template.template_from]
+    written += [text for content in texts.values() for text in content.values()]
+    for key in added:
+        if not any(key in text for text in written) and told(key, source.data.values(), trusted=True) != key:
+            raise Terminal(
+                "a key that the template made repeats a part of a value, and would stand in the status",
+                fix="write the keys of templateFrom as they are, without values in them",
+            )
 
 
 def no_source(error: EsoError) -> Report:

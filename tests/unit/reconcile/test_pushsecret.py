@@ -1057,6 +1057,21 @@ async def test_p_104_a_broken_template_is_told(api: FakeApiServer) -> None:
         await one.synced()
 
 
+@pytest.mark.parametrize("turn", ["upper", "b32enc", "b64enc", "lower", "substr 2 12", 'printf "%x"'])
+async def test_a_key_that_a_template_made_of_a_value_stands_in_no_status(api: FakeApiServer, turn: str) -> None:
+    text = f'"x-{{{{ .secret | {turn} }}}}": y\nplain-{{{{ "key" }}}}: z'
+    rule = {"storeRef": {"name": "store"}}
+    put_world(api, template={"templateFrom": [{"literal": text}]}, data=None, dataTo=[rule])
+    put_source(api, secret="Zq7kWmXp42TvRn9Lbd")
+    async with pushing(api) as one:
+        await one.failed()
+        assert "repeats a part of a value" in one.said()[2]
+        assert not one.status().get("syncedPushSecrets")
+        one.spec(template={"templateFrom": [{"literal": 'plain-{{ "key" }}: z\nwritten: "{{ .secret }}"'}]})
+        await one.synced()
+        assert ("team/store", "plain-key", "") in one.backend.remote
+
+
 async def test_a_template_source_that_changes_is_pushed_at_once(api: FakeApiServer) -> None:
     source = {"configMap": {"name": "texts", "items": [{"key": "t"}]}}
     put_world(api, template={"templateFrom": [source]}, data=[entry("t", "t")])
