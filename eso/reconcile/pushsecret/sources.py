@@ -24,7 +24,7 @@ from eso.kube.rest import Rest
 from eso.providers.contract import Source
 from eso.reconcile.kit.texts import Texts
 from eso.runtime.loopshare import on_loop
-from eso.runtime.memory import Scratch, decoded, reserve, scratch, volume
+from eso.runtime.memory import decoded, reserve, scratch, volume
 from eso.template.apply import Sources as TemplateSources
 
 MOST_BYTES: Final = 16 << 20  # of all sources of one object, and of all of its template's
@@ -106,7 +106,7 @@ class Reader:
         selector, namespace = ps.spec.selector, ps.namespace
         secret = selector.secret
         if secret is not None and secret.name:
-            with scratch() as spare:
+            with scratch():
                 raw = await self.rest.get(SECRETS, namespace, secret.name)
                 if raw is None:
                     raise NoSource(
@@ -114,7 +114,9 @@ class Reader:
                         gone=True,
                         fix=f"create the Secret in namespace {namespace}",
                     )
-                return gathered([await kept(raw, namespace, spare)])
+                found = await taken(raw, namespace)
+            await reserve(volume(found.source.data))
+            return gathered([found])
         if selector.generator_ref is not None:
             try:
                 made = await self.values.make(ps, selector.generator_ref)
@@ -159,8 +161,11 @@ class Reader:
             size += len(page)
             if size > MOST_BYTES:
                 raise NoSource(f"the Secrets that the selector matches are more than {MOST_BYTES} bytes")
-            with scratch() as spare:
-                found += [await kept(item, namespace, spare) for item in _list.decode(page).items]
+            for item in _list.decode(page).items:
+                with scratch():
+                    one = await taken(item, namespace)
+                await reserve(volume(one.source.data))
+                found.append(one)
         return found
 
 
@@ -181,13 +186,11 @@ class Found:
     written: datetime | None
 
 
-async def kept(raw: bytes | msgspec.Raw, namespace: str, spare: Scratch) -> Found:
-    """The Secret. Its values stay reserved for the pass, what it takes to read it is given back with `spare`."""
+async def taken(raw: bytes | msgspec.Raw, namespace: str) -> Found:
+    """The Secret. What it takes to read it is reserved."""
     body = bytes(raw)
     await reserve(await on_loop(namespace, partial(decoded, body)))
-    found = await on_loop(namespace, partial(read, body))
-    spare.keep(volume(found.source.data))
-    return found
+    return await on_loop(namespace, partial(read, body))
 
 
 def read(body: bytes) -> Found:
