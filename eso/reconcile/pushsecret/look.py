@@ -26,7 +26,7 @@ from eso.reconcile.pushsecret.plan import Whole
 from eso.reconcile.pushsecret.push import Job
 from eso.reconcile.pushsecret.refresh import Situation
 from eso.reconcile.pushsecret.report import NO_SOURCE, Report, failed, failing
-from eso.reconcile.pushsecret.select import check_data_to, check_targets, resolved, store_key, usable
+from eso.reconcile.pushsecret.select import check_data_to, check_metadata, check_targets, resolved, store_key, usable
 from eso.reconcile.pushsecret.sources import Made, NoSource, NoTemplateSource, Read, Reader, Version
 from eso.runtime.loopshare import on_loop
 from eso.template import Limits
@@ -105,6 +105,7 @@ class Looker:
     async def look(self, ps: PushSecret) -> Looked | None:
         """Sources, stores and plans; None when there is nothing to push to. Raises Failed, SourceGone."""
         try:
+            check_metadata(ps.spec)
             check_data_to(ps.spec)
         except EsoError as error:
             raise Failed(failed(str(error), error)) from error

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+import orjson
+
 from eso.api.labels import InvalidSelector, LabelSelector, check, fits
 from eso.api.pushsecret import PushDataTo, PushSecret, PushSecretSpec, PushStoreRef
 from eso.api.secretstore import SecretStore
@@ -27,6 +29,10 @@ class TooMuch(Terminal):
     """The label selectors of one object, held against all stores that they may mean, cost too much."""
 
 
+class BadMetadata(Terminal):
+    """The metadata of an entry is no JSON that a status can hold."""
+
+
 class BadDataTo(EsoError):
     """A dataTo rule names a store that secretStoreRefs does not have."""
 
@@ -34,6 +40,19 @@ class BadDataTo(EsoError):
 def store_key(store: SecretStore) -> str:
     """As in `status.syncedPushSecrets`."""
     return f"{store.kind}/{store.name}"
+
+
+def check_metadata(spec: PushSecretSpec) -> None:
+    """What the status cannot hold would be pushed and never be deleted. Raises BadMetadata."""
+    for place, entries in (("data", spec.data), ("dataTo", spec.data_to)):
+        for i, entry in enumerate(entries):
+            try:
+                orjson.dumps(entry.metadata)
+            except orjson.JSONEncodeError:
+                raise BadMetadata(
+                    f"{place}[{i}].metadata: cannot be written down: too many levels, or a number beyond 64 bits",
+                    fix="make it simpler",
+                ) from None
 
 
 def check_data_to(spec: PushSecretSpec) -> None:

@@ -1389,6 +1389,21 @@ async def test_a_backend_that_never_answers_is_told_once_the_time_of_the_pass_is
         backend.hang.set()  # a try that is under way would hold up the end
 
 
+@pytest.mark.parametrize("metadata", [{"n": 1 << 70}, "deep"], ids=["a number beyond 64 bits", "300 levels"])
+async def test_metadata_that_cannot_be_written_down_is_told_and_nothing_is_sent(
+    api: FakeApiServer, metadata: Any
+) -> None:
+    """Without a status nobody would ever delete what was pushed with it."""
+    if metadata == "deep":
+        metadata = {}
+        for _ in range(300):
+            metadata = {"a": metadata}
+    put_world(api, data=[entry("key", "path/to/key", metadata=metadata)])
+    async with pushing(api) as one:
+        await one.failed("data[0].metadata: cannot be written down: too many levels, or a number beyond 64 bits")
+        assert one.backend.pushes == []
+
+
 async def test_more_entries_than_a_status_can_hold_are_not_sent(
     api: FakeApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
