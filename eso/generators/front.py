@@ -24,6 +24,7 @@ from eso.kube.rest import Rest
 from eso.observe import redact
 from eso.providers.contract import CredentialReader, naming
 from eso.providers.env import Env
+from eso.runtime.memory import reserve, volume
 
 CLEAN_UP_SECONDS: Final = 20.0  # of a pass that failed, and perhaps is being cancelled
 PUSH_SECRET: Final = "__pushsecret"
@@ -180,6 +181,7 @@ class Batch:
             raise failed(f"error using generator: {error}", fix=error.fix) from error
         if made.state is not None and self._tracked and found.row.kind not in generators.forgotten:
             self._pending.append(Pending(state_key, found.row, found.resource, made.state))
+        await reserve(volume(made.values))  # after that: whoever gets no memory has the values taken back
         return dict(made.values)
 
     async def keep(self) -> None:

@@ -37,13 +37,14 @@ class Counting:
         self.stateless, self.made, self.taken_back = stateless, 0, list[Any]()
         self.failure: EsoError | None = None
         self.stuck: EsoError | None = None
+        self.size = 0  # at least so many bytes
 
     async def generate(self, resource: Json, credentials: CredentialReader, env: Env) -> Generated:
         if self.failure is not None:
             raise self.failure
         self.made += 1
         state = None if self.stateless else {"number": self.made}
-        return Generated({"value": f"value-{self.made}".encode()}, state)
+        return Generated({"value": f"value-{self.made}".encode().ljust(self.size)}, state)
 
     async def clean_up(self, resource: Json, state: Any, credentials: CredentialReader, env: Env) -> None:
         if self.stuck is not None:

@@ -44,13 +44,15 @@ def store_key(store: SecretStore) -> str:
 
 def check_metadata(spec: PushSecretSpec) -> None:
     """What the status cannot hold would be pushed and never be deleted. Raises BadMetadata."""
-    for place, entries in (("data", spec.data), ("dataTo", spec.data_to)):
-        for i, entry in enumerate(entries):
+    found = {f"data[{i}]": entry.metadata for i, entry in enumerate(spec.data)}
+    found |= {f"dataTo[{i}]": rule.metadata for i, rule in enumerate(spec.data_to)}
+    for place, metadata in found.items():
+        if metadata is not None:
             try:
-                orjson.dumps(entry.metadata)
+                orjson.dumps(metadata)
             except orjson.JSONEncodeError:
                 raise BadMetadata(
-                    f"{place}[{i}].metadata: cannot be written down: too many levels, or a number beyond 64 bits",
+                    f"{place}.metadata: cannot be written down: too many levels, or a number beyond 64 bits",
                     fix="make it simpler",
                 ) from None
 

@@ -28,7 +28,7 @@ from eso.generators.resolve import Unresolved
 from eso.generators.states import Owner, superseded
 from eso.providers.contract import AuthRejected, SecretNotFound
 from eso.reconcile.externalsecret.assemble import proven_missing
-from eso.runtime.memory import NoMemory
+from eso.runtime.memory import Memory, NoMemory, TooMuchMemory, holding, volume
 from tests.fakes.apiserver import FakeApiServer, Json, Status
 from tests.fakes.cancel import every_await
 from tests.fakes.clock import VirtualClock
@@ -207,6 +207,20 @@ async def test_a_failure_that_says_nothing_of_the_generator_is_not_taken_for_an_
 
 
 # values
+
+
+async def test_values_count_in_the_memory_of_the_pass_and_are_taken_back_where_there_is_none(making: Making):
+    memory = Memory(1 << 20, VirtualClock())
+    with holding(memory.open("ns")):
+        async with making.generators.batch(OWNER) as batch:
+            values = await batch.generate(REF, "0")
+            assert memory.used >= volume(values)
+            await batch.settle(["0"])
+    making.counting.size = 2 << 20
+    with holding(memory.open("ns")), pytest.raises(TooMuchMemory):
+        async with making.generators.batch(OWNER) as batch:
+            await batch.generate(REF, "0")
+    assert making.counting.taken_back == [2] and memory.used == 0
 
 
 async def test_an_error_of_the_generator_keeps_its_meaning(making: Making):
