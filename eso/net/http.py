@@ -83,6 +83,11 @@ class TransportError(EsoError):
         super().__init__(message, fix=fix)
         self.sent = sent
 
+    @property
+    def connected(self) -> bool:
+        """Whether the server may be well for others: they reach it too, but are answered, or trust it."""
+        return self.sent
+
 
 class Unsendable(TransportError):
     """The request cannot be written as it is (a header with a line break, say): it says nothing about the server."""
@@ -93,6 +98,17 @@ class Unsendable(TransportError):
 
 class Unreachable(TransportError):
     """No connection, a refused certificate, or a connection that broke before the reply was complete."""
+
+
+class Untrusted(Unreachable):
+    """The server's certificate was refused, by the authorities that one store names, or the server refused ours."""
+
+    def __init__(self, message: str, *, fix: str = "") -> None:
+        super().__init__(message, sent=False, fix=fix)
+
+    @property
+    def connected(self) -> bool:
+        return True
 
 
 class Forbidden(TransportError):
@@ -794,9 +810,8 @@ def _transport(server: str, error: Exception) -> TransportError:
     match error:
         case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
             inner = getattr(error, "os_error", None) or getattr(error, "certificate_error", None)
-            return Unreachable(
+            return Untrusted(
                 f"cannot trust {server}: {reason(inner)}",
-                sent=False,
                 fix="check the CA certificates and the name in the address",
             )
         case aiohttp.ClientProxyConnectionError():

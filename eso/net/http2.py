@@ -47,6 +47,7 @@ from eso.net.http import (
     TransportError,
     Unreachable,
     Unsendable,
+    Untrusted,
     beginning,
     origin,
     reason,
@@ -210,9 +211,8 @@ class Channel:
         except TimeoutError:
             raise TimedOut(f"cannot connect to {self.server} within {seconds:g} s", sent=False) from None
         except ssl.SSLError as error:
-            raise Unreachable(
+            raise Untrusted(
                 f"cannot trust {self.server}: {reason(error)}",
-                sent=False,
                 fix="check the CA certificates and the name in the address",
             ) from None
         except OSError as error:

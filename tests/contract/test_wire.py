@@ -27,6 +27,7 @@ from eso.providers.contract import (
     Timeout,
     Unavailable,
 )
+from eso.stores.gate import typed
 from tests.contract.benches import PLANTED, Bench, Case, Ground
 from tests.fakes.backend import Asked, Backend, Fault, Proxy
 from tests.fakes.cancel import every_await
@@ -236,8 +237,11 @@ def https(authority: Authority) -> ssl.SSLContext:
 async def test_a_certificate_of_a_stranger_is_not_trusted(case: Case, ground: Ground, authority: Authority) -> None:
     async with case.make(replace(ground, tls=https(authority))) as bench:
         bench.put("app", {"user": PLANTED})
-        with pytest.raises(Unavailable, match="cannot trust"):
+        with pytest.raises(Unavailable, match="cannot trust") as refused:
             await read(await bench.open())
+        cause = typed(refused.value)
+        assert isinstance(cause, Unavailable)
+        assert cause.connected, "a store that names the wrong authority says nothing about others of its server"
         assert bench.server is not None
         assert bench.server.asked == []
         if bench.trusts:

@@ -129,12 +129,12 @@ def name_in(entry: Mapping[str, Any]) -> str:
 def unsent(where: str, error: TransportError) -> EsoError:
     match error:
         case TimedOut():
-            return Timeout(f"{where}, {error}", connected=error.sent, fix=error.fix)
+            return Timeout(f"{where}, {error}", connected=error.connected, fix=error.fix)
         case TooLarge():
             return Malformed(f"{where}, {error}", fix=error.fix)
         case Unsendable() | Forbidden():
             return InvalidConfig(f"{where}, {error}", fix=error.fix)
-    return Unavailable(f"{where}, {error}", connected=error.sent, fix=error.fix)
+    return Unavailable(f"{where}, {error}", connected=error.connected, fix=error.fix)
 
 
 class Sdk:

@@ -15,7 +15,7 @@ import orjson
 from eso.api.meta import Resource
 from eso.errors import EsoError
 from eso.kube import rest as kube
-from eso.net.http import Forbidden, Pool, TimedOut, Unsendable
+from eso.net.http import Forbidden, Pool, TimedOut, TransportError, Unsendable
 from eso.providers.contract import (
     AuthExpired,
     Busy,
@@ -226,8 +226,9 @@ def typed(error: kube.ApiError, failed: str) -> EsoError:
         case kube.Unreachable() if isinstance(error.__cause__, Forbidden | Unsendable):
             return InvalidConfig(text, fix=fix)
         case kube.Unreachable():
-            kind = Timeout if isinstance(error.__cause__, TimedOut) else Unavailable
-            return kind(text, fix=fix)
+            cause = error.__cause__
+            kind = Timeout if isinstance(cause, TimedOut) else Unavailable
+            return kind(text, connected=isinstance(cause, TransportError) and cause.connected, fix=fix)
         case kube.Invalid() | kube.UnknownResource():
             return InvalidConfig(text, fix=fix)
     if 300 <= error.status < 400:

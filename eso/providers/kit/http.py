@@ -188,12 +188,12 @@ def typed(error: TransportError) -> EsoError:
     """What a failed exchange means to `stores`."""
     match error:
         case TimedOut():
-            return Timeout(str(error), connected=error.sent, fix=error.fix)
+            return Timeout(str(error), connected=error.connected, fix=error.fix)
         case TooLarge():
             return Malformed(str(error), fix=error.fix)
         case Unsendable() | Forbidden():
             return InvalidConfig(str(error), fix=error.fix)
-    return Unavailable(str(error), connected=error.sent, fix=error.fix)
+    return Unavailable(str(error), connected=error.connected, fix=error.fix)
 
 
 def unaddressed(failed: str, error: EsoError) -> EsoError:
