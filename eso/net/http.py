@@ -485,6 +485,8 @@ class Pool:
         body: bytes | None,
         timeouts: Timeouts,
     ) -> aiohttp.ClientResponse:
+        if not url[:8].lower().startswith(("http://", "https://")):
+            raise aiohttp.InvalidURL(url)  # the library takes one without a scheme, and fails later
         if self._in_flight:
             await beginning()
         if self._session is None:

@@ -140,6 +140,49 @@ async def test_a_dial_to_no_host_is_an_error_like_any_other(url):
         await Pools().dial(url, 1.0)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "//127.0.0.1:{port}/",
+        "127.0.0.1:{port}",
+        "/path",
+        "file:///etc/passwd",
+        "ftp://127.0.0.1:{port}/",
+        "ws://127.0.0.1:{port}/",
+        "gopher://127.0.0.1:{port}/",
+        "data:text/plain,a",
+        "unix:///run/a.sock",
+        "http+unix://%2Frun%2Fa.sock/",
+        "http:127.0.0.1:{port}",
+        "http:/127.0.0.1:{port}",
+        "http:///127.0.0.1:{port}/",
+        "http://127.0.0.1:99999/",
+        "http://127.0.0.1:-1/",
+        "http://127.0.0.1:{port}x/",
+        "http://[127.0.0.1]:{port}/",
+        "http://[::1/",
+        "http://\t/",
+        " http://127.0.0.1:{port}/",
+        "http://127.0.0.1\\@:{port}/",
+    ],
+)
+async def test_an_address_that_is_none_is_an_error_of_a_type_and_nothing_is_sent(url):
+    seen: list[str] = []
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        seen.append(request.path)
+        return web.Response()
+
+    async with serving(answer) as server:
+        pool = Pools().open(url)
+        with pytest.raises(TransportError) as refused:
+            await pool.request("GET", url.format(port=server.rpartition(":")[2]))
+        assert refused.value.sent is False
+        assert seen == []
+        await pool.close()
+
+
 def near(allowed: str = "", denied: str = "", **more: Any) -> Reach:
     return Reach(allowed=hosts_of(allowed.split()), denied=hosts_of(denied.split()), **more)
 
