@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Container, Hashable
-from typing import Any, Generic, NoReturn, Protocol, TypeVar
+from typing import Any, Final, Generic, NoReturn, Protocol, TypeVar
 
 import msgspec
 
@@ -17,7 +17,7 @@ from eso.api.meta import Resource
 from eso.kube.cache import Cache, Key, KeysOf
 from eso.kube.rest import ApiError, Rest
 from eso.kube.standing import Pending, Standing, standing
-from eso.kube.watch import YIELD_EVERY, Watch
+from eso.kube.watch import Watch
 from eso.observe import redact
 from eso.observe.log import SILENT, Log
 from eso.runtime.clock import Clock
@@ -33,6 +33,7 @@ class Versioned(Protocol):
 
 
 R = TypeVar("R", bound=Versioned)
+TOLD_EVERY: Final = 16  # changes of a list that listeners are told of between two turns of the loop for others
 
 
 Listener = Callable[[R | None, R | None], None]
@@ -188,7 +189,7 @@ class Informer(Generic[R]):
             self._account.keep_only(listed)
         for count, (old, new) in enumerate(changes, 1):
             self._tell(old, new)
-            if count % YIELD_EVERY == 0:
+            if count % TOLD_EVERY == 0:
                 await asyncio.sleep(0)
         self.has_synced.set()
         self._settled.set()
