@@ -137,8 +137,12 @@ async def react(config: dict[str, Any], namespace: str) -> None:
 
 async def write(session: aiohttp.ClientSession, namespace: str, name: str) -> None:
     body = thing("Secret", name, namespace, api="v1", stringData={"key": "value"})
-    async with session.post(f"/api/v1/namespaces/{namespace}/secrets", json=body) as reply:
-        await reply.read()
+    while True:
+        async with session.post(f"/api/v1/namespaces/{namespace}/secrets", json=body) as reply:
+            await reply.read()
+        if reply.status != 429:
+            return
+        await asyncio.sleep(float(reply.headers.get("Retry-After", 1)))
 
 
 async def lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
