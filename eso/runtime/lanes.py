@@ -129,7 +129,7 @@ class Lanes:
         self._slow_in[owner] -= 1
         if not self._slow_in[owner]:
             del self._slow_in[owner]
-        return 0
+        return self._let_in(owner) if owner in self._held_heaps else 0
 
     def _free(self, owner: str) -> int:
         """One worker more."""
@@ -213,7 +213,8 @@ class Lanes:
         no share."""
         if not self._workers or not owner:
             return self._workers or 1
-        return room(self._running_in[owner], self._workers - self._running, self._workers)
+        held = self._running_in[owner] or min(1, self._slow_in[owner])  # no newcomer, for whom a worker is kept
+        return room(held, self._workers - self._running, self._workers)
 
     def _heads(self, lane: Lane) -> list[Item]:
         """The first key of those that are known, and the first of newcomers."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
 from eso.errors import EsoError, Terminal
 from eso.observe import log
 from eso.runtime.controller import Controller, lend_slot, result_of
+from eso.runtime.deadline import deadline
 from eso.runtime.memory import Memory, reserve
 from eso.runtime.outcome import After, Done, Fatal, Lane, Parked, Retry, Wake
 from eso.runtime.workqueue import WorkQueue
 from tests.fakes.clock import VirtualClock, settle
 from tests.fakes.logs import Captured, restored
+from tests.harness.inprocess import Log
 
 A, B = ("shop", "a"), ("shop", "b")
 VALUE = "Planted-7f3a-value"
@@ -437,3 +440,35 @@ async def test_a_pass_that_is_cut_off_before_it_began_holds_up_no_end():
     bench.stop.set()
     bench.controller.cut_off()
     await asyncio.wait_for(running, 60)
+
+
+@pytest.mark.parametrize("tenants", [6, 40])
+async def test_a_namespace_without_any_pass_finds_a_place_beside_many_whose_passes_hang(tenants):
+    """Those whose passes have lent their places are no newcomers, for whom the last places are kept."""
+    clock, waited, due = VirtualClock(), [], {}
+
+    async def reconcile(key, wake, now):
+        if key in due:
+            waited.append(clock.monotonic() - due[key])
+            return Done()
+        async with deadline(clock, 120.0):
+            await asyncio.Event().wait()
+        raise AssertionError
+
+    queue = WorkQueue(clock, gate_epoch=lambda gate: 0, workers=16)
+    controller = Controller("externalsecret", queue, reconcile, clock, 16, log=Log())
+    running = asyncio.ensure_future(controller.run(asyncio.Event()))
+    for number in range(6):
+        for n in range(tenants):
+            queue.add((f"greedy-{n}", str(number)), Lane.NEW)
+
+    def arrives(key):
+        due[key] = clock.monotonic()
+        queue.add(key, Lane.PERIODIC)
+
+    for n in range(30):
+        clock.call_later(10.0 + 7 * n, partial(arrives, (f"team-{n % 5}", str(n))))
+    await clock.advance(300.0)
+    running.cancel()
+    await asyncio.wait([running])
+    assert waited == [0.0] * 30
