@@ -21,6 +21,7 @@ from eso.runtime.deadline import deadline
 
 MOST: Final = 256  # sources that are driven at the same time
 MOST_OF_NAMESPACE: Final = 16
+FULL: Final = "the operator asks as many ChangeSources by itself as it may"
 LONGEST_PAUSE: Final = 300.0  # seconds between two attempts, whatever the server asks for
 
 GOODBYE: Final = 5.0  # seconds that the end of a source may take
@@ -60,6 +61,8 @@ class Driver:
         self._jobs: dict[Key, Job] = {}
         self._ending: dict[Key, set[asyncio.Task[None]]] = {}  # tasks of a source as it was
         self._group: asyncio.TaskGroup | None = None
+        self._running: dict[str, dict[Key, None]] = {}  # by namespace, in the order of their starts
+        self._total = 0
 
     async def run(self) -> NoReturn:
         """Until cancelled; every source is closed then."""
@@ -79,14 +82,14 @@ class Driver:
         job = self._jobs.get(key)
         if job is not None and job.driven == driven:
             return
-        self._cancel(key, job)
+        self._cancel(key, job)  # its place is taken again at once
         job = self._jobs[key] = Job(driven)
         self._start(key, job)
 
     def end(self, key: Key) -> None:
         """The source is gone, or paused."""
-        self._cancel(key, self._jobs.pop(key, None))
-        self._start_waiting()
+        if self._cancel(key, self._jobs.pop(key, None)):
+            self._start_waiting()
 
     def health(self, key: Key) -> Health:
         job = self._jobs.get(key)
@@ -94,13 +97,20 @@ class Driver:
 
     # inside
 
-    def _cancel(self, key: Key, job: Job | None) -> None:
+    def _cancel(self, key: Key, job: Job | None) -> bool:
+        """Whether there is a place now."""
         if job is None or job.task is None:
-            return
+            return False
         task, job.task = job.task, None
+        self._total -= 1
+        own = self._running[key[0]]
+        del own[key]
+        if not own:
+            del self._running[key[0]]
         self._ending.setdefault(key, set()).add(task)
         task.add_done_callback(lambda done: self._ended(key, done))
         task.cancel()
+        return True
 
     def _ended(self, key: Key, task: asyncio.Task[None]) -> None:
         self._ending[key].discard(task)
@@ -118,18 +128,29 @@ class Driver:
         if job.driven.member not in self._kinds:
             self._felt(key, job, Failing("Unsupported", f"this version has no source {job.driven.member}"))
             return
-        running = [other for other, its in self._jobs.items() if its.task is not None]
-        own = sum(other[0] == key[0] for other in running)
-        if own >= MOST_OF_NAMESPACE:
+        own = self._running.get(key[0], {})
+        if len(own) >= MOST_OF_NAMESPACE:
             text = f"the namespace has {MOST_OF_NAMESPACE} other ChangeSources that the operator asks by itself"
             self._felt(key, job, Failing("TooMany", text))
-        elif len(running) >= MOST:
-            text = "the operator asks as many ChangeSources by itself as it may"
-            self._felt(key, job, Failing("TooMany", text))
+        elif self._total >= MOST and not self._made_room(len(own)):
+            self._felt(key, job, Failing("TooMany", FULL))
         else:
             if isinstance(job.health, Failing):
                 job.health = Starting()
             job.task = self._group.create_task(self._work(key, job), name=f"source-{key[0]}/{key[1]}")
+            self._running.setdefault(key[0], {})[key] = None
+            self._total += 1
+
+    def _made_room(self, own: int) -> bool:
+        """The namespace with the most sources has its latest one wait, where it keeps more than the `own` of one that
+        asks for a place: no number of namespaces that came first leaves others without any."""
+        largest = max(self._running.values(), key=len, default={})
+        if len(largest) <= own + 1:
+            return False
+        last = next(reversed(largest))
+        self._cancel(last, self._jobs[last])
+        self._felt(last, self._jobs[last], Failing("TooMany", FULL))
+        return True
 
     def _felt(self, key: Key, job: Job, health: Health) -> None:
         if job.health != health:

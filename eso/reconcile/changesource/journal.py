@@ -205,11 +205,14 @@ class Journal:
         settle(account.waiting, False)
         for timer in (*account.timers.values(), *([account.tidy] if account.tidy else [])):
             timer.cancel()
-        for waits in list(self._waits.values()):
-            gone = {one for one in waits if one[0] == key}
-            waits -= gone
-            self._waiting[key[0]] -= len(gone)
-        self._waits = {one: waits for one, waits in self._waits.items() if waits}
+        for change, entry in account.book.pending.items():
+            for one in entry.waiting or ():
+                waits = self._waits.get(one, set())
+                if (key, change) in waits:
+                    waits.discard((key, change))
+                    self._waiting[key[0]] -= 1
+                    if not waits:
+                        del self._waits[one]
 
     # what happens to the objects
 

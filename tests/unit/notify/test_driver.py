@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from eso.api.changesource import ChangeSourceSpec, Driven, Failing, Poll, Starting, Working
-from eso.notify.driver import GOODBYE, LONGEST_PAUSE, MOST, MOST_OF_NAMESPACE, Driver, Key
+from eso.notify.driver import FULL, GOODBYE, LONGEST_PAUSE, MOST, MOST_OF_NAMESPACE, Driver, Key
 from eso.providers.contract import AuthExpired, Throttled, Unavailable
 from tests.fakes.clock import VirtualClock
 from tests.harness.inprocess import Log
@@ -204,3 +204,39 @@ async def test_edits_in_quick_succession_leave_one_login_at_a_time(desk: Desk):
     assert len(desk.begun) == 1, "the first is not closed yet"
     await desk.clock.advance(GOODBYE)
     assert len(desk.begun) == 2 and desk.steps.steps == 1
+
+
+async def test_namespaces_that_came_first_leave_room_for_those_that_have_none(desk: Desk):
+    """Somebody with a few namespaces could take every place there is."""
+    many = [
+        (f"namespace-{n}", f"source-{i}") for n in range(MOST // MOST_OF_NAMESPACE) for i in range(MOST_OF_NAMESPACE)
+    ]
+    for key in many:
+        desk.put(key)
+    await desk.clock.advance()
+    assert len(desk.begun) == MOST
+    late = [("late", f"source-{n}") for n in range(MOST_OF_NAMESPACE)]
+    for key in late:
+        desk.put(key)
+    await desk.clock.advance()
+    working = [key for key in (*many, *late) if desk.driver.health(key) == Working()]
+    waiting = [key for key in (*many, *late) if desk.driver.health(key) == Failing("TooMany", FULL)]
+    assert len(working) == MOST and len(waiting) == MOST_OF_NAMESPACE
+    assert sum(key[0] == "late" for key in working) >= MOST_OF_NAMESPACE - 2
+    desk.driver.end(working[0])
+    await desk.clock.advance()
+    assert sum(desk.driver.health(key) == Working() for key in (*many, *late)) == MOST
+
+
+async def test_the_end_of_a_source_that_is_not_driven_looks_at_no_other(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    """Each pass of a webhook is such an end, and of thousands that wait each was held against all others."""
+    for n in range(MOST_OF_NAMESPACE + 3):
+        desk.put(("team", f"source-{n}"))
+    await desk.clock.advance()
+    looked: list[Key] = []
+    monkeypatch.setattr(Driver, "_start", lambda self, key, job: looked.append(key))
+    desk.driver.end(("team", "webhook"))
+    desk.driver.end(("team", f"source-{MOST_OF_NAMESPACE + 2}"))
+    assert looked == []
+    desk.driver.end(("team", "source-0"))
+    assert looked == [("team", f"source-{MOST_OF_NAMESPACE + n}") for n in range(2)]
