@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 from eso.api.changesource import SHORTEST_INTERVAL, Change, Driven, Full, Place, StoreKey, Taken
@@ -17,11 +17,13 @@ from eso.errors import EsoError
 from eso.notify.driver import Key
 from eso.notify.receiving import FULL, PAUSE, Intakes
 from eso.runtime.clock import Clock
+from eso.stores.gate import GateClosed
 
 BUCKETS: Final = 64  # digests that stand for all tokens in the status
 DIGITS: Final = 8  # of one digest
 TOGETHER: Final = 64  # changes that are handed over at once
 MOST_LOGINS: Final = 64  # of one ClusterSecretStore whose login depends on the namespace
+MOST_ASKERS: Final = 64  # namespaces in whose name one login asks, until the gates of one are open
 MOST_KEYS: Final = 50_000  # of one store
 REST: Final = 9.0  # times the time that a probe took: nobody's quota is spent on probes alone
 STRIDE: Final = 500  # keys that are looked at until the loop gets a turn
@@ -101,10 +103,10 @@ class Polling:
         found: dict[Token, str] = {}
         failed: list[EsoError] = []
         groups = self._logins(readers, ref)
-        for namespace, keys in groups:
-            asked = tuple(sorted(keys)[:MOST_KEYS])
+        for askers, keys in groups:
+            namespace, asked = askers[0], tuple(sorted(keys)[:MOST_KEYS])
             try:
-                told = await self._stores.probe(namespace, ref, asked)
+                told = await self._by_any(askers, ref, asked)
             except EsoError as error:
                 failed.append(error)  # the login of one namespace: its keys stay as they are
                 before = self._tokens or {}
@@ -116,9 +118,19 @@ class Polling:
             raise failed[0]
         return found
 
-    def _logins(self, readers: Mapping[str, set[str]], ref: StoreRef) -> list[tuple[str, set[str]]]:
-        """Who asks for which keys. Namespaces that may not use the store keep nobody else from being asked for. Raises
-        the store's refusal where all of them may not."""
+    async def _by_any(self, askers: Sequence[str], ref: StoreRef, keys: tuple[str, ...]) -> Mapping[str, str]:
+        """One of them asks for all. Gates that one namespace has closed keep the others from nothing. Raises as
+        `probe`."""
+        for namespace in askers[:-1]:
+            try:
+                return await self._stores.probe(namespace, ref, keys)
+            except GateClosed:
+                continue
+        return await self._stores.probe(askers[-1], ref, keys)
+
+    def _logins(self, readers: Mapping[str, set[str]], ref: StoreRef) -> list[tuple[Sequence[str], set[str]]]:
+        """Who may ask for which keys, of one login each; the first one stands for it in tokens. Namespaces that may not
+        use the store keep nobody else from being asked for. Raises the store's refusal where all of them may not."""
         admitted: list[str] = []
         refusal: EsoError | None = None
         own = False
@@ -132,8 +144,8 @@ class Polling:
         if not admitted and refusal is not None:
             raise refusal
         if own:
-            return [(namespace, readers[namespace]) for namespace in admitted[:MOST_LOGINS]]
-        return [(admitted[0], set().union(*(readers[namespace] for namespace in admitted)))]
+            return [((namespace,), readers[namespace]) for namespace in admitted[:MOST_LOGINS]]
+        return [(admitted[:MOST_ASKERS], set().union(*(readers[namespace] for namespace in admitted)))]
 
     async def _by_namespace(self, place: Place) -> dict[str, set[str]]:
         found: dict[str, set[str]] = {}

@@ -16,6 +16,7 @@ from eso.notify.limits import Limits
 from eso.notify.polling import BUCKETS, TOGETHER, Polling, digests
 from eso.notify.receiving import FULL, PAUSE, Intakes
 from eso.providers.contract import Denied, InvalidConfig, Unavailable
+from eso.stores.gate import GateClosed
 from tests.fakes.clock import VirtualClock
 
 KEY = ("team", "source")
@@ -33,6 +34,7 @@ class Desk:
         self.own_logins, self.slow = False, 0.0
         self.refused: set[str] = set()  # namespaces that may not use the store
         self.broken: set[str] = set()  # namespaces whose login fails
+        self.closed: set[str] = set()  # namespaces whose gates are closed
         self.asked: list[tuple[str, str, tuple[str, ...]]] = []
         self.taken: list[tuple[Change, ...]] = []
         self.answers: list[Intake] = []
@@ -58,6 +60,8 @@ class Desk:
     async def probe(self, namespace: str, ref: StoreRef, keys: tuple[str, ...]) -> Mapping[str, str]:
         self.asked.append((namespace, ref.name, keys))
         self.clock.jump(self.slow)
+        if namespace in self.closed:
+            raise GateClosed("slow down")
         if namespace in self.broken:
             raise Denied("not with this login")
         found = self.versions[ref.name]
@@ -246,6 +250,19 @@ async def test_a_login_that_fails_in_one_namespace_is_its_own_business():
     assert await one.step() == ["a"]
     one.broken = {"blue", "red"}
     with pytest.raises(Denied):
+        await one.step()
+
+
+async def test_gates_that_one_namespace_has_closed_keep_nobody_else_from_being_heard():
+    one = shared()
+    one.closed = {"blue"}
+    await one.step()
+    one.versions["store"] = {"a": "2", "b": "2"}
+    assert await one.step() == ["a", "b"]
+    one.closed = set()
+    assert await one.step() == [], "a version is the same whoever asked"
+    one.closed = {"blue", "red"}
+    with pytest.raises(GateClosed):
         await one.step()
 
 
