@@ -358,10 +358,12 @@ class Sessions:
 
     async def _renew(self, session: Session) -> None:
         store, client = session.store, session.client
+        # not through the gates of the namespace that happened to open it, where it is everybody's
+        namespace = session.namespace if store.per_consumer else store.view.namespace
         if await self._outdated(store, session):
             return
         try:
-            async with self.gates.call(route_of(store, session.namespace, session.digest), login=True):
+            async with self.gates.call(route_of(store, namespace, session.digest), login=True):
                 renewed = await client.renew()
             if session.client is not client:
                 return
@@ -377,7 +379,7 @@ class Sessions:
             )
             return
         try:
-            await self.log_in_again(store, session.namespace, session, client)
+            await self.log_in_again(store, namespace, session, client)
         except Exception as error:  # as above
             self.log.warning(
                 "could not log in again", store=store.view.name, namespace=store.view.namespace, error=shown(error)

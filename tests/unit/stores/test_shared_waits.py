@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -110,3 +110,22 @@ async def test_the_gate_that_the_leader_of_a_login_met_parks_no_other_namespace(
         await asyncio.wait([led, joined])
         assert isinstance(led.exception(), GateClosed)
         assert joined.result() == b"hunter2"
+
+
+async def test_a_shared_login_is_renewed_though_the_namespace_that_opened_it_has_closed_its_gates() -> None:
+    async with shared() as world:
+        world.backend.lifetime = 90.0
+        await counted(world, "team-a")
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                async with world.gates.call(route("scripted", "a:443", "team-a", "x", "x", None)):
+                    raise Unavailable("connection refused")
+        for _ in range(3):  # its probes fail: the gate is closed for half a minute by then
+            await world.clock.advance(18.0)
+            with suppress(Unavailable, GateClosed):
+                async with world.gates.call(route("scripted", "a:443", "team-a", "x", "x", None)):
+                    raise Unavailable("connection refused")
+        assert world.gates.states()["endpoint:scripted:a:443@team-a"] == "closed"
+        await world.clock.advance(7.0)
+        assert world.gates.states()["endpoint:scripted:a:443@team-a"] == "closed"
+        assert world.backend.renewals == 1
