@@ -196,7 +196,8 @@ class Rest:
 
     `may_write(seconds)` is asked before each write whether we lead for as long as the write may take; with a Lease,
     `write_timeout` must be shorter than its duration less one retry period, or no write is ever allowed.
-    `own`: the server is that of the cluster; one that a store names is believed less.
+    `names`: what a server that a store names may call by name beside the object that is asked for; None for the
+    cluster's own server, which names its users, policies and quotas.
     `counted(status or "<error>", method, host)` is called after each request; None: nothing is counted.
     """
 
@@ -208,7 +209,7 @@ class Rest:
         write_timeout: float = 10.0,
         tries: int = TRIES,
         turns: int | None = TURNS,
-        own: bool = True,
+        names: tuple[str, ...] | None = None,
         may_write: Callable[[float], bool] = _always,
         clock: Clock | None = None,
         counted: Callable[[int | str, str, str], None] | None = None,
@@ -216,7 +217,7 @@ class Rest:
         heavy: Callable[[Resource, str, str], bool] = lambda resource, namespace, name: False,
     ) -> None:
         self.access, self.timeout, self.write_timeout = access, timeout, write_timeout
-        self._own = own
+        self._names = names
         self._tries, self._turns = tries, FairSlots(turns, group) if turns is not None else None
         self._heavy, self._heavy_turns = heavy, FairSlots(HEAVY_TURNS, group)
         self._counted = counted or (lambda code, method, host: None)
@@ -379,7 +380,7 @@ class Rest:
             raise Unreachable(str(error), sent=error.sent, fix=error.fix) from error
 
     async def _refusal(self, stream: Stream, authorization: str, names: tuple[str, ...]) -> ApiError:
-        error = api_error(Reply(stream.status, stream.headers, await stream.read()), names, own=self._own)
+        error = api_error(Reply(stream.status, stream.headers, await stream.read()), names, own=self._names is None)
         if isinstance(error, Unauthorized):
             await self.access.refused(authorization)
         return error
@@ -413,7 +414,7 @@ class Rest:
                 reply = await self._exchange(method, url_path, query, headers, data, max_body, timeout)
             if reply.status < 300:
                 return reply.body
-            error = api_error(reply, names_in(url_path, body), own=self._own)
+            error = api_error(reply, (*names_in(url_path, body), *(self._names or ())), own=self._names is None)
             if isinstance(error, Unauthorized) and not refused:
                 refused = True
                 if await self.access.refused(authorization):

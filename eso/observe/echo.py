@@ -48,7 +48,7 @@ HEADS: Final = re.compile(
     r"""|ValidatingAdmissionPolicy '[a-z0-9.-]{1,253}' with binding '[a-z0-9.-]{1,253}' denied request"""
     r"""|exceeded quota: [a-z0-9.-]{1,253}, requested: [a-z0-9.,/=-]{1,200}, used: [a-z0-9.,/=-]{1,200},"""
     r""" limited: [a-z0-9.,/=-]{1,200}"""
-    r"""|User "[\w:.@/-]{1,253}" cannot [a-z]{1,20} resource)"""
+    r"""|User "(?P<user>[\w:.@/-]{1,253})" cannot [a-z]{1,20} resource)"""
 )
 
 
@@ -76,8 +76,8 @@ def closed(text: str, names: Iterable[str] = (), *, own: bool = False) -> str:
     known = names if isinstance(names, frozenset | set) else frozenset(names)
     words = _words_in(known)
     text, head = text[:CUT], ""
-    found = HEADS.match(text) if own else None
-    if found is not None:
+    found = HEADS.match(text)
+    if found is not None and (own or found["user"] in known):
         head, text = _words(found["front"], known, words) + found["head"], text[found.end() :]
     return head + _words(text, known, words)
 

@@ -6,11 +6,16 @@ reads a kubeconfig. The operator's own identity is never used.
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Self, TypeVar
 
 import orjson
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 
 from eso.api.meta import Resource
 from eso.errors import EsoError
@@ -117,8 +122,32 @@ async def logged_in(env: Env, store: StoreView, credentials: CredentialReader, p
         pool = await opened(env, credentials, reached.server, **trust)
     except InvalidConfig as error:
         raise InvalidConfig(f"{CONFIGURE}{worded(error, reached)}", fix=error.fix) from error
-    rest = kube.Rest(OneServer(reached.server, reached.token, pool), tries=1, turns=None, clock=env.clock, own=False)
+    rest = kube.Rest(
+        OneServer(reached.server, reached.token, pool), tries=1, turns=None, clock=env.clock, names=users_of(reached)
+    )
     return Connection(rest, pool, reached.lifetime)
+
+
+def users_of(reached: Reached) -> tuple[str, ...]:
+    """Who the login is, as far as it says so itself: the server tells it of a refusal."""
+    users = [subject_of(reached.token)]
+    if reached.certificate is not None:
+        with suppress(ValueError):
+            subject = x509.load_pem_x509_certificate(reached.certificate).subject
+            users += [str(part.value) for part in subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    return tuple(user for user in users if user)
+
+
+def subject_of(token: str) -> str:
+    """The subject of a token that is a JWT, "" for any other."""
+    _, _, rest = token.partition(".")
+    claims = rest.partition(".")[0]
+    try:
+        found = orjson.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+    except (ValueError, binascii.Error):
+        return ""
+    subject = found.get("sub") if isinstance(found, dict) else None
+    return subject if isinstance(subject, str) else ""
 
 
 async def reach(block: Json, credentials: CredentialReader) -> Reached:
