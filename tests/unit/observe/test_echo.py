@@ -169,7 +169,7 @@ def test_a_server_that_a_store_names_may_tell_who_the_login_says_that_it_is() ->
     text = f'secrets "db" is forbidden: {USER}'
     known = ("secrets", "db", "shop")
     assert closed(text, (*known, "system:serviceaccount:tools:eso")) == text
-    assert "tools" not in closed(text, (*known, "system:serviceaccount:tools:other"))
+    assert "tools" not in closed(text, (*known, "system:serviceaccount:jobs:other"))
     assert "tools" not in closed(text, known)
 
 
