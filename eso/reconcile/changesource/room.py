@@ -28,6 +28,7 @@ ACCOUNT: Final = SERVICE_ACCOUNTS.kind
 WATCHED: Final = Watched(CHANGE_SOURCES, decode_change_source, Phase.OBJECTS, rationed=True)
 
 Key = tuple[str, str]
+WARM: Final = 60.0  # seconds after a start until events are accepted, at the latest
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,10 @@ def room(shared: Shared, own_namespace: str, doors: Doors) -> Room:
     async def server(serve: Callable[[Sources], Awaitable[None]]) -> None:
         if not unknown:
             warm.set()
-        await warm.wait()  # a sender must not be told that there is no such source just because we began a moment ago
+        # A sender must not be told that there is no such source just because we began a moment ago; and thousands of
+        # sources of one namespace must not keep all senders out, whose own sources have had their turn by then.
+        shared.clock.call_later(WARM, warm.set)
+        await warm.wait()
         await serve(sources)
 
     background: tuple[Callable[[], Awaitable[Any]], ...] = (journal.run, driver.run)

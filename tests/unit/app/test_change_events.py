@@ -640,13 +640,25 @@ async def test_the_port_opens_also_when_a_status_moves_before_every_source_is_kn
         put_source(api, name)
     api.fail(Late(), method="PATCH", path="changesources/second/status")
     async with operating(api, *FLAGS, providers={"fake": Backend()}) as one:
-        await later(one, lambda: condition(api.get(CHANGE_SOURCES, "team", "first"), "Ready").get("status"))
-        await later(one, lambda: one.passes("changesource"))
+        # in steps so small that the port does not open by itself meanwhile
+        await later(one, lambda: condition(api.get(CHANGE_SOURCES, "team", "first"), "Ready").get("status"), 0.001)
+        await later(one, lambda: one.passes("changesource"), 0.001)
         api.edit(CHANGE_SOURCES, "team", "first", {"status": {"accepted": 7}})
-        await later(one, lambda: knows(one, "first").status.accepted == 7)
+        await later(one, lambda: knows(one, "first").status.accepted == 7, 0.001)
         assert not any(text == "change events are accepted" for text, _ in one.lines("info"))
         api.release()
         await later(one, lambda: any(text == "change events are accepted" for text, _ in one.lines("info")))
+
+
+async def test_sources_that_are_not_known_for_a_minute_keep_no_sender_out(api: FakeApiServer):
+    put_store(api, provider={"fake": {}})
+    for name in ("source", "second"):
+        put_source(api, name)
+    api.fail(Late(), method="PATCH", path="changesources/second/status")
+    async with operating(api, *FLAGS, providers={"fake": Backend()}) as one, aiohttp.ClientSession() as session:
+        await later(one, lambda: any(text == "change events are accepted" for text, _ in one.lines("info")))
+        await Sender(one, session).until(202)
+        api.release()
 
 
 def knows(one: Operating, name: str) -> Any:
