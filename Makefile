@@ -27,6 +27,7 @@ lock: build/tools/.done ## pin every dependency again, with hashes; UPGRADE=--up
 	$(COMPILE) $(UPGRADE) -c requirements.lock --extra dev -o requirements-dev.lock pyproject.toml
 	$(COMPILE) $(UPGRADE) -c requirements-dev.lock --group build -o requirements-build.lock
 	$(COMPILE) $(UPGRADE) --group tools -o requirements-tools.lock
+	$(COMPILE) $(UPGRADE) --group go -o e2e/go.lock
 
 sbom: build/tools/.done ## what the image runs, as CycloneDX, in build/sbom.json
 	build/tools/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o build/sbom.json requirements.lock

@@ -14,7 +14,7 @@ partial="$out/.controlplane.$$"
 trap 'rm -f "$partial"' EXIT
 v=k8s.io/component-base/version
 flags="-s -w -X $v.gitVersion=v1.36.3 -X $v.gitMajor=1 -X $v.gitMinor=36 -X $v.gitTreeState=clean"
-export CGO_ENABLED=0 GOFLAGS=-mod=mod
+export CGO_ENABLED=0 GOFLAGS=-mod=readonly
 echo "building the control plane into $out (once; about 8 minutes on two cores)" >&2
 total=$("$go" list -deps . | wc -l)
 # each package is printed once it is being compiled; those that are in Go's own cache are not

@@ -12,6 +12,6 @@ mkdir -p "$out"
 partial="$out/.promql.$$"
 trap 'rm -f "$partial"' EXIT
 echo "building the evaluator of PromQL into $out (once; about a minute on two cores)" >&2
-CGO_ENABLED=0 GOFLAGS=-mod=mod "$go" build -trimpath -ldflags "-s -w" -o "$partial" .
+CGO_ENABLED=0 GOFLAGS=-mod=readonly "$go" build -trimpath -ldflags "-s -w" -o "$partial" .
 mv "$partial" "$out/promql"
 echo "$out/promql"

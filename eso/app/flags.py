@@ -158,9 +158,12 @@ class Settings:
 
     def without_effect(self) -> list[str]:
         """Flags that were given and do nothing in this subcommand: each is logged once."""
-        return [
+        told = [
             f"--{flag.name}: {flag.help}" for flag in table(type(self)) if flag.name in self.given and not flag.effect
         ]
+        if self.metrics_cert_dir and not self.metrics_secure:
+            told.append("--metrics-cert-dir: metrics are served in plain HTTP without --metrics-secure")
+        return told
 
     def check(self) -> None:
         """Refuses values that do not go together. Raises UsageError."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
@@ -79,7 +79,8 @@ class Unseen:
 class Facts:
     """What was read. Each is a list of objects, or Unseen. `now` is this machine's time, `server_time` the API
     server's. `refused`: rights that a controller's account does not have, by "namespace/name" of its Deployment.
-    `certificates`: PEM of the serving certificate by "namespace/name" of the Service, from its Secret."""
+    `certificates`: PEM of the serving certificate by "namespace/name" of the Service, from its Secret. `mints`: the
+    Deployments whose account may request tokens of every ServiceAccount."""
 
     now: datetime
     version: str
@@ -92,6 +93,9 @@ class Facts:
     objects: Mapping[str, list[Json] | Unseen] = field(default_factory=dict)
     refused: Mapping[str, list[str] | Unseen] = field(default_factory=dict)
     certificates: Mapping[str, bytes] = field(default_factory=dict)
+    policies: list[Json] | Unseen = field(default_factory=list)
+    bindings: list[Json] | Unseen = field(default_factory=list)
+    mints: Set[str] = frozenset()
 
 
 def findings(facts: Facts) -> list[Finding]:
@@ -102,6 +106,7 @@ def findings(facts: Facts) -> list[Finding]:
         *crds(facts),
         *controllers(facts),
         *rights(facts),
+        *tokens(facts),
         *leaders(facts),
         *webhooks(facts),
         *(finding for kind, items in facts.objects.items() for finding in ready(kind, items)),
@@ -259,6 +264,47 @@ def rights(facts: Facts) -> Iterator[Finding]:
                     f"the account of {name} may not {listed(refused)}",
                     "apply manifests/rbac.yaml",
                 )
+
+
+def tokens(facts: Facts) -> Iterator[Finding]:
+    """An account that may request every token, and that no admission policy confines."""
+    for one in facts.deployments if isinstance(facts.deployments, list) else ():
+        if named(one) not in facts.mints:
+            continue
+        user = user_of(one)
+        if isinstance(facts.policies, Unseen) or isinstance(facts.bindings, Unseen):
+            why = facts.policies if isinstance(facts.policies, Unseen) else facts.bindings
+            yield Finding("tokens", State.SKIP, why.why if isinstance(why, Unseen) else "")
+        elif not any(confines(policy, user, facts.bindings) for policy in facts.policies):
+            yield Finding(
+                "tokens",
+                State.WARN,
+                f"{user} may request tokens of every ServiceAccount, and no admission policy confines it",
+                "install manifests/policies/token-requests with this account's name, or take the right away",
+            )
+
+
+def confines(policy: Json, user: str, bindings: Sequence[Json]) -> bool:
+    """Whether a ValidatingAdmissionPolicy on token requests binds this user, and is in force."""
+    spec = policy.get("spec") or {}
+    rules = (spec.get("matchConstraints") or {}).get("resourceRules") or ()
+    conditions = [str(each.get("expression")) for each in spec.get("matchConditions") or ()]
+    bound = [each.get("spec") or {} for each in bindings]
+    return (
+        any("serviceaccounts/token" in (rule.get("resources") or ()) for rule in rules)
+        and (not conditions or any(f'"{user}"' in each for each in conditions))
+        and any(
+            each.get("policyName") == policy["metadata"]["name"] and "Deny" in (each.get("validationActions") or ())
+            for each in bound
+        )
+    )
+
+
+def user_of(deployment: Json) -> str:
+    """As whom its pods ask the API server."""
+    pod = deployment["spec"]["template"]["spec"]
+    account = pod.get("serviceAccountName") or "default"
+    return f"system:serviceaccount:{deployment['metadata']['namespace']}:{account}"
 
 
 def leaders(facts: Facts) -> Iterator[Finding]:

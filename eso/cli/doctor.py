@@ -39,12 +39,13 @@ from eso.cli.checkup import (
     flag,
     named,
     service_name,
+    user_of,
     worst,
 )
 from eso.cli.terminal import quiet, safe
 from eso.errors import EsoError
 from eso.kube.config import connect
-from eso.kube.rest import ApiError, Rest
+from eso.kube.rest import ApiError, Rest, UnknownResource
 
 DEPLOYMENTS: Final = Resource("apps", "v1", "deployments", "Deployment")
 SLICES: Final = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
@@ -53,6 +54,20 @@ WEBHOOKS: Final = Resource(
     "v1",
     "validatingwebhookconfigurations",
     "ValidatingWebhookConfiguration",
+    namespaced=False,
+)
+POLICIES: Final = Resource(
+    "admissionregistration.k8s.io",
+    "v1",
+    "validatingadmissionpolicies",
+    "ValidatingAdmissionPolicy",
+    namespaced=False,
+)
+BINDINGS: Final = Resource(
+    "admissionregistration.k8s.io",
+    "v1",
+    "validatingadmissionpolicybindings",
+    "ValidatingAdmissionPolicyBinding",
     namespaced=False,
 )
 REVIEWS: Final = Resource("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", namespaced=False)
@@ -147,12 +162,14 @@ async def facts(environ: Mapping[str, str]) -> Facts:
     try:
         rest = Rest(access)
         version = version_of(await rest.read("/version"))
-        crds, deployments, leases, webhooks, slices, *objects = await asyncio.gather(
+        crds, deployments, leases, webhooks, slices, policies, bindings, *objects = await asyncio.gather(
             listed(rest, CRDS),
             controllers(rest),
             listed(rest, LEASES),
             listed(rest, WEBHOOKS),
             listed(rest, SLICES),
+            listed(rest, POLICIES),
+            listed(rest, BINDINGS),
             *(listed(rest, kind) for kind in KINDS),
         )
         hooks = [] if isinstance(webhooks, Unseen) else webhooks
@@ -171,6 +188,9 @@ async def facts(environ: Mapping[str, str]) -> Facts:
             objects={kind.kind: items for kind, items in zip(KINDS, objects, strict=True)},
             refused={named(one): await refused(rest, one) for one in running},
             certificates=await certificates(rest, hooks),
+            policies=policies,
+            bindings=bindings,
+            mints={named(one) for one in running if await mints(rest, one)},
         )
     finally:
         await access.close()
@@ -209,6 +229,8 @@ async def listed(rest: Rest, resource: Resource, **selectors: str) -> list[Json]
             for item in orjson.loads(page).get("items") or ()
         ]
     except ApiError as error:
+        if isinstance(error, UnknownResource) and resource in (POLICIES, BINDINGS):
+            return []  # Kubernetes before 1.30
         return Unseen(f"cannot list {resource.plural}: {error}")
     except (orjson.JSONDecodeError, AttributeError):
         return Unseen(f"cannot list {resource.plural}: the answer is no list")
@@ -225,10 +247,18 @@ async def server_time(access: Any) -> datetime | None:
         return None
 
 
+async def mints(rest: Rest, deployment: Json) -> bool:
+    """Whether the account of a controller may request tokens of every account; False also where that may not be
+    asked."""
+    try:
+        return await allowed(rest, user_of(deployment), "", "create", "", "serviceaccounts", "token")
+    except ApiError:
+        return False
+
+
 async def refused(rest: Rest, deployment: Json) -> list[str] | Unseen:
     """What the account of a controller may not do, as "verb resource", where its flags let it work."""
-    pod, namespace = deployment["spec"]["template"]["spec"], deployment["metadata"]["namespace"]
-    user = f"system:serviceaccount:{namespace}:{pod.get('serviceAccountName', 'default')}"
+    user = user_of(deployment)
     scope = flag(deployment, "namespace")
     asked = [
         (verb, group, *resource.split("/"))

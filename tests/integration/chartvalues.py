@@ -389,6 +389,7 @@ SETS: dict[str, Values] = {
     },
     "all policies": {
         "policies": {
+            "apiServerAudiences": ["https://api.example.com"],
             "tokenConsent": True,
             "managedSecrets": "Deny",
             "storesInNamespaces": True,

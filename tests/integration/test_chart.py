@@ -212,6 +212,39 @@ def test_a_cluster_without_policies_gets_none(helm: Helm) -> None:
     assert [each for each in objects if "Policy" in each["kind"]] == []
 
 
+@pytest.mark.parametrize(
+    ("version", "values", "told"),
+    [
+        pytest.param("1.29.4", {}, "Kubernetes v1.29.4 has no ValidatingAdmissionPolicies", id="an old cluster"),
+        pytest.param("1.30.0", {}, "", id="a cluster that has them"),
+        pytest.param(
+            "1.33.0", {"policies": {"tokenRequests": False}}, "policies.tokenRequests is false", id="switched off"
+        ),
+        pytest.param("1.29.0", {"rbac": {"serviceAccountTokenCreate": False}}, "", id="without the right"),
+        pytest.param(
+            "1.29.0",
+            {"rbac": {"serviceAccountTokenCreate": False}, "policies": {"managedSecrets": "Deny"}},
+            "none of the policies is in force",
+            id="a policy that was asked for",
+        ),
+    ],
+)
+def test_the_notes_say_where_no_policy_is_in_force(helm: Helm, version: str, values: Values, told: str) -> None:
+    text = '{{ include "external-secrets.unconfined" . }}'
+    probe = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "probe"}, "data": {"told": text}}
+    found = one(helm.render(values | {"extraObjects": [probe]}, version=version), "ConfigMap", "probe")
+    said = found["data"]["told"] or ""
+    assert told in said if told else said == ""
+    assert 'include "external-secrets.unconfined"' in (CHART / "templates" / "NOTES.txt").read_text()
+
+
+def test_an_api_server_of_another_name_is_known_to_the_policy(helm: Helm) -> None:
+    values = {"policies": {"apiServerAudiences": ["https://api.example.com"]}}
+    spec = one(helm.render(values, version="1.33.0"), "ValidatingAdmissionPolicy")["spec"]
+    rulers = next(each["expression"] for each in spec["variables"] if each["name"] == "rulers")
+    assert {"https://api.example.com", "kubernetes.default.svc"} <= set(json.loads(rulers))
+
+
 @pytest.mark.parametrize("name", ["external-secrets-controller", "external-secrets-leaderelection"])
 def test_chart_and_kustomize_tree_bind_the_same_account(
     like_kustomize: list[Json], kustomized: list[Json], name: str

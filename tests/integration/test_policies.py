@@ -96,6 +96,7 @@ def test_the_operator_requests_tokens_of_tenants_and_none_that_rule_the_cluster(
             (),
             ("https://kubernetes.default.svc.cluster.local",),
             ("vault", "https://kubernetes.default.svc"),
+            ("https://container.googleapis.com/v1/projects/p",),
         ):
             body = request_for(*audiences)
             soon_refused(ours, "POST", token(SYSTEM, account), body, "lies in the operator's namespace")
@@ -107,6 +108,75 @@ def test_the_operator_requests_tokens_of_tenants_and_none_that_rule_the_cluster(
     soon_refused(ours, "POST", token(SYSTEM, "default"), request_for(), "lies in the operator's namespace")
     # nobody else is bound
     assert plane.token("kube-system", "default")
+
+
+@pytest.mark.parametrize(
+    ("namespace", "account", "query", "change", "words"),
+    [
+        pytest.param("kube-system", "default", "?dryRun=All", {}, "no tokens in kube-system", id="a dry run"),
+        pytest.param(
+            "kube-system", "default", "", {"metadata": {"namespace": "shop"}}, "", id="the body names another namespace"
+        ),
+        pytest.param(
+            "kube-system", "default", "", {"metadata": {"generateName": "x-"}}, "in kube-system", id="a name to come"
+        ),
+        pytest.param(
+            "kube-system", "default", "", {"spec": {"audiences": ["vault"]}}, "in kube-system", id="for a backend"
+        ),
+        pytest.param(
+            "kube-system",
+            "default",
+            "",
+            {"spec": {"boundObjectRef": {"kind": "Secret", "apiVersion": "v1", "name": "x"}}},
+            "in kube-system",
+            id="bound to an object",
+        ),
+        pytest.param(SYSTEM, "default", "", {"spec": {"audiences": None}}, "operator's namespace", id="no audiences"),
+        pytest.param(SYSTEM, "default", "", {"spec": {"audiences": []}}, "operator's namespace", id="empty audiences"),
+        pytest.param(
+            SYSTEM,
+            "default",
+            "",
+            {"spec": {"audiences": ["vault", "https://x.hcp.westeurope.azmk8s.io"]}},
+            "operator's namespace",
+            id="Azure's name of its API servers",
+        ),
+        pytest.param(
+            SYSTEM, "default", "", {"metadata": {"name": "login"}}, "", id="the body names an account that is lent"
+        ),
+    ],
+)
+def test_no_form_of_a_token_request_gets_past_the_policy(
+    plane: ControlPlane, namespace: str, account: str, query: str, change: Json, words: str
+) -> None:
+    ours = plane.api_as(SYSTEM, "external-secrets")
+    body = request_for()
+    for part, members in change.items():
+        body[part] = {**body.get(part, {}), **members}
+    soon_refused(ours, "POST", token("kube-system", "default"), request_for(), "requests no tokens in kube-system")
+    assert refused(ours, "POST", token(namespace, account) + query, body, words)
+
+
+def test_a_namespace_whose_name_begins_like_that_of_the_system_is_a_tenant(plane: ControlPlane) -> None:
+    plane.create_namespace("kube-system-x")
+    assert passes(plane.api_as(SYSTEM, "external-secrets"), "POST", token("kube-system-x", "default"), request_for())
+
+
+@pytest.mark.parametrize("kind", ["kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"])
+def test_the_operator_makes_and_edits_no_secret_that_becomes_a_token(plane: ControlPlane, kind: str) -> None:
+    ours, path = plane.api_as(SYSTEM, "external-secrets"), "/api/v1/namespaces/{}/secrets"
+    name = kind.partition(".")[0]
+    notes = {"kubernetes.io/service-account.name": "default"}
+    body: Json = {"metadata": {"name": name, "annotations": notes}, "type": kind}
+    for namespace in ("kube-system", "shop"):
+        soon_refused(ours, "POST", path.format(namespace), body, f"writes no Secrets of type {kind}")
+    assert refused(ours, "POST", path.format("shop") + "?dryRun=All", body, "writes no Secrets")
+    plane.api.create("secrets", "shop", body)  # nobody else is bound
+    other = {"metadata": {"annotations": {"kubernetes.io/service-account.name": "other"}}}
+    assert refused(ours, "PATCH", path.format("shop") + f"/{name}", other, "writes no Secrets")
+    usual = {"metadata": {"name": "usual"}, "type": "Opaque"}
+    assert passes(ours, "POST", path.format("shop") + "?dryRun=All", usual)
+    plane.api.delete("secrets", "shop", name)
 
 
 def test_where_consent_is_switched_on_an_account_without_it_lends_no_token(plane: ControlPlane) -> None:

@@ -13,7 +13,13 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-build.lock", "requirements-tools.lock")
+LOCKS = (
+    "requirements.lock",
+    "requirements-dev.lock",
+    "requirements-build.lock",
+    "requirements-tools.lock",
+    "e2e/go.lock",
+)
 WITHOUT_IMPORT = {
     "google-auth",  # its modules are loaded by name, by the first login that signs
     "kubernetes-asyncio",  # its modules are loaded by path, around its package
@@ -79,6 +85,22 @@ def test_the_image_installs_only_what_has_a_known_hash() -> None:
     installs = re.findall(r"pip\b[^&\n]*\b(?:install|wheel)\b[^&\n]*", (ROOT / "Dockerfile").read_text())
     assert len(installs) == 4
     assert [line for line in installs if "--require-hashes" not in line and "--no-index" not in line] == []
+
+
+def test_what_builds_and_tests_the_project_is_fetched_by_hash_too() -> None:
+    scripts = [*(ROOT / "e2e").rglob("*.sh"), ROOT / "Makefile"]
+    installs = [
+        line
+        for path in scripts
+        for line in path.read_text().splitlines()
+        if re.search(r"pip\S* install|curl|wget", line)
+    ]
+    assert len(installs) >= 3
+    own = "--no-deps --no-build-isolation -e ."
+    assert [line for line in installs if "--require-hashes" not in line and own not in line] == []
+    for script in (ROOT / "e2e").rglob("build.sh"):
+        assert "GOFLAGS=-mod=readonly" in script.read_text(), "modules are those of go.sum"
+        assert (script.parent / "go.sum").exists()
 
 
 WITHDRAWN = {

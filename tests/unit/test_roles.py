@@ -38,5 +38,5 @@ def test_each_role_may_learn_change_and_stop_something_or_nothing_and_tests_hold
             assert name.startswith("test_") and name in functions(ROOT / file), f"{file}::{name}"
 
 
-def test_the_page_is_about_the_seven_roles() -> None:
-    assert len(roles()) == 7
+def test_the_page_is_about_eleven_roles() -> None:
+    assert len(roles()) == 11

@@ -22,6 +22,7 @@ from eso.kube.rest import ApiError, Conflict, NotFound, Rest
 from eso.observe.log import Log
 from eso.reconcile.generatorstate.decide import CleanUp, Expire, Hold, Nothing, Wait, decide
 from eso.reconcile.kit.event import Event
+from eso.reconcile.kit.insistence import Insistence
 from eso.runtime.outcome import After, Done, Outcome, Retry, Wake
 
 Key = tuple[str, str]
@@ -58,12 +59,14 @@ class ReconcileGeneratorState:
         self.limit = limit
         self.lookup, self.generators, self.rest, self.terminating = lookup, generators, rest, terminating
         self.emit, self.meter, self.monotonic, self.log = emit, meter, monotonic, log
+        self._held = Insistence()
 
     async def reconcile(self, key: Key, wake: Wake, now: datetime) -> Outcome:
         """One pass. A race with another writer is looked at again."""
         began, record = self.monotonic(), self.lookup(key)
         if record is None:
             self.meter.gone(key)
+            self._held.forget("/".join(key))
             return Done()
         try:
             outcome = await self._pass(record, now)
@@ -80,8 +83,7 @@ class ReconcileGeneratorState:
             case Nothing():
                 return Done()
             case Hold():
-                await add_finalizer(self.rest, GENERATOR_STATES, meta, FINALIZER_GENERATOR_STATE)
-                return Done()  # the watch brings it back
+                return await self.hold(meta, now)
             case Wait(seconds):
                 return After(seconds)
             case Expire():
@@ -89,6 +91,15 @@ class ReconcileGeneratorState:
                 return Done()
             case CleanUp(last):
                 return await self.clean_up(meta, last)
+
+    async def hold(self, meta: ObjectMeta, now: datetime) -> Outcome:
+        """Puts the finalizer on; ever more rarely where another writer takes it off each time."""
+        place = f"{meta.namespace}/{meta.name}"
+        if seconds := self._held.wait(place, "", meta.uid, now):
+            return After(seconds)
+        await add_finalizer(self.rest, GENERATOR_STATES, meta, FINALIZER_GENERATOR_STATE)
+        self._held.wrote(place, "", meta.uid, now, over=0, version=0)
+        return Done()  # the watch brings it back
 
     async def clean_up(self, meta: ObjectMeta, last: bool) -> Outcome:
         try:

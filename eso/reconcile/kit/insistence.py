@@ -1,6 +1,7 @@
 """Something of ours that another writer takes back again and again: three writes are free, then each waits longer.
 
-Neighbours: the rooms of ClusterExternalSecret and ClusterPushSecret ask for each of their children.
+Neighbours: the rooms of ClusterExternalSecret and ClusterPushSecret ask for each of their children, that of
+GeneratorState for its finalizer.
 """
 
 from __future__ import annotations

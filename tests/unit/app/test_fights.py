@@ -14,6 +14,7 @@ import pytest
 from eso.api.clusterexternalsecret import CLUSTER_EXTERNAL_SECRETS
 from eso.api.clusterpushsecret import CLUSTER_PUSH_SECRETS
 from eso.api.externalsecret import EXTERNAL_SECRETS
+from eso.api.generators import GENERATOR_STATES
 from eso.api.meta import CONFIG_MAPS, NAMESPACES, SECRETS, Resource
 from eso.api.pushsecret import PUSH_SECRETS
 from eso.reconcile.clusterexternalsecret.reconcile import NAMESPACE_FINALIZER
@@ -379,6 +380,23 @@ async def test_another_operator_that_keeps_a_finalizer_on_a_namespace_is_answere
 
     program = Answering(api, NAMESPACES, "team", put_on)
     api.edit(NAMESPACES, "", "team", {"metadata": {"labels": {"z": "z"}}})
+    async with operating(api) as one:
+        await minutes(one)
+        assert 3 <= program.answers <= 8  # a write that met a conflict changed nothing
+
+
+async def test_a_program_that_takes_the_finalizer_off_a_generator_state_is_answered_ever_more_slowly(
+    api: FakeApiServer,
+):
+    resource = {"apiVersion": "generators.external-secrets.io/v1alpha1", "kind": "Fake", "spec": {}}
+    body = {"metadata": {"name": "state", "namespace": "team"}, "spec": {"resource": resource, "state": {}}}
+    api.put(GENERATOR_STATES, body)
+
+    def take_off(new: Json) -> None:
+        if new["metadata"].get("finalizers"):
+            api.edit(GENERATOR_STATES, "team", "state", {"metadata": {"finalizers": None}})
+
+    program = Answering(api, GENERATOR_STATES, "state", take_off)
     async with operating(api) as one:
         await minutes(one)
         assert 3 <= program.answers <= 8  # a write that met a conflict changed nothing

@@ -469,3 +469,46 @@ def test_a_kubeconfig_that_is_missing_is_told_once(
     assert doctor.main([]) == 1
     out, err = capfd.readouterr()
     assert "no kubeconfig at" in out and err == ""
+
+
+USER = "system:serviceaccount:eso:external-secrets"
+
+
+def policy(user: str = USER, resource: str = "serviceaccounts/token", name: str = "p") -> dict:
+    condition = {"name": "who", "expression": f'request.userInfo.username == "{user}"'}
+    rule = {"apiGroups": [""], "resources": [resource]}
+    return {
+        "metadata": {"name": name},
+        "spec": {"matchConditions": [condition], "matchConstraints": {"resourceRules": [rule]}},
+    }
+
+
+def binding(*actions: str, name: str = "p") -> dict:
+    return {"metadata": {"name": "b"}, "spec": {"policyName": name, "validationActions": list(actions)}}
+
+
+MINTS = replace(WELL, mints={"eso/external-secrets"}, policies=[policy()], bindings=[binding("Deny", "Audit")])
+
+
+@pytest.mark.parametrize(
+    ("change", "state"),
+    [
+        pytest.param({}, None, id="a policy in force"),
+        pytest.param({"policies": []}, State.WARN, id="no policy, or none that the API server knows"),
+        pytest.param({"bindings": []}, State.WARN, id="a policy without a binding"),
+        pytest.param({"bindings": [binding("Warn", "Audit")]}, State.WARN, id="one that warns only"),
+        pytest.param({"bindings": [binding("Deny", name="other")]}, State.WARN, id="the binding of another policy"),
+        pytest.param(
+            {"policies": [policy("system:serviceaccount:external-secrets-system:external-secrets")]},
+            State.WARN,
+            id="a policy that binds the account of another namespace",
+        ),
+        pytest.param({"policies": [policy(resource="secrets")]}, State.WARN, id="a policy on something else"),
+        pytest.param({"policies": Unseen("cannot list")}, State.SKIP, id="policies that may not be read"),
+        pytest.param({"policies": [], "mints": set()}, None, id="an account without the right"),
+    ],
+)
+def test_tokens_of_every_account_without_a_policy_are_told(change: dict, state: State | None) -> None:
+    found = told(replace(MINTS, **change), "tokens")
+    assert [one.state for one in found] == ([] if state is None else [state])
+    assert all(USER in one.told for one in found if one.state is State.WARN)

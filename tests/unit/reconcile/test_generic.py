@@ -14,13 +14,13 @@ from eso.api.hashing import content_hash
 from eso.api.meta import CONFIG_MAPS, Resource
 from eso.kube.rest import Unavailable
 from eso.reconcile.externalsecret.desired import Create, Nothing, Patch
-from eso.reconcile.externalsecret.generic import GenericTargets, NoSuchKind
+from eso.reconcile.externalsecret.generic import GenericTargets, NoSuchKind, token_of
 from eso.reconcile.externalsecret.manifest import desired_manifest
 from eso.reconcile.externalsecret.stage import Failed
 from eso.reconcile.externalsecret.target import Before
 from tests.fakes.apiserver import FakeApiServer, Garbage, Json, Status
 from tests.fakes.clock import until
-from tests.unit.reconcile.objects import es, reference
+from tests.unit.reconcile.objects import es, reference, target
 
 MANAGED, DATA_HASH = "reconcile.external-secrets.io/managed", "reconcile.external-secrets.io/data-hash"
 WIDGETS = Resource("test.example.com", "v1", "widgets", "Widget")
@@ -411,3 +411,35 @@ async def test_an_object_that_is_gone_waits_for_nothing(bench: Bench):
     assert [r.kind for r in bench.generic.watched()] == ["ConfigMap"]
     bench.generic.release(("ns", "test-es"))
     assert bench.generic.watched() == []
+
+
+async def test_an_event_that_is_faster_than_the_reply_to_our_write_is_told_with_it(bench: Bench) -> None:
+    generic = bench.generic
+    one = es(target=target(manifest={"apiVersion": "v1", "kind": "ConfigMap"}))
+    told: list[tuple[str, str] | None] = []
+    reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    sending = asyncio.create_task(generic._sent(one, reply))
+    await asyncio.sleep(0)
+    generic.wrote(token_of(one), "7", told.append)
+    assert told == []
+    reply.set_result(b'{"metadata": {"resourceVersion": "7"}}')
+    await sending
+    assert told == [(one.namespace, one.name)]
+    generic.wrote(token_of(one), "8", told.append)
+    assert told[1:] == [None], "the next version is somebody else's"
+
+
+async def test_an_event_while_a_write_fails_is_somebody_elses(bench: Bench) -> None:
+    generic = bench.generic
+    one = es(target=target(manifest={"apiVersion": "v1", "kind": "ConfigMap"}))
+    told: list[tuple[str, str] | None] = []
+    reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    sending = asyncio.create_task(generic._sent(one, reply))
+    await asyncio.sleep(0)
+    generic.wrote(token_of(one), "7", told.append)
+    reply.set_exception(Unavailable("away"))
+    with pytest.raises(Unavailable):
+        await sending
+    assert told == [None]
+    generic.wrote(token_of(one), "7", told.append)
+    assert told == [None, None]
