@@ -11,16 +11,17 @@ import asyncio
 import heapq
 import itertools
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import Context, ContextVar, copy_context
-from typing import Final
+from typing import Final, TypeVar
 
 from eso.errors import EsoError
 from eso.runtime.aside import without
 from eso.runtime.clock import Clock, Timer
 from eso.runtime.fair import SHARE, Group, alone
 
+T = TypeVar("T")
 PATIENCE: Final = 20.0  # seconds that a hold waits for more, until it gives up what it has
 LITTLE: Final = 64 << 10  # bytes that a pass may hold without being in the way: it waits for as long as it lasts
 AGED: Final = 5.0  # seconds after which nobody who would then hold more goes before the one that waits longest …
@@ -94,8 +95,7 @@ class Memory:
                 f"{hold.root.family + size} bytes of memory are more than one pass may ever have",
                 fix="read less at a time, or let the operator have more memory (--memory-budget)",
             )
-        if owner not in self._waiting and self._fits(owner, size) and self._is_turn_of(owner, size):
-            self._take(hold, size)
+        if self._reserve_now(hold, size):
             return
         waiter = _Waiter(hold, size, self.clock.monotonic())
         queue = self._waiting.setdefault(owner, _Queue())
@@ -119,6 +119,14 @@ class Memory:
             if not queue and self._waiting.get(owner) is queue:
                 del self._waiting[owner]
             self._serve()
+
+    def _reserve_now(self, hold: Hold, size: int) -> bool:
+        free = hold.root.family + size <= self.most + self.total // 8
+        owner = hold.owner
+        if free and owner not in self._waiting and self._fits(owner, size) and self._is_turn_of(owner, size):
+            self._take(hold, size)
+            return True
+        return False
 
     def _arm(self, waiter: _Waiter) -> None:
         waiter.timer = self.clock.call_later(PATIENCE, lambda: self._out_of_patience(waiter))
@@ -154,13 +162,17 @@ class Memory:
             self._serve()
 
     def _fits(self, owner: str, size: int) -> bool:
+        return self._lacks(owner, size) <= 0
+
+    def _lacks(self, owner: str, size: int) -> int:
+        """Bytes of what is kept back that `size` more take, beside those that the first one has already."""
         held, free = self._held.get(owner, 0) + size, self.total - self.used - size
         if held <= self._little:
-            return free >= 0
+            return -free
         free -= self.total // 4 - self._extra
         if self._first is not None and self._first.owner == owner:
             held -= self._extra
-        return free >= 0 and (held <= SHARE * free or not owner)
+        return min(size, max(-free, -((SHARE * free - held) // (SHARE + 1)) if owner else 0))
 
     def _serve(self) -> None:
         """Lets in who fits now: the eldest hold of all first, then the owners in turn."""
@@ -175,16 +187,13 @@ class Memory:
                 key=lambda waiter: (waiter.hold.lead is not self._first, waiter.hold.birth),
                 default=None,
             )
-            if (
-                eldest is not None
-                and self._first in (None, eldest.hold.lead)
-                and not self._fits(eldest.hold.owner, eldest.size)
-                and self._extra + eldest.size <= self.total // 8
-            ):
-                self._first, self._extra = eldest.hold.lead, self._extra + eldest.size
-                self._let_in(eldest)
-                served = True
-                continue
+            if eldest is not None and self._first in (None, eldest.hold.lead):
+                lacks = self._lacks(eldest.hold.owner, eldest.size)
+                if 0 < lacks <= self.total // 8 - self._extra:
+                    self._first, self._extra = eldest.hold.lead, self._extra + lacks
+                    self._let_in(eldest)
+                    served = True
+                    continue
             for head in heads:
                 if self._fits(head.hold.owner, head.size) and self._is_turn_of(head.hold.owner, head.size):
                     self._let_in(head)
@@ -301,6 +310,10 @@ class Hold:
             if not self._users:
                 self.give_back(size)  # closed while it waited
 
+    def reserve_now(self, size: int) -> bool:
+        """The same where nothing has to be waited for. False where something has."""
+        return not self._users or size <= 0 or self.memory._reserve_now(self, size)
+
     def take(self, size: int) -> None:
         """The same for what is there already: over the limit if it must be, so that nobody waits."""
         if self._users:
@@ -390,6 +403,20 @@ async def reserve(size: int) -> None:
     hold = CURRENT.get()
     if hold is not None:
         await hold.reserve(size)
+
+
+async def reserved_for(make: Callable[[], Awaitable[T]], size: Callable[[T], int]) -> T:
+    """What `make` makes, reserved. It is made again where it has to wait for room, so that nothing that waits is
+    there."""
+    hold = CURRENT.get()
+    made = await make()
+    if hold is None or hold.reserve_now(wanted := size(made)):
+        return made
+    del made
+    await hold.reserve(wanted)
+    made = await make()
+    hold.take(max(0, size(made) - wanted))
+    return made
 
 
 @asynccontextmanager

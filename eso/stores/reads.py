@@ -27,7 +27,7 @@ from eso.providers.contract import (
 from eso.providers.env import Compute
 from eso.providers.kit.search import apart, every
 from eso.runtime.loopshare import on_loop
-from eso.runtime.memory import CURRENT, decoded, reserve, reserved, scratch, volume
+from eso.runtime.memory import CURRENT, decoded, reserve, reserved, reserved_for, scratch, volume
 from eso.runtime.offload import Offload
 from eso.runtime.reply import checked
 from eso.secretbytes import SecretBytes, SecretMap
@@ -76,8 +76,8 @@ class Reads:
         text holds a value."""
         with scratch() as spare:
             client, payload = await self._fetch(namespace, store, ref, since, urgent)
-            value = await self._taken(namespace, payload, lambda: client.value(payload, ref), ref.property)
-            await reserve(len(value))
+            take = lambda: client.value(payload, ref)  # noqa: E731  # perhaps not on the loop
+            value = await reserved_for(lambda: self._taken(namespace, payload, take, ref.property), len)
             spare.keep(len(value))
             return SecretBytes(value)
 
@@ -89,8 +89,7 @@ class Reads:
         with scratch() as spare:
             client, payload = await self._fetch(namespace, store, ref, since, urgent)
             take = lambda: weighed(client.mapping(payload, ref))  # noqa: E731  # of a large map, not on the loop
-            values = await self._taken(namespace, payload, take, ref.property)
-            await reserve(values.size)
+            values = await reserved_for(lambda: self._taken(namespace, payload, take, ref.property), size_of)
             spare.keep(values.size)
             return values
 
@@ -290,6 +289,10 @@ async def collected(client: StoreClient, find: Find) -> Found:
 
 def too_much() -> InvalidConfig:
     return InvalidConfig(f"the search finds more than {MOST_BYTES} bytes", fix="narrow find.name or find.path")
+
+
+def size_of(values: SecretMap) -> int:
+    return values.size
 
 
 def weighed(values: Mapping[str, bytes]) -> SecretMap:

@@ -7,6 +7,7 @@ import json
 import random
 import sys
 import tracemalloc
+import weakref
 from typing import Any
 
 import orjson
@@ -30,6 +31,7 @@ from eso.runtime.memory import (
     holding,
     reserve,
     reserved,
+    reserved_for,
     scratch,
     take,
     uncounted,
@@ -82,6 +84,70 @@ async def test_more_than_one_pass_may_ever_have_is_refused_at_once(memory: Memor
     with pytest.raises(TooMuchMemory, match=f"{memory.most + memory.total // 8 + 1} bytes"):
         await hold.reserve(memory.total // 8 + 1)
     await hold.reserve(memory.total // 8)
+
+
+@pytest.mark.parametrize("part", [1, 2, 7])
+@pytest.mark.parametrize("more", [-1, 0, 1, 3 * MB, 16 * MB])
+async def test_all_that_one_pass_may_ever_have_is_served_at_once_where_nobody_else_has_any(
+    memory: Memory, more: int, part: int
+) -> None:
+    hold, size = memory.open("a"), memory.most + more
+    for n in range(part):
+        await asyncio.wait_for(hold.reserve(size * (n + 1) // part - size * n // part), 60)
+    assert hold.size == size
+    await asyncio.wait_for(memory.open("b").reserve(module.SMALL), 60)
+
+
+async def test_what_the_first_lacks_and_no_more_comes_out_of_what_is_kept_back(memory: Memory) -> None:
+    elder, younger = memory.open("a"), memory.open("a")
+    await elder.reserve(memory.most - MB)
+    await elder.reserve(4 * MB)
+    assert memory._extra == 3 * MB
+    elder.close()
+    await younger.reserve(memory.most)
+    assert memory._extra == 0
+
+
+class Large:
+    """Something that takes memory for as long as somebody has it."""
+
+    size = 5 * MB
+
+
+async def test_what_waits_for_memory_is_not_there_meanwhile(memory: Memory) -> None:
+    busy, made = await filled(memory, "a"), list[weakref.ref[Large]]()
+
+    async def make() -> Large:
+        one = Large()
+        made.append(weakref.ref(one))
+        return one
+
+    async def wants() -> int:
+        with holding(memory.open("a")) as _:
+            one = await reserved_for(make, lambda large: large.size)
+            return memory.held_by("a") - busy.size if one else 0
+
+    waiting = [asyncio.ensure_future(wants()) for _ in range(20)]
+    await settle()
+    assert (len(made), memory.waiting) == (20, 20)
+    assert not any(one() for one in made)
+    busy.close()
+    assert {await task >= Large.size for task in waiting} == {True}
+    assert (len(made), memory.used) == (40, 0)
+
+
+async def test_what_finds_room_is_made_once(memory: Memory) -> None:
+    made = list[Large]()
+
+    async def make() -> Large:
+        made.append(Large())
+        return made[-1]
+
+    assert await reserved_for(make, lambda large: large.size) is made[0], "nobody counts"
+    with holding(memory.open("a")):
+        assert await reserved_for(make, lambda large: large.size) is made[1]
+        assert memory.used == Large.size
+    assert len(made) == 2
 
 
 @pytest.mark.parametrize("owners", [1, 3, 10, 30])
