@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -30,6 +31,7 @@ from eso.reconcile.pushsecret.known import Claims, Known
 from eso.reconcile.pushsecret.plan import Planned, Whole, prepared
 from eso.reconcile.pushsecret.select import store_key
 from eso.runtime.loopshare import Shares, on_loop, share_of
+from eso.runtime.memory import reserved, volume
 from eso.stores.gate import GateClosed
 from eso.stores.resolve import Rules, resolve
 
@@ -40,6 +42,8 @@ MANY: Final = 100  # entries; of more, one begins in each turn of the loop, and 
 _turns: Final[Shares] = WeakKeyDictionary()
 MOST_MASKED: Final = 500  # values that are looked for in a text, some twenty microseconds each
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
+COPIES: Final = 4  # of a value that is sent: in base64, in JSON, as the body of a request
+MOST_SENT: Final = 16 << 20  # bytes that one object has on its way, whatever the number of its stores
 
 
 class Backends(Protocol):
@@ -142,9 +146,11 @@ class Pusher:
         since: datetime,
         at: datetime,
         there: There,
+        turns: Turns,
     ) -> Result:
         """Sends `jobs` in their order until one fails. What is known to be there since `since` is not sent. `at`:
-        when the pass began; `there`: what was found out since. Never raises but for a cancellation."""
+        when the pass began; `there`: what was found out since; `turns`: of the object's entries that are sent at a
+        time. Never raises but for a cancellation."""
         result = Result(f"{store.kind}/{store.name}")
         rest = [job[0].key for job in jobs]
         try:
@@ -153,7 +159,7 @@ class Pusher:
             for entry, source in jobs:
                 if len(jobs) > MANY:
                     await share_of(_turns).step(ps.namespace)
-                await self._one(ps, store, backend, entry, source, since, at, result, there.get(entry.key))
+                await self._one(ps, store, backend, entry, source, since, at, result, there.get(entry.key), turns)
                 rest.pop(0)
         except GateClosed as closed:
             result.closed = closed
@@ -177,6 +183,7 @@ class Pusher:
         at: datetime,
         result: Result,
         there: bool | None,
+        turns: Turns,
     ) -> None:
         push, whole, digest = await on_loop(ps.namespace, partial(self._ready, entry, source))
         recorded = ps.status.synced_push_secrets.get(result.store, {}).get(entry.key)
@@ -198,7 +205,8 @@ class Pusher:
                 self.known.forget(backend, spot)
             result.sent += 1
             try:
-                await self.stores.push(ps.namespace, store, push, whole)
+                async with turns.turn():
+                    await self.stores.push(ps.namespace, store, push, whole)
             except (GateClosed, Busy):
                 result.sent -= 1
                 raise
@@ -316,6 +324,26 @@ def hidden(error: EsoError, source: Source) -> EsoError:
     out = prefixed("", error)
     out.message, out.args = shown, (shown,)
     return out
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """Of the entries of one object: `size` bytes for each that is on its way."""
+
+    places: asyncio.Semaphore
+    size: int
+
+    @classmethod
+    def of(cls, jobs: Iterable[Sequence[Job]]) -> Turns:
+        """As many as may be sent at a time: all of them where they are small."""
+        sources = {source for some in jobs for _, source in some}
+        size = COPIES * max((volume(one.source.data) for one in sources), default=0)
+        return cls(asyncio.Semaphore(max(1, MOST_SENT // max(1, size))), size)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        async with self.places, reserved(self.size):
+            yield
 
 
 async def side_by_side(pushes: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

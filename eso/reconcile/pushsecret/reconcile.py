@@ -30,7 +30,7 @@ from eso.reconcile.kit.suspend import suspended_until
 from eso.reconcile.pushsecret.books import Stale, is_found, merge, stale, without
 from eso.reconcile.pushsecret.known import Claims, Known
 from eso.reconcile.pushsecret.look import Failed, Looked, Looker, Offload, PushSettings, SourceGone, no_source
-from eso.reconcile.pushsecret.push import Backends, Cleaned, Pusher, Result, There, side_by_side
+from eso.reconcile.pushsecret.push import Backends, Cleaned, Pusher, Result, There, Turns, side_by_side
 from eso.reconcile.pushsecret.refresh import (
     BURST,
     FULL,
@@ -296,9 +296,12 @@ class ReconcilePushSecret:
                     for store, entries in wanted.items()
                 }
             ps = await self.announce(ps, wanted, there)
+        turns = Turns.of(looked.jobs[store_key(store)] for store in stores)
         results = await side_by_side(
             [
-                self.pusher.push(ps, store, looked.jobs[store_key(store)], since, now, there.get(store_key(store), {}))
+                self.pusher.push(
+                    ps, store, looked.jobs[store_key(store)], since, now, there.get(store_key(store), {}), turns
+                )
                 for store in stores
             ]
         )

@@ -202,3 +202,16 @@ class TestStack:
 
 def test_the_mask_is_what_secret_bytes_show_too():
     assert redact.MASK in repr(SecretBytes(b"x"))
+
+
+def test_a_value_that_is_longer_than_the_text_is_not_spelt_out(monkeypatch):
+    spelt = []
+    monkeypatch.setattr(redact, "_spellings", lambda values: spelt.extend(values) or [])
+    values = [b"x" * 401, b"x" * 400, SecretBytes(b"y" * 401), "z" * 400]
+    redact.without("t" * 100, values)
+    assert spelt == [values[1], values[3]]
+
+
+@given(st.binary(min_size=1, max_size=80))
+def test_no_spelling_of_a_value_is_shorter_than_a_quarter_of_it(value):
+    assert all(4 * len(spelling) >= len(value) for spelling in redact._spellings([value]))

@@ -19,9 +19,11 @@ from eso.errors import Terminal
 from eso.generators.registry import Registry
 from eso.providers.contract import AuthRejected, Busy, Denied, NotYet, Throttled, Timeout, Unavailable
 from eso.reconcile.pushsecret import look, push
+from eso.reconcile.pushsecret.push import COPIES, MOST_SENT
 from eso.reconcile.pushsecret.refresh import Pace
 from eso.runtime.loopshare import LoopShare
 from tests.fakes.apiserver import FakeApiServer
+from tests.fakes.clock import settle, until
 from tests.fakes.generators import COUNTING, Counting
 from tests.harness.pushable import Pushable
 from tests.unit.app.operating import START, put_store
@@ -267,6 +269,33 @@ async def test_a_store_that_fails_does_not_stop_the_others(api: FakeApiServer) -
         await one.clock.advance(2.0)
         await one.one.idle()
         assert len([push for push in backend.pushes if push.store == "team/store"]) == sent, "what is there is not sent"
+
+
+@pytest.mark.parametrize(
+    ("size", "most"),
+    [
+        pytest.param(10, 20, id="small values go to all stores at once"),
+        pytest.param(900_000, MOST_SENT // (COPIES * 900_000), id="large ones to a few at a time"),
+    ],
+)
+async def test_what_one_object_has_on_its_way_is_bounded_and_counted(api: FakeApiServer, size: int, most: int) -> None:
+    names = [f"store-{n}" for n in range(20)]
+    put_world(api, stores=[{"name": name} for name in names], source="large")
+    put_source(api, "large", key="x" * size)
+    for name in names:
+        put_store(api, name, ready=True)
+    backend, held = Pushable(), list[int]()
+    backend.hang = asyncio.Event()
+    async with pushing(api, backend=backend) as one:
+        await until(lambda: len(backend.pushes) >= most)
+        await settle()
+        assert len(backend.pushes) == most
+        held.append(one.one.operator.memory.used)
+        backend.hang.set()
+        await one.synced()
+        assert len(backend.pushes) == len(names)
+        assert held[0] >= most * COPIES * size
+        assert one.one.operator.memory.used == 0
 
 
 async def test_a_push_that_fails_part_way_says_what_is_in(api: FakeApiServer) -> None:
