@@ -7,8 +7,9 @@ value.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar, Final
+from typing import ClassVar, Final, TypeVar
 
+E = TypeVar("E", bound=BaseException)
 MOST_TEXT: Final = 1024  # characters of a message: names and patterns in it may be of any length
 TAIL: Final = 256  # of them from its end, where the cause stands
 
@@ -49,3 +50,20 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
         yield error
         seen.add(id(error))
         error = error.__cause__
+
+
+def bare(error: E) -> E:
+    """The error for keeping. Its frames, and theirs of the errors behind it, hold values; foreign exceptions hold the
+    text that they failed on."""
+    left: list[BaseException] = [error]
+    seen: set[int] = set()
+    while left:
+        one = left.pop()
+        seen.add(id(one))
+        one.__traceback__ = None
+        if not isinstance(one.__cause__, EsoError):
+            one.__cause__ = None
+        if not isinstance(one.__context__, EsoError):
+            one.__context__ = None
+        left += [other for other in (one.__cause__, one.__context__) if other is not None and id(other) not in seen]
+    return error

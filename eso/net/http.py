@@ -694,13 +694,13 @@ class Space:
             if limit is not None and until is not None and not limit.expired():
                 limit.reschedule(until + now() - began)
 
-    async def settle(self, content: bytes) -> None:
+    async def settle(self, content: bytes, price: Callable[[bytes], int] = decoded) -> None:
         """The reply is complete: what is reserved now is its size, and what it may take decoded."""
         if self._hold is not None:
             marks = (
-                decoded(content)
+                price(content)
                 if len(content) <= SMALL
-                else await on_loop(self._hold.owner, functools.partial(decoded, content))
+                else await on_loop(self._hold.owner, functools.partial(price, content))
             )
             size = len(content) + marks
             await self.need(size)

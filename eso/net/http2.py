@@ -52,7 +52,7 @@ from eso.net.http import (
     origin,
     reason,
 )
-from eso.runtime.memory import CURRENT, TooMuchMemory
+from eso.runtime.memory import CURRENT, TooMuchMemory, decoded
 
 MOST_AT_ONCE: Final = 100  # exchanges on one connection; what servers allow as a rule
 MOST_HEADERS: Final = 64 << 10  # bytes of a reply's headers
@@ -116,8 +116,10 @@ class Channel:
         *,
         timeouts: Timeouts,
         max_body: int,
+        price: Callable[[bytes], int] = decoded,
     ) -> Answer:
-        """One exchange, read to its end. Raises TransportError, and NoMemory when there is no room for the reply."""
+        """One exchange, read to its end. `price`: bytes that the body may take decoded. Raises TransportError, and
+        NoMemory when there is no room for the reply."""
         head = [
             (":method", "POST"),
             (":scheme", self._scheme),
@@ -136,7 +138,7 @@ class Channel:
             async with asyncio.timeout(timeouts.total) as limit:
                 bound = _Bound(space, limit, max_body, self.server)
                 answer = await self._exchanged(head, body, bound, timeouts.connect, closes)
-            await space.settle(answer.body)
+            await space.settle(answer.body, price)
             return answer
         except TimeoutError:
             space.drop()

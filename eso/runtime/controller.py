@@ -15,7 +15,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final, Protocol
 
-from eso.errors import EsoError
+from eso.errors import EsoError, bare
 from eso.observe import redact
 from eso.observe.log import Log
 from eso.observe.meter import UNCOUNTED
@@ -183,10 +183,10 @@ class Controller:
         match outcome:
             case Retry(error=cause) if cause is not None:
                 self._fence.ask(None, self._meter.failed)
-                self._tell(key, cause)
+                self._tell(key, bare(cause))
             case Fatal(error=cause):
                 self._fence.ask(None, self._meter.failed, terminal=True)
-                self._tell(key, cause)
+                self._tell(key, bare(cause))
         return outcome
 
     async def _in_time(self, key: Key, wake: Wake) -> Outcome:

@@ -28,6 +28,7 @@ from eso.providers.contract import (
 from eso.providers.env import Env
 from eso.providers.kit import http
 from eso.providers.kit.http import LONGEST_WAIT, MAX_REPLY, MOVED, NothingThere, clean, typed
+from eso.providers.kit.protobuf import price
 from eso.runtime.offload import Offload
 
 TIMEOUTS: Final = Timeouts(total=30.0)
@@ -127,7 +128,9 @@ class Grpc:
             headers.append(("grpc-timeout", f"{max(1, int(self.timeouts.total * 1000))}m"))
         body = b"\0" + len(message).to_bytes(4, "big") + message
         try:
-            return await self.channel.post(method, headers, body, timeouts=self.timeouts, max_body=self.most)
+            return await self.channel.post(
+                method, headers, body, timeouts=self.timeouts, max_body=self.most, price=price
+            )
         except TransportError as error:
             raise typed(error) from error
 

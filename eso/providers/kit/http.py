@@ -49,6 +49,7 @@ T = TypeVar("T")
 TIMEOUTS: Final = Timeouts(total=30.0)
 MAX_REPLY: Final = 4 << 20  # bytes; a Secret takes 1 MiB
 LARGE: Final = 64 << 10  # bytes of JSON from which on decoding takes longer than the loop should wait
+MOST_CREDENTIAL: Final = 64 << 10  # bytes; a login keeps it for as long as it lasts, and no server takes such headers
 REDIRECTS: Final = 3
 MOVED: Final = frozenset({301, 302, 303, 307, 308})
 LONGEST_WAIT: Final = 24 * 3600.0  # seconds of a Retry-After that are believed
@@ -287,6 +288,8 @@ def clean(value: str, name: str) -> str:
     """A credential for a header. Raises InvalidConfig, which names the fault and never the value."""
     if value.endswith(("\n", "\r")):
         raise InvalidConfig(f"the {name} ends in a line break", fix="store it without the line break at its end")
+    if len(value) > MOST_CREDENTIAL:
+        raise InvalidConfig(f"the {name} is longer than {MOST_CREDENTIAL} bytes", fix="is it the right one?")
     if not value.isprintable() or not value.isascii():
         raise InvalidConfig(f"the {name} holds a character that no header can carry", fix="store it again, as it is")
     return value

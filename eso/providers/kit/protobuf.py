@@ -15,6 +15,7 @@ from eso.providers.contract import InvalidConfig, Malformed
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 MOST_FIELDS: Final = 100_000  # of one message
 MOST_NUMBER: Final = (1 << 29) - 1
+MOST_TAKEN: Final = 80  # bytes of memory for each byte of a message: many small messages in one; measured, with room
 FORM: Final = "the server's reply is not of the form it promises"
 
 
@@ -94,6 +95,11 @@ class Message:
     def last_of(self, *numbers: int) -> int:
         """Which of these fields was written last: the one that counts where only one may be set. 0: none."""
         return next((number for number in reversed(self.fields) if number in numbers), 0)
+
+
+def price(raw: bytes) -> int:
+    """Bytes that a message may take once it is parsed."""
+    return MOST_TAKEN * len(raw)
 
 
 def parsed(raw: bytes) -> Message:

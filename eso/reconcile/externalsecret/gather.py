@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from weakref import WeakKeyDictionary
 
 from eso.api.externalsecret import StoreRef
-from eso.errors import EsoError, Terminal
+from eso.errors import EsoError, Terminal, bare
 from eso.providers.contract import Find, RemoteRef, SecretNotFound
 from eso.reconcile.externalsecret.assemble import Raw, proven_missing
 from eso.reconcile.externalsecret.readplan import Extract, FindAll, Generate, One, Read
@@ -141,20 +141,6 @@ async def outcome(reading: Callable[[], Awaitable[Raw]]) -> Raw:
     except EsoError as error:
         take(ERROR)  # until the pass ends, which may wait for its turn with thousands of them
         return bare(error)
-
-
-def bare(error: EsoError) -> EsoError:
-    """The error without the frames, and the values in them, that it would keep in memory."""
-    seen: set[int] = set()
-    left: list[BaseException] = [error]
-    while left:
-        one = left.pop()
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        left += [other for other in (one.__cause__, one.__context__) if other is not None]
-        one.__traceback__ = None
-    return error
 
 
 async def read_one(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from functools import partial
 
 import pytest
@@ -12,7 +13,7 @@ from eso.observe import log
 from eso.runtime.controller import Controller, lend_slot, result_of
 from eso.runtime.deadline import deadline
 from eso.runtime.memory import Memory, reserve
-from eso.runtime.outcome import After, Done, Fatal, Lane, Parked, Retry, Wake
+from eso.runtime.outcome import After, Done, Fatal, Lane, Outcome, Parked, Retry, Wake
 from eso.runtime.workqueue import WorkQueue
 from tests.fakes.clock import VirtualClock, settle
 from tests.fakes.logs import Captured, restored
@@ -378,6 +379,34 @@ async def test_what_a_pass_holds_in_memory_is_given_back_however_it_ends():
             bench.queue.add(A, Lane.NEW)
             await bench.clock.advance(0)
             assert (memory.used, memory.peak) == (0, 1000)
+
+
+@pytest.mark.parametrize("returned", [True, False], ids=["returned", "raised"])
+@pytest.mark.parametrize("kind", [EsoError, Terminal], ids=["to be tried again", "final"])
+async def test_an_error_that_the_queue_gets_holds_nothing_of_the_pass(kind, returned):
+    async with Bench() as bench:
+        values, given = list[weakref.ref[bytearray]](), list[Outcome]()
+
+        class Value(bytearray):
+            pass
+
+        async def fails(key, wake, now):
+            value = Value(b"value")
+            values.append(weakref.ref(value))
+            try:
+                raise kind("no")
+            except EsoError as error:
+                if returned:
+                    return Retry(error) if error.retryable else Fatal(error)
+                raise
+
+        bench.controller.reconcile = fails
+        done = bench.queue.done
+        bench.queue.done = lambda key, outcome: (given.append(outcome), done(key, outcome))
+        bench.queue.add(A, Lane.NEW)
+        await bench.clock.advance(0)
+        assert [type(one.error) for one in given] == [kind]
+        assert values[0]() is None
 
 
 async def test_passes_that_wait_for_long_give_up_their_slots_to_others():

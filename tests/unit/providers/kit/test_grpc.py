@@ -23,7 +23,10 @@ from eso.providers.contract import (
 from eso.providers.kit import grpc
 from eso.providers.kit.grpc import NAMES, Grpc, Status, refusal
 from eso.providers.kit.http import NothingThere
+from eso.providers.kit.protobuf import price
+from eso.runtime.memory import Memory, holding
 from tests.fakes.backend import Fault
+from tests.fakes.clock import VirtualClock
 from tests.fakes.grpc import GrpcBackend, framed, refused
 
 PLANTED = "planted-7f3a9c"
@@ -55,6 +58,14 @@ async def test_a_call_brings_one_message_and_shows_its_token_nowhere(server: Ech
     assert server.asked[0].headers["grpc-timeout"] == "30000m"
     with pytest.raises(InvalidConfig):
         api.with_token("a\nb")
+
+
+async def test_a_reply_reserves_what_its_messages_may_take(server: Echo, api: Grpc):
+    memory = Memory(64 << 20, VirtualClock())
+    with holding(memory.open("team")):
+        await api.unary("Get", CALL, b"x" * 10_000)
+        assert memory.used >= price(b"x" * 10_000)
+    assert memory.used == 0
 
 
 @pytest.mark.parametrize(

@@ -229,6 +229,7 @@ def test_how_long_the_backend_wants_us_to_wait(headers, seconds):
     [
         pytest.param("s.abc\n", "the token ends in a line break", id="a line break at the end"),
         pytest.param("s.abc\r\n", "the token ends in a line break", id="a line break of another system"),
+        pytest.param("s" * 65_537, "the token is longer than 65536 bytes", id="a token that no server takes"),
         pytest.param("s.a\nbc", "the token holds a character that no header can carry", id="a line break within"),
         pytest.param("s.äbc", "the token holds a character that no header can carry", id="a letter beyond ASCII"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 
 import pytest
 
@@ -131,3 +132,26 @@ def test_random_bytes_are_a_message_or_malformed():
             found.texts(1)
         except EsoError as error:
             assert isinstance(error, Malformed)
+
+
+SHAPES = {
+    "short texts": blob(1, b"ab") * 20_000,
+    "fields of many numbers": b"".join(blob(n, b"") for n in range(16, 2_000)),
+    "numbers": b"".join(number(n, 300) for n in range(16, 2_000)),
+    "messages of many numbers": blob(1, b"".join(blob(n, b"") for n in range(16, 60))) * 500,
+    "small messages": blob(1, blob(1, b"ab")) * 10_000,
+    "empty messages": blob(1, b"") * 20_000,
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_price_of_a_message_covers_what_it_takes(shape: str):
+    raw = SHAPES[shape]
+    tracemalloc.start()
+    try:
+        found = parsed(raw)
+        inner = found.messages(1) if "messages" in shape else []
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken <= protobuf.price(raw), len(inner)
