@@ -117,7 +117,8 @@ class Operator:
         variables = dict(environ or {})
         self.compute = Pool("eso.app.calls", clock, memory=sizes.worker, group=self.tenant)
         pools, offload = Pools(proxies, reach_of(settings, access.server)), Offload(1, "values", self.tenant)
-        env = Env(pools, offload, clock, log, variables, self.compute)
+        self.memory = Memory(sizes.passes, clock, self.tenant)
+        env = Env(pools, offload, clock, log, variables, self.compute, self.memory)
         ambient = Ambient(variables, settings.ambient_credentials)
         self.stores = Stores(
             rules,
@@ -130,7 +131,6 @@ class Operator:
             ambient=ambient,
         )
         watch.connect(self.stores)
-        self.memory = Memory(sizes.passes, clock, self.tenant)
         shared = Shared(
             clock=clock,
             log=log,
@@ -261,7 +261,7 @@ def change_sources(shared: Shared, settings: ControllerSettings, env: Env, ambie
             env,
             intakes,
         )
-        return Driver(table, sources.told, shared.clock, shared.log)
+        return Driver(table, sources.told, shared.clock, shared.log, env.holding)
 
     # Where the Lease is may be somebody else's namespace; it only stands for the own one outside of a pod.
     own = pod_namespace() or settings.leader_election_namespace

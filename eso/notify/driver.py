@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final, NoReturn, Protocol
 
 from eso.api.changesource import Driven, Failing, Health, Starting, Working
@@ -54,10 +55,17 @@ class Job:
 
 class Driver:
     """`kinds` by member of the spec; `told(key)` is called when the health of a source has changed. `run()` must be
-    running for anything to be asked."""
+    running for anything to be asked. `holding(namespace)`: what a step reads counts as that namespace's."""
 
-    def __init__(self, kinds: Mapping[str, Begin], told: Callable[[Key], None], clock: Clock, log: Log) -> None:
-        self._kinds, self._told, self._clock, self._log = kinds, told, clock, log
+    def __init__(
+        self,
+        kinds: Mapping[str, Begin],
+        told: Callable[[Key], None],
+        clock: Clock,
+        log: Log,
+        holding: Callable[[str], AbstractContextManager[None]] = lambda namespace: nullcontext(),
+    ) -> None:
+        self._kinds, self._told, self._clock, self._log, self._holding = kinds, told, clock, log, holding
         self._jobs: dict[Key, Job] = {}
         self._ending: dict[Key, set[asyncio.Task[None]]] = {}  # tasks of a source as it was
         self._group: asyncio.TaskGroup | None = None
@@ -178,7 +186,8 @@ class Driver:
     async def _step(self, key: Key, job: Job, steps: Steps) -> float:
         """Seconds until the next step."""
         try:
-            pause = await steps.step()
+            with self._holding(key[0]):
+                pause = await steps.step()
         except EsoError as error:
             return self._failed(key, job, str(error), error)
         except Exception as error:  # a bug in one kind of source must not end the others

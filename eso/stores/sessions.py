@@ -357,6 +357,10 @@ class Sessions:
                     group.create_task(self._end(session), name="logout")  # nobody read since: let it go
 
     async def _renew(self, session: Session) -> None:
+        with self.env.holding(session.namespace):
+            await self._renewed(session)
+
+    async def _renewed(self, session: Session) -> None:
         store, client = session.store, session.client
         # not through the gates of the namespace that happened to open it, where it is everybody's
         namespace = session.namespace if store.per_consumer else store.view.namespace
@@ -399,7 +403,7 @@ class Sessions:
     def _close_retired(self, session: Session, group: asyncio.TaskGroup) -> None:
         for client in [c for c in session.retired if id(c) not in session.users]:
             session.retired.remove(client)
-            group.create_task(self._log_out(client), name="logout")
+            group.create_task(self._log_out(client, session.namespace), name="logout")
 
     async def _end(self, session: Session) -> None:
         if session.users:
@@ -409,25 +413,30 @@ class Sessions:
         self._drop(list(self._by_digest.get(session.digest, ())))
         self.gates.forget(identity_gate(session.digest))
         for client in (*session.retired, session.client):
-            await self._log_out(client)
+            await self._log_out(client, session.namespace)
 
-    async def _log_out(self, client: StoreClient) -> None:
+    async def _log_out(self, client: StoreClient, namespace: str) -> None:
         try:
-            await client.close()
+            with self.env.holding(namespace):
+                await client.close()
         except Exception as error:  # as in _renew
             self.log.warning("could not log out", error=shown(error))
 
     async def close(self) -> None:
         """Logs everybody out and lets go of what logins share, for at most LAST_WORDS seconds: leaving a token behind
         is better than not stopping."""
-        clients = [client for session in self._sessions.values() for client in (*session.retired, session.client)]
+        clients = [
+            (client, session.namespace)
+            for session in self._sessions.values()
+            for client in (*session.retired, session.client)
+        ]
         self._sessions.clear()
         self._drop(list(self._bindings))
         try:
             async with asyncio.timeout(LAST_WORDS):
                 async with asyncio.TaskGroup() as group:
-                    for client in clients:
-                        group.create_task(self._log_out(client), name="logout")
+                    for client, namespace in clients:
+                        group.create_task(self._log_out(client, namespace), name="logout")
                 await self.registry.close()
         except TimeoutError:
             self.log.warning("not every login could be closed in time")

@@ -11,6 +11,7 @@ import pytest
 from eso.api.changesource import ChangeSourceSpec, Driven, Failing, Poll, Starting, Working
 from eso.notify.driver import FULL, GOODBYE, LONGEST_PAUSE, MOST, MOST_OF_NAMESPACE, Driver, Key
 from eso.providers.contract import AuthExpired, Throttled, Unavailable
+from eso.runtime.memory import Memory, holding, reserve
 from tests.fakes.clock import VirtualClock
 from tests.harness.inprocess import Log
 
@@ -77,6 +78,32 @@ async def test_a_source_is_asked_for_as_long_as_it_is_there(desk: Desk):
     desk.driver.end(KEY)
     await desk.clock.advance(130)
     assert (desk.steps.steps, desk.steps.closed) == (3, 1)
+
+
+async def test_what_a_step_reads_is_counted_as_its_namespace_s():
+    clock = VirtualClock()
+    memory, counted = Memory(64 << 20, clock), list[str]()
+
+    class Reading(Steps):
+        async def step(self) -> float:
+            await reserve(100)
+            counted.append(f"{[memory.held_by(name) for name in ('team', 'other')]}")
+            return await super().step()
+
+    driver = Driver(
+        {"poll": lambda key, driven: Reading([])},
+        lambda key: None,
+        clock,
+        Log(),
+        lambda namespace: holding(memory.open(namespace)),
+    )
+    driver.put(KEY, Driven("uid", SPEC, (), 0))
+    running = asyncio.ensure_future(driver.run())
+    await clock.advance()
+    assert (counted, memory.used) == (["[100, 0]"], 0)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
 
 
 async def test_what_was_put_in_before_the_start_is_asked_after_it():

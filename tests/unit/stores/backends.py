@@ -29,7 +29,7 @@ from eso.providers.contract import (
 )
 from eso.providers.env import Compute, Env
 from eso.providers.kit.retries import after_the_first
-from eso.runtime.memory import Memory
+from eso.runtime.memory import CURRENT, Memory
 from eso.runtime.offload import Offload
 from eso.stores.front import Meter, Stores
 from eso.stores.gate import Gates
@@ -50,6 +50,7 @@ class Backend:
         self.calls: list[str] = []
         self.logins: list[str] = []
         self.closed: list[str] = []
+        self.counted: list[tuple[str, str]] = []  # owners of the memory that renewals and logouts take
         self.renewals = 0
         self.renewable = True
         self.lifetime: float | None = None
@@ -70,8 +71,12 @@ class ScriptedClient:
     def lifetime(self) -> float | None:
         return self.backend.lifetime
 
+    def count(self, what: str) -> None:
+        self.backend.counted.append((what, hold.owner if (hold := CURRENT.get()) is not None and hold.lead else ""))
+
     async def renew(self) -> bool:
         self.backend.renewals += 1
+        self.count("renewal")
         await self.ask("renew")
         return self.backend.renewable
 
@@ -127,6 +132,7 @@ class ScriptedClient:
         return Validation.READY
 
     async def close(self) -> None:
+        self.count("logout")
         self.backend.sessions.discard(self.session)
         self.backend.closed.append(self.token)
 
@@ -228,7 +234,15 @@ class World:
             Plans(Registry({"scripted": Entry(provider, "")}, {"scripted": provider})),
         )
         self.gates = Gates(self.clock, self.release, in_flight=in_flight)
-        env = Env(Pools(), Offload(threads=1, name="values"), self.clock, structlog.get_logger(), compute=compute)
+        self.budget = Memory(64 << 20, self.clock)
+        env = Env(
+            Pools(),
+            Offload(threads=1, name="values"),
+            self.clock,
+            structlog.get_logger(),
+            compute=compute,
+            memory=self.budget,
+        )
         rest: Any = self.rest  # it only reads
         self.reader = Stores(self.rules, rest, self.gates, env, jitter=lambda: 0.0, validating=validating, meter=meter)
         self.add(store())

@@ -26,6 +26,7 @@ from eso.providers.contract import (
     ValidationFailed,
     turn,
 )
+from eso.runtime.memory import holding
 from eso.secretbytes import SecretBytes
 from eso.stores.gate import GateClosed, Gates, Retrying, route
 from eso.stores.sessions import GRACE
@@ -501,6 +502,26 @@ async def test_a_login_that_cannot_be_renewed_is_replaced_in_the_background() ->
         assert world.backend.logins == ["t-1", "t-1"]
         await world.clock.advance(2.0)
         assert world.backend.closed == ["t-1"]
+
+
+@pytest.mark.parametrize("goes", ["the store", "the credential", "nobody reads"])
+async def test_what_a_login_reads_beside_passes_is_counted(goes: str) -> None:
+    world = World()
+    world.backend.lifetime = 60.0
+    async with running(world):
+        with holding(world.budget.open("team-a")):
+            await read(world)
+        await world.clock.advance(45.0)
+        assert world.backend.counted == [("renewal", "team-a")]
+        with holding(world.budget.open("team-a")):  # a pass, which is over when the logout comes
+            if goes == "the store":
+                del world.stores["SecretStore", "team-a", "main"]
+                world.reader.store_changed("SecretStore", "team-a", "main")
+            elif goes == "the credential":
+                world.reader.credential_changed("Secret", "team-a", "token", gone=True)
+        await world.clock.advance(300.0)
+        assert world.backend.counted[-1] == ("logout", "team-a")
+        assert world.budget.used == 0
 
 
 async def test_a_login_that_nobody_uses_is_let_go() -> None:
