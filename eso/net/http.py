@@ -19,7 +19,8 @@ import ssl
 import sys
 import time
 import weakref
-from collections.abc import AsyncIterator, Callable, Mapping
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -62,6 +63,8 @@ IN_FLIGHT: Final = 256 << 10
 ATTEMPTS: Final = 3  # for a request that was not written, since its connection was not fit for it
 SMALL: Final = 64 << 10  # bytes up to which a reply is counted when it is complete
 LONGEST_STEP: Final = 1 << 20  # bytes by which a reply of unknown length grows at a time
+UNASKED: Final = frozenset({"br", "zstd", "deflate", "compress"})
+GZIP, MOST_MEMBERS = 31, 64  # how zlib is told of it; members of one body
 PEM_BYTES: Final = 60_000
 # Forward secrecy without finite-field groups: their parameters are the server's choice and may be as long as it likes.
 CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES"
@@ -374,7 +377,8 @@ class Pool:
                 if response.connection is not None and response.connection.protocol is not None:
                     exchange.begin_body(max_body, response.connection.protocol)
                 try:
-                    content = await Stream(response, server, max_body, space, limit).read()
+                    check_framing(response.headers)
+                    content = await Stream(response, server, max_body, space, limit, self._packing(response)).read()
                 finally:
                     await self._release(response)
             await space.settle(content)
@@ -453,6 +457,11 @@ class Pool:
         if self._retired and not self._active:
             await self.close()
 
+    def _packing(self, response: aiohttp.ClientResponse) -> Gzip | None:
+        """What a body is packed in, where the library leaves it as it is."""
+        packed = self._in_flight and response.headers.get("Content-Encoding", "").lower() == "gzip"
+        return Gzip() if packed else None
+
     async def _release(self, response: aiohttp.ClientResponse) -> None:
         connection = response.connection
         if connection is not None and connection.transport is not None:
@@ -529,7 +538,8 @@ class Pool:
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": USER_AGENT},
+            headers={"User-Agent": USER_AGENT} | ({"Accept-Encoding": "gzip"} if self._in_flight else {}),
+            auto_decompress=not self._in_flight,  # it takes a packed body that is cut for whole
             skip_auto_headers=("Accept", "Content-Type"),  # a caller says what it takes and sends, or says nothing
             trust_env=False,
             read_bufsize=(32 if self._in_flight else 256) * 1024,
@@ -713,8 +723,45 @@ class Space:
             self._reserved = 0
 
 
+class Foreign(aiohttp.ClientError):
+    """The reply is none of HTTP as it is expected."""
+
+
+def check_framing(headers: Mapping[str, str]) -> None:
+    """Raises Foreign where the body is in a framing, or a packing, that nobody asked for: it would be taken for the
+    body, or its cut for its end."""
+    framing, packing = (headers.get(name, "").strip().lower() for name in ("Transfer-Encoding", "Content-Encoding"))
+    if framing not in ("", "chunked") or packing in UNASKED:
+        raise Foreign
+
+
+class Gzip:
+    """Unpacks a body piece by piece, however large it becomes."""
+
+    def __init__(self) -> None:
+        self._member, self._began, self._members = zlib.decompressobj(GZIP), False, 1
+
+    @property
+    def whole(self) -> bool:
+        return self._member.eof or not self._began
+
+    def pieces(self, part: bytes) -> Iterator[bytes]:
+        """Raises zlib.error, and ValueError for more members than anybody makes."""
+        while part:
+            if self._member.eof:
+                self._member, self._members = zlib.decompressobj(GZIP), self._members + 1
+                if self._members > MOST_MEMBERS:
+                    raise ValueError
+            self._began = True
+            piece = self._member.decompress(part, SMALL)
+            if piece:
+                yield piece
+            part = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
+
+
 class Stream:
-    """One open reply. `space`: where it is counted, with the time limit that stands still meanwhile."""
+    """One open reply. `space`: where it is counted, with the time limit that stands still meanwhile; `packing`: of its
+    body."""
 
     def __init__(
         self,
@@ -723,9 +770,10 @@ class Stream:
         max_body: int,
         space: Space | None = None,
         limit: asyncio.Timeout | None = None,
+        packing: Gzip | None = None,
     ) -> None:
         self._response, self._server, self._max_body = response, server, max_body
-        self._space, self._limit = space, limit
+        self._space, self._limit, self._packing = space, limit, packing
 
     @property
     def status(self) -> int:
@@ -745,11 +793,27 @@ class Stream:
         except (aiohttp.ClientError, OSError) as error:
             raise _transport(self._server, error) from None
 
+    async def _plain(self) -> AsyncIterator[bytes]:
+        """Pieces as they are without their packing."""
+        packing = self._packing
+        async for part in self.chunks():
+            if packing is None:
+                yield part
+                continue
+            try:
+                for piece in packing.pieces(part):
+                    yield piece
+                    await asyncio.sleep(0)  # little that arrives may be much
+            except (zlib.error, ValueError):
+                raise Unreachable(f"the reply of {self._server} cannot be unpacked") from None
+        if packing is not None and not packing.whole:
+            raise Unreachable(f"the reply of {self._server} broke off")
+
     async def read(self) -> bytes:
         """The whole rest, for error replies. Raises TransportError."""
         parts: list[bytes] = []
         length = 0
-        async for part in self.chunks():
+        async for part in self._plain():
             length += len(part)
             if length > self._max_body:
                 raise TooLarge(f"the reply of {self._server} is longer than {self._max_body} bytes")
@@ -832,7 +896,7 @@ def _transport(server: str, error: Exception) -> TransportError:
             return Unreachable(f"{server} closed the connection without a reply")
         case aiohttp.ClientPayloadError():
             return Unreachable(f"the reply of {server} broke off")
-        case aiohttp.ClientResponseError():
+        case aiohttp.ClientResponseError() | Foreign():
             return Unreachable(f"{server} does not speak HTTP as expected")
         case Barred():
             return _forbidden(server, error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import ssl
+import zlib
 from typing import Final, Self
 
 OK: Final = b"HTTP/1.1 200 OK\r\n"
@@ -30,17 +31,32 @@ ENDLESS: Final[dict[str, tuple[bytes, bytes]]] = {
     "a body of no length": (OK + b"Content-Length: 99999999999\r\n\r\n", b"{" * 65536),
 }
 
+
+def packed(body: bytes) -> bytes:
+    """A reply that says it is packed with gzip."""
+    return OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
 BOMB: Final = gzip.compress(bytes(64 << 20))
 
 # replies that are read in two ways, or in none
+PACKED: Final = gzip.compress(b"hello" * 100)
 BENT: Final[dict[str, bytes]] = {
     "two lengths": OK + b"Content-Length: 5\r\nContent-Length: 7\r\n\r\nhello",
     "one length twice": OK + b"Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
     "a length and chunks": OK + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    "chunks in something else": OK + b"Transfer-Encoding: chunked, foo\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    "an unknown framing": OK + b"Transfer-Encoding: foo\r\nConnection: close\r\n\r\nhello",
+    "packed, and cut": packed(PACKED[:20]),
+    "packed in part": packed(PACKED + b"hello"),
+    "packed with a wrong sum": packed(PACKED[:-8] + bytes(8)),
+    "packed in a thousand pieces": packed(1000 * PACKED),
+    "not packed as it says": packed(b"hello"),
     "a length below zero": OK + b"Content-Length: -5\r\n\r\nhello",
     "a length of no number": OK + b"Content-Length: 99999999999999999999\r\n\r\nhello",
     "HTTP/0.9": b"<html>hello</html>",
     "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "deflate": OK + b"Content-Encoding: deflate\r\nContent-Length: 8\r\n\r\n" + zlib.compress(b"hello")[:8],
     "brotli": OK + b"Content-Encoding: br\r\nContent-Length: 5\r\n\r\nhello",
     "zstd": OK + b"Content-Encoding: zstd\r\nContent-Length: 5\r\n\r\nhello",
     "a bomb": OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(BOMB) + BOMB,

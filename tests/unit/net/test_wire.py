@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import socket
 import ssl
 from collections import Counter
@@ -18,7 +19,7 @@ from eso.net.http import IN_FLIGHT, Pool, Timeouts, TransportError, Unreachable,
 from eso.net.wire import HEAD, READ, SLICE, Line, Turn
 from eso.runtime.memory import Memory, holding
 from tests.fakes.clock import VirtualClock
-from tests.fakes.endless import BENT, ENDLESS, Endless
+from tests.fakes.endless import BENT, ENDLESS, Endless, packed
 
 LONGEST = 64 << 10
 SENT = {"Authorization": "hunter2"}
@@ -57,6 +58,15 @@ async def test_a_reply_that_can_be_read_in_two_ways_is_read_in_none(form: str) -
         with pytest.raises(TransportError) as failed:
             await pool.request("GET", server.address, headers=SENT, max_body=LONGEST)
         assert "hunter2" not in str(failed.value)
+
+
+@pytest.mark.parametrize("members", [0, 1, 3], ids=["empty", "whole", "in three pieces"])
+async def test_a_packed_reply_is_unpacked_and_counted_as_it_is_then(members: int) -> None:
+    memory, member = Memory(64 << 20, VirtualClock()), b"hello" * 40_000
+    async with Endless((packed(members * gzip.compress(member)), b"")) as server, pool_for() as pool:
+        with holding(memory.open("team")):
+            assert (await pool.request("GET", server.address)).body == members * member
+            assert memory.used >= members * len(member)
 
 
 async def test_a_reply_without_end_over_tls_is_bounded_as_well(authority: Authority) -> None:
