@@ -18,6 +18,9 @@ from eso.providers.contract import InvalidConfig
 from eso.providers.kit.selectors import part
 
 MOST_BYTES: Final = 1 << 20
+MOST_EVENTS: Final = 10_000  # of the YAML parser; a cluster with its user and its context has 30
+DEEPEST: Final = 32
+NOTHING: Final = frozenset({"", "~", "null", "false", "no", "off"})
 OUTSIDE: Final = {
     "exec": "a plugin",
     "auth-provider": "a plugin",
@@ -51,8 +54,8 @@ def kubeconfig(document: bytes) -> Reached:
     if len(document) > MOST_BYTES:
         raise InvalidConfig(f"the kubeconfig is longer than {MOST_BYTES} bytes")
     try:
-        config = yaml.load(document, yaml.CSafeLoader)
-    except (yaml.YAMLError, ValueError, RecursionError):
+        config = tree(document)
+    except (yaml.YAMLError, ValueError):
         raise InvalidConfig("the kubeconfig is not YAML", fix="store the whole kubeconfig under the key") from None
     if not isinstance(config, Mapping):
         raise InvalidConfig("the kubeconfig is no object", fix="store the whole kubeconfig under the key")
@@ -78,6 +81,38 @@ def kubeconfig(document: bytes) -> Reached:
         data(user, "client-certificate-data"),
         data(user, "client-key-data"),
     )
+
+
+def tree(document: bytes) -> Any:
+    """The first document; scalars are texts, None for those that say nothing or no. The YAML library's own trees cost
+    seconds: numbers in sixties, merged keys, an object for each node. Raises YAMLError, ValueError."""
+    events = iter(yaml.parse(document, yaml.CSafeLoader))
+    left = MOST_EVENTS
+
+    def following() -> yaml.Event:
+        nonlocal left
+        left -= 1
+        event = next(events, None)
+        if event is None or left < 0:
+            raise ValueError
+        return event
+
+    def node(event: yaml.Event, depth: int) -> Any:
+        if depth > DEEPEST or isinstance(event, yaml.AliasEvent):
+            raise ValueError
+        if isinstance(event, yaml.ScalarEvent):
+            return None if event.implicit[0] and event.value.lower() in NOTHING else str(event.value)
+        found: list[Any] = []
+        while not isinstance(inner := following(), yaml.SequenceEndEvent | yaml.MappingEndEvent):
+            found.append(node(inner, depth + 1))
+        if isinstance(event, yaml.SequenceStartEvent):
+            return found
+        return {key: value for key, value in zip(found[::2], found[1::2], strict=True) if isinstance(key, str)}
+
+    first = following()
+    while isinstance(first, yaml.StreamStartEvent | yaml.DocumentStartEvent):
+        first = following()
+    return None if isinstance(first, yaml.StreamEndEvent) else node(first, 0)
 
 
 def entry(config: Mapping[str, Any], family: str, member: str, name: str) -> Mapping[str, Any]:
