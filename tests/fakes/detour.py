@@ -17,7 +17,7 @@ class DetourChannel(Channel):
 
     patience: float | None = None
 
-    async def post(self, *place: Any, timeouts: Timeouts, max_body: int) -> Answer:
+    async def post(self, *place: Any, timeouts: Timeouts, **bounds: Any) -> Answer:
         if self.patience is not None:
             timeouts = replace(timeouts, total=self.patience)
-        return await super().post(*place, timeouts=timeouts, max_body=max_body)
+        return await super().post(*place, timeouts=timeouts, **bounds)

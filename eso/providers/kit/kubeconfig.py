@@ -20,6 +20,7 @@ from eso.providers.kit.selectors import part
 MOST_BYTES: Final = 1 << 20
 MOST_EVENTS: Final = 10_000  # of the YAML parser; a cluster with its user and its context has 30
 DEEPEST: Final = 32
+PLAIN: Final = ("!", *(f"tag:yaml.org,2002:{kind}" for kind in ("str", "map", "seq", "null", "bool", "int", "float")))
 NOTHING: Final = frozenset({"", "~", "null", "false", "no", "off"})
 OUTSIDE: Final = {
     "exec": "a plugin",
@@ -98,7 +99,7 @@ def tree(document: bytes) -> Any:
         return event
 
     def node(event: yaml.Event, depth: int) -> Any:
-        if depth > DEEPEST or isinstance(event, yaml.AliasEvent):
+        if depth > DEEPEST or isinstance(event, yaml.AliasEvent) or (getattr(event, "tag", None) or "!") not in PLAIN:
             raise ValueError
         if isinstance(event, yaml.ScalarEvent):
             return None if event.implicit[0] and event.value.lower() in NOTHING else str(event.value)
