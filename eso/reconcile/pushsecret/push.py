@@ -133,7 +133,7 @@ class Pusher:
     async def reached(self, ps: PushSecret, store: SecretStore) -> Result:
         """Whether the store takes anything now: logged in, and no gate is closed. Never raises but for a
         cancellation."""
-        result = await self.push(ps, store, (), NEVER, NEVER, {})
+        result = await self.push(ps, store, (), NEVER, NEVER, {}, Turns.of(()))
         if result.failed is None and result.closed is None:
             result.closed = self.stores.closed(ps.namespace, store)
         return result
