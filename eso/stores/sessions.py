@@ -68,6 +68,12 @@ class Session:
     ambient: bool = False  # the login used the operator's own cloud identity
 
     @property
+    def owner(self) -> str:
+        """Through whose gates, and from whose memory, it is kept: not those of the namespace that happened to open it,
+        where it is everybody's."""
+        return self.namespace if self.store.per_consumer else self.store.view.namespace
+
+    @property
     def ends(self) -> float | None:
         return None if self.client.lifetime is None else self.since + self.client.lifetime
 
@@ -357,13 +363,12 @@ class Sessions:
                     group.create_task(self._end(session), name="logout")  # nobody read since: let it go
 
     async def _renew(self, session: Session) -> None:
-        with self.env.holding(session.namespace):
+        with self.env.holding(session.owner):
             await self._renewed(session)
 
     async def _renewed(self, session: Session) -> None:
         store, client = session.store, session.client
-        # not through the gates of the namespace that happened to open it, where it is everybody's
-        namespace = session.namespace if store.per_consumer else store.view.namespace
+        namespace = session.owner
         if await self._outdated(store, session):
             return
         try:
@@ -403,7 +408,7 @@ class Sessions:
     def _close_retired(self, session: Session, group: asyncio.TaskGroup) -> None:
         for client in [c for c in session.retired if id(c) not in session.users]:
             session.retired.remove(client)
-            group.create_task(self._log_out(client, session.namespace), name="logout")
+            group.create_task(self._log_out(client, session.owner), name="logout")
 
     async def _end(self, session: Session) -> None:
         if session.users:
@@ -413,7 +418,7 @@ class Sessions:
         self._drop(list(self._by_digest.get(session.digest, ())))
         self.gates.forget(identity_gate(session.digest))
         for client in (*session.retired, session.client):
-            await self._log_out(client, session.namespace)
+            await self._log_out(client, session.owner)
 
     async def _log_out(self, client: StoreClient, namespace: str) -> None:
         try:
@@ -426,7 +431,7 @@ class Sessions:
         """Logs everybody out and lets go of what logins share, for at most LAST_WORDS seconds: leaving a token behind
         is better than not stopping."""
         clients = [
-            (client, session.namespace)
+            (client, session.owner)
             for session in self._sessions.values()
             for client in (*session.retired, session.client)
         ]
