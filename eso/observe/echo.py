@@ -33,6 +33,7 @@ NAMED: Final = re.compile(r"[^\W_]{3,}")
 MOST_NAMED: Final = 32 << 10  # characters of names whose words are known
 LONGEST_NAME: Final = 4 << 10
 CHUNK: Final = re.compile(r"\w(?:[\w./-]*\w)?")  # a name as Kubernetes writes it
+MEMBER: Final = re.compile(r"[A-Z]?[a-z]{2,}")
 JOINED: Final = re.compile(r"[./_-]+")
 MARKS: Final = frozenset(" .,:;'\"()[]{}/-_*=<>`")
 # Masks and numbers side by side become one mask: digit by digit could spell a value.
@@ -140,7 +141,11 @@ def _piece(piece: str, words: Collection[str]) -> str:
     if not any(letter.isalnum() for letter in piece):
         return piece if len(piece) <= 3 and MARKS.issuperset(piece) else MASK
     lower = piece.lower().partition("'")[0]
-    return piece if lower in VOCABULARY or lower in NUMBERS or lower in words else MASK
+    if lower in VOCABULARY or lower in NUMBERS or lower in words:
+        return piece
+    parts = MEMBER.findall(piece)  # `secretKeys`: a member that is made of known words
+    known = len(parts) > 1 and "".join(parts) == piece and all(part.lower() in VOCABULARY for part in parts)
+    return piece if known else MASK
 
 
 def _parts(text: str) -> set[bytes]:
