@@ -230,7 +230,10 @@ BY_CASE: tuple[Accepted, ...] = (
     Accepted(
         "values that the API server quotes when it refuses a write",
         rf"PushSecret/other/status/conditions/0/message|{PUSH} Warning Errored",
-        reworded(r'Invalid value: ".*?"', r"Invalid value: \*\*\*"),
+        reworded(
+            r"""Invalid value: ".*?"(?:: invalid character '.')?""",
+            r"Invalid value: \*\*\*(?:: invalid character '\*\*\*')?",
+        ),
         cases=("rp-push-type",),
     ),
     Accepted(
@@ -394,7 +397,10 @@ BY_CASE: tuple[Accepted, ...] = (
     Accepted(
         "values that the API server quotes when it refuses a write",
         FAILED,
-        reworded(r'Invalid value: ".*?"', r"Invalid value: \*\*\*"),
+        reworded(
+            r"""Invalid value: ".*?"(?:: invalid character '.')?""",
+            r"Invalid value: \*\*\*(?:: invalid character '\*\*\*')?",
+        ),
         cases=("rc-generic-cm-template", "rc-invalid-keys", "rc-template-types"),
     ),
     Accepted(
