@@ -38,9 +38,9 @@ KNOWN_STORES: Final = 1_000  # names of stores that have a histogram of their ow
 OWN_STORES: Final = 10  # of these by the objects of one namespace
 STORES: Final = frozenset(("secretstore", "clustersecretstore"))
 GATE: Final = ("level", "provider", "namespace")
-LEVELS: Final = frozenset(("endpoint", "service", "identity", "quota", "retry"))
-SERVED: Final = frozenset(("endpoint", "service", "quota"))  # their names go on with the provider
-OWNED: Final = frozenset(("endpoint", "service", "retry"))  # their names end in the namespace
+LEVELS: Final = frozenset(("endpoint", "service", "use", "identity", "quota", "retry"))
+SERVED: Final = frozenset(("endpoint", "service", "use", "quota"))  # their names go on with the provider
+OWNED: Final = frozenset(("endpoint", "service", "use", "retry"))  # their names end in the namespace
 PROVIDER: Final = re.compile(r"[a-z0-9]{1,40}")
 NAMESPACE: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 

@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from eso.errors import EsoError
+from eso.observe.metrics import gate_labels
 from eso.providers.contract import Quota, Throttled, Unavailable, turn
 from eso.runtime.controller import Controller
 from eso.runtime.outcome import After, Lane, Outcome, Parked, Retry, Wake
@@ -128,3 +129,10 @@ async def test_a_new_pace_takes_effect_at_the_next_call() -> None:
     await clock.advance(10.0)
     assert task.result() == 3.0
     assert await calls(None, 10) == 0.0
+
+
+def test_every_gate_of_a_call_has_a_level_in_the_metrics() -> None:
+    ways = route("vault", "a:8200", "shop", "login", "login", None)
+    levels = ["endpoint", "service", "use", "identity", "quota"]
+    served, owned = ["vault", "vault", "vault", "", "vault"], ["shop", "shop", "shop", "", ""]
+    assert [gate_labels(name) for name in ways.names] == list(zip(levels, served, owned, strict=True))
