@@ -243,6 +243,11 @@ def same_origin(one: str, other: str) -> bool:
         return False
 
 
+def without_user(url: str) -> str:
+    """A user in it comes with a password, as a rule."""
+    return re.sub("//[^/?#]*@", "//", url, count=1)
+
+
 def words(url: str, status: int) -> str:
     """The plain text for a refusal: `https://host answered 502 Bad Gateway`."""
     return f"{origin(url)} answered {status_line(status)}"

@@ -137,7 +137,8 @@ class LoopSession:
                 if 300 <= reply.status < 400:
                     raise Unavailable(f"{origin(url)} redirects too often", answered=True)
             if reply.status >= 400 and reply.status != 404:
-                shown = f"{url}?{'&'.join(f'{name}={value}' for name, value in query.items())}" if query else url
+                plain = http.without_user(url)
+                shown = f"{plain}?{'&'.join(f'{name}={value}' for name, value in query.items())}" if query else plain
                 namespace = headers.get("X-Vault-Namespace", "")
                 raise refusal(
                     method,

@@ -32,7 +32,7 @@ from eso.providers.contract import (
 from eso.providers.env import Env
 from eso.providers.kit.authority import opened
 from eso.providers.kit.connected import nobody_asks
-from eso.providers.kit.http import decoded
+from eso.providers.kit.http import decoded, without_user
 from eso.providers.kit.search import Volume, Walk, by_name, every
 from eso.providers.kit.selectors import has, part
 from eso.providers.vault import codec
@@ -167,7 +167,8 @@ class OpenBaoClient(KvClient):
     async def validate(self) -> Validation:
         if self.store.cluster_scoped and self.referent:
             return Validation.UNKNOWN
-        failed = f'error while validating "{self.store.provider_spec.get("server")}": '
+        server = without_user(str(self.store.provider_spec.get("server")))
+        failed = f'error while validating "{server}": '
         try:
             async with asyncio.timeout(VALIDATION_SECONDS):
                 body = await self.live.get(f"sys/mounts/{self.mount}")

@@ -7,6 +7,7 @@ import json
 import ssl
 import traceback
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -500,6 +501,16 @@ async def test_no_redirect_leads_elsewhere(vault: FakeVault, leader: str, locati
             await read(client, "app")
         assert stranger.asked == []
         await client.close()
+
+
+@pytest.mark.parametrize("name", ["vault", "openBao"])
+async def test_a_password_in_the_address_of_a_server_is_not_told(vault: FakeVault, name: str) -> None:
+    vault.fail(Fault(500, times=99))
+    store = view(vault, server=vault.address.replace("//", "//user:planted@"))
+    with pytest.raises(EsoError) as refused:
+        client = await Whole(name).open(replace(store, provider=name), credentials(**{"login/token": ROOT}))
+        await client.validate()
+    assert "planted" not in "".join(traceback.format_exception(refused.value)) + refused.value.fix
 
 
 async def test_no_login_is_sent_along_a_redirect(vault: FakeVault) -> None:
