@@ -43,7 +43,8 @@ MASKS: Final = re.compile(
 QUOTES: Final = frozenset("\"'[](){}`/.:")
 # What the cluster's own API server puts around the names of its objects; what follows is the words of others.
 HEADS: Final = re.compile(
-    r"""\A(?P<front>[\w.-]{1,253}(?: "[^"]{0,253}")? is forbidden: |)(?P<head>"""
+    r"""\A(?P<front>(?:failed to [a-z]{1,10} target resource: )?"""
+    r"""(?:[\w.-]{1,253}(?: "[^"]{0,253}")? is forbidden: )?)(?P<head>"""
     r"""admission webhook "[a-z0-9.-]{1,253}" denied the request"""
     r"""|Internal error occurred: failed calling webhook "[a-z0-9.-]{1,253}":"""
     r"""|ValidatingAdmissionPolicy '[a-z0-9.-]{1,253}' with binding '[a-z0-9.-]{1,253}' denied request"""

@@ -146,6 +146,11 @@ USER = 'User "system:serviceaccount:tools:eso" cannot get resource "secrets" in 
         pytest.param(f'secrets "db" is forbidden: {USER}', f'secrets "db" is forbidden: {USER}', id="a user"),
         pytest.param(f'secrets "db" is forbidden: {QUOTA}', f'secrets "db" is forbidden: {QUOTA}', id="a quota"),
         pytest.param(
+            f"failed to create target resource: secrets is forbidden: {USER}",
+            f"failed to create target resource: secrets is forbidden: {USER}",
+            id="a user, behind words of ours",
+        ),
+        pytest.param(
             f'secrets "db" is forbidden: {POLICY}: Zq7k is too weak',
             f'secrets "db" is forbidden: {POLICY}: *** is too weak',
             id="a policy, and no word of its own",
