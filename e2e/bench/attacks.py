@@ -249,6 +249,30 @@ def many_keys(_: HostileBackend) -> Iterator[Json]:
         yield external_secret(WHERE, f"es-{n}", {}, interval="1s", dataFrom=entries)
 
 
+@attack("M1 4 pushes of a megabyte to 300 stores that do not answer")
+def large_pushes_to_many(backend: HostileBackend) -> Iterator[Json]:
+    yield thing("Secret", "large", WHERE, api="v1", stringData={"k": "x" * 1_000_000})
+    for n in range(300):
+        yield from vault(backend, "silent", name=f"store-{n}")
+    stores = [{"name": f"store-{n}"} for n in range(300)]
+    for n in range(4):
+        yield push_secret(WHERE, f"ps-{n}", {"k": f"to-{n}"}, source="large", stores=stores, interval="1s")
+
+
+@attack("M2 20 kubeconfigs with merged keys, lists of lists and numbers in sixties")
+def costly_kubeconfigs(_: HostileBackend) -> Iterator[Json]:
+    keys = ",".join(f"k{n}: 1" for n in range(20_000))
+    texts = (
+        f"a: &a {{{keys}}}\n" + "".join(f"m{n}: {{<<: *a}}\n" for n in range(300)),
+        "a: [" + "[]," * 330_000 + "]",
+        "a: 1:" + "1:" * 300_000 + "1",
+    )
+    for n in range(20):
+        yield thing("Secret", f"config-{n}", WHERE, api="v1", stringData={"config": texts[n % len(texts)] + f"\n# {n}"})
+        yield secret_store(WHERE, {"kubernetes": {"authRef": {"name": f"config-{n}", "key": "config"}}}, f"store-{n}")
+        yield external_secret(WHERE, f"es-{n}", {"k": "key"}, store=f"store-{n}", interval="1s")
+
+
 # places
 
 
