@@ -20,7 +20,8 @@ import re2  # type: ignore[import-untyped,unused-ignore]  # the package ships no
 from eso.errors import Terminal
 from eso.gocompat import text as gotext
 
-MAX_MEMORY: Final = 8 << 20
+MAX_MEMORY: Final = 1 << 20
+"""Of one compiled expression, which keeps what it learned about texts; two of each are kept."""
 PROBE_MEMORY: Final = 384 << 10
 """Room for 6,000 instructions: a program far beyond MAX_PROGRAM ends here, before it takes time."""
 MAX_PATTERN: Final = 4 << 10

@@ -43,7 +43,7 @@ async def checked(reply: bytes) -> bytes:
 
 def values(reply: bytes) -> int:
     """How many values are in it. Raises BadReply."""
-    at, count, most = 0, 0, min(MOST, len(reply))
+    at, count = 0, 0
     left = [1]  # values that are still to come, on each level
     while left:
         if not left[-1]:
@@ -51,7 +51,9 @@ def values(reply: bytes) -> int:
             continue
         left[-1] -= 1
         count += 1
-        if at >= len(reply) or count > most:
+        if count > MOST:
+            raise BadReply(f"the computation gives more than {MOST} values")
+        if at >= len(reply):
             raise BadReply("the reply of the computation is none")
         kind = reply[at]
         at += 1

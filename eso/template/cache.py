@@ -1,7 +1,7 @@
 """Source text → compiled template, and the last ones of them kept.
 
-Neighbours: __init__.py renders what it gets from here. Bounded by count and by total source length; holds template
-text, never data.
+Neighbours: __init__.py renders what it gets from here. Bounded by count and by the memory that the programs may take;
+holds template text, never data.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from eso.gocompat.text import quote
-from eso.template.bounds import Budget
+from eso.template.bounds import Budget, code
 from eso.template.builtins import BUILTINS
 from eso.template.dice import rolls_dice
 from eso.template.errors import TemplateError
@@ -88,9 +89,9 @@ class Cache:
     """The most recently used programs. Safe in threads; two threads may compile the same text at the same time, which
     is harmless."""
 
-    def __init__(self, count: int = 2_048, characters: int = 4 << 20) -> None:
+    def __init__(self, count: int = 2_048, memory: int = 24 << 20) -> None:
         self.count = count
-        self.characters = characters
+        self.memory = memory
         self.used = 0
         self.programs: OrderedDict[tuple[str, str, str, str], Program] = OrderedDict()
         self.lock = threading.Lock()
@@ -112,13 +113,24 @@ class Cache:
                 self.programs.move_to_end(key)
                 return program
         program = compile_template(name, source, left, right)
-        if len(source) > self.characters // 16:
+        if weight(key) > self.memory // 4:
             return program
         with self.lock:
             if key not in self.programs:
                 self.programs[key] = program
-                self.used += len(source)
-            while len(self.programs) > self.count or self.used > self.characters:
+                self.used += weight(key)
+            while len(self.programs) > self.count or self.used > self.memory:
                 dropped, _ = self.programs.popitem(last=False)
-                self.used -= len(dropped[1])
+                self.used -= weight(dropped)
         return program
+
+
+PROGRAM: Final = 4 << 10
+ACTION: Final = 232
+
+
+def weight(key: tuple[str, str, str, str]) -> int:
+    """Bytes that a program may take: a dense one has a node, which is a closure, for every four or five characters of
+    its actions."""
+    name, source, left, right = key
+    return PROGRAM + 4 * (len(name) + len(source)) + ACTION * code(source, left, right)

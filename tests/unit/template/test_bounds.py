@@ -11,7 +11,7 @@ import pytest
 from eso.api.externalsecret import Template
 from eso.template import LIMITS, Limits, TemplateError, World, bounds, render
 from eso.template.apply import CHEAP, Terms, costly
-from eso.template.cache import Cache
+from eso.template.cache import Cache, weight
 
 DATA = {"user": b"alice", "big": b"x" * 100_000}
 SMALL = Limits(steps=20_000, output_bytes=10_000, value_bytes=2_000_000, template_depth=100, seconds=10.0)
@@ -254,13 +254,13 @@ def test_an_unexpected_failure_of_a_function_keeps_its_details_to_itself() -> No
 
 
 def test_the_cache_stays_small() -> None:
-    cache = Cache(count=3, characters=1_000)
+    cache = Cache(count=3)
     for n in range(10):
         cache.get("t", f"{n}{{{{ .a }}}}", "{{", "}}")
     assert len(cache.programs) == 3
     cache.get("t", "x" * 999, "{{", "}}")
     assert len(cache.programs) == 3
-    assert cache.used == sum(len(key[1]) for key in cache.programs)
+    assert cache.used == sum(map(weight, cache.programs))
     again = cache.get("t", "9{{ .a }}", "{{", "}}")
     assert again is cache.get("t", "9{{ .a }}", "{{", "}}")
     assert again is not cache.get("other", "9{{ .a }}", "{{", "}}")
