@@ -21,7 +21,7 @@ from eso.gocompat import regexp
 from eso.providers.contract import Find, InvalidConfig, Malformed
 from eso.providers.env import Compute
 from eso.runtime.loopshare import on_loop
-from eso.runtime.reply import checked
+from eso.runtime.reply import BadReply, checked
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -60,6 +60,8 @@ class Wanted:
         source = self._expression.pattern.decode("utf-8", "surrogatepass")
         try:
             reply = await compute(MATCH, pickle.dumps((source, listed), protocol=pickle.HIGHEST_PROTOCOL), SECONDS)
+        except BadReply:
+            raise Malformed("could not match the names: the reply is none") from None
         except EsoError as error:
             raise InvalidConfig(f"could not match the names: {error}", fix=SIMPLER) from error
         return [listed[place] for place in told(reply, len(listed))]
