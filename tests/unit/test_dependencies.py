@@ -6,7 +6,7 @@ import ast
 import re
 import sys
 import tomllib
-from importlib.metadata import packages_distributions
+from importlib.metadata import PackageNotFoundError, metadata, packages_distributions
 from pathlib import Path
 
 import pytest
@@ -124,3 +124,22 @@ def test_a_withdrawn_version_would_be_found(tmp_path: Path) -> None:
     lock.write_text("requests==2.32.0 ; python_version >= '3' \\\n    --hash=sha256:00\nurllib3==2.8.0 \\\n")
     assert withdrawn(str(lock)) == {"requests==2.32.0"}
     assert all(re.fullmatch(r"[a-z0-9-]+==[0-9][0-9a-z.]*", pin) for pin in WITHDRAWN)
+
+
+# with which code under Apache-2.0 may be shipped together
+COMPATIBLE = re.compile(r"Apache|MIT|BSD|ISC|PSF|Python Software Foundation|MPL-2\.0|Mozilla Public License 2\.0")
+NAMED_OTHERWISE = re.compile(r"(?<!L)GPL|AGPL|SSPL|Business Source|Commercial|Proprietary")
+
+
+def test_what_runs_may_be_shipped_under_our_license() -> None:
+    seen = 0
+    for name in pins("requirements.lock"):
+        try:
+            meta = metadata(name)
+        except PackageNotFoundError:  # a marker leaves it out here
+            continue
+        seen += 1
+        classified = [text for text in meta.get_all("Classifier") or () if text.startswith("License ::")]
+        told = " ".join([meta.get("License-Expression") or meta.get("License") or "", *classified])
+        assert COMPATIBLE.search(told) and not NAMED_OTHERWISE.search(told), f"{name}: {told[:200]}"
+    assert seen > 40

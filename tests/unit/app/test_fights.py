@@ -241,6 +241,7 @@ async def test_a_program_that_changes_the_template_in_answer_to_the_target_is_fo
         await minutes(one)
         assert len(one.written(SECRETS)) <= 10
         assert await slots(one, 4) <= 4 * 2 + 10
+        await one.until(lambda: contested(one))
         assert len(contested(one)) == 1
         # the program stops, and its last change is followed
         program.answers = 100
@@ -262,6 +263,7 @@ async def test_changes_that_differ_are_corrected_ten_times_and_then_ever_more_sl
             corrected = (one.secret() or {})["data"]["x"] == encoded("value")
             assert corrected or number >= 10, "a person who tries out edits is corrected each time"
         assert len(one.written(SECRETS)) <= 1 + 10 + 6
+        await one.until(lambda: contested(one))
         assert len(contested(one)) == 1
         # the other writer stops
         await slots(one, 1)
@@ -284,6 +286,7 @@ async def test_a_program_that_takes_the_finalizer_off_gets_three_answers_and_one
     async with operating(api) as one:
         await ready(one, "secret")
         assert put_on() == 3
+        await one.until(lambda: "FinalizerRemoved" in [event["reason"] for event in one.events()])
         assert [event["reason"] for event in one.events()].count("FinalizerRemoved") == 1
         await slots(one, 3)
         assert put_on() <= 3 + 3
