@@ -261,7 +261,7 @@ async def test_what_a_server_sends_unasked_answers_no_request(authority: Authori
         for n in range(6):
             path = f"/{n}" + "x" * n
             server.more_sent.clear()
-            assert (await pool.request("GET", address + path, timeouts=BRIEF)).body.decode() == path
+            assert (await pool.request("GET", address + path)).body.decode() == path
             if when == "later":
                 await server.more_sent.wait()
                 await asyncio.sleep(0.01)  # on its way
