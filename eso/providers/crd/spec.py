@@ -17,7 +17,8 @@ from eso.providers.kit.clusterspec import checked, credentials, endpoint, places
 from eso.providers.kit.selectors import Json, consumer, has, part
 
 NO_SECRETS: Final = 'kind "Secret" is not allowed: use the Kubernetes provider to read Kubernetes Secrets'
-MOST_STEPS: Final = 5_000  # of compiling all rules of a store, and of asking them for one object
+MOST_STEPS: Final = 5_000  # of asking the rules of a store for one object
+MOST_COMPILING: Final = 20_000  # of all rules of a store, which are compiled once
 # What a store may differ in and still be the same login.
 NOT_LOGIN: Final = frozenset({"whitelist"})
 
@@ -115,10 +116,13 @@ Texts = tuple[str, str, tuple[str, ...]]  # of one rule: name, namespace, proper
 def _rules(entries: tuple[Texts, ...]) -> tuple[Rule, ...]:
     """Every read sees the store through its rules, so they are compiled once. Raises InvalidConfig."""
     patterns = [text for name, namespace, properties in entries for text in (name, namespace, *properties)]
-    steps = sum(min(regexp.compiling(text.encode("utf-8", "surrogatepass")), MOST_STEPS) for text in patterns if text)
-    if steps > MOST_STEPS:
+    steps = sum(
+        min(regexp.compiling(text.encode("utf-8", "surrogatepass")), MOST_COMPILING) for text in patterns if text
+    )
+    if steps > MOST_COMPILING:
         raise InvalidConfig(
-            f"crd: the whitelist rules together exceed {MOST_STEPS} steps", fix="write fewer and simpler expressions"
+            f"crd: the whitelist rules together exceed {MOST_COMPILING} steps",
+            fix="write fewer and simpler expressions",
         )
     return tuple(rule_of(at, entry) for at, entry in enumerate(entries))
 
