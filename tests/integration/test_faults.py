@@ -252,6 +252,35 @@ def test_c_107_a_secret_that_changes_between_read_and_write_costs_a_conflict_and
     assert live is not None and live["metadata"]["labels"]["somebody"] == "else"
 
 
+def test_a_secret_that_goes_between_read_and_write_is_made_again_and_no_failure(
+    controlplane: ControlPlane, behind: Behind, namespace: str
+) -> None:
+    """The garbage collector may take the Secret of one ExternalSecret while the next one of its name takes it over."""
+    behind.operator.start()
+    behind.apply_fake(["app"], VALUES)
+    all_ready(controlplane, namespace, ["app"])
+    behind.settle()
+    began = controlplane.audit.mark()
+    raced: list[Seen] = []
+    statuses: list[int] = []
+
+    def rule(seen: Seen) -> Fate | None:
+        if not raced and seen.what == "PATCH secrets/app":
+            raced.append(seen)
+            controlplane.api.delete("secrets", namespace, "app")
+        return None
+
+    behind.proxy.rule = rule
+    behind.proxy.replied = lambda seen, status: statuses.append(status) if seen.what == "PATCH secrets/app" else None
+    controlplane.api.patch("secrets", namespace, "app", {"data": {"password": base64.b64encode(b"tampered").decode()}})
+    eventually(lambda: controlplane.secret(namespace, "app") == VALUES, 90, what="the Secret is back")
+    behind.settle()
+    assert statuses == [404]
+    told = [one.body for one in writes(controlplane, namespace, began) if one.path == "externalsecrets/status"]
+    assert "False" not in json.dumps(told)
+    assert not [event for event in controlplane.events(namespace, "app") if event["type"] == "Warning"]
+
+
 # -- credentials rotate
 # -----------------------------------------------------------------------------------------------------------
 

@@ -45,6 +45,11 @@ EVERYWHERE = (
         without("externalsecrets.external-secrets.io/externalsecret-cleanup"),
     ),
     Accepted("Warning Events", TOLD, hinted),
+    Accepted(
+        "GeneratorStates",
+        rf"{ANYWHERE}GeneratorState/[^/]+/metadata/annotations/extensions.external-secrets.io/made-at",
+        appears,
+    ),
 )
 
 BY_CASE: tuple[Accepted, ...] = (

@@ -22,7 +22,7 @@ from eso.api.meta import Condition, Undecodable
 from eso.errors import EsoError
 from eso.generators.front import Batch, StateNotKept
 from eso.kube.finalizers import add_finalizer, remove_finalizer
-from eso.kube.rest import AlreadyExists, ApiError, Conflict, Rest
+from eso.kube.rest import AlreadyExists, ApiError, Conflict, NotFound, Rest
 from eso.reconcile.externalsecret import brake, notices
 from eso.reconcile.externalsecret.compose import Composer, Offload
 from eso.reconcile.externalsecret.decide import Idle, LabelTarget, Sync, decide
@@ -415,10 +415,11 @@ class ReconcileExternalSecret:
             orphans = await self.delete_orphans(es, target)
         try:
             await target.apply(es, change, prepared.before)
-        except (Conflict, AlreadyExists) as error:
-            target.lost(es)
-            raise Failed(Stage.RACE, str(error)) from error
         except EsoError as error:
+            went = isinstance(error, NotFound) and isinstance(change, Patch)
+            if went or isinstance(error, Conflict | AlreadyExists):
+                target.lost(es)
+                raise Failed(Stage.RACE, str(error)) from error
             if isinstance(change, Delete):
                 raise Failed(Stage.DELETE, str(error), fix=error.fix) from error
             prefix = named(words.update_failed, es) if isinstance(change, Patch) else ""
