@@ -140,4 +140,5 @@ PHRASES: Final = (
     r"consist of lower case alphanumeric characters, '-' or '.'",
     r"consist of lower case alphanumeric characters or '-'",
     "[-._a-zA-Z0-9]",
+    *("[..]", "[.]", "'..'", "'.'"),  # names that no key may have
 )
