@@ -608,6 +608,7 @@ def test_gates_show_no_word_of_who_wrote_a_store(metrics, way):
     names = [
         *(f"endpoint:vault:{text}{n}@shop" for n in range(5_000)),
         *(f"service:aws:{text}{n}@shop" for n in range(5_000)),
+        *(f"use:aws:{text}{n}@shop" for n in range(5_000)),
         *(f"identity:{n:x}planted" for n in range(5_000)),
         *(f"quota:gcpsm:{text}{n}:planted@planted" for n in range(5_000)),
         *(f"retry:SecretStore/shop/main:planted {n}@shop" for n in range(5_000)),
@@ -627,6 +628,7 @@ def test_gates_show_no_word_of_who_wrote_a_store(metrics, way):
     assert told == {
         ("endpoint", "vault", "shop"): 5_000,
         ("service", "aws", "shop"): 5_000,
+        ("use", "aws", "shop"): 5_000,
         ("identity", "", ""): 5_000,
         ("quota", "gcpsm", ""): 5_000,
         ("retry", "", "shop"): 5_000,
