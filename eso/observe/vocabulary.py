@@ -30,90 +30,90 @@ COMMON_WORDS: Final = """
 FURTHER_WORDS: Final = """
     a abort aborted about above absent accept accepted accepting according accordingly accounts acm across
     action actions active add added additional address addresses admin administrator after again against agent
-    aggregated algorithm alive all allow allowlist allows alone also alternative amazonaws ambiguous among an
-    another answer answered answers any apigroup apigroups apikey apimachinery apis apiserver apiversion app
-    application applications applied apply applying approval approve approved archived aren argument arguments
-    arn array as ask asked assertion assertionfailed assigned assume at attempt attempts attribute attributes
-    audience audiences audit auth authenticate authenticated authentication author authority authorization
-    authorize authorized available avoid awaited away aws awscurrent awspending awsprevious azure back backend
-    backends backoff bad balance based basic be bearer become begin beginning begins belong below beside between
-    beyond billing binary binarydata binding blank block blocked boolean both bound boundary break broken budget
-    build builtin bundle busy but by ca cache call callback callbacks called caller calling calls can cancelled
-    cas cel celexpression cer cert certificates certs chain change changes character chars check checked
-    checking checks choose chosen cidr ciphertext claim claims class clear clientid clients closed
-    clusterexternalsecret clusterpushsecret clusterrole clusterrolebinding clusters clustersecretstore codes
-    collection colon column com combination comma command comment commit common compare compile compiled
-    compiling complete compliant component compute condition conditions configmaps conflict conflicting
-    conflicts connect connected connecting connection connections connector consent constraints container
-    containers containing content contents context control controllers copy coroutine correct cost could couldn
-    count country crd creates creating creation credit cron crt current currently custom
-    customresourcedefinition cyclic daemonset dash dashboard datafrom date day days deadline declared decode
-    decoded decoding decrease deeper define defined definition deletes deleting deletion denies deny denying
-    dependent deployments deprecated depth desc describe description destroyed detail details dial did didn
-    different digest digits directory disable disabled disallowed dns do doc dockercfg dockerconfigjson docs
-    document doesn domains don done dot double down drop dry dsn due duration durations during each earlier ecr
-    edit editable element elements else email enable enabled encoded encoding encrypted encryption ending
+    aggregated algorithm alive all allow allowlist allowprivilegeescalation allows alone also alternative
+    amazonaws ambiguous among an another answer answered answers any apigroup apigroups apikey apimachinery apis
+    apiserver apiversion app application applications applied apply applying approval approve approved archived
+    aren argument arguments arn array as ask asked assertion assertionfailed assigned assume at attempt attempts
+    attribute attributes audience audiences audit auth authenticate authenticated authentication author
+    authority authorization authorize authorized available avoid awaited away aws awscurrent awspending
+    awsprevious azure back backend backends backoff bad balance based basic be bearer become begin beginning
+    begins belong below beside between beyond billing binary binarydata binding blank block blocked boolean both
+    bound boundary break broken budget build builtin bundle busy but by byte ca cache call callback callbacks
+    called caller calling calls can cancelled cas cel celexpression cer cert certificates certs chain change
+    changes character chars check checked checking checks choose chosen cidr ciphertext claim claims class clear
+    clientid clients closed closing clusterexternalsecret clusterpushsecret clusterrole clusterrolebinding
+    clusters clustersecretstore codes collection colon column com combination come comma command comment commit
+    common compare compile compiled compiling complete compliant component compute condition conditions
+    configmaps conflict conflicting conflicts connect connected connecting connection connections connector
+    consent constraints container containers containing content contents context control controllers conversion
+    copy coroutine correct cost could couldn count country crd creates creating creation credit cron crt current
+    currently custom customresourcedefinition cyclic daemonset dash dashboard datafrom date day days deadline
+    declared decode decoded decoding decrease deeper define defined definition deletes deleting deletion denies
+    deny denying dependent deployments deprecated depth desc describe description destroyed detail details dial
+    did didn different digest digits directory disable disabled disallowed dns do doc dockercfg dockerconfigjson
+    docs document doesn domains don done dot double down drop dry dsn due duration durations during each earlier
+    ecr edit editable element elements else email enable enabled encoded encoding encrypted encryption ending
     endpoint ends enforce enforced engine engines enough ensure enter enterprise entities entity entries entry
     enum environments eof equal equals errors etag etc etcd etcdserver evaluate evaluated evaluating evaluation
     event events every exact exactly example except exception exclude excluded exclusive execute executed
     executing existing expect expiration expire expires expiry explicit explicitly exported expression
-    expressions extended externalsecrets extra extract failing fails failures false faults fetch fetching few
-    fieldmanager files filter final finalizer find finished first fit fix flag float folder follow following
+    expressions extended externalsecrets extra extract fail failing fails failures false faults fetch fetching
+    few fieldmanager files filter final finalizer find finished first fit fix flag float folder follow following
     follows foreground form frame frames fulfilled full function future gatekeeper gateway general generate
     generated generatename generation generator generatorref generators generic get getting git github gitlab
     give given gives global go good google grafana grant granted grants greater groups had hand handle handled
     handler handshake hash hashes hasn haven he headers helm here hex hidden hides hint history hold hosts hour
     hours how however iam id identical identifier identifiers identities identity identitypolicy if ignore
-    ignored image images import in inactive include included includes including incompatible incomplete
-    incorrect increase index indexed individual infinite info information ingress initial inline input insecure
-    inside instance instances instead insufficient int integers intended interval into introspection invalidated
-    io ip is isn issue issued issuer it item items its itself job join joins json jwks jwt keep keepalive keyid
-    kinds kms known kyverno large larger last later latest leader leading leaf leaked lease left less let letter
-    level lib licence license lifetime like limits link list listed listening listing lists live ll load loaded
-    local locked log logged logging logout looking lookup loop made mail mainly maintained maintains maintenance
-    make makes malformed managed management manager managers manifest many map mapping marked marshal mask
-    matched matching max may mean means media member members memory merge merges messages metric microseconds
-    milliseconds min minute minutes mismatch missed mode modified modify module month moved multiple mutate
-    mutating mutation my named namespaced needed needs nested network never new newer next nil no nobody node
-    nodes non none nor normal nothing now numbers numeric oauth objects observed obsolete occurred of off
-    offline ok old older omit on once one ones online opaque open openidconnect operations operator option
-    optional options or order ordinary organisation organization origin orphan other others otherwise our out
-    outside over overflow override overwrite own owned ownerreference ownerreferences owners owns package
-    packages page parameters params parent parsed parsing partial parts party pass passed passes passphrase
-    passwords past patch paths patterns payload payment peer pem pending per perform performed period permitted
-    pin ping place plain plan please pod pods point points policies policyname pool possible post pre
-    precondition preconditions preferred prepare present prevent prevented previous principal process processed
-    processing profile prohibited projects properties protected protocol provide provider proxy publish pull
-    purpose push pushsecret pushsecrets put quantity quay queries query queue quotas range rate rates rbac re
-    reach reached reading ready reason reauthenticate received reconcile record recreate redirect ref refer
-    reference referenced references refers refresh refreshed refreshes refusal regions regular reject rejected
-    related release released remain remaining remote remotely remoteref remove removed rename renew replace
-    replaced replicas report repositories requests require requirement requirements reset resolve resolved
-    resourcename resourcequota resourcequotas resourceversion responded restarted restricted restriction result
-    results retain retried retries retrieved retry return returned returns review revision revoked rewrite rfc
-    rights robot rolebinding roles rolled root rotated rotation round route rpc run running runtime safe same
-    saml sandbox say says scan scheduled schema schemas scheme scopes seal sealed search second seconds
-    secretstore secretstores section security see seen segment select selected selecting selector selects self
-    send sender sensitive sent separated serial serve served serviceaccountname serviceaccounts services session
-    sessionname sessions set sets setting settings setup several sha share shared short shorter shouldn sign
-    signature signed signing similar since single size sized skipped slash slow small so socket some somebody
-    something source sourceref sources space spaces special specific specification specified specify sqs ssh ssm
-    sso stage stale standard started starting starts state statefulset statement states steps stop stopped
-    storage stored storeref stores strategy stream streams strict stringdata strings strong structural structure
-    sts sub subject subjects subresource subscription succeed succeeded success successful such suggested
-    support suspended svc symbol syntax system tag tags taken target targets task tcp team teams template
-    temporarily temporary terminated terminating terms text their them then there therefore these they third
-    those though thread three throttled throttling through thus ticket till timed timeout times timestamp title
-    tls to today together tokens took top total transaction transport tried trim true truncated trust trusted
-    try trying twice two typed types ui uid unauthenticated unavailable unchanged unclosed undefined under
-    understand unexpected unfortunately unicode unique unit unless unlimited unmarshal unmarshaling unpermitted
-    unprocessable unrecognised unrecognized unsafe unset until unverified up updated updates updating upgrade
-    upgrading upload upper uppercase uri urls us usage use users uses using utc utf uuid uuids validate
-    validated validatingadmissionpolicy ve verb verified verify versions via view viewer violated violates
-    violation violations visible vpc wait waiting want wants warning was wasn way we weak webhooks well went
-    were weren what where whether whitespace who whole whom whose why wildcard will window wins within won word
-    words work worker workflow workload workloads workspace would wouldn writable writing written wrong yaml
-    year years yes yet you your yourself zero zone
+    ignored illegal image images import in inactive include included includes including incompatible incomplete
+    incorrect increase index indexed individual infinite info information ingress initial initializing inline
+    input insecure inside instance instances instead insufficient int integers intended interval into
+    introspection invalidated io ip is isn issue issued issuer it item items its itself job join joins json jwks
+    jwt keep keepalive keyid kinds kms known kyverno large larger last later latest leader leading leaf leaked
+    lease left less let letter level lib licence license lifetime like limits link list listed listening listing
+    lists live ll load loaded local locked log logged logging logout looking lookup loop lost made mail mainly
+    maintained maintains maintenance make makes malformed managed management manager managers manifest many map
+    mapping marked marshal mask matched matching max may mean means media member members memory merge merges
+    messages metric microseconds milliseconds min minute minutes mismatch missed mode modified modify module
+    month moved multiple mutate mutating mutation my named namespaced needed needs nested net network never new
+    newer next nil no nobody node nodes non none nor normal nothing now numbers numeric oauth objects observed
+    obsolete occurred of off offline ok old older omit on once one ones online opaque open openidconnect
+    operations operator option optional options or order ordinary organisation organization origin orphan other
+    others otherwise our out outside over overflow override overwrite own owned ownerreference ownerreferences
+    owners owns package packages page parameters params parent parsed parsing partial parts party pass passed
+    passes passphrase passwords past patch paths patterns payload payment peer pem pending per perform performed
+    period permitted pin ping place plain plan please pod pods podsecurity point points policies policyname pool
+    possible post pre precondition preconditions preferred prepare present prevent prevented previous principal
+    process processed processing profile prohibited projects properties protected protocol provide provider
+    proxy publish pull purpose push pushsecret pushsecrets put quantity quay queries query queue quotas range
+    rate rates rbac re reach reached reading ready reason reauthenticate received reconcile record recreate
+    redirect ref refer reference referenced references refers refresh refreshed refreshes refusal regions
+    regular reject rejected related release released remain remaining remote remotely remoteref remove removed
+    rename renew replace replaced replicas report repositories requests require requirement requirements reset
+    resolve resolved resourcename resourcequota resourcequotas resourceversion responded restarted restricted
+    restriction result results retain retried retries retrieved retry return returned returns review revision
+    revoked rewrite rfc rights robot rolebinding roles rolled root rotated rotation round route rpc run running
+    runtime safe same saml sandbox say says scan scheduled schema schemas scheme scopes seal sealed search
+    second seconds secretstore secretstores section security see seen segment select selected selecting selector
+    selects self send sender sensitive sent separated serial serve served serviceaccountname serviceaccounts
+    services session sessionname sessions set sets setting settings setup several sha share shared short shorter
+    shouldn sign signature signed signing similar since single size sized skipped slash slow small so socket
+    some somebody something source sourceref sources space spaces special specific specification specified
+    specify sqs ssh ssm sso stage stale standard started starting starts state statefulset statement states
+    steps stop stopped storage stored storeref stores strategy stream streams strict stringdata strings strong
+    struct structural structure sts sub subject subjects subresource subscription succeed succeeded success
+    successful such suggested support suspended svc symbol syntax system tag tags taken target targets task tcp
+    team teams template temporarily temporary terminated terminating terms text their them then there therefore
+    these they third those though thread three throttled throttling through thus ticket till timed timeout times
+    timestamp title tls to today together tokens took top total transaction transport tried trim true truncated
+    trust trusted try trying twice two typed types ui uid unauthenticated unavailable unchanged unclosed
+    undefined under understand unexpected unfortunately unicode unique unit unless unlimited unmarshal
+    unmarshaling unpermitted unprocessable unrecognised unrecognized unsafe unset until unverified up updated
+    updates updating upgrade upgrading upload upper uppercase uri urls us usage use users uses using utc utf
+    uuid uuids validate validated validatingadmissionpolicy ve verb verified verify versions via view viewer
+    violated violates violation violations visible vpc wait waiting want wants warning was wasn way we weak
+    webhooks well went were weren what where whether whitespace who whole whom whose why wildcard will window
+    wins within won word words work worker workflow workload workloads workspace would wouldn writable writing
+    written wrong yaml year years yes yet you your yourself zero zone
 """
 COMMON: Final = frozenset(COMMON_WORDS.split())
 VOCABULARY: Final = COMMON | frozenset(FURTHER_WORDS.split())
