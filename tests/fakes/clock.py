@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -58,6 +59,13 @@ class VirtualClock:
     def timers(self) -> int:
         """How many timers are armed."""
         return sum(timer.callback is not None for _, _, timer in self._heap)
+
+    @property
+    def next(self) -> float:
+        """Seconds until the next timer that is armed; infinite without one."""
+        while self._heap and self._heap[0][2].callback is None:
+            heapq.heappop(self._heap)
+        return max(0.0, self._heap[0][0] - self._monotonic) if self._heap else math.inf
 
     def jump(self, seconds: float) -> None:
         """Move the time without a loop: timers that fall due run at the next `advance`."""
