@@ -49,7 +49,6 @@ from eso.reconcile.kit.room import Room, Shared
 from eso.reconcile.kit.storewatch import StoreWatch
 from eso.reconcile.kit.watched import WATCHED_NAMESPACES
 from eso.reconcile.pushsecret import room as pushsecret
-from eso.reconcile.pushsecret.sources import Made
 from eso.reconcile.secretstore import room as secretstore
 from eso.runtime.clock import Clock
 from eso.runtime.container import memory_limit, shares
@@ -274,12 +273,9 @@ class PushedValues:
 
     generators: Generators
 
-    async def make(self, ps: PushSecret, ref: GeneratorRef) -> Made:
+    async def make(self, ps: PushSecret, ref: GeneratorRef) -> Mapping[str, bytes]:
         owner = Owner(PUSH_SECRETS, ps.metadata)
-        return Made(*await self.generators.for_push(owner, ref, ps.status.refresh_time))
-
-    async def unsent(self, ps: PushSecret, made: Made) -> None:
-        await self.generators.unsent(Owner(PUSH_SECRETS, ps.metadata), made.states)
+        return await self.generators.for_push(owner, ref, ps.status.refresh_time)
 
     async def superseded(self, ps: PushSecret) -> None:
         await self.generators.after_push(Owner(PUSH_SECRETS, ps.metadata))

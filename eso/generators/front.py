@@ -90,27 +90,15 @@ class Generators:
         """What one pass makes for `owner`. Leaving its block cleans up whatever was not settled."""
         return Batch(self, owner, tracked=tracked)
 
-    async def for_push(
-        self, owner: Owner, ref: GeneratorRef, pushed_at: datetime | None
-    ) -> tuple[dict[str, bytes], tuple[str, ...]]:
-        """The values of a PushSecret, and the names of their states. A state is stored before anything is pushed, and
+    async def for_push(self, owner: Owner, ref: GeneratorRef, pushed_at: datetime | None) -> dict[str, bytes]:
+        """The values of a PushSecret. A state is stored before anything is pushed, and
         stays if the push fails: a part of it may have arrived. `pushed_at`: the start of the pass whose values the
         backend has for sure; they do not expire before others have arrived. Raises EsoError."""
         async with self.batch(owner) as batch:
             values = await batch.generate(ref, PUSH_SECRET)
             await batch.keep()
             await batch.settle([PUSH_SECRET], pushed_at)
-            return values, batch.states
-
-    async def unsent(self, owner: Owner, states: Iterable[str]) -> None:
-        """Nothing of a PushSecret's values was sent: they expire at once. What fails is left to the next success."""
-        for name in states:
-            try:
-                await self.states.expire(owner.meta.namespace, name, self.env.clock.now())
-            except EsoError as error:
-                self.env.log.warning(
-                    "cannot flag a generator state", namespace=owner.meta.namespace, name=name, error=str(error)
-                )
+            return values
 
     async def after_push(self, owner: Owner) -> None:
         """A PushSecret whose source is a Secret has succeeded: what a generator made for it before expires, but the
@@ -139,11 +127,6 @@ class Batch:
         self._pending: list[Pending] = []
         self._settled = False
         self._class: str | None = None  # of this controller, once it was asked for
-
-    @property
-    def states(self) -> tuple[str, ...]:
-        """Names of the states that are stored."""
-        return tuple(pending.name for pending in self._pending if pending.name)
 
     async def foreign(self, refs: Iterable[GeneratorRef], controller_class: str) -> bool:
         """Does one of them belong to another controller? One that cannot be resolved tells so when it is used, and one

@@ -53,12 +53,6 @@ EVERYWHERE = (
 )
 
 BY_CASE: tuple[Accepted, ...] = (
-    Accepted(
-        "a generator, while no store takes anything",
-        r"http/DELETE /api/v4/projects/g%2Fp/deploy_tokens/4\d/.*",
-        appears,
-        cases=("rp-gen-state-push",),
-    ),
     # generic targets
     Accepted(
         "field manager of generic targets",

@@ -27,7 +27,7 @@ from eso.reconcile.pushsecret.push import Job
 from eso.reconcile.pushsecret.refresh import Situation
 from eso.reconcile.pushsecret.report import NO_SOURCE, Report, failed, failing
 from eso.reconcile.pushsecret.select import check_data_to, check_metadata, check_targets, resolved, store_key, usable
-from eso.reconcile.pushsecret.sources import Made, NoSource, NoTemplateSource, Read, Reader, Version
+from eso.reconcile.pushsecret.sources import NoSource, NoTemplateSource, Read, Reader, Version
 from eso.runtime.loopshare import on_loop
 from eso.template import Limits
 from eso.template.apply import DEFAULT_TERMS, LARGE, Sources, Terms, cheaply, costly, out_of_bounds
@@ -77,7 +77,6 @@ class Looked:
     situation: Situation
     newest: datetime | None
     sources: bool
-    made: Made | None
 
 
 class Failed(Exception):
@@ -121,7 +120,7 @@ class Looker:
         situation = Situation(
             read.versions, templates, tuple((store_key(s), s.metadata.uid, s.metadata.generation) for s in stores)
         )
-        return Looked(tuple(stores), jobs, wrong, situation, read.newest, bool(sources), read.made)
+        return Looked(tuple(stores), jobs, wrong, situation, read.newest, bool(sources))
 
     def targets(self, ps: PushSecret) -> list[SecretStore] | None:
         """The stores that are pushed to; none of them is fine when there is something to clean up. Raises Failed."""

@@ -195,8 +195,6 @@ class ReconcilePushSecret:
                 if entry.pace.wait(now) > 0:
                     return self.hold(ps, entry, now)
             ps, report, sent = await self.push(ps, looked, due, self.since(ps, due, wake, now), now)  # 13, 14
-            if looked.made and not sent and not report.synced:
-                await self.looker.reader.values.unsent(ps, looked.made)
             self.follow(ps, due, sent, now)
         except Failed as error:
             return await self.publish(ps, error.report, now)

@@ -34,22 +34,11 @@ Json = dict[str, Any]
 Version = tuple[str, str, str]  # name, uid, resourceVersion
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What a generator made. `states`: names of the objects that remember it."""
-
-    values: Mapping[str, bytes] = field(repr=False)
-    states: tuple[str, ...] = ()
-
-
 class Values(Protocol):
     """The generators, as far as pushing needs them."""
 
-    async def make(self, ps: PushSecret, ref: GeneratorRef) -> Made:
+    async def make(self, ps: PushSecret, ref: GeneratorRef) -> Mapping[str, bytes]:
         """Fresh values. Raises EsoError."""
-
-    async def unsent(self, ps: PushSecret, made: Made) -> None:
-        """Nobody got any of the values: they expire at once."""
 
     async def superseded(self, ps: PushSecret) -> None:
         """A Secret was pushed: of the values that a generator made before, all but the latest expire."""
@@ -74,12 +63,9 @@ class NoGenerators(Terminal):
 class Refused:
     """The Values of a process without generators."""
 
-    async def make(self, ps: PushSecret, ref: GeneratorRef) -> Made:
+    async def make(self, ps: PushSecret, ref: GeneratorRef) -> Mapping[str, bytes]:
         what = f"{ref.kind} {ref.name}"
         raise NoGenerators(f"unable to resolve generator: {what}: generators are not served by this version")
-
-    async def unsent(self, ps: PushSecret, made: Made) -> None:
-        return None
 
     async def superseded(self, ps: PushSecret) -> None:
         return None
@@ -92,7 +78,6 @@ class Read:
     sources: tuple[Source, ...] = field(repr=False)
     versions: tuple[Version, ...] = ()
     newest: datetime | None = None
-    made: Made | None = None
 
 
 class Reader:
@@ -119,13 +104,13 @@ class Reader:
             return gathered([found])
         if selector.generator_ref is not None:
             try:
-                made = await self.values.make(ps, selector.generator_ref)
+                values = await self.values.make(ps, selector.generator_ref)
             except EsoError as error:
                 ref = selector.generator_ref
                 raise NoSource(
                     f"could not resolve secret from generator ref {ref.kind}/{ref.name}: {error}", fix=error.fix
                 ) from error
-            return Read((Source(made.values, name=GENERATED, namespace=namespace),), made=made)
+            return Read((Source(values, name=GENERATED, namespace=namespace),))
         if secret is not None and secret.selector is not None:
             return gathered(await self._labelled(namespace, secret.selector))
         raise NoSource("no secret selector provided", fix="set spec.selector.secret.name, or a selector")

@@ -404,9 +404,9 @@ async def test_g038_without_tracking_nothing_is_remembered_or_taken_back(api: Fa
 
 # G-039
 async def test_g039_a_push_keeps_its_state_before_anything_is_sent(api: FakeApiServer, making: Making):
-    values, names = await making.generators.for_push(OWNER, REF, None)
+    values = await making.generators.for_push(OWNER, REF, None)
     (state,) = states(api)
-    assert values == {"value": b"value-1"} and names == (state["metadata"]["name"],)
+    assert values == {"value": b"value-1"}
     assert state["metadata"]["labels"][LABEL_OWNER_KEY] == owner_key("ExternalSecret", "ns", "my-es", "__pushsecret")
 
 
@@ -452,13 +452,6 @@ async def test_of_states_that_do_not_tell_when_they_were_made_the_slack_of_clock
     await making.generators.for_push(OWNER, REF, pushed_at)
     assert expiring(api) == [False, True, False, False]
     await making.close()
-
-
-async def test_values_that_nobody_got_expire_at_once(api: FakeApiServer, making: Making):
-    _, names = await making.generators.for_push(OWNER, REF, None)
-    await making.generators.unsent(OWNER, names)
-    (state,) = states(api)
-    assert datetime.fromisoformat(state["spec"]["garbageCollectionDeadline"]) <= datetime.now(UTC)
 
 
 async def test_a_secret_after_a_generator_leaves_the_latest_values_only(api: FakeApiServer, making: Making):

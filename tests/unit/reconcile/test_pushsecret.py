@@ -16,7 +16,6 @@ from eso.api.meta import CONFIG_MAPS, NAMESPACES, SECRETS, Resource, rfc3339
 from eso.api.pushsecret import PUSH_SECRETS, decode_push_secret
 from eso.api.secretstore import SECRET_STORES
 from eso.errors import Terminal
-from eso.generators.registry import Registry
 from eso.providers.contract import AuthRejected, Busy, Denied, NotYet, Throttled, Timeout, Unavailable
 from eso.reconcile.pushsecret import look, push
 from eso.reconcile.pushsecret.push import COPIES, MOST_SENT
@@ -24,7 +23,6 @@ from eso.reconcile.pushsecret.refresh import Pace
 from eso.runtime.loopshare import LoopShare
 from tests.fakes.apiserver import FakeApiServer
 from tests.fakes.clock import settle, until
-from tests.fakes.generators import COUNTING, Counting
 from tests.harness.pushable import Pushable
 from tests.unit.app.operating import START, put_store
 from tests.unit.reconcile.pushing import FINALIZER, Pushing, end, entry, pushing, put_push, put_source, put_world
@@ -1355,20 +1353,6 @@ async def test_a_generator_is_asked_for_the_store_that_takes_its_value_though_an
     async with pushing(api, backend=backend) as one:
         await one.failed()
         assert [place[:2] for place in one.backend.remote] == [("team/store", "path/to/key")]
-
-
-async def test_values_of_a_generator_that_cannot_be_sent_expire_at_once(api: FakeApiServer) -> None:
-    """The entry names a key that the generator does not make: each try makes values and sends none of them."""
-    put_world(api, selector={"generatorRef": {"kind": "Counting", "name": "test"}}, data=[entry("no", "path/to/key")])
-    api.put(COUNTING.resource, {"metadata": {"name": "test", "namespace": "team"}, "spec": {}})
-    counting = Counting()
-    async with pushing(api, kinds=Registry({COUNTING.kind: COUNTING}, {COUNTING.kind: counting})) as one:
-        await one.failed("set secret failed: secret key no does not exist")
-        for _ in range(5):
-            await one.clock.advance(30.0)
-            await one.one.idle()
-        assert counting.made > 1 and one.backend.pushes == []
-        await one.one.until(lambda: len(counting.taken_back) == counting.made)
 
 
 def put_state(api: FakeApiServer, name: str, at: str, owner: str = "ps") -> None:

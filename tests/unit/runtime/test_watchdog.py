@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from eso.runtime.watchdog import BEAT_SECONDS, LOOP, Level, Limit, Reading, Watchdog, judge
-from tests.fakes.clock import settle
+from tests.fakes.clock import settle, until
 
 
 class Log:
@@ -124,4 +124,5 @@ async def test_the_thread_notices_that_the_loop_stands_still():
     await settle()
     assert running.cancelled()
     assert meter.breaches == [LOOP]
+    await until(lambda: bool(log.lines))  # the thread counts first
     assert "test_the_thread_notices_that_the_loop_stands_still" in log.lines[0][2]["stack"]
