@@ -24,6 +24,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from urllib.parse import SplitResult, urlsplit
 
@@ -377,7 +378,7 @@ class Pool:
                 if response.connection is not None and response.connection.protocol is not None:
                     exchange.begin_body(max_body, response.connection.protocol)
                 try:
-                    check_framing(response.headers)
+                    check_framing(response.status, response.headers)
                     content = await Stream(response, server, max_body, space, limit, self._packing(response)).read()
                 finally:
                     await self._release(response)
@@ -727,11 +728,11 @@ class Foreign(aiohttp.ClientError):
     """The reply is none of HTTP as it is expected."""
 
 
-def check_framing(headers: Mapping[str, str]) -> None:
-    """Raises Foreign where the body is in a framing, or a packing, that nobody asked for: it would be taken for the
-    body, or its cut for its end."""
+def check_framing(status: int, headers: Mapping[str, str]) -> None:
+    """Raises Foreign where the body is in a framing, a packing or a protocol that nobody asked for: it would be taken
+    for the body, or its cut for its end."""
     framing, packing = (headers.get(name, "").strip().lower() for name in ("Transfer-Encoding", "Content-Encoding"))
-    if framing not in ("", "chunked") or packing in UNASKED:
+    if framing not in ("", "chunked") or packing in UNASKED or status == HTTPStatus.SWITCHING_PROTOCOLS:
         raise Foreign
 
 

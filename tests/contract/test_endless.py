@@ -18,6 +18,7 @@ TALK = {
     **{form: ENDLESS[form] for form in ("interim replies", "headers", "an extension of each chunk")},
     **{form: (BENT[form], b"") for form in ("two lengths", "HTTP/0.9", "a bomb", "another protocol")},
 }
+COMPLETE = ("a bomb",)  # to its end: the connection may be kept for the next request
 
 
 async def once(bench: Bench) -> None:
@@ -43,6 +44,7 @@ async def test_a_server_that_talks_without_end_or_in_two_tongues_gets_an_error_t
                     await once(bench)
                 told = "".join(traceback.format_exception(failed.value)) + failed.value.fix
                 assert not [secret for secret in (PLANTED, *bench.secrets.values()) if secret in told], form
-                await server.hung_up()
+                if form not in COMPLETE:
+                    await server.hung_up()
                 assert server.connections <= MOST, form
         assert our_tasks() == []
