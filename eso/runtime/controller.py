@@ -31,6 +31,9 @@ Reconcile = Callable[[Key, Wake, datetime], Awaitable[Outcome]]
 
 SLOW: Final = 5.0  # seconds from which on a pass keeps no slot that others could use
 LOOK: Final = 1.0  # seconds between two looks for such passes
+# Passes that begin in one turn of the loop: what large objects ask for before their first wait adds up, and with fewer
+# those that are due later wait for a turn for each of thousands before them.
+TOGETHER: Final = 4
 QUEUE_PAUSE: Final = 1.0  # seconds after the queue itself failed: a bug that stays must not spin
 
 
@@ -102,6 +105,7 @@ class Controller:
             self._look.cancel()
 
     async def _dispatch(self, group: asyncio.TaskGroup) -> None:
+        begun = 0
         while True:
             # First the slot, then the key: while a key waits in the queue, a better one can overtake it.
             await self._slots.acquire()
@@ -114,8 +118,9 @@ class Controller:
             if self._look is None:
                 self._look = self._clock.call_later(LOOK, self._lend)
             task.add_done_callback(partial(self._over, key))
-            # One pass begins in each turn of the loop: what large objects ask for before their first wait adds up.
-            await asyncio.sleep(0)
+            begun += 1
+            if begun % TOGETHER == 0:
+                await asyncio.sleep(0)
 
     def _over(self, key: Key, task: asyncio.Task[None]) -> None:
         """Gives the slot back. Not in a `finally` of the pass: one that is cut off before it began runs none."""

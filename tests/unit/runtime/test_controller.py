@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from collections import Counter
 from functools import partial
 
 import pytest
 
 from eso.errors import EsoError, Terminal
 from eso.observe import log
-from eso.runtime.controller import Controller, lend_slot, result_of
+from eso.runtime.controller import TOGETHER, Controller, lend_slot, result_of
 from eso.runtime.deadline import deadline
 from eso.runtime.memory import Memory, reserve
 from eso.runtime.outcome import After, Done, Fatal, Lane, Outcome, Parked, Retry, Wake
@@ -121,7 +122,7 @@ async def test_failures_back_off(outcome, passes):
         assert len(bench.passes) == passes
 
 
-async def test_passes_that_are_due_together_begin_one_in_each_turn_of_the_loop():
+async def test_passes_that_are_due_together_begin_a_few_in_each_turn_of_the_loop():
     """What many large objects compute before their first wait would hold up everybody in one turn."""
     loop, turn, begun = asyncio.get_running_loop(), 0, []
 
@@ -132,11 +133,11 @@ async def test_passes_that_are_due_together_begin_one_in_each_turn_of_the_loop()
 
     async with Bench() as bench:
         bench.answer = lambda key: begun.append(turn) or Done()
-        for n in range(8):
+        for n in range(8 * TOGETHER):
             bench.queue.add(("shop", f"{n}"), Lane.NEW)
         count()
         await settle()
-        assert len(begun) == len(set(begun)) == 8
+        assert len(begun) == 8 * TOGETHER and max(Counter(begun).values()) <= TOGETHER
         count = lambda: None  # noqa: E731  # the counting ends with the test
 
 
